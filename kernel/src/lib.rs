@@ -1,0 +1,43 @@
+//! Floor 1, the words of the house: identifiers, money, time, the event
+//! envelope, the [`Decider`] and the ports to everything that is not pure.
+//!
+//! Nothing here does I/O and nothing here knows a rule of the shop. Every other
+//! crate may import this one; this one imports none of them. Start with
+//! [`event`] and [`log`], then [`decider`].
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")
+)]
+
+pub mod access;
+pub mod decider;
+pub mod event;
+pub mod gateway;
+pub mod ids;
+pub mod log;
+pub mod macros;
+pub mod money;
+pub mod ports;
+pub mod refusal;
+pub mod sealed;
+pub mod stream;
+pub mod time;
+
+pub use access::Role;
+pub use decider::{Decider, Decision};
+pub use event::{Actor, EventMeta, NewEvent, RecordedEvent};
+pub use ids::*;
+pub use money::{Currency, Money, MoneyError};
+pub use refusal::{Refusal, RefusalCode};
+pub use sealed::Sealed;
+pub use stream::{AggregateKind, StreamId};
+pub use time::Timestamp;
+
+#[doc(hidden)]
+pub mod __private {
+    //! What the macros of this crate name from inside other crates.
+    pub use schemars;
+    pub use serde;
+    pub use serde_json;
+}

@@ -1,0 +1,284 @@
+//! The port to the log: one log, positions 1..n without gaps in commit order,
+//! streams with versions 1..n.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::event::{EventMeta, NewEvent, RecordedEvent};
+use crate::stream::StreamId;
+use crate::time::Timestamp;
+
+/// The events to append to one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamWrite {
+    /// The stream.
+    pub stream: StreamId,
+    /// The version the stream must have now; 0: it must not exist.
+    pub expected_version: u64,
+    /// The events, at least one.
+    pub events: Vec<NewEvent>,
+}
+
+/// Whose key, and which.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReceiptKey {
+    /// Who used the key: an actor in text form. Keys of different scopes never meet.
+    pub scope: String,
+    /// The key itself.
+    pub key: String,
+}
+
+/// A receipt to be written with an append: the same key never acts twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewReceipt {
+    /// Whose key, and which.
+    pub key: ReceiptKey,
+    /// SHA-256 over the request; the same key with another request is refused.
+    pub fingerprint: [u8; 32],
+    /// The stream whose resource was the answer.
+    pub stream: StreamId,
+    /// The version of that stream after the append.
+    pub version: u64,
+}
+
+/// A stored receipt: enough to give the first answer again, by folding the
+/// stream up to the version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// SHA-256 over the first request.
+    pub fingerprint: [u8; 32],
+    /// The stream whose resource was the answer.
+    pub stream: StreamId,
+    /// The version of that stream in the first answer.
+    pub version: u64,
+    /// Position of the last event of the append.
+    pub position: u64,
+    /// When it was written.
+    pub recorded_at: Timestamp,
+}
+
+/// One atomic append: all of its writes and its receipt, or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    /// The writes, each to another stream.
+    pub writes: Vec<StreamWrite>,
+    /// Who, why, when: common to all its events.
+    pub meta: EventMeta,
+    /// The receipt, when the caller gave a key.
+    pub receipt: Option<NewReceipt>,
+}
+
+impl Append {
+    /// How many events it holds.
+    #[must_use]
+    pub fn event_count(&self) -> usize {
+        self.writes.iter().map(|write| write.events.len()).sum()
+    }
+}
+
+/// The answer to one append.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AppendResult {
+    /// It is in the log. Its events lie at consecutive positions, write by write.
+    Appended {
+        /// The events as stored, in position order.
+        events: Vec<Arc<RecordedEvent>>,
+    },
+    /// A stream was not at the version expected; nothing of this append was written.
+    Conflict {
+        /// The stream.
+        stream: StreamId,
+        /// The version it has.
+        actual_version: u64,
+    },
+    /// The receipt's key was used before; nothing of this append was written.
+    Duplicate {
+        /// The first answer.
+        receipt: Receipt,
+    },
+}
+
+/// The machine broke. Not an answer about the data.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// The store cannot be reached or does not answer; trying again later may help.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(
+        String,
+        #[source] Option<Box<dyn std::error::Error + Send + Sync>>,
+    ),
+    /// The disk is full or read-only: writes are refused, reads go on.
+    #[error("the store cannot write: {0}")]
+    ReadOnly(String),
+    /// What is stored breaks a rule of the log.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The connection was lost after the commit was sent and what became of it
+    /// could not be found out in time. Never reported as a refusal.
+    #[error("the outcome of the append is unknown: {0}")]
+    OutcomeUnknown(String),
+}
+
+/// Filters of [`EventLog::read_all`]; empty means everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadFilter {
+    /// Only these event types.
+    pub event_types: Vec<String>,
+    /// Only events of this correlation.
+    pub correlation_id: Option<crate::ids::CorrelationId>,
+}
+
+/// A folded state at a version, kept so that long streams load quickly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The stream.
+    pub stream: StreamId,
+    /// The version folded in.
+    pub version: u64,
+    /// [`crate::Decider::STATE_VERSION`] of the writer.
+    pub state_version: u16,
+    /// The state, JSON.
+    pub state: String,
+}
+
+/// A stream's tail behind its latest usable snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoadedStream {
+    /// The snapshot, when there was one with the wanted state version.
+    pub snapshot: Option<Snapshot>,
+    /// The events after it, in order.
+    pub events: Vec<RecordedEvent>,
+}
+
+/// A sealed Merkle root: the tree over the leaf hashes of positions 1..=size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealedRoot {
+    /// How many leaves.
+    pub size: u64,
+    /// Merkle tree hash, RFC 6962 section 2.1.
+    pub root: [u8; 32],
+    /// When it was sealed.
+    pub sealed_at: Timestamp,
+}
+
+/// The log. Every engine answers alike; one contract suite holds them to it.
+#[async_trait]
+pub trait EventLog: Send + Sync + 'static {
+    /// Appends a batch in one transaction, in order. Each append has its own
+    /// answer; a later append of the batch may build on an earlier one (its expected
+    /// version counts the earlier one's events), and conflicts if that one did.
+    ///
+    /// When the future is dropped the batch is still either wholly carried out
+    /// or not begun.
+    ///
+    /// # Errors
+    /// The batch as a whole failed and nothing was written, except for
+    /// [`LogError::OutcomeUnknown`], where it may have been.
+    async fn append(&self, batch: Vec<Append>) -> Result<Vec<AppendResult>, LogError>;
+
+    /// Whether this handle is the only writer there can be. If so, a state folded
+    /// from its own appends is never stale.
+    fn exclusive(&self) -> bool;
+
+    /// Loads streams for folding, each from its latest snapshot with the state
+    /// version given. Same order as asked; an unknown stream is empty.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError>;
+
+    /// The events of one stream with `from_version <= version <= to_version`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from_version: u64,
+        to_version: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, LogError>;
+
+    /// Events with `position > after`, in order, at most `limit`. With a filter the
+    /// second value still tells how far the log was read: resume from there.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn read_all(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<(Vec<RecordedEvent>, u64), LogError>;
+
+    /// Current versions of streams, 0 where there is none. Same order as asked.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError>;
+
+    /// Receipts by key, same order as asked.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn receipts(&self, keys: Vec<ReceiptKey>) -> Result<Vec<Option<Receipt>>, LogError>;
+
+    /// Keeps snapshots. Best effort by nature: losing one costs time only.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn save_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError>;
+
+    /// The position of the last visible event, 0 in an empty log.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn head(&self) -> Result<u64, LogError>;
+
+    /// Follows the head: the value changes after a commit that may have moved it
+    /// (also by other nodes, within a fraction of a second). Changes may be merged.
+    fn watch_head(&self) -> watch::HeadWatch;
+
+    /// Sealed Merkle roots with `size > after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError>;
+}
+
+pub mod watch {
+    //! A watched position, without naming an async runtime on this floor.
+
+    use std::future::Future;
+    use std::pin::Pin;
+
+    /// What an engine gives behind a [`HeadWatch`].
+    pub trait WatchSource: Send {
+        /// The newest value.
+        fn current(&mut self) -> u64;
+        /// Resolves when the value has changed since it was last seen here; false when
+        /// the engine has closed.
+        fn changed(&mut self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
+    }
+
+    /// Follows the head of the log.
+    pub struct HeadWatch(Box<dyn WatchSource>);
+
+    impl HeadWatch {
+        /// Wraps an engine's source.
+        #[must_use]
+        pub fn new(source: Box<dyn WatchSource>) -> Self {
+            Self(source)
+        }
+        /// The newest head known.
+        pub fn current(&mut self) -> u64 {
+            self.0.current()
+        }
+        /// Waits for a change; false when the engine has closed.
+        pub async fn changed(&mut self) -> bool {
+            self.0.changed().await
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The macro that declares an aggregate's events.
+
+/// One event type as the schema catalogue lists it.
+pub struct EventTypeInfo {
+    /// `<aggregate>.<past_tense>`.
+    pub event_type: &'static str,
+    /// Version of the payload's schema.
+    pub schema_version: u16,
+    /// The JSON Schema of the payload, made from the type.
+    pub schema: fn() -> schemars::Schema,
+}
+
+/// A stored event that this program cannot read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The type or its version is not known here: the log was written by a newer version.
+    #[error("unknown event type {event_type} v{schema_version}")]
+    UnknownType {
+        /// The stored type.
+        event_type: String,
+        /// The stored version.
+        schema_version: u16,
+    },
+    /// The payload does not fit its schema.
+    #[error("payload of {event_type} v{schema_version} does not fit its schema")]
+    Payload {
+        /// The stored type.
+        event_type: String,
+        /// The stored version.
+        schema_version: u16,
+        /// What the parser said.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// Declares an aggregate's event enum from its payload structs.
+///
+/// ```ignore
+/// events! {
+///     /// What happened to an order.
+///     pub enum OrderEvent {
+///         "order.placed" v 1 => Placed(OrderPlaced),
+///         "order.paid" v 1 => Paid(OrderPaid),
+///     }
+/// }
+/// ```
+/// gives the enum, `From` each payload, `event_type()`, `schema_version()`,
+/// `payload_json()`, `decode(type, version, json)` and `TYPES`.
+#[macro_export]
+macro_rules! events {
+    ($(#[$meta:meta])* pub enum $name:ident { $($type:literal v $version:literal => $variant:ident($payload:ident),)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        #[allow(missing_docs, reason = "the payload struct of the variant carries the text")]
+        pub enum $name { $($variant($payload),)+ }
+
+        impl $name {
+            /// The event types of this aggregate, in order of declaration.
+            pub const TYPES: &'static [$crate::macros::EventTypeInfo] = &[
+                $($crate::macros::EventTypeInfo {
+                    event_type: $type,
+                    schema_version: $version,
+                    schema: || $crate::__private::schemars::schema_for!($payload),
+                },)+
+            ];
+
+            /// `<aggregate>.<past_tense>`.
+            #[must_use]
+            pub const fn event_type(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $type,)+ }
+            }
+
+            /// Version of the payload's schema.
+            #[must_use]
+            pub const fn schema_version(&self) -> u16 {
+                match self { $(Self::$variant(_) => $version,)+ }
+            }
+
+            /// The payload as it is stored.
+            #[must_use]
+            pub fn payload_json(&self) -> String {
+                let written = match self {
+                    $(Self::$variant(payload) => $crate::__private::serde_json::to_string(payload),)+
+                };
+                // Payloads are plain structs with text keys: writing one cannot fail.
+                written.unwrap_or_default()
+            }
+
+            /// Reads a stored payload.
+            ///
+            /// # Errors
+            /// An unknown type or version, or a payload that does not fit.
+            pub fn decode(event_type: &str, schema_version: u16, payload: &str) -> Result<Self, $crate::macros::DecodeError> {
+                match (event_type, schema_version) {
+                    $(($type, $version) => $crate::__private::serde_json::from_str::<$payload>(payload)
+                        .map(Self::$variant)
+                        .map_err(|source| $crate::macros::DecodeError::Payload {
+                            event_type: event_type.to_owned(), schema_version, source,
+                        }),)+
+                    _ => Err($crate::macros::DecodeError::UnknownType {
+                        event_type: event_type.to_owned(), schema_version,
+                    }),
+                }
+            }
+        }
+
+        $(impl From<$payload> for $name {
+            fn from(payload: $payload) -> Self { Self::$variant(payload) }
+        })+
+    };
+}

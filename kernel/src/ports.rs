@@ -1,0 +1,218 @@
+//! Ports to what is not pure: clock, ids, keys, checkpoints, the inbox and the
+//! timer queue. Only the program and the tests choose what stands behind them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::ids::UserId;
+use crate::log::LogError;
+use crate::sealed::Sealed;
+use crate::stream::StreamId;
+use crate::time::Timestamp;
+
+/// Tells the time.
+pub trait Clock: Send + Sync + 'static {
+    /// Now, cut to whole milliseconds.
+    fn now(&self) -> Timestamp;
+}
+
+/// Mints ids.
+pub trait IdSource: Send + Sync + 'static {
+    /// A new UUID v7: later ones sort behind earlier ones of this source.
+    fn new_id(&self) -> Uuid;
+}
+
+/// A postal address, opened. Sealed as JSON under its owner's key wherever it is stored.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostalAddress {
+    /// Who receives.
+    pub recipient: String,
+    /// How to reach them.
+    pub phone: String,
+    /// Postal code.
+    pub postal_code: String,
+    /// Street and number.
+    pub line1: String,
+    /// Flat, floor, door.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line2: Option<String>,
+}
+
+impl std::fmt::Debug for PostalAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PostalAddress(..)")
+    }
+}
+
+/// Why personal data could not be sealed or opened.
+#[derive(Debug, Error)]
+pub enum VaultError {
+    /// The owner's key is destroyed: the data is gone for good, by design.
+    #[error("the key of this person is destroyed")]
+    KeyDestroyed,
+    /// The owner has no key yet.
+    #[error("there is no key for this person")]
+    NoKey,
+    /// The ciphertext was altered, moved to another place or sealed under another key.
+    #[error("the sealed text does not open")]
+    DoesNotOpen,
+    /// The keys could not be read or written.
+    #[error("the key store failed")]
+    Store(#[source] LogError),
+}
+
+/// Seals and opens personal fields: AES-256-GCM under a key per user, each key
+/// wrapped by the master key. `context` names the place (`<stream kind>.<field>`,
+/// as in `order.shipping_address`) and is bound into the ciphertext.
+#[async_trait]
+pub trait Vault: Send + Sync + 'static {
+    /// Makes the key of a new user, once; a second call changes nothing.
+    ///
+    /// # Errors
+    /// When the key store fails, or the key was destroyed.
+    async fn create_key(&self, owner: UserId) -> Result<(), VaultError>;
+    /// Seals a text.
+    ///
+    /// # Errors
+    /// When the owner has no key or the key store fails.
+    async fn seal(&self, owner: UserId, context: &str, plain: &str) -> Result<Sealed, VaultError>;
+    /// Opens a sealed text. The owner is read from the text.
+    ///
+    /// # Errors
+    /// When the key is gone or the text does not open.
+    async fn open(&self, context: &str, sealed: &Sealed) -> Result<String, VaultError>;
+    /// A keyed hash of a text, as a UUID v8: equal texts give equal ids, and
+    /// without the master key nothing can be tried out. For claims on addresses.
+    fn keyed_hash(&self, context: &str, text: &str) -> Uuid;
+}
+
+/// Durable truth about keys, beside the log. Wrapped bytes only.
+#[async_trait]
+pub trait KeyStore: Send + Sync + 'static {
+    /// The wrapped key of a user; `Some(None)`: it was destroyed.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn user_key(&self, owner: UserId) -> Result<Option<Option<Vec<u8>>>, LogError>;
+    /// Keeps a wrapped key unless the user has one; answers with the one that counts.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn put_user_key(
+        &self,
+        owner: UserId,
+        wrapped: Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, LogError>;
+    /// A named wrapped secret of the shop itself (token signing keys).
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError>;
+    /// Keeps a named wrapped secret unless there is one; answers with the one that counts.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn put_secret(&self, name: &str, wrapped: Vec<u8>) -> Result<Vec<u8>, LogError>;
+}
+
+/// How far a reader of the log has come, durable.
+#[async_trait]
+pub trait Checkpoints: Send + Sync + 'static {
+    /// The position up to which the reader has done its work, 0 at first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn checkpoint(&self, reader: &str) -> Result<u64, LogError>;
+    /// Moves the checkpoint forward; an older value changes nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError>;
+}
+
+/// A message from outside, stored before it is acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxMessage {
+    /// Order of arrival; assigned by the store.
+    pub sequence: u64,
+    /// `payments/<gateway>` or `carriers/<carrier>`.
+    pub source: String,
+    /// The sender's id of the message: the same id from the same source is one message.
+    pub message_id: String,
+    /// The headers that were signed, and the exact body.
+    pub headers: Vec<(String, String)>,
+    /// The exact bytes of the body.
+    pub body: Vec<u8>,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// How often handling it has failed.
+    pub attempts: u32,
+}
+
+/// The durable inbox of messages from outside.
+#[async_trait]
+pub trait Inbox: Send + Sync + 'static {
+    /// Stores a message; false when it was here before. Its `sequence` is ignored.
+    ///
+    /// # Errors
+    /// When the store cannot be written: do not acknowledge.
+    async fn store(&self, message: InboxMessage) -> Result<bool, LogError>;
+    /// Messages not handled yet, oldest first, with fewer than `max_attempts` failures.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn pending(&self, limit: usize, max_attempts: u32)
+    -> Result<Vec<InboxMessage>, LogError>;
+    /// Marks a message as handled.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn mark_handled(&self, sequence: u64) -> Result<(), LogError>;
+    /// Counts a failure to handle a message, and keeps the reason.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn mark_failed(&self, sequence: u64, reason: &str) -> Result<(), LogError>;
+}
+
+/// A timer of a process that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueTimer {
+    /// The process's stream.
+    pub stream: StreamId,
+    /// The timer's name within the process.
+    pub timer: String,
+    /// When it was to ring.
+    pub due_at: Timestamp,
+}
+
+/// The indexed table of due times, a read model over the processes' timer events.
+#[async_trait]
+pub trait TimerQueue: Send + Sync + 'static {
+    /// Timers due at or before `now`, earliest first.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, LogError>;
+    /// When the next timer is due, if any is set.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError>;
+}
+
+/// The ports that most of the house is given together.
+#[derive(Clone)]
+pub struct World {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Mints ids.
+    pub ids: Arc<dyn IdSource>,
+    /// Seals and opens personal data.
+    pub vault: Arc<dyn Vault>,
+}

@@ -1,0 +1,119 @@
+//! Refusals: the shop says no. Not a failure: nothing broke and nothing was
+//! written.
+
+use serde::Serialize;
+use thiserror::Error;
+
+macro_rules! refusal_codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal,)+) => {
+        /// The stable codes of refusals, part of the public contract.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum RefusalCode { $($(#[$doc])* $variant,)+ }
+
+        impl RefusalCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The code as clients see it.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+        }
+    };
+}
+
+refusal_codes! {
+    /// A value breaks a rule of its field.
+    ValidationFailed = "validation_failed",
+    /// Wrong e-mail address or password, or a token that no longer counts.
+    Unauthenticated = "unauthenticated",
+    /// The gateway declined.
+    PaymentDeclined = "payment_declined",
+    /// The role may not do this.
+    Forbidden = "forbidden",
+    /// There is no such thing, or it is not the caller's.
+    NotFound = "not_found",
+    /// The address has an account.
+    EmailTaken = "email_taken",
+    /// Not enough available stock.
+    InsufficientStock = "insufficient_stock",
+    /// Not enough points.
+    InsufficientPoints = "insufficient_points",
+    /// The order's state does not allow this.
+    OrderStateConflict = "order_state_conflict",
+    /// Some of the order is on its way.
+    OrderAlreadyDispatched = "order_already_dispatched",
+    /// A payment is under way or its outcome is unknown.
+    PaymentInProgress = "payment_in_progress",
+    /// The payment's state does not allow this.
+    PaymentStateConflict = "payment_state_conflict",
+    /// More than what was captured would be returned.
+    RefundExceedsCaptured = "refund_exceeds_captured",
+    /// The shipment's state does not allow this.
+    ShipmentStateConflict = "shipment_state_conflict",
+    /// The process's state does not allow this.
+    SagaStateConflict = "saga_state_conflict",
+    /// The product cannot be bought now.
+    ProductNotActive = "product_not_active",
+    /// The account may not act.
+    UserNotActive = "user_not_active",
+    /// The reference was used for another entry.
+    ReferenceReused = "reference_reused",
+    /// The legs do not add up to the order's total.
+    PaymentTotalMismatch = "payment_total_mismatch",
+    /// The method cannot be used like this.
+    PaymentMethodInvalid = "payment_method_invalid",
+    /// The total is not what the client expected.
+    TotalChanged = "total_changed",
+    /// Too many wrong passwords.
+    AccountLocked = "account_locked",
+}
+
+/// Why a command was refused. The client sees all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize)]
+#[error("{detail}")]
+pub struct Refusal {
+    /// The stable code.
+    #[serde(serialize_with = "code_text")]
+    pub code: RefusalCode,
+    /// One sentence for a person, lower case, no full stop, no personal data.
+    pub detail: String,
+    /// JSON pointer (RFC 6901) to the part of the request that is wrong.
+    pub pointer: Option<String>,
+    /// The state that stood in the way, where it was one.
+    pub current_state: Option<&'static str>,
+    /// What could be asked of the thing in that state.
+    pub allowed_commands: Vec<&'static str>,
+}
+
+fn code_text<S: serde::Serializer>(code: &RefusalCode, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(code.code())
+}
+
+impl Refusal {
+    /// A refusal with a code and a sentence.
+    #[must_use]
+    pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            pointer: None,
+            current_state: None,
+            allowed_commands: Vec::new(),
+        }
+    }
+    /// Points at the part of the request that is wrong, as in `/lines/0/quantity`.
+    #[must_use]
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer = Some(pointer.into());
+        self
+    }
+    /// Names the state in the way and what is possible in it.
+    #[must_use]
+    pub fn in_state(mut self, state: &'static str, allowed: impl Into<Vec<&'static str>>) -> Self {
+        self.current_state = Some(state);
+        self.allowed_commands = allowed.into();
+        self
+    }
+}

@@ -1,0 +1,192 @@
+//! Streams: one per aggregate instance, named `<aggregate>-<uuid>`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::ids::{OrderId, PaymentId, ProductId, SessionId, ShipmentId, UserId};
+
+macro_rules! aggregate_kinds {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
+        /// The kinds of aggregate that own streams. The name is part of every
+        /// stored stream id: storage format, add, never change.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum AggregateKind { $($(#[$doc])* $variant,)+ }
+
+        impl AggregateKind {
+            /// Every kind there is, in a fixed order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name used in stream ids and as the first part of event types.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The kind with this name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+aggregate_kinds! {
+    /// A person with an account.
+    User = "user",
+    /// A claim on an e-mail address, keyed by a keyed hash of the address.
+    Email = "email",
+    /// A login: one family of refresh tokens.
+    Session = "session",
+    /// A product of the catalogue.
+    Product = "product",
+    /// The stock of one product, under the product's id.
+    Stock = "stock",
+    /// An order.
+    Order = "order",
+    /// A payment of an order.
+    Payment = "payment",
+    /// A parcel of an order.
+    Shipment = "shipment",
+    /// A user's points ledger, under the user's id.
+    Points = "points",
+    /// The process manager's own stream of an order, under the order's id.
+    Fulfilment = "fulfilment",
+}
+
+/// The identity of a stream. Shown, stored and parsed as `<kind>-<uuid>`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId {
+    /// What kind of aggregate owns the stream.
+    pub kind: AggregateKind,
+    /// Which one.
+    pub id: Uuid,
+}
+
+impl StreamId {
+    /// The stream of one aggregate.
+    #[must_use]
+    pub const fn new(kind: AggregateKind, id: Uuid) -> Self {
+        Self { kind, id }
+    }
+    /// `user-<id>`.
+    #[must_use]
+    pub const fn user(id: UserId) -> Self {
+        Self::new(AggregateKind::User, id.uuid())
+    }
+    /// `email-<keyed hash of the address>`.
+    #[must_use]
+    pub const fn email(keyed_hash: Uuid) -> Self {
+        Self::new(AggregateKind::Email, keyed_hash)
+    }
+    /// `session-<id>`.
+    #[must_use]
+    pub const fn session(id: SessionId) -> Self {
+        Self::new(AggregateKind::Session, id.uuid())
+    }
+    /// `product-<id>`.
+    #[must_use]
+    pub const fn product(id: ProductId) -> Self {
+        Self::new(AggregateKind::Product, id.uuid())
+    }
+    /// `stock-<product id>`.
+    #[must_use]
+    pub const fn stock(id: ProductId) -> Self {
+        Self::new(AggregateKind::Stock, id.uuid())
+    }
+    /// `order-<id>`.
+    #[must_use]
+    pub const fn order(id: OrderId) -> Self {
+        Self::new(AggregateKind::Order, id.uuid())
+    }
+    /// `payment-<id>`.
+    #[must_use]
+    pub const fn payment(id: PaymentId) -> Self {
+        Self::new(AggregateKind::Payment, id.uuid())
+    }
+    /// `shipment-<id>`.
+    #[must_use]
+    pub const fn shipment(id: ShipmentId) -> Self {
+        Self::new(AggregateKind::Shipment, id.uuid())
+    }
+    /// `points-<user id>`.
+    #[must_use]
+    pub const fn points(id: UserId) -> Self {
+        Self::new(AggregateKind::Points, id.uuid())
+    }
+    /// `fulfilment-<order id>`.
+    #[must_use]
+    pub const fn fulfilment(id: OrderId) -> Self {
+        Self::new(AggregateKind::Fulfilment, id.uuid())
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.kind.name(), self.id)
+    }
+}
+
+impl fmt::Debug for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that does not name a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "not a stream id: expected <kind>-<uuid>, for example order-01890a5d-ac96-774b-bcce-b302099a8057"
+)]
+pub struct InvalidStreamId;
+
+impl FromStr for StreamId {
+    type Err = InvalidStreamId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, id) = text.split_once('-').ok_or(InvalidStreamId)?;
+        let kind = AggregateKind::from_name(name).ok_or(InvalidStreamId)?;
+        let id = Uuid::try_parse(id).map_err(|_| InvalidStreamId)?;
+        Ok(Self { kind, id })
+    }
+}
+
+impl Serialize for StreamId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for StreamId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_id_survives_its_text_form() {
+        for kind in AggregateKind::ALL {
+            let stream = StreamId::new(*kind, Uuid::from_u128(7));
+            assert_eq!(stream.to_string().parse(), Ok(stream));
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_refused() {
+        assert_eq!(
+            "parrot-01890a5d-ac96-774b-bcce-b302099a8057".parse::<StreamId>(),
+            Err(InvalidStreamId)
+        );
+        assert_eq!("order".parse::<StreamId>(), Err(InvalidStreamId));
+        assert_eq!("order-12".parse::<StreamId>(), Err(InvalidStreamId));
+    }
+}
