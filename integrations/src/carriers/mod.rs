@@ -1,0 +1,25 @@
+//! Carriers. A new one is a file here and a line in [`CARRIERS`].
+
+pub mod sandbox;
+
+use std::sync::Arc;
+
+use jangbu_kernel::gateway::Carrier;
+
+use crate::{ServiceSettings, SetupError};
+
+/// Makes an adapter.
+pub type Connect = fn(&ServiceSettings) -> Result<Arc<dyn Carrier>, SetupError>;
+
+/// Every carrier there is an adapter for.
+pub const CARRIERS: &[(&str, Connect)] = &[(sandbox::NAME, sandbox::connect)];
+
+/// The adapter of the carrier with this name.
+///
+/// # Errors
+/// When there is none, or the settings are unusable.
+pub fn connect(name: &str, settings: &ServiceSettings) -> Result<Arc<dyn Carrier>, SetupError> {
+    let found = CARRIERS.iter().find(|(known, _)| *known == name);
+    let (_, connect) = found.ok_or_else(|| SetupError::UnknownName(name.to_owned()))?;
+    connect(settings)
+}

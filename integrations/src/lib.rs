@@ -1,0 +1,61 @@
+//! Floor 2, the outside world: payment gateways, carriers, the vault, the clock
+//! and the source of ids, each behind a port of `kernel`.
+//!
+//! No rule of the shop lives here and nothing of the log: an adapter turns a port's
+//! words into a foreign API and the answer back into an outcome, and a lost answer
+//! is always `Unknown`, never a failure. Start with [`gateways`]; [`outbound`] is
+//! what all calls go through, [`webhooks`] what all messages from outside go
+//! through. A new gateway or carrier is one file in its folder and one line in the
+//! registry beside it.
+
+pub mod carriers;
+pub mod clock;
+pub mod gateways;
+pub mod ids;
+pub mod outbound;
+pub mod vault;
+pub mod webhooks;
+
+use secrecy::SecretString;
+use thiserror::Error;
+
+pub use clock::SystemClock;
+pub use ids::UuidV7Source;
+pub use outbound::OutboundPolicy;
+pub use vault::{MasterKey, SealingVault, SecretBox};
+
+/// How an outside service is reached.
+#[derive(Clone)]
+pub struct ServiceSettings {
+    /// Base address, `http://...` or `https://...`.
+    pub base_url: String,
+    /// What it knows us by.
+    pub api_key: SecretString,
+    /// What its webhooks are signed with. More than one while a secret is rotated.
+    pub webhook_secrets: Vec<SecretString>,
+    /// How patient we are with it.
+    pub policy: OutboundPolicy,
+}
+
+/// Why an adapter could not be made.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// No adapter has this name.
+    #[error("there is no adapter named {0:?}")]
+    UnknownName(String),
+    /// The base address is not one.
+    #[error("the base address {0:?} is not an http or https address")]
+    BaseUrl(String),
+    /// The API key cannot be sent in a header.
+    #[error("the API key holds characters that a header cannot carry")]
+    ApiKey,
+    /// There is no webhook secret, or one is not base64.
+    #[error("a webhook secret is missing or is not base64")]
+    WebhookSecret,
+    /// No HTTP client could be made, for example because the machine has no trust anchors.
+    #[error("cannot make an HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// The breaker's numbers make no sense.
+    #[error("the circuit breaker's settings make no sense: {0}")]
+    Breaker(String),
+}

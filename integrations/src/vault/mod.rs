@@ -1,0 +1,156 @@
+//! Personal data sealed under a key per person, and the shop's own secrets.
+//!
+//! One master key, kept outside the store. From it HKDF-SHA-256 derives a key for
+//! each purpose: wrapping the persons' keys, keyed hashes, the shop's secrets. A
+//! person's key is random and rests in the store, wrapped; destroying it there
+//! makes every text sealed under it unreadable for ever.
+//!
+//! All sealing is AES-256-GCM with random 96-bit nonces. Each key stays far below
+//! the 2^32 seals at which random nonces begin to matter: a person's key seals a
+//! few texts an order, the wrapping key one key a person.
+
+mod cipher;
+mod master_key;
+mod secret_box;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jangbu_kernel::ports::{KeyStore, Vault, VaultError};
+use jangbu_kernel::{Sealed, UserId};
+use moka::sync::Cache;
+use uuid::Uuid;
+
+use cipher::{Cipher, CipherError};
+pub use master_key::{MasterKey, MasterKeyError};
+pub use secret_box::SecretBox;
+
+/// How opened keys are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyCachePolicy {
+    /// At most so many persons' keys.
+    pub capacity: u64,
+    /// At most so long. A destroyed key is noticed after this time by every process
+    /// that had opened it, so it bounds how late "unreadable" may come true.
+    pub time_to_live: Duration,
+}
+
+impl Default for KeyCachePolicy {
+    fn default() -> Self {
+        Self { capacity: 100_000, time_to_live: Duration::from_millis(800) }
+    }
+}
+
+/// The vault: AES-256-GCM over a key store.
+pub struct SealingVault {
+    keys: Arc<dyn KeyStore>,
+    wrapping: Cipher,
+    hashing: hmac::Key,
+    opened: Cache<UserId, Arc<Cipher>>,
+}
+
+/// Version of the text form, its first part.
+const VERSION: &str = "v1";
+
+impl SealingVault {
+    /// A vault under a master key, over the store of wrapped keys.
+    #[must_use]
+    pub fn new(master: &MasterKey, keys: Arc<dyn KeyStore>, cache: KeyCachePolicy) -> Self {
+        Self {
+            keys,
+            wrapping: Cipher::new(&master.derive("jangbu v1 wrap the keys of persons")),
+            hashing: hmac::Key::new(hmac::HMAC_SHA256, &*master.derive("jangbu v1 keyed hashes")),
+            opened: Cache::builder().max_capacity(cache.capacity).time_to_live(cache.time_to_live).build(),
+        }
+    }
+
+    /// Forgets an opened key at once; for the process that has just destroyed it.
+    pub fn forget(&self, owner: UserId) {
+        self.opened.invalidate(&owner);
+    }
+
+    async fn key(&self, owner: UserId) -> Result<Arc<Cipher>, VaultError> {
+        if let Some(key) = self.opened.get(&owner) {
+            return Ok(key);
+        }
+        let wrapped = self.keys.user_key(owner).await.map_err(VaultError::Store)?;
+        let key = self.unwrap(owner, &wrapped.ok_or(VaultError::NoKey)?.ok_or(VaultError::KeyDestroyed)?)?;
+        self.opened.insert(owner, Arc::clone(&key));
+        Ok(key)
+    }
+
+    fn unwrap(&self, owner: UserId, wrapped: &[u8]) -> Result<Arc<Cipher>, VaultError> {
+        let key = self.wrapping.open(&wrapping_context(owner), wrapped).map_err(does_not_open)?;
+        let key = Cipher::from_slice(&key).map_err(does_not_open)?;
+        Ok(Arc::new(key))
+    }
+}
+
+const fn does_not_open(_: CipherError) -> VaultError {
+    VaultError::DoesNotOpen
+}
+
+/// What a wrapped key is bound to: its owner.
+fn wrapping_context(owner: UserId) -> Vec<u8> {
+    [b"person's key\0".as_slice(), owner.uuid().as_bytes()].concat()
+}
+
+/// What a sealed text is bound to: its owner and its place.
+fn text_context(owner: UserId, context: &str) -> Vec<u8> {
+    [b"text\0".as_slice(), owner.uuid().as_bytes(), context.as_bytes()].concat()
+}
+
+#[async_trait]
+impl Vault for SealingVault {
+    async fn create_key(&self, owner: UserId) -> Result<(), VaultError> {
+        let wrapped = match self.keys.user_key(owner).await.map_err(VaultError::Store)? {
+            Some(known) => known,
+            None => {
+                let key = cipher::random_key().map_err(does_not_open)?;
+                let wrapped = self.wrapping.seal(&wrapping_context(owner), &*key).map_err(does_not_open)?;
+                self.keys.put_user_key(owner, wrapped).await.map_err(VaultError::Store)?
+            }
+        };
+        let key = self.unwrap(owner, &wrapped.ok_or(VaultError::KeyDestroyed)?)?;
+        self.opened.insert(owner, key);
+        Ok(())
+    }
+
+    async fn seal(&self, owner: UserId, context: &str, plain: &str) -> Result<Sealed, VaultError> {
+        let key = self.key(owner).await?;
+        let sealed = key.seal(&text_context(owner, context), plain.as_bytes()).map_err(does_not_open)?;
+        let text = URL_SAFE_NO_PAD.encode(sealed);
+        Ok(Sealed::from_ciphertext(format!("{VERSION}.{owner}.{text}")))
+    }
+
+    async fn open(&self, context: &str, sealed: &Sealed) -> Result<String, VaultError> {
+        let mut parts = sealed.ciphertext().split('.');
+        let (Some(VERSION), Some(owner), Some(text), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(VaultError::DoesNotOpen);
+        };
+        let owner = UserId::new(Uuid::try_parse(owner).map_err(|_| VaultError::DoesNotOpen)?);
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| VaultError::DoesNotOpen)?;
+        let key = self.key(owner).await?;
+        let plain = key.open(&text_context(owner, context), &bytes).map_err(does_not_open)?;
+        String::from_utf8(plain.to_vec()).map_err(|_| VaultError::DoesNotOpen)
+    }
+
+    fn keyed_hash(&self, context: &str, text: &str) -> Uuid {
+        let mut hash = hmac::Context::with_key(&self.hashing);
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        hash.update(&u64::try_from(context.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(context.as_bytes());
+        hash.update(text.as_bytes());
+        let tag = hash.sign();
+        let mut first = [0_u8; 16];
+        for (to, from) in first.iter_mut().zip(tag.as_ref()) {
+            *to = *from;
+        }
+        uuid::Builder::from_custom_bytes(first).into_uuid()
+    }
+}

@@ -1,0 +1,200 @@
+//! The payment gateway's contract, held against the sandbox.
+
+use jangbu_integrations::{SetupError, gateways};
+use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome, RefundRequest, WebhookError};
+use uuid::Uuid;
+
+use super::{charge, gateway_at, headers, impatient, policy, sandbox, sandbox_with_shop, settings, told, won};
+
+fn reference(outcome: &ChargeOutcome) -> String {
+    match outcome {
+        ChargeOutcome::Captured { reference, .. }
+        | ChargeOutcome::ChallengeRequired { reference }
+        | ChargeOutcome::Pending { reference } => reference.clone(),
+        other => panic!("{other:?} has no reference"),
+    }
+}
+
+fn is_captured(outcome: &ChargeOutcome) -> bool {
+    matches!(outcome, ChargeOutcome::Captured { amount, .. } if *amount == won(53_000))
+}
+
+#[tokio::test]
+async fn captured_and_found_again() {
+    let world = sandbox().await;
+    let gateway = gateway_at(&world.base_url(), policy());
+    for token in ["tok_ok", "tok_ok_42", "tok_duplicate_webhook", "tok_error_then_ok"] {
+        let request = charge(token);
+        let outcome = gateway.charge(request.clone()).await;
+        assert!(is_captured(&outcome), "{token}: {outcome:?}");
+        assert_eq!(gateway.charge(request.clone()).await, outcome, "{token}");
+        assert_eq!(gateway.inquire(request.idempotency_key).await, outcome, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn declined_with_its_code() {
+    let world = sandbox().await;
+    let gateway = gateway_at(&world.base_url(), policy());
+    for (token, code) in [
+        ("tok_declined", "card_declined"),
+        ("tok_insufficient_funds", "insufficient_funds"),
+        ("4111111111111111", "invalid_card_token"),
+    ] {
+        let outcome = gateway.charge(charge(token)).await;
+        assert_eq!(outcome, ChargeOutcome::Declined { code: code.to_owned() }, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_is_confirmed() {
+    let world = sandbox().await;
+    let gateway = gateway_at(&world.base_url(), policy());
+    let asked = gateway.charge(charge("tok_challenge")).await;
+    assert!(matches!(asked, ChargeOutcome::ChallengeRequired { .. }), "{asked:?}");
+    for _ in 0..2 {
+        assert!(is_captured(&gateway.confirm(&reference(&asked)).await));
+    }
+    for nobody in ["ch_none", "", "../refunds", "ch/1", "ch?x"] {
+        assert_eq!(gateway.confirm(nobody).await, ChargeOutcome::NotFound, "{nobody:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_unknown_and_an_inquiry_tells() {
+    let world = sandbox().await;
+    let gateway = gateway_at(&world.base_url(), impatient());
+    let patient = gateway_at(&world.base_url(), policy());
+    let (charged, not_charged) = (charge("tok_timeout_charged"), charge("tok_timeout_not_charged"));
+    for request in [&charged, &not_charged] {
+        let outcome = gateway.charge(request.clone()).await;
+        assert!(matches!(outcome, ChargeOutcome::Unknown { .. }), "{outcome:?}");
+    }
+    assert!(is_captured(&patient.inquire(charged.idempotency_key).await));
+    assert_eq!(patient.inquire(not_charged.idempotency_key).await, ChargeOutcome::NotFound);
+    // Cancelled, it stays cancelled: the same request coming late takes nothing.
+    assert_eq!(patient.net_cancel(not_charged.idempotency_key).await, ChargeOutcome::Voided);
+    let late = charge("tok_ok");
+    let late = jangbu_kernel::gateway::ChargeRequest { idempotency_key: not_charged.idempotency_key, ..late };
+    assert_eq!(patient.charge(late).await, ChargeOutcome::Voided);
+    assert_eq!(patient.net_cancel(charged.idempotency_key).await, ChargeOutcome::Voided);
+    assert_eq!(patient.inquire(charged.idempotency_key).await, ChargeOutcome::Voided);
+}
+
+#[tokio::test]
+async fn a_slow_charge_that_is_cancelled_meanwhile_takes_nothing() {
+    let world = sandbox().await;
+    let gateway = gateway_at(&world.base_url(), impatient());
+    let patient = gateway_at(&world.base_url(), policy());
+    let request = charge("tok_slow");
+    assert!(matches!(gateway.charge(request.clone()).await, ChargeOutcome::Unknown { .. }));
+    assert!(matches!(patient.inquire(request.idempotency_key).await, ChargeOutcome::Pending { .. }));
+    assert_eq!(patient.net_cancel(request.idempotency_key).await, ChargeOutcome::Voided);
+    assert_eq!(patient.charge(request).await, ChargeOutcome::Voided);
+}
+
+#[tokio::test]
+async fn refunds_settle_once_and_within_bounds() {
+    let world = sandbox().await;
+    let gateway = gateway_at(&world.base_url(), policy());
+    let reference = reference(&gateway.charge(charge("tok_ok")).await);
+    let refund =
+        |units| RefundRequest { idempotency_key: Uuid::now_v7(), reference: reference.clone(), amount: won(units) };
+    let request = refund(50_000);
+    let settled = gateway.refund(request.clone()).await;
+    assert!(matches!(settled, RefundOutcome::Settled { .. }), "{settled:?}");
+    assert_eq!(gateway.refund(request.clone()).await, settled);
+    // The key belongs to another refund: that is a fault of ours, and no answer about this one.
+    let reused = RefundRequest { amount: won(1), ..request };
+    assert!(matches!(gateway.refund(reused).await, RefundOutcome::Unknown { .. }));
+    let too_much = gateway.refund(refund(3_001)).await;
+    assert_eq!(too_much, RefundOutcome::Refused { code: "refund_exceeds_captured".to_owned() });
+    for nobody in ["ch_none", "../x"] {
+        let nobody = RefundRequest { reference: nobody.to_owned(), ..refund(1) };
+        let refused = RefundOutcome::Refused { code: "charge_not_found".to_owned() };
+        assert_eq!(gateway.refund(nobody).await, refused);
+    }
+}
+
+#[tokio::test]
+async fn a_key_used_for_another_charge_is_no_answer() {
+    let world = sandbox().await;
+    let gateway = gateway_at(&world.base_url(), policy());
+    let request = charge("tok_ok");
+    gateway.charge(request.clone()).await;
+    let other = jangbu_kernel::gateway::ChargeRequest { amount: won(1), ..request };
+    assert!(matches!(gateway.charge(other).await, ChargeOutcome::Unknown { .. }));
+}
+
+#[tokio::test]
+async fn a_wrong_api_key_is_no_answer() {
+    let world = sandbox().await;
+    let stranger = jangbu_integrations::ServiceSettings {
+        api_key: "somebody else's".into(),
+        ..settings(&world.base_url(), policy())
+    };
+    let gateway = gateways::connect("sandbox", &stranger).unwrap();
+    let request = charge("tok_ok");
+    assert!(matches!(gateway.charge(request.clone()).await, ChargeOutcome::Unknown { .. }));
+    assert!(matches!(gateway.inquire(request.idempotency_key).await, ChargeOutcome::Unknown { .. }));
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_gone_is_unknown_not_declined() {
+    let world = sandbox().await;
+    let base_url = world.base_url();
+    let gateway = gateway_at(&base_url, policy());
+    world.stop().await;
+    assert!(matches!(gateway.charge(charge("tok_ok")).await, ChargeOutcome::Unknown { .. }));
+    assert!(matches!(gateway.net_cancel(Uuid::now_v7()).await, ChargeOutcome::Unknown { .. }));
+}
+
+#[tokio::test]
+async fn webhooks_are_read_and_altered_ones_are_not() {
+    let (world, shop) = sandbox_with_shop().await;
+    let gateway = gateway_at(&world.base_url(), policy());
+    let request = charge("tok_challenge");
+    let asked = gateway.charge(request.clone()).await;
+    told(&shop, 1).await;
+    let captured = gateway.confirm(&reference(&asked)).await;
+    told(&shop, 2).await;
+    gateway.net_cancel(request.idempotency_key).await;
+    let told = told(&shop, 3).await;
+    for (message, outcome) in told.iter().zip([asked, captured, ChargeOutcome::Voided]) {
+        let notice = gateway.read_webhook(&headers(message), &message.body).unwrap();
+        assert_eq!(notice.outcome, outcome);
+        assert_eq!((notice.order_id, notice.payment_id), (request.order_id, request.payment_id));
+        assert_eq!(notice.idempotency_key, request.idempotency_key);
+        assert_eq!(Some(notice.message_id.as_str()), message.headers["webhook-id"].to_str().ok());
+
+        let text = String::from_utf8(message.body.clone()).unwrap();
+        let altered = text.replace("53000", "53001");
+        assert_ne!(altered, text);
+        let refused = gateway.read_webhook(&headers(message), altered.as_bytes());
+        assert_eq!(refused, Err(WebhookError::BadSignature));
+    }
+    let declined = charge("tok_declined");
+    gateway.charge(declined).await;
+    let told = super::told(&shop, 4).await;
+    let notice = gateway.read_webhook(&headers(&told[3]), &told[3].body).unwrap();
+    assert_eq!(notice.outcome, ChargeOutcome::Declined { code: "card_declined".to_owned() });
+}
+
+#[test]
+fn unusable_settings_are_refused_at_setup() {
+    let good = || settings("http://127.0.0.1:1", policy());
+    assert!(matches!(gateways::connect("nobody", &good()), Err(SetupError::UnknownName(_))));
+    for base_url in ["", "127.0.0.1:1", "ftp://127.0.0.1", "file:///etc"] {
+        let settings = settings(base_url, policy());
+        assert!(matches!(gateways::connect("sandbox", &settings), Err(SetupError::BaseUrl(_))), "{base_url}");
+    }
+    let mut broken = good();
+    broken.api_key = "line\nbreak".into();
+    assert!(matches!(gateways::connect("sandbox", &broken), Err(SetupError::ApiKey)));
+    let mut broken = good();
+    broken.webhook_secrets.clear();
+    assert!(matches!(gateways::connect("sandbox", &broken), Err(SetupError::WebhookSecret)));
+    let mut broken = good();
+    broken.policy.breaker.failure_rate = 0.0;
+    assert!(matches!(gateways::connect("sandbox", &broken), Err(SetupError::Breaker(_))));
+}

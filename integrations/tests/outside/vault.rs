@@ -1,0 +1,279 @@
+//! The vault, the secrets of the shop and the master key.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jangbu_integrations::vault::{KeyCachePolicy, MasterKeyError};
+use jangbu_integrations::{MasterKey, SealingVault, SecretBox};
+use jangbu_kernel::log::LogError;
+use jangbu_kernel::ports::{KeyStore, Vault, VaultError};
+use jangbu_kernel::{Sealed, UserId};
+use proptest::prelude::*;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+const PLACE: &str = "order.shipping_address";
+
+/// A key store in memory; a destroyed key leaves its place empty.
+#[derive(Default)]
+struct Keys {
+    users: Mutex<HashMap<UserId, Option<Vec<u8>>>>,
+    secrets: Mutex<HashMap<String, Vec<u8>>>,
+}
+
+impl Keys {
+    fn destroy(&self, owner: UserId) {
+        self.users.lock().unwrap().insert(owner, None);
+    }
+}
+
+#[async_trait]
+impl KeyStore for Keys {
+    async fn user_key(&self, owner: UserId) -> Result<Option<Option<Vec<u8>>>, LogError> {
+        Ok(self.users.lock().unwrap().get(&owner).cloned())
+    }
+    async fn put_user_key(&self, owner: UserId, wrapped: Vec<u8>) -> Result<Option<Vec<u8>>, LogError> {
+        Ok(self.users.lock().unwrap().entry(owner).or_insert(Some(wrapped)).clone())
+    }
+    async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
+        Ok(self.secrets.lock().unwrap().get(name).cloned())
+    }
+    async fn put_secret(&self, name: &str, wrapped: Vec<u8>) -> Result<Vec<u8>, LogError> {
+        Ok(self.secrets.lock().unwrap().entry(name.to_owned()).or_insert(wrapped).clone())
+    }
+}
+
+fn master() -> MasterKey {
+    MasterKey::from_bytes([7; 32])
+}
+
+fn uncached(master: &MasterKey, keys: &Arc<Keys>) -> SealingVault {
+    let cache = KeyCachePolicy { capacity: 0, time_to_live: Duration::from_secs(1) };
+    SealingVault::new(master, Arc::<Keys>::clone(keys), cache)
+}
+
+async fn owner_of(vault: &SealingVault) -> UserId {
+    let owner = UserId::new(Uuid::now_v7());
+    vault.create_key(owner).await.unwrap();
+    owner
+}
+
+#[tokio::test]
+async fn what_is_sealed_opens_in_its_place_only() {
+    let keys = Arc::new(Keys::default());
+    let vault = uncached(&master(), &keys);
+    let owner = owner_of(&vault).await;
+    let sealed = vault.seal(owner, PLACE, "세종대로 110").await.unwrap();
+    assert!(sealed.ciphertext().starts_with(&format!("v1.{owner}.")));
+    assert_eq!(vault.open(PLACE, &sealed).await.unwrap(), "세종대로 110");
+    assert!(matches!(vault.open("user.email", &sealed).await, Err(VaultError::DoesNotOpen)));
+    // Another process with the same master key opens it too; with another one it does not.
+    assert_eq!(uncached(&master(), &keys).open(PLACE, &sealed).await.unwrap(), "세종대로 110");
+    let stranger = uncached(&MasterKey::from_bytes([8; 32]), &keys);
+    assert!(matches!(stranger.open(PLACE, &sealed).await, Err(VaultError::DoesNotOpen)));
+}
+
+#[tokio::test]
+async fn a_text_moved_to_another_owner_does_not_open() {
+    let keys = Arc::new(Keys::default());
+    let vault = uncached(&master(), &keys);
+    let (one, other) = (owner_of(&vault).await, owner_of(&vault).await);
+    let sealed = vault.seal(one, PLACE, "mine").await.unwrap();
+    let moved = Sealed::from_ciphertext(sealed.ciphertext().replace(&one.to_string(), &other.to_string()));
+    assert!(matches!(vault.open(PLACE, &moved).await, Err(VaultError::DoesNotOpen)));
+    // Nor does a wrapped key serve another person.
+    let stolen = keys.users.lock().unwrap()[&one].clone();
+    keys.users.lock().unwrap().insert(other, stolen);
+    assert!(matches!(vault.seal(other, PLACE, "x").await, Err(VaultError::DoesNotOpen)));
+}
+
+#[tokio::test]
+async fn an_altered_text_does_not_open() {
+    let keys = Arc::new(Keys::default());
+    let vault = uncached(&master(), &keys);
+    let owner = owner_of(&vault).await;
+    let sealed = vault.seal(owner, PLACE, "a").await.unwrap();
+    let text = sealed.ciphertext();
+    let body = text.rfind('.').unwrap() + 1;
+    for at in body..text.len() {
+        let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
+        let altered = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+        let opened = vault.open(PLACE, &Sealed::from_ciphertext(altered)).await;
+        assert!(matches!(opened, Err(VaultError::DoesNotOpen)), "byte {at}");
+    }
+    for broken in ["", "v1", "v2", "v1..", &format!("v1.{owner}"), &format!("v1.{owner}.AAAA"), &format!("{text}.x")] {
+        let opened = vault.open(PLACE, &Sealed::from_ciphertext((*broken).to_owned())).await;
+        assert!(matches!(opened, Err(VaultError::DoesNotOpen)), "{broken}");
+    }
+}
+
+#[tokio::test]
+async fn equal_texts_have_different_ciphertexts() {
+    let vault = uncached(&master(), &Arc::new(Keys::default()));
+    let owner = owner_of(&vault).await;
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..1_000 {
+        assert!(seen.insert(vault.seal(owner, PLACE, "same").await.unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn a_person_has_one_key_and_once_destroyed_none() {
+    let keys = Arc::new(Keys::default());
+    let vault = uncached(&master(), &keys);
+    let owner = UserId::new(Uuid::now_v7());
+    assert!(matches!(vault.seal(owner, PLACE, "x").await, Err(VaultError::NoKey)));
+    vault.create_key(owner).await.unwrap();
+    let sealed = vault.seal(owner, PLACE, "x").await.unwrap();
+    vault.create_key(owner).await.unwrap();
+    assert_eq!(vault.open(PLACE, &sealed).await.unwrap(), "x");
+
+    keys.destroy(owner);
+    assert!(matches!(vault.open(PLACE, &sealed).await, Err(VaultError::KeyDestroyed)));
+    assert!(matches!(vault.seal(owner, PLACE, "x").await, Err(VaultError::KeyDestroyed)));
+    assert!(matches!(vault.create_key(owner).await, Err(VaultError::KeyDestroyed)));
+}
+
+#[tokio::test]
+async fn a_destroyed_key_is_noticed_although_it_was_opened() {
+    let keys = Arc::new(Keys::default());
+    let cache = KeyCachePolicy { time_to_live: Duration::from_millis(50), ..KeyCachePolicy::default() };
+    let vault = SealingVault::new(&master(), Arc::<Keys>::clone(&keys), cache);
+    let owner = owner_of(&vault).await;
+    let sealed = vault.seal(owner, PLACE, "x").await.unwrap();
+    keys.destroy(owner);
+    let noticed = async || matches!(vault.open(PLACE, &sealed).await, Err(VaultError::KeyDestroyed)).then_some(());
+    super::eventually(noticed).await;
+
+    let lasting = KeyCachePolicy { time_to_live: Duration::from_secs(600), ..KeyCachePolicy::default() };
+    let vault = SealingVault::new(&master(), Arc::<Keys>::clone(&keys), lasting);
+    let owner = owner_of(&vault).await;
+    let sealed = vault.seal(owner, PLACE, "x").await.unwrap();
+    keys.destroy(owner);
+    assert_eq!(vault.open(PLACE, &sealed).await.unwrap(), "x");
+    vault.forget(owner);
+    assert!(matches!(vault.open(PLACE, &sealed).await, Err(VaultError::KeyDestroyed)));
+}
+
+#[test]
+fn keyed_hashes_depend_on_key_context_and_text() {
+    let keys = Arc::new(Keys::default());
+    let vault = uncached(&master(), &keys);
+    let hash = vault.keyed_hash("email", "a@example.com");
+    assert_eq!((hash.get_version_num(), hash.get_variant()), (8, uuid::Variant::RFC4122));
+    assert_eq!(hash, uncached(&master(), &keys).keyed_hash("email", "a@example.com"));
+    let others = [
+        vault.keyed_hash("email", "b@example.com"),
+        vault.keyed_hash("phone", "a@example.com"),
+        vault.keyed_hash("emaila", "@example.com"),
+        uncached(&MasterKey::from_bytes([8; 32]), &keys).keyed_hash("email", "a@example.com"),
+    ];
+    assert!(others.iter().all(|other| *other != hash));
+}
+
+#[tokio::test]
+async fn a_secret_is_made_once_and_bound_to_its_name() {
+    let keys = Arc::new(Keys::default());
+    let secrets = SecretBox::new(&master(), Arc::<Keys>::clone(&keys));
+    assert!(secrets.get("token signing").await.unwrap().is_none());
+    let made = secrets.get_or_create("token signing", || Zeroizing::new(b"one".to_vec())).await.unwrap();
+    let again = secrets.get_or_create("token signing", || Zeroizing::new(b"two".to_vec())).await.unwrap();
+    assert_eq!((made.as_slice(), again.as_slice()), (&b"one"[..], &b"one"[..]));
+    assert!(!keys.secrets.lock().unwrap()["token signing"].windows(3).any(|part| part == b"one"));
+
+    let random = secrets.get_or_random("webhooks", 32).await.unwrap();
+    assert_eq!(random.len(), 32);
+    assert_eq!(random, secrets.get_or_random("webhooks", 32).await.unwrap());
+
+    let wrapped = keys.secrets.lock().unwrap()["webhooks"].clone();
+    keys.secrets.lock().unwrap().insert("renamed".to_owned(), wrapped);
+    assert!(matches!(secrets.get("renamed").await, Err(VaultError::DoesNotOpen)));
+    let stranger = SecretBox::new(&MasterKey::from_bytes([8; 32]), Arc::<Keys>::clone(&keys));
+    assert!(matches!(stranger.get("webhooks").await, Err(VaultError::DoesNotOpen)));
+}
+
+/// Two master keys have no equality; their hashes tell them apart.
+fn fingerprint(key: &MasterKey) -> Uuid {
+    uncached(key, &Arc::new(Keys::default())).keyed_hash("fingerprint", "")
+}
+
+#[test]
+fn a_master_key_reads_in_hex_and_base64() {
+    let bytes: [u8; 32] = std::array::from_fn(|at| u8::try_from((at * 7 + 200) & 0xff).unwrap());
+    let key = fingerprint(&MasterKey::from_bytes(bytes));
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let base64 = {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    };
+    let url_safe = base64.replace('+', "-").replace('/', "_");
+    for text in [
+        hex.clone(),
+        hex.to_uppercase(),
+        format!(" {hex}\n"),
+        base64.clone(),
+        base64.trim_end_matches('=').to_owned(),
+        url_safe.trim_end_matches('=').to_owned(),
+        url_safe,
+    ] {
+        assert_eq!(fingerprint(&MasterKey::parse(&text).unwrap()), key, "{text}");
+    }
+    for text in ["", "secret", &hex[1..], &base64[4..], &format!("{hex}00")] {
+        assert!(matches!(MasterKey::parse(text), Err(MasterKeyError::NotAKey)), "{text}");
+    }
+}
+
+#[test]
+fn a_master_key_is_made_once_in_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("master.key");
+    let made: Vec<Uuid> = std::thread::scope(|scope| {
+        let make = || fingerprint(&MasterKey::load_or_create(&path).unwrap());
+        let makers: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+        makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+    });
+    assert!(made.iter().all(|key| *key == made[0]));
+    assert_ne!(fingerprint(&MasterKey::generate().unwrap()), made[0]);
+    let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["master.key"]);
+
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        mode(0o640);
+        assert!(matches!(MasterKey::load_or_create(&path), Err(MasterKeyError::OpenToOthers(_))));
+        mode(0o600);
+    }
+    // A broken file is never replaced: what was sealed under its key would be lost.
+    std::fs::write(&path, "half a k").unwrap();
+    assert!(matches!(MasterKey::load_or_create(&path), Err(MasterKeyError::NotAKey)));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "half a k");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_text_survives_and_no_other_place_opens_it(text in ".{0,200}", place in "[a-z.]{1,30}", other in "[a-z.]{1,30}") {
+        prop_assume!(place != other);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let vault = uncached(&master(), &Arc::new(Keys::default()));
+            let owner = owner_of(&vault).await;
+            let sealed = vault.seal(owner, &place, &text).await.unwrap();
+            assert_eq!(vault.open(&place, &sealed).await.unwrap(), text);
+            assert!(matches!(vault.open(&other, &sealed).await, Err(VaultError::DoesNotOpen)));
+        });
+    }
+
+    #[test]
+    fn opening_never_panics(text in ".{0,100}") {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let vault = uncached(&master(), &Arc::new(Keys::default()));
+        prop_assert!(runtime.block_on(vault.open(PLACE, &Sealed::from_ciphertext(text))).is_err());
+    }
+}

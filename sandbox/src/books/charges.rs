@@ -1,0 +1,357 @@
+//! Charges: what was taken, under which key, and what became of it.
+
+use jangbu_kernel::Money;
+use rusqlite::{Connection, OptionalExtension as _, Row};
+use serde::Serialize;
+
+use super::outbox::{self, Owed, Sender};
+use super::{Page, Window, faults, money, new_id, now_ms, refunds, rfc3339, unreadable};
+use crate::script::{DUPLICATES, FAILURES, Script};
+
+macro_rules! statuses {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
+        /// Where a charge stands.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Status { $($(#[$doc])* $variant,)+ }
+
+        impl Status {
+            /// The name in JSON and in the file.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+            fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+statuses! {
+    /// The gateway is still at it.
+    Processing = "processing",
+    /// The buyer has to confirm.
+    RequiresAction = "requires_action",
+    /// The money is taken; what was given back of it is in `refunded`.
+    Captured = "captured",
+    /// The gateway said no.
+    Declined = "declined",
+    /// Cancelled whole: nothing is or will be charged.
+    Voided = "voided",
+}
+
+/// A charge as the file has it.
+#[derive(Clone, Debug)]
+pub struct Charge {
+    /// The gateway's id.
+    pub id: String,
+    /// The caller's key.
+    pub idempotency_key: String,
+    /// The order it is for.
+    pub order_id: String,
+    /// The payment it is for.
+    pub payment_id: String,
+    /// How much.
+    pub amount: Money,
+    /// How much was given back.
+    pub refunded: Money,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it was declined or voided.
+    pub code: Option<String>,
+    /// When it arrived, in milliseconds since 1970.
+    pub created_at: i64,
+    fingerprint: Vec<u8>,
+}
+
+/// A charge as the gateway's callers see it.
+#[derive(Serialize)]
+pub struct ChargeView<'a> {
+    id: &'a str,
+    idempotency_key: &'a str,
+    order_id: &'a str,
+    payment_id: &'a str,
+    amount: String,
+    currency: &'a str,
+    refunded: String,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    created_at: String,
+}
+
+impl Charge {
+    /// For the answer and for webhooks.
+    pub fn view(&self) -> ChargeView<'_> {
+        ChargeView {
+            id: &self.id,
+            idempotency_key: &self.idempotency_key,
+            order_id: &self.order_id,
+            payment_id: &self.payment_id,
+            amount: self.amount.amount().to_string(),
+            currency: self.amount.currency().code(),
+            refunded: self.refunded.amount().to_string(),
+            status: self.status,
+            code: self.code.as_deref(),
+            created_at: rfc3339(self.created_at),
+        }
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<(i64, Self)> {
+        let currency: String = row.get("currency")?;
+        let status: String = row.get("status")?;
+        let charge = Self {
+            id: row.get("id")?,
+            idempotency_key: row.get("idempotency_key")?,
+            order_id: row.get("order_id")?,
+            payment_id: row.get("payment_id")?,
+            amount: money(row.get("amount")?, &currency)?,
+            refunded: money(row.get("refunded")?, &currency)?,
+            status: Status::from_name(&status).ok_or_else(|| unreadable(UnknownStatus))?,
+            code: row.get("code")?,
+            created_at: row.get("created_at")?,
+            fingerprint: row.get("fingerprint")?,
+        };
+        Ok((row.get("seq")?, charge))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("unknown status of a charge")]
+struct UnknownStatus;
+
+/// A request to take money.
+pub struct NewCharge {
+    /// The caller's key.
+    pub idempotency_key: String,
+    /// Hash over the whole request: the same key with another one is refused.
+    pub fingerprint: Vec<u8>,
+    /// The order it is for.
+    pub order_id: String,
+    /// The payment it is for.
+    pub payment_id: String,
+    /// How much.
+    pub amount: Money,
+    /// What the card does.
+    pub script: Script,
+}
+
+/// What a request to take money came to.
+pub enum Charged {
+    /// There is a charge under the key.
+    Stands {
+        /// The charge.
+        charge: Box<Charge>,
+        /// Whether this request made it.
+        fresh: bool,
+        /// How the answer is given.
+        delivery: Delivery,
+    },
+    /// The key belongs to another request.
+    KeyReused,
+    /// An error is answered, nothing is recorded.
+    Fails,
+    /// No answer is given, nothing is recorded.
+    Silence,
+}
+
+/// How an answer reaches the caller.
+pub enum Delivery {
+    /// At once.
+    AtOnce,
+    /// Never.
+    Never,
+    /// After a while, when the charge is finished.
+    Slow,
+    /// After this webhook was sent.
+    AfterWebhook(Owed),
+}
+
+/// What is known under a key.
+pub enum Known {
+    /// A charge.
+    Charge(Charge),
+    /// It was cancelled before anything was charged.
+    Cancelled,
+    /// Nothing.
+    Nothing,
+}
+
+/// Takes money, once per key.
+pub fn charge(db: &Connection, new: NewCharge) -> rusqlite::Result<Charged> {
+    match by_key(db, &new.idempotency_key)? {
+        Known::Charge(charge) if charge.fingerprint == new.fingerprint => {
+            let charge = Box::new(charge);
+            return Ok(Charged::Stands { charge, fresh: false, delivery: Delivery::AtOnce });
+        }
+        Known::Charge(_) => return Ok(Charged::KeyReused),
+        Known::Cancelled => {
+            let charge = Box::new(insert(db, &new, Status::Voided, Some("net_cancelled"))?);
+            return Ok(Charged::Stands { charge, fresh: true, delivery: Delivery::AtOnce });
+        }
+        Known::Nothing => {}
+    }
+    let script = if new.script == Script::Capture { faults::throw(db)? } else { new.script };
+    let (status, code, delivery) = match script {
+        Script::Capture | Script::TellFiveTimes => (Status::Captured, None, Delivery::AtOnce),
+        Script::LoseAnswer => (Status::Captured, None, Delivery::Never),
+        Script::Decline(code) => (Status::Declined, Some(code), Delivery::AtOnce),
+        Script::Challenge => (Status::RequiresAction, None, Delivery::AtOnce),
+        Script::Slow => (Status::Processing, None, Delivery::Slow),
+        Script::LoseRequest => return Ok(Charged::Silence),
+        Script::FailTwice if fails_again(db, &new.idempotency_key)? => return Ok(Charged::Fails),
+        Script::FailTwice => (Status::Captured, None, Delivery::AtOnce),
+    };
+    let charge = Box::new(insert(db, &new, status, code)?);
+    let delays: &[i64] = if script == Script::TellFiveTimes { &FIVE_TIMES } else { &[0] };
+    let first = tell(db, &charge, delays)?;
+    let delivery = match (script, first) {
+        (Script::TellFiveTimes, Some(owed)) => Delivery::AfterWebhook(owed),
+        _ => delivery,
+    };
+    Ok(Charged::Stands { charge, fresh: true, delivery })
+}
+
+/// The first copy is sent by whoever answers, before the answer: the queue takes
+/// it only if that fails. The others follow the answer.
+const FIVE_TIMES: [i64; DUPLICATES] = [5_000, 100, 100, 100, 100];
+
+fn fails_again(db: &Connection, key: &str) -> rusqlite::Result<bool> {
+    let attempts: i64 = db
+        .prepare_cached(
+            "INSERT INTO failed_attempts VALUES (?1, 1) \
+             ON CONFLICT DO UPDATE SET attempts = attempts + 1 RETURNING attempts",
+        )?
+        .query_row([key], |row| row.get(0))?;
+    Ok(attempts <= FAILURES)
+}
+
+fn insert(db: &Connection, new: &NewCharge, status: Status, code: Option<&str>) -> rusqlite::Result<Charge> {
+    let charge = Charge {
+        id: new_id("ch"),
+        idempotency_key: new.idempotency_key.clone(),
+        order_id: new.order_id.clone(),
+        payment_id: new.payment_id.clone(),
+        amount: new.amount,
+        refunded: Money::zero(new.amount.currency()),
+        status,
+        code: code.map(str::to_owned),
+        created_at: now_ms(),
+        fingerprint: new.fingerprint.clone(),
+    };
+    db.prepare_cached(
+        "INSERT INTO charges (id, idempotency_key, fingerprint, order_id, payment_id, amount, currency, status, code, \
+         created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute((
+        &charge.id,
+        &charge.idempotency_key,
+        &charge.fingerprint,
+        &charge.order_id,
+        &charge.payment_id,
+        charge.amount.minor_units(),
+        charge.amount.currency().code(),
+        status.name(),
+        code,
+        charge.created_at,
+    ))?;
+    Ok(charge)
+}
+
+/// Owes the shop a webhook about a charge.
+fn tell(db: &Connection, charge: &Charge, delays_ms: &[i64]) -> rusqlite::Result<Option<Owed>> {
+    let kind = format!("charge.{}", charge.status.name());
+    outbox::owe(db, Sender::Gateway, &kind, &charge.view(), delays_ms)
+}
+
+/// Takes the money of a charge that waits for its buyer; any other stays as it is.
+pub fn confirm(db: &Connection, id: &str) -> rusqlite::Result<Option<Charge>> {
+    let Some(charge) = by_id(db, id)? else { return Ok(None) };
+    if charge.status != Status::RequiresAction {
+        return Ok(Some(charge));
+    }
+    change(db, charge, Status::Captured, None).map(Some)
+}
+
+/// Takes the money of a charge that the gateway was at, unless it was cancelled meanwhile.
+pub fn finish(db: &Connection, id: &str) -> rusqlite::Result<Option<Charge>> {
+    let Some(charge) = by_id(db, id)? else { return Ok(None) };
+    if charge.status != Status::Processing {
+        return Ok(Some(charge));
+    }
+    change(db, charge, Status::Captured, None).map(Some)
+}
+
+/// Finishes what the gateway was at when it was last stopped.
+pub fn finish_all(db: &Connection) -> rusqlite::Result<()> {
+    let ids = db
+        .prepare_cached("SELECT id FROM charges WHERE status = 'processing' ORDER BY seq")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    ids.iter().try_for_each(|id| finish(db, id).map(drop))
+}
+
+/// Cancels whatever was or will be charged under a key.
+pub fn net_cancel(db: &Connection, key: &str) -> rusqlite::Result<Known> {
+    let charge = match by_key(db, key)? {
+        Known::Charge(charge) => charge,
+        Known::Cancelled => return Ok(Known::Cancelled),
+        Known::Nothing => {
+            db.prepare_cached("INSERT INTO tombstones VALUES (?1, ?2)")?.execute((key, now_ms()))?;
+            return Ok(Known::Cancelled);
+        }
+    };
+    let voided = match charge.status {
+        Status::Declined | Status::Voided => charge,
+        Status::Processing | Status::RequiresAction => change(db, charge, Status::Voided, Some("net_cancelled"))?,
+        Status::Captured => {
+            refunds::give_back_the_rest(db, &charge)?;
+            let refunded = charge.amount;
+            change(db, Charge { refunded, ..charge }, Status::Voided, Some("net_cancelled"))?
+        }
+    };
+    Ok(Known::Charge(voided))
+}
+
+/// Writes a charge's new state and owes a webhook about it.
+fn change(db: &Connection, charge: Charge, status: Status, code: Option<&str>) -> rusqlite::Result<Charge> {
+    let changed = Charge { status, code: code.map(str::to_owned), ..charge };
+    db.prepare_cached("UPDATE charges SET status = ?2, code = ?3, refunded = ?4 WHERE id = ?1")?.execute((
+        &changed.id,
+        status.name(),
+        code,
+        changed.refunded.minor_units(),
+    ))?;
+    tell(db, &changed, &[0])?;
+    Ok(changed)
+}
+
+/// Writes that so much of a charge has been given back.
+pub fn set_refunded(db: &Connection, charge: Charge, refunded: Money) -> rusqlite::Result<Charge> {
+    let status = charge.status;
+    change(db, Charge { refunded, ..charge }, status, None)
+}
+
+/// What is known under a key.
+pub fn by_key(db: &Connection, key: &str) -> rusqlite::Result<Known> {
+    let charge = db
+        .prepare_cached("SELECT * FROM charges WHERE idempotency_key = ?1")?
+        .query_row([key], Charge::read)
+        .optional()?;
+    if let Some((_, charge)) = charge {
+        return Ok(Known::Charge(charge));
+    }
+    let cancelled = db.prepare_cached("SELECT 1 FROM tombstones WHERE idempotency_key = ?1")?.exists([key])?;
+    Ok(if cancelled { Known::Cancelled } else { Known::Nothing })
+}
+
+/// The charge with this id.
+pub fn by_id(db: &Connection, id: &str) -> rusqlite::Result<Option<Charge>> {
+    let found = db.prepare_cached("SELECT * FROM charges WHERE id = ?1")?.query_row([id], Charge::read).optional()?;
+    Ok(found.map(|(_, charge)| charge))
+}
+
+/// One page of the charges, newest first.
+pub fn list(db: &Connection, window: &Window) -> rusqlite::Result<Page<Charge>> {
+    super::page(db, "charges", window, Charge::read)
+}

@@ -1,0 +1,165 @@
+//! Sends the webhooks that are owed, signed as Standard Webhooks asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use reqwest::Url;
+use standardwebhooks::Webhook;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::books::now_ms;
+use crate::books::outbox::{self, Owed};
+use crate::store::Store;
+
+/// How long a receiver may take before a message counts as not taken.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an answer waits for its webhook to be sent first.
+const PATIENCE_BEFORE_ANSWER: Duration = Duration::from_secs(1);
+/// How many messages are under way at once.
+const AT_ONCE: usize = 32;
+/// How many messages are read from the file at once.
+const READ_AT_ONCE: u32 = 256;
+/// The longest sleep between two looks at the file.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// A handle on the webhook sender.
+#[derive(Clone)]
+pub struct Courier {
+    store: Store,
+    client: reqwest::Client,
+    signer: Arc<Webhook>,
+    target: watch::Sender<Option<Url>>,
+    news: Arc<Notify>,
+}
+
+impl Courier {
+    /// A courier that sends to `target`, as soon as there is one.
+    pub fn new(store: Store, client: reqwest::Client, signer: Webhook, target: Option<Url>) -> Self {
+        Self {
+            store,
+            client,
+            signer: Arc::new(signer),
+            target: watch::Sender::new(target),
+            news: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Changes where webhooks go.
+    pub fn set_target(&self, target: Option<Url>) {
+        self.target.send_replace(target);
+        self.wake();
+    }
+
+    /// There may be something to send.
+    pub fn wake(&self) {
+        self.news.notify_one();
+    }
+
+    /// Sends one message before its answer is given; if that fails the queue has it.
+    pub async fn send_now(&self, owed: Owed) {
+        let Some(target) = self.target.borrow().clone() else {
+            return;
+        };
+        let sent = tokio::time::timeout(PATIENCE_BEFORE_ANSWER, self.send(&target, &owed)).await;
+        if sent == Ok(true)
+            && let Err(error) = self.store.call(move |db| outbox::taken(db, owed.seq)).await
+        {
+            tracing::warn!(%error, "a webhook was sent but could not be struck off: it will be sent again");
+        }
+    }
+
+    /// Sends what is owed until the sandbox stops.
+    pub async fn run(self, stopping: CancellationToken) {
+        let mut target = self.target.subscribe();
+        loop {
+            let known = target.borrow_and_update().clone();
+            let sleep = match known {
+                None => None,
+                Some(to) => {
+                    let round = tokio::select! {
+                        round = self.send_due(&to) => round,
+                        () = stopping.cancelled() => return,
+                    };
+                    Some(round)
+                }
+            };
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                changed = target.changed() => if changed.is_err() { return },
+                () = self.news.notified(), if sleep.is_some() => {}
+                () = tokio::time::sleep(sleep.unwrap_or(LONGEST_SLEEP)), if sleep.is_some() => {}
+            }
+        }
+    }
+
+    /// Sends everything that is due and tells how long to sleep then.
+    async fn send_due(&self, target: &Url) -> Duration {
+        loop {
+            let now = now_ms();
+            let (owed, next) = match self.store.call(move |db| outbox::due(db, now, READ_AT_ONCE)).await {
+                Ok(due) => due,
+                Err(error) => {
+                    tracing::warn!(%error, "the webhooks that are owed cannot be read");
+                    return LONGEST_SLEEP;
+                }
+            };
+            if owed.is_empty() {
+                let wait_ms = next.map_or(i64::MAX, |at| at.saturating_sub(now)).max(1);
+                return Duration::from_millis(wait_ms.unsigned_abs()).min(LONGEST_SLEEP);
+            }
+            let sent: Vec<(Owed, bool)> = futures::stream::iter(owed)
+                .map(|owed| async move {
+                    let taken = self.send(target, &owed).await;
+                    (owed, taken)
+                })
+                .buffer_unordered(AT_ONCE)
+                .collect()
+                .await;
+            self.settle(sent).await;
+        }
+    }
+
+    async fn settle(&self, sent: Vec<(Owed, bool)>) {
+        let given_up =
+            sent.iter().filter(|(owed, taken)| !taken && owed.attempts.saturating_add(1) >= outbox::ATTEMPTS);
+        for (owed, _) in given_up {
+            tracing::warn!(message_id = owed.message_id, "a webhook was given up: nobody took it");
+        }
+        let settled = self
+            .store
+            .call(move |db| {
+                let now = now_ms();
+                sent.iter().try_for_each(|(owed, taken)| match taken {
+                    true => outbox::taken(db, owed.seq),
+                    false => outbox::not_taken(db, owed, now),
+                })
+            })
+            .await;
+        if let Err(error) = settled {
+            tracing::warn!(%error, "webhooks were sent but could not be struck off: they will be sent again");
+        }
+    }
+
+    /// Sends one message; true when the receiver took it.
+    async fn send(&self, target: &Url, owed: &Owed) -> bool {
+        let timestamp = now_ms().div_euclid(1_000);
+        let url = format!("{}{}", target.as_str().trim_end_matches('/'), owed.path);
+        let Ok(signature) = self.signer.sign(&owed.message_id, timestamp, owed.body.as_bytes()) else {
+            return false;
+        };
+        let sent = self
+            .client
+            .post(url)
+            .header("content-type", "application/json")
+            .header(standardwebhooks::HEADER_WEBHOOK_ID, &owed.message_id)
+            .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, timestamp)
+            .header(standardwebhooks::HEADER_WEBHOOK_SIGNATURE, signature)
+            .body(owed.body.clone())
+            .timeout(PATIENCE)
+            .send()
+            .await;
+        matches!(sent, Ok(answer) if answer.status().is_success())
+    }
+}

@@ -1,0 +1,248 @@
+//! The simulated outside world: a payment gateway and a carrier behind a real
+//! HTTP server with a file of its own, so that killing the shop does not make the
+//! gateway forget a charge.
+//!
+//! It stands beside the house, not in it: of the other crates it knows only the
+//! words of `kernel`, and only `app` and tests start it. The shop meets it over
+//! HTTP like any other gateway. Start with [`Sandbox::start`]; `script.rs` lists
+//! what each card token does, `books/` is what the outside world remembers,
+//! `http/` its three surfaces (gateway, carrier, the tester's own), `courier.rs`
+//! sends its webhooks.
+//!
+//! Gateway and carrier ask for a key in `X-Api-Key`:
+//!
+//! | request | does |
+//! |---|---|
+//! | `POST /gateway/v1/charges` + `Idempotency-Key` | takes money: `{order_id, payment_id, amount, currency, card_token}` |
+//! | `POST /gateway/v1/charges/{id}/confirm` | takes it after a challenge |
+//! | `POST /gateway/v1/charges/{id}/refunds` + `Idempotency-Key` | gives some back: `{amount, currency}` |
+//! | `GET /gateway/v1/keys/{idempotency key}` | what became of a charge |
+//! | `POST /gateway/v1/keys/{idempotency key}/net-cancel` | nothing is or will be charged under the key |
+//! | `POST /carrier/v1/labels` | a label: `{shipment_id, order_id, address}` |
+//! | `DELETE /carrier/v1/labels/{shipment id}` | calls it off |
+//!
+//! Webhooks follow every change of a charge and every scan, to
+//! `{target}/v1/hooks/payments/sandbox` and `{target}/v1/hooks/carriers/sandbox`.
+
+mod books;
+mod courier;
+mod http;
+mod script;
+mod store;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt as _;
+pub use reqwest::Url;
+use secrecy::{ExposeSecret as _, SecretString};
+use standardwebhooks::Webhook;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use courier::Courier;
+use store::Store;
+pub use store::StoreError;
+
+/// How long a stop waits for requests that are under way.
+const PATIENCE_AT_STOP: Duration = Duration::from_secs(5);
+
+/// How a sandbox is set up.
+pub struct SandboxConfig {
+    /// Where it listens; port 0 picks one.
+    pub listen: SocketAddr,
+    /// Its file; none keeps everything in memory.
+    pub data_file: Option<PathBuf>,
+    /// Base address of the shop, for webhooks. They are kept until there is one.
+    pub webhook_target: Option<Url>,
+    /// What webhooks are signed with: base64, with or without `whsec_`.
+    pub webhook_secret: SecretString,
+    /// What `X-Api-Key` has to carry.
+    pub api_key: SecretString,
+    /// What the dice for faults start from, until `POST /sandbox/faults` says otherwise.
+    pub seed: u64,
+    /// Parcels move by themselves, one scan every so often; none: only when told.
+    pub carrier_step: Option<Duration>,
+    /// How long a connection is held when "the answer never comes".
+    pub silence: Duration,
+    /// How long `tok_slow` takes.
+    pub slow: Duration,
+}
+
+impl SandboxConfig {
+    /// The default of [`SandboxConfig::silence`]: longer than any caller's patience.
+    pub const SILENCE: Duration = Duration::from_secs(60);
+    /// The default of [`SandboxConfig::slow`].
+    pub const SLOW: Duration = Duration::from_secs(3);
+
+    /// A sandbox in memory on a free port of this machine.
+    #[must_use]
+    pub fn new(api_key: SecretString, webhook_secret: SecretString) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data_file: None,
+            webhook_target: None,
+            webhook_secret,
+            api_key,
+            seed: 0,
+            carrier_step: None,
+            silence: Self::SILENCE,
+            slow: Self::SLOW,
+        }
+    }
+}
+
+/// Why a sandbox did not start.
+#[derive(Debug, Error)]
+pub enum SandboxError {
+    /// The webhook secret is not base64.
+    #[error("the sandbox's webhook secret is not base64")]
+    WebhookSecret,
+    /// The API key is empty.
+    #[error("the sandbox's API key is empty")]
+    ApiKey,
+    /// The file cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address cannot be listened on.
+    #[error("the sandbox cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// No HTTP client could be made.
+    #[error("the sandbox cannot make an HTTP client")]
+    Client(#[source] reqwest::Error),
+}
+
+/// The simulated outside world; [`Sandbox::start`] sets it going.
+pub struct Sandbox;
+
+impl Sandbox {
+    /// Starts a sandbox. It answers as soon as this returns.
+    ///
+    /// # Errors
+    /// When a secret is unusable, the file cannot be opened or the address is taken.
+    pub async fn start(config: SandboxConfig) -> Result<RunningSandbox, SandboxError> {
+        let signer = Webhook::new(config.webhook_secret.expose_secret()).map_err(|_| SandboxError::WebhookSecret)?;
+        if config.api_key.expose_secret().is_empty() {
+            return Err(SandboxError::ApiKey);
+        }
+        let client = webhook_client(config.webhook_target.as_ref()).map_err(SandboxError::Client)?;
+        let listener =
+            TcpListener::bind(config.listen).await.map_err(|error| SandboxError::Listen(config.listen, error))?;
+        let addr = listener.local_addr().map_err(|error| SandboxError::Listen(config.listen, error))?;
+        let (store, thread) = Store::open(config.data_file.as_deref())?;
+        let seed = config.seed;
+        store
+            .call(move |db| {
+                books::faults::start_from(db, seed)?;
+                books::charges::finish_all(db)
+            })
+            .await?;
+
+        let stopping = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let courier = Courier::new(store.clone(), client, signer, config.webhook_target);
+        tasks.spawn(courier.clone().run(stopping.clone()));
+        if let Some(step) = config.carrier_step {
+            tasks.spawn(clock(store.clone(), courier.clone(), step, stopping.clone()));
+        }
+        let router = http::router(http::Shared {
+            store: store.clone(),
+            courier: courier.clone(),
+            api_key: Arc::new(config.api_key),
+            carrier_step: config.carrier_step,
+            silence: config.silence,
+            slow: config.slow,
+            tasks: tasks.clone(),
+            stopping: stopping.clone(),
+        });
+        let server = tokio::spawn(serve(listener, router, stopping.clone()));
+        Ok(RunningSandbox { addr, courier, store, tasks, server, thread, stopping: stopping.drop_guard() })
+    }
+}
+
+/// The client for webhooks. Without a target that asks for TLS it needs no trust
+/// anchors, which a bare machine does not have.
+fn webhook_client(target: Option<&Url>) -> reqwest::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+    match target {
+        Some(url) if url.scheme() == "https" => builder.build(),
+        _ => builder.tls_certs_only([]).build(),
+    }
+}
+
+async fn serve(listener: TcpListener, router: axum::Router, stopping: CancellationToken) {
+    let listener = listener.tap_io(|stream| {
+        // Without it an answer may only be slower.
+        let _ = stream.set_nodelay(true);
+    });
+    let served = axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the sandbox stopped serving");
+    }
+}
+
+/// Moves parcels on, a scan every `step`.
+async fn clock(store: Store, courier: Courier, step: Duration, stopping: CancellationToken) {
+    let step_ms = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
+    // Coarser steps would make short clocks wait, finer ones only cost.
+    let tick = step.clamp(Duration::from_millis(10), Duration::from_millis(500));
+    while stopping.run_until_cancelled(tokio::time::sleep(tick)).await.is_some() {
+        match store.call(move |db| books::labels::advance_due(db, step_ms)).await {
+            Ok(0) => {}
+            Ok(_) => courier.wake(),
+            Err(error) => tracing::warn!(%error, "the carrier's clock could not move parcels on"),
+        }
+    }
+}
+
+/// A sandbox that answers. Dropping it stops it without waiting.
+pub struct RunningSandbox {
+    addr: SocketAddr,
+    courier: Courier,
+    store: Store,
+    tasks: TaskTracker,
+    server: JoinHandle<()>,
+    thread: std::thread::JoinHandle<()>,
+    stopping: tokio_util::sync::DropGuard,
+}
+
+impl RunningSandbox {
+    /// Where it listens.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its base address, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Where webhooks go from now on. `http` only, unless the sandbox was started
+    /// with an `https` target.
+    pub fn set_webhook_target(&self, target: Url) {
+        self.courier.set_target(Some(target));
+    }
+
+    /// Ends what is under way, writes everything and closes the file.
+    pub async fn stop(self) {
+        let Self { addr: _, courier: _, store, tasks, mut server, thread, stopping } = self;
+        stopping.disarm().cancel();
+        if tokio::time::timeout(PATIENCE_AT_STOP, &mut server).await.is_err() {
+            server.abort();
+            // An aborted task reports itself as cancelled, which is what was asked for.
+            let _ = server.await;
+        }
+        tasks.close();
+        tasks.wait().await;
+        store.close().await;
+        // The thread never panics, so joining it only waits.
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
+}
