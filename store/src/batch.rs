@@ -1,0 +1,176 @@
+//! What a batch of appends comes to, the same for every engine: each append is
+//! prepared (rows and hashes made), judged in order, and settled into its answer.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use jangbu_kernel::log::{Append, AppendResult, NewReceipt, Receipt, ReceiptKey};
+use jangbu_kernel::time::to_millis;
+use jangbu_kernel::{RecordedEvent, StreamId, Timestamp};
+
+use crate::hash::leaf_hash_by;
+
+/// One stream's part of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PlannedWrite {
+    pub stream: StreamId,
+    pub expected_version: u64,
+    pub count: u64,
+}
+
+/// An append with its rows made; only the positions are missing (they are 0).
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub writes: Vec<PlannedWrite>,
+    pub events: Vec<RecordedEvent>,
+    /// The actor's text form, common to the events.
+    pub actor: String,
+    pub receipt: Option<NewReceipt>,
+    pub recorded_at: Timestamp,
+}
+
+/// What an append comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Its events follow position `base`.
+    Accepted {
+        base: u64,
+    },
+    Conflict {
+        stream: StreamId,
+        actual_version: u64,
+    },
+    Duplicate(Receipt),
+}
+
+impl Verdict {
+    /// The same verdict for a batch that was judged from 0 and written behind `base`.
+    pub(crate) fn behind(self, base: u64) -> Self {
+        match self {
+            Self::Accepted { base: offset } => Self::Accepted { base: base + offset },
+            Self::Conflict { .. } | Self::Duplicate(_) => self,
+        }
+    }
+}
+
+/// The part of the log's state that judging needs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    pub head: u64,
+    /// Streams that exist; one that is missing is at version 0.
+    pub versions: HashMap<StreamId, u64>,
+    pub receipts: HashMap<ReceiptKey, Receipt>,
+}
+
+/// Makes rows and leaf hashes. Costs time in proportion to the payloads, so it
+/// is done before any lock or queue.
+pub(crate) fn prepare(batch: Vec<Append>) -> Vec<Prepared> {
+    batch.into_iter().map(prepare_one).collect()
+}
+
+fn prepare_one(append: Append) -> Prepared {
+    let mut meta = append.meta;
+    meta.recorded_at = to_millis(meta.recorded_at);
+    let actor = meta.actor.to_string();
+    let mut writes = Vec::with_capacity(append.writes.len());
+    let mut events = Vec::new();
+    for write in append.writes {
+        writes.push(PlannedWrite {
+            stream: write.stream,
+            expected_version: write.expected_version,
+            count: write.events.len() as u64,
+        });
+        for (version, event) in (write.expected_version.saturating_add(1)..).zip(write.events) {
+            let mut recorded = RecordedEvent {
+                position: 0,
+                stream: write.stream,
+                version,
+                event_id: event.event_id,
+                event_type: event.event_type.to_owned(),
+                schema_version: event.schema_version,
+                payload: event.payload,
+                meta: meta.clone(),
+                hash: [0; 32],
+            };
+            recorded.hash = leaf_hash_by(&recorded, &actor);
+            events.push(recorded);
+        }
+    }
+    Prepared { writes, events, actor, receipt: append.receipt, recorded_at: meta.recorded_at }
+}
+
+/// The streams and receipt keys a batch touches, each once; the keys sorted.
+pub(crate) fn touched(batch: &[Prepared]) -> (Vec<StreamId>, Vec<ReceiptKey>) {
+    let streams: HashSet<StreamId> =
+        batch.iter().flat_map(|append| append.writes.iter().map(|write| write.stream)).collect();
+    let mut keys: Vec<ReceiptKey> =
+        batch.iter().filter_map(|append| append.receipt.as_ref()).map(|receipt| receipt.key.clone()).collect();
+    keys.sort();
+    keys.dedup();
+    (streams.into_iter().collect(), keys)
+}
+
+/// Judges the appends in order, each on what the accepted ones before it left.
+pub(crate) fn judge(batch: &[Prepared], known: &mut Known) -> Vec<Verdict> {
+    batch.iter().map(|append| judge_one(append, known)).collect()
+}
+
+/// Judges one append and, if it is accepted, carries it into `known`.
+pub(crate) fn judge_one(append: &Prepared, known: &mut Known) -> Verdict {
+    // The receipt comes first: a repeated command usually conflicts as well, and
+    // its caller is to get the first answer, not a conflict.
+    if let Some(first) = append.receipt.as_ref().and_then(|receipt| known.receipts.get(&receipt.key)) {
+        return Verdict::Duplicate(first.clone());
+    }
+    let mut moved: Vec<(StreamId, u64)> = Vec::with_capacity(append.writes.len());
+    for write in &append.writes {
+        let earlier = moved.iter().rev().find(|(stream, _)| *stream == write.stream).map(|(_, version)| *version);
+        let stored = known.versions.get(&write.stream).copied().unwrap_or(0);
+        if earlier.unwrap_or(stored) != write.expected_version {
+            return Verdict::Conflict { stream: write.stream, actual_version: stored };
+        }
+        moved.push((write.stream, write.expected_version.saturating_add(write.count)));
+    }
+    let base = known.head;
+    known.head = base + append.events.len() as u64;
+    known.versions.extend(moved);
+    if let Some(new) = &append.receipt {
+        known.receipts.insert(new.key.clone(), stored_receipt(new, known.head, append.recorded_at));
+    }
+    Verdict::Accepted { base }
+}
+
+/// A new receipt as it is stored with an append that ends at `position`.
+pub(crate) fn stored_receipt(new: &NewReceipt, position: u64, recorded_at: Timestamp) -> Receipt {
+    Receipt { fingerprint: new.fingerprint, stream: new.stream, version: new.version, position, recorded_at }
+}
+
+/// The accepted appends with their bases.
+pub(crate) fn accepted<'a>(
+    batch: &'a [Prepared],
+    verdicts: &'a [Verdict],
+) -> impl Iterator<Item = (&'a Prepared, u64)> {
+    batch.iter().zip(verdicts).filter_map(|(append, verdict)| match verdict {
+        Verdict::Accepted { base } => Some((append, *base)),
+        Verdict::Conflict { .. } | Verdict::Duplicate(_) => None,
+    })
+}
+
+/// Turns verdicts into the callers' answers.
+pub(crate) fn settle(batch: Vec<Prepared>, verdicts: Vec<Verdict>) -> Vec<AppendResult> {
+    batch.into_iter().zip(verdicts).map(|(append, verdict)| settle_one(append, verdict)).collect()
+}
+
+fn settle_one(append: Prepared, verdict: Verdict) -> AppendResult {
+    match verdict {
+        Verdict::Accepted { base } => {
+            let events = (base + 1..).zip(append.events).map(|(position, mut event)| {
+                event.position = position;
+                Arc::new(event)
+            });
+            AppendResult::Appended { events: events.collect() }
+        }
+        Verdict::Conflict { stream, actual_version } => AppendResult::Conflict { stream, actual_version },
+        Verdict::Duplicate(receipt) => AppendResult::Duplicate { receipt },
+    }
+}

@@ -1,0 +1,52 @@
+//! Why a store could not be opened, migrated or closed.
+
+use std::path::PathBuf;
+
+use jangbu_kernel::log::LogError;
+use thiserror::Error;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A store could not be made ready. Appending and reading fail with
+/// [`LogError`] instead.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The store was written by a newer program; this one would misread it.
+    #[error("the store has schema version {found}, this program knows versions up to {known}: run a newer program")]
+    Newer {
+        /// The version found.
+        found: u32,
+        /// The newest version known here.
+        known: u32,
+    },
+    /// Another process writes to the same folder.
+    #[error("another process has the store in {} open for writing: stop it first, or open read-only", .folder.display())]
+    Locked {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// The data folder or a file in it could not be used.
+    #[error("the data folder {} cannot be used", .folder.display())]
+    Folder {
+        /// The data folder.
+        folder: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The engine lacks something that the log's promises rest on.
+    #[error("the engine cannot keep the log's promises: {0}")]
+    Unfit(String),
+    /// The engine could not be opened.
+    #[error("the store cannot be opened")]
+    Open(#[source] Cause),
+    /// The tables could not be brought up to date.
+    #[error("the store cannot be migrated")]
+    Migrate(#[source] Cause),
+    /// This handle only reads.
+    #[error("the store is open read-only")]
+    ReadOnly,
+    /// The engine is open but does not answer.
+    #[error("the store does not answer")]
+    Log(#[source] LogError),
+}

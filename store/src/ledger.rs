@@ -1,0 +1,98 @@
+//! What sealing and verifying need of an engine, beyond the ports of the kernel.
+
+use async_trait::async_trait;
+use jangbu_kernel::log::{EventLog, LogError, SealedRoot};
+
+use crate::error::StoreError;
+use crate::merkle::{Hash, MerkleFrontier};
+use crate::row::StoredRow;
+
+/// The log seen as rows and hashes.
+#[async_trait]
+pub trait Ledger: EventLog {
+    /// Rows with `position > after`, as stored, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn rows(&self, after: u64, limit: usize) -> Result<Vec<StoredRow>, LogError>;
+
+    /// Stored leaf hashes of the positions behind `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read, a position is missing or a hash has not 32 bytes.
+    async fn leaf_hashes(&self, after: u64, limit: usize) -> Result<Vec<Hash>, LogError>;
+
+    /// The frontier of the newest seal.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the frontier does not give the sealed root.
+    async fn sealed_frontier(&self) -> Result<MerkleFrontier, LogError>;
+
+    /// Keeps a root, and its frontier unless a later one is kept already. False
+    /// when this size was sealed before.
+    ///
+    /// # Errors
+    /// When the store cannot be written, or this size was sealed with another root.
+    async fn keep_seal(&self, root: SealedRoot, frontier: &MerkleFrontier) -> Result<bool, LogError>;
+}
+
+/// An engine: the log, the other durable truth, and its own upkeep.
+#[async_trait]
+pub trait Store:
+    Ledger + jangbu_kernel::ports::KeyStore + jangbu_kernel::ports::Checkpoints + jangbu_kernel::ports::Inbox
+{
+    /// The engine's name: `memory`, `sqlite` or `postgres`.
+    fn engine(&self) -> &'static str;
+
+    /// Brings the tables up to [`Store::known_schema_version`]. Does nothing when they are.
+    ///
+    /// # Errors
+    /// When the store is newer than this program, read-only, or cannot be written.
+    async fn migrate(&self) -> Result<(), StoreError>;
+
+    /// The schema version of the store, 0 before the first migration.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn schema_version(&self) -> Result<u32, StoreError>;
+
+    /// The schema version that this program writes.
+    fn known_schema_version(&self) -> u32;
+
+    /// Finishes what is under way and lets go of every resource. Later calls
+    /// answer [`LogError::Unavailable`].
+    async fn close(&self);
+}
+
+/// Checks a stored frontier against the root it was sealed with.
+pub(crate) fn frontier_of_seal(size: u64, bytes: &[u8], root: Option<&[u8]>) -> Result<MerkleFrontier, LogError> {
+    let frontier = MerkleFrontier::from_bytes(size, bytes).map_err(|error| LogError::Damaged(error.to_string()))?;
+    if root != Some(frontier.root().as_slice()) {
+        return Err(LogError::Damaged(format!("the Merkle frontier at size {size} does not give the sealed root")));
+    }
+    Ok(frontier)
+}
+
+/// Checks the hashes of positions `after + 1 ..` as they were read.
+pub(crate) fn consecutive_hashes(after: u64, rows: Vec<(u64, Vec<u8>)>) -> Result<Vec<Hash>, LogError> {
+    (after + 1..)
+        .zip(rows)
+        .map(|(wanted, (position, hash))| {
+            if position != wanted {
+                return Err(LogError::Damaged(format!("the event at position {wanted} is missing")));
+            }
+            hash.try_into().map_err(|_| LogError::Damaged(format!("the hash at position {wanted} has not 32 bytes")))
+        })
+        .collect()
+}
+
+/// The error for a size that is sealed twice with different roots.
+pub(crate) fn other_root(size: u64) -> LogError {
+    LogError::Damaged(format!("size {size} is sealed with another root than the log's hashes give"))
+}
+
+/// Signed headers as the engines keep them: a JSON list of pairs.
+pub(crate) fn headers_text(headers: &[(String, String)]) -> Result<String, LogError> {
+    serde_json::to_string(headers)
+        .map_err(|error| LogError::Unavailable("the headers cannot be written".into(), Some(Box::new(error))))
+}

@@ -1,0 +1,208 @@
+//! The memory engine, for tests and simulation: the semantics of the others,
+//! nothing durable, no thread and no timer of its own.
+
+mod ports;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jangbu_kernel::log::watch::HeadWatch;
+use jangbu_kernel::log::{
+    Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
+};
+use jangbu_kernel::ports::InboxMessage;
+use jangbu_kernel::{RecordedEvent, StreamId, UserId};
+
+use crate::FILTER_WINDOW;
+use crate::batch::{self, Known};
+use crate::head::HeadSignal;
+use crate::merkle::MerkleFrontier;
+
+/// The memory engine. Clones share one store.
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Shared>);
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Neither keys nor messages belong in a log.
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    state: Mutex<State>,
+    head: HeadSignal,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { state: Mutex::default(), head: HeadSignal::new(0) }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    known: Known,
+    /// In position order.
+    events: Vec<Arc<RecordedEvent>>,
+    /// Positions of each stream's events, in version order.
+    streams: HashMap<StreamId, Vec<u64>>,
+    snapshots: HashMap<StreamId, Snapshot>,
+    seals: BTreeMap<u64, SealedRoot>,
+    frontier: MerkleFrontier,
+    user_keys: HashMap<UserId, Option<Vec<u8>>>,
+    secrets: HashMap<String, Vec<u8>>,
+    checkpoints: HashMap<String, u64>,
+    inbox: Vec<Stored>,
+    closed: bool,
+}
+
+struct Stored {
+    message: InboxMessage,
+    handled: bool,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> Result<MutexGuard<'_, State>, LogError> {
+        // Nothing below can panic half-way through a change, so a poisoned state is whole.
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.closed { Err(LogError::Unavailable("the store is closed".into(), None)) } else { Ok(state) }
+    }
+}
+
+impl State {
+    /// Events of a stream from a version on.
+    fn stream_from(&self, stream: StreamId, version: u64) -> impl Iterator<Item = &Arc<RecordedEvent>> {
+        let skipped = usize::try_from(version.saturating_sub(1)).unwrap_or(usize::MAX);
+        let positions = self.streams.get(&stream).map(Vec::as_slice).unwrap_or_default();
+        positions.get(skipped..).unwrap_or_default().iter().filter_map(|position| self.event(*position))
+    }
+
+    fn event(&self, position: u64) -> Option<&Arc<RecordedEvent>> {
+        usize::try_from(position.checked_sub(1)?).ok().and_then(|index| self.events.get(index))
+    }
+
+    fn after(&self, position: u64) -> &[Arc<RecordedEvent>] {
+        usize::try_from(position).ok().and_then(|index| self.events.get(index..)).unwrap_or_default()
+    }
+
+    fn record(&mut self, results: &[AppendResult]) {
+        for result in results {
+            let AppendResult::Appended { events } = result else { continue };
+            for event in events {
+                self.streams.entry(event.stream).or_default().push(event.position);
+                self.events.push(Arc::clone(event));
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl EventLog for MemoryStore {
+    async fn append(&self, batch: Vec<Append>) -> Result<Vec<AppendResult>, LogError> {
+        let prepared = batch::prepare(batch);
+        let (results, head) = {
+            let mut state = self.state()?;
+            let verdicts = batch::judge(&prepared, &mut state.known);
+            let results = batch::settle(prepared, verdicts);
+            state.record(&results);
+            (results, state.known.head)
+        };
+        self.0.head.advance(head);
+        Ok(results)
+    }
+
+    fn exclusive(&self) -> bool {
+        true
+    }
+
+    async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {
+        let state = self.state()?;
+        let load = |(stream, state_version)| {
+            let snapshot = state.snapshots.get(&stream).filter(|kept| kept.state_version == state_version).cloned();
+            let from = snapshot.as_ref().map_or(0, |kept| kept.version) + 1;
+            LoadedStream { snapshot, events: state.stream_from(stream, from).map(|event| (**event).clone()).collect() }
+        };
+        Ok(streams.into_iter().map(load).collect())
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from_version: u64,
+        to_version: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        let state = self.state()?;
+        let events = state.stream_from(stream, from_version).take_while(|event| event.version <= to_version);
+        Ok(events.take(limit).map(|event| (**event).clone()).collect())
+    }
+
+    async fn read_all(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
+        let state = self.state()?;
+        if limit == 0 {
+            return Ok((Vec::new(), after));
+        }
+        let wanted = |event: &&Arc<RecordedEvent>| {
+            (filter.event_types.is_empty() || filter.event_types.contains(&event.event_type))
+                && filter.correlation_id.is_none_or(|wanted| wanted == event.meta.correlation_id)
+        };
+        let end = if *filter == ReadFilter::default() { u64::MAX } else { after.saturating_add(FILTER_WINDOW) };
+        let window = state.after(after).iter().take_while(|event| event.position <= end);
+        let events: Vec<RecordedEvent> = window.filter(wanted).take(limit).map(|event| (**event).clone()).collect();
+        let read_to = match events.last() {
+            Some(last) if events.len() == limit => last.position,
+            _ => end.min(state.known.head).max(after),
+        };
+        Ok((events, read_to))
+    }
+
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
+        let state = self.state()?;
+        Ok(streams.iter().map(|stream| state.known.versions.get(stream).copied().unwrap_or(0)).collect())
+    }
+
+    async fn receipts(&self, keys: Vec<ReceiptKey>) -> Result<Vec<Option<Receipt>>, LogError> {
+        let state = self.state()?;
+        Ok(keys.iter().map(|key| state.known.receipts.get(key).cloned()).collect())
+    }
+
+    async fn save_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
+        let mut state = self.state()?;
+        for new in snapshots {
+            let newer = state
+                .snapshots
+                .get(&new.stream)
+                .is_none_or(|kept| (new.state_version, new.version) > (kept.state_version, kept.version));
+            if newer {
+                state.snapshots.insert(new.stream, new);
+            }
+        }
+        Ok(())
+    }
+
+    async fn head(&self) -> Result<u64, LogError> {
+        Ok(self.state()?.known.head)
+    }
+
+    fn watch_head(&self) -> HeadWatch {
+        self.0.head.watch()
+    }
+
+    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
+        let state = self.state()?;
+        Ok(state.seals.range(after.saturating_add(1)..).take(limit).map(|(_, root)| *root).collect())
+    }
+}

@@ -1,0 +1,140 @@
+//! The memory engine behind the ports beside the log.
+
+use async_trait::async_trait;
+use jangbu_kernel::UserId;
+use jangbu_kernel::log::{LogError, SealedRoot};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore};
+
+use super::{MemoryStore, Stored};
+use crate::error::StoreError;
+use crate::ledger::{Ledger, Store, other_root};
+use crate::merkle::{Hash, MerkleFrontier};
+use crate::row::StoredRow;
+
+/// There is one shape of memory: the schema version is constant.
+const SCHEMA_VERSION: u32 = 1;
+
+#[async_trait]
+impl Ledger for MemoryStore {
+    async fn rows(&self, after: u64, limit: usize) -> Result<Vec<StoredRow>, LogError> {
+        Ok(self.state()?.after(after).iter().take(limit).map(|event| StoredRow::from(&**event)).collect())
+    }
+
+    async fn leaf_hashes(&self, after: u64, limit: usize) -> Result<Vec<Hash>, LogError> {
+        Ok(self.state()?.after(after).iter().take(limit).map(|event| event.hash).collect())
+    }
+
+    async fn sealed_frontier(&self) -> Result<MerkleFrontier, LogError> {
+        Ok(self.state()?.frontier.clone())
+    }
+
+    async fn keep_seal(&self, root: SealedRoot, frontier: &MerkleFrontier) -> Result<bool, LogError> {
+        let mut state = self.state()?;
+        if let Some(kept) = state.seals.get(&root.size) {
+            return if kept.root == root.root { Ok(false) } else { Err(other_root(root.size)) };
+        }
+        state.seals.insert(root.size, root);
+        if frontier.size() > state.frontier.size() {
+            state.frontier = frontier.clone();
+        }
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn engine(&self) -> &'static str {
+        "memory"
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn schema_version(&self) -> Result<u32, StoreError> {
+        Ok(SCHEMA_VERSION)
+    }
+
+    fn known_schema_version(&self) -> u32 {
+        SCHEMA_VERSION
+    }
+
+    async fn close(&self) {
+        if let Ok(mut state) = self.state() {
+            state.closed = true;
+        }
+        self.0.head.close();
+    }
+}
+
+#[async_trait]
+impl KeyStore for MemoryStore {
+    async fn user_key(&self, owner: UserId) -> Result<Option<Option<Vec<u8>>>, LogError> {
+        Ok(self.state()?.user_keys.get(&owner).cloned())
+    }
+
+    async fn put_user_key(&self, owner: UserId, wrapped: Vec<u8>) -> Result<Option<Vec<u8>>, LogError> {
+        Ok(self.state()?.user_keys.entry(owner).or_insert(Some(wrapped)).clone())
+    }
+
+    async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
+        Ok(self.state()?.secrets.get(name).cloned())
+    }
+
+    async fn put_secret(&self, name: &str, wrapped: Vec<u8>) -> Result<Vec<u8>, LogError> {
+        Ok(self.state()?.secrets.entry(name.to_owned()).or_insert(wrapped).clone())
+    }
+}
+
+#[async_trait]
+impl Checkpoints for MemoryStore {
+    async fn checkpoint(&self, reader: &str) -> Result<u64, LogError> {
+        Ok(self.state()?.checkpoints.get(reader).copied().unwrap_or(0))
+    }
+
+    async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError> {
+        let mut state = self.state()?;
+        let kept = state.checkpoints.entry(reader.to_owned()).or_insert(0);
+        *kept = position.max(*kept);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Inbox for MemoryStore {
+    async fn store(&self, mut message: InboxMessage) -> Result<bool, LogError> {
+        let mut state = self.state()?;
+        let known = |stored: &Stored| {
+            stored.message.source == message.source && stored.message.message_id == message.message_id
+        };
+        if state.inbox.iter().any(known) {
+            return Ok(false);
+        }
+        message.sequence = state.inbox.len() as u64 + 1;
+        message.attempts = 0;
+        state.inbox.push(Stored { message, handled: false });
+        Ok(true)
+    }
+
+    async fn pending(&self, limit: usize, max_attempts: u32) -> Result<Vec<InboxMessage>, LogError> {
+        let state = self.state()?;
+        let pending = state.inbox.iter().filter(|stored| !stored.handled && stored.message.attempts < max_attempts);
+        Ok(pending.take(limit).map(|stored| stored.message.clone()).collect())
+    }
+
+    async fn mark_handled(&self, sequence: u64) -> Result<(), LogError> {
+        let mut state = self.state()?;
+        for stored in state.inbox.iter_mut().filter(|stored| stored.message.sequence == sequence) {
+            stored.handled = true;
+        }
+        Ok(())
+    }
+
+    async fn mark_failed(&self, sequence: u64, _reason: &str) -> Result<(), LogError> {
+        let mut state = self.state()?;
+        for stored in state.inbox.iter_mut().filter(|stored| stored.message.sequence == sequence) {
+            stored.message.attempts = stored.message.attempts.saturating_add(1);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,250 @@
+//! Appending a batch.
+//!
+//! The fast way is one statement that either writes the whole batch or nothing.
+//! When it writes nothing because somebody was there before, the batch is judged
+//! under the lock of the counter row. When its answer is lost, the same is done
+//! on another connection, after looking for the batch's own events: the lock
+//! makes sure that a statement still under way has ended first, and the unique
+//! versions that the same events are never written twice.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jangbu_kernel::StreamId;
+use jangbu_kernel::log::{AppendResult, LogError, ReceiptKey};
+use sqlx::PgConnection;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::columns::Columns;
+use super::{PostgresStore, Shared, read, setup};
+use crate::batch::{self, Known, Prepared, Verdict};
+use crate::row::{to_i64, to_u64};
+
+/// How often a batch may lose a race before its caller is told to come again.
+/// Under the lock races are not expected at all.
+const MAX_RACES: u32 = 8;
+/// Added to the server's own limit before an answer counts as lost.
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
+/// Wait between two attempts to find out what became of a batch.
+const RESOLVE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why an attempt did not come to a result.
+enum Trouble {
+    /// Somebody else wrote; nothing of the batch is there.
+    Race,
+    /// The answer was lost; the batch may be there.
+    Lost,
+    /// Nothing of the batch is there, and trying again at once is no use.
+    Failed(LogError),
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        if setup::is_lost_race(&error) {
+            Self::Race
+        } else if error.as_database_error().is_some() && !setup::is_connection_loss(&error) {
+            Self::Failed(setup::log_error(error))
+        } else {
+            // The server did not say that it failed.
+            Self::Lost
+        }
+    }
+}
+
+impl PostgresStore {
+    pub(super) async fn append_prepared(&self, batch: Vec<Prepared>) -> Result<Vec<AppendResult>, LogError> {
+        let shared = Arc::clone(&self.0);
+        // A task of its own: a caller that leaves must not break off a statement.
+        let task = self.0.tasks.spawn(async move {
+            let verdicts = carry_out(&shared, &batch).await?;
+            if let Some(head) =
+                batch::accepted(&batch, &verdicts).map(|(append, base)| base + append.events.len() as u64).max()
+            {
+                shared.head.advance(head);
+                shared.appended.notify_one();
+            }
+            Ok(batch::settle(batch, verdicts))
+        });
+        task.await.unwrap_or_else(|error| {
+            Err(LogError::OutcomeUnknown(format!("the task of the append ended early: {error}")))
+        })
+    }
+}
+
+/// Attempts the batch until there is a result, within limits.
+async fn carry_out(shared: &Shared, batch: &[Prepared]) -> Result<Vec<Verdict>, LogError> {
+    let mut fast = fast_verdicts(batch);
+    let mut races = 0;
+    // Set when an answer was lost: from then on nothing may be reported as failed.
+    let mut resolve_until: Option<Instant> = None;
+    loop {
+        let trouble = match attempt(shared, batch, fast.take(), resolve_until.is_some()).await {
+            Ok(verdicts) => return Ok(verdicts),
+            Err(trouble) => trouble,
+        };
+        match (trouble, resolve_until) {
+            (Trouble::Race, None) if races < MAX_RACES => races += 1,
+            (Trouble::Race, None) => {
+                return Err(LogError::Unavailable("the batch kept losing races with other writers".into(), None));
+            }
+            (Trouble::Failed(error), None) => return Err(error),
+            (Trouble::Lost, None) => {
+                tracing::warn!("the answer to an append was lost, looking for what became of it");
+                resolve_until = Some(Instant::now() + shared.options.resolve_timeout);
+            }
+            (_, Some(until)) if Instant::now() < until => sleep(RESOLVE_PAUSE).await,
+            (_, Some(_)) => {
+                return Err(LogError::OutcomeUnknown("the database could not be asked in time".into()));
+            }
+        }
+    }
+}
+
+async fn attempt(
+    shared: &Shared,
+    batch: &[Prepared],
+    fast: Option<Vec<Verdict>>,
+    resolving: bool,
+) -> Result<Vec<Verdict>, Trouble> {
+    let mut lane = shared.lanes.take().await.map_err(Trouble::Failed)?;
+    let limit = shared.options.statement_timeout + ANSWER_GRACE;
+    let connection = &mut lane.connection;
+    let outcome = match fast {
+        Some(verdicts) => timeout(limit, append_fast(connection, batch, verdicts)).await,
+        None => timeout(limit, append_under_lock(connection, batch, resolving)).await,
+    };
+    let outcome = outcome.unwrap_or(Err(Trouble::Lost));
+    if outcome.is_ok() {
+        lane.give_back();
+    }
+    outcome
+}
+
+/// The verdicts if nobody else writes, counted from base 0; None when the batch
+/// cannot go the fast way because not all of it can be accepted, or a write only
+/// checks a version.
+fn fast_verdicts(batch: &[Prepared]) -> Option<Vec<Verdict>> {
+    let writes = || batch.iter().flat_map(|append| &append.writes);
+    if writes().any(|write| write.count == 0) {
+        return None;
+    }
+    let mut known = Known::default();
+    for write in writes() {
+        known.versions.entry(write.stream).or_insert(write.expected_version);
+    }
+    let verdicts = batch::judge(batch, &mut known);
+    (batch::accepted(batch, &verdicts).count() == batch.len()).then_some(verdicts)
+}
+
+async fn append_fast(
+    connection: &mut PgConnection,
+    batch: &[Prepared],
+    verdicts: Vec<Verdict>,
+) -> Result<Vec<Verdict>, Trouble> {
+    let base = insert(connection, batch.iter()).await?.ok_or(Trouble::Race)?;
+    Ok(verdicts.into_iter().map(|verdict| verdict.behind(base)).collect())
+}
+
+/// Writes all of these appends; the base, or none when a predecessor is missing.
+async fn insert<'a>(
+    connection: &mut PgConnection,
+    appends: impl Iterator<Item = &'a Prepared>,
+) -> Result<Option<u64>, sqlx::Error> {
+    // All rows are fetched, because only then the commit's own answer has been seen.
+    let bases = Columns::of(appends).statement().fetch_all(connection).await?;
+    Ok(bases.first().copied().map(to_u64))
+}
+
+async fn append_under_lock(
+    connection: &mut PgConnection,
+    batch: &[Prepared],
+    resolving: bool,
+) -> Result<Vec<Verdict>, Trouble> {
+    sqlx::raw_sql("begin").execute(&mut *connection).await?;
+    let head: i64 =
+        sqlx::query_scalar("select position from log_head where id = 1 for update").fetch_one(&mut *connection).await?;
+    let (streams, keys) = batch::touched(batch);
+    let mut known = Known {
+        head: to_u64(head),
+        versions: versions(connection, &streams).await?,
+        receipts: receipts(connection, &keys).await?,
+    };
+    let own = if resolving { own_events(connection, batch).await? } else { HashMap::new() };
+    let verdicts: Vec<Verdict> = (0..)
+        .zip(batch)
+        .map(|(index, append)| match own.get(&index) {
+            Some(first) => Verdict::Accepted { base: first - 1 },
+            None => batch::judge_one(append, &mut known),
+        })
+        .collect();
+    if resolving && verdicts.iter().zip(batch).any(|(verdict, append)| may_still_be_written(verdict, append)) {
+        return Err(Trouble::Lost);
+    }
+    // What is accepted and not there yet lies behind the head; what is there does not.
+    let new: Vec<&Prepared> =
+        batch::accepted(batch, &verdicts).filter(|(_, base)| *base >= to_u64(head)).map(|(append, _)| append).collect();
+    if !new.is_empty() && insert(connection, new.into_iter()).await? != Some(to_u64(head)) {
+        return Err(Trouble::Failed(LogError::Damaged("the counter row and the events disagree".into())));
+    }
+    sqlx::raw_sql("commit").execute(&mut *connection).await?;
+    Ok(verdicts)
+}
+
+/// A statement whose answer was lost may still be under way. Whatever is judged
+/// under the lock it can no longer overturn, but for one case: it expected a
+/// version that is not there yet.
+fn may_still_be_written(verdict: &Verdict, append: &Prepared) -> bool {
+    let Verdict::Conflict { stream, actual_version } = verdict else { return false };
+    append.writes.iter().any(|write| write.stream == *stream && write.expected_version > *actual_version)
+}
+
+pub(super) async fn versions(
+    connection: &mut PgConnection,
+    streams: &[StreamId],
+) -> Result<HashMap<StreamId, u64>, sqlx::Error> {
+    let (kinds, ids) = read::stream_columns(streams);
+    let rows: Vec<(i64, i64)> = sqlx::query_as(read::VERSIONS).bind(kinds).bind(ids).fetch_all(connection).await?;
+    let of = |n: i64| usize::try_from(n - 1).ok().and_then(|index| streams.get(index)).copied();
+    Ok(rows.into_iter().filter_map(|(n, version)| Some((of(n)?, to_u64(version)))).collect())
+}
+
+async fn receipts(
+    connection: &mut PgConnection,
+    keys: &[ReceiptKey],
+) -> Result<HashMap<ReceiptKey, jangbu_kernel::log::Receipt>, Trouble> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (scopes, names) = read::receipt_columns(keys);
+    let rows = sqlx::query(read::RECEIPTS).bind(scopes).bind(names).fetch_all(connection).await?;
+    rows.iter().map(|row| read::receipt(row).map_err(Trouble::Failed)).collect()
+}
+
+/// Which appends of the batch are in the log already: index to position of the first event.
+async fn own_events(connection: &mut PgConnection, batch: &[Prepared]) -> Result<HashMap<i64, u64>, sqlx::Error> {
+    let (mut indexes, mut kinds, mut ids, mut versions, mut event_ids) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (index, append) in (0_i64..).zip(batch) {
+        let Some(first) = append.events.first() else { continue };
+        indexes.push(index);
+        kinds.push(first.stream.kind.name());
+        ids.push(first.stream.id);
+        versions.push(to_i64(first.version));
+        event_ids.push(first.event_id.uuid());
+    }
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "select o.n, e.position \
+         from unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::uuid[]) as o (n, kind, id, version, event_id) \
+         join events e on e.stream_id = o.id and e.stream_kind = o.kind and e.version = o.version \
+         and e.event_id = o.event_id",
+    )
+    .bind(indexes)
+    .bind(kinds)
+    .bind(ids)
+    .bind(versions)
+    .bind(event_ids)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|(index, position)| (index, to_u64(position))).collect())
+}

@@ -1,0 +1,125 @@
+//! The engine for several nodes: Postgres.
+//!
+//! A batch is one statement under the counter row (`append.rs`); appends have
+//! connections of their own (`lanes.rs`), everything else shares a bounded pool.
+//! Other nodes' appends are noticed by `wakeups.rs`.
+
+mod append;
+mod columns;
+mod lanes;
+mod ports;
+mod read;
+mod setup;
+mod wakeups;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jangbu_kernel::log::LogError;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::error::StoreError;
+use crate::head::HeadSignal;
+use lanes::Lanes;
+
+/// How the engine is to be used.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections for everything but appending, at least 2.
+    pub connections: u32,
+    /// Connections for appending: how many batches may be on their way at once.
+    pub lanes: u32,
+    /// How long to wait for a free connection, or for a new one.
+    pub acquire_timeout: Duration,
+    /// The server ends a statement that takes longer.
+    pub statement_timeout: Duration,
+    /// The server ends a statement that waits longer for a lock.
+    pub lock_timeout: Duration,
+    /// For how long the outcome of an append is looked for after its answer was lost.
+    pub resolve_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections: 8,
+            lanes: 4,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(5),
+            resolve_timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+/// The Postgres engine. Clones share one handle; two calls of `connect` are two nodes.
+///
+/// End it with [`crate::Store::close`]: its background tasks keep it alive otherwise.
+#[derive(Clone)]
+pub struct PostgresStore(Arc<Shared>);
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The connection's settings hold a password.
+        f.debug_struct("PostgresStore").finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    pool: PgPool,
+    lanes: Lanes,
+    options: Options,
+    connect: sqlx::postgres::PgConnectOptions,
+    head: HeadSignal,
+    /// Set after an append of this node, to wake the others.
+    appended: tokio::sync::Notify,
+    stop: CancellationToken,
+    /// Appends under way and the wake-up tasks; the close waits for them.
+    tasks: TaskTracker,
+}
+
+impl PostgresStore {
+    /// Connects. Tables are made by [`crate::Store::migrate`].
+    ///
+    /// # Errors
+    /// When the URL is malformed, the server does not answer, or the store is
+    /// newer than this program.
+    pub async fn connect(url: &str, options: Options) -> Result<Self, StoreError> {
+        let connect = setup::connect_options(url, &options)?;
+        let pool = setup::pool(&connect, &options).await?;
+        setup::refuse_newer(&pool).await?;
+        setup::warn_if_commits_are_not_durable(&pool).await;
+        let shared = Arc::new(Shared {
+            lanes: Lanes::new(connect.clone(), &options),
+            head: HeadSignal::new(read::head(&pool).await.unwrap_or(0)),
+            pool,
+            options,
+            connect,
+            appended: tokio::sync::Notify::new(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        });
+        wakeups::spawn(&shared);
+        Ok(Self(shared))
+    }
+
+    /// Asks the database something that may safely be asked twice: a pooled
+    /// connection may turn out to have died while it was idle.
+    async fn ask<'a, T, F>(&'a self, question: impl Fn(&'a PgPool) -> F + Send) -> Result<T, LogError>
+    where
+        F: Future<Output = Result<T, sqlx::Error>> + Send,
+    {
+        // At worst every idle connection is dead, and each is thrown away on the way.
+        let mut attempts = self.0.options.connections + 1;
+        loop {
+            attempts -= 1;
+            match question(&self.0.pool).await {
+                Err(error) if attempts > 0 && setup::is_connection_loss(&error) => {}
+                other => return other.map_err(setup::log_error),
+            }
+        }
+    }
+}

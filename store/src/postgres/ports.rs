@@ -1,0 +1,250 @@
+//! Postgres behind the ports beside the log. Each write is one statement, and
+//! doing it twice is the same as doing it once.
+
+use async_trait::async_trait;
+use jangbu_kernel::UserId;
+use jangbu_kernel::log::{LogError, SealedRoot};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+
+use super::{PostgresStore, read, setup};
+use crate::error::StoreError;
+use crate::ledger::{Ledger, Store, consecutive_hashes, frontier_of_seal, headers_text, other_root};
+use crate::merkle::{Hash, MerkleFrontier};
+use crate::row::{self, StoredRow, limit_i64, to_i64, to_u64};
+
+#[async_trait]
+impl Ledger for PostgresStore {
+    async fn rows(&self, after: u64, limit: usize) -> Result<Vec<StoredRow>, LogError> {
+        let rows = self
+            .ask(|pool| sqlx::query(read::ROWS_AFTER).bind(to_i64(after)).bind(limit_i64(limit)).fetch_all(pool))
+            .await?;
+        rows.iter().map(|row| read::stored_row(row).map_err(setup::log_error)).collect()
+    }
+
+    async fn leaf_hashes(&self, after: u64, limit: usize) -> Result<Vec<Hash>, LogError> {
+        let rows: Vec<(i64, Vec<u8>)> = self
+            .ask(|pool| {
+                sqlx::query_as("select position, hash from events where position > $1 order by position limit $2")
+                    .bind(to_i64(after))
+                    .bind(limit_i64(limit))
+                    .fetch_all(pool)
+            })
+            .await?;
+        consecutive_hashes(after, rows.into_iter().map(|(position, hash)| (to_u64(position), hash)).collect())
+    }
+
+    async fn sealed_frontier(&self) -> Result<MerkleFrontier, LogError> {
+        let kept: Option<(i64, Vec<u8>, Option<Vec<u8>>)> = self
+            .ask(|pool| {
+                sqlx::query_as(
+                    "select f.size, f.peaks, r.root from sealed_frontier f left join sealed_roots r on r.size = f.size",
+                )
+                .fetch_optional(pool)
+            })
+            .await?;
+        let Some((size, peaks, root)) = kept else { return Ok(MerkleFrontier::new()) };
+        frontier_of_seal(to_u64(size), &peaks, root.as_deref())
+    }
+
+    async fn keep_seal(&self, root: SealedRoot, frontier: &MerkleFrontier) -> Result<bool, LogError> {
+        let (size, hash) = (to_i64(root.size), root.root);
+        let new: i64 = self
+            .ask(|pool| {
+                sqlx::query_scalar(
+                    "with sealed as (insert into sealed_roots (size, root, sealed_at) values ($1, $2, $3) \
+                     on conflict do nothing returning size), \
+                     grown as (insert into sealed_frontier as kept (id, size, peaks) select 1, sealed.size, $4 from sealed \
+                     on conflict (id) do update set size = excluded.size, peaks = excluded.peaks \
+                     where excluded.size > kept.size) select count(*) from sealed",
+                )
+                .bind(size)
+                .bind(hash.to_vec())
+                .bind(root.sealed_at.timestamp_millis())
+                .bind(frontier.to_bytes())
+                .fetch_one(pool)
+            })
+            .await?;
+        let kept: Option<Vec<u8>> = self
+            .ask(|pool| {
+                sqlx::query_scalar("select root from sealed_roots where size = $1").bind(size).fetch_optional(pool)
+            })
+            .await?;
+        if kept.as_deref() == Some(&hash) { Ok(new > 0) } else { Err(other_root(root.size)) }
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    fn engine(&self) -> &'static str {
+        "postgres"
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        setup::migrate(&self.0.pool, &self.0.connect).await
+    }
+
+    async fn schema_version(&self) -> Result<u32, StoreError> {
+        setup::schema_version(&self.0.pool).await.map_err(|error| StoreError::Log(setup::log_error(error)))
+    }
+
+    fn known_schema_version(&self) -> u32 {
+        setup::SCHEMA_VERSION
+    }
+
+    async fn close(&self) {
+        self.0.head.close();
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.lanes.close().await;
+        self.0.pool.close().await;
+    }
+}
+
+#[async_trait]
+impl KeyStore for PostgresStore {
+    async fn user_key(&self, owner: UserId) -> Result<Option<Option<Vec<u8>>>, LogError> {
+        self.ask(|pool| {
+            sqlx::query_scalar("select wrapped from user_keys where owner = $1").bind(owner.uuid()).fetch_optional(pool)
+        })
+        .await
+    }
+
+    async fn put_user_key(&self, owner: UserId, wrapped: Vec<u8>) -> Result<Option<Vec<u8>>, LogError> {
+        let wrapped = &wrapped;
+        self.ask(|pool| async move {
+            sqlx::query("insert into user_keys (owner, wrapped) values ($1, $2) on conflict do nothing")
+                .bind(owner.uuid())
+                .bind(wrapped)
+                .execute(pool)
+                .await?;
+            sqlx::query_scalar("select wrapped from user_keys where owner = $1")
+                .bind(owner.uuid())
+                .fetch_one(pool)
+                .await
+        })
+        .await
+    }
+
+    async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
+        self.ask(|pool| {
+            sqlx::query_scalar("select wrapped from secrets where name = $1").bind(name.to_owned()).fetch_optional(pool)
+        })
+        .await
+    }
+
+    async fn put_secret(&self, name: &str, wrapped: Vec<u8>) -> Result<Vec<u8>, LogError> {
+        let wrapped = &wrapped;
+        self.ask(|pool| async move {
+            sqlx::query("insert into secrets (name, wrapped) values ($1, $2) on conflict do nothing")
+                .bind(name)
+                .bind(wrapped)
+                .execute(pool)
+                .await?;
+            sqlx::query_scalar("select wrapped from secrets where name = $1").bind(name).fetch_one(pool).await
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Checkpoints for PostgresStore {
+    async fn checkpoint(&self, reader: &str) -> Result<u64, LogError> {
+        let position: Option<i64> = self
+            .ask(|pool| {
+                sqlx::query_scalar("select position from checkpoints where reader = $1")
+                    .bind(reader.to_owned())
+                    .fetch_optional(pool)
+            })
+            .await?;
+        Ok(position.map_or(0, to_u64))
+    }
+
+    async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError> {
+        self.ask(|pool| {
+            sqlx::query(
+                "insert into checkpoints as kept (reader, position) values ($1, $2) on conflict (reader) do update \
+                 set position = excluded.position where excluded.position > kept.position",
+            )
+            .bind(reader.to_owned())
+            .bind(to_i64(position))
+            .execute(pool)
+        })
+        .await
+        .map(|_| ())
+    }
+}
+
+#[async_trait]
+impl Inbox for PostgresStore {
+    async fn store(&self, message: InboxMessage) -> Result<bool, LogError> {
+        let headers = headers_text(&message.headers)?;
+        let (message, headers) = (&message, &headers);
+        let stored = self
+            .ask(|pool| async move {
+                sqlx::query(
+                    "insert into inbox (source, message_id, headers, body, received_at) values ($1, $2, $3, $4, $5) \
+                     on conflict (source, message_id) do nothing",
+                )
+                .bind(&message.source)
+                .bind(&message.message_id)
+                .bind(headers)
+                .bind(&message.body)
+                .bind(message.received_at.timestamp_millis())
+                .execute(pool)
+                .await
+            })
+            .await?;
+        Ok(stored.rows_affected() > 0)
+    }
+
+    async fn pending(&self, limit: usize, max_attempts: u32) -> Result<Vec<InboxMessage>, LogError> {
+        let rows = self
+            .ask(|pool| {
+                sqlx::query(
+                    "select sequence, source, message_id, headers, body, received_at, attempts from inbox \
+                     where not handled and attempts < $1 order by sequence limit $2",
+                )
+                .bind(i64::from(max_attempts))
+                .bind(limit_i64(limit))
+                .fetch_all(pool)
+            })
+            .await?;
+        rows.iter().map(|row| message(row).map_err(setup::log_error)).collect()
+    }
+
+    async fn mark_handled(&self, sequence: u64) -> Result<(), LogError> {
+        self.ask(|pool| {
+            sqlx::query("update inbox set handled = true where sequence = $1").bind(to_i64(sequence)).execute(pool)
+        })
+        .await
+        .map(|_| ())
+    }
+
+    async fn mark_failed(&self, sequence: u64, reason: &str) -> Result<(), LogError> {
+        self.ask(|pool| {
+            sqlx::query("update inbox set attempts = attempts + 1, last_error = $2 where sequence = $1")
+                .bind(to_i64(sequence))
+                .bind(reason.to_owned())
+                .execute(pool)
+        })
+        .await
+        .map(|_| ())
+    }
+}
+
+fn message(row: &PgRow) -> Result<InboxMessage, sqlx::Error> {
+    let unreadable = |error: serde_json::Error| sqlx::Error::Decode(Box::new(error));
+    let attempts: i32 = row.try_get(6)?;
+    Ok(InboxMessage {
+        sequence: to_u64(row.try_get(0)?),
+        source: row.try_get(1)?,
+        message_id: row.try_get(2)?,
+        headers: serde_json::from_str(row.try_get(3)?).map_err(unreadable)?,
+        body: row.try_get(4)?,
+        received_at: row::moment(row.try_get(5)?).ok_or_else(|| sqlx::Error::Decode("a time out of range".into()))?,
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+    })
+}

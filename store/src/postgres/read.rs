@@ -1,0 +1,319 @@
+//! Reading: the statements, and rows turned into the kernel's words.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use jangbu_kernel::log::watch::HeadWatch;
+use jangbu_kernel::log::{
+    Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
+};
+use jangbu_kernel::{RecordedEvent, StreamId};
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row as _, types::Uuid};
+
+use super::{PostgresStore, append, setup};
+use crate::FILTER_WINDOW;
+use crate::batch;
+use crate::row::{self, StoredRow, limit_i64, to_i64, to_u64};
+
+macro_rules! select_events {
+    ($rest:literal) => {
+        concat!(
+            "select e.position, e.stream_kind, e.stream_id, e.version, e.event_id, e.event_type, e.schema_version, \
+             e.payload, e.correlation_id, e.causation_id, e.command_id, e.actor, e.trace, e.recorded_at, e.hash ",
+            $rest
+        )
+    };
+}
+
+pub(super) const ROWS_AFTER: &str = select_events!("from events e where e.position > $1 order by e.position limit $2");
+const STREAM_RANGE: &str = select_events!(
+    "from events e where e.stream_id = $1 and e.stream_kind = $2 and e.version between $3 and $4 \
+     order by e.version limit $5"
+);
+const FILTERED: &str = select_events!(
+    "from events e where e.position > $1 and e.position <= $2 \
+     and (cardinality($3::text[]) = 0 or e.event_type = any($3)) and ($4::uuid is null or e.correlation_id = $4) \
+     order by e.position limit $5"
+);
+/// Tails of many streams at once, each from its own version.
+const TAILS: &str = select_events!(
+    ", s.n from unnest($1::text[], $2::uuid[], $3::bigint[]) with ordinality as s (kind, id, after, n) \
+     cross join lateral (select * from events t where t.stream_id = s.id and t.stream_kind = s.kind \
+     and t.version > s.after order by t.version) e order by s.n, e.version"
+);
+const SNAPSHOTS: &str = "select s.n, p.version, p.state \
+     from unnest($1::text[], $2::uuid[], $3::int[]) with ordinality as s (kind, id, state_version, n) \
+     join snapshots p on p.stream_id = s.id and p.stream_kind = s.kind and p.state_version = s.state_version";
+/// The number of the stream asked for, and its version; streams that are not there are left out.
+pub(super) const VERSIONS: &str = "select s.n, v.version \
+     from unnest($1::text[], $2::uuid[]) with ordinality as s (kind, id, n) \
+     cross join lateral (select e.version from events e where e.stream_id = s.id and e.stream_kind = s.kind \
+     order by e.version desc limit 1) v";
+pub(super) const RECEIPTS: &str = "select r.scope, r.key, r.fingerprint, r.stream_kind, r.stream_id, r.version, \
+     r.position, r.recorded_at \
+     from unnest($1::text[], $2::text[]) as k (scope, key) join receipts r on r.scope = k.scope and r.key = k.key";
+
+#[async_trait]
+impl EventLog for PostgresStore {
+    async fn append(&self, batch: Vec<Append>) -> Result<Vec<AppendResult>, LogError> {
+        self.append_prepared(batch::prepare(batch)).await
+    }
+
+    fn exclusive(&self) -> bool {
+        false
+    }
+
+    async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {
+        let mut loaded = self.snapshots(&streams).await?;
+        let names: Vec<StreamId> = streams.iter().map(|(stream, _)| *stream).collect();
+        let (kinds, ids) = stream_columns(&names);
+        let after = |stream: &LoadedStream| stream.snapshot.as_ref().map_or(0, |kept| to_i64(kept.version));
+        let after: Vec<i64> = loaded.iter().map(after).collect();
+        let rows = self
+            .ask(|pool| sqlx::query(TAILS).bind(kinds.clone()).bind(ids.clone()).bind(after.clone()).fetch_all(pool))
+            .await?;
+        for row in rows {
+            let n: i64 = row.try_get(15).map_err(setup::log_error)?;
+            let event = event(&row)?;
+            if let Some(stream) = numbered(&mut loaded, n) {
+                stream.events.push(event);
+            }
+        }
+        Ok(loaded)
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from_version: u64,
+        to_version: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        let rows = self
+            .ask(|pool| {
+                sqlx::query(STREAM_RANGE)
+                    .bind(stream.id)
+                    .bind(stream.kind.name())
+                    .bind(to_i64(from_version))
+                    .bind(to_i64(to_version))
+                    .bind(limit_i64(limit))
+                    .fetch_all(pool)
+            })
+            .await?;
+        rows.iter().map(event).collect()
+    }
+
+    async fn read_all(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
+        if limit == 0 {
+            return Ok((Vec::new(), after));
+        }
+        if *filter != ReadFilter::default() {
+            return self.read_filtered(after, limit, filter).await;
+        }
+        let rows =
+            self.ask(|pool| sqlx::query(ROWS_AFTER).bind(to_i64(after)).bind(limit_i64(limit)).fetch_all(pool)).await?;
+        let events: Vec<RecordedEvent> = rows.iter().map(event).collect::<Result<_, _>>()?;
+        let read_to = events.last().map_or(after, |event| event.position);
+        Ok((events, read_to))
+    }
+
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
+        let asked = &streams;
+        let known = self
+            .ask(|pool| async move {
+                let mut connection = pool.acquire().await?;
+                append::versions(&mut connection, asked).await
+            })
+            .await?;
+        Ok(streams.iter().map(|stream| known.get(stream).copied().unwrap_or(0)).collect())
+    }
+
+    async fn receipts(&self, keys: Vec<ReceiptKey>) -> Result<Vec<Option<Receipt>>, LogError> {
+        let (scopes, names) = receipt_columns(&keys);
+        let rows =
+            self.ask(|pool| sqlx::query(RECEIPTS).bind(scopes.clone()).bind(names.clone()).fetch_all(pool)).await?;
+        let known: HashMap<ReceiptKey, Receipt> = rows.iter().map(receipt).collect::<Result<_, _>>()?;
+        Ok(keys.iter().map(|key| known.get(key).cloned()).collect())
+    }
+
+    async fn save_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
+        // One statement must not meet a row twice, and all writers take the rows in one order.
+        let mut newest: HashMap<StreamId, &Snapshot> = HashMap::new();
+        for new in &snapshots {
+            let kept = newest.entry(new.stream).or_insert(new);
+            if (new.state_version, new.version) > (kept.state_version, kept.version) {
+                *kept = new;
+            }
+        }
+        let mut newest: Vec<&Snapshot> = newest.into_values().collect();
+        newest.sort_by_key(|snapshot| snapshot.stream);
+        let newest = &newest;
+        self.ask(|pool| save_snapshots(pool, newest)).await
+    }
+
+    async fn head(&self) -> Result<u64, LogError> {
+        self.ask(head).await
+    }
+
+    fn watch_head(&self) -> HeadWatch {
+        self.0.head.watch()
+    }
+
+    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
+        let rows: Vec<(i64, Vec<u8>, i64)> = self
+            .ask(|pool| {
+                sqlx::query_as("select size, root, sealed_at from sealed_roots where size > $1 order by size limit $2")
+                    .bind(to_i64(after))
+                    .bind(limit_i64(limit))
+                    .fetch_all(pool)
+            })
+            .await?;
+        let root = |(size, root, sealed_at): (i64, Vec<u8>, i64)| {
+            let damaged = || LogError::Damaged(format!("the root sealed at size {size} cannot be read"));
+            Ok(SealedRoot {
+                size: to_u64(size),
+                root: root.try_into().map_err(|_| damaged())?,
+                sealed_at: row::moment(sealed_at).ok_or_else(damaged)?,
+            })
+        };
+        rows.into_iter().map(root).collect()
+    }
+}
+
+impl PostgresStore {
+    /// The streams asked for, with their snapshots and without their events.
+    async fn snapshots(&self, streams: &[(StreamId, u16)]) -> Result<Vec<LoadedStream>, LogError> {
+        let names: Vec<StreamId> = streams.iter().map(|(stream, _)| *stream).collect();
+        let (kinds, ids) = stream_columns(&names);
+        let wanted: Vec<i32> = streams.iter().map(|(_, state_version)| i32::from(*state_version)).collect();
+        let rows: Vec<(i64, i64, String)> = self
+            .ask(|pool| {
+                sqlx::query_as(SNAPSHOTS).bind(kinds.clone()).bind(ids.clone()).bind(wanted.clone()).fetch_all(pool)
+            })
+            .await?;
+        let mut loaded = vec![LoadedStream::default(); streams.len()];
+        for (n, version, state) in rows {
+            let asked = usize::try_from(n - 1).ok().and_then(|index| streams.get(index));
+            if let (Some(place), Some((stream, state_version))) = (numbered(&mut loaded, n), asked) {
+                let snapshot =
+                    Snapshot { stream: *stream, version: to_u64(version), state_version: *state_version, state };
+                place.snapshot = Some(snapshot);
+            }
+        }
+        Ok(loaded)
+    }
+
+    async fn read_filtered(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
+        let end = after.saturating_add(FILTER_WINDOW).min(self.head().await?).max(after);
+        let rows = self
+            .ask(|pool| {
+                sqlx::query(FILTERED)
+                    .bind(to_i64(after))
+                    .bind(to_i64(end))
+                    .bind(&filter.event_types)
+                    .bind(filter.correlation_id.map(|id| id.uuid()))
+                    .bind(limit_i64(limit))
+                    .fetch_all(pool)
+            })
+            .await?;
+        let events: Vec<RecordedEvent> = rows.iter().map(event).collect::<Result<_, _>>()?;
+        let read_to = match events.last() {
+            Some(last) if events.len() == limit => last.position,
+            _ => end,
+        };
+        Ok((events, read_to))
+    }
+}
+
+async fn save_snapshots(pool: &PgPool, snapshots: &[&Snapshot]) -> Result<(), sqlx::Error> {
+    let kinds: Vec<&str> = snapshots.iter().map(|snapshot| snapshot.stream.kind.name()).collect();
+    let ids: Vec<Uuid> = snapshots.iter().map(|snapshot| snapshot.stream.id).collect();
+    let versions: Vec<i64> = snapshots.iter().map(|snapshot| to_i64(snapshot.version)).collect();
+    let state_versions: Vec<i32> = snapshots.iter().map(|snapshot| i32::from(snapshot.state_version)).collect();
+    let states: Vec<&str> = snapshots.iter().map(|snapshot| snapshot.state.as_str()).collect();
+    sqlx::query(
+        "insert into snapshots as kept (stream_kind, stream_id, version, state_version, state) \
+         select * from unnest($1::text[], $2::uuid[], $3::bigint[], $4::int[], $5::text[]) \
+         on conflict (stream_id, stream_kind) do update \
+         set version = excluded.version, state_version = excluded.state_version, state = excluded.state \
+         where (excluded.state_version, excluded.version) > (kept.state_version, kept.version)",
+    )
+    .bind(kinds)
+    .bind(ids)
+    .bind(versions)
+    .bind(state_versions)
+    .bind(states)
+    .execute(pool)
+    .await
+    .map(|_| ())
+}
+
+/// The last visible position.
+pub(super) async fn head(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    let head: i64 = sqlx::query_scalar("select position from log_head where id = 1").fetch_one(pool).await?;
+    Ok(to_u64(head))
+}
+
+fn numbered<T>(items: &mut [T], n: i64) -> Option<&mut T> {
+    usize::try_from(n - 1).ok().and_then(|index| items.get_mut(index))
+}
+
+pub(super) fn stream_columns(streams: &[StreamId]) -> (Vec<&'static str>, Vec<Uuid>) {
+    streams.iter().map(|stream| (stream.kind.name(), stream.id)).unzip()
+}
+
+pub(super) fn receipt_columns(keys: &[ReceiptKey]) -> (Vec<&str>, Vec<&str>) {
+    keys.iter().map(|key| (key.scope.as_str(), key.key.as_str())).unzip()
+}
+
+fn event(row: &PgRow) -> Result<RecordedEvent, LogError> {
+    stored_row(row).map_err(setup::log_error)?.into_event()
+}
+
+pub(super) fn stored_row(row: &PgRow) -> Result<StoredRow, sqlx::Error> {
+    Ok(StoredRow {
+        position: to_u64(row.try_get(0)?),
+        stream_kind: row.try_get(1)?,
+        stream_id: row.try_get(2)?,
+        version: to_u64(row.try_get(3)?),
+        event_id: row.try_get(4)?,
+        event_type: row.try_get(5)?,
+        schema_version: to_u64(row.try_get::<i32, _>(6)?.into()),
+        payload: row.try_get(7)?,
+        correlation_id: row.try_get(8)?,
+        causation_id: row.try_get(9)?,
+        command_id: row.try_get(10)?,
+        actor: row.try_get(11)?,
+        trace: row.try_get(12)?,
+        recorded_at_ms: row.try_get(13)?,
+        hash: row.try_get(14)?,
+    })
+}
+
+/// Reads a row of [`RECEIPTS`].
+pub(super) fn receipt(row: &PgRow) -> Result<(ReceiptKey, Receipt), LogError> {
+    let failed = setup::log_error;
+    let damaged = || LogError::Damaged("a receipt cannot be read".into());
+    let key = ReceiptKey { scope: row.try_get(0).map_err(failed)?, key: row.try_get(1).map_err(failed)? };
+    let fingerprint: Vec<u8> = row.try_get(2).map_err(failed)?;
+    let kind: String = row.try_get(3).map_err(failed)?;
+    let receipt = Receipt {
+        fingerprint: fingerprint.try_into().map_err(|_| damaged())?,
+        stream: row::stream_id(&kind, row.try_get(4).map_err(failed)?).ok_or_else(damaged)?,
+        version: to_u64(row.try_get(5).map_err(failed)?),
+        position: to_u64(row.try_get(6).map_err(failed)?),
+        recorded_at: row::moment(row.try_get(7).map_err(failed)?).ok_or_else(damaged)?,
+    };
+    Ok((key, receipt))
+}

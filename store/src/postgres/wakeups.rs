@@ -1,0 +1,77 @@
+//! Noticing what other nodes append. A notice is a hint and may be lost: the
+//! head is looked at several times a second anyway. It goes out on a connection
+//! of its own after the commit, because a notice inside the transaction would
+//! make all commits wait for each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::{Shared, read};
+
+const CHANNEL: &str = "jangbu_head";
+/// How often the head is looked at without any notice.
+const POLL: Duration = Duration::from_millis(200);
+/// Notices of one node are this far apart at least; one tells of all before it.
+const NOTICE_PAUSE: Duration = Duration::from_millis(20);
+/// Wait before the listening connection is opened again.
+const LISTEN_RETRY: Duration = Duration::from_secs(1);
+
+pub(super) fn spawn(shared: &Arc<Shared>) {
+    start(shared, poll(Arc::clone(shared)));
+    start(shared, listen(Arc::clone(shared)));
+    start(shared, tell(Arc::clone(shared)));
+}
+
+fn start(shared: &Shared, task: impl Future<Output = ()> + Send + 'static) {
+    let stop = shared.stop.clone();
+    shared.tasks.spawn(async move { stop.run_until_cancelled(task).await });
+}
+
+async fn poll(shared: Arc<Shared>) {
+    let mut ticks = interval(POLL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        look(&shared).await;
+    }
+}
+
+async fn look(shared: &Shared) {
+    // A failure is met by whoever needs the answer; here the next tick asks again.
+    if let Ok(head) = read::head(&shared.pool).await {
+        shared.head.advance(head);
+    }
+}
+
+async fn tell(shared: Arc<Shared>) {
+    loop {
+        shared.appended.notified().await;
+        let notice = sqlx::query("select pg_notify($1, '')").bind(CHANNEL).execute(&shared.pool).await;
+        if let Err(error) = notice {
+            tracing::debug!(%error, "other nodes were not told of an append, they will see it when they look");
+        }
+        sleep(NOTICE_PAUSE).await;
+    }
+}
+
+async fn listen(shared: Arc<Shared>) {
+    loop {
+        if let Err(error) = listen_once(&shared).await {
+            tracing::debug!(%error, "the listening connection was lost");
+        }
+        sleep(LISTEN_RETRY).await;
+    }
+}
+
+async fn listen_once(shared: &Shared) -> Result<(), sqlx::Error> {
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(shared.connect.clone()).await?;
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.listen(CHANNEL).await?;
+    loop {
+        listener.recv().await?;
+        look(shared).await;
+    }
+}

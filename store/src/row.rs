@@ -1,0 +1,129 @@
+//! An event's row exactly as an engine stores it, before it is given meaning.
+
+use chrono::DateTime;
+use jangbu_kernel::log::LogError;
+use jangbu_kernel::{AggregateKind, EventMeta, RecordedEvent, StreamId, Timestamp};
+use uuid::Uuid;
+
+use crate::hash::LeafFields;
+
+/// A row of the events table. Verification reads these and not
+/// [`RecordedEvent`]s: what a hash covers must not pass through a parser first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the columns are those of RecordedEvent and LeafFields")]
+pub struct StoredRow {
+    pub position: u64,
+    pub stream_kind: String,
+    pub stream_id: Uuid,
+    pub version: u64,
+    pub event_id: Uuid,
+    pub event_type: String,
+    pub schema_version: u64,
+    pub payload: String,
+    pub correlation_id: Uuid,
+    pub causation_id: Uuid,
+    pub command_id: Uuid,
+    pub actor: String,
+    pub trace: Option<String>,
+    pub recorded_at_ms: i64,
+    pub hash: Vec<u8>,
+}
+
+impl StoredRow {
+    /// The leaf hash that the row should have.
+    #[must_use]
+    pub fn leaf_hash(&self) -> [u8; 32] {
+        LeafFields {
+            stream_kind: &self.stream_kind,
+            stream_id: self.stream_id,
+            version: self.version,
+            event_id: self.event_id,
+            event_type: &self.event_type,
+            schema_version: self.schema_version,
+            payload: &self.payload,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+            command_id: self.command_id,
+            actor: &self.actor,
+            trace: self.trace.as_deref(),
+            recorded_at_ms: self.recorded_at_ms,
+        }
+        .leaf_hash()
+    }
+
+    /// The event in the words of the kernel. The hash is taken as stored, not checked.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] when a column holds what this program never wrote.
+    pub fn into_event(self) -> Result<RecordedEvent, LogError> {
+        let position = self.position;
+        let damaged =
+            |what: &str| LogError::Damaged(format!("{what} of the event at position {position} cannot be read"));
+        Ok(RecordedEvent {
+            position,
+            stream: stream_id(&self.stream_kind, self.stream_id).ok_or_else(|| damaged("the stream kind"))?,
+            version: self.version,
+            event_id: self.event_id.into(),
+            event_type: self.event_type,
+            schema_version: u16::try_from(self.schema_version).map_err(|_| damaged("the schema version"))?,
+            payload: self.payload,
+            meta: EventMeta {
+                correlation_id: self.correlation_id.into(),
+                causation_id: self.causation_id,
+                command_id: self.command_id.into(),
+                actor: self.actor.parse().map_err(|_| damaged("the actor"))?,
+                trace: self.trace,
+                recorded_at: moment(self.recorded_at_ms).ok_or_else(|| damaged("the time"))?,
+            },
+            hash: self.hash.try_into().map_err(|_| damaged("the hash"))?,
+        })
+    }
+}
+
+impl From<&RecordedEvent> for StoredRow {
+    fn from(event: &RecordedEvent) -> Self {
+        Self {
+            position: event.position,
+            stream_kind: event.stream.kind.name().to_owned(),
+            stream_id: event.stream.id,
+            version: event.version,
+            event_id: event.event_id.uuid(),
+            event_type: event.event_type.clone(),
+            schema_version: event.schema_version.into(),
+            payload: event.payload.clone(),
+            correlation_id: event.meta.correlation_id.uuid(),
+            causation_id: event.meta.causation_id,
+            command_id: event.meta.command_id.uuid(),
+            actor: event.meta.actor.to_string(),
+            trace: event.meta.trace.clone(),
+            recorded_at_ms: event.meta.recorded_at.timestamp_millis(),
+            hash: event.hash.to_vec(),
+        }
+    }
+}
+
+/// The stream that two columns name, unless the kind is unknown here.
+pub(crate) fn stream_id(kind: &str, id: Uuid) -> Option<StreamId> {
+    AggregateKind::from_name(kind).map(|kind| StreamId::new(kind, id))
+}
+
+/// The moment that a column of milliseconds names, unless it is out of range.
+pub(crate) fn moment(milliseconds: i64) -> Option<Timestamp> {
+    DateTime::from_timestamp_millis(milliseconds)
+}
+
+/// Positions and versions as the engines store them. No log gets to 2^63, so
+/// the cut only ever meets bounds such as "to the end".
+pub(crate) fn to_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Back again; engines hold nothing negative unless somebody altered it.
+pub(crate) fn to_u64(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// A limit as the engines take it.
+pub(crate) fn limit_i64(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,140 @@
+//! Appending: judge the batch on what is stored, insert what was accepted.
+
+use jangbu_kernel::log::{AppendResult, LogError, Receipt, ReceiptKey};
+use jangbu_kernel::{RecordedEvent, StreamId};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tokio::sync::oneshot;
+
+use super::writer::{Failure, Job};
+use super::{SqliteStore, read, writer};
+use crate::batch::{self, Known, Prepared, Verdict};
+use crate::row::{to_i64, to_u64};
+
+const INSERT_EVENT: &str = "insert into events (position, stream_kind, stream_id, version, event_id, event_type, \
+     schema_version, payload, correlation_id, causation_id, command_id, actor, trace, recorded_at, hash) \
+     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+const INSERT_RECEIPT: &str = "insert into receipts (scope, key, fingerprint, stream_kind, stream_id, version, position, \
+     recorded_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+type Answer = Result<(Vec<Prepared>, Vec<Verdict>), LogError>;
+
+struct AppendJob {
+    batch: Vec<Prepared>,
+    verdicts: Vec<Verdict>,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Job for AppendJob {
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.verdicts = append(connection, &self.batch)?;
+        Ok(())
+    }
+
+    fn settle(self: Box<Self>, outcome: Result<(), Failure>) {
+        let Self { batch, verdicts, answer } = *self;
+        // Whoever asked may be gone; the append stands all the same.
+        let _ = answer.send(outcome.map(|()| (batch, verdicts)).map_err(LogError::from));
+    }
+
+    fn weight(&self) -> usize {
+        self.batch.iter().map(|append| append.events.len().max(1)).sum()
+    }
+}
+
+impl SqliteStore {
+    pub(super) async fn append_prepared(&self, batch: Vec<Prepared>) -> Result<Vec<AppendResult>, LogError> {
+        let (answer, receiver) = oneshot::channel();
+        let job = AppendJob { batch, verdicts: Vec::new(), answer };
+        self.writer()?.send(Box::new(job)).await?;
+        let (batch, verdicts) = receiver.await.map_err(|_| writer::gone())??;
+        Ok(batch::settle(batch, verdicts))
+    }
+}
+
+fn append(connection: &Connection, batch: &[Prepared]) -> rusqlite::Result<Vec<Verdict>> {
+    let mut known = known(connection, batch)?;
+    let verdicts = batch::judge(batch, &mut known);
+    let mut insert_event = connection.prepare_cached(INSERT_EVENT)?;
+    let mut insert_receipt = connection.prepare_cached(INSERT_RECEIPT)?;
+    for (append, base) in batch::accepted(batch, &verdicts) {
+        for (position, event) in (base + 1..).zip(&append.events) {
+            insert(&mut insert_event, position, event, &append.actor)?;
+        }
+        if let Some(new) = &append.receipt {
+            let position = base + append.events.len() as u64;
+            insert_receipt.execute(params![
+                new.key.scope,
+                new.key.key,
+                new.fingerprint,
+                new.stream.kind.name(),
+                new.stream.id.as_bytes(),
+                to_i64(new.version),
+                to_i64(position),
+                append.recorded_at.timestamp_millis(),
+            ])?;
+        }
+    }
+    Ok(verdicts)
+}
+
+fn insert(
+    statement: &mut rusqlite::CachedStatement<'_>,
+    position: u64,
+    event: &RecordedEvent,
+    actor: &str,
+) -> rusqlite::Result<()> {
+    statement.execute(params![
+        to_i64(position),
+        event.stream.kind.name(),
+        event.stream.id.as_bytes(),
+        to_i64(event.version),
+        event.event_id.uuid().as_bytes(),
+        event.event_type,
+        event.schema_version,
+        event.payload,
+        event.meta.correlation_id.uuid().as_bytes(),
+        event.meta.causation_id.as_bytes(),
+        event.meta.command_id.uuid().as_bytes(),
+        actor,
+        event.meta.trace,
+        event.meta.recorded_at.timestamp_millis(),
+        event.hash,
+    ])?;
+    Ok(())
+}
+
+/// What judging the batch needs, read inside the transaction.
+fn known(connection: &Connection, batch: &[Prepared]) -> rusqlite::Result<Known> {
+    let (streams, keys) = batch::touched(batch);
+    let mut known = Known { head: to_u64(read::head(connection)?), ..Known::default() };
+    for stream in streams {
+        let version = version(connection, stream)?;
+        if version > 0 {
+            known.versions.insert(stream, version);
+        }
+    }
+    for key in keys {
+        if let Some(receipt) = receipt(connection, &key)? {
+            known.receipts.insert(key, receipt);
+        }
+    }
+    Ok(known)
+}
+
+/// The version of a stream, 0 where there is none.
+pub(super) fn version(connection: &Connection, stream: StreamId) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached(
+        "select version from events where stream_id = ?1 and stream_kind = ?2 order by version desc limit 1",
+    )?;
+    let version: Option<i64> =
+        statement.query_row(params![stream.id.as_bytes(), stream.kind.name()], |row| row.get(0)).optional()?;
+    Ok(version.map_or(0, to_u64))
+}
+
+pub(super) fn receipt(connection: &Connection, key: &ReceiptKey) -> rusqlite::Result<Option<Receipt>> {
+    let mut statement = connection.prepare_cached(
+        "select fingerprint, stream_kind, stream_id, version, position, recorded_at from receipts \
+         where scope = ?1 and key = ?2",
+    )?;
+    statement.query_row(params![key.scope, key.key], read::receipt).optional()
+}

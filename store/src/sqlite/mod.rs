@@ -1,0 +1,114 @@
+//! The embedded engine: SQLite in WAL mode with `synchronous=FULL`, one file
+//! `log.db` in the data folder.
+//!
+//! One thread owns the writing connection and takes jobs from a bounded queue
+//! (`writer.rs`); whoever drops his future leaves a job that is either still his
+//! or already the writer's, never half of one. A few connections that cannot
+//! write serve the readers (`readers.rs`).
+
+mod append;
+mod ports;
+mod read;
+mod readers;
+mod setup;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jangbu_kernel::log::LogError;
+use rusqlite::Connection;
+
+use crate::error::StoreError;
+use crate::head::HeadSignal;
+use readers::Readers;
+use writer::{Task, Writer};
+
+/// How the engine is to be opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections for reading, at least 1.
+    pub readers: u32,
+    /// How long a connection waits for a lock of another process.
+    pub busy_timeout: Duration,
+    /// The file grows no further than this many pages of 4 KiB; appends are then
+    /// refused as on a full disk. `None`: as far as the disk goes.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { readers: 4, busy_timeout: Duration::from_secs(5), max_pages: None }
+    }
+}
+
+/// The SQLite engine. Clones share one store.
+#[derive(Clone, Debug)]
+pub struct SqliteStore(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// None when open read-only.
+    writer: Option<Writer>,
+    readers: Readers,
+    head: Arc<HeadSignal>,
+}
+
+impl SqliteStore {
+    /// Opens the store in a folder for reading and writing, making both if need be.
+    /// Tables are made by [`crate::Store::migrate`].
+    ///
+    /// # Errors
+    /// When another process writes there, the folder cannot be used, the store is
+    /// newer than this program, or SQLite does not keep the settings asked for.
+    pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        let folder = folder.as_ref();
+        setup::check_library()?;
+        let lock = setup::lock(folder)?;
+        let path = setup::database_path(folder);
+        let connection = setup::open_writer(&path, &options)?;
+        setup::refuse_newer(&connection)?;
+        let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
+        let writer = Writer::spawn(connection, lock, &path, Arc::clone(&head))
+            .map_err(|cause| StoreError::Folder { folder: folder.to_owned(), cause })?;
+        let readers = Readers::new(path, &options);
+        Ok(Self(Arc::new(Shared { writer: Some(writer), readers, head })))
+    }
+
+    /// Opens an existing store for reading only; a server may be running on it.
+    ///
+    /// # Errors
+    /// When there is no store in the folder, or it is newer than this program.
+    pub fn open_read_only(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        setup::check_library()?;
+        let path: PathBuf = setup::database_path(folder.as_ref());
+        let connection = setup::open_reader(&path, &options)?;
+        setup::refuse_newer(&connection)?;
+        let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
+        let readers = Readers::new(path, &options);
+        Ok(Self(Arc::new(Shared { writer: None, readers, head })))
+    }
+
+    fn writer(&self) -> Result<&Writer, LogError> {
+        self.0.writer.as_ref().ok_or_else(|| LogError::ReadOnly("the store is open read-only".into()))
+    }
+
+    /// Runs a small write in the writer's next transaction.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let (task, answer) = Task::new(work);
+        self.writer()?.send(Box::new(task)).await?;
+        answer.await.unwrap_or_else(|_| Err(writer::gone()))
+    }
+
+    /// Runs a read on one of the reading connections.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, readers::ReadError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        self.0.readers.run(work).await
+    }
+}

@@ -1,0 +1,266 @@
+//! SQLite behind the ports beside the log.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jangbu_kernel::UserId;
+use jangbu_kernel::log::watch::HeadWatch;
+use jangbu_kernel::log::{EventLog as _, LogError, SealedRoot};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore};
+use rusqlite::types::Type;
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::{SqliteStore, read, setup};
+use crate::error::StoreError;
+use crate::ledger::{Ledger, Store, consecutive_hashes, frontier_of_seal, other_root};
+use crate::merkle::{Hash, MerkleFrontier};
+use crate::row::{StoredRow, limit_i64, to_i64, to_u64};
+
+/// How often a read-only handle looks for what the writing process appended.
+const POLL: Duration = Duration::from_millis(200);
+
+impl SqliteStore {
+    /// A writer learns of its own commits; a read-only handle has to look. The
+    /// looking ends with the store or when nobody holds it any more.
+    pub(super) fn watch(&self) -> HeadWatch {
+        if self.0.writer.is_none() {
+            let weak = std::sync::Arc::downgrade(&self.0);
+            tokio::spawn(async move {
+                while let Some(store) = weak.upgrade().map(Self) {
+                    match store.head().await {
+                        Ok(head) => store.0.head.advance(head),
+                        Err(_) => return store.0.head.close(),
+                    }
+                    drop(store);
+                    tokio::time::sleep(POLL).await;
+                }
+            });
+        }
+        self.0.head.watch()
+    }
+}
+
+#[async_trait]
+impl Ledger for SqliteStore {
+    async fn rows(&self, after: u64, limit: usize) -> Result<Vec<StoredRow>, LogError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(read::ROWS_AFTER)?;
+            let rows = statement.query_map(params![to_i64(after), limit_i64(limit)], read::stored_row)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn leaf_hashes(&self, after: u64, limit: usize) -> Result<Vec<Hash>, LogError> {
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached("select position, hash from events where position > ?1 order by position limit ?2")?;
+            let rows = statement
+                .query_map(params![to_i64(after), limit_i64(limit)], |row| Ok((to_u64(row.get(0)?), row.get(1)?)))?;
+            Ok(consecutive_hashes(after, rows.collect::<rusqlite::Result<_>>()?)?)
+        })
+        .await
+    }
+
+    async fn sealed_frontier(&self) -> Result<MerkleFrontier, LogError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "select f.size, f.peaks, r.root from sealed_frontier f left join sealed_roots r on r.size = f.size",
+            )?;
+            let kept: Option<(i64, Vec<u8>, Option<Vec<u8>>)> =
+                statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+            let Some((size, peaks, root)) = kept else { return Ok(MerkleFrontier::new()) };
+            Ok(frontier_of_seal(to_u64(size), &peaks, root.as_deref())?)
+        })
+        .await
+    }
+
+    async fn keep_seal(&self, root: SealedRoot, frontier: &MerkleFrontier) -> Result<bool, LogError> {
+        let peaks = frontier.to_bytes();
+        let kept: (bool, Vec<u8>) = self
+            .write(move |connection| {
+                let size = to_i64(root.size);
+                let new = connection.execute(
+                    "insert into sealed_roots (size, root, sealed_at) values (?1, ?2, ?3) on conflict do nothing",
+                    params![size, root.root, root.sealed_at.timestamp_millis()],
+                )?;
+                if new > 0 {
+                    connection.execute(
+                        "insert into sealed_frontier (id, size, peaks) values (1, ?1, ?2) on conflict (id) do update \
+                         set size = excluded.size, peaks = excluded.peaks where excluded.size > size",
+                        params![size, peaks],
+                    )?;
+                }
+                let kept =
+                    connection.query_row("select root from sealed_roots where size = ?1", [size], |row| row.get(0))?;
+                Ok((new > 0, kept))
+            })
+            .await?;
+        if kept.1 == root.root { Ok(kept.0) } else { Err(other_root(root.size)) }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn engine(&self) -> &'static str {
+        "sqlite"
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let writer = self.0.writer.as_ref().ok_or(StoreError::ReadOnly)?;
+        let migrated = writer.migrate().await.map_err(StoreError::Log)?;
+        migrated.map_err(|cause| StoreError::Migrate(Box::new(cause)))
+    }
+
+    async fn schema_version(&self) -> Result<u32, StoreError> {
+        self.read(|connection| Ok(setup::schema_version(connection)?)).await.map_err(StoreError::Log)
+    }
+
+    fn known_schema_version(&self) -> u32 {
+        setup::SCHEMA_VERSION
+    }
+
+    async fn close(&self) {
+        self.0.head.close();
+        self.0.readers.close().await;
+        if let Some(writer) = &self.0.writer {
+            writer.close().await;
+        }
+    }
+}
+
+#[async_trait]
+impl KeyStore for SqliteStore {
+    async fn user_key(&self, owner: UserId) -> Result<Option<Option<Vec<u8>>>, LogError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached("select wrapped from user_keys where owner = ?1")?;
+            Ok(statement.query_row([owner.uuid().as_bytes()], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
+    async fn put_user_key(&self, owner: UserId, wrapped: Vec<u8>) -> Result<Option<Vec<u8>>, LogError> {
+        self.write(move |connection| {
+            connection.execute(
+                "insert into user_keys (owner, wrapped) values (?1, ?2) on conflict do nothing",
+                params![owner.uuid().as_bytes(), wrapped],
+            )?;
+            connection.query_row("select wrapped from user_keys where owner = ?1", [owner.uuid().as_bytes()], |row| {
+                row.get(0)
+            })
+        })
+        .await
+    }
+
+    async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
+        let name = name.to_owned();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached("select wrapped from secrets where name = ?1")?;
+            Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
+    async fn put_secret(&self, name: &str, wrapped: Vec<u8>) -> Result<Vec<u8>, LogError> {
+        let name = name.to_owned();
+        self.write(move |connection| {
+            connection.execute(
+                "insert into secrets (name, wrapped) values (?1, ?2) on conflict do nothing",
+                params![name, wrapped],
+            )?;
+            connection.query_row("select wrapped from secrets where name = ?1", [&name], |row| row.get(0))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Checkpoints for SqliteStore {
+    async fn checkpoint(&self, reader: &str) -> Result<u64, LogError> {
+        let reader = reader.to_owned();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached("select position from checkpoints where reader = ?1")?;
+            Ok(statement.query_row([reader], |row| row.get(0)).optional()?.map_or(0, to_u64))
+        })
+        .await
+    }
+
+    async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError> {
+        let reader = reader.to_owned();
+        self.write(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "insert into checkpoints (reader, position) values (?1, ?2) on conflict (reader) do update \
+                 set position = excluded.position where excluded.position > position",
+            )?;
+            statement.execute(params![reader, to_i64(position)]).map(|_| ())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Inbox for SqliteStore {
+    async fn store(&self, message: InboxMessage) -> Result<bool, LogError> {
+        let headers = crate::ledger::headers_text(&message.headers)?;
+        self.write(move |connection| {
+            let new = connection.execute(
+                "insert into inbox (source, message_id, headers, body, received_at) values (?1, ?2, ?3, ?4, ?5) \
+                 on conflict do nothing",
+                params![
+                    message.source,
+                    message.message_id,
+                    headers,
+                    message.body,
+                    message.received_at.timestamp_millis()
+                ],
+            )?;
+            Ok(new > 0)
+        })
+        .await
+    }
+
+    async fn pending(&self, limit: usize, max_attempts: u32) -> Result<Vec<InboxMessage>, LogError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "select sequence, source, message_id, headers, body, received_at, attempts from inbox \
+                 where handled = 0 and attempts < ?1 order by sequence limit ?2",
+            )?;
+            let messages = statement.query_map(params![max_attempts, limit_i64(limit)], message)?;
+            Ok(messages.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn mark_handled(&self, sequence: u64) -> Result<(), LogError> {
+        self.write(move |connection| {
+            connection.execute("update inbox set handled = 1 where sequence = ?1", [to_i64(sequence)]).map(|_| ())
+        })
+        .await
+    }
+
+    async fn mark_failed(&self, sequence: u64, reason: &str) -> Result<(), LogError> {
+        let reason = reason.to_owned();
+        self.write(move |connection| {
+            connection
+                .execute(
+                    "update inbox set attempts = attempts + 1, last_error = ?2 where sequence = ?1",
+                    params![to_i64(sequence), reason],
+                )
+                .map(|_| ())
+        })
+        .await
+    }
+}
+
+fn message(row: &Row<'_>) -> rusqlite::Result<InboxMessage> {
+    let headers: String = row.get(3)?;
+    Ok(InboxMessage {
+        sequence: to_u64(row.get(0)?),
+        source: row.get(1)?,
+        message_id: row.get(2)?,
+        headers: serde_json::from_str(&headers).map_err(|_| read::unreadable(3, Type::Text))?,
+        body: row.get(4)?,
+        received_at: read::moment(row, 5)?,
+        attempts: row.get(6)?,
+    })
+}

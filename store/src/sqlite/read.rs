@@ -1,0 +1,247 @@
+//! Reading: the statements, and rows turned into the kernel's words.
+
+use async_trait::async_trait;
+use jangbu_kernel::log::watch::HeadWatch;
+use jangbu_kernel::log::{
+    Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
+};
+use jangbu_kernel::{RecordedEvent, StreamId};
+use rusqlite::types::{FromSqlError, Type, Value};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use uuid::Uuid;
+
+use super::readers::ReadError;
+use super::{SqliteStore, append};
+use crate::FILTER_WINDOW;
+use crate::batch;
+use crate::row::{self, StoredRow, limit_i64, to_i64, to_u64};
+
+macro_rules! select_events {
+    ($rest:literal) => {
+        concat!(
+            "select position, stream_kind, stream_id, version, event_id, event_type, schema_version, payload, \
+             correlation_id, causation_id, command_id, actor, trace, recorded_at, hash from events ",
+            $rest
+        )
+    };
+}
+
+pub(super) const ROWS_AFTER: &str = select_events!("where position > ?1 order by position limit ?2");
+const STREAM_RANGE: &str =
+    select_events!("where stream_id = ?1 and stream_kind = ?2 and version between ?3 and ?4 order by version limit ?5");
+const FILTERED: &str = select_events!("where position > ?1 and position <= ?2");
+
+#[async_trait]
+impl EventLog for SqliteStore {
+    async fn append(&self, batch: Vec<Append>) -> Result<Vec<AppendResult>, LogError> {
+        self.append_prepared(batch::prepare(batch)).await
+    }
+
+    fn exclusive(&self) -> bool {
+        true
+    }
+
+    async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {
+        self.read(move |connection| {
+            streams.iter().map(|(stream, state_version)| load(connection, *stream, *state_version)).collect()
+        })
+        .await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from_version: u64,
+        to_version: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        self.read(move |connection| stream_range(connection, stream, from_version, to_version, limit)).await
+    }
+
+    async fn read_all(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
+        if limit == 0 {
+            return Ok((Vec::new(), after));
+        }
+        let filter = filter.clone();
+        self.read(move |connection| read_all(connection, after, limit, &filter)).await
+    }
+
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
+        self.read(move |connection| {
+            streams.iter().map(|stream| append::version(connection, *stream).map_err(ReadError::from)).collect()
+        })
+        .await
+    }
+
+    async fn receipts(&self, keys: Vec<ReceiptKey>) -> Result<Vec<Option<Receipt>>, LogError> {
+        self.read(move |connection| {
+            keys.iter().map(|key| append::receipt(connection, key).map_err(ReadError::from)).collect()
+        })
+        .await
+    }
+
+    async fn save_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
+        self.write(move |connection| save_snapshots(connection, &snapshots)).await
+    }
+
+    async fn head(&self) -> Result<u64, LogError> {
+        self.read(|connection| Ok(to_u64(head(connection)?))).await
+    }
+
+    fn watch_head(&self) -> HeadWatch {
+        self.watch()
+    }
+
+    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "select size, root, sealed_at from sealed_roots where size > ?1 order by size limit ?2",
+            )?;
+            let roots = statement.query_map(params![to_i64(after), limit_i64(limit)], |row| {
+                let size = to_u64(row.get(0)?);
+                Ok(SealedRoot { size, root: row.get(1)?, sealed_at: moment(row, 2)? })
+            })?;
+            Ok(roots.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+}
+
+/// The last position, 0 in an empty log.
+pub(super) fn head(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("select coalesce(max(position), 0) from events")?.query_row([], |row| row.get(0))
+}
+
+fn load(connection: &Connection, stream: StreamId, state_version: u16) -> Result<LoadedStream, ReadError> {
+    let mut statement = connection.prepare_cached(
+        "select version, state from snapshots where stream_id = ?1 and stream_kind = ?2 and state_version = ?3",
+    )?;
+    let snapshot = statement
+        .query_row(params![stream.id.as_bytes(), stream.kind.name(), state_version], |row| {
+            Ok(Snapshot { stream, version: to_u64(row.get(0)?), state_version, state: row.get(1)? })
+        })
+        .optional()?;
+    let from = snapshot.as_ref().map_or(0, |kept| kept.version).saturating_add(1);
+    let events = stream_range(connection, stream, from, u64::MAX, usize::MAX)?;
+    Ok(LoadedStream { snapshot, events })
+}
+
+fn stream_range(
+    connection: &Connection,
+    stream: StreamId,
+    from: u64,
+    to: u64,
+    limit: usize,
+) -> Result<Vec<RecordedEvent>, ReadError> {
+    let mut statement = connection.prepare_cached(STREAM_RANGE)?;
+    let bounds = params![stream.id.as_bytes(), stream.kind.name(), to_i64(from), to_i64(to), limit_i64(limit)];
+    events(statement.query_map(bounds, stored_row)?)
+}
+
+fn read_all(
+    connection: &Connection,
+    after: u64,
+    limit: usize,
+    filter: &ReadFilter,
+) -> Result<(Vec<RecordedEvent>, u64), ReadError> {
+    if *filter == ReadFilter::default() {
+        let mut statement = connection.prepare_cached(ROWS_AFTER)?;
+        let found = events(statement.query_map(params![to_i64(after), limit_i64(limit)], stored_row)?)?;
+        let read_to = found.last().map_or(after, |event| event.position);
+        return Ok((found, read_to));
+    }
+    let end = after.saturating_add(FILTER_WINDOW).min(to_u64(head(connection)?)).max(after);
+    let mut sql = String::from(FILTERED);
+    let mut values = vec![Value::Integer(to_i64(after)), Value::Integer(to_i64(end))];
+    if let Some(correlation) = filter.correlation_id {
+        sql.push_str(" and correlation_id = ?");
+        values.push(Value::Blob(correlation.uuid().as_bytes().to_vec()));
+    }
+    if !filter.event_types.is_empty() {
+        let marks = vec!["?"; filter.event_types.len()].join(", ");
+        sql.push_str(&format!(" and event_type in ({marks})"));
+        values.extend(filter.event_types.iter().cloned().map(Value::Text));
+    }
+    sql.push_str(" order by position limit ?");
+    values.push(Value::Integer(limit_i64(limit)));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = events(statement.query_map(params_from_iter(values), stored_row)?)?;
+    let read_to = match found.last() {
+        Some(last) if found.len() == limit => last.position,
+        _ => end,
+    };
+    Ok((found, read_to))
+}
+
+fn save_snapshots(connection: &Connection, snapshots: &[Snapshot]) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "insert into snapshots (stream_id, stream_kind, version, state_version, state) values (?1, ?2, ?3, ?4, ?5) \
+         on conflict (stream_id, stream_kind) do update \
+         set version = excluded.version, state_version = excluded.state_version, state = excluded.state \
+         where (excluded.state_version, excluded.version) > (state_version, version)",
+    )?;
+    for snapshot in snapshots {
+        statement.execute(params![
+            snapshot.stream.id.as_bytes(),
+            snapshot.stream.kind.name(),
+            to_i64(snapshot.version),
+            snapshot.state_version,
+            snapshot.state,
+        ])?;
+    }
+    Ok(())
+}
+
+fn events(rows: impl Iterator<Item = rusqlite::Result<StoredRow>>) -> Result<Vec<RecordedEvent>, ReadError> {
+    rows.map(|row| Ok(row?.into_event()?)).collect()
+}
+
+pub(super) fn stored_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
+    Ok(StoredRow {
+        position: to_u64(row.get(0)?),
+        stream_kind: row.get(1)?,
+        stream_id: uuid(row, 2)?,
+        version: to_u64(row.get(3)?),
+        event_id: uuid(row, 4)?,
+        event_type: row.get(5)?,
+        schema_version: to_u64(row.get(6)?),
+        payload: row.get(7)?,
+        correlation_id: uuid(row, 8)?,
+        causation_id: uuid(row, 9)?,
+        command_id: uuid(row, 10)?,
+        actor: row.get(11)?,
+        trace: row.get(12)?,
+        recorded_at_ms: row.get(13)?,
+        hash: row.get(14)?,
+    })
+}
+
+/// Columns: fingerprint, stream kind, stream id, version, position, recorded at.
+pub(super) fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
+    let kind: String = row.get(1)?;
+    Ok(Receipt {
+        fingerprint: row.get(0)?,
+        stream: row::stream_id(&kind, uuid(row, 2)?).ok_or_else(|| unreadable(1, Type::Text))?,
+        version: to_u64(row.get(3)?),
+        position: to_u64(row.get(4)?),
+        recorded_at: moment(row, 5)?,
+    })
+}
+
+fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+    row.get::<_, [u8; 16]>(column).map(Uuid::from_bytes)
+}
+
+pub(super) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<jangbu_kernel::Timestamp> {
+    let milliseconds: i64 = row.get(column)?;
+    row::moment(milliseconds).ok_or_else(|| unreadable(column, Type::Integer))
+}
+
+pub(super) fn unreadable(column: usize, found: Type) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, found, Box::new(FromSqlError::InvalidType))
+}

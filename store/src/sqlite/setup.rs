@@ -1,0 +1,136 @@
+//! Opening: the lock on the folder, the settings and their proof, the schema.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::Options;
+use crate::error::StoreError;
+use crate::row::to_u64;
+
+const DATABASE_FILE: &str = "log.db";
+const LOCK_FILE: &str = "log.lock";
+/// Below this version a WAL database can be corrupted by a checkpoint that
+/// races with a write.
+const MIN_LIBRARY: i32 = 3_051_003;
+/// `PRAGMA synchronous` reads back as this when it is FULL.
+const SYNCHRONOUS_FULL: i64 = 2;
+/// The writer's page cache, KiB, negative as SQLite wants it.
+const WRITER_CACHE_KIB: i64 = -65_536;
+const READER_CACHE_KIB: i64 = -16_384;
+/// Pages in the WAL after which a commit moves them into the database: 16 MiB.
+const CHECKPOINT_PAGES: i64 = 4_000;
+/// After a checkpoint the WAL file is cut to this many bytes.
+const WAL_KEPT_BYTES: i64 = 64 * 1024 * 1024;
+const STATEMENTS_KEPT: usize = 64;
+
+/// The migrations in order; the schema version is how many have run.
+const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_log.sql")];
+
+/// The schema version that this program writes.
+pub(super) const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
+
+pub(super) fn database_path(folder: &Path) -> PathBuf {
+    folder.join(DATABASE_FILE)
+}
+
+pub(super) fn check_library() -> Result<(), StoreError> {
+    if rusqlite::version_number() < MIN_LIBRARY {
+        return Err(StoreError::Unfit(format!("SQLite {} is older than 3.51.3", rusqlite::version())));
+    }
+    Ok(())
+}
+
+/// Takes the folder for this process, until the file is dropped.
+pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
+    let unusable = |cause| StoreError::Folder { folder: folder.to_owned(), cause };
+    std::fs::create_dir_all(folder).map_err(unusable)?;
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(LOCK_FILE)).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { folder: folder.to_owned() }),
+        Err(TryLockError::Error(cause)) => Err(unusable(cause)),
+    }
+}
+
+pub(super) fn open_writer(path: &Path, options: &Options) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).map_err(open_error)?;
+    set_up_writer(&connection, options).map_err(open_error)?;
+    let mode: String = pragma(&connection, "journal_mode").map_err(open_error)?;
+    let synchronous: i64 = pragma(&connection, "synchronous").map_err(open_error)?;
+    if mode != "wal" || synchronous != SYNCHRONOUS_FULL {
+        return Err(StoreError::Unfit(format!(
+            "SQLite runs with journal_mode={mode} and synchronous={synchronous} instead of wal and {SYNCHRONOUS_FULL}"
+        )));
+    }
+    Ok(connection)
+}
+
+fn set_up_writer(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+    connection.busy_timeout(options.busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.query_row("pragma journal_mode = wal", [], |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    // Both only matter on systems where a plain fsync does not reach the disk.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.query_row(&format!("pragma wal_autocheckpoint = {CHECKPOINT_PAGES}"), [], |_| Ok(()))?;
+    connection.query_row(&format!("pragma journal_size_limit = {WAL_KEPT_BYTES}"), [], |_| Ok(()))?;
+    if let Some(pages) = options.max_pages {
+        connection.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+pub(super) fn open_reader(path: &Path, options: &Options) -> Result<Connection, StoreError> {
+    connect_reader(path, options.busy_timeout).map_err(open_error)
+}
+
+pub(super) fn connect_reader(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    Ok(connection)
+}
+
+fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<T> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+pub(super) fn schema_version(connection: &Connection) -> rusqlite::Result<u32> {
+    pragma(connection, "user_version")
+}
+
+pub(super) fn refuse_newer(connection: &Connection) -> Result<(), StoreError> {
+    let found = schema_version(connection).map_err(open_error)?;
+    if found > SCHEMA_VERSION { Err(StoreError::Newer { found, known: SCHEMA_VERSION }) } else { Ok(()) }
+}
+
+/// The head at opening; 0 where the tables are yet to be made.
+pub(super) fn first_head(connection: &Connection) -> u64 {
+    super::read::head(connection).map_or(0, to_u64)
+}
+
+/// Runs the migrations that are missing, each in the transaction that counts it.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let done = schema_version(connection)?;
+    for (version, script) in (1_u32..).zip(MIGRATIONS).filter(|(version, _)| *version > done) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(script)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+pub(super) fn open_error(cause: rusqlite::Error) -> StoreError {
+    StoreError::Open(Box::new(cause))
+}

@@ -1,0 +1,325 @@
+//! The thread that owns the writing connection. It takes whatever waits in the
+//! queue, runs it in one transaction, commits, and only then answers.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use jangbu_kernel::log::LogError;
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{read, setup};
+use crate::head::HeadSignal;
+use crate::row::to_u64;
+
+/// Jobs that may wait; further senders wait in their turn, holding their job themselves.
+const QUEUE: usize = 256;
+/// Jobs and weight (events) that share a transaction at most. Bounds what one
+/// commit makes everybody wait for.
+const MAX_JOBS: usize = 64;
+const MAX_WEIGHT: usize = 2_000;
+/// WAL size in bytes from which readers are made to wait for a full checkpoint.
+/// Below it the automatic checkpoints do, unless readers never leave a gap.
+const WAL_LIMIT_BYTES: u64 = 256 * 1024 * 1024;
+/// Commits between two looks at the WAL's size.
+const COMMITS_PER_LOOK: u32 = 64;
+
+/// Why a job was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    Unavailable(String),
+    ReadOnly(String),
+    Damaged(String),
+    /// The commit's write to the disk failed: what will be found there is open.
+    Unknown(String),
+}
+
+impl From<Failure> for LogError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unavailable(text) => Self::Unavailable(text, None),
+            Failure::ReadOnly(text) => Self::ReadOnly(text),
+            Failure::Damaged(text) => Self::Damaged(text),
+            Failure::Unknown(text) => Self::OutcomeUnknown(text),
+        }
+    }
+}
+
+/// Something to do inside a transaction. It may be run again in another
+/// transaction when a job beside it failed.
+pub(super) trait Job: Send {
+    /// Does it. Called inside a transaction.
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    /// Answers, after the commit or the rollback.
+    fn settle(self: Box<Self>, outcome: Result<(), Failure>);
+    /// Its share of [`MAX_WEIGHT`].
+    fn weight(&self) -> usize;
+}
+
+/// A small write made of a closure.
+pub(super) struct Task<T, F> {
+    work: F,
+    value: Option<T>,
+    answer: oneshot::Sender<Result<T, LogError>>,
+}
+
+impl<T, F: Fn(&Connection) -> rusqlite::Result<T>> Task<T, F> {
+    pub(super) fn new(work: F) -> (Self, oneshot::Receiver<Result<T, LogError>>) {
+        let (answer, receiver) = oneshot::channel();
+        (Self { work, value: None, answer }, receiver)
+    }
+}
+
+impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> Job for Task<T, F> {
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.value = Some((self.work)(connection)?);
+        Ok(())
+    }
+
+    fn settle(self: Box<Self>, outcome: Result<(), Failure>) {
+        let Self { value, answer, .. } = *self;
+        // Whoever asked may be gone; the write stands all the same.
+        let _ = answer.send(outcome.map_err(LogError::from).and_then(|()| value.ok_or_else(gone)));
+    }
+
+    fn weight(&self) -> usize {
+        1
+    }
+}
+
+enum Message {
+    Job(Box<dyn Job>),
+    Migrate(oneshot::Sender<rusqlite::Result<()>>),
+    Close,
+}
+
+/// The handle to the thread.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Message>,
+    failed: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("failed", &self.failed).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Starts the thread. It holds the lock on the folder until the last queued job is done.
+    pub(super) fn spawn(
+        connection: Connection,
+        lock: File,
+        path: &Path,
+        head: Arc<HeadSignal>,
+    ) -> std::io::Result<Self> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let failed = Arc::new(AtomicBool::new(false));
+        let writing = Loop { connection, lock, wal: wal_path(path), head, failed: Arc::clone(&failed), commits: 0 };
+        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writing.run(jobs))?;
+        Ok(Self { queue, failed, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Hands a job over. Once this returns the job is carried out whoever waits for it.
+    pub(super) async fn send(&self, job: Box<dyn Job>) -> Result<(), LogError> {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(failed_before().into());
+        }
+        self.queue.send(Message::Job(job)).await.map_err(|_| gone())
+    }
+
+    pub(super) async fn migrate(&self) -> Result<rusqlite::Result<()>, LogError> {
+        let (answer, receiver) = oneshot::channel();
+        self.queue.send(Message::Migrate(answer)).await.map_err(|_| gone())?;
+        receiver.await.map_err(|_| gone())
+    }
+
+    /// Lets the thread finish what is queued and waits for it.
+    pub(super) async fn close(&self) {
+        let _ = self.queue.send(Message::Close).await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return };
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the store's writer thread ended badly");
+        }
+    }
+}
+
+pub(super) fn gone() -> LogError {
+    LogError::Unavailable("the store is closed".into(), None)
+}
+
+fn failed_before() -> Failure {
+    Failure::Unavailable("an earlier write to the disk failed, the process has to be restarted".into())
+}
+
+fn wal_path(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+struct Loop {
+    connection: Connection,
+    lock: File,
+    wal: PathBuf,
+    head: Arc<HeadSignal>,
+    failed: Arc<AtomicBool>,
+    commits: u32,
+}
+
+impl Loop {
+    fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+        let mut waiting = None;
+        while let Some(message) = waiting.take().or_else(|| queue.blocking_recv()) {
+            match message {
+                Message::Job(job) => {
+                    let (jobs, next) = take_more(job, &mut queue);
+                    waiting = next;
+                    self.carry_out(jobs);
+                }
+                Message::Migrate(answer) => {
+                    let _ = answer.send(setup::migrate(&mut self.connection));
+                }
+                // What was sent before is done; what comes after is refused.
+                Message::Close => break,
+            }
+        }
+        queue.close();
+        if let Err(error) = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the write-ahead log was not folded in at the close, the next start will do it");
+        }
+        if let Err((_, error)) = self.connection.close() {
+            tracing::warn!(%error, "the store's connection did not close cleanly");
+        }
+        drop(self.lock);
+    }
+
+    fn carry_out(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let outcome = self.transaction(&mut jobs);
+        if jobs.len() > 1 && matches!(outcome, Err(Failure::Unavailable(_) | Failure::ReadOnly(_))) {
+            // One of them may have spoilt it for the others.
+            for job in jobs {
+                self.carry_out(vec![job]);
+            }
+            return;
+        }
+        for job in jobs {
+            job.settle(outcome.clone());
+        }
+    }
+
+    fn transaction(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(failed_before());
+        }
+        let head = match self.run_inside(jobs) {
+            Ok(head) => head,
+            Err(error) => return Err(self.abandon(&error, false)),
+        };
+        if let Err(error) = self.connection.execute_batch("commit") {
+            return Err(self.abandon(&error, true));
+        }
+        self.head.advance(to_u64(head));
+        self.look_at_wal();
+        Ok(())
+    }
+
+    fn run_inside(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<i64> {
+        self.connection.execute_batch("begin immediate")?;
+        for job in jobs {
+            job.run(&self.connection)?;
+        }
+        read::head(&self.connection)
+    }
+
+    /// Rolls back and decides what the failure means for the callers and for the future.
+    fn abandon(&self, error: &rusqlite::Error, committing: bool) -> Failure {
+        let (failure, fatal) = classify(error, committing);
+        if fatal {
+            self.failed.store(true, Ordering::Release);
+            tracing::error!(%error, "a write to the disk failed: no append is accepted until the process is restarted");
+        }
+        // SQLite has rolled back by itself after some errors; then there is nothing to end.
+        if !self.connection.is_autocommit() && self.connection.execute_batch("rollback").is_err() {
+            self.failed.store(true, Ordering::Release);
+        }
+        failure
+    }
+
+    /// Keeps the WAL from growing without end under readers that overlap.
+    fn look_at_wal(&mut self) {
+        self.commits += 1;
+        if !self.commits.is_multiple_of(COMMITS_PER_LOOK) {
+            return;
+        }
+        let grown = std::fs::metadata(&self.wal).is_ok_and(|file| file.len() > WAL_LIMIT_BYTES);
+        if grown && let Err(error) = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the write-ahead log is long and could not be folded in");
+        }
+    }
+}
+
+/// Takes what waits behind the first job, as far as one transaction should go.
+fn take_more(first: Box<dyn Job>, queue: &mut mpsc::Receiver<Message>) -> (Vec<Box<dyn Job>>, Option<Message>) {
+    let mut weight = first.weight();
+    let mut jobs = vec![first];
+    while jobs.len() < MAX_JOBS && weight < MAX_WEIGHT {
+        match queue.try_recv() {
+            Ok(Message::Job(job)) => {
+                weight += job.weight();
+                jobs.push(job);
+            }
+            Ok(other) => return (jobs, Some(other)),
+            Err(_) => break,
+        }
+    }
+    (jobs, None)
+}
+
+/// What an error means, and whether the engine may go on after it.
+fn classify(error: &rusqlite::Error, committing: bool) -> (Failure, bool) {
+    let text = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::ReadOnly) => (Failure::ReadOnly(text), false),
+        // After a failed fsync the system may have dropped the pages: trying again
+        // could succeed without anything being on the disk.
+        Some(ErrorCode::SystemIoFailure) if committing => (Failure::Unknown(text), true),
+        Some(ErrorCode::SystemIoFailure) => (Failure::Unavailable(text), true),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (Failure::Damaged(text), true),
+        _ => (Failure::Unavailable(text), false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(code: i32) -> rusqlite::Error {
+        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
+    }
+
+    #[test]
+    fn a_full_disk_refuses_writes_and_goes_on() {
+        for committing in [false, true] {
+            let (outcome, fatal) = classify(&failure(rusqlite::ffi::SQLITE_FULL), committing);
+            assert!(matches!(outcome, Failure::ReadOnly(_)));
+            assert!(!fatal);
+        }
+    }
+
+    #[test]
+    fn a_failed_sync_at_the_commit_is_an_unknown_outcome_and_the_end() {
+        let (outcome, fatal) = classify(&failure(rusqlite::ffi::SQLITE_IOERR_FSYNC), true);
+        assert!(matches!(outcome, Failure::Unknown(_)));
+        assert!(fatal);
+        let (outcome, fatal) = classify(&failure(rusqlite::ffi::SQLITE_IOERR_READ), false);
+        assert!(matches!(outcome, Failure::Unavailable(_)));
+        assert!(fatal);
+    }
+}

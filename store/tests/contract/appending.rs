@@ -1,0 +1,160 @@
+//! What a batch comes to.
+
+use jangbu_kernel::log::{AppendResult, StreamWrite};
+use jangbu_kernel::{Actor, NewEvent};
+use jangbu_store::hash::leaf_hash;
+
+use crate::fixture::{Fixture, append, append_one, event, new_id, order, positions, receipt, stock, whole_log, write};
+
+pub async fn what_is_appended_is_read_back(Fixture { store, .. }: Fixture) {
+    let stream = order();
+    let mut first = append([StreamWrite {
+        stream,
+        expected_version: 0,
+        events: vec![
+            NewEvent {
+                schema_version: 7,
+                event_type: "order.placed",
+                ..event("{ \"name\" : \"장부\",  \"quote\":\"\\u0041\" }")
+            },
+            event("{}"),
+        ],
+    }]);
+    first.meta.trace = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
+    first.meta.actor = Actor::Operator("anna".into());
+    // Sub-millisecond parts are cut, so that what is answered is what is stored.
+    first.meta.recorded_at += chrono::TimeDelta::microseconds(456);
+    let sent = first.clone();
+
+    let result = append_one(&*store, first).await;
+    assert_eq!(positions(&result), [1, 2]);
+    let second = append_one(&*store, append([write(stream, 2, 1)])).await;
+    assert_eq!(positions(&second), [3]);
+
+    let (AppendResult::Appended { events: one }, AppendResult::Appended { events: two }) = (result, second) else {
+        panic!("not appended")
+    };
+    let answered: Vec<_> = one.iter().chain(&two).map(|event| (**event).clone()).collect();
+    assert_eq!(store.read_stream(stream, 1, u64::MAX, 10).await.unwrap(), answered);
+    assert_eq!(whole_log(&*store).await, answered);
+    assert_eq!(store.load(vec![(stream, 1)]).await.unwrap()[0].events, answered);
+
+    let stored = &answered[0];
+    assert_eq!(stored.payload, sent.writes[0].events[0].payload);
+    assert_eq!(stored.event_id, sent.writes[0].events[0].event_id);
+    assert_eq!((stored.version, stored.schema_version), (1, 7));
+    assert_eq!(stored.meta.actor, sent.meta.actor);
+    assert_eq!(stored.meta.trace, sent.meta.trace);
+    assert_eq!(stored.meta.command_id, sent.meta.command_id);
+    assert_eq!(stored.meta.recorded_at, crate::fixture::moment());
+    assert_eq!(stored.hash, leaf_hash(stored));
+}
+
+pub async fn a_wrong_expectation_conflicts(Fixture { store, other }: Fixture) {
+    let stream = order();
+    let too_high = append_one(&*store, append([write(stream, 3, 1)])).await;
+    assert_eq!(too_high, AppendResult::Conflict { stream, actual_version: 0 });
+    append_one(&*store, append([write(stream, 0, 2)])).await;
+    for (handle, expected) in [(&store, 0), (&other, 1), (&store, 3), (&other, 9)] {
+        let result = append_one(&**handle, append([write(stream, expected, 1)])).await;
+        assert_eq!(result, AppendResult::Conflict { stream, actual_version: 2 }, "expected version {expected}");
+    }
+    let right = append_one(&*other, append([write(stream, 2, 1)])).await;
+    assert_eq!(positions(&right), [3], "refused appends take no positions");
+    assert_eq!(whole_log(&*store).await.len(), 3);
+}
+
+pub async fn an_append_over_several_streams_is_all_or_nothing(Fixture { store, .. }: Fixture) {
+    let (one, two, three) = (order(), stock(), stock());
+    append_one(&*store, append([write(three, 0, 1)])).await;
+    let result = append_one(&*store, append([write(one, 0, 2), write(two, 0, 1), write(three, 5, 1)])).await;
+    assert_eq!(result, AppendResult::Conflict { stream: three, actual_version: 1 });
+    assert_eq!(store.versions(vec![one, two, three, one]).await.unwrap(), [0, 0, 1, 0]);
+
+    let result = append_one(&*store, append([write(one, 0, 2), write(two, 0, 1), write(three, 1, 1)])).await;
+    assert_eq!(positions(&result), [2, 3, 4, 5]);
+    assert_eq!(store.versions(vec![one, two, three]).await.unwrap(), [2, 1, 2]);
+    let log = whole_log(&*store).await;
+    assert_eq!(log[1..].iter().map(|event| event.stream).collect::<Vec<_>>(), [one, one, two, three]);
+}
+
+pub async fn every_append_of_a_batch_has_its_own_answer(Fixture { store, .. }: Fixture) {
+    let (one, two, three) = (order(), order(), order());
+    append_one(&*store, append([write(two, 0, 1)])).await;
+    let results = store
+        .append(vec![
+            append([write(one, 0, 1)]),
+            append([write(two, 0, 1)]),
+            append([write(one, 1, 2)]),
+            append([write(two, 2, 1)]),
+            append([write(three, 0, 1), write(one, 3, 1)]),
+            append([write(one, 1, 1)]),
+        ])
+        .await
+        .unwrap();
+    assert_eq!(positions(&results[0]), [2]);
+    assert_eq!(results[1], AppendResult::Conflict { stream: two, actual_version: 1 });
+    assert_eq!(positions(&results[2]), [3, 4], "builds on the first append of the batch");
+    assert_eq!(results[3], AppendResult::Conflict { stream: two, actual_version: 1 }, "builds on a refused one");
+    assert_eq!(positions(&results[4]), [5, 6]);
+    assert_eq!(results[5], AppendResult::Conflict { stream: one, actual_version: 4 });
+    assert_eq!(whole_log(&*store).await.len(), 6);
+    assert_eq!(store.append(Vec::new()).await.unwrap(), []);
+}
+
+pub async fn a_used_receipt_answers_with_the_first_answer(Fixture { store, other }: Fixture) {
+    let (one, two) = (order(), order());
+    let with = |stream, expected, key: &str| {
+        let mut append = append([write(stream, expected, 2)]);
+        append.receipt = Some(receipt(key, stream, expected + 2));
+        append
+    };
+    let results = store.append(vec![with(one, 0, "a"), with(two, 0, "a"), with(one, 2, "b")]).await.unwrap();
+    assert_eq!(positions(&results[0]), [1, 2]);
+    let AppendResult::Duplicate { receipt: first } = &results[1] else { panic!("{:?}", results[1]) };
+    assert_eq!((first.stream, first.version, first.position), (one, 2, 2));
+    assert_eq!((first.fingerprint, first.recorded_at), ([7; 32], crate::fixture::moment()));
+    assert_eq!(positions(&results[2]), [3, 4]);
+
+    for handle in [&store, &other] {
+        let again = append_one(&**handle, with(two, 0, "a")).await;
+        assert_eq!(again, AppendResult::Duplicate { receipt: first.clone() });
+    }
+    let mut elsewhere = with(two, 0, "a");
+    elsewhere.receipt.as_mut().unwrap().key.scope = "user:berta".into();
+    let keys: Vec<_> = [with(one, 0, "b"), with(one, 0, "none"), with(one, 0, "a"), elsewhere.clone()]
+        .map(|append| append.receipt.unwrap().key)
+        .into();
+    assert_eq!(positions(&append_one(&*other, elsewhere).await), [5, 6], "keys of another scope never meet");
+
+    let receipts = store.receipts(keys).await.unwrap();
+    assert_eq!(
+        receipts.iter().map(|kept| kept.as_ref().map(|kept| kept.position)).collect::<Vec<_>>(),
+        [Some(4), None, Some(2), Some(6)]
+    );
+    assert_eq!(whole_log(&*store).await.len(), 6);
+}
+
+pub async fn an_append_without_events_keeps_its_receipt(Fixture { store, .. }: Fixture) {
+    let stream = order();
+    append_one(&*store, append([write(stream, 0, 3)])).await;
+    let mut nothing = append([]);
+    nothing.receipt = Some(receipt("done before", stream, 3));
+    assert_eq!(append_one(&*store, nothing.clone()).await, AppendResult::Appended { events: Vec::new() });
+    let AppendResult::Duplicate { receipt } = append_one(&*store, nothing).await else { panic!("not a duplicate") };
+    assert_eq!((receipt.position, receipt.version), (3, 3));
+}
+
+pub async fn a_write_without_events_checks_the_version(Fixture { store, .. }: Fixture) {
+    let (guard, stream) = (stock(), order());
+    append_one(&*store, append([write(guard, 0, 2)])).await;
+    for wrong in [0, 1, 3] {
+        let result = append_one(&*store, append([write(guard, wrong, 0), write(stream, 0, 1)])).await;
+        assert_eq!(result, AppendResult::Conflict { stream: guard, actual_version: 2 });
+    }
+    let result = append_one(&*store, append([write(guard, 2, 0), write(stream, 0, 1)])).await;
+    assert_eq!(positions(&result), [3]);
+    assert_eq!(store.versions(vec![guard]).await.unwrap(), [2]);
+    let unknown = jangbu_kernel::StreamId::new(jangbu_kernel::AggregateKind::Points, new_id());
+    assert_eq!(store.read_stream(unknown, 1, 9, 9).await.unwrap(), []);
+}

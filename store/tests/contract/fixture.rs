@@ -1,0 +1,195 @@
+//! Stores to test on, and short ways to make events.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use chrono::DateTime;
+use jangbu_kernel::log::{Append, AppendResult, NewReceipt, ReceiptKey, StreamWrite};
+use jangbu_kernel::ports::Clock;
+use jangbu_kernel::{Actor, AggregateKind, EventMeta, NewEvent, RecordedEvent, StreamId, Timestamp};
+use jangbu_store::{MemoryStore, PostgresStore, SqliteStore, Store, postgres, sqlite};
+use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
+
+/// No wait of these tests takes longer unless something is broken.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// Two handles on one store. On Postgres they are two nodes.
+#[derive(Clone)]
+pub struct Fixture {
+    pub store: Arc<dyn Store>,
+    pub other: Arc<dyn Store>,
+}
+
+pub async fn on_memory<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) {
+    let store = Arc::new(MemoryStore::new());
+    case(Fixture { store: store.clone(), other: store }).await;
+}
+
+pub async fn on_sqlite<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(folder.path(), sqlite::Options::default()).unwrap());
+    store.migrate().await.unwrap();
+    case(Fixture { store: store.clone(), other: store.clone() }).await;
+    store.close().await;
+}
+
+pub async fn on_postgres<F: Future<Output = ()> + Send + 'static>(case: impl FnOnce(Fixture) -> F + Send + 'static) {
+    with_database(async move |url: String| {
+        let store = Arc::new(connect(&url).await);
+        store.migrate().await.unwrap();
+        let other = Arc::new(connect(&url).await);
+        case(Fixture { store: store.clone(), other: other.clone() }).await;
+        store.close().await;
+        other.close().await;
+    })
+    .await;
+}
+
+pub async fn connect(url: &str) -> PostgresStore {
+    PostgresStore::connect(url, postgres::Options::default()).await.unwrap()
+}
+
+/// The server that the tests may use.
+pub fn server_url() -> String {
+    std::env::var("JANGBU_TEST_DATABASE_URL")
+        .expect("JANGBU_TEST_DATABASE_URL is not set: run ./test, which starts a database server and sets it")
+}
+
+/// The server's URL with another database.
+pub fn database_url(name: &str) -> String {
+    let server = server_url();
+    let (address, parameters) = server.split_once('?').map_or((server.as_str(), None), |(a, p)| (a, Some(p)));
+    let (scheme, rest) = address.split_once("://").expect("a URL has a scheme");
+    let authority = rest.split('/').next().unwrap();
+    let parameters = parameters.map(|text| format!("?{text}")).unwrap_or_default();
+    format!("{scheme}://{authority}/{name}{parameters}")
+}
+
+/// Makes a database, hands over its URL, and drops it however the test ends.
+pub async fn with_database<F>(case: impl FnOnce(String) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let name = format!("jangbu_test_{}", new_id().simple());
+    let mut server = PgConnection::connect(&server_url()).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&mut server).await.unwrap();
+    let outcome = tokio::spawn(case(database_url(&name))).await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("drop database {name} with (force)")))
+        .execute(&mut server)
+        .await
+        .unwrap();
+    if let Err(error) = outcome {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}
+
+/// Waits for something to become true.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let wait = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("never happened: {what}"));
+}
+
+/// A clock that stands still.
+pub struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        moment()
+    }
+}
+
+/// A UUID v7.
+pub fn new_id() -> Uuid {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let mut random = [0; 10];
+    aws_lc_rs::rand::fill(&mut random).unwrap();
+    uuid::Builder::from_unix_timestamp_millis(since.as_millis() as u64, &random).into_uuid()
+}
+
+pub fn moment() -> Timestamp {
+    DateTime::from_timestamp_millis(1_795_223_220_123).unwrap()
+}
+
+pub fn order() -> StreamId {
+    StreamId::new(AggregateKind::Order, new_id())
+}
+
+pub fn stock() -> StreamId {
+    StreamId::new(AggregateKind::Stock, new_id())
+}
+
+pub fn event(payload: impl Into<String>) -> NewEvent {
+    NewEvent { event_id: new_id().into(), event_type: "order.placed", schema_version: 1, payload: payload.into() }
+}
+
+pub fn meta() -> EventMeta {
+    EventMeta {
+        correlation_id: new_id().into(),
+        causation_id: new_id(),
+        command_id: new_id().into(),
+        actor: Actor::User(new_id().into()),
+        trace: None,
+        recorded_at: moment(),
+    }
+}
+
+pub fn write(stream: StreamId, expected_version: u64, count: usize) -> StreamWrite {
+    let events = (0..count).map(|n| event(format!(r#"{{"n":{n}}}"#))).collect();
+    StreamWrite { stream, expected_version, events }
+}
+
+pub fn append(writes: impl Into<Vec<StreamWrite>>) -> Append {
+    Append { writes: writes.into(), meta: meta(), receipt: None }
+}
+
+pub fn receipt(key: &str, stream: StreamId, version: u64) -> NewReceipt {
+    NewReceipt { key: ReceiptKey { scope: "user:anna".into(), key: key.into() }, fingerprint: [7; 32], stream, version }
+}
+
+pub async fn append_one(store: &dyn Store, one: Append) -> AppendResult {
+    let mut results = store.append(vec![one]).await.unwrap();
+    assert_eq!(results.len(), 1);
+    results.remove(0)
+}
+
+/// Appends `count` events to a stream, in batches of 1,000.
+pub async fn fill(store: &dyn Store, stream: StreamId, from_version: u64, count: u64) {
+    let mut done = 0;
+    while done < count {
+        let step = (count - done).min(1_000);
+        let result = append_one(store, append([write(stream, from_version + done, step as usize)])).await;
+        assert!(matches!(result, AppendResult::Appended { .. }), "{result:?}");
+        done += step;
+    }
+}
+
+pub fn positions(result: &AppendResult) -> Vec<u64> {
+    match result {
+        AppendResult::Appended { events } => events.iter().map(|event| event.position).collect(),
+        other => panic!("not appended: {other:?}"),
+    }
+}
+
+/// The whole log, checked to be without gaps in positions and versions and to verify.
+pub async fn whole_log(store: &dyn Store) -> Vec<RecordedEvent> {
+    let verification = jangbu_store::verify_log(store, |_| {}).await.unwrap();
+    assert_eq!(verification.flaw, None);
+    let mut events = Vec::new();
+    loop {
+        let (page, read_to) = store.read_all(events.len() as u64, 5_000, &Default::default()).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        events.extend(page);
+        assert_eq!(read_to, events.len() as u64);
+    }
+    assert_eq!(store.head().await.unwrap(), events.len() as u64);
+    assert_eq!(verification.events, events.len() as u64);
+    events
+}

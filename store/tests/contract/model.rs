@@ -1,0 +1,61 @@
+//! Random batches on an engine and on the memory engine, which is simple
+//! enough to be read: both must answer alike and end alike.
+
+use jangbu_kernel::StreamId;
+use jangbu_kernel::log::{Append, EventLog as _};
+use jangbu_store::MemoryStore;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+
+use crate::fixture::{Fixture, append, order, receipt, stock, whole_log, write};
+
+/// An append in small numbers: of each write the stream, how far its expectation is off and how
+/// many events it has; and a receipt's key.
+type Sketch = (Vec<(usize, i8, usize)>, Option<u8>);
+
+fn sketches() -> impl Strategy<Value = Vec<Vec<Sketch>>> {
+    let off = prop_oneof![8 => Just(0_i8), 1 => Just(-1), 1 => Just(1)];
+    let write = (0..3_usize, off, 0..4_usize);
+    let append = (prop::collection::vec(write, 0..3), prop::option::weighted(0.2, 0..8_u8));
+    prop::collection::vec(prop::collection::vec(append, 1..6), 1..16)
+}
+
+pub async fn random_batches_end_as_in_the_model(Fixture { store, other }: Fixture) {
+    let mut runner = TestRunner::deterministic();
+    let model = MemoryStore::new();
+    for _ in 0..40 {
+        let streams = [order(), stock(), order()];
+        let batches = sketches().new_tree(&mut runner).unwrap().current();
+        for (n, batch) in batches.into_iter().enumerate() {
+            let mut versions = model.versions(streams.to_vec()).await.unwrap();
+            let batch: Vec<Append> = batch.into_iter().map(|sketch| draw(sketch, &streams, &mut versions)).collect();
+            let handle = if n % 2 == 0 { &store } else { &other };
+            let expected = model.append(batch.clone()).await.unwrap();
+            assert_eq!(handle.append(batch.clone()).await.unwrap(), expected, "for {batch:#?}");
+        }
+        let asked = streams.to_vec();
+        assert_eq!(store.versions(asked.clone()).await.unwrap(), model.versions(asked).await.unwrap());
+    }
+    assert_eq!(whole_log(&*store).await, whole_log(&model).await);
+    let head = store.head().await.unwrap();
+    assert!(head > 300, "{head} events: most batches were refused, little was compared");
+}
+
+/// Makes the append, expecting that all earlier ones of its batch are accepted.
+fn draw((writes, key): Sketch, streams: &[StreamId], versions: &mut [u64]) -> Append {
+    let mut writes: Vec<_> = writes
+        .into_iter()
+        .map(|(n, off, count)| write(streams[n], versions[n].saturating_add_signed(off.into()), count))
+        .collect();
+    // The kernel's contract: each write of an append goes to another stream.
+    writes.sort_by_key(|write| write.stream);
+    writes.dedup_by_key(|write| write.stream);
+    for write in &writes {
+        let n = streams.iter().position(|stream| *stream == write.stream).unwrap();
+        versions[n] += write.events.len() as u64;
+    }
+    let mut append = append(writes);
+    append.receipt = key.map(|key| receipt(&format!("{}-{key}", streams[0]), streams[0], 1));
+    append
+}

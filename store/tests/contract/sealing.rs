@@ -1,0 +1,79 @@
+//! The Merkle tree over the log.
+
+use std::sync::Arc;
+
+use jangbu_kernel::log::{LogError, SealedRoot};
+use jangbu_store::{Ledger, MerkleFrontier, Sealer, seal_to_head, verify_log};
+
+use crate::fixture::{Fixture, Still, append, append_one, eventually, fill, moment, order, write};
+
+pub async fn roots_are_sealed_and_verified(Fixture { store, .. }: Fixture) {
+    assert_eq!(seal_to_head(&*store, &Still).await.unwrap(), MerkleFrontier::new());
+    assert_eq!(store.sealed_roots(0, 10).await.unwrap(), [], "an empty log is not sealed");
+    let stream = order();
+    for n in 0..3 {
+        fill(&*store, stream, n * 5, 5).await;
+        seal_to_head(&*store, &Still).await.unwrap();
+        seal_to_head(&*store, &Still).await.unwrap();
+    }
+    let roots = store.sealed_roots(0, 10).await.unwrap();
+    assert_eq!(roots.iter().map(|root| root.size).collect::<Vec<_>>(), [5, 10, 15]);
+    assert_eq!(store.sealed_roots(5, 1).await.unwrap(), [roots[1]]);
+    assert_eq!(roots[0].sealed_at, moment());
+
+    let mut frontier = MerkleFrontier::new();
+    store.rows(0, 100).await.unwrap().iter().for_each(|row| frontier.push(row.leaf_hash()));
+    assert_eq!(roots[2].root, frontier.root());
+    let mut told = Vec::new();
+    let verification = verify_log(&*store, |position| told.push(position)).await.unwrap();
+    assert_eq!((verification.events, verification.roots, verification.flaw), (15, 3, None));
+    assert_eq!(verification.root, frontier.root());
+    assert_eq!(told, [15]);
+}
+
+pub async fn sealing_goes_on_where_it_ended(Fixture { store, other }: Fixture) {
+    let stream = order();
+    fill(&*store, stream, 0, 7).await;
+    let first = seal_to_head(&*store, &Still).await.unwrap();
+    assert_eq!(other.sealed_frontier().await.unwrap(), first);
+    fill(&*store, stream, 7, 4).await;
+    let second = seal_to_head(&*other, &Still).await.unwrap();
+    assert_eq!((first.size(), second.size()), (7, 11));
+    assert_eq!(verify_log(&*store, |_| {}).await.unwrap().roots, 2);
+}
+
+pub async fn two_sealers_agree(Fixture { store, other }: Fixture) {
+    let sealers = [&store, &other].map(|handle| Sealer::spawn(Arc::clone(handle) as Arc<dyn Ledger>, Arc::new(Still)));
+    let stream = order();
+    for n in 0..20 {
+        append_one(&*store, append([write(stream, n, 1)])).await;
+    }
+    for sealer in sealers {
+        sealer.stop().await;
+    }
+    assert_eq!(store.sealed_frontier().await.unwrap().size(), 20);
+    assert_eq!(verify_log(&*store, |_| {}).await.unwrap().flaw, None);
+}
+
+pub async fn another_root_for_a_size_is_refused(Fixture { store, .. }: Fixture) {
+    fill(&*store, order(), 0, 3).await;
+    let frontier = seal_to_head(&*store, &Still).await.unwrap();
+    let same = SealedRoot { size: 3, root: frontier.root(), sealed_at: moment() };
+    assert!(!store.keep_seal(same, &frontier).await.unwrap());
+    let other = SealedRoot { root: [9; 32], ..same };
+    assert!(matches!(store.keep_seal(other, &frontier).await, Err(LogError::Damaged(_))));
+    assert_eq!(store.sealed_roots(0, 9).await.unwrap(), [same]);
+}
+
+pub async fn the_sealer_follows_the_head_and_seals_at_its_stop(Fixture { store, .. }: Fixture) {
+    let stream = order();
+    fill(&*store, stream, 0, 4).await;
+    let sealer = Sealer::spawn(Arc::clone(&store) as Arc<dyn Ledger>, Arc::new(Still));
+    let sealed = async || store.sealed_frontier().await.unwrap().size();
+    eventually("what was there is sealed", async || sealed().await == 4).await;
+    fill(&*store, stream, 4, 5).await;
+    eventually("what came is sealed", async || sealed().await == 9).await;
+    fill(&*store, stream, 9, 2).await;
+    sealer.stop().await;
+    assert_eq!(sealed().await, 11);
+}

@@ -1,0 +1,86 @@
+//! Keys, checkpoints, the inbox, opening and closing.
+
+use jangbu_kernel::UserId;
+use jangbu_kernel::log::LogError;
+use jangbu_kernel::ports::InboxMessage;
+
+use crate::fixture::{Fixture, append, append_one, moment, new_id, order, whole_log, write};
+
+pub async fn keys_are_kept_once(Fixture { store, other }: Fixture) {
+    let owner = UserId::new(new_id());
+    assert_eq!(store.user_key(owner).await.unwrap(), None);
+    assert_eq!(store.put_user_key(owner, vec![1, 2]).await.unwrap(), Some(vec![1, 2]));
+    assert_eq!(other.put_user_key(owner, vec![3]).await.unwrap(), Some(vec![1, 2]), "the first key counts");
+    assert_eq!(other.user_key(owner).await.unwrap(), Some(Some(vec![1, 2])));
+
+    assert_eq!(store.secret("signing").await.unwrap(), None);
+    assert_eq!(store.put_secret("signing", vec![0, 255]).await.unwrap(), [0, 255]);
+    assert_eq!(other.put_secret("signing", vec![9]).await.unwrap(), [0, 255]);
+    assert_eq!(other.secret("signing").await.unwrap(), Some(vec![0, 255]));
+    assert_eq!(other.secret("other").await.unwrap(), None);
+}
+
+pub async fn checkpoints_only_move_forward(Fixture { store, other }: Fixture) {
+    assert_eq!(store.checkpoint("a reader").await.unwrap(), 0);
+    for (position, expected) in [(5, 5), (3, 5), (9, 9), (9, 9)] {
+        store.advance("a reader", position).await.unwrap();
+        assert_eq!(other.checkpoint("a reader").await.unwrap(), expected);
+    }
+    assert_eq!(store.checkpoint("another").await.unwrap(), 0);
+}
+
+fn message(source: &str, id: &str) -> InboxMessage {
+    InboxMessage {
+        sequence: 0,
+        source: source.into(),
+        message_id: id.into(),
+        headers: vec![("webhook-id".into(), id.into()), ("webhook-signature".into(), "v1,x\"y".into())],
+        body: vec![b'{', 0, 255, b'}'],
+        received_at: moment(),
+        attempts: 0,
+    }
+}
+
+pub async fn the_inbox_takes_a_message_once(Fixture { store, other }: Fixture) {
+    assert!(store.store(message("payments/one", "a")).await.unwrap());
+    assert!(!other.store(message("payments/one", "a")).await.unwrap());
+    assert!(other.store(message("payments/two", "a")).await.unwrap());
+    assert!(store.store(message("payments/one", "b")).await.unwrap());
+
+    let pending = store.pending(10, 3).await.unwrap();
+    let names: Vec<_> = pending.iter().map(|m| (m.source.as_str(), m.message_id.as_str())).collect();
+    assert_eq!(names, [("payments/one", "a"), ("payments/two", "a"), ("payments/one", "b")]);
+    let first = InboxMessage { sequence: pending[0].sequence, ..message("payments/one", "a") };
+    assert_eq!(pending[0], first);
+    assert_eq!(other.pending(1, 3).await.unwrap(), [first]);
+
+    store.mark_handled(pending[0].sequence).await.unwrap();
+    for _ in 0..2 {
+        store.mark_failed(pending[1].sequence, "the gateway is away").await.unwrap();
+    }
+    let left = other.pending(10, 3).await.unwrap();
+    assert_eq!(
+        left.iter().map(|m| (m.sequence, m.attempts)).collect::<Vec<_>>(),
+        [(pending[1].sequence, 2), (pending[2].sequence, 0)]
+    );
+    assert_eq!(other.pending(10, 2).await.unwrap().len(), 1, "too many failures");
+    assert!(!store.store(message("payments/one", "a")).await.unwrap(), "handled, but known");
+}
+
+pub async fn a_closed_store_refuses(Fixture { store, .. }: Fixture) {
+    append_one(&*store, append([write(order(), 0, 1)])).await;
+    store.close().await;
+    let refused = store.append(vec![append([write(order(), 0, 1)])]).await;
+    assert!(matches!(refused, Err(LogError::Unavailable(..))), "{refused:?}");
+    assert!(matches!(store.head().await, Err(LogError::Unavailable(..))));
+    store.close().await;
+}
+
+pub async fn migrating_again_changes_nothing(Fixture { store, other }: Fixture) {
+    append_one(&*store, append([write(order(), 0, 2)])).await;
+    let (one, two) = tokio::join!(store.migrate(), other.migrate());
+    one.unwrap();
+    two.unwrap();
+    assert_eq!(store.schema_version().await.unwrap(), store.known_schema_version());
+    assert_eq!(whole_log(&*store).await.len(), 2);
+}
