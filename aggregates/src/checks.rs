@@ -1,0 +1,29 @@
+//! Small checks that several aggregates share.
+
+use jangbu_kernel::{Refusal, RefusalCode};
+
+/// The longest reason that a person may give, in characters.
+pub(crate) const LONGEST_REASON: usize = 500;
+
+/// There is no such thing, or it is not the caller's: one answer for both, so
+/// that nobody learns which ids exist.
+pub(crate) fn not_found(thing: &str) -> Refusal {
+    Refusal::new(RefusalCode::NotFound, format!("no such {thing}"))
+}
+
+/// Staff have to say why.
+pub(crate) fn missing_reason() -> Refusal {
+    Refusal::new(RefusalCode::ValidationFailed, "a reason is needed").at("/reason")
+}
+
+/// A reason is some text, and not a book.
+pub(crate) fn reason(text: &str) -> Result<(), Refusal> {
+    if text.trim().is_empty() {
+        return Err(missing_reason());
+    }
+    if text.chars().count() > LONGEST_REASON {
+        let detail = format!("a reason has at most {LONGEST_REASON} characters");
+        return Err(Refusal::new(RefusalCode::ValidationFailed, detail).at("/reason"));
+    }
+    Ok(())
+}

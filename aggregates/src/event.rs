@@ -1,0 +1,92 @@
+//! All events of the domain, by aggregate.
+
+use jangbu_kernel::macros::{DecodeError, EventTypeInfo};
+use jangbu_kernel::{AggregateKind, RecordedEvent, StreamId};
+
+use crate::order::OrderEvent;
+use crate::payment::PaymentEvent;
+use crate::points::PointsEvent;
+use crate::processes::FulfilmentEvent;
+use crate::product::ProductEvent;
+use crate::session::SessionEvent;
+use crate::shipment::ShipmentEvent;
+use crate::stock::StockEvent;
+use crate::user::{EmailEvent, UserEvent};
+
+macro_rules! domain_events {
+    ($($(#[$doc:meta])* $variant:ident($event:ident),)+) => {
+        /// An event of any aggregate, decoded.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum DomainEvent { $($(#[$doc])* $variant($event),)+ }
+
+        impl DomainEvent {
+            /// The aggregate whose stream it belongs to.
+            #[must_use]
+            pub const fn kind(&self) -> AggregateKind {
+                match self { $(Self::$variant(_) => AggregateKind::$variant,)+ }
+            }
+            /// `<aggregate>.<past_tense>`.
+            #[must_use]
+            pub const fn event_type(&self) -> &'static str {
+                match self { $(Self::$variant(event) => event.event_type(),)+ }
+            }
+            /// Version of the payload's schema.
+            #[must_use]
+            pub const fn schema_version(&self) -> u16 {
+                match self { $(Self::$variant(event) => event.schema_version(),)+ }
+            }
+            /// The payload as it is stored.
+            #[must_use]
+            pub fn payload_json(&self) -> String {
+                match self { $(Self::$variant(event) => event.payload_json(),)+ }
+            }
+            /// Reads a payload that is stored in a stream of this kind.
+            ///
+            /// # Errors
+            /// An unknown type or version, or a payload that does not fit.
+            pub fn decode(stream: StreamId, event_type: &str, schema_version: u16, payload: &str) -> Result<Self, DecodeError> {
+                match stream.kind {
+                    $(AggregateKind::$variant => $event::decode(event_type, schema_version, payload).map(Self::$variant),)+
+                }
+            }
+            /// Every event type there is, aggregate by aggregate.
+            pub fn types() -> impl Iterator<Item = &'static EventTypeInfo> {
+                [$($event::TYPES,)+].into_iter().flatten()
+            }
+        }
+
+        $(impl From<$event> for DomainEvent {
+            fn from(event: $event) -> Self { Self::$variant(event) }
+        })+
+    };
+}
+
+domain_events! {
+    /// Of a user.
+    User(UserEvent),
+    /// Of a claim on an address.
+    Email(EmailEvent),
+    /// Of a session.
+    Session(SessionEvent),
+    /// Of a product.
+    Product(ProductEvent),
+    /// Of a product's stock.
+    Stock(StockEvent),
+    /// Of an order.
+    Order(OrderEvent),
+    /// Of a payment.
+    Payment(PaymentEvent),
+    /// Of a parcel.
+    Shipment(ShipmentEvent),
+    /// Of a points ledger.
+    Points(PointsEvent),
+    /// Of an order's fulfilment.
+    Fulfilment(FulfilmentEvent),
+}
+
+impl TryFrom<&RecordedEvent> for DomainEvent {
+    type Error = DecodeError;
+    fn try_from(event: &RecordedEvent) -> Result<Self, DecodeError> {
+        Self::decode(event.stream, &event.event_type, event.schema_version, &event.payload)
+    }
+}

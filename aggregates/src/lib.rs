@@ -1,0 +1,34 @@
+//! Floor 2, the domain: what the shop decides ([`command::Command`]), what it
+//! remembers ([`event::DomainEvent`]) and what it keeps in mind to decide
+//! ([`state::AnyState`]).
+//!
+//! Pure by construction: no clock, no random source, no async, no I/O; the build
+//! of this crate alone proves it. Never put here: anything that knows how events
+//! are stored, sent or shown. Start with `order/`, then `transactions/` (decisions
+//! over several aggregates), then `processes/`.
+
+mod checks;
+pub mod command;
+pub mod event;
+pub mod facts;
+pub mod order;
+pub mod payment;
+pub mod points;
+pub mod policy;
+pub mod processes;
+pub mod product;
+pub mod schemas;
+pub mod session;
+pub mod shipment;
+pub mod state;
+pub mod stock;
+#[cfg(test)]
+mod testing;
+pub mod transactions;
+pub mod user;
+
+pub use command::{Command, Outcome};
+pub use event::DomainEvent;
+pub use facts::{Facts, Scope};
+pub use policy::Policy;
+pub use state::{Aggregate, AnyState, Missing, States};

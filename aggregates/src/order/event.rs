@@ -1,0 +1,190 @@
+//! What happened to an order. Storage format.
+
+use jangbu_kernel::{Money, PaymentId, ProductId, Sealed, ShipmentId, Timestamp, UserId, events};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+events! {
+    /// What happened to an order.
+    pub enum OrderEvent {
+        "order.placed" v 1 => Placed(OrderPlaced),
+        "order.payment_opened" v 1 => PaymentOpened(OrderPaymentOpened),
+        "order.payment_failed" v 1 => PaymentFailed(OrderPaymentFailed),
+        "order.paid" v 1 => Paid(OrderPaid),
+        "order.expired" v 1 => Expired(OrderExpired),
+        "order.preparation_started" v 1 => PreparationStarted(OrderPreparationStarted),
+        "order.shipped" v 1 => Shipped(OrderShipped),
+        "order.delivered" v 1 => Delivered(OrderDelivered),
+        "order.completed" v 1 => Completed(OrderCompleted),
+        "order.cancellation_requested" v 1 => CancellationRequested(OrderCancellationRequested),
+        "order.cancelled" v 1 => Cancelled(OrderCancelled),
+        "order.failed" v 1 => Failed(OrderFailed),
+        "order.late_payment_detected" v 1 => LatePaymentDetected(OrderLatePaymentDetected),
+        "order.put_on_hold" v 1 => PutOnHold(OrderPutOnHold),
+        "order.hold_released" v 1 => HoldReleased(OrderHoldReleased),
+    }
+}
+
+/// A line as it was sold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderLine {
+    /// What.
+    pub product_id: ProductId,
+    /// What it was called.
+    pub name: String,
+    /// What one cost.
+    pub unit_price: Money,
+    /// How many, 1-999.
+    pub quantity: u32,
+    /// `unit_price` times `quantity`.
+    pub line_total: Money,
+}
+
+/// The order stands and its stock is reserved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderPlaced {
+    /// The number that people use.
+    pub number: String,
+    /// Who buys.
+    pub user_id: UserId,
+    /// What, one line a product.
+    pub lines: Vec<OrderLine>,
+    /// Sum of the lines.
+    pub subtotal: Money,
+    /// What is taken off.
+    pub discount: Money,
+    /// What sending it costs.
+    pub shipping_fee: Money,
+    /// `subtotal - discount + shipping_fee`.
+    pub total: Money,
+    /// Where it goes: a postal address as JSON, sealed.
+    pub shipping_address: Sealed,
+    /// Unpaid at this moment, it expires.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    #[schemars(with = "Timestamp")]
+    pub payment_deadline: Timestamp,
+}
+
+/// A payment for the order is under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderPaymentOpened {
+    /// Which.
+    pub payment_id: PaymentId,
+}
+
+/// The payment failed; another may be opened until the deadline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderPaymentFailed {
+    /// Which.
+    pub payment_id: PaymentId,
+    /// The reason code.
+    pub reason: String,
+}
+
+/// The order is paid and its stock is allocated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderPaid {
+    /// By which payment; none when there was nothing to pay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<PaymentId>,
+    /// When: the owner's time to cancel runs from here.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "jangbu_kernel::time::millis::option")]
+    #[schemars(with = "Option<Timestamp>")]
+    pub paid_at: Option<Timestamp>,
+}
+
+/// It was not paid in time; everything held is free again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderExpired {}
+
+/// A parcel is being prepared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderPreparationStarted {
+    /// Which.
+    pub shipment_id: ShipmentId,
+}
+
+/// Every parcel is on its way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderShipped {}
+
+/// Every parcel arrived.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderDelivered {}
+
+/// It is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderCompleted {
+    /// Who closed it.
+    pub by: CompletedBy,
+}
+
+/// Who closed an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CompletedBy {
+    /// The buyer confirmed the delivery.
+    Buyer,
+    /// The time to object ran out.
+    Timer,
+}
+
+/// Who called an order off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelledBy {
+    /// The buyer.
+    Owner,
+    /// Somebody of the shop.
+    Staff,
+}
+
+/// The order is to be called off; money and goods are being returned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderCancellationRequested {
+    /// By whom.
+    pub by: CancelledBy,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The order is called off; nothing is held and nothing is charged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderCancelled {
+    /// By whom.
+    pub by: CancelledBy,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The shop could not carry the order out; nothing is held and nothing is charged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderFailed {
+    /// Why, a code.
+    pub reason: String,
+}
+
+/// Money arrived for an order that had ended; all of it goes back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderLatePaymentDetected {
+    /// By which payment.
+    pub payment_id: PaymentId,
+    /// How much.
+    pub amount: Money,
+}
+
+/// Nothing goes on before somebody has looked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderPutOnHold {
+    /// Why.
+    pub reason: String,
+}
+
+/// Somebody looked; it goes on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderHoldReleased {
+    /// Why.
+    pub reason: String,
+}

@@ -1,0 +1,43 @@
+//! An order: what somebody buys, and how far it has come.
+//!
+//! ```text
+//!            payment opened         paid           shipment        dispatched
+//!   placed ----------------> awaiting ------> paid ------> preparing ------> shipped
+//!     |  total 0: paid at once payment          |              |               |
+//!     |                          |              |              |               v
+//!     |        deadline: expired |              |              |           delivered
+//!     |        called off, no payment in flight: cancelled     |               |
+//!     |        called off, one in flight -----+ |              |               v
+//!     |                                       v v              |           completed
+//!     +----------------------------------> cancelling <--------+
+//!                                             |
+//!                                             v
+//!                                         cancelled      a step fails for good: failed
+//! ```
+//! Beside the status stands a hold: while it is on, nothing new is begun.
+//!
+//! Invariants:
+//! - I1 a status only follows the arrows above; what has ended stays ended.
+//! - I2 at most one payment is open, and at most one payment ever pays the order.
+//! - I3 no payment is opened at or after the deadline, and no order expires before it.
+//! - I4 the owner calls a paid order off only within the window after payment; staff give a reason.
+//! - I5 nothing is called off once it is dispatched.
+//! - I6 on hold, no payment is opened, no parcel is begun or sent, and nothing completes.
+//! - I7 money that comes after the end is noted once a payment.
+//! - I8 lines - discount + shipping fee = total, as it was placed.
+//!
+//! It does not guard: whether a payment is in flight (the payment knows), stock and
+//! points (their own streams), nor whether the money of a cancelled order is back
+//! (the process sees to that, and an operator may overrule it).
+
+mod command;
+mod decide;
+mod event;
+mod state;
+
+#[cfg(test)]
+mod spec;
+
+pub use command::OrderCommand;
+pub use event::*;
+pub use state::{Cancellation, Order, OrderStatus};

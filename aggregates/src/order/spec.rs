@@ -1,0 +1,311 @@
+//! What an order answers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use jangbu_kernel::{Decider as _, Decision, PaymentId, RefusalCode, ShipmentId, Timestamp};
+
+use super::*;
+use crate::testing::{at, check_table, facts, folded, given, id, sealed, won};
+
+/// Seconds: the deadline, the moment of payment, a moment before the deadline, one after it.
+const DEADLINE: i64 = 900;
+const PAID_AT: i64 = 60;
+const EARLY: i64 = 100;
+const LATE: i64 = 1_000;
+/// The end of the owner's window, in seconds.
+const WINDOW_END: i64 = PAID_AT + 24 * 3_600;
+
+fn payment() -> PaymentId {
+    id(1)
+}
+fn other_payment() -> PaymentId {
+    id(2)
+}
+fn shipment() -> ShipmentId {
+    id(3)
+}
+
+fn placed_for(total: i64) -> OrderPlaced {
+    let line = OrderLine {
+        product_id: id(9),
+        name: "한라봉".into(),
+        unit_price: won(total),
+        quantity: 1,
+        line_total: won(total),
+    };
+    OrderPlaced {
+        number: "1".into(),
+        user_id: id(7),
+        lines: vec![line],
+        subtotal: won(total),
+        discount: won(0),
+        shipping_fee: won(0),
+        total: won(total),
+        shipping_address: sealed("address"),
+        payment_deadline: at(DEADLINE),
+    }
+}
+
+fn placed() -> OrderEvent {
+    placed_for(1_000).into()
+}
+fn opened() -> OrderEvent {
+    OrderPaymentOpened { payment_id: payment() }.into()
+}
+fn payment_failed() -> OrderEvent {
+    OrderPaymentFailed { payment_id: payment(), reason: "declined".into() }.into()
+}
+fn paid() -> OrderEvent {
+    OrderPaid { payment_id: Some(payment()), paid_at: Some(at(PAID_AT)) }.into()
+}
+fn preparing() -> OrderEvent {
+    OrderPreparationStarted { shipment_id: shipment() }.into()
+}
+fn called_off() -> OrderEvent {
+    OrderCancellationRequested { by: CancelledBy::Owner, reason: Some("too late".into()) }.into()
+}
+fn cancelled() -> OrderEvent {
+    OrderCancelled { by: CancelledBy::Owner, reason: Some("too late".into()) }.into()
+}
+fn held() -> OrderEvent {
+    OrderPutOnHold { reason: "amount_mismatch".into() }.into()
+}
+
+fn states() -> Vec<(&'static str, Vec<OrderEvent>)> {
+    let ready = vec![placed(), opened(), paid()];
+    let then = |before: &[OrderEvent], more: &[OrderEvent]| [before, more].concat();
+    let prepared = then(&ready, &[preparing()]);
+    let shipped = then(&prepared, &[OrderShipped {}.into()]);
+    let delivered = then(&shipped, &[OrderDelivered {}.into()]);
+    vec![
+        ("none", vec![]),
+        ("placed", vec![placed()]),
+        ("open", vec![placed(), opened()]),
+        ("retry", vec![placed(), opened(), payment_failed()]),
+        ("paid", ready.clone()),
+        ("held", then(&ready, &[held()])),
+        ("preparing", prepared),
+        ("shipped", shipped),
+        ("delivered", delivered.clone()),
+        ("completed", then(&delivered, &[OrderCompleted { by: CompletedBy::Timer }.into()])),
+        ("cancelling", then(&ready, &[called_off()])),
+        ("cancelled", then(&ready, &[called_off(), cancelled()])),
+        ("expired", vec![placed(), OrderExpired {}.into()]),
+        ("failed", then(&ready, &[OrderFailed { reason: "insufficient_stock".into() }.into()])),
+    ]
+}
+
+fn cancel(by: CancelledBy, reason: Option<&str>, payment_in_flight: bool) -> OrderCommand {
+    OrderCommand::Cancel { by, reason: reason.map(str::to_owned), payment_in_flight }
+}
+
+fn commands() -> Vec<(&'static str, OrderCommand, Timestamp)> {
+    use OrderCommand as C;
+    let reason = || "insufficient_stock".to_owned();
+    let (payment_id, shipment_id) = (payment(), shipment());
+    vec![
+        ("place", C::Place(Box::new(placed_for(1_000))), at(EARLY)),
+        ("open", C::OpenPayment { payment_id }, at(EARLY)),
+        ("open_other", C::OpenPayment { payment_id: other_payment() }, at(EARLY)),
+        ("open_late", C::OpenPayment { payment_id }, at(DEADLINE)),
+        ("payment_failed", C::RecordPaymentFailure { payment_id, reason: reason() }, at(EARLY)),
+        ("pay", C::MarkPaid { payment_id: Some(payment_id) }, at(LATE)),
+        ("pay_other", C::MarkPaid { payment_id: Some(other_payment()) }, at(LATE)),
+        ("pay_nothing", C::MarkPaid { payment_id: None }, at(EARLY)),
+        ("expire", C::Expire, at(DEADLINE)),
+        ("expire_early", C::Expire, at(DEADLINE - 1)),
+        ("prepare", C::StartPreparation { shipment_id }, at(LATE)),
+        ("prepare_other", C::StartPreparation { shipment_id: id(4) }, at(LATE)),
+        ("ship", C::MarkShipped, at(LATE)),
+        ("deliver", C::MarkDelivered, at(LATE)),
+        ("complete", C::Complete { by: CompletedBy::Buyer }, at(LATE)),
+        ("cancel_owner", cancel(CancelledBy::Owner, None, false), at(WINDOW_END)),
+        ("cancel_late", cancel(CancelledBy::Owner, None, false), at(WINDOW_END + 1)),
+        ("cancel_staff", cancel(CancelledBy::Staff, Some("asked"), true), at(WINDOW_END + 1)),
+        ("cancel_mute", cancel(CancelledBy::Staff, None, false), at(LATE)),
+        ("finish", C::FinishCancellation, at(LATE)),
+        ("fail", C::Fail { reason: reason() }, at(LATE)),
+        ("late", C::RecordLatePayment { payment_id, amount: won(1_000) }, at(LATE)),
+        ("hold", C::PutOnHold { reason: reason() }, at(LATE)),
+        ("release", C::ReleaseHold { reason: reason() }, at(LATE)),
+    ]
+}
+
+// C conflict, N not found, P payment in progress, D dispatched, V invalid: see `spelled`.
+const ANSWERS: &str = "
+    command        none placed open retry paid held preparing shipped delivered completed cancelling cancelled expired failed
+    place          +    =      =    =     =    =    =         =       =         =         =          =         =       =
+    open           N    +      =    +     C    C    C         C       C         C         C          C         C       C
+    open_other     N    +      P    +     C    C    C         C       C         C         C          C         C       C
+    open_late      N    C      =    C     C    C    C         C       C         C         C          C         C       C
+    payment_failed N    =      +    =     C    C    C         C       C         C         C          C         =       C
+    pay            N    C      +    C     =    =    =         =       =         =         C          C         C       C
+    pay_other      N    C      C    C     C    C    C         C       C         C         C          C         C       C
+    pay_nothing    N    C      C    C     C    C    C         C       C         C         C          C         C       C
+    expire         N    +      +    +     C    C    C         C       C         C         C          C         =       C
+    expire_early   N    C      C    C     C    C    C         C       C         C         C          C         =       C
+    prepare        N    C      C    C     +    C    =         =       =         =         C          C         C       C
+    prepare_other  N    C      C    C     +    C    C         C       C         C         C          C         C       C
+    ship           N    C      C    C     C    C    +         =       =         =         C          C         C       C
+    deliver        N    C      C    C     C    C    C         +       =         =         C          C         C       C
+    complete       N    C      C    C     C    C    C         C       +         =         C          C         C       C
+    cancel_owner   N    +      +    +     +    +    +         D       D         D         =          =         C       C
+    cancel_late    N    +      +    +     C    C    C         D       D         D         =          =         C       C
+    cancel_staff   N    +      +    +     +    +    +         D       D         D         =          =         C       C
+    cancel_mute    N    V      V    V     V    V    V         D       D         D         =          =         C       C
+    finish         N    C      C    C     C    C    C         C       C         C         +          =         C       C
+    fail           N    +      +    +     +    +    +         +       C         C         C          C         C       =
+    late           N    C      C    C     C    C    C         C       C         C         C          +         +       +
+    hold           N    +      +    +     +    =    +         +       +         C         +          C         C       C
+    release        N    =      =    =     =    +    =         =       =         =         =          =         =       =
+";
+
+fn spelled(table: &str) -> String {
+    let spell = |word: &str| match word {
+        "C" => RefusalCode::OrderStateConflict.code().to_owned(),
+        "N" => RefusalCode::NotFound.code().to_owned(),
+        "P" => RefusalCode::PaymentInProgress.code().to_owned(),
+        "D" => RefusalCode::OrderAlreadyDispatched.code().to_owned(),
+        "V" => RefusalCode::ValidationFailed.code().to_owned(),
+        other => other.to_owned(),
+    };
+    table
+        .lines()
+        .map(|line| line.split_whitespace().map(spell).collect::<Vec<_>>().join(" "))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn every_state_answers_every_command_as_the_table_says() {
+    check_table::<Order>(&spelled(ANSWERS), &states(), &commands());
+}
+
+#[test]
+fn i1_only_the_arrows_that_are_drawn_are_followed() {
+    const ARROWS: [(&str, &str); 20] = [
+        ("placed", "awaiting_payment"),
+        ("placed", "expired"),
+        ("placed", "cancelled"),
+        ("placed", "cancelling"),
+        ("placed", "failed"),
+        ("awaiting_payment", "awaiting_payment"),
+        ("awaiting_payment", "paid"),
+        ("awaiting_payment", "expired"),
+        ("awaiting_payment", "cancelled"),
+        ("awaiting_payment", "cancelling"),
+        ("awaiting_payment", "failed"),
+        ("paid", "preparing"),
+        ("paid", "cancelling"),
+        ("paid", "failed"),
+        ("preparing", "shipped"),
+        ("preparing", "cancelling"),
+        ("preparing", "failed"),
+        ("shipped", "delivered"),
+        ("shipped", "failed"),
+        ("delivered", "completed"),
+    ];
+    for (_, events) in states() {
+        for (_, command, now) in commands() {
+            let mut order = folded::<Order>(&events);
+            let before = order.status();
+            if let Decision::Record(recorded) = order.decide(&command, &facts(now)) {
+                recorded.iter().for_each(|event| order.evolve(event));
+                let (Some(from), Some(to)) = (before, order.status()) else { continue };
+                let drawn = from == to
+                    || ARROWS.contains(&(from.name(), to.name()))
+                    || (from, to) == (OrderStatus::Cancelling, OrderStatus::Cancelled);
+                assert!(drawn, "{from:?} -> {to:?} by {command:?}");
+                assert!(!from.is_final() || from == to, "{from:?} is an end");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refusal_names_the_state_and_what_can_be_asked_in_it() {
+    let refusal = given::<Order>(&[placed(), opened(), paid(), preparing(), OrderShipped {}.into()])
+        .when(&cancel(CancelledBy::Owner, None, false))
+        .refused(RefusalCode::OrderAlreadyDispatched);
+    assert_eq!((refusal.current_state, refusal.allowed_commands.len()), (Some("shipped"), 0));
+    let refusal = given::<Order>(&[placed()]).when(&OrderCommand::MarkShipped).refused(RefusalCode::OrderStateConflict);
+    assert_eq!(refusal.current_state, Some("placed"));
+    assert_eq!(refusal.allowed_commands, ["request_payment", "cancel_order"]);
+}
+
+#[test]
+fn i2_a_second_payment_may_follow_a_failed_one() {
+    let opened_again = OrderPaymentOpened { payment_id: other_payment() };
+    let order = given::<Order>(&[placed(), opened(), payment_failed()])
+        .at(at(EARLY))
+        .when(&OrderCommand::OpenPayment { payment_id: other_payment() })
+        .records(&[opened_again.into()]);
+    assert_eq!((order.open_payment(), order.paid_by()), (Some(other_payment()), None));
+}
+
+#[test]
+fn i2_only_an_order_without_a_price_is_paid_by_nothing() {
+    let free: OrderEvent = placed_for(0).into();
+    let order = given::<Order>(&[free])
+        .at(at(1))
+        .when(&OrderCommand::MarkPaid { payment_id: None })
+        .records(&[OrderPaid { payment_id: None, paid_at: Some(at(1)) }.into()]);
+    assert_eq!(order.status(), Some(OrderStatus::Paid));
+}
+
+#[test]
+fn i4_an_unpaid_order_ends_at_once_and_one_with_a_payment_in_flight_does_not() {
+    let none = OrderCancelled { by: CancelledBy::Owner, reason: None };
+    given::<Order>(&[placed(), opened()]).when(&cancel(CancelledBy::Owner, None, false)).records(&[none.into()]);
+    let asked = OrderCancellationRequested { by: CancelledBy::Owner, reason: None };
+    given::<Order>(&[placed(), opened()]).when(&cancel(CancelledBy::Owner, None, true)).records(&[asked.into()]);
+}
+
+#[test]
+fn i4_the_reason_that_was_given_is_the_one_that_is_written_at_the_end() {
+    given::<Order>(&[placed(), opened(), paid(), called_off()])
+        .when(&OrderCommand::FinishCancellation)
+        .records(&[cancelled()]);
+    given::<Order>(&[placed()])
+        .when(&cancel(CancelledBy::Staff, Some("  "), false))
+        .refused(RefusalCode::ValidationFailed);
+}
+
+#[test]
+fn i6_on_hold_nothing_new_is_begun() {
+    let before = |events: &[OrderEvent]| [events, &[held()]].concat();
+    let frozen = [
+        (vec![placed()], OrderCommand::OpenPayment { payment_id: payment() }),
+        (vec![placed(), opened(), paid()], OrderCommand::StartPreparation { shipment_id: shipment() }),
+        (vec![placed(), opened(), paid(), preparing()], OrderCommand::MarkShipped),
+        (
+            vec![placed(), opened(), paid(), preparing(), OrderShipped {}.into(), OrderDelivered {}.into()],
+            OrderCommand::Complete { by: CompletedBy::Timer },
+        ),
+    ];
+    for (events, command) in frozen {
+        given::<Order>(&before(&events)).when(&command).refused(RefusalCode::OrderStateConflict);
+    }
+    // Money that was on its way still arrives.
+    given::<Order>(&before(&[placed(), opened()]))
+        .at(at(PAID_AT))
+        .when(&OrderCommand::MarkPaid { payment_id: Some(payment()) })
+        .records(&[paid()]);
+}
+
+#[test]
+fn i7_late_money_is_noted_once_a_payment() {
+    let late = OrderLatePaymentDetected { payment_id: payment(), amount: won(1_000) };
+    let command = OrderCommand::RecordLatePayment { payment_id: payment(), amount: won(1_000) };
+    let expired = [placed(), OrderExpired {}.into()];
+    given::<Order>(&expired).when(&command).records(&[late.clone().into()]);
+    given::<Order>(&[&expired[..], &[late.into()]].concat()).when(&command).done_already();
+}
+
+#[test]
+fn status_names_are_read_back() {
+    for status in OrderStatus::ALL {
+        assert_eq!(OrderStatus::from_name(status.name()), Some(status));
+        assert_eq!(serde_json::to_value(status).unwrap(), status.name());
+    }
+}

@@ -1,0 +1,273 @@
+//! What an order keeps in mind.
+
+use jangbu_kernel::{Money, PaymentId, Sealed, ShipmentId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::event::{CancelledBy, OrderEvent, OrderLine, OrderPlaced};
+
+/// How far an order has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    /// Stands, its stock is reserved.
+    Placed,
+    /// A payment was begun.
+    AwaitingPayment,
+    /// Paid, its stock is allocated.
+    Paid,
+    /// A parcel is being prepared.
+    Preparing,
+    /// On its way.
+    Shipped,
+    /// Arrived; the buyer may object.
+    Delivered,
+    /// Done.
+    Completed,
+    /// Called off; money and goods are being returned.
+    Cancelling,
+    /// Called off; nothing is held and nothing is charged.
+    Cancelled,
+    /// Not paid in time.
+    Expired,
+    /// Could not be carried out.
+    Failed,
+}
+
+impl OrderStatus {
+    /// Every status, in the order of a life.
+    pub const ALL: [Self; 11] = [
+        Self::Placed,
+        Self::AwaitingPayment,
+        Self::Paid,
+        Self::Preparing,
+        Self::Shipped,
+        Self::Delivered,
+        Self::Completed,
+        Self::Cancelling,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Failed,
+    ];
+
+    /// The word for it, snake case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Placed => "placed",
+            Self::AwaitingPayment => "awaiting_payment",
+            Self::Paid => "paid",
+            Self::Preparing => "preparing",
+            Self::Shipped => "shipped",
+            Self::Delivered => "delivered",
+            Self::Completed => "completed",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The status with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Whether nothing follows any more (but the return of a late payment).
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Completed | Self::Cancelled | Self::Expired | Self::Failed => true,
+            Self::Placed
+            | Self::AwaitingPayment
+            | Self::Paid
+            | Self::Preparing
+            | Self::Shipped
+            | Self::Delivered
+            | Self::Cancelling => false,
+        }
+    }
+
+    /// What people can ask of an order in this status, by command name.
+    #[must_use]
+    pub const fn allowed_commands(self) -> &'static [&'static str] {
+        match self {
+            Self::Placed | Self::AwaitingPayment => &["request_payment", "cancel_order"],
+            Self::Paid => &["cancel_order"],
+            Self::Preparing => &["cancel_order", "dispatch_shipment"],
+            Self::Delivered => &["confirm_delivery"],
+            Self::Shipped | Self::Completed | Self::Cancelling | Self::Cancelled | Self::Expired | Self::Failed => &[],
+        }
+    }
+}
+
+/// Who wants an order called off, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancellation {
+    /// By whom.
+    pub by: CancelledBy,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// An order; before it is placed, nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    pub(super) standing: Option<Standing>,
+}
+
+/// What is known of an order that stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Standing {
+    pub(super) status: OrderStatus,
+    pub(super) user_id: UserId,
+    pub(super) lines: Vec<OrderLine>,
+    pub(super) total: Money,
+    pub(super) shipping_address: Sealed,
+    pub(super) payment_deadline: Timestamp,
+    pub(super) open_payment: Option<PaymentId>,
+    pub(super) paid_by: Option<PaymentId>,
+    pub(super) paid_at: Option<Timestamp>,
+    pub(super) shipment_id: Option<ShipmentId>,
+    pub(super) hold: Option<String>,
+    pub(super) cancellation: Option<Cancellation>,
+    pub(super) late_payments: Vec<PaymentId>,
+}
+
+impl Standing {
+    fn new(placed: &OrderPlaced) -> Self {
+        Self {
+            status: OrderStatus::Placed,
+            user_id: placed.user_id,
+            lines: placed.lines.clone(),
+            total: placed.total,
+            shipping_address: placed.shipping_address.clone(),
+            payment_deadline: placed.payment_deadline,
+            open_payment: None,
+            paid_by: None,
+            paid_at: None,
+            shipment_id: None,
+            hold: None,
+            cancellation: None,
+            late_payments: Vec::new(),
+        }
+    }
+
+    fn evolve(&mut self, event: &OrderEvent) {
+        match event {
+            // Decided only once a stream; another one changes nothing.
+            OrderEvent::Placed(_) => {}
+            OrderEvent::PaymentOpened(opened) => {
+                self.status = OrderStatus::AwaitingPayment;
+                self.open_payment = Some(opened.payment_id);
+            }
+            OrderEvent::PaymentFailed(failed) => {
+                if self.open_payment == Some(failed.payment_id) {
+                    self.open_payment = None;
+                }
+            }
+            OrderEvent::Paid(paid) => {
+                self.status = OrderStatus::Paid;
+                self.open_payment = None;
+                self.paid_by = paid.payment_id;
+                self.paid_at = paid.paid_at;
+            }
+            OrderEvent::Expired(_) => self.end(OrderStatus::Expired),
+            OrderEvent::PreparationStarted(started) => {
+                self.status = OrderStatus::Preparing;
+                self.shipment_id = Some(started.shipment_id);
+            }
+            OrderEvent::Shipped(_) => self.status = OrderStatus::Shipped,
+            OrderEvent::Delivered(_) => self.status = OrderStatus::Delivered,
+            OrderEvent::Completed(_) => self.end(OrderStatus::Completed),
+            OrderEvent::CancellationRequested(requested) => {
+                self.status = OrderStatus::Cancelling;
+                self.cancellation = Some(Cancellation { by: requested.by, reason: requested.reason.clone() });
+            }
+            OrderEvent::Cancelled(cancelled) => {
+                self.cancellation = Some(Cancellation { by: cancelled.by, reason: cancelled.reason.clone() });
+                self.end(OrderStatus::Cancelled);
+            }
+            OrderEvent::Failed(_) => self.end(OrderStatus::Failed),
+            OrderEvent::LatePaymentDetected(late) => self.late_payments.push(late.payment_id),
+            OrderEvent::PutOnHold(held) => self.hold = Some(held.reason.clone()),
+            OrderEvent::HoldReleased(_) => self.hold = None,
+        }
+    }
+
+    fn end(&mut self, status: OrderStatus) {
+        self.status = status;
+        self.open_payment = None;
+    }
+}
+
+impl Order {
+    pub(super) fn fold(&mut self, event: &OrderEvent) {
+        match (&mut self.standing, event) {
+            (Some(standing), event) => standing.evolve(event),
+            (None, OrderEvent::Placed(placed)) => self.standing = Some(Standing::new(placed)),
+            (None, _) => {}
+        }
+    }
+
+    /// How far it has come; none before it is placed.
+    #[must_use]
+    pub fn status(&self) -> Option<OrderStatus> {
+        self.standing.as_ref().map(|standing| standing.status)
+    }
+    /// Who buys.
+    #[must_use]
+    pub fn user_id(&self) -> Option<UserId> {
+        self.standing.as_ref().map(|standing| standing.user_id)
+    }
+    /// What was sold, one line a product.
+    #[must_use]
+    pub fn lines(&self) -> &[OrderLine] {
+        self.standing.as_ref().map_or(&[], |standing| &standing.lines)
+    }
+    /// What is to be paid in all.
+    #[must_use]
+    pub fn total(&self) -> Option<Money> {
+        self.standing.as_ref().map(|standing| standing.total)
+    }
+    /// Where it goes, sealed.
+    #[must_use]
+    pub fn shipping_address(&self) -> Option<&Sealed> {
+        self.standing.as_ref().map(|standing| &standing.shipping_address)
+    }
+    /// Unpaid at this moment, it expires.
+    #[must_use]
+    pub fn payment_deadline(&self) -> Option<Timestamp> {
+        self.standing.as_ref().map(|standing| standing.payment_deadline)
+    }
+    /// The payment that is begun and not decided.
+    #[must_use]
+    pub fn open_payment(&self) -> Option<PaymentId> {
+        self.standing.as_ref().and_then(|standing| standing.open_payment)
+    }
+    /// The payment that paid it.
+    #[must_use]
+    pub fn paid_by(&self) -> Option<PaymentId> {
+        self.standing.as_ref().and_then(|standing| standing.paid_by)
+    }
+    /// When it was paid.
+    #[must_use]
+    pub fn paid_at(&self) -> Option<Timestamp> {
+        self.standing.as_ref().and_then(|standing| standing.paid_at)
+    }
+    /// Its parcel.
+    #[must_use]
+    pub fn shipment_id(&self) -> Option<ShipmentId> {
+        self.standing.as_ref().and_then(|standing| standing.shipment_id)
+    }
+    /// Why it is on hold, when it is.
+    #[must_use]
+    pub fn hold(&self) -> Option<&str> {
+        self.standing.as_ref().and_then(|standing| standing.hold.as_deref())
+    }
+    /// Who wants or wanted it called off.
+    #[must_use]
+    pub fn cancellation(&self) -> Option<&Cancellation> {
+        self.standing.as_ref().and_then(|standing| standing.cancellation.as_ref())
+    }
+}

@@ -1,0 +1,277 @@
+//! What happened to a payment. Storage format.
+//!
+//! Every payload names the order, so that a reader of the log needs no second
+//! look to know whom it concerns.
+
+use jangbu_kernel::{Money, OrderId, RefundId, Sealed, UserId, events};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+events! {
+    /// What happened to a payment.
+    pub enum PaymentEvent {
+        "payment.requested" v 1 => Requested(PaymentRequested),
+        "payment.capture_requested" v 1 => CaptureRequested(CaptureRequested),
+        "payment.challenge_required" v 1 => ChallengeRequired(ChallengeRequired),
+        "payment.challenge_confirmed" v 1 => ChallengeConfirmed(ChallengeConfirmed),
+        "payment.outcome_unknown" v 1 => OutcomeUnknown(OutcomeUnknown),
+        "payment.inquiry_undecided" v 1 => InquiryUndecided(InquiryUndecided),
+        "payment.net_cancel_requested" v 1 => NetCancelRequested(NetCancelRequested),
+        "payment.captured" v 1 => Captured(PaymentCaptured),
+        "payment.failed" v 1 => Failed(PaymentFailed),
+        "payment.voided" v 1 => Voided(PaymentVoided),
+        "payment.mismatch_detected" v 1 => MismatchDetected(MismatchDetected),
+        "payment.observation_ignored" v 1 => ObservationIgnored(ObservationIgnored),
+        "payment.refund_requested" v 1 => RefundRequested(RefundRequested),
+        "payment.leg_refunded" v 1 => LegRefunded(LegRefunded),
+        "payment.refund_settled" v 1 => RefundSettled(RefundSettled),
+        "payment.refund_refused" v 1 => RefundRefused(RefundRefused),
+    }
+}
+
+/// How a leg is paid. The name of a registered payment method; storage format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MethodName {
+    /// A card, through the gateway.
+    Card,
+    /// The buyer's points.
+    Points,
+}
+
+/// What a method needs to know to take the money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Instrument {
+    /// A one-time card token, sealed.
+    Card {
+        /// The token.
+        card_token: Sealed,
+    },
+    /// The ledger of the buyer.
+    Points,
+}
+
+/// A part of a payment by one method. Its number is its place, from 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Leg {
+    /// How.
+    pub method: MethodName,
+    /// How much.
+    pub amount: Money,
+    /// With what.
+    pub instrument: Instrument,
+}
+
+/// Who told us something about a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The gateway, in answer to our call.
+    Answer,
+    /// The gateway, on its own account.
+    Webhook,
+    /// The gateway, when we asked later.
+    Inquiry,
+    /// A person of the shop.
+    Operator,
+    /// The shop itself: a leg that needs nobody outside.
+    Shop,
+}
+
+/// Somebody wants to pay; internal legs are held with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PaymentRequested {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Who pays.
+    pub user_id: UserId,
+    /// How much, the order's total.
+    pub total: Money,
+    /// By what: 1-4 legs whose amounts sum to `total`.
+    pub legs: Vec<Leg>,
+}
+
+/// The gateway is about to be asked to take the external leg's money. The id of
+/// this event is the idempotency key at the gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CaptureRequested {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// The external leg; none when every leg is internal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leg: Option<u8>,
+    /// How much of it.
+    pub amount: Money,
+}
+
+/// The buyer has to do something at the gateway first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChallengeRequired {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// The gateway's id of the charge.
+    pub reference: String,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// The buyer says it is done; the gateway is about to be asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChallengeConfirmed {
+    /// Of which order.
+    pub order_id: OrderId,
+}
+
+/// The gateway's answer is lost, or it is still working. Not a failure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeUnknown {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// What went wrong, a code.
+    pub detail: String,
+}
+
+/// The gateway was asked and could not tell either.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InquiryUndecided {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// What it said: `not_found`, `pending`, `no_answer`.
+    pub answer: String,
+}
+
+/// The gateway is about to be asked to void whatever happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NetCancelRequested {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Why.
+    pub reason: String,
+}
+
+/// The money is taken, all legs of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PaymentCaptured {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// How much in all.
+    pub amount: Money,
+    /// The gateway's id of the charge of the external leg.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// No money was taken and none will be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PaymentFailed {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// The reason code, such as `declined`, `insufficient_funds`, `net_cancelled`.
+    pub reason: String,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// It was called off before any money was taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PaymentVoided {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Why.
+    pub reason: String,
+}
+
+/// The gateway speaks of another amount or currency than was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MismatchDetected {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// What was asked for.
+    pub expected: Money,
+    /// What the gateway says.
+    pub reported: Money,
+    /// The gateway's id of the charge.
+    pub reference: String,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// Somebody told us what we knew, or what came too late to matter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ObservationIgnored {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// What was said: `captured`, `declined`, `challenge_required`, `pending`, `not_found`, `voided`, `unknown`.
+    pub observed: String,
+    /// Why it changes nothing.
+    pub reason: String,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// What one leg gives back in a refund.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LegRefund {
+    /// Which leg.
+    pub leg: u8,
+    /// How much.
+    pub amount: Money,
+}
+
+/// Money is to go back. The id of this event is the idempotency key at the gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RefundRequested {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Which refund.
+    pub refund_id: RefundId,
+    /// How much in all.
+    pub amount: Money,
+    /// How much from which leg: the gateway's leg first, then points.
+    pub allocation: Vec<LegRefund>,
+    /// Why.
+    pub reason: String,
+}
+
+/// One leg's part of a refund is back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LegRefunded {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Which refund.
+    pub refund_id: RefundId,
+    /// Which leg.
+    pub leg: u8,
+    /// How much.
+    pub amount: Money,
+    /// The gateway's id of the refund.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// All of a refund is back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RefundSettled {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Which refund.
+    pub refund_id: RefundId,
+    /// How much in all.
+    pub amount: Money,
+}
+
+/// The gateway will not give the money back; nothing of this refund was returned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RefundRefused {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Which refund.
+    pub refund_id: RefundId,
+    /// The gateway's reason code.
+    pub reason: String,
+}

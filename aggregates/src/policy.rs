@@ -1,0 +1,83 @@
+//! The product's rules that are numbers, in one place.
+
+use chrono::TimeDelta;
+use jangbu_kernel::{Currency, Money, MoneyError};
+
+/// The shop's numbers. `Default` gives the shop's own; configuration may replace them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Time to pay an order.
+    pub payment_deadline: TimeDelta,
+    /// Lines of an order, after equal products are merged.
+    pub max_order_lines: usize,
+    /// Quantity of a line.
+    pub max_line_quantity: u32,
+    /// Time after payment in which the owner may cancel.
+    pub owner_cancel_window: TimeDelta,
+    /// Time after delivery in which the buyer may object; then the order completes.
+    pub completion_delay: TimeDelta,
+    /// Waits before the inquiries after a lost answer; the last one repeats.
+    pub inquiry_ladder: Vec<TimeDelta>,
+    /// Answers "never heard of it" in a row after which the charge is net-cancelled.
+    pub not_found_before_net_cancel: u32,
+    /// Waits before another attempt at a label; when they are used up the order fails.
+    pub label_retries: Vec<TimeDelta>,
+    /// Waits before another attempt at a refund or at calling a label off; when they
+    /// are used up a person is asked.
+    pub undo_retries: Vec<TimeDelta>,
+    /// Wrong passwords in a row before the account is locked.
+    pub max_login_failures: u32,
+    /// How long it stays locked.
+    pub lock_duration: TimeDelta,
+    /// Life of a refresh token.
+    pub refresh_token_life: TimeDelta,
+    /// What sending costs, by currency; none: it is free.
+    pub shipping_fees: Vec<ShippingFee>,
+}
+
+/// What sending costs in one currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShippingFee {
+    /// The fee.
+    pub base: Money,
+    /// From this subtotal on it is free.
+    pub free_from: Option<Money>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let seconds = TimeDelta::seconds;
+        Self {
+            payment_deadline: TimeDelta::minutes(15),
+            max_order_lines: 50,
+            max_line_quantity: 999,
+            owner_cancel_window: TimeDelta::hours(24),
+            completion_delay: TimeDelta::days(7),
+            inquiry_ladder: vec![seconds(1), seconds(4), seconds(16), seconds(64), TimeDelta::minutes(5)],
+            not_found_before_net_cancel: 2,
+            label_retries: vec![seconds(1), seconds(2), seconds(4)],
+            undo_retries: vec![seconds(1), seconds(4), seconds(16), seconds(64), TimeDelta::minutes(5)],
+            max_login_failures: 5,
+            lock_duration: TimeDelta::minutes(15),
+            refresh_token_life: TimeDelta::days(30),
+            shipping_fees: Vec::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// What sending goods of this value costs.
+    ///
+    /// # Errors
+    /// When amounts of different currencies were configured together.
+    pub fn shipping_fee(&self, subtotal: &Money) -> Result<Money, MoneyError> {
+        let currency: Currency = subtotal.currency();
+        let Some(rule) = self.shipping_fees.iter().find(|rule| rule.base.currency() == currency) else {
+            return Ok(Money::zero(currency));
+        };
+        match &rule.free_from {
+            Some(limit) if subtotal.checked_cmp(limit)?.is_ge() => Ok(Money::zero(currency)),
+            _ => Ok(rule.base),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What the process can see and what can be asked of it.
+
+use jangbu_kernel::{CommandId, EventId, StreamId, Timestamp};
+
+use super::event::{OperatorAction, TimerName};
+use crate::event::DomainEvent;
+
+/// What can be asked of the process.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FulfilmentCommand {
+    /// Take an input in.
+    Take(FulfilmentInput),
+    /// A person decides a parked process.
+    Resolve {
+        /// What.
+        action: OperatorAction,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What the process can see.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FulfilmentInput {
+    /// An event of the order, its payments or its shipments.
+    Event {
+        /// Its position in the log: the same position is handled once.
+        position: u64,
+        /// Its id.
+        event_id: EventId,
+        /// The stream it stands in: names the order, the payment or the shipment.
+        stream: StreamId,
+        /// The event.
+        event: Box<DomainEvent>,
+    },
+    /// A timer of the process is due.
+    Timer {
+        /// Which.
+        timer: TimerName,
+        /// When it was due: a timer that was moved since does not ring.
+        due_at: Timestamp,
+    },
+    /// A command that the process issued was refused: it did nothing.
+    CommandRefused {
+        /// Which.
+        command_id: CommandId,
+        /// The stable code of the refusal.
+        code: String,
+    },
+}

@@ -1,0 +1,304 @@
+//! What the process decides: it takes an input in, then brings what is recorded in
+//! line with the plan.
+
+use chrono::TimeDelta;
+use jangbu_kernel::time::to_millis;
+use jangbu_kernel::{
+    AggregateKind, CommandId, Decider, Decision, EventId, OrderId, Refusal, RefusalCode, StreamId, Timestamp,
+};
+
+use super::command::{FulfilmentCommand, FulfilmentInput};
+use super::event::{
+    CommandIssued, CommandRefused, CompensationStarted, FulfilmentEnded, FulfilmentEvent, FulfilmentParked,
+    FulfilmentStarted, InputReceived, OperatorAction, OperatorResolved, ProcessCommand, Step, StepEntered,
+    TimerCancelled, TimerName, TimerReached, TimerSet,
+};
+use super::fact::{fact_of, order_of};
+use super::knowledge::OrderPhase;
+use super::plan::{self, Plan, Wish};
+use super::state::{Fulfilment, derive_id};
+use crate::event::DomainEvent;
+use crate::facts::Facts;
+use crate::order::OrderEvent;
+
+/// Rounds in which one input can change the plan: a compensation begins, then an
+/// instance parks. More would be a defect, and the bound keeps it finite.
+const MAX_ROUNDS: u32 = 4;
+
+impl Decider for Fulfilment {
+    const KIND: AggregateKind = AggregateKind::Fulfilment;
+    const STATE_VERSION: u16 = 1;
+    type Event = FulfilmentEvent;
+    type Command = FulfilmentCommand;
+    type Facts = Facts;
+
+    fn decide(&self, command: &FulfilmentCommand, facts: &Facts) -> Decision<FulfilmentEvent> {
+        match command {
+            FulfilmentCommand::Take(input) => self.take(input, facts),
+            FulfilmentCommand::Resolve { action, reason } => self.resolve(*action, reason, facts),
+        }
+    }
+
+    fn evolve(&mut self, event: &FulfilmentEvent) {
+        self.apply(event);
+    }
+}
+
+impl Fulfilment {
+    fn take(&self, input: &FulfilmentInput, facts: &Facts) -> Decision<FulfilmentEvent> {
+        match input {
+            FulfilmentInput::Event { position, event_id, stream, event } => {
+                self.take_event(*position, *event_id, *stream, event, facts)
+            }
+            FulfilmentInput::Timer { timer, due_at } => self.take_timer(*timer, *due_at, facts),
+            FulfilmentInput::CommandRefused { command_id, code } => self.take_refusal(*command_id, code, facts),
+        }
+    }
+
+    fn take_event(
+        &self,
+        position: u64,
+        event_id: EventId,
+        stream: StreamId,
+        event: &DomainEvent,
+        facts: &Facts,
+    ) -> Decision<FulfilmentEvent> {
+        let (Some(order_id), Some(fact)) = (order_of(stream, event), fact_of(stream, event)) else {
+            return Decision::AlreadyDone;
+        };
+        if self.seen.contains(&position) || self.order_id.is_some_and(|known| known != order_id) {
+            return Decision::AlreadyDone;
+        }
+        let mut record = Recorder::new(self, order_id, format!("event/{position}"), facts);
+        if let (DomainEvent::Order(OrderEvent::Placed(placed)), None) = (event, self.payment_deadline) {
+            let (total, payment_deadline) = (placed.total, placed.payment_deadline);
+            record.add(FulfilmentStarted { order_id, total, payment_deadline });
+        }
+        let event_type = event.event_type().to_owned();
+        record.add(InputReceived { position, event_id, event_type, fact });
+        record.finish()
+    }
+
+    fn take_timer(&self, timer: TimerName, due_at: Timestamp, facts: &Facts) -> Decision<FulfilmentEvent> {
+        let Some(order_id) = self.order_id else {
+            return Decision::AlreadyDone;
+        };
+        // One that was moved or cancelled since does not ring, nor one that another
+        // node's clock lets ring too early.
+        if self.timers.get(&timer) != Some(&due_at) || facts.now < due_at {
+            return Decision::AlreadyDone;
+        }
+        let identity = format!("timer/{timer:?}/{}", due_at.timestamp_millis());
+        let mut record = Recorder::new(self, order_id, identity, facts);
+        record.add(TimerReached { timer, due_at });
+        record.finish()
+    }
+
+    fn take_refusal(&self, command_id: CommandId, code: &str, facts: &Facts) -> Decision<FulfilmentEvent> {
+        let (Some(order_id), Some(issued)) =
+            (self.order_id, self.issued.iter().find(|issued| issued.command_id == command_id))
+        else {
+            return Decision::AlreadyDone;
+        };
+        if issued.refused.is_some() || self.is_answered(&issued.command) {
+            return Decision::AlreadyDone;
+        }
+        let mut record = Recorder::new(self, order_id, format!("refusal/{command_id}"), facts);
+        record.add(CommandRefused { command_id, code: code.to_owned() });
+        record.finish()
+    }
+
+    fn resolve(&self, action: OperatorAction, reason: &str, facts: &Facts) -> Decision<FulfilmentEvent> {
+        let Some(order_id) = self.order_id else {
+            return Refusal::new(RefusalCode::NotFound, "no such process").into();
+        };
+        if reason.trim().is_empty() {
+            return Refusal::new(RefusalCode::ValidationFailed, "a reason is needed").at("/reason").into();
+        }
+        let allowed = self.allowed_actions();
+        if !allowed.contains(&action) {
+            let detail = if self.parked.is_some() {
+                "what is parked cannot be resolved like this"
+            } else {
+                "the process waits for nobody"
+            };
+            return Refusal::new(RefusalCode::SagaStateConflict, detail)
+                .in_state(self.step.name(), allowed.iter().map(|action| action.name()).collect::<Vec<_>>())
+                .into();
+        }
+        let identity = format!("resolution/{}", self.resumes);
+        let mut record = Recorder::new(self, order_id, identity, facts);
+        record.add(OperatorResolved { action, reason: reason.to_owned() });
+        if action == OperatorAction::Compensate {
+            record.add(CompensationStarted { reason: "operator".to_owned() });
+        }
+        record.finish()
+    }
+
+    /// What a person can decide now.
+    #[must_use]
+    pub fn allowed_actions(&self) -> Vec<OperatorAction> {
+        let Some(parked) = &self.parked else {
+            return Vec::new();
+        };
+        let mut allowed = vec![OperatorAction::Resume];
+        let reason = parked.reason.as_str();
+        let skippable = reason.starts_with(plan::REFUND_REASONS)
+            || plan::is_about_undoing_shipment(reason)
+            || [plan::SHIPMENT_LOST, plan::SHIPMENT_RETURNED].contains(&reason);
+        if skippable {
+            allowed.push(OperatorAction::Skip);
+        }
+        let undoable = matches!(self.order.phase.value, OrderPhase::Unpaid | OrderPhase::Paid);
+        if undoable && self.compensating.is_none() {
+            allowed.push(OperatorAction::Compensate);
+        }
+        allowed
+    }
+}
+
+impl OperatorAction {
+    /// Its name in JSON and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resume => "resume",
+            Self::Skip => "skip",
+            Self::Compensate => "compensate",
+        }
+    }
+}
+
+impl Step {
+    /// Every step, for tables.
+    pub const ALL: [Self; 14] = [
+        Self::NotStarted,
+        Self::AwaitingPayment,
+        Self::Capturing,
+        Self::AwaitingChallenge,
+        Self::Inquiring,
+        Self::Confirming,
+        Self::Shipping,
+        Self::Delivering,
+        Self::AwaitingCompletion,
+        Self::Cancelling,
+        Self::Compensating,
+        Self::ReturningLatePayment,
+        Self::NeedsOperator,
+        Self::Ended,
+    ];
+
+    /// Its name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotStarted => "not_started",
+            Self::AwaitingPayment => "awaiting_payment",
+            Self::Capturing => "capturing",
+            Self::AwaitingChallenge => "awaiting_challenge",
+            Self::Inquiring => "inquiring",
+            Self::Confirming => "confirming",
+            Self::Shipping => "shipping",
+            Self::Delivering => "delivering",
+            Self::AwaitingCompletion => "awaiting_completion",
+            Self::Cancelling => "cancelling",
+            Self::Compensating => "compensating",
+            Self::ReturningLatePayment => "returning_late_payment",
+            Self::NeedsOperator => "needs_operator",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// Collects the events of one decision and folds each at once, so that what follows
+/// is decided on what is recorded.
+struct Recorder<'a> {
+    state: Fulfilment,
+    events: Vec<FulfilmentEvent>,
+    order_id: OrderId,
+    /// What tells this input from every other one of the instance.
+    identity: String,
+    ordinal: u32,
+    facts: &'a Facts,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(state: &Fulfilment, order_id: OrderId, identity: String, facts: &'a Facts) -> Self {
+        Self { state: state.clone(), events: Vec::new(), order_id, identity, ordinal: 0, facts }
+    }
+
+    fn add(&mut self, event: impl Into<FulfilmentEvent>) {
+        let event = event.into();
+        self.state.apply(&event);
+        self.events.push(event);
+    }
+
+    fn finish(mut self) -> Decision<FulfilmentEvent> {
+        for _ in 0..MAX_ROUNDS {
+            let plan = plan::plan(&self.state, &self.facts.policy);
+            if let Some(reason) = plan.compensate.clone().filter(|_| self.state.compensating.is_none()) {
+                self.add(CompensationStarted { reason });
+                continue;
+            }
+            if let Some((reason, hold)) = plan.park.clone().filter(|_| self.state.parked.is_none()) {
+                self.park(reason, hold, plan.step);
+                continue;
+            }
+            self.follow(plan);
+            break;
+        }
+        Decision::Record(self.events)
+    }
+
+    fn park(&mut self, reason: String, hold: bool, step: Step) {
+        let order = &self.state.order;
+        if hold && !order.held.value && !order.phase.value.has_ended() {
+            self.issue(ProcessCommand::HoldOrder { reason: reason.clone() });
+        }
+        self.add(FulfilmentParked { reason, step });
+    }
+
+    fn follow(&mut self, plan: Plan) {
+        let moved = self.state.step != plan.step;
+        if moved {
+            self.add(StepEntered { step: plan.step });
+        }
+        for (command, times) in plan.commands {
+            let known = self.state.issued(&command);
+            let due = known.is_none_or(|issued| issued.times < times || (issued.refused.is_some() && issued.again));
+            if due && times > 0 {
+                self.issue(command);
+            }
+        }
+        self.follow_timers(&plan.timers);
+        let outcome = plan::outcome_of(self.state.order.phase.value);
+        if let Some(outcome) = outcome.filter(|_| moved && plan.step == Step::Ended) {
+            self.add(FulfilmentEnded { outcome });
+        }
+    }
+
+    fn follow_timers(&mut self, wishes: &std::collections::BTreeMap<TimerName, Wish>) {
+        let unneeded: Vec<TimerName> =
+            self.state.timers.keys().copied().filter(|timer| !wishes.contains_key(timer)).collect();
+        for timer in unneeded {
+            self.add(TimerCancelled { timer });
+        }
+        for (timer, wish) in wishes {
+            let due_at = match wish {
+                Wish::At(moment) => to_millis(*moment),
+                Wish::After(_) if self.state.timers.contains_key(timer) => continue,
+                Wish::After(wait) => to_millis(self.facts.now + (*wait).max(TimeDelta::zero())),
+            };
+            if self.state.timers.get(timer) != Some(&due_at) {
+                self.add(TimerSet { timer: *timer, due_at });
+            }
+        }
+    }
+
+    fn issue(&mut self, command: ProcessCommand) {
+        let what = format!("{}/{}", self.identity, self.ordinal);
+        self.ordinal += 1;
+        let command_id = CommandId::new(derive_id(self.order_id, &what));
+        self.add(CommandIssued { command_id, command });
+    }
+}

@@ -1,0 +1,290 @@
+//! What the process knows of the order, its payments and its parcels.
+//!
+//! Inputs may arrive in any order. Where a later fact replaces an earlier one, the
+//! fact's position in the log says which is later, not the moment it was taken in; so
+//! the same set of inputs gives the same knowledge in whatever order it came.
+
+use jangbu_kernel::{Currency, Money, PaymentId, RefundId, ShipmentId};
+use serde::{Deserialize, Serialize};
+
+use super::event::{PaymentNews, ShipmentNews};
+
+/// A value with the position in the log that it was last told at.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Latest<T> {
+    pub value: T,
+    pub at: u64,
+}
+
+impl<T> Latest<T> {
+    pub(super) fn tell(&mut self, value: T, at: u64) {
+        if at >= self.at {
+            self.value = value;
+            self.at = at;
+        }
+    }
+}
+
+/// How far the order has come, as far as the process cares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OrderPhase {
+    /// Not paid.
+    #[default]
+    Unpaid,
+    /// Paid, not arrived.
+    Paid,
+    Delivered,
+    Completed,
+    Cancelling,
+    Cancelled,
+    Expired,
+    Failed,
+}
+
+impl OrderPhase {
+    pub(super) const fn has_ended(self) -> bool {
+        match self {
+            Self::Completed | Self::Cancelled | Self::Expired | Self::Failed => true,
+            Self::Unpaid | Self::Paid | Self::Delivered | Self::Cancelling => false,
+        }
+    }
+}
+
+/// What is known of the order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct KnownOrder {
+    pub phase: Latest<OrderPhase>,
+    pub held: Latest<bool>,
+    pub was_held: bool,
+    pub paid_by: Option<PaymentId>,
+}
+
+/// How far the charge of a payment has come while it is not decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ChargePhase {
+    /// Nothing is known but that somebody wants to pay.
+    #[default]
+    Requested,
+    Challenge,
+    Confirmed,
+    Unknown,
+    Mismatch,
+}
+
+/// What is known of a refund.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct KnownRefund {
+    pub id: RefundId,
+    /// Unknown while only its end was told.
+    pub amount: Option<Money>,
+    pub settled: bool,
+    pub refused: bool,
+    /// How often the retry timer rang for it.
+    pub rings: u32,
+}
+
+impl KnownRefund {
+    pub(super) const fn is_open(&self) -> bool {
+        self.amount.is_some() && !self.settled && !self.refused
+    }
+}
+
+/// What is known of a payment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct KnownPayment {
+    pub id: PaymentId,
+    pub requested: bool,
+    pub charge: Latest<ChargePhase>,
+    pub captured: Option<Money>,
+    pub ended: Option<String>,
+    pub net_cancel_requested: bool,
+    /// How often the buyer said that a challenge is met.
+    pub confirmations: u32,
+    /// The order took note of its failure.
+    pub failure_noted: bool,
+    /// The order took note that its money came late.
+    pub lateness_noted: bool,
+    /// Inquiries in a row to which the gateway had never heard of it.
+    pub not_found: u32,
+    /// Inquiries that could not tell.
+    pub undecided: u32,
+    /// How often the inquiry timer rang for it.
+    pub rings: u32,
+    /// At which ring the first net-cancel went out.
+    pub net_cancel_since: Option<u32>,
+    pub refunds: Vec<KnownRefund>,
+    /// Full refunds that were refused and tried again.
+    pub refund_tries: u32,
+    /// A person settled what is left by hand.
+    pub written_off: bool,
+}
+
+impl KnownPayment {
+    pub(super) fn new(id: PaymentId) -> Self {
+        Self {
+            id,
+            requested: false,
+            charge: Latest::default(),
+            captured: None,
+            ended: None,
+            net_cancel_requested: false,
+            confirmations: 0,
+            failure_noted: false,
+            lateness_noted: false,
+            not_found: 0,
+            undecided: 0,
+            rings: 0,
+            net_cancel_since: None,
+            refunds: Vec::new(),
+            refund_tries: 0,
+            written_off: false,
+        }
+    }
+
+    pub(super) fn learn(&mut self, news: &PaymentNews, position: u64) {
+        match news {
+            PaymentNews::Requested => self.requested = true,
+            PaymentNews::ChallengeRequired => self.charge.tell(ChargePhase::Challenge, position),
+            PaymentNews::ChallengeConfirmed => {
+                self.confirmations = self.confirmations.saturating_add(1);
+                self.charge.tell(ChargePhase::Confirmed, position);
+            }
+            PaymentNews::OutcomeUnknown => self.charge.tell(ChargePhase::Unknown, position),
+            PaymentNews::InquiryUndecided { not_found } => {
+                self.undecided = self.undecided.saturating_add(1);
+                self.not_found = if *not_found { self.not_found.saturating_add(1) } else { 0 };
+            }
+            PaymentNews::NetCancelRequested => {
+                self.net_cancel_requested = true;
+                self.charge.tell(ChargePhase::Unknown, position);
+            }
+            PaymentNews::Captured { amount } => self.captured = Some(*amount),
+            PaymentNews::Ended { reason } => self.ended = Some(reason.clone()),
+            PaymentNews::Mismatch => self.charge.tell(ChargePhase::Mismatch, position),
+            PaymentNews::RefundRequested { refund_id, amount } => {
+                self.refund_mut(*refund_id).amount = Some(*amount);
+            }
+            PaymentNews::RefundSettled { refund_id } => self.refund_mut(*refund_id).settled = true,
+            PaymentNews::RefundRefused { refund_id } => self.refund_mut(*refund_id).refused = true,
+        }
+    }
+
+    fn refund_mut(&mut self, id: RefundId) -> &mut KnownRefund {
+        let known = self.refunds.iter().position(|refund| refund.id == id);
+        let index = known.unwrap_or(self.refunds.len());
+        if known.is_none() {
+            self.refunds.push(KnownRefund { id, amount: None, settled: false, refused: false, rings: 0 });
+        }
+        #[expect(clippy::indexing_slicing, reason = "the index was found or pushed just above")]
+        &mut self.refunds[index]
+    }
+
+    pub(super) fn refund(&self, id: RefundId) -> Option<&KnownRefund> {
+        self.refunds.iter().find(|refund| refund.id == id)
+    }
+
+    /// Whether money may still be taken. A payment of which only a later part is known,
+    /// such as that the order took note of its failure, is past that.
+    pub(super) const fn is_undecided(&self) -> bool {
+        let begun = self.requested || self.charge.at > 0;
+        begun && !self.failure_noted && self.captured.is_none() && self.ended.is_none()
+    }
+
+    /// The money came after the payment had ended.
+    pub(super) const fn is_late(&self) -> bool {
+        self.captured.is_some() && self.ended.is_some()
+    }
+
+    /// What is captured and neither back nor claimed by a refund.
+    pub(super) fn unclaimed(&self) -> Money {
+        self.captured_less(|refund| !refund.refused)
+    }
+
+    /// What is captured and not back for certain.
+    pub(super) fn outstanding(&self) -> Money {
+        self.captured_less(|refund| refund.settled)
+    }
+
+    fn captured_less(&self, counts: impl Fn(&KnownRefund) -> bool) -> Money {
+        let captured = self.captured.unwrap_or(Money::zero(Currency::KRW));
+        self.refunds
+            .iter()
+            .filter(|refund| counts(refund))
+            .filter_map(|refund| refund.amount)
+            .fold(captured, |left, amount| left.checked_sub(&amount).unwrap_or(left))
+    }
+
+    /// Whether there is money here that is not back.
+    pub(super) fn has_money(&self) -> bool {
+        !self.written_off && self.captured.is_some() && self.outstanding().is_positive()
+    }
+}
+
+/// What is known of a parcel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct KnownShipment {
+    pub id: ShipmentId,
+    pub status: Latest<ShipmentNews>,
+    pub refusals: u32,
+    /// How often the label timer rang.
+    pub label_rings: u32,
+    /// How often the timer for calling it off rang.
+    pub cancel_rings: u32,
+    /// A person knows that it is lost or returned, and waits.
+    pub acknowledged: bool,
+    /// A person took it as arrived.
+    pub taken_as_delivered: bool,
+    /// A person took it as called off.
+    pub taken_as_cancelled: bool,
+}
+
+impl KnownShipment {
+    pub(super) const fn new(id: ShipmentId) -> Self {
+        Self {
+            id,
+            status: Latest { value: ShipmentNews::Requested, at: 0 },
+            refusals: 0,
+            label_rings: 0,
+            cancel_rings: 0,
+            acknowledged: false,
+            taken_as_delivered: false,
+            taken_as_cancelled: false,
+        }
+    }
+
+    pub(super) fn learn(&mut self, news: ShipmentNews, position: u64) {
+        match news {
+            ShipmentNews::Refused { attempt } => self.refusals = self.refusals.max(attempt),
+            ShipmentNews::Lost | ShipmentNews::Returned => {
+                self.acknowledged &= self.status.at > position;
+                self.status.tell(news, position);
+            }
+            ShipmentNews::Requested
+            | ShipmentNews::Ready
+            | ShipmentNews::Dispatched
+            | ShipmentNews::Delivered
+            | ShipmentNews::Cancelled => self.status.tell(news, position),
+        }
+    }
+
+    /// Whether the carrier has it, or had it.
+    pub(super) const fn left(&self) -> bool {
+        match self.status.value {
+            ShipmentNews::Dispatched | ShipmentNews::Delivered | ShipmentNews::Returned | ShipmentNews::Lost => true,
+            ShipmentNews::Requested | ShipmentNews::Refused { .. } | ShipmentNews::Ready | ShipmentNews::Cancelled => {
+                false
+            }
+        }
+    }
+
+    pub(super) fn is_gone_astray(&self) -> bool {
+        matches!(self.status.value, ShipmentNews::Lost | ShipmentNews::Returned)
+    }
+
+    /// Whether nothing of it has to be called off any more.
+    pub(super) fn is_undone(&self) -> bool {
+        self.taken_as_cancelled || self.is_gone_astray() || self.status.value == ShipmentNews::Cancelled
+    }
+}

@@ -1,0 +1,105 @@
+//! The fulfilment of an order: from the placed order to the door, or back.
+//!
+//! ```text
+//! not_started ──> awaiting_payment <──> capturing <──> awaiting_challenge
+//!                    │        ^             │  └──────> inquiring
+//!                    │        └─ declined ──┤              │
+//!                    v                      v              v
+//!      ended <── expired               confirming <────────┘
+//!        ^                                  │ stock gone
+//!        │                                  ├──────────────> compensating ──> ended (failed)
+//!        │                                  v                     ^
+//!        │                              shipping ── refused 3x ───┘
+//!        │                                  v
+//!        ├── awaiting_completion <── delivering          cancelling ──> ended (cancelled)
+//!        └── returning_late_payment <── ended            needs_operator <── any step
+//! ```
+//!
+//! The process is a decider like any other. Its stream is its inbox (what it took in),
+//! its memory (timers, steps) and its outbox (what is to be done). After each input it
+//! makes a plan from what it knows (`plan.rs`) and records what differs from what is
+//! recorded. As a plan asks only for what should have been done by now, inputs may come
+//! twice, late and in any order.
+//!
+//! # The protocol with the runner
+//!
+//! The runner hands every event of an order, its payments and its shipments to the
+//! order's process as [`FulfilmentInput::Event`], in the order of the log; [`order_of`]
+//! names the process, and an event without a [`fact_of`] may be left out. Due timers
+//! are [`FulfilmentInput::Timer`]. `AlreadyDone` means: nothing to append, go on.
+//!
+//! # The protocol with the dispatcher
+//!
+//! The dispatcher follows `fulfilment.command_issued` from a checkpoint of its own and
+//! carries each command out **at least once**; the commands of one order one after the
+//! other in the order they were issued, those of different orders side by side. It
+//! moves its checkpoint on when a command is carried out, not before. There is no
+//! acknowledgement: a command is answered by the events it causes, which come back as
+//! inputs. When it causes none because its effect is there already, that event is in
+//! the log and comes, or came, as an input too. When a command to an aggregate is
+//! refused, the dispatcher hands the refusal back as
+//! [`FulfilmentInput::CommandRefused`] and goes on. An outside call without an answer
+//! is reported as the `Unknown` outcome and not repeated: the process repeats by timers.
+//!
+//! An aggregate command takes the issued command's id as its command id and as the
+//! key of its receipt, so that carrying it out again acts once; an observation takes a
+//! fresh id, because each one is a fact of its own.
+//!
+//! | process command | what the dispatcher does |
+//! |---|---|
+//! | `CapturePayment` | `RequestCapture`; then, if the payment [`needs_charge`]: `charge` of the amount of its `charge_leg`, with the id of the stream's `payment.capture_requested` as the key; then `ObservePayment(answer, Answer)` |
+//! | `ConfirmCharge` | if the payment [`needs_confirm`]: `confirm(gateway_reference)`; then `ObservePayment(answer, Answer)` |
+//! | `InquirePayment` | if the payment [`needs_inquiry`]: `inquire(key as above)`; then `ObservePayment(answer, Inquiry)` |
+//! | `NetCancelPayment` | `RequestNetCancel`; then, if the payment [`needs_net_cancel`]: `net_cancel(key as above)`; then `ObservePayment(answer, Answer)` |
+//! | `ConfirmOrder` | `ConfirmOrder` |
+//! | `RecordPaymentFailure` | `RecordPaymentFailure` |
+//! | `ExpireOrder` | `ExpireOrder` |
+//! | `RequestShipment` | `RequestShipment` |
+//! | `BookCarrier` | if the shipment [`needs_label`] of this attempt: `request_label`; then `ObserveLabel(answer)` |
+//! | `CancelShipment` | if the shipment is cancelled: nothing; else `cancel_label`. `Cancelled`: `CancelShipment`. `AlreadyDispatched`: `CommandRefused` with the code `order_already_dispatched`. `Unknown`: nothing |
+//! | `RequestRefund` | `RequestFullRefund` |
+//! | `SettleRefund` | if the refund is still requested: with a `gateway_part`, `refund` of it with the id of the stream's `payment.refund_requested` of this refund as the key, then `ObserveRefund(answer, Answer)`; without one `ObserveRefund(Settled, Shop)` |
+//! | `FinishCancellation` | `FinishCancellation` |
+//! | `FailOrder` | `FailOrder` |
+//! | `RecordLatePayment` | `RecordLatePayment` |
+//! | `MarkDelivered` | `MarkDelivered` |
+//! | `CompleteOrder` | `CompleteOrder` |
+//! | `HoldOrder` | `HoldOrder` |
+//!
+//! The state that decides whether to call outside is read after the aggregate command
+//! before it, if there is one, was appended.
+//!
+//! Invariants:
+//! - I1 The same input changes nothing the second time.
+//! - I2 The same set of inputs gives the same knowledge in any order.
+//! - I3 The same decision issues the same command ids.
+//! - I4 While a payment is undecided nothing that is held for it is given back.
+//! - I5 Money that is captured either pays the order or goes back.
+//! - I6 Forward or back, never both: once compensating, nothing goes forward again.
+//! - I7 Nothing waits for ever: a command that is refused, or a call without an answer,
+//!   is repeated on a ladder of waits, and then a person is asked.
+//! - I8 An end sets no timer and leaves none.
+//!
+//! Not guarded here: what the aggregates guard. A command that is issued on old
+//! knowledge is refused by them and does no harm.
+//!
+//! [`needs_charge`]: crate::payment::Payment::needs_charge
+//! [`needs_confirm`]: crate::payment::Payment::needs_confirm
+//! [`needs_inquiry`]: crate::payment::Payment::needs_inquiry
+//! [`needs_net_cancel`]: crate::payment::Payment::needs_net_cancel
+//! [`needs_label`]: crate::shipment::Shipment::needs_label
+
+mod command;
+mod decide;
+mod event;
+mod fact;
+mod knowledge;
+mod plan;
+#[cfg(test)]
+mod spec;
+mod state;
+
+pub use command::{FulfilmentCommand, FulfilmentInput};
+pub use event::*;
+pub use fact::{fact_of, order_of};
+pub use state::Fulfilment;

@@ -1,0 +1,536 @@
+//! What is to be done next, from what is known: the heart of the process.
+//!
+//! A plan is a function of the state and the policy alone. It names every command
+//! that should have gone out by now; those that did are not sent again. That makes it
+//! indifferent to the order in which the inputs came.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use jangbu_kernel::{RefusalCode, ShipmentId, Timestamp};
+
+use super::event::{FulfilmentOutcome, ProcessCommand, ShipmentNews, Step, TimerName};
+use super::knowledge::{ChargePhase, KnownPayment, KnownShipment, OrderPhase};
+use super::state::Fulfilment;
+use crate::policy::Policy;
+
+/// Net-cancels before a person is asked; at the ladder's last wait of 5 minutes about a day.
+pub(super) const MAX_NET_CANCELS: u32 = 300;
+/// Requests for a label without an answer before a person is asked.
+pub(super) const MAX_LABEL_ASKS: u32 = 100;
+/// How the reasons that speak of refunds begin.
+pub(super) const REFUND_REASONS: &str = "refund_";
+
+/// The gateway speaks of another amount.
+pub(super) const PAYMENT_MISMATCH: &str = "payment_mismatch";
+/// The gateway does not acknowledge the void.
+pub(super) const OUTCOME_UNKNOWN: &str = "outcome_unknown";
+/// The gateway does not answer a refund.
+pub(super) const REFUND_UNKNOWN: &str = "refund_unknown";
+/// The gateway refuses to refund.
+pub(super) const REFUND_REFUSED: &str = "refund_refused";
+/// The carrier does not answer the request for a label.
+pub(super) const LABEL_UNKNOWN: &str = "label_unknown";
+/// The carrier does not acknowledge that the label is void.
+pub(super) const LABEL_CANCEL_UNKNOWN: &str = "label_cancel_unknown";
+/// What is to be undone is with the carrier.
+pub(super) const ALREADY_DISPATCHED: &str = "already_dispatched";
+/// The parcel is gone.
+pub(super) const SHIPMENT_LOST: &str = "shipment_lost";
+/// The parcel came back.
+pub(super) const SHIPMENT_RETURNED: &str = "shipment_returned";
+/// A command is refused again and again.
+pub(super) const COMMAND_REFUSED: &str = "command_refused";
+/// The carrier will not take the parcel.
+pub(super) const SHIPMENT_REFUSED: &str = "shipment_refused";
+/// The parcel was called off while the order was to be sent.
+pub(super) const SHIPMENT_CANCELLED: &str = "shipment_cancelled";
+
+/// Whether a parked process could not call a parcel off.
+pub(super) fn is_about_undoing_shipment(reason: &str) -> bool {
+    reason == ALREADY_DISPATCHED || reason == LABEL_CANCEL_UNKNOWN
+}
+
+/// When a timer is to ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// At this moment.
+    At(Timestamp),
+    /// So long after now; a timer that runs already is left alone.
+    After(TimeDelta),
+}
+
+/// What is to be done next.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub step: Step,
+    /// What should have gone out, and how often by now.
+    pub commands: Vec<(ProcessCommand, u32)>,
+    pub timers: BTreeMap<TimerName, Wish>,
+    /// Going forward has failed for good.
+    pub compensate: Option<String>,
+    /// A person has to decide; and the order is to be held meanwhile.
+    pub park: Option<(String, bool)>,
+}
+
+/// Makes the plan.
+pub(super) fn plan(state: &Fulfilment, policy: &Policy) -> Plan {
+    let mut planner = Planner { state, policy, plan: Plan::default() };
+    planner.make();
+    planner.plan
+}
+
+struct Planner<'a> {
+    state: &'a Fulfilment,
+    policy: &'a Policy,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    fn make(&mut self) {
+        if self.state.payment_deadline.is_none() {
+            return;
+        }
+        if let Some(parked) = &self.state.parked {
+            // A refund that staff asked for is carried out also while something else waits.
+            if !parked.reason.starts_with(REFUND_REASONS) {
+                self.settle_refunds();
+                self.plan.park = None;
+            }
+            self.plan.step = Step::NeedsOperator;
+            return;
+        }
+        self.settle_refunds();
+        self.return_surplus();
+        let undoing = self.state.compensating.clone();
+        self.plan.step = match (self.state.order.phase.value, undoing) {
+            (OrderPhase::Unpaid | OrderPhase::Paid, Some(reason)) => {
+                self.undo(&ProcessCommand::FailOrder { reason });
+                Step::Compensating
+            }
+            (OrderPhase::Unpaid, None) => self.collect(),
+            (OrderPhase::Paid, None) => self.ship(),
+            (OrderPhase::Delivered, _) => self.complete(),
+            (OrderPhase::Cancelling, _) => {
+                self.undo(&ProcessCommand::FinishCancellation);
+                Step::Cancelling
+            }
+            (OrderPhase::Completed | OrderPhase::Cancelled | OrderPhase::Expired | OrderPhase::Failed, _) => {
+                self.after_end()
+            }
+        };
+        self.watch_deadline();
+        self.retry_refused();
+    }
+
+    fn want(&mut self, command: ProcessCommand) {
+        self.want_times(command, 1);
+    }
+
+    fn want_times(&mut self, command: ProcessCommand, times: u32) {
+        if !self.plan.commands.iter().any(|(wanted, _)| *wanted == command) {
+            self.plan.commands.push((command, times));
+        }
+    }
+
+    fn park(&mut self, reason: &str, hold: bool) {
+        self.plan.park.get_or_insert((reason.to_owned(), hold));
+    }
+
+    /// Sets a timer; of two wishes for the same one the earlier counts.
+    fn after(&mut self, timer: TimerName, wait: TimeDelta) {
+        let wish = match self.plan.timers.get(&timer) {
+            Some(Wish::After(known)) => Wish::After(wait.min(*known)),
+            Some(Wish::At(moment)) => Wish::At(*moment),
+            None => Wish::After(wait),
+        };
+        self.plan.timers.insert(timer, wish);
+    }
+
+    /// How many attempts are left to a limit that every resumption renews.
+    const fn limit(&self, limit: u32) -> u32 {
+        limit.saturating_mul(self.state.resumes.saturating_add(1))
+    }
+
+    fn undo_limit(&self) -> u32 {
+        self.limit(count(self.policy.undo_retries.len()))
+    }
+
+    // ---- the payment ----
+
+    fn collect(&mut self) -> Step {
+        let state = self.state;
+        self.note_failures();
+        let good = state.payments.iter().find(|payment| payment.captured.is_some() && payment.ended.is_none());
+        if let Some(payment) = good {
+            let confirm = ProcessCommand::ConfirmOrder { payment_id: payment.id };
+            let refusal = state.issued(&confirm).and_then(|issued| issued.refused.as_deref());
+            if let Some(code) = refusal.filter(|code| is_for_good(code)) {
+                self.plan.compensate = Some(code.to_owned());
+            }
+            self.want(confirm);
+            return Step::Confirming;
+        }
+        let mut step = Step::AwaitingPayment;
+        let mut undecided = false;
+        for payment in state.payments.iter().filter(|payment| payment.is_undecided()) {
+            step = self.charge(payment);
+            undecided = true;
+        }
+        if !undecided && state.deadline_reached {
+            self.want(ProcessCommand::ExpireOrder);
+        }
+        step
+    }
+
+    fn note_failures(&mut self) {
+        for payment in &self.state.payments {
+            if let Some(reason) = payment.ended.as_ref().filter(|_| !payment.failure_noted) {
+                self.want(ProcessCommand::RecordPaymentFailure { payment_id: payment.id, reason: reason.clone() });
+            }
+        }
+    }
+
+    /// Brings an undecided payment to its end.
+    fn charge(&mut self, payment: &KnownPayment) -> Step {
+        let state = self.state;
+        let payment_id = payment.id;
+        let giving_up = state.compensating.is_some() || state.order.phase.value.has_ended();
+        let stopping = giving_up || state.deadline_reached || state.order.phase.value != OrderPhase::Unpaid;
+        if payment.net_cancel_requested || payment.net_cancel_since.is_some() {
+            return self.net_cancel(payment, "called_off");
+        }
+        match payment.charge.value {
+            ChargePhase::Requested => {
+                let capture = ProcessCommand::CapturePayment { payment_id };
+                let forward = !giving_up && state.order.phase.value == OrderPhase::Unpaid;
+                if !forward && state.issued(&capture).is_none() {
+                    return self.net_cancel(payment, "order_called_off");
+                }
+                self.want(capture);
+                Step::Capturing
+            }
+            ChargePhase::Confirmed => {
+                self.want_times(ProcessCommand::ConfirmCharge { payment_id }, payment.confirmations);
+                Step::Capturing
+            }
+            ChargePhase::Challenge if stopping => self.net_cancel(payment, "challenge_not_met"),
+            ChargePhase::Challenge => Step::AwaitingChallenge,
+            ChargePhase::Unknown if giving_up || state.deadline_reached => self.net_cancel(payment, "undecided"),
+            ChargePhase::Unknown if payment.not_found >= self.policy.not_found_before_net_cancel => {
+                self.net_cancel(payment, "not_found")
+            }
+            ChargePhase::Unknown => {
+                if payment.rings > 0 {
+                    self.want(ProcessCommand::InquirePayment { payment_id, attempt: payment.rings });
+                }
+                self.after(TimerName::Inquiry, rung(&self.policy.inquiry_ladder, payment.rings));
+                Step::Inquiring
+            }
+            // Nobody needs to choose when the order is called off anyway.
+            ChargePhase::Mismatch if giving_up || state.order.phase.value == OrderPhase::Cancelling => {
+                self.net_cancel(payment, "mismatch")
+            }
+            ChargePhase::Mismatch => {
+                self.park(PAYMENT_MISMATCH, true);
+                Step::Inquiring
+            }
+        }
+    }
+
+    /// Voids until the gateway acknowledges: the timer, not the answer, brings the next attempt.
+    fn net_cancel(&mut self, payment: &KnownPayment, reason: &str) -> Step {
+        let earlier = self.state.issued.iter().map(|issued| &issued.command).find(
+            |command| matches!(command, ProcessCommand::NetCancelPayment { payment_id, .. } if *payment_id == payment.id),
+        );
+        let command = earlier
+            .cloned()
+            .unwrap_or_else(|| ProcessCommand::NetCancelPayment { payment_id: payment.id, reason: reason.to_owned() });
+        let repeats = payment.rings.saturating_sub(payment.net_cancel_since.unwrap_or(payment.rings));
+        if repeats >= self.limit(MAX_NET_CANCELS) {
+            self.park(OUTCOME_UNKNOWN, false);
+        }
+        self.want_times(command, repeats.saturating_add(1));
+        self.after(TimerName::Inquiry, rung(&self.policy.inquiry_ladder, repeats));
+        Step::Inquiring
+    }
+
+    fn watch_deadline(&mut self) {
+        let state = self.state;
+        let pending =
+            state.order.phase.value == OrderPhase::Unpaid || state.payments.iter().any(KnownPayment::is_undecided);
+        if let Some(deadline) = state.payment_deadline.filter(|_| pending && !state.deadline_reached) {
+            self.plan.timers.insert(TimerName::PaymentDeadline, Wish::At(deadline));
+        }
+    }
+
+    // ---- the parcel ----
+
+    fn ship(&mut self) -> Step {
+        let state = self.state;
+        if state.shipments.is_empty() {
+            if !state.order.held.value {
+                let shipment_id = ShipmentId::new(state.derived_id("shipment/0"));
+                self.want(ProcessCommand::RequestShipment { shipment_id });
+            }
+            return Step::Shipping;
+        }
+        let mut step = Step::Delivering;
+        let mut arrived = true;
+        for shipment in &state.shipments {
+            arrived &= shipment.taken_as_delivered || shipment.status.value == ShipmentNews::Delivered;
+            if shipment.taken_as_delivered {
+                continue;
+            }
+            match shipment.status.value {
+                ShipmentNews::Requested | ShipmentNews::Refused { .. } => {
+                    self.book(shipment);
+                    step = Step::Shipping;
+                }
+                ShipmentNews::Cancelled => self.plan.compensate = Some(SHIPMENT_CANCELLED.to_owned()),
+                ShipmentNews::Lost if !shipment.acknowledged => self.park(SHIPMENT_LOST, true),
+                ShipmentNews::Returned if !shipment.acknowledged => self.park(SHIPMENT_RETURNED, true),
+                ShipmentNews::Ready
+                | ShipmentNews::Dispatched
+                | ShipmentNews::Delivered
+                | ShipmentNews::Returned
+                | ShipmentNews::Lost => {}
+            }
+        }
+        if arrived {
+            self.want(ProcessCommand::MarkDelivered);
+        }
+        step
+    }
+
+    /// Asks for a label. The timer, not the answer, brings the next attempt: an answer
+    /// that is lost needs no event.
+    fn book(&mut self, shipment: &KnownShipment) {
+        if shipment.refusals >= count(self.policy.label_retries.len()).max(1) {
+            self.plan.compensate = Some(SHIPMENT_REFUSED.to_owned());
+            return;
+        }
+        let booked = |command: &ProcessCommand| matches!(command, ProcessCommand::BookCarrier { shipment_id, .. } if *shipment_id == shipment.id);
+        let asked: u32 =
+            self.state.issued.iter().filter(|issued| booked(&issued.command)).map(|issued| issued.times).sum();
+        if asked >= self.limit(MAX_LABEL_ASKS) {
+            self.park(LABEL_UNKNOWN, true);
+        }
+        let command =
+            ProcessCommand::BookCarrier { shipment_id: shipment.id, attempt: shipment.refusals.saturating_add(1) };
+        let before = self.state.issued(&command).map_or(0, |issued| issued.times);
+        let due = shipment.label_rings >= asked;
+        self.want_times(command, if due { before.saturating_add(1) } else { before });
+        let refused_all = shipment.refusals > 0 && (shipment.refusals == asked || due);
+        let wait = if refused_all {
+            rung(&self.policy.label_retries, shipment.refusals.saturating_sub(1))
+        } else {
+            rung(&self.policy.undo_retries, shipment.label_rings)
+        };
+        self.after(TimerName::LabelRetry, wait);
+    }
+
+    fn complete(&mut self) -> Step {
+        let state = self.state;
+        let back = |shipment: &&KnownShipment| {
+            shipment.status.value == ShipmentNews::Returned && !shipment.acknowledged && !shipment.taken_as_delivered
+        };
+        if state.shipments.iter().any(|shipment| back(&shipment)) {
+            self.park(SHIPMENT_RETURNED, true);
+        }
+        if state.completion_reached {
+            if !state.order.held.value {
+                self.want(ProcessCommand::CompleteOrder);
+            }
+        } else if let Some(due) = state.completion_due {
+            self.plan.timers.insert(TimerName::Completion, Wish::At(due));
+        } else {
+            self.after(TimerName::Completion, self.policy.completion_delay);
+        }
+        Step::AwaitingCompletion
+    }
+
+    // ---- undoing ----
+
+    /// Undoes in reverse order: parcels, then money, then the order with all that is
+    /// held for it. Each begins when the one before it is done.
+    fn undo(&mut self, last: &ProcessCommand) {
+        let state = self.state;
+        let mut clear = true;
+        for payment in state.payments.iter().filter(|payment| payment.is_undecided()) {
+            self.charge(payment);
+            clear = false;
+        }
+        clear &= self.undo_shipments();
+        if !clear {
+            return;
+        }
+        for payment in state.payments.iter().filter(|payment| payment.has_money()) {
+            self.return_money(payment);
+            clear = false;
+        }
+        if clear {
+            self.want(last.clone());
+        }
+    }
+
+    fn undo_shipments(&mut self) -> bool {
+        let state = self.state;
+        // One that is on its way into the log has to be waited for.
+        let mut clear =
+            !state.open_commands().any(|(_, command)| matches!(command, ProcessCommand::RequestShipment { .. }));
+        for shipment in state.shipments.iter().filter(|shipment| !shipment.is_undone()) {
+            clear = false;
+            let earlier = state.issued.iter().find(|issued| {
+                matches!(issued.command, ProcessCommand::CancelShipment { shipment_id, .. } if shipment_id == shipment.id)
+            });
+            let too_late = earlier.is_some_and(|issued| {
+                issued.refused.as_deref() == Some(RefusalCode::OrderAlreadyDispatched.code()) && !issued.again
+            });
+            if shipment.left() || too_late {
+                self.park(ALREADY_DISPATCHED, true);
+                continue;
+            }
+            if shipment.cancel_rings > self.undo_limit() {
+                self.park(LABEL_CANCEL_UNKNOWN, true);
+                continue;
+            }
+            let reason = state.compensating.as_deref().unwrap_or("order_cancelled");
+            let command = earlier.map_or_else(
+                || ProcessCommand::CancelShipment { shipment_id: shipment.id, reason: reason.to_owned() },
+                |issued| issued.command.clone(),
+            );
+            self.want_times(command, shipment.cancel_rings.saturating_add(1));
+            self.after(TimerName::CancelRetry, rung(&self.policy.undo_retries, shipment.cancel_rings));
+        }
+        clear
+    }
+
+    /// Opens a refund of all that no refund claims yet; after a refusal a new one, later.
+    fn return_money(&mut self, payment: &KnownPayment) {
+        if !payment.unclaimed().is_positive() {
+            return;
+        }
+        let (known, refused) = self.state.own_refunds(payment);
+        if refused > self.undo_limit() {
+            self.park(REFUND_REFUSED, false);
+        } else if refused > payment.refund_tries {
+            self.after(TimerName::RefundRetry, rung(&self.policy.undo_retries, payment.refund_tries));
+        } else {
+            let refund_id = self.state.own_refund_id(payment.id, known);
+            let earlier = self.state.issued.iter().map(|issued| &issued.command).find(
+                |command| matches!(command, ProcessCommand::RequestRefund { refund_id: id, .. } if *id == refund_id),
+            );
+            let reason = match self.state.order.phase.value {
+                OrderPhase::Cancelling => "order_cancelled".to_owned(),
+                OrderPhase::Unpaid | OrderPhase::Paid => {
+                    self.state.compensating.clone().unwrap_or_else(|| "late_payment".to_owned())
+                }
+                OrderPhase::Delivered
+                | OrderPhase::Completed
+                | OrderPhase::Cancelled
+                | OrderPhase::Expired
+                | OrderPhase::Failed => "late_payment".to_owned(),
+            };
+            let command =
+                earlier.cloned().unwrap_or(ProcessCommand::RequestRefund { payment_id: payment.id, refund_id, reason });
+            self.want(command);
+        }
+    }
+
+    /// Carries out every refund there is, whoever asked for it.
+    fn settle_refunds(&mut self) {
+        for payment in self.state.payments.iter().filter(|payment| !payment.written_off) {
+            for refund in payment.refunds.iter().filter(|refund| refund.is_open()) {
+                if refund.rings > self.undo_limit() {
+                    self.park(REFUND_UNKNOWN, false);
+                    continue;
+                }
+                self.want(ProcessCommand::SettleRefund {
+                    payment_id: payment.id,
+                    refund_id: refund.id,
+                    attempt: refund.rings.saturating_add(1),
+                });
+                self.after(TimerName::RefundRetry, rung(&self.policy.undo_retries, refund.rings));
+            }
+        }
+    }
+
+    /// Returns money that can pay nothing: it came late, or another payment had paid.
+    fn return_surplus(&mut self) {
+        let state = self.state;
+        let phase = state.order.phase.value;
+        let unpaid_end = matches!(phase, OrderPhase::Cancelled | OrderPhase::Expired | OrderPhase::Failed);
+        for payment in state.payments.iter().filter(|payment| payment.has_money()) {
+            let other_paid = state.order.paid_by.is_some_and(|paid_by| paid_by != payment.id);
+            if unpaid_end && !payment.lateness_noted {
+                self.want(ProcessCommand::RecordLatePayment { payment_id: payment.id });
+            }
+            if unpaid_end || payment.is_late() || other_paid {
+                self.return_money(payment);
+            }
+        }
+    }
+
+    fn after_end(&mut self) -> Step {
+        let state = self.state;
+        let mut working = false;
+        for payment in state.payments.iter().filter(|payment| payment.is_undecided()) {
+            self.charge(payment);
+            working = true;
+        }
+        let phase = state.order.phase.value;
+        working |= state.payments.iter().any(|payment| {
+            payment.has_money()
+                && (phase != OrderPhase::Completed
+                    || payment.is_late()
+                    || state.order.paid_by.is_some_and(|paid_by| paid_by != payment.id))
+        });
+        if working { Step::ReturningLatePayment } else { Step::Ended }
+    }
+
+    /// A refusal is final until something changes; should nothing, it is tried again
+    /// a few times, and then a person is asked: nothing waits for ever.
+    fn retry_refused(&mut self) {
+        let stuck = self.plan.commands.iter().any(|(command, _)| {
+            self.state.issued(command).is_some_and(|issued| issued.refused.is_some() && !issued.again)
+        });
+        if !stuck || self.plan.compensate.is_some() {
+            return;
+        }
+        if self.state.retry_rings >= count(self.policy.undo_retries.len()) {
+            self.park(COMMAND_REFUSED, false);
+        } else {
+            self.after(TimerName::CommandRetry, rung(&self.policy.undo_retries, self.state.retry_rings));
+        }
+    }
+}
+
+/// How an order's end is the process's end.
+pub(super) const fn outcome_of(phase: OrderPhase) -> Option<FulfilmentOutcome> {
+    match phase {
+        OrderPhase::Completed => Some(FulfilmentOutcome::Completed),
+        OrderPhase::Cancelled => Some(FulfilmentOutcome::Cancelled),
+        OrderPhase::Expired => Some(FulfilmentOutcome::Expired),
+        OrderPhase::Failed => Some(FulfilmentOutcome::Failed),
+        OrderPhase::Unpaid | OrderPhase::Paid | OrderPhase::Delivered | OrderPhase::Cancelling => None,
+    }
+}
+
+/// Whether a refusal to confirm the order will not pass: a conflict of states means
+/// that a fact is on its way that changes the plan.
+fn is_for_good(code: &str) -> bool {
+    ![RefusalCode::OrderStateConflict, RefusalCode::PaymentStateConflict, RefusalCode::PaymentInProgress]
+        .iter()
+        .any(|passing| passing.code() == code)
+}
+
+/// A rung of a ladder of waits; the last one repeats.
+fn rung(ladder: &[TimeDelta], index: u32) -> TimeDelta {
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
+    ladder.get(index).or(ladder.last()).copied().unwrap_or(TimeDelta::seconds(1))
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,590 @@
+//! What the process promises: its invariants, and where every input leads from every step.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "tests")]
+
+mod events;
+
+use jangbu_kernel::{Decider as _, Decision, EventId, Money, PaymentId, ShipmentId, Timestamp};
+use proptest::prelude::*;
+
+use super::knowledge::{KnownPayment, KnownShipment};
+use super::*;
+use crate::testing::{at, facts, id, won};
+
+/// A process and the position of its next input.
+#[derive(Clone)]
+struct Bench {
+    state: Fulfilment,
+    position: u64,
+    now: Timestamp,
+}
+
+const PAYMENT: u128 = 10;
+
+/// The parcel that the process itself opens.
+fn parcel() -> ShipmentId {
+    ShipmentId::new(state::derive_id(id(1), "shipment/0"))
+}
+
+fn payment(news: PaymentNews) -> ProcessFact {
+    ProcessFact::Payment { payment_id: id(PAYMENT), news }
+}
+
+fn shipment(news: ShipmentNews) -> ProcessFact {
+    ProcessFact::Shipment { shipment_id: parcel(), news }
+}
+
+fn captured() -> ProcessFact {
+    payment(PaymentNews::Captured { amount: won(5_000) })
+}
+
+fn ended() -> ProcessFact {
+    payment(PaymentNews::Ended { reason: "declined".into() })
+}
+
+fn paid() -> ProcessFact {
+    ProcessFact::OrderPaid { payment_id: Some(id(PAYMENT)) }
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { state: Fulfilment::default(), position: 1, now: at(0) }
+    }
+
+    fn decide(&self, command: &FulfilmentCommand) -> Decision<FulfilmentEvent> {
+        self.state.decide(command, &facts(self.now))
+    }
+
+    fn ask(&mut self, command: &FulfilmentCommand) -> Decision<FulfilmentEvent> {
+        let decision = self.decide(command);
+        if let Decision::Record(events) = &decision {
+            assert!(!events.is_empty(), "a record has events");
+            for event in events {
+                self.state.evolve(event);
+            }
+        }
+        decision
+    }
+
+    fn input(&self, fact: &ProcessFact) -> FulfilmentCommand {
+        let (stream, event) = events::of(fact);
+        assert_eq!(fact_of(stream, &event).as_ref(), Some(fact), "the event tells the fact");
+        let event_id: EventId = id(u128::from(self.position));
+        FulfilmentCommand::Take(FulfilmentInput::Event {
+            position: self.position,
+            event_id,
+            stream,
+            event: Box::new(event),
+        })
+    }
+
+    fn learn(&mut self, fact: &ProcessFact) -> Vec<FulfilmentEvent> {
+        let command = self.input(fact);
+        self.position += 1;
+        match self.ask(&command) {
+            Decision::Record(events) => events,
+            other => panic!("{fact:?}: {other:?}"),
+        }
+    }
+
+    fn told(facts: &[ProcessFact]) -> Self {
+        let mut bench = Self::new();
+        for fact in facts {
+            bench.learn(fact);
+        }
+        bench
+    }
+
+    fn ring(&mut self, timer: TimerName) -> Vec<FulfilmentEvent> {
+        let due_at = self.state.timers()[&timer];
+        self.now = self.now.max(due_at);
+        match self.ask(&FulfilmentCommand::Take(FulfilmentInput::Timer { timer, due_at })) {
+            Decision::Record(events) => events,
+            other => panic!("{timer:?}: {other:?}"),
+        }
+    }
+
+    fn refuse(&mut self, code: &str) -> Vec<FulfilmentEvent> {
+        let command_id = self.state.open_commands().next().unwrap().0;
+        let code = code.to_owned();
+        match self.ask(&FulfilmentCommand::Take(FulfilmentInput::CommandRefused { command_id, code })) {
+            Decision::Record(events) => events,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn commands(events: &[FulfilmentEvent]) -> Vec<ProcessCommand> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            FulfilmentEvent::CommandIssued(issued) => Some(issued.command.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn requested() -> Vec<ProcessFact> {
+    vec![ProcessFact::OrderPlaced, payment(PaymentNews::Requested)]
+}
+
+fn with(mut before: Vec<ProcessFact>, more: &[ProcessFact]) -> Vec<ProcessFact> {
+    before.extend_from_slice(more);
+    before
+}
+
+fn in_step(step: Step) -> Bench {
+    let delivering = || {
+        let parcel = [captured(), paid(), shipment(ShipmentNews::Requested), shipment(ShipmentNews::Ready)];
+        with(requested(), &parcel)
+    };
+    let bench = match step {
+        Step::NotStarted => Bench::new(),
+        Step::AwaitingPayment => Bench::told(&[ProcessFact::OrderPlaced]),
+        Step::Capturing => Bench::told(&requested()),
+        Step::AwaitingChallenge => Bench::told(&with(requested(), &[payment(PaymentNews::ChallengeRequired)])),
+        Step::Inquiring => Bench::told(&with(requested(), &[payment(PaymentNews::OutcomeUnknown)])),
+        Step::Confirming => Bench::told(&with(requested(), &[captured()])),
+        Step::Shipping => Bench::told(&with(requested(), &[captured(), paid()])),
+        Step::Delivering => Bench::told(&delivering()),
+        Step::AwaitingCompletion => Bench::told(&with(delivering(), &[ProcessFact::OrderDelivered])),
+        Step::Cancelling => {
+            Bench::told(&with(requested(), &[captured(), paid(), ProcessFact::OrderCancellationRequested]))
+        }
+        Step::Compensating => {
+            let mut bench = Bench::told(&with(requested(), &[captured()]));
+            bench.refuse("insufficient_stock");
+            bench
+        }
+        Step::ReturningLatePayment => {
+            Bench::told(&with(requested(), &[ended(), ProcessFact::OrderExpired, captured()]))
+        }
+        Step::NeedsOperator => Bench::told(&with(requested(), &[payment(PaymentNews::Mismatch)])),
+        Step::Ended => Bench::told(&with(requested(), &[ended(), ProcessFact::OrderExpired])),
+    };
+    assert_eq!(bench.state.step(), step);
+    bench
+}
+
+const fn short(step: Step) -> &'static str {
+    match step {
+        Step::NotStarted => "--",
+        Step::AwaitingPayment => "AP",
+        Step::Capturing => "CA",
+        Step::AwaitingChallenge => "AC",
+        Step::Inquiring => "IN",
+        Step::Confirming => "CO",
+        Step::Shipping => "SH",
+        Step::Delivering => "DE",
+        Step::AwaitingCompletion => "AW",
+        Step::Cancelling => "CX",
+        Step::Compensating => "CM",
+        Step::ReturningLatePayment => "RL",
+        Step::NeedsOperator => "NO",
+        Step::Ended => "EN",
+    }
+}
+
+fn every_fact() -> Vec<(&'static str, ProcessFact)> {
+    let refund = |number| id(number);
+    vec![
+        ("placed", ProcessFact::OrderPlaced),
+        ("payment_failed", ProcessFact::OrderPaymentFailed { payment_id: id(PAYMENT) }),
+        ("paid", paid()),
+        ("delivered", ProcessFact::OrderDelivered),
+        ("completed", ProcessFact::OrderCompleted),
+        ("cancellation", ProcessFact::OrderCancellationRequested),
+        ("cancelled", ProcessFact::OrderCancelled),
+        ("expired", ProcessFact::OrderExpired),
+        ("failed", ProcessFact::OrderFailed),
+        ("late_payment", ProcessFact::OrderLatePayment { payment_id: id(PAYMENT) }),
+        ("held", ProcessFact::OrderHeld),
+        ("released", ProcessFact::OrderReleased),
+        ("requested", payment(PaymentNews::Requested)),
+        ("challenge", payment(PaymentNews::ChallengeRequired)),
+        ("confirmed", payment(PaymentNews::ChallengeConfirmed)),
+        ("unknown", payment(PaymentNews::OutcomeUnknown)),
+        ("undecided", payment(PaymentNews::InquiryUndecided { not_found: false })),
+        ("net_cancel", payment(PaymentNews::NetCancelRequested)),
+        ("captured", captured()),
+        ("ended", ended()),
+        ("mismatch", payment(PaymentNews::Mismatch)),
+        ("refund", payment(PaymentNews::RefundRequested { refund_id: refund(7), amount: won(5_000) })),
+        ("settled", payment(PaymentNews::RefundSettled { refund_id: refund(7) })),
+        ("refund_refused", payment(PaymentNews::RefundRefused { refund_id: refund(7) })),
+        ("parcel", shipment(ShipmentNews::Requested)),
+        ("label_refused", shipment(ShipmentNews::Refused { attempt: 1 })),
+        ("label", shipment(ShipmentNews::Ready)),
+        ("dispatched", shipment(ShipmentNews::Dispatched)),
+        ("arrived", shipment(ShipmentNews::Delivered)),
+        ("returned", shipment(ShipmentNews::Returned)),
+        ("lost", shipment(ShipmentNews::Lost)),
+        ("called_off", shipment(ShipmentNews::Cancelled)),
+    ]
+}
+
+/// One line a fact, one column a step in the order of `Step::ALL`: the step after it.
+const TABLE: &str = "
+    placed          AP AP CA AC IN CO SH DE AW CX CM RL NO EN
+    payment_failed  -- AP AP AP AP CO SH DE AW CX CM RL NO EN
+    paid            -- SH SH SH SH SH SH DE DE SH CM SH NO SH
+    delivered       -- AW AW AW AW AW AW AW AW AW AW AW NO AW
+    completed       -- EN RL RL RL EN EN EN EN EN EN RL NO EN
+    cancellation    -- CX CX CX CX CX CX CX CX CX CX CX NO CX
+    cancelled       -- EN RL RL RL RL RL RL RL RL RL RL NO EN
+    expired         -- EN RL RL RL RL RL RL RL RL RL RL NO EN
+    failed          -- EN RL RL RL RL RL RL RL RL RL RL NO EN
+    late_payment    -- AP CA AC IN CO SH DE AW CX CM RL NO EN
+    held            -- AP CA AC IN CO SH DE AW CX CM RL NO EN
+    released        -- AP CA AC IN CO SH DE AW CX CM RL NO EN
+    requested       -- CA CA AC IN CO SH DE AW CX CM RL NO EN
+    challenge       -- AC AC AC AC CO SH DE AW CX CM RL NO EN
+    confirmed       -- CA CA CA CA CO SH DE AW CX CM RL NO EN
+    unknown         -- IN IN IN IN CO SH DE AW CX CM RL NO EN
+    undecided       -- AP CA AC IN CO SH DE AW CX CM RL NO EN
+    net_cancel      -- IN IN IN IN CO SH DE AW CX CM RL NO EN
+    captured        -- CO CO CO CO CO SH DE AW CX CM RL NO RL
+    ended           -- AP AP AP AP AP SH DE AW CX CM RL NO EN
+    mismatch        -- NO NO NO NO CO SH DE AW CX CM RL NO EN
+    refund          -- AP CA AC IN CO SH DE AW CX CM RL NO EN
+    settled         -- AP CA AC IN CO SH DE AW CX CM RL NO EN
+    refund_refused  -- AP CA AC IN CO SH DE AW CX CM RL NO EN
+    parcel          -- AP CA AC IN CO SH SH AW CX CM RL NO EN
+    label_refused   -- AP CA AC IN CO SH DE AW CX CM RL NO EN
+    label           -- AP CA AC IN CO DE DE AW CX CM RL NO EN
+    dispatched      -- AP CA AC IN CO DE DE AW NO NO RL NO EN
+    arrived         -- AP CA AC IN CO DE DE AW NO NO RL NO EN
+    returned        -- AP CA AC IN CO NO NO NO CX CM RL NO EN
+    lost            -- AP CA AC IN CO NO NO AW CX CM RL NO EN
+    called_off      -- AP CA AC IN CO CM CM AW CX CM RL NO EN
+";
+
+#[test]
+fn every_step_answers_every_fact_as_the_table_says() {
+    let rows: Vec<Vec<&str>> =
+        TABLE.lines().map(|line| line.split_whitespace().collect()).filter(|row: &Vec<_>| !row.is_empty()).collect();
+    let mut actual = String::new();
+    for (name, fact) in every_fact() {
+        actual.push_str(&format!("    {name:<15}"));
+        for step in Step::ALL {
+            let mut bench = in_step(step);
+            let input = bench.input(&fact);
+            bench.learn(&fact);
+            actual.push_str(&format!(" {}", short(bench.state.step())));
+            // I1: the same input changes nothing the second time.
+            assert_eq!(bench.decide(&input), Decision::AlreadyDone, "{name} twice in {step:?}");
+        }
+        actual.push('\n');
+    }
+    let expected: Vec<Vec<&str>> = actual.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(expected, rows, "\n{actual}");
+}
+
+#[test]
+fn every_step_answers_every_timer_refusal_and_resolution() {
+    const TIMERS: [TimerName; 7] = [
+        TimerName::PaymentDeadline,
+        TimerName::Inquiry,
+        TimerName::LabelRetry,
+        TimerName::RefundRetry,
+        TimerName::CancelRetry,
+        TimerName::Completion,
+        TimerName::CommandRetry,
+    ];
+    for step in Step::ALL {
+        let bench = in_step(step);
+        for timer in TIMERS {
+            let set = bench.state.timers().get(&timer).copied();
+            let ring = |due_at, now| {
+                let bench = Bench { now, ..bench.clone() };
+                bench.decide(&FulfilmentCommand::Take(FulfilmentInput::Timer { timer, due_at }))
+            };
+            let due_at = set.unwrap_or(at(5));
+            assert_eq!(matches!(ring(due_at, due_at), Decision::Record(_)), set.is_some(), "{timer:?} in {step:?}");
+            let (moved, early) = (due_at + chrono::TimeDelta::seconds(1), due_at - chrono::TimeDelta::seconds(1));
+            assert_eq!(ring(moved, moved), Decision::AlreadyDone, "{timer:?} was moved, in {step:?}");
+            assert_eq!(ring(due_at, early), Decision::AlreadyDone, "{timer:?} rings too early, in {step:?}");
+        }
+        let unknown = FulfilmentInput::CommandRefused { command_id: id(5), code: "not_found".into() };
+        assert_eq!(bench.decide(&FulfilmentCommand::Take(unknown)), Decision::AlreadyDone, "{step:?}");
+        for action in [OperatorAction::Resume, OperatorAction::Skip, OperatorAction::Compensate] {
+            let resolve = FulfilmentCommand::Resolve { action, reason: "looked".into() };
+            let allowed = bench.state.allowed_actions().contains(&action);
+            assert_eq!(matches!(bench.decide(&resolve), Decision::Record(_)), allowed, "{action:?} in {step:?}");
+            assert!(!allowed || step == Step::NeedsOperator);
+        }
+    }
+}
+
+#[test]
+fn i1_events_that_teach_nothing_are_not_taken_in() {
+    let bench = in_step(Step::Capturing);
+    let event = crate::payment::PaymentEvent::from(crate::payment::CaptureRequested {
+        order_id: id(1),
+        leg: Some(0),
+        amount: won(1),
+    });
+    let stream = jangbu_kernel::StreamId::payment(id::<PaymentId>(PAYMENT));
+    let input = FulfilmentInput::Event { position: 99, event_id: id(99), stream, event: Box::new(event.into()) };
+    assert_eq!(bench.decide(&FulfilmentCommand::Take(input)), Decision::AlreadyDone);
+}
+
+fn knowledge(bench: &Bench) -> String {
+    let mut state = bench.state.clone();
+    state.payments.sort_by_key(|payment: &KnownPayment| payment.id);
+    state.shipments.sort_by_key(|shipment: &KnownShipment| shipment.id);
+    format!("{:?}{:?}{:?}", state.order, state.payments, state.shipments)
+}
+
+fn long_story() -> Vec<ProcessFact> {
+    let late: PaymentId = id(11);
+    let of_late = |news| ProcessFact::Payment { payment_id: late, news };
+    vec![
+        ProcessFact::OrderPlaced,
+        of_late(PaymentNews::Requested),
+        of_late(PaymentNews::ChallengeRequired),
+        of_late(PaymentNews::Ended { reason: "declined".into() }),
+        ProcessFact::OrderPaymentFailed { payment_id: late },
+        payment(PaymentNews::Requested),
+        payment(PaymentNews::OutcomeUnknown),
+        captured(),
+        paid(),
+        ProcessFact::OrderHeld,
+        of_late(PaymentNews::Captured { amount: won(5_000) }),
+        ProcessFact::OrderReleased,
+        shipment(ShipmentNews::Requested),
+        shipment(ShipmentNews::Refused { attempt: 1 }),
+        shipment(ShipmentNews::Ready),
+        ProcessFact::OrderCancellationRequested,
+        shipment(ShipmentNews::Cancelled),
+        payment(PaymentNews::RefundRequested { refund_id: id(7), amount: won(5_000) }),
+        payment(PaymentNews::RefundSettled { refund_id: id(7) }),
+        ProcessFact::OrderCancelled,
+    ]
+}
+
+proptest! {
+    #[test]
+    fn i2_the_same_inputs_give_the_same_knowledge_in_any_order(
+        order in Just((0..long_story().len()).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let story = long_story();
+        let fold = |order: &[usize]| {
+            let mut bench = Bench::new();
+            for index in order {
+                let input = InputReceived {
+                    position: *index as u64 + 1,
+                    event_id: id(1),
+                    event_type: "a.b".into(),
+                    fact: story[*index].clone(),
+                };
+                bench.state.evolve(&input.into());
+            }
+            bench
+        };
+        let in_order: Vec<usize> = (0..story.len()).collect();
+        prop_assert_eq!(knowledge(&fold(&order)), knowledge(&fold(&in_order)));
+    }
+}
+
+#[test]
+fn i2_a_capture_before_its_payment_is_known_confirms_the_order_all_the_same() {
+    let mut bench = Bench::new();
+    bench.learn(&captured());
+    assert_eq!(bench.state.step(), Step::NotStarted);
+    bench.learn(&payment(PaymentNews::Requested));
+    let events = bench.learn(&ProcessFact::OrderPlaced);
+    assert_eq!(commands(&events), [ProcessCommand::ConfirmOrder { payment_id: id(PAYMENT) }]);
+}
+
+#[test]
+fn i3_the_same_decision_issues_the_same_ids_and_another_one_others() {
+    let bench = in_step(Step::AwaitingPayment);
+    let input = bench.input(&payment(PaymentNews::Requested));
+    assert_eq!(bench.decide(&input), bench.decide(&input));
+    let mut first = in_step(Step::Inquiring);
+    let ids = |events: &[FulfilmentEvent]| {
+        events
+            .iter()
+            .filter_map(|event| match event {
+                FulfilmentEvent::CommandIssued(issued) => Some(issued.command_id),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    let one = ids(&first.ring(TimerName::Inquiry));
+    let two = ids(&first.ring(TimerName::Inquiry));
+    assert_eq!((one.len(), two.len()), (1, 1));
+    assert_ne!(one, two);
+}
+
+#[test]
+fn i4_the_deadline_expires_nothing_while_a_payment_is_undecided() {
+    for step in [Step::Capturing, Step::AwaitingChallenge, Step::Inquiring] {
+        let mut bench = in_step(step);
+        let events = bench.ring(TimerName::PaymentDeadline);
+        assert!(!commands(&events).contains(&ProcessCommand::ExpireOrder), "{step:?}");
+        let events = bench.learn(&ended());
+        let noted = ProcessCommand::RecordPaymentFailure { payment_id: id(PAYMENT), reason: "declined".into() };
+        assert_eq!(commands(&events), [noted, ProcessCommand::ExpireOrder], "{step:?}");
+    }
+}
+
+#[test]
+fn i4_what_the_gateway_never_heard_of_is_voided_before_it_is_given_up() {
+    let mut bench = in_step(Step::Inquiring);
+    let unheard = payment(PaymentNews::InquiryUndecided { not_found: true });
+    assert_eq!(commands(&bench.learn(&unheard)), []);
+    let void = ProcessCommand::NetCancelPayment { payment_id: id(PAYMENT), reason: "not_found".into() };
+    assert_eq!(commands(&bench.learn(&unheard)), std::slice::from_ref(&void));
+    // Until the gateway acknowledges, the timer brings the same again.
+    assert_eq!(commands(&bench.ring(TimerName::Inquiry)), [void]);
+    assert!(!bench.state.at_rest());
+}
+
+#[test]
+fn i5_money_that_comes_after_the_end_goes_back_and_the_process_ends_again() {
+    let mut bench = in_step(Step::Ended);
+    assert!(bench.state.at_rest());
+    let events = bench.learn(&captured());
+    let issued = commands(&events);
+    let [ProcessCommand::RecordLatePayment { .. }, ProcessCommand::RequestRefund { refund_id, .. }] = issued[..] else {
+        panic!("{issued:?}");
+    };
+    bench.learn(&ProcessFact::OrderLatePayment { payment_id: id(PAYMENT) });
+    bench.learn(&payment(PaymentNews::RefundRequested { refund_id, amount: won(5_000) }));
+    assert!(!bench.state.at_rest());
+    let events = bench.learn(&payment(PaymentNews::RefundSettled { refund_id }));
+    assert!(matches!(events.last(), Some(FulfilmentEvent::Ended(_))));
+    assert!(bench.state.at_rest());
+}
+
+#[test]
+fn i5_a_late_capture_of_a_failed_payment_goes_back_while_another_pays() {
+    let mut bench = in_step(Step::Shipping);
+    let late = |news| ProcessFact::Payment { payment_id: id(11), news };
+    bench.learn(&late(PaymentNews::Ended { reason: "declined".into() }));
+    let events = bench.learn(&late(PaymentNews::Captured { amount: won(5_000) }));
+    let refunds: Vec<_> = commands(&events)
+        .into_iter()
+        .filter(|command| matches!(command, ProcessCommand::RequestRefund { payment_id, .. } if *payment_id == id(11)))
+        .collect();
+    assert_eq!(refunds.len(), 1);
+    assert_eq!(bench.state.step(), Step::Shipping);
+}
+
+#[test]
+fn i5_a_late_capture_goes_back_at_once_while_the_buyer_may_still_pay() {
+    let mut bench = in_step(Step::Capturing);
+    bench.learn(&ended());
+    bench.learn(&ProcessFact::OrderPaymentFailed { payment_id: id(PAYMENT) });
+    let events = bench.learn(&captured());
+    assert!(matches!(commands(&events)[..], [ProcessCommand::RequestRefund { .. }]));
+    assert_eq!(bench.state.step(), Step::AwaitingPayment);
+}
+
+#[test]
+fn i5_a_refund_by_staff_is_carried_out_and_disturbs_nothing() {
+    let mut bench = in_step(Step::AwaitingCompletion);
+    let events = bench.learn(&payment(PaymentNews::RefundRequested { refund_id: id(7), amount: won(100) }));
+    let settle = ProcessCommand::SettleRefund { payment_id: id(PAYMENT), refund_id: id(7), attempt: 1 };
+    assert_eq!(commands(&events), [settle]);
+    assert!(!bench.state.at_rest());
+    bench.learn(&payment(PaymentNews::RefundSettled { refund_id: id(7) }));
+    assert_eq!(bench.state.step(), Step::AwaitingCompletion);
+    assert!(bench.state.at_rest());
+}
+
+#[test]
+fn i6_once_compensating_nothing_goes_forward() {
+    let mut bench = in_step(Step::Compensating);
+    let issued = commands(&bench.learn(&paid()));
+    assert!(issued.iter().all(|command| !matches!(command, ProcessCommand::RequestShipment { .. })), "{issued:?}");
+    assert_eq!(bench.state.step(), Step::Compensating);
+}
+
+#[test]
+fn i6_a_label_that_is_refused_three_times_undoes_in_reverse() {
+    let mut bench = in_step(Step::Shipping);
+    bench.learn(&shipment(ShipmentNews::Requested));
+    for attempt in 1..=2 {
+        bench.learn(&shipment(ShipmentNews::Refused { attempt }));
+        let next = ProcessCommand::BookCarrier { shipment_id: parcel(), attempt: attempt + 1 };
+        assert_eq!(commands(&bench.ring(TimerName::LabelRetry)), [next]);
+    }
+    let events = bench.learn(&shipment(ShipmentNews::Refused { attempt: 3 }));
+    let cancel = ProcessCommand::CancelShipment { shipment_id: parcel(), reason: "shipment_refused".into() };
+    assert_eq!(commands(&events), [cancel]);
+    let issued = commands(&bench.learn(&shipment(ShipmentNews::Cancelled)));
+    let [ProcessCommand::RequestRefund { refund_id, .. }] = issued[..] else { panic!("{issued:?}") };
+    let amount: Money = won(5_000);
+    bench.learn(&payment(PaymentNews::RefundRequested { refund_id, amount }));
+    let events = bench.learn(&payment(PaymentNews::RefundSettled { refund_id }));
+    assert_eq!(commands(&events), [ProcessCommand::FailOrder { reason: "shipment_refused".into() }]);
+}
+
+#[test]
+fn i7_a_command_that_is_refused_again_and_again_ends_with_a_person() {
+    let mut bench = in_step(Step::Confirming);
+    bench.refuse("order_state_conflict");
+    let mut retries = 0;
+    while bench.state.timers().contains_key(&TimerName::CommandRetry) {
+        bench.ring(TimerName::CommandRetry);
+        retries += 1;
+        bench.refuse("order_state_conflict");
+    }
+    assert_eq!(retries, crate::policy::Policy::default().undo_retries.len());
+    assert_eq!((bench.state.step(), bench.state.parked_reason()), (Step::NeedsOperator, Some("command_refused")));
+    assert!(bench.state.at_rest());
+}
+
+#[test]
+fn i7_a_refund_that_is_refused_is_asked_for_anew_and_then_by_a_person() {
+    let mut bench = in_step(Step::Cancelling);
+    // The parcel that was asked for before the order was called off is not opened.
+    bench.refuse("order_state_conflict");
+    let mut tries = 0;
+    while bench.state.step() == Step::Cancelling {
+        let Some((_, ProcessCommand::RequestRefund { refund_id, .. })) = bench.state.open_commands().next() else {
+            bench.ring(TimerName::RefundRetry);
+            continue;
+        };
+        let refund_id = *refund_id;
+        tries += 1;
+        bench.learn(&payment(PaymentNews::RefundRequested { refund_id, amount: won(5_000) }));
+        bench.learn(&payment(PaymentNews::RefundRefused { refund_id }));
+    }
+    assert_eq!(tries, crate::policy::Policy::default().undo_retries.len() + 1);
+    assert_eq!(bench.state.parked_reason(), Some("refund_refused"));
+    let skip = FulfilmentCommand::Resolve { action: OperatorAction::Skip, reason: "paid by hand".into() };
+    let Decision::Record(events) = bench.ask(&skip) else { panic!("skip is refused") };
+    assert_eq!(commands(&events), [ProcessCommand::FinishCancellation]);
+}
+
+#[test]
+fn i8_an_end_leaves_no_timer() {
+    for end in [ProcessFact::OrderCancelled, ProcessFact::OrderExpired, ProcessFact::OrderFailed] {
+        let mut bench = in_step(Step::AwaitingPayment);
+        assert!(!bench.state.timers().is_empty());
+        bench.learn(&end);
+        assert_eq!(bench.state.step(), Step::Ended);
+        assert!(bench.state.timers().is_empty() && bench.state.at_rest());
+    }
+}
+
+#[test]
+fn a_lost_parcel_waits_for_a_person_and_can_be_undone() {
+    let mut bench = in_step(Step::Delivering);
+    bench.learn(&shipment(ShipmentNews::Dispatched));
+    let events = bench.learn(&shipment(ShipmentNews::Lost));
+    assert_eq!(commands(&events), [ProcessCommand::HoldOrder { reason: "shipment_lost".into() }]);
+    assert_eq!(bench.state.step(), Step::NeedsOperator);
+    let mut resumed = bench.clone();
+    let resolve = |action| FulfilmentCommand::Resolve { action, reason: "looked".into() };
+    resumed.ask(&resolve(OperatorAction::Resume));
+    assert_eq!(resumed.state.step(), Step::Delivering, "known, and waited for");
+    assert_eq!(commands(&resumed.learn(&shipment(ShipmentNews::Delivered))), [ProcessCommand::MarkDelivered]);
+    let Decision::Record(events) = bench.ask(&resolve(OperatorAction::Compensate)) else { panic!("refused") };
+    assert!(matches!(commands(&events)[..], [ProcessCommand::RequestRefund { .. }]));
+}

@@ -1,0 +1,5 @@
+//! Processes: deciders whose commands go to others.
+
+mod fulfilment;
+
+pub use fulfilment::*;

@@ -1,0 +1,67 @@
+//! What a session decides.
+
+use jangbu_kernel::time::to_millis;
+use jangbu_kernel::{AggregateKind, Decider, Decision, Refusal, RefusalCode, Timestamp};
+
+use super::command::SessionCommand;
+use super::event::{ReuseDetected, SessionEndReason, SessionEnded, SessionEvent, SessionRotated, SessionStarted};
+use super::state::{Family, Session};
+use crate::checks;
+use crate::facts::Facts;
+
+impl Decider for Session {
+    const KIND: AggregateKind = AggregateKind::Session;
+    const STATE_VERSION: u16 = 1;
+    type Event = SessionEvent;
+    type Command = SessionCommand;
+    type Facts = Facts;
+
+    fn decide(&self, command: &SessionCommand, facts: &Facts) -> Decision<SessionEvent> {
+        match (command, &self.family) {
+            (SessionCommand::Start { user_id, token_hash }, None) => {
+                let (user_id, token_hash) = (*user_id, token_hash.clone());
+                Decision::one(SessionStarted { user_id, token_hash, expires_at: token_end(facts) })
+            }
+            (SessionCommand::Start { .. }, Some(_)) => Decision::AlreadyDone,
+            (SessionCommand::Rotate { .. }, None) => unauthenticated().into(),
+            (SessionCommand::Rotate { presented_hash, next_hash }, Some(family)) => {
+                family.rotate(presented_hash, next_hash, facts)
+            }
+            (SessionCommand::End { .. }, None) => checks::not_found("session").into(),
+            (SessionCommand::End { reason }, Some(family)) => match family.live {
+                Some(_) => Decision::one(SessionEnded { reason: *reason }),
+                None => Decision::AlreadyDone,
+            },
+        }
+    }
+
+    fn evolve(&mut self, event: &SessionEvent) {
+        self.fold(event);
+    }
+}
+
+impl Family {
+    fn rotate(&self, presented: &str, next: &str, facts: &Facts) -> Decision<SessionEvent> {
+        let Some(live) = &self.live else {
+            return unauthenticated().into();
+        };
+        // The hashes are of random tokens: how long comparing them takes tells nothing of use.
+        if self.exchanged.contains(presented) {
+            let ended = SessionEnded { reason: SessionEndReason::TokenReused };
+            return Decision::Record(vec![ReuseDetected {}.into(), ended.into()]);
+        }
+        if live != presented || facts.now >= self.expires_at {
+            return unauthenticated().into();
+        }
+        Decision::one(SessionRotated { token_hash: next.to_owned(), expires_at: token_end(facts) })
+    }
+}
+
+fn token_end(facts: &Facts) -> Timestamp {
+    let end = facts.now.checked_add_signed(facts.policy.refresh_token_life);
+    to_millis(end.unwrap_or(Timestamp::MAX_UTC))
+}
+
+fn unauthenticated() -> Refusal {
+    Refusal::new(RefusalCode::Unauthenticated, "the token does not count any more")
+}

@@ -1,0 +1,131 @@
+//! What a parcel decides.
+
+use jangbu_kernel::gateway::LabelOutcome;
+use jangbu_kernel::{AggregateKind, Decider, Decision, Refusal, RefusalCode};
+
+use super::command::ShipmentCommand;
+use super::event::{
+    ShipmentCancelled, ShipmentDispatched, ShipmentEvent, ShipmentReady, ShipmentRefused, ShipmentRequested,
+};
+use super::scans::MAX_SCAN_TEXT;
+use super::state::{Shipment, ShipmentState};
+use crate::facts::Facts;
+
+impl Decider for Shipment {
+    const KIND: AggregateKind = AggregateKind::Shipment;
+    const STATE_VERSION: u16 = 1;
+    type Event = ShipmentEvent;
+    type Command = ShipmentCommand;
+    type Facts = Facts;
+
+    fn decide(&self, command: &ShipmentCommand, _: &Facts) -> Decision<ShipmentEvent> {
+        match command {
+            ShipmentCommand::Request { order_id, user_id, lines, shipping_address } => match self.order_id {
+                Some(known) if known == *order_id => Decision::AlreadyDone,
+                Some(_) => conflict(self, "a shipment with this id exists").into(),
+                None => Decision::one(ShipmentRequested {
+                    order_id: *order_id,
+                    user_id: *user_id,
+                    lines: lines.clone(),
+                    shipping_address: shipping_address.clone(),
+                }),
+            },
+            ShipmentCommand::ObserveLabel { carrier, outcome } => self.observe_label(carrier, outcome),
+            ShipmentCommand::Dispatch { carrier, tracking_number } => {
+                self.dispatch(carrier.as_deref(), tracking_number.as_deref())
+            }
+            ShipmentCommand::RecordScan(scan) => self.record_scan(scan),
+            ShipmentCommand::Cancel { reason } => self.cancel(reason),
+        }
+    }
+
+    fn evolve(&mut self, event: &ShipmentEvent) {
+        self.apply(event);
+    }
+}
+
+pub(super) fn not_found() -> Refusal {
+    Refusal::new(RefusalCode::NotFound, "no such shipment")
+}
+
+pub(super) fn conflict(shipment: &Shipment, detail: &str) -> Refusal {
+    let allowed: &[&'static str] = match shipment.state() {
+        ShipmentState::None | ShipmentState::Cancelled | ShipmentState::Returned => &[],
+        ShipmentState::Requested | ShipmentState::Ready => &["dispatch_shipment", "cancel_shipment"],
+        ShipmentState::Dispatched
+        | ShipmentState::InTransit
+        | ShipmentState::OutForDelivery
+        | ShipmentState::AttemptFailed
+        | ShipmentState::Exception
+        | ShipmentState::Delivered
+        | ShipmentState::Lost => &["record_scan"],
+    };
+    Refusal::new(RefusalCode::ShipmentStateConflict, detail).in_state(shipment.state().name(), allowed)
+}
+
+impl Shipment {
+    fn observe_label(&self, carrier: &str, outcome: &LabelOutcome) -> Decision<ShipmentEvent> {
+        let Some(order_id) = self.order_id else {
+            return not_found().into();
+        };
+        // A parcel that has its label, or needs none any more, learns nothing from an answer.
+        if self.state != ShipmentState::Requested {
+            return Decision::AlreadyDone;
+        }
+        match outcome {
+            LabelOutcome::Ready { tracking_number } => Decision::one(ShipmentReady {
+                order_id,
+                carrier: carrier.to_owned(),
+                tracking_number: tracking_number.clone(),
+            }),
+            LabelOutcome::Refused { code } => Decision::one(ShipmentRefused {
+                order_id,
+                attempt: self.refusals.saturating_add(1),
+                reason: code.clone(),
+            }),
+            LabelOutcome::Unknown { .. } => Decision::AlreadyDone,
+        }
+    }
+
+    fn dispatch(&self, carrier: Option<&str>, tracking_number: Option<&str>) -> Decision<ShipmentEvent> {
+        let Some(order_id) = self.order_id else {
+            return not_found().into();
+        };
+        let carrier = carrier.or(self.carrier());
+        let number = tracking_number.or(self.tracking_number());
+        if self.state.is_dispatched() {
+            return if carrier == self.carrier() && number == self.tracking_number() {
+                Decision::AlreadyDone
+            } else {
+                conflict(self, "the parcel is handed over already").into()
+            };
+        }
+        if self.state == ShipmentState::Cancelled {
+            return conflict(self, "the shipment was called off").into();
+        }
+        let (Some(carrier), Some(number)) = (carrier, number) else {
+            return conflict(self, "there is no label: carrier and tracking number must be given").into();
+        };
+        for (pointer, text) in [("/carrier", carrier), ("/tracking_number", number)] {
+            if text.is_empty() || text.chars().count() > MAX_SCAN_TEXT {
+                return Refusal::new(RefusalCode::ValidationFailed, format!("1 to {MAX_SCAN_TEXT} characters"))
+                    .at(pointer)
+                    .into();
+            }
+        }
+        Decision::one(ShipmentDispatched { order_id, carrier: carrier.to_owned(), tracking_number: number.to_owned() })
+    }
+
+    fn cancel(&self, reason: &str) -> Decision<ShipmentEvent> {
+        let Some(order_id) = self.order_id else {
+            return not_found().into();
+        };
+        if self.state == ShipmentState::Cancelled {
+            return Decision::AlreadyDone;
+        }
+        if self.state.is_dispatched() {
+            return conflict(self, "the parcel is handed over already").into();
+        }
+        Decision::one(ShipmentCancelled { order_id, reason: reason.to_owned() })
+    }
+}

@@ -1,0 +1,156 @@
+//! What happened to a parcel. Storage format.
+
+use jangbu_kernel::{OrderId, Sealed, Timestamp, UserId, events};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::order::OrderLine;
+
+events! {
+    /// What happened to a parcel.
+    pub enum ShipmentEvent {
+        "shipment.requested" v 1 => Requested(ShipmentRequested),
+        "shipment.refused" v 1 => Refused(ShipmentRefused),
+        "shipment.ready" v 1 => Ready(ShipmentReady),
+        "shipment.dispatched" v 1 => Dispatched(ShipmentDispatched),
+        "shipment.scan_recorded" v 1 => ScanRecorded(ScanRecorded),
+        "shipment.in_transit" v 1 => InTransit(ShipmentInTransit),
+        "shipment.out_for_delivery" v 1 => OutForDelivery(ShipmentOutForDelivery),
+        "shipment.attempt_failed" v 1 => AttemptFailed(ShipmentAttemptFailed),
+        "shipment.exception_reported" v 1 => ExceptionReported(ShipmentExceptionReported),
+        "shipment.delivered" v 1 => Delivered(ShipmentDelivered),
+        "shipment.returned" v 1 => Returned(ShipmentReturned),
+        "shipment.lost" v 1 => Lost(ShipmentLost),
+        "shipment.cancelled" v 1 => Cancelled(ShipmentCancelled),
+    }
+}
+
+/// A parcel is to be sent; the carrier is about to be asked for a label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShipmentRequested {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Who receives it.
+    pub user_id: UserId,
+    /// What is in it.
+    pub lines: Vec<OrderLine>,
+    /// Where it goes: the order's sealed address as it stands there.
+    pub shipping_address: Sealed,
+}
+
+/// The carrier would not take it, this time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShipmentRefused {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// The carrier's reason code.
+    pub reason: String,
+}
+
+/// There is a label; it can be handed over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShipmentReady {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// The carrier.
+    pub carrier: String,
+    /// The number that follows the parcel.
+    pub tracking_number: String,
+}
+
+/// The carrier has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShipmentDispatched {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// The carrier.
+    pub carrier: String,
+    /// The number that follows the parcel.
+    pub tracking_number: String,
+}
+
+/// The states of a parcel that a scan can tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScanStatus {
+    /// Moving.
+    InTransit,
+    /// On the last vehicle.
+    OutForDelivery,
+    /// Nobody opened.
+    AttemptFailed,
+    /// Something is wrong: damage, customs, address.
+    Exception,
+    /// Handed over.
+    Delivered,
+    /// Back at the shop.
+    Returned,
+    /// Gone.
+    Lost,
+}
+
+/// A scan, raw, as it was told; each is kept, also when it changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScanRecorded {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// By whom: a carrier's name, or `staff`.
+    pub carrier: String,
+    /// The number that follows the parcel.
+    pub tracking_number: String,
+    /// What it tells.
+    pub status: ScanStatus,
+    /// The carrier's own code.
+    pub code: String,
+    /// Where.
+    pub place: String,
+    /// When, by the carrier's clock.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    #[schemars(with = "Timestamp")]
+    pub at: Timestamp,
+    /// A remark of the shop's staff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Why it changed nothing, when it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignored_because: Option<String>,
+}
+
+macro_rules! order_only {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        pub struct $name {
+            /// Of which order.
+            pub order_id: OrderId,
+        }
+    )+};
+}
+
+order_only! {
+    /// It is moving.
+    ShipmentInTransit;
+    /// It is on the last vehicle.
+    ShipmentOutForDelivery;
+    /// Nobody opened; another attempt follows.
+    ShipmentAttemptFailed;
+    /// Something is wrong with it.
+    ShipmentExceptionReported;
+    /// It is handed over.
+    ShipmentDelivered;
+    /// It is back at the shop.
+    ShipmentReturned;
+    /// It is gone.
+    ShipmentLost;
+}
+
+/// It is called off before the carrier had it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShipmentCancelled {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Why.
+    pub reason: String,
+}

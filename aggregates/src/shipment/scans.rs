@@ -1,0 +1,135 @@
+//! Scans of a parcel: which are new, and which change anything.
+
+use jangbu_kernel::time::rfc3339;
+use jangbu_kernel::{Decision, OrderId, Refusal, RefusalCode};
+use uuid::Uuid;
+
+use super::decide::{conflict, not_found};
+use super::event::{
+    ScanRecorded, ScanStatus, ShipmentAttemptFailed, ShipmentDelivered, ShipmentEvent, ShipmentExceptionReported,
+    ShipmentInTransit, ShipmentLost, ShipmentOutForDelivery, ShipmentReturned,
+};
+use super::state::{Shipment, ShipmentState};
+
+/// Who scanned, when it was somebody of the shop.
+pub const STAFF: &str = "staff";
+
+/// Scans kept of one parcel. A real journey has about ten; a carrier that repeats
+/// itself with new times must not grow the stream without end.
+pub const MAX_SCANS: usize = 500;
+
+/// Longest code, place or remark of a scan, in characters.
+pub const MAX_SCAN_TEXT: usize = 300;
+
+/// Namespace of scan keys. Storage format of snapshots: never change.
+const SCAN_NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_5c0e_2f5b_4a8e_9d1b_7c3a_5e0f_8b21);
+
+/// What makes a scan the same scan: carrier, number, time, code and place.
+pub(super) fn scan_key(scan: &ScanRecorded) -> Uuid {
+    let fields = [&scan.carrier, &scan.tracking_number, &rfc3339(scan.at), &scan.code, &scan.place];
+    // The length before each field keeps ("ab", "c") apart from ("a", "bc").
+    let mut text = String::new();
+    for field in fields {
+        text.push_str(&field.len().to_string());
+        text.push(':');
+        text.push_str(field);
+    }
+    Uuid::new_v5(&SCAN_NAMESPACE, text.as_bytes())
+}
+
+impl Shipment {
+    pub(super) fn record_scan(&self, scan: &ScanRecorded) -> Decision<ShipmentEvent> {
+        let Some(order_id) = self.order_id else {
+            return not_found().into();
+        };
+        let mut scan = scan.clone();
+        scan.order_id = order_id;
+        let by_staff = scan.carrier == STAFF;
+        if by_staff {
+            // Staff look at the parcel, not at a number.
+            scan.tracking_number = self.tracking_number().unwrap_or_default().to_owned();
+        }
+        if self.scans.contains(&scan_key(&scan)) {
+            return Decision::AlreadyDone;
+        }
+        if by_staff && !self.state.is_dispatched() {
+            return conflict(self, "the parcel is not handed over").into();
+        }
+        if let Err(refusal) = check_texts(&scan) {
+            return refusal.into();
+        }
+        scan.ignored_because = self.reason_to_ignore(&scan).map(str::to_owned);
+        let reached = ShipmentState::of_scan(scan.status);
+        let moves = scan.ignored_because.is_none() && reached != self.state;
+        if self.scans.len() >= MAX_SCANS && !(moves && ends_journey(scan.status)) {
+            return Decision::AlreadyDone;
+        }
+        let status = scan.status;
+        let mut events = vec![ShipmentEvent::from(scan)];
+        if moves {
+            events.push(status_event(status, order_id));
+        }
+        Decision::Record(events)
+    }
+
+    fn reason_to_ignore(&self, scan: &ScanRecorded) -> Option<&'static str> {
+        let ours = [self.label.as_ref(), self.dispatched_with.as_ref()];
+        let known = ours.into_iter().flatten().any(|(_, number)| *number == scan.tracking_number);
+        match self.state {
+            ShipmentState::None | ShipmentState::Requested | ShipmentState::Ready => Some("not_dispatched"),
+            ShipmentState::Cancelled => Some("already_cancelled"),
+            ShipmentState::Returned => Some("already_returned"),
+            _ if !known && scan.carrier != STAFF => Some("other_tracking_number"),
+            ShipmentState::Delivered if scan.status != ScanStatus::Returned => Some("already_delivered"),
+            ShipmentState::Lost if !ends_journey(scan.status) => Some("already_lost"),
+            ShipmentState::Dispatched
+            | ShipmentState::InTransit
+            | ShipmentState::OutForDelivery
+            | ShipmentState::AttemptFailed
+            | ShipmentState::Exception
+            | ShipmentState::Delivered
+            | ShipmentState::Lost => {
+                let older = self.latest_scan_at.is_some_and(|latest| scan.at < latest);
+                // An end is an end, whatever the carrier's clocks say.
+                (older && !ends_journey(scan.status)).then_some("older_than_known")
+            }
+        }
+    }
+}
+
+const fn ends_journey(status: ScanStatus) -> bool {
+    match status {
+        ScanStatus::Delivered | ScanStatus::Returned | ScanStatus::Lost => true,
+        ScanStatus::InTransit | ScanStatus::OutForDelivery | ScanStatus::AttemptFailed | ScanStatus::Exception => false,
+    }
+}
+
+fn check_texts(scan: &ScanRecorded) -> Result<(), Refusal> {
+    let texts = [
+        ("/code", scan.code.as_str()),
+        ("/place", scan.place.as_str()),
+        ("/note", scan.note.as_deref().unwrap_or_default()),
+        ("/carrier", scan.carrier.as_str()),
+        ("/tracking_number", scan.tracking_number.as_str()),
+    ];
+    for (pointer, text) in texts {
+        if text.chars().count() > MAX_SCAN_TEXT {
+            return Err(
+                Refusal::new(RefusalCode::ValidationFailed, format!("at most {MAX_SCAN_TEXT} characters")).at(pointer)
+            );
+        }
+    }
+    Ok(())
+}
+
+fn status_event(status: ScanStatus, order_id: OrderId) -> ShipmentEvent {
+    match status {
+        ScanStatus::InTransit => ShipmentInTransit { order_id }.into(),
+        ScanStatus::OutForDelivery => ShipmentOutForDelivery { order_id }.into(),
+        ScanStatus::AttemptFailed => ShipmentAttemptFailed { order_id }.into(),
+        ScanStatus::Exception => ShipmentExceptionReported { order_id }.into(),
+        ScanStatus::Delivered => ShipmentDelivered { order_id }.into(),
+        ScanStatus::Returned => ShipmentReturned { order_id }.into(),
+        ScanStatus::Lost => ShipmentLost { order_id }.into(),
+    }
+}

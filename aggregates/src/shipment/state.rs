@@ -1,0 +1,211 @@
+//! What a parcel keeps in mind.
+
+use jangbu_kernel::{OrderId, Sealed, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::event::{ScanStatus, ShipmentEvent};
+use super::scans::scan_key;
+use crate::order::OrderLine;
+
+/// Where a parcel stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShipmentState {
+    /// There is no such parcel.
+    #[default]
+    None,
+    /// The carrier is being asked for a label.
+    Requested,
+    /// There is a label.
+    Ready,
+    /// The carrier has it.
+    Dispatched,
+    /// It is moving.
+    InTransit,
+    /// It is on the last vehicle.
+    OutForDelivery,
+    /// Nobody opened.
+    AttemptFailed,
+    /// Something is wrong with it.
+    Exception,
+    /// It is handed over.
+    Delivered,
+    /// It is back at the shop.
+    Returned,
+    /// It is gone.
+    Lost,
+    /// It was called off.
+    Cancelled,
+}
+
+impl ShipmentState {
+    /// Every state, for tables.
+    pub const ALL: [Self; 12] = [
+        Self::None,
+        Self::Requested,
+        Self::Ready,
+        Self::Dispatched,
+        Self::InTransit,
+        Self::OutForDelivery,
+        Self::AttemptFailed,
+        Self::Exception,
+        Self::Delivered,
+        Self::Returned,
+        Self::Lost,
+        Self::Cancelled,
+    ];
+
+    /// The name as people see it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Requested => "requested",
+            Self::Ready => "ready",
+            Self::Dispatched => "dispatched",
+            Self::InTransit => "in_transit",
+            Self::OutForDelivery => "out_for_delivery",
+            Self::AttemptFailed => "attempt_failed",
+            Self::Exception => "exception",
+            Self::Delivered => "delivered",
+            Self::Returned => "returned",
+            Self::Lost => "lost",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state that a scan tells of.
+    #[must_use]
+    pub const fn of_scan(status: ScanStatus) -> Self {
+        match status {
+            ScanStatus::InTransit => Self::InTransit,
+            ScanStatus::OutForDelivery => Self::OutForDelivery,
+            ScanStatus::AttemptFailed => Self::AttemptFailed,
+            ScanStatus::Exception => Self::Exception,
+            ScanStatus::Delivered => Self::Delivered,
+            ScanStatus::Returned => Self::Returned,
+            ScanStatus::Lost => Self::Lost,
+        }
+    }
+
+    /// Whether the carrier has it, or had it.
+    #[must_use]
+    pub const fn is_dispatched(self) -> bool {
+        match self {
+            Self::None | Self::Requested | Self::Ready | Self::Cancelled => false,
+            Self::Dispatched
+            | Self::InTransit
+            | Self::OutForDelivery
+            | Self::AttemptFailed
+            | Self::Exception
+            | Self::Delivered
+            | Self::Returned
+            | Self::Lost => true,
+        }
+    }
+}
+
+/// A parcel.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Shipment {
+    pub(super) order_id: Option<OrderId>,
+    user_id: Option<UserId>,
+    lines: Vec<OrderLine>,
+    shipping_address: Option<Sealed>,
+    pub(super) state: ShipmentState,
+    pub(super) refusals: u32,
+    pub(super) label: Option<(String, String)>,
+    pub(super) dispatched_with: Option<(String, String)>,
+    pub(super) scans: Vec<Uuid>,
+    pub(super) latest_scan_at: Option<Timestamp>,
+}
+
+impl Shipment {
+    /// Where it stands.
+    #[must_use]
+    pub const fn state(&self) -> ShipmentState {
+        self.state
+    }
+    /// Whether it exists.
+    #[must_use]
+    pub const fn exists(&self) -> bool {
+        self.order_id.is_some()
+    }
+    /// For which order.
+    #[must_use]
+    pub const fn order_id(&self) -> Option<OrderId> {
+        self.order_id
+    }
+    /// Who receives it.
+    #[must_use]
+    pub const fn user_id(&self) -> Option<UserId> {
+        self.user_id
+    }
+    /// What is in it.
+    #[must_use]
+    pub fn lines(&self) -> &[OrderLine] {
+        &self.lines
+    }
+    /// Where it goes, sealed.
+    #[must_use]
+    pub const fn shipping_address(&self) -> Option<&Sealed> {
+        self.shipping_address.as_ref()
+    }
+    /// Who carries it, once that is known.
+    #[must_use]
+    pub fn carrier(&self) -> Option<&str> {
+        self.dispatched_with.as_ref().or(self.label.as_ref()).map(|(carrier, _)| carrier.as_str())
+    }
+    /// The number that follows it, once there is one.
+    #[must_use]
+    pub fn tracking_number(&self) -> Option<&str> {
+        self.dispatched_with.as_ref().or(self.label.as_ref()).map(|(_, number)| number.as_str())
+    }
+    /// How often a carrier refused the label.
+    #[must_use]
+    pub const fn refusals(&self) -> u32 {
+        self.refusals
+    }
+    /// Whether the label of this attempt (from 1) is still to be asked for: an attempt
+    /// that was refused, and one after which the parcel moved on, is over.
+    #[must_use]
+    pub fn needs_label(&self, attempt: u32) -> bool {
+        self.state == ShipmentState::Requested && self.refusals < attempt
+    }
+
+    pub(super) fn apply(&mut self, event: &ShipmentEvent) {
+        match event {
+            ShipmentEvent::Requested(requested) => {
+                self.order_id = Some(requested.order_id);
+                self.user_id = Some(requested.user_id);
+                self.lines.clone_from(&requested.lines);
+                self.shipping_address = Some(requested.shipping_address.clone());
+                self.state = ShipmentState::Requested;
+            }
+            ShipmentEvent::Refused(refused) => self.refusals = refused.attempt,
+            ShipmentEvent::Ready(ready) => {
+                self.label = Some((ready.carrier.clone(), ready.tracking_number.clone()));
+                self.state = ShipmentState::Ready;
+            }
+            ShipmentEvent::Dispatched(dispatched) => {
+                self.dispatched_with = Some((dispatched.carrier.clone(), dispatched.tracking_number.clone()));
+                self.state = ShipmentState::Dispatched;
+            }
+            ShipmentEvent::ScanRecorded(scan) => {
+                self.scans.push(scan_key(scan));
+                if scan.ignored_because.is_none() {
+                    self.latest_scan_at = self.latest_scan_at.max(Some(scan.at));
+                }
+            }
+            ShipmentEvent::InTransit(_) => self.state = ShipmentState::InTransit,
+            ShipmentEvent::OutForDelivery(_) => self.state = ShipmentState::OutForDelivery,
+            ShipmentEvent::AttemptFailed(_) => self.state = ShipmentState::AttemptFailed,
+            ShipmentEvent::ExceptionReported(_) => self.state = ShipmentState::Exception,
+            ShipmentEvent::Delivered(_) => self.state = ShipmentState::Delivered,
+            ShipmentEvent::Returned(_) => self.state = ShipmentState::Returned,
+            ShipmentEvent::Lost(_) => self.state = ShipmentState::Lost,
+            ShipmentEvent::Cancelled(_) => self.state = ShipmentState::Cancelled,
+        }
+    }
+}

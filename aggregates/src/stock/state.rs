@@ -1,0 +1,100 @@
+//! What the stock of a product keeps in mind.
+
+use std::collections::BTreeMap;
+
+use jangbu_kernel::OrderId;
+use serde::{Deserialize, Serialize};
+
+use super::event::StockEvent;
+
+/// The stock of a product; a product nobody received anything of has none.
+///
+/// It remembers the orders that hold something now and forgets them when they
+/// hold nothing: its size follows the open orders, not the history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stock {
+    on_hand: i64,
+    reserved: i64,
+    allocated: i64,
+    pub(super) reservations: BTreeMap<OrderId, u32>,
+    pub(super) allocations: BTreeMap<OrderId, u32>,
+}
+
+impl Stock {
+    pub(super) fn fold(&mut self, event: &StockEvent) {
+        match event {
+            StockEvent::Received(received) => self.add_on_hand(i64::from(received.quantity)),
+            StockEvent::Adjusted(adjusted) => self.add_on_hand(adjusted.delta),
+            StockEvent::Restocked(restocked) => self.add_on_hand(i64::from(restocked.quantity)),
+            StockEvent::Reserved(reserved) => {
+                add(&mut self.reservations, &mut self.reserved, reserved.order_id, reserved.quantity);
+            }
+            StockEvent::Released(released) => {
+                take(&mut self.reservations, &mut self.reserved, released.order_id, released.quantity);
+            }
+            StockEvent::Allocated(allocated) => {
+                let (order_id, quantity) = (allocated.order_id, allocated.quantity);
+                take(&mut self.reservations, &mut self.reserved, order_id, quantity);
+                add(&mut self.allocations, &mut self.allocated, order_id, quantity);
+            }
+            StockEvent::Deallocated(deallocated) => {
+                take(&mut self.allocations, &mut self.allocated, deallocated.order_id, deallocated.quantity);
+            }
+            StockEvent::Shipped(shipped) => {
+                take(&mut self.allocations, &mut self.allocated, shipped.order_id, shipped.quantity);
+                self.add_on_hand(-i64::from(shipped.quantity));
+            }
+        }
+    }
+
+    fn add_on_hand(&mut self, delta: i64) {
+        self.on_hand = self.on_hand.saturating_add(delta);
+    }
+
+    /// Units in the house.
+    #[must_use]
+    pub fn on_hand(&self) -> i64 {
+        self.on_hand
+    }
+    /// Units kept for unpaid orders.
+    #[must_use]
+    pub fn reserved(&self) -> i64 {
+        self.reserved
+    }
+    /// Units kept for paid orders.
+    #[must_use]
+    pub fn allocated(&self) -> i64 {
+        self.allocated
+    }
+    /// Units that can be sold.
+    #[must_use]
+    pub fn available(&self) -> i64 {
+        self.on_hand.saturating_sub(self.reserved).saturating_sub(self.allocated)
+    }
+    /// Units kept for this unpaid order.
+    #[must_use]
+    pub fn reserved_for(&self, order_id: OrderId) -> u32 {
+        self.reservations.get(&order_id).copied().unwrap_or(0)
+    }
+    /// Units kept for this paid order.
+    #[must_use]
+    pub fn allocated_for(&self, order_id: OrderId) -> u32 {
+        self.allocations.get(&order_id).copied().unwrap_or(0)
+    }
+}
+
+fn add(open: &mut BTreeMap<OrderId, u32>, total: &mut i64, order_id: OrderId, quantity: u32) {
+    let held = open.entry(order_id).or_default();
+    *held = held.saturating_add(quantity);
+    *total = total.saturating_add(i64::from(quantity));
+}
+
+fn take(open: &mut BTreeMap<OrderId, u32>, total: &mut i64, order_id: OrderId, quantity: u32) {
+    if let Some(held) = open.get_mut(&order_id) {
+        *held = held.saturating_sub(quantity);
+        if *held == 0 {
+            open.remove(&order_id);
+        }
+    }
+    *total = total.saturating_sub(i64::from(quantity));
+}

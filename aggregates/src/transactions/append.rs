@@ -1,0 +1,129 @@
+//! The append that a decision over several aggregates is putting together.
+
+use jangbu_kernel::{Decision, Refusal, StreamId};
+use uuid::Uuid;
+
+use crate::command::Outcome;
+use crate::event::DomainEvent;
+use crate::facts::Facts;
+use crate::state::{Aggregate, AnyState, Missing, States};
+
+/// Why a decision does not go on.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// A state is not loaded.
+    Missing(Missing),
+    /// An aggregate, or a rule over several, says no; nothing is recorded anywhere.
+    Refused(Refusal),
+}
+
+impl From<Missing> for Stop {
+    fn from(missing: Missing) -> Self {
+        Self::Missing(missing)
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What an aggregate added to the append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    /// Events.
+    Events,
+    /// Nothing: the effect is already there.
+    Nothing,
+}
+
+/// Events per stream, in the order in which the streams were first asked.
+pub(super) struct Append<'a, S> {
+    states: &'a S,
+    facts: &'a Facts,
+    streams: Vec<(StreamId, Vec<DomainEvent>)>,
+}
+
+impl<'a, S: States> Append<'a, S> {
+    pub(super) fn new(states: &'a S, facts: &'a Facts) -> Self {
+        Self { states, facts, streams: Vec::new() }
+    }
+
+    /// The state before this decision.
+    pub(super) fn before<A: Aggregate>(&self, id: impl Into<Uuid>) -> Result<&'a A, Missing> {
+        self.states.get(id)
+    }
+
+    /// Asks an aggregate for its part. What this decision has added to its stream so
+    /// far counts: the second command to one aggregate sees what the first one did.
+    pub(super) fn ask<A: Aggregate>(&mut self, id: impl Into<Uuid>, command: &A::Command) -> Result<Added, Stop> {
+        let stream = StreamId::new(A::KIND, id.into());
+        let known = self.streams.iter().position(|(touched, _)| *touched == stream);
+        let decision = match known.and_then(|place| self.streams.get(place)) {
+            // The usual case borrows: a stock with a thousand reservations is not copied.
+            None => self.states.get::<A>(stream.id)?.decide(command, self.facts),
+            Some((_, events)) => {
+                let state = evolved(self.states, stream, events)?;
+                A::from_any(&state).ok_or(Missing(stream))?.decide(command, self.facts)
+            }
+        };
+        match decision {
+            Decision::Refused(refusal) => Err(refusal.into()),
+            Decision::AlreadyDone => Ok(Added::Nothing),
+            Decision::Record(events) => {
+                let events = events.into_iter().map(Into::into);
+                match known.and_then(|place| self.streams.get_mut(place)) {
+                    Some((_, earlier)) => earlier.extend(events),
+                    None => self.streams.push((stream, events.collect())),
+                }
+                Ok(Added::Events)
+            }
+        }
+    }
+
+    /// The state as it will be, with what this decision has added so far.
+    pub(super) fn after<A: Aggregate>(&self, id: impl Into<Uuid>) -> Result<A, Missing> {
+        let stream = StreamId::new(A::KIND, id.into());
+        let added = self.streams.iter().find(|(touched, _)| *touched == stream);
+        let state = evolved(self.states, stream, added.map_or(&[], |(_, events)| events))?;
+        A::from_any(&state).cloned().ok_or(Missing(stream))
+    }
+
+    /// What it came to.
+    pub(super) fn finish(self) -> Outcome {
+        if self.streams.is_empty() { Outcome::AlreadyDone } else { Outcome::Record(self.streams) }
+    }
+}
+
+fn evolved(states: &impl States, stream: StreamId, events: &[DomainEvent]) -> Result<AnyState, Missing> {
+    let mut state = states.any(stream).ok_or(Missing(stream))?.clone();
+    for event in events {
+        state.evolve(event);
+    }
+    Ok(state)
+}
+
+/// Runs a decision: a refusal is an outcome, a missing state is not.
+pub(super) fn decide<S: States>(
+    states: &S,
+    facts: &Facts,
+    decision: impl FnOnce(&mut Append<'_, S>) -> Result<(), Stop>,
+) -> Result<Outcome, Missing> {
+    let mut append = Append::new(states, facts);
+    match decision(&mut append) {
+        Ok(()) => Ok(append.finish()),
+        Err(Stop::Refused(refusal)) => Ok(Outcome::Refused(refusal)),
+        Err(Stop::Missing(missing)) => Err(missing),
+    }
+}
+
+/// A decision of one aggregate alone.
+pub(crate) fn single<A: Aggregate>(
+    states: &impl States,
+    facts: &Facts,
+    id: impl Into<Uuid>,
+    command: &A::Command,
+) -> Result<Outcome, Missing> {
+    decide(states, facts, |append| append.ask::<A>(id, command).map(|_| ()))
+}

@@ -1,0 +1,80 @@
+//! Confirming an order whose money is here. Writes `order`, `stock` per line and, when
+//! points are a leg, `points`; reads `payment`.
+//!
+//! One append: a paid order always has its goods, and points are spent with the sale or
+//! not at all. A refusal makes the process undo the payment.
+
+use jangbu_kernel::{Money, OrderId, PaymentId, Refusal, RefusalCode};
+
+use super::append::{Append, Stop, decide};
+use super::payments::payment_of;
+use crate::command::Outcome;
+use crate::facts::Facts;
+use crate::order::{Order, OrderCommand};
+use crate::payment::Payment;
+use crate::points::{Points, PointsCommand};
+use crate::state::{Missing, States};
+use crate::stock::{Stock, StockCommand};
+
+/// The order is paid, its stock allocated, its points spent.
+///
+/// # Errors
+/// [`Missing`]: a stream that is not loaded.
+pub fn confirm_order(
+    states: &impl States,
+    facts: &Facts,
+    order_id: OrderId,
+    payment_id: PaymentId,
+) -> Result<Outcome, Missing> {
+    decide(states, facts, |append| {
+        let order = append.before::<Order>(order_id)?;
+        let paid = OrderCommand::MarkPaid { payment_id: Some(payment_id) };
+        if order.paid_by() == Some(payment_id) {
+            return append.ask::<Order>(order_id, &paid).map(|_| ());
+        }
+        let payment = payment_of(append, order_id, payment_id)?;
+        let total = order.total().unwrap_or(payment.total());
+        check_money(payment, &total)?;
+        append.ask::<Order>(order_id, &paid)?;
+        allocate(append, order_id, order)?;
+        if let (Some(_), Some(user_id)) = (payment.points_leg(), payment.user_id()) {
+            append.ask::<Points>(user_id, &PointsCommand::Capture { payment_id })?;
+        }
+        Ok(())
+    })
+}
+
+fn check_money(payment: &Payment, total: &Money) -> Result<(), Refusal> {
+    let conflict =
+        |detail| Err(Refusal::new(RefusalCode::PaymentStateConflict, detail).in_state(payment.status_name(), []));
+    if !payment.is_captured() {
+        return conflict("the money is not here");
+    }
+    // The points of a payment that failed are free again: what came later cannot pay the order.
+    if payment.has_ended() {
+        return conflict("the payment had ended before the money came");
+    }
+    if payment.captured() != *total {
+        let detail = format!("{} is captured, the total is {total}", payment.captured());
+        return Err(Refusal::new(RefusalCode::PaymentTotalMismatch, detail));
+    }
+    if payment.refundable() != *total {
+        return conflict("the money is on its way back");
+    }
+    Ok(())
+}
+
+/// Allocates every line; where the reservation is gone it is made anew if there is
+/// stock, in the same append.
+fn allocate<S: States>(append: &mut Append<'_, S>, order_id: OrderId, order: &Order) -> Result<(), Stop> {
+    for line in order.lines() {
+        let stock = append.before::<Stock>(line.product_id)?;
+        if stock.reserved_for(order_id) == 0 && stock.allocated_for(order_id) == 0 {
+            let expires_at = order.payment_deadline().unwrap_or_default();
+            let reserve = StockCommand::Reserve { order_id, quantity: line.quantity, expires_at };
+            append.ask::<Stock>(line.product_id, &reserve)?;
+        }
+        append.ask::<Stock>(line.product_id, &StockCommand::Allocate { order_id })?;
+    }
+    Ok(())
+}

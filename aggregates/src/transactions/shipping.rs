@@ -1,0 +1,75 @@
+//! Opening a parcel and handing it over.
+//!
+//! Opening writes `shipment` and `order`: an order that is being prepared has a parcel.
+//! Handing over writes `shipment`, `order` and `stock` per line: what left the house is
+//! not counted in it, and an order cannot be called off any more the moment it left.
+
+use jangbu_kernel::{OrderId, Refusal, RefusalCode, ShipmentId};
+
+use super::append::{Added, decide};
+use crate::checks;
+use crate::command::Outcome;
+use crate::facts::Facts;
+use crate::order::{Order, OrderCommand};
+use crate::shipment::{Shipment, ShipmentCommand};
+use crate::state::{Missing, States};
+use crate::stock::{Stock, StockCommand};
+
+/// Opens a parcel for a paid order.
+///
+/// # Errors
+/// [`Missing`]: a stream that is not loaded.
+pub fn request_shipment(
+    states: &impl States,
+    facts: &Facts,
+    order_id: OrderId,
+    shipment_id: ShipmentId,
+) -> Result<Outcome, Missing> {
+    decide(states, facts, |append| {
+        let order = append.before::<Order>(order_id)?;
+        let (Some(user_id), Some(address)) = (order.user_id(), order.shipping_address()) else {
+            return Err(checks::not_found("order").into());
+        };
+        if append.ask::<Order>(order_id, &OrderCommand::StartPreparation { shipment_id })? == Added::Nothing {
+            return Ok(());
+        }
+        let (lines, shipping_address) = (order.lines().to_vec(), address.clone());
+        let request = ShipmentCommand::Request { order_id, user_id, lines, shipping_address };
+        append.ask::<Shipment>(shipment_id, &request)?;
+        Ok(())
+    })
+}
+
+/// The parcel is handed over.
+///
+/// # Errors
+/// [`Missing`]: a stream that is not loaded.
+pub fn dispatch_shipment(
+    states: &impl States,
+    facts: &Facts,
+    shipment_id: ShipmentId,
+    carrier: Option<&str>,
+    tracking_number: Option<&str>,
+) -> Result<Outcome, Missing> {
+    decide(states, facts, |append| {
+        let (carrier, tracking_number) = (carrier.map(str::to_owned), tracking_number.map(str::to_owned));
+        let dispatch = ShipmentCommand::Dispatch { carrier, tracking_number };
+        if append.ask::<Shipment>(shipment_id, &dispatch)? == Added::Nothing {
+            return Ok(());
+        }
+        let shipment = append.before::<Shipment>(shipment_id)?;
+        let Some(order_id) = shipment.order_id() else {
+            return Err(checks::not_found("shipment").into());
+        };
+        let order = append.before::<Order>(order_id)?;
+        if order.shipment_id() != Some(shipment_id) {
+            let refusal = Refusal::new(RefusalCode::ShipmentStateConflict, "the parcel is not the order's");
+            return Err(refusal.in_state(shipment.state().name(), []).into());
+        }
+        append.ask::<Order>(order_id, &OrderCommand::MarkShipped)?;
+        for line in order.lines() {
+            append.ask::<Stock>(line.product_id, &StockCommand::Ship { order_id })?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,164 @@
+//! Placing an order: everything in one append, or nothing.
+
+use jangbu_kernel::{Refusal, RefusalCode, StreamId};
+
+use super::*;
+use crate::command::Outcome;
+use crate::event::DomainEvent;
+use crate::order::{Order, OrderEvent, OrderStatus};
+use crate::policy::ShippingFee;
+use crate::state::States as _;
+use crate::stock::Stock;
+use crate::testing::facts;
+use crate::transactions::quote_order;
+
+fn refused(change: impl FnOnce(&mut PlaceOrder), code: RefusalCode) -> Refusal {
+    let mut command = place(order(), &[(orange(), 2), (coffee(), 1)]);
+    change(&mut command);
+    shop().refuses(&Command::PlaceOrder(command), at(0), code)
+}
+
+#[test]
+fn an_order_and_its_reservations_are_one_append() {
+    let mut world = shop();
+    let appended = world.must(&Command::PlaceOrder(place(order(), &[(orange(), 2), (coffee(), 1)])), at(0));
+    assert_eq!(
+        appended,
+        [
+            (StreamId::order(order()), vec!["order.placed"]),
+            (StreamId::stock(orange()), vec!["stock.reserved"]),
+            (StreamId::stock(coffee()), vec!["stock.reserved"]),
+        ]
+    );
+    assert_eq!(world.get_or_new::<Stock>(orange()).reserved_for(order()), 2);
+    assert_eq!(world.ask(&Command::PlaceOrder(place(order(), &[(orange(), 9)])), at(0)), Outcome::AlreadyDone);
+}
+
+#[test]
+fn a_payment_in_the_body_is_opened_and_its_points_are_held_in_the_same_append() {
+    let mut world = shop();
+    let mut command = place(order(), &[(orange(), 2), (coffee(), 1)]);
+    command.payment = Some(pay(payment(), &[card(200), points(50)]));
+    let appended = world.must(&Command::PlaceOrder(command), at(0));
+    assert_eq!(appended[0].1, ["order.placed", "order.payment_opened"]);
+    assert_eq!(appended[3], (StreamId::payment(payment()), vec!["payment.requested"]));
+    assert_eq!(appended[4], (StreamId::points(user()), vec!["points.held"]));
+    assert_eq!(world.get_or_new::<Order>(order()).status(), Some(OrderStatus::AwaitingPayment));
+}
+
+#[test]
+fn an_order_without_a_price_is_paid_and_allocated_at_once() {
+    let mut world = shop();
+    let appended = world.must(&Command::PlaceOrder(place(order(), &[(gift(), 1)])), at(0));
+    assert_eq!(appended[0].1, ["order.placed", "order.paid"]);
+    assert_eq!(appended[1].1, ["stock.reserved", "stock.allocated"]);
+    let mut command = place(order(), &[(gift(), 1)]);
+    command.payment = Some(pay(payment(), &[card(100)]));
+    let refusal = shop().refuses(&Command::PlaceOrder(command), at(0), RefusalCode::PaymentMethodInvalid);
+    assert_eq!(refusal.pointer.as_deref(), Some("/payment"));
+}
+
+#[test]
+fn equal_products_are_one_line() {
+    let mut world = shop();
+    world.must(&Command::PlaceOrder(place(order(), &[(orange(), 2), (coffee(), 1), (orange(), 3)])), at(0));
+    let order = world.get_or_new::<Order>(order());
+    let lines: Vec<_> = order.lines().iter().map(|line| (line.product_id, line.quantity, line.line_total)).collect();
+    assert_eq!(lines, [(orange(), 5, won(500)), (coffee(), 1, won(50))]);
+    assert_eq!(order.total(), Some(won(550)));
+}
+
+#[test]
+fn every_short_line_is_named_and_the_first_is_pointed_at() {
+    let lines = &[(gift(), 1), (orange(), 11), (coffee(), 6)];
+    let refusal = shop().refuses(&Command::PlaceOrder(place(order(), lines)), at(0), RefusalCode::InsufficientStock);
+    assert_eq!(refusal.pointer.as_deref(), Some("/lines/1"));
+    assert!(refusal.detail.contains("line 1 wants 11"), "{}", refusal.detail);
+    assert!(refusal.detail.contains("line 2 wants 6"), "{}", refusal.detail);
+    assert!(!refusal.detail.contains("line 0"), "{}", refusal.detail);
+}
+
+#[test]
+fn every_guard_refuses_and_nothing_is_appended() {
+    let pointer = |refusal: Refusal| refusal.pointer.unwrap_or_default();
+    assert_eq!(pointer(refused(|c| c.lines.clear(), RefusalCode::ValidationFailed)), "/lines");
+    assert_eq!(pointer(refused(|c| c.lines[1].quantity = 0, RefusalCode::ValidationFailed)), "/lines/1/quantity");
+    assert_eq!(pointer(refused(|c| c.lines[0].quantity = 1_000, RefusalCode::ValidationFailed)), "/lines/0/quantity");
+    let sum = |c: &mut PlaceOrder| c.lines = place(order(), &[(orange(), 999), (orange(), 1)]).lines;
+    assert_eq!(pointer(refused(sum, RefusalCode::ValidationFailed)), "/lines/1/quantity");
+    let many =
+        |c: &mut PlaceOrder| c.lines = (0..51).map(|n| WantedLine { product_id: id(100 + n), quantity: 1 }).collect();
+    assert_eq!(pointer(refused(many, RefusalCode::ValidationFailed)), "/lines");
+    let unknown = |c: &mut PlaceOrder| c.lines[1].product_id = id(999);
+    assert_eq!(pointer(refused(unknown, RefusalCode::NotFound)), "/lines/1/product_id");
+    assert_eq!(refused(|c| c.user_id = id(999), RefusalCode::NotFound).detail, "no such user");
+    let refusal = refused(|c| c.expected_total = Some(won(251)), RefusalCode::TotalChanged);
+    assert_eq!(refusal.detail, "251 KRW was expected, the total is 250 KRW");
+    let short = |c: &mut PlaceOrder| c.payment = Some(pay(payment(), &[card(249)]));
+    assert_eq!(pointer(refused(short, RefusalCode::PaymentTotalMismatch)), "/payment/legs");
+    let poor = |c: &mut PlaceOrder| {
+        c.lines = place(order(), &[(orange(), 10), (coffee(), 5)]).lines;
+        c.payment = Some(pay(payment(), &[card(249), points(1_001)]));
+    };
+    assert_eq!(pointer(refused(poor, RefusalCode::InsufficientPoints)), "/payment/legs/1");
+}
+
+#[test]
+fn what_is_off_sale_and_who_is_locked_out_cannot_buy() {
+    let mut world = shop();
+    world.must(&Command::DeactivateProduct { product_id: orange() }, at(0));
+    let command = Command::PlaceOrder(place(order(), &[(orange(), 1)]));
+    world.refuses(&command, at(0), RefusalCode::ProductNotActive);
+    let mut world = shop();
+    for _ in 0..5 {
+        world.must(&Command::RecordLoginFailure { user_id: user() }, at(0));
+    }
+    world.refuses(&command, at(0), RefusalCode::UserNotActive);
+    world.must(&command, at(900));
+}
+
+#[test]
+fn lines_of_two_currencies_are_refused() {
+    let mut world = shop();
+    let price = jangbu_kernel::Money::parse("1.50", "USD".parse().unwrap()).unwrap();
+    let (product_id, name) = (id(13), "coffee".to_owned());
+    let create = CreateProduct { product_id, name, description: None, category_id: None, seller_id: None, price };
+    world.must(&Command::CreateProduct(create), at(0));
+    world.must(&Command::ReceiveStock { product_id, quantity: 1 }, at(0));
+    let command = Command::PlaceOrder(place(order(), &[(orange(), 1), (product_id, 1)]));
+    let refusal = world.refuses(&command, at(0), RefusalCode::ValidationFailed);
+    assert_eq!(refusal.pointer.as_deref(), Some("/lines/1"));
+}
+
+#[test]
+fn m5_lines_and_shipping_make_the_total_and_the_quote_says_the_same() {
+    let mut world = shop();
+    let mut facts = facts(at(0));
+    let policy = std::sync::Arc::make_mut(&mut facts.policy);
+    policy.shipping_fees = vec![ShippingFee { base: won(30), free_from: Some(won(300)) }];
+    for (quantity, fee) in [(2, 30), (3, 0)] {
+        let command = place(id(20 + u128::from(quantity)), &[(orange(), quantity)]);
+        let quote = quote_order(&world, &facts, &command.lines).unwrap().unwrap();
+        let Outcome::Record(streams) = world.run(&Command::PlaceOrder(command), &facts) else { panic!("refused") };
+        let DomainEvent::Order(OrderEvent::Placed(placed)) = &streams[0].1[0] else { panic!("not placed") };
+        let units = i64::from(quantity) * 100;
+        assert_eq!((placed.subtotal, placed.discount, placed.shipping_fee), (won(units), won(0), won(fee)));
+        assert_eq!(placed.total, won(units + fee));
+        assert_eq!((quote.total, &quote.lines), (placed.total, &placed.lines));
+    }
+}
+
+#[test]
+fn of_many_buyers_of_the_last_one_exactly_one_gets_it() {
+    let mut world = shop();
+    let mut sold = 0;
+    for number in 0..100 {
+        match world.ask(&Command::PlaceOrder(place(id(1_000 + number), &[(gift(), 1)])), at(0)) {
+            Outcome::Record(_) => sold += 1,
+            Outcome::Refused(refusal) => assert_eq!(refusal.code, RefusalCode::InsufficientStock),
+            Outcome::AlreadyDone => panic!("orders are different ones"),
+        }
+    }
+    assert_eq!(sold, 1);
+    assert!(world.any(StreamId::order(id(1_099))).is_some());
+}

@@ -1,0 +1,90 @@
+//! What happened to a user and to the claim on an address. Storage format.
+
+use jangbu_kernel::{Role, Sealed, Timestamp, UserId, events};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+events! {
+    /// What happened to a user.
+    pub enum UserEvent {
+        "user.registered" v 1 => Registered(UserRegistered),
+        "user.contact_details_changed" v 1 => ContactDetailsChanged(ContactDetailsChanged),
+        "user.role_granted" v 1 => RoleGranted(RoleGranted),
+        "user.role_revoked" v 1 => RoleRevoked(RoleRevoked),
+        "user.login_failed" v 1 => LoginFailed(LoginFailed),
+        "user.login_succeeded" v 1 => LoginSucceeded(LoginSucceeded),
+        "user.locked" v 1 => Locked(UserLocked),
+    }
+}
+
+events! {
+    /// What happened to a claim on an e-mail address.
+    pub enum EmailEvent {
+        "email.claimed" v 1 => Claimed(EmailClaimed),
+    }
+}
+
+/// Somebody signed up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UserRegistered {
+    /// The normalised address, sealed.
+    pub email: Sealed,
+    /// The name, sealed.
+    pub name: Sealed,
+    /// The telephone number, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Sealed>,
+    /// The argon2id hash of the password in PHC form, sealed.
+    pub password_hash: Sealed,
+    /// The roles from the start.
+    pub roles: Vec<Role>,
+}
+
+/// Name or telephone number were replaced; what is absent stayed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContactDetailsChanged {
+    /// The new name, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Sealed>,
+    /// The new telephone number, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Sealed>,
+}
+
+/// A role was given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RoleGranted {
+    /// Which.
+    pub role: Role,
+}
+
+/// A role was taken away.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RoleRevoked {
+    /// Which.
+    pub role: Role,
+}
+
+/// A wrong password was given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoginFailed {}
+
+/// The right password was given after wrong ones; the count starts anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoginSucceeded {}
+
+/// Too many wrong passwords in a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UserLocked {
+    /// No login before this moment.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    #[schemars(with = "Timestamp")]
+    pub until: Timestamp,
+}
+
+/// An address belongs to a user now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EmailClaimed {
+    /// To whom.
+    pub user_id: UserId,
+}

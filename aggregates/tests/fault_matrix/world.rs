@@ -1,0 +1,461 @@
+//! A shop in memory: the log, the states, the runner, the dispatcher and a clock that
+//! jumps. It does what the program does, without I/O, so that thousands of runs take seconds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::DateTime;
+use jangbu_aggregates::command::{CreateProduct, PlaceOrder, RegisterUser, WantedLine, WantedPayment};
+use jangbu_aggregates::payment::{Instrument, Leg, MethodName, Payment, PaymentEvent, RefundState, Source};
+use jangbu_aggregates::processes::{
+    Fulfilment, FulfilmentEvent, FulfilmentInput, ProcessCommand, TimerName, fact_of, order_of,
+};
+use jangbu_aggregates::shipment::Shipment;
+use jangbu_aggregates::{AnyState, Command, DomainEvent, Facts, Outcome, Policy, Scope, States};
+use jangbu_kernel::gateway::{ChargeOutcome, LabelCancelOutcome, RefundOutcome};
+use jangbu_kernel::{
+    CommandId, EventId, Money, OrderId, PaymentId, ProductId, RefundId, Role, Sealed, ShipmentId, StreamId, Timestamp,
+    UserId,
+};
+use uuid::Uuid;
+
+use crate::outside::{Outside, Script};
+
+pub fn id<T: From<Uuid>>(number: u128) -> T {
+    T::from(Uuid::from_u128(number))
+}
+
+pub fn won(units: i64) -> Money {
+    Money::krw(units).unwrap()
+}
+
+pub const USER: u128 = 1;
+pub const PRODUCT: u128 = 2;
+pub const ORDER: u128 = 3;
+pub const STOCK: u32 = 10;
+pub const QUANTITY: u32 = 2;
+pub const PRICE: i64 = 10_000;
+pub const POINTS: i64 = 30_000;
+
+/// The program died here.
+#[derive(Debug)]
+pub struct Crash;
+
+#[derive(Clone, Debug)]
+pub struct Logged {
+    pub event_id: EventId,
+    pub stream: StreamId,
+    pub event: DomainEvent,
+}
+
+#[derive(Default)]
+pub struct Shelf(BTreeMap<StreamId, AnyState>);
+
+impl States for Shelf {
+    fn any(&self, stream: StreamId) -> Option<&AnyState> {
+        self.0.get(&stream)
+    }
+}
+
+impl Shelf {
+    pub fn state<A: jangbu_aggregates::Aggregate>(&self, id: impl Into<Uuid>) -> A {
+        self.get::<A>(id).cloned().unwrap_or_default()
+    }
+}
+
+/// How the buyer pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pays {
+    Card,
+    CardAndPoints,
+    Points,
+    Nothing,
+}
+
+pub struct World {
+    pub now: Timestamp,
+    pub log: Vec<Logged>,
+    pub shelf: Shelf,
+    pub outside: Outside,
+    facts: Facts,
+    /// Positions that the runner has not taken in.
+    pub inbox: Vec<u64>,
+    /// Commands that the dispatcher has not carried out, in order.
+    pub outbox: Vec<(CommandId, ProcessCommand)>,
+    refusals: Vec<(CommandId, String)>,
+    receipts: BTreeSet<CommandId>,
+    /// Appends and outside calls so far.
+    pub ticks: u32,
+    pub crash_at: Option<u32>,
+    pub every_input_twice: bool,
+    /// Write and read every event and every state.
+    pub through_storage: bool,
+    pub payments: Vec<PaymentId>,
+}
+
+impl World {
+    pub fn new(script: Script) -> Self {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        Self {
+            now,
+            log: Vec::new(),
+            shelf: Shelf::default(),
+            outside: Outside::new(script),
+            facts: Facts { now, policy: Arc::new(Policy::default()), scope: Scope::Any },
+            inbox: Vec::new(),
+            outbox: Vec::new(),
+            refusals: Vec::new(),
+            receipts: BTreeSet::new(),
+            ticks: 0,
+            crash_at: None,
+            every_input_twice: false,
+            through_storage: true,
+            payments: Vec::new(),
+        }
+    }
+
+    pub fn process(&self) -> Fulfilment {
+        self.shelf.state(OrderId::new(Uuid::from_u128(ORDER)))
+    }
+
+    fn tick(&mut self) -> Result<(), Crash> {
+        self.ticks += 1;
+        if self.crash_at == Some(self.ticks) { Err(Crash) } else { Ok(()) }
+    }
+
+    /// After a crash both readers begin anew: every input and every command comes again.
+    pub fn restart(&mut self) {
+        self.crash_at = None;
+        self.refusals.clear();
+        self.inbox = (1..=self.log.len() as u64).filter(|position| self.concerns(*position)).collect();
+        self.outbox = self.log.iter().filter_map(|logged| issued(&logged.event)).collect();
+    }
+
+    fn concerns(&self, position: u64) -> bool {
+        let logged = &self.log[position as usize - 1];
+        fact_of(logged.stream, &logged.event).is_some()
+    }
+
+    /// Decides and appends. `Ok(Some(code))`: refused.
+    pub fn ask(&mut self, command: &Command) -> Result<Option<String>, Crash> {
+        self.facts.now = self.now;
+        let outcome = loop {
+            match command.decide(&self.shelf, &self.facts) {
+                Ok(outcome) => break outcome,
+                Err(missing) => {
+                    self.shelf.0.insert(missing.0, AnyState::initial(missing.0.kind));
+                }
+            }
+        };
+        let streams = match outcome {
+            Outcome::AlreadyDone => return Ok(None),
+            Outcome::Refused(refusal) => return Ok(Some(refusal.code.code().to_owned())),
+            Outcome::Record(streams) => streams,
+        };
+        for (stream, events) in streams {
+            for event in events {
+                self.append(stream, event);
+            }
+        }
+        crate::check::prefix(self);
+        self.tick()?;
+        Ok(None)
+    }
+
+    fn append(&mut self, stream: StreamId, event: DomainEvent) {
+        let state = self.shelf.0.entry(stream).or_insert_with(|| AnyState::initial(stream.kind));
+        state.evolve(&event);
+        if self.through_storage {
+            // What is stored is what counts: the event and the snapshot in their stored form.
+            let stored = event.payload_json();
+            let read = DomainEvent::decode(stream, event.event_type(), event.schema_version(), &stored).unwrap();
+            assert_eq!(read, event, "the stored form is the event");
+            *state = AnyState::from_snapshot(stream, &state.to_snapshot()).unwrap();
+        }
+        let position = self.log.len() as u64 + 1;
+        self.outbox.extend(issued(&event));
+        if fact_of(stream, &event).is_some() {
+            self.inbox.push(position);
+            if self.every_input_twice {
+                self.inbox.push(position);
+            }
+        }
+        self.log.push(Logged { event_id: id(1_000_000 + u128::from(position)), stream, event });
+    }
+
+    // ---- the runner ----
+
+    pub fn take_in(&mut self, index: usize) -> Result<(), Crash> {
+        let position = self.inbox[index];
+        let logged = self.log[position as usize - 1].clone();
+        let order_id = order_of(logged.stream, &logged.event).unwrap();
+        let input = FulfilmentInput::Event {
+            position,
+            event_id: logged.event_id,
+            stream: logged.stream,
+            event: Box::new(logged.event),
+        };
+        self.advance(order_id, input)?;
+        self.inbox.remove(index);
+        Ok(())
+    }
+
+    fn advance(&mut self, order_id: OrderId, input: FulfilmentInput) -> Result<(), Crash> {
+        let refused = self.ask(&Command::AdvanceFulfilment { order_id, input })?;
+        assert_eq!(refused, None, "the process takes every input");
+        Ok(())
+    }
+
+    pub fn next_timer(&self) -> Option<(TimerName, Timestamp)> {
+        let process = self.process();
+        process.timers().iter().map(|(timer, due_at)| (*timer, *due_at)).min_by_key(|(timer, due)| (*due, *timer))
+    }
+
+    pub fn ring(&mut self, timer: TimerName, due_at: Timestamp) -> Result<(), Crash> {
+        self.now = self.now.max(due_at);
+        self.advance(id(ORDER), FulfilmentInput::Timer { timer, due_at })
+    }
+
+    // ---- the dispatcher ----
+
+    pub fn dispatch_next(&mut self) -> Result<(), Crash> {
+        let (command_id, command) = self.outbox[0].clone();
+        if let Some(code) = self.carry_out(command_id, &command)? {
+            let input = FulfilmentInput::CommandRefused { command_id, code };
+            self.advance(id(ORDER), input)?;
+        }
+        self.outbox.remove(0);
+        Ok(())
+    }
+
+    fn once(&mut self, command_id: CommandId, command: &Command) -> Result<Option<String>, Crash> {
+        if self.receipts.contains(&command_id) {
+            return Ok(None);
+        }
+        let before = self.log.len();
+        let answer = self.ask(command);
+        // The receipt is part of the append: it is there also when the program dies right after.
+        if self.log.len() > before {
+            self.receipts.insert(command_id);
+        }
+        answer
+    }
+
+    fn carry_out(&mut self, command_id: CommandId, command: &ProcessCommand) -> Result<Option<String>, Crash> {
+        let order_id: OrderId = id(ORDER);
+        let single = match command.clone() {
+            ProcessCommand::CapturePayment { payment_id } => return self.capture(command_id, payment_id),
+            ProcessCommand::ConfirmCharge { payment_id } => {
+                let payment: Payment = self.shelf.state(payment_id);
+                if payment.needs_confirm() {
+                    let reference = payment.gateway_reference().unwrap().to_owned();
+                    let answer = self.outside.confirm(&reference);
+                    self.tick()?;
+                    self.observe(payment_id, answer, Source::Answer)?;
+                }
+                return Ok(None);
+            }
+            ProcessCommand::InquirePayment { payment_id, .. } => {
+                if self.shelf.state::<Payment>(payment_id).needs_inquiry() {
+                    let answer = self.outside.inquire(self.charge_key(payment_id));
+                    self.tick()?;
+                    self.observe(payment_id, answer, Source::Inquiry)?;
+                }
+                return Ok(None);
+            }
+            ProcessCommand::NetCancelPayment { payment_id, reason } => {
+                let refused = self.once(command_id, &Command::RequestNetCancel { payment_id, reason })?;
+                if refused.is_some() {
+                    return Ok(refused);
+                }
+                if self.shelf.state::<Payment>(payment_id).needs_net_cancel() {
+                    let answer = self.outside.net_cancel(self.charge_key(payment_id), payment_id);
+                    self.tick()?;
+                    self.observe(payment_id, answer, Source::Answer)?;
+                }
+                return Ok(None);
+            }
+            ProcessCommand::BookCarrier { shipment_id, attempt } => {
+                if self.shelf.state::<Shipment>(shipment_id).needs_label(attempt) {
+                    let observation = self.outside.request_label(shipment_id);
+                    self.tick()?;
+                    let carrier = "sandbox".to_owned();
+                    self.must(&Command::ObserveLabel { shipment_id, carrier, observation })?;
+                }
+                return Ok(None);
+            }
+            ProcessCommand::CancelShipment { shipment_id, reason } => {
+                return self.cancel_shipment(command_id, shipment_id, reason);
+            }
+            ProcessCommand::SettleRefund { payment_id, refund_id, .. } => {
+                self.settle(payment_id, refund_id)?;
+                return Ok(None);
+            }
+            ProcessCommand::ConfirmOrder { payment_id } => Command::ConfirmOrder { order_id, payment_id },
+            ProcessCommand::RecordPaymentFailure { payment_id, reason } => {
+                Command::RecordPaymentFailure { order_id, payment_id, reason }
+            }
+            ProcessCommand::ExpireOrder => Command::ExpireOrder { order_id },
+            ProcessCommand::RequestShipment { shipment_id } => Command::RequestShipment { order_id, shipment_id },
+            ProcessCommand::RequestRefund { payment_id, refund_id, reason } => {
+                Command::RequestFullRefund { payment_id, refund_id, reason }
+            }
+            ProcessCommand::FinishCancellation => Command::FinishCancellation { order_id },
+            ProcessCommand::FailOrder { reason } => Command::FailOrder { order_id, reason },
+            ProcessCommand::RecordLatePayment { payment_id } => Command::RecordLatePayment { order_id, payment_id },
+            ProcessCommand::MarkDelivered => Command::MarkDelivered { order_id },
+            ProcessCommand::CompleteOrder => Command::CompleteOrder { order_id },
+            ProcessCommand::HoldOrder { reason } => Command::HoldOrder { order_id, reason },
+        };
+        self.once(command_id, &single)
+    }
+
+    fn capture(&mut self, command_id: CommandId, payment_id: PaymentId) -> Result<Option<String>, Crash> {
+        let refused = self.once(command_id, &Command::RequestCapture { payment_id })?;
+        if refused.is_some() {
+            return Ok(refused);
+        }
+        let payment: Payment = self.shelf.state(payment_id);
+        if payment.needs_charge() {
+            let (_, leg) = payment.charge_leg().unwrap();
+            let answer = self.outside.charge(self.charge_key(payment_id), payment_id, leg.amount);
+            self.tick()?;
+            self.observe(payment_id, answer, Source::Answer)?;
+        }
+        Ok(None)
+    }
+
+    fn cancel_shipment(
+        &mut self,
+        command_id: CommandId,
+        shipment_id: ShipmentId,
+        reason: String,
+    ) -> Result<Option<String>, Crash> {
+        if self.shelf.state::<Shipment>(shipment_id).state().name() == "cancelled" {
+            return Ok(None);
+        }
+        let answer = self.outside.cancel_label(shipment_id);
+        self.tick()?;
+        match answer {
+            LabelCancelOutcome::Cancelled => self.once(command_id, &Command::CancelShipment { shipment_id, reason }),
+            LabelCancelOutcome::AlreadyDispatched => Ok(Some("order_already_dispatched".to_owned())),
+            LabelCancelOutcome::Unknown { .. } => Ok(None),
+        }
+    }
+
+    fn settle(&mut self, payment_id: PaymentId, refund_id: RefundId) -> Result<(), Crash> {
+        let payment: Payment = self.shelf.state(payment_id);
+        let Some(refund) = payment.refund(refund_id).filter(|refund| refund.state == RefundState::Requested) else {
+            return Ok(());
+        };
+        let refund_id = refund.id;
+        let (observation, source) = match payment.gateway_part(refund_id) {
+            None => (RefundOutcome::Settled { reference: String::new() }, Source::Shop),
+            Some(part) => {
+                let key = self.key_of(StreamId::payment(payment_id), |event| {
+                    matches!(event, DomainEvent::Payment(PaymentEvent::RefundRequested(asked)) if asked.refund_id == refund_id)
+                });
+                let answer = self.outside.refund(key, payment.gateway_reference().unwrap(), part.amount);
+                self.tick()?;
+                (answer, Source::Answer)
+            }
+        };
+        self.must(&Command::ObserveRefund { payment_id, refund_id, observation, source })
+    }
+
+    pub fn observe(&mut self, payment_id: PaymentId, observation: ChargeOutcome, source: Source) -> Result<(), Crash> {
+        self.must(&Command::ObservePayment { payment_id, observation, source })
+    }
+
+    /// Asks for what cannot be refused.
+    pub fn must(&mut self, command: &Command) -> Result<(), Crash> {
+        let refused = self.ask(command)?;
+        assert_eq!(refused, None, "{command:?}");
+        Ok(())
+    }
+
+    fn charge_key(&self, payment_id: PaymentId) -> Uuid {
+        self.key_of(StreamId::payment(payment_id), |event| {
+            matches!(event, DomainEvent::Payment(PaymentEvent::CaptureRequested(_)))
+        })
+    }
+
+    fn key_of(&self, stream: StreamId, found: impl Fn(&DomainEvent) -> bool) -> Uuid {
+        self.log.iter().find(|logged| logged.stream == stream && found(&logged.event)).unwrap().event_id.uuid()
+    }
+
+    // ---- the people ----
+
+    /// A shop with a buyer, a product with stock, and points.
+    pub fn open_shop(&mut self) {
+        let sealed = |text: &str| Sealed::from_ciphertext(text.to_owned());
+        let (user_id, product_id): (UserId, ProductId) = (id(USER), id(PRODUCT));
+        let commands = [
+            Command::RegisterUser(RegisterUser {
+                user_id,
+                email_claim: id(77),
+                email: sealed("e"),
+                name: sealed("n"),
+                phone: None,
+                password_hash: sealed("h"),
+                roles: vec![Role::Customer],
+            }),
+            Command::CreateProduct(CreateProduct {
+                product_id,
+                name: "mug".into(),
+                description: None,
+                category_id: None,
+                seller_id: None,
+                price: won(PRICE),
+            }),
+            Command::ActivateProduct { product_id },
+            Command::ReceiveStock { product_id, quantity: STOCK },
+            Command::GrantPoints { user_id, amount: won(POINTS), reference: "welcome".into(), expires_at: None },
+        ];
+        for command in commands {
+            self.must(&command).unwrap();
+        }
+    }
+
+    pub fn place(&mut self, pays: Pays, price: i64) -> Result<(), Crash> {
+        let payment = (pays != Pays::Nothing).then(|| self.wanted_payment(pays, price));
+        self.must(&Command::PlaceOrder(PlaceOrder {
+            order_id: id(ORDER),
+            number: "A-1".into(),
+            user_id: id(USER),
+            lines: vec![WantedLine { product_id: id(PRODUCT), quantity: QUANTITY }],
+            shipping_address: Sealed::from_ciphertext("a".into()),
+            expected_total: None,
+            pay_within: None,
+            payment,
+        }))
+    }
+
+    pub fn wanted_payment(&mut self, pays: Pays, price: i64) -> WantedPayment {
+        let total = price * i64::from(QUANTITY);
+        let card = |amount| Leg {
+            method: MethodName::Card,
+            amount: won(amount),
+            instrument: Instrument::Card { card_token: Sealed::from_ciphertext("t".into()) },
+        };
+        let points = |amount| Leg { method: MethodName::Points, amount: won(amount), instrument: Instrument::Points };
+        let legs = match pays {
+            Pays::Card => vec![card(total)],
+            Pays::CardAndPoints => vec![card(total - 3_000), points(3_000)],
+            Pays::Points => vec![points(total)],
+            Pays::Nothing => Vec::new(),
+        };
+        let payment_id: PaymentId = id(100 + self.payments.len() as u128);
+        self.payments.push(payment_id);
+        WantedPayment { payment_id, legs }
+    }
+}
+
+fn issued(event: &DomainEvent) -> Option<(CommandId, ProcessCommand)> {
+    match event {
+        DomainEvent::Fulfilment(FulfilmentEvent::CommandIssued(issued)) => {
+            Some((issued.command_id, issued.command.clone()))
+        }
+        _ => None,
+    }
+}
