@@ -1,0 +1,358 @@
+//! What the projector keeps beside the rows: the lease with its epoch, a
+//! checkpoint per view, the parked streams; and the tables' life: made, rebuilt, swapped.
+
+use jangbu_kernel::{StreamId, Timestamp};
+
+use super::{Engine, EngineError, Statement, Step, sql};
+use crate::registry::VIEWS;
+use crate::view::{Kind, Value, ViewSpec};
+
+/// Who projects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub epoch: i64,
+    /// How long ago the owner last showed itself, by the database's clock.
+    pub silent_ms: i64,
+    /// The head of the log as the owner last saw it.
+    pub head: u64,
+}
+
+/// A view's place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub name: String,
+    pub version: i64,
+    pub position: u64,
+    pub generation: i64,
+    pub rebuilding: bool,
+    pub parked_streams: u64,
+}
+
+/// A stream that a view does not follow until somebody redrives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parked {
+    pub view: String,
+    pub stream: StreamId,
+    /// Position of the first event that is not folded in.
+    pub position: u64,
+    /// Its version.
+    pub version: u64,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+fn number(value: Option<&Value>) -> i64 {
+    if let Some(Value::Int(Some(number))) = value { *number } else { 0 }
+}
+
+fn unsigned(value: Option<&Value>) -> u64 {
+    u64::try_from(number(value)).unwrap_or(0)
+}
+
+fn text(value: Option<&Value>) -> String {
+    if let Some(Value::Text(Some(text))) = value { text.clone() } else { String::new() }
+}
+
+pub(crate) fn steps(statements: Vec<Statement>) -> Vec<Step> {
+    statements.into_iter().map(Step::Run).collect()
+}
+
+impl Engine {
+    /// Makes what is not there yet. Any number of processes may do so at once.
+    pub async fn prepare(&self) -> Result<(), EngineError> {
+        let mut all = vec![
+            sql(
+                format!(
+                    "create table if not exists {} (id bigint primary key, epoch bigint not null, renewed_ms bigint not null, head bigint not null)",
+                    self.table("lease")
+                ),
+                vec![],
+            ),
+            sql(
+                format!(
+                    "create table if not exists {} (name text primary key, version bigint not null, position bigint not null, generation bigint not null, rebuilding bigint not null)",
+                    self.table("projections")
+                ),
+                vec![],
+            ),
+            sql(
+                format!(
+                    "create table if not exists {} (view text not null, stream text not null, position bigint not null, version bigint not null, reason text not null, parked_ms bigint not null, primary key (view, stream))",
+                    self.table("parked_streams")
+                ),
+                vec![],
+            ),
+            sql(
+                format!(
+                    "insert into {} (id, epoch, renewed_ms, head) values (1, 0, 0, 0) on conflict (id) do nothing",
+                    self.table("lease")
+                ),
+                vec![],
+            ),
+        ];
+        for view in &VIEWS {
+            all.push(sql(
+                format!("insert into {} (name, version, position, generation, rebuilding) values ($1, $2, 0, 1, 0) on conflict (name) do nothing", self.table("projections")),
+                vec![Value::text(view.spec.name), Value::int(i64::from(view.spec.version))],
+            ));
+            all.extend(self.create_table(view.spec, view.spec.name));
+        }
+        if let Self::Postgres(_) = self {
+            all.insert(0, sql("create schema if not exists views", vec![]));
+            // Two nodes that start at once would trip over each other's "if not exists".
+            all.insert(0, sql("select pg_advisory_xact_lock(8243107)", vec![]));
+        }
+        self.transaction(None, steps(all)).await?;
+        let made = self.records().await?;
+        let mut indexes = Vec::new();
+        for view in &VIEWS {
+            if let Some(record) = made.iter().find(|record| record.name == view.spec.name)
+                && record.version == i64::from(view.spec.version)
+            {
+                indexes.extend(self.create_indexes(view.spec, view.spec.name, record.generation));
+            }
+        }
+        if let Self::Postgres(_) = self {
+            indexes.insert(0, sql("select pg_advisory_xact_lock(8243107)", vec![]));
+        }
+        self.transaction(None, steps(indexes)).await
+    }
+
+    /// Becomes the newest projector: every older one is fenced from now on.
+    pub async fn acquire(&self) -> Result<i64, EngineError> {
+        loop {
+            let held = self.lease().await?;
+            let wanted = held.epoch.saturating_add(1);
+            let take = sql(
+                format!(
+                    "update {} set epoch = $1, renewed_ms = {} where id = 1 and epoch = $2",
+                    self.table("lease"),
+                    self.now_ms()
+                ),
+                vec![Value::int(wanted), Value::int(held.epoch)],
+            );
+            // Fenced by the old epoch: if somebody else was first, look again.
+            match self.transaction(Some(held.epoch), vec![Step::Run(take)]).await {
+                Ok(()) => return Ok(wanted),
+                Err(EngineError::Fenced) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Shows that the owner lives.
+    pub async fn renew(&self, epoch: i64, head: u64) -> Result<(), EngineError> {
+        let renew = sql(
+            format!("update {} set renewed_ms = {}, head = $1 where id = 1", self.table("lease"), self.now_ms()),
+            vec![Value::count(head)],
+        );
+        self.transaction(Some(epoch), vec![Step::Run(renew)]).await
+    }
+
+    /// Lets another projector take over at once.
+    pub async fn release(&self, epoch: i64) -> Result<(), EngineError> {
+        let release = sql(format!("update {} set renewed_ms = 0 where id = 1", self.table("lease")), vec![]);
+        self.transaction(Some(epoch), vec![Step::Run(release)]).await
+    }
+
+    /// Who projects, as far as is known.
+    pub async fn lease(&self) -> Result<Lease, EngineError> {
+        let statement = sql(
+            format!("select epoch, {} - renewed_ms, head from {} where id = 1", self.now_ms(), self.table("lease")),
+            vec![],
+        );
+        let rows = self.select(statement, &[Kind::Int, Kind::Int, Kind::Int]).await?;
+        let row = rows.first().ok_or_else(|| EngineError::Corrupt("the lease has no row".to_owned()))?;
+        Ok(Lease { epoch: number(row.first()), silent_ms: number(row.get(1)), head: unsigned(row.get(2)) })
+    }
+
+    /// Every view's place in the log.
+    pub async fn records(&self) -> Result<Vec<Record>, EngineError> {
+        let statement = sql(
+            format!(
+                "select p.name, p.version, p.position, p.generation, p.rebuilding, (select count(*) from {} s where s.view = p.name) from {} p",
+                self.table("parked_streams"),
+                self.table("projections")
+            ),
+            vec![],
+        );
+        let kinds = &[Kind::Text, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
+        let rows = self.select(statement, kinds).await?;
+        Ok(rows
+            .iter()
+            .map(|row| Record {
+                name: text(row.first()),
+                version: number(row.get(1)),
+                position: unsigned(row.get(2)),
+                generation: number(row.get(3)),
+                rebuilding: number(row.get(4)) != 0,
+                parked_streams: unsigned(row.get(5)),
+            })
+            .collect())
+    }
+
+    /// The position that every view has reached.
+    pub async fn reached(&self) -> Result<u64, EngineError> {
+        let statement = sql(format!("select min(position) from {}", self.table("projections")), vec![]);
+        let rows = self.select(statement, &[Kind::Int]).await?;
+        Ok(unsigned(rows.first().and_then(|row| row.first())))
+    }
+
+    /// The parked streams, oldest first.
+    pub async fn parked(&self) -> Result<Vec<Parked>, EngineError> {
+        let statement = sql(
+            format!(
+                "select view, stream, position, version, reason, parked_ms from {} order by position, view",
+                self.table("parked_streams")
+            ),
+            vec![],
+        );
+        let kinds = &[Kind::Text, Kind::Text, Kind::Int, Kind::Int, Kind::Text, Kind::Int];
+        let rows = self.select(statement, kinds).await?;
+        rows.iter()
+            .map(|row| {
+                let stream = text(row.get(1));
+                Ok(Parked {
+                    view: text(row.first()),
+                    stream: stream.parse().map_err(|_| EngineError::Corrupt(format!("{stream} is not a stream")))?,
+                    position: unsigned(row.get(2)),
+                    version: unsigned(row.get(3)),
+                    reason: text(row.get(4)),
+                    at: Timestamp::from_timestamp_millis(number(row.get(5))).unwrap_or_default(),
+                })
+            })
+            .collect()
+    }
+
+    /// Moves a view's checkpoint.
+    pub fn checkpoint(&self, view: &str, position: u64) -> Statement {
+        sql(
+            format!("update {} set position = $1 where name = $2", self.table("projections")),
+            vec![Value::count(position), Value::text(view)],
+        )
+    }
+
+    /// Parks a stream.
+    pub fn park(&self, parked: &Parked) -> Statement {
+        sql(
+            format!(
+                "insert into {} (view, stream, position, version, reason, parked_ms) values ($1, $2, $3, $4, $5, $6) on conflict (view, stream) do update set position = excluded.position, version = excluded.version, reason = excluded.reason, parked_ms = excluded.parked_ms",
+                self.table("parked_streams")
+            ),
+            vec![
+                Value::text(&parked.view),
+                Value::text(parked.stream.to_string()),
+                Value::count(parked.position),
+                Value::count(parked.version),
+                Value::text(&parked.reason),
+                Value::int(parked.at.timestamp_millis()),
+            ],
+        )
+    }
+
+    /// Takes a stream out of the parked ones.
+    pub fn unpark(&self, view: &str, stream: StreamId) -> Statement {
+        sql(
+            format!("delete from {} where view = $1 and stream = $2", self.table("parked_streams")),
+            vec![Value::text(view), Value::text(stream.to_string())],
+        )
+    }
+
+    /// Empties the tables of views whose rows were folded by another version of the
+    /// code: they are filled again from the log's beginning.
+    pub async fn reset_outdated(&self, epoch: i64) -> Result<(), EngineError> {
+        for record in self.records().await? {
+            let Some(view) = VIEWS.iter().find(|view| view.spec.name == record.name) else { continue };
+            if record.version == i64::from(view.spec.version) {
+                continue;
+            }
+            let generation = record.generation.saturating_add(1);
+            let mut all = self.drop_table(view.spec, view.spec.name);
+            all.extend(self.create_table(view.spec, view.spec.name));
+            all.extend(self.create_indexes(view.spec, view.spec.name, generation));
+            all.push(sql(
+                format!(
+                    "update {} set version = $1, position = 0, generation = $2, rebuilding = 0 where name = $3",
+                    self.table("projections")
+                ),
+                vec![Value::int(i64::from(view.spec.version)), Value::int(generation), Value::text(view.spec.name)],
+            ));
+            all.push(sql(
+                format!("delete from {} where view = $1", self.table("parked_streams")),
+                vec![Value::text(view.spec.name)],
+            ));
+            self.transaction(Some(epoch), steps(all)).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes for people that a view is, or is no longer, being rebuilt.
+    pub fn mark_rebuilding(&self, view: &str, rebuilding: bool) -> Statement {
+        sql(
+            format!("update {} set rebuilding = $1 where name = $2", self.table("projections")),
+            vec![Value::int(i64::from(rebuilding)), Value::text(view)],
+        )
+    }
+
+    /// Makes an empty shadow table, in place of an older attempt's.
+    pub async fn make_shadow(&self, epoch: i64, spec: &ViewSpec) -> Result<(), EngineError> {
+        let shadow = shadow_of(spec.name);
+        let mut all = self.drop_table(spec, &shadow);
+        all.extend(self.create_table(spec, &shadow));
+        all.push(self.mark_rebuilding(spec.name, true));
+        self.transaction(Some(epoch), steps(all)).await
+    }
+
+    /// Makes the shadow's secondary indexes, after its rows.
+    pub async fn index_shadow(&self, epoch: i64, spec: &ViewSpec) -> Result<(), EngineError> {
+        let generation = self.generation(spec.name).await?.saturating_add(1);
+        let all = self.create_indexes(spec, &shadow_of(spec.name), generation);
+        self.transaction(Some(epoch), steps(all)).await
+    }
+
+    /// Drops a shadow that will not be used.
+    pub async fn drop_shadow(&self, epoch: i64, spec: &ViewSpec) -> Result<(), EngineError> {
+        let mut all = self.drop_table(spec, &shadow_of(spec.name));
+        all.push(self.mark_rebuilding(spec.name, false));
+        self.transaction(Some(epoch), steps(all)).await
+    }
+
+    /// Puts the shadows in the place of the live tables, all in one transaction. The
+    /// old ones are kept under `<table>_previous`.
+    pub async fn swap(&self, epoch: i64, specs: &[&'static ViewSpec], parked: &[Parked]) -> Result<(), EngineError> {
+        let mut all = Vec::new();
+        for spec in specs {
+            let previous = format!("{}_previous", spec.name);
+            all.extend(self.drop_table(spec, &previous));
+            all.extend(self.rename_table(spec, spec.name, &previous));
+            all.extend(self.rename_table(spec, &shadow_of(spec.name), spec.name));
+            all.push(sql(
+                format!(
+                    "update {} set generation = generation + 1, rebuilding = 0 where name = $1",
+                    self.table("projections")
+                ),
+                vec![Value::text(spec.name)],
+            ));
+            all.push(sql(
+                format!("delete from {} where view = $1", self.table("parked_streams")),
+                vec![Value::text(spec.name)],
+            ));
+        }
+        all.extend(parked.iter().map(|parked| self.park(parked)));
+        self.transaction(Some(epoch), steps(all)).await
+    }
+
+    async fn generation(&self, view: &str) -> Result<i64, EngineError> {
+        let records = self.records().await?;
+        records
+            .iter()
+            .find(|record| record.name == view)
+            .map(|record| record.generation)
+            .ok_or_else(|| EngineError::Corrupt(format!("view {view} has no checkpoint")))
+    }
+}
+
+/// The name of the table a rebuild writes to.
+pub(crate) fn shadow_of(table: &str) -> String {
+    format!("{table}_shadow")
+}

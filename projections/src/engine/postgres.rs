@@ -1,0 +1,293 @@
+//! Postgres: arrays in, one statement for the rows of a table.
+
+use jangbu_kernel::Timestamp;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _};
+use std::time::Duration;
+use uuid::Uuid;
+
+use super::{EngineError, RowWrite, Rows, Statement, Step, TableWrite};
+use crate::view::{Column, Key, Kind, Value, ViewSpec};
+
+/// Rows of one statement: bounds a message to a few megabytes.
+const ROWS_PER_INSERT: usize = 4_000;
+/// How long a caller waits for a connection before it is told that there is none.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Postgres. Clones share one pool.
+#[derive(Clone)]
+pub(crate) struct PostgresEngine {
+    pool: PgPool,
+}
+
+impl PostgresEngine {
+    /// Connects.
+    pub async fn connect(url: &str, connections: u32) -> Result<Self, EngineError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(connections.max(2))
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // A caller that left in the middle of a transaction must not leave it to the next.
+                    connection.execute("rollback").await?;
+                    Ok(true)
+                })
+            })
+            .connect(url)
+            .await
+            .map_err(unavailable)?;
+        Ok(Self { pool })
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub async fn select(&self, statement: Statement, kinds: &'static [Kind]) -> Result<Rows, EngineError> {
+        let mut connection = self.pool.acquire().await.map_err(unavailable)?;
+        select_on(&mut connection, statement, kinds).await
+    }
+
+    pub async fn transaction(&self, epoch: Option<i64>, steps: Vec<Step>) -> Result<(), EngineError> {
+        let pool = self.pool.clone();
+        // A task of its own: a caller that leaves cannot stop it half way.
+        let task = tokio::spawn(async move {
+            let mut connection = pool.acquire().await.map_err(unavailable)?;
+            let mut transaction = connection.begin().await.map_err(unavailable)?;
+            // Rows and checkpoint may be lost together: the log gives them back.
+            (&mut *transaction).execute("set local synchronous_commit = off").await.map_err(unavailable)?;
+            if let Some(epoch) = epoch {
+                // Shared: a newer owner's update waits for this transaction, then fences the next.
+                let held: i64 = sqlx::query_scalar("select epoch from views.lease where id = 1 for share")
+                    .fetch_one(&mut *transaction)
+                    .await
+                    .map_err(unavailable)?;
+                if held != epoch {
+                    return Err(EngineError::Fenced);
+                }
+            }
+            for step in steps {
+                match step {
+                    Step::Run(statement) => {
+                        bound(&statement.sql, statement.params)
+                            .execute(&mut *transaction)
+                            .await
+                            .map_err(unavailable)?;
+                    }
+                    Step::Write(write) => write_table(&mut transaction, write).await?,
+                }
+            }
+            transaction.commit().await.map_err(unavailable)
+        });
+        task.await.map_err(|error| EngineError::Unavailable(error.to_string()))?
+    }
+
+    pub async fn load(
+        &self,
+        table: &str,
+        spec: &'static ViewSpec,
+        keys: &[Key],
+    ) -> Result<Vec<Option<String>>, EngineError> {
+        let values: Vec<Vec<Value>> = keys.iter().map(|key| key.values()).collect();
+        let names: Vec<String> = (0..spec.key.len()).map(|place| format!("k{place}")).collect();
+        let arrays: Vec<String> = spec
+            .key
+            .iter()
+            .zip(1..)
+            .map(|(column, place)| format!("${place}::{}[]", array_type(column.kind)))
+            .collect();
+        let joins: Vec<String> =
+            spec.key.iter().zip(&names).map(|(column, name)| format!("t.{} = k.{name}", column.name)).collect();
+        let text = format!(
+            "select k.place, t.doc::text from unnest({}) with ordinality k({}, place) join views.{table} t on {}",
+            arrays.join(", "),
+            names.join(", "),
+            joins.join(" and ")
+        );
+        let rows = bind_columns(sqlx::query(AssertSqlSafe(text)), spec.key.iter(), &values)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        let mut found = vec![None; keys.len()];
+        for row in rows {
+            let place: i64 = row.try_get(0).map_err(unavailable)?;
+            let slot = usize::try_from(place).ok().and_then(|place| found.get_mut(place.saturating_sub(1)));
+            if let Some(slot) = slot {
+                *slot = Some(row.try_get(1).map_err(unavailable)?);
+            }
+        }
+        Ok(found)
+    }
+
+    pub async fn freeze(&self) -> Result<Snapshot, EngineError> {
+        let mut connection = self.pool.acquire().await.map_err(unavailable)?;
+        connection.execute("begin isolation level repeatable read read only").await.map_err(unavailable)?;
+        // The moment is fixed by the first query of the transaction.
+        connection.execute("select count(*) from views.lease").await.map_err(unavailable)?;
+        Ok(Snapshot(connection))
+    }
+}
+
+/// Queries on one moment; the transaction ends when the connection goes back to the pool.
+pub(crate) struct Snapshot(PoolConnection<Postgres>);
+
+impl Snapshot {
+    pub async fn select(&mut self, statement: Statement, kinds: &'static [Kind]) -> Result<Rows, EngineError> {
+        select_on(&mut self.0, statement, kinds).await
+    }
+}
+
+fn unavailable(error: sqlx::Error) -> EngineError {
+    EngineError::Unavailable(error.to_string())
+}
+
+async fn select_on(connection: &mut PgConnection, statement: Statement, kinds: &[Kind]) -> Result<Rows, EngineError> {
+    let rows = bound(&statement.sql, statement.params).fetch_all(connection).await.map_err(unavailable)?;
+    rows.iter().map(|row| kinds.iter().enumerate().map(|(place, kind)| value(row, place, *kind)).collect()).collect()
+}
+
+fn value(row: &PgRow, place: usize, kind: Kind) -> Result<Value, EngineError> {
+    Ok(match kind {
+        Kind::Uuid => Value::Uuid(row.try_get(place).map_err(unavailable)?),
+        Kind::Text => Value::Text(row.try_get(place).map_err(unavailable)?),
+        Kind::Int => Value::Int(row.try_get(place).map_err(unavailable)?),
+        Kind::Bool => Value::Bool(row.try_get(place).map_err(unavailable)?),
+        Kind::Time => Value::Time(row.try_get(place).map_err(unavailable)?),
+        Kind::Terms => Value::Terms(row.try_get::<Vec<String>, _>(place).map_err(unavailable)?.join(" ")),
+    })
+}
+
+fn bound(text: &str, params: Vec<Value>) -> Query<'static, Postgres, PgArguments> {
+    // Only table and column names of this crate are ever put into the text.
+    params.into_iter().fold(sqlx::query(AssertSqlSafe(text.to_owned())), |query, param| match param {
+        Value::Uuid(id) => query.bind(id),
+        Value::Text(text) => query.bind(text),
+        Value::Int(number) => query.bind(number),
+        Value::Bool(is) => query.bind(is),
+        Value::Time(at) => query.bind(at),
+        Value::Terms(terms) => query.bind(terms),
+    })
+}
+
+const fn array_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Uuid => "uuid",
+        Kind::Text | Kind::Terms => "text",
+        Kind::Int => "bigint",
+        Kind::Bool => "boolean",
+        Kind::Time => "timestamptz",
+    }
+}
+
+/// Binds one array for each column.
+fn bind_columns<'a>(
+    query: Query<'static, Postgres, PgArguments>,
+    columns: impl Iterator<Item = &'a Column>,
+    rows: &[Vec<Value>],
+) -> Query<'static, Postgres, PgArguments> {
+    columns.enumerate().fold(query, |query, (place, column)| {
+        let cells = rows.iter().map(|row| row.get(place));
+        match column.kind {
+            Kind::Uuid => query.bind(
+                cells
+                    .map(|cell| if let Some(Value::Uuid(id)) = cell { *id } else { None })
+                    .collect::<Vec<Option<Uuid>>>(),
+            ),
+            Kind::Int => query.bind(
+                cells
+                    .map(|cell| if let Some(Value::Int(number)) = cell { *number } else { None })
+                    .collect::<Vec<Option<i64>>>(),
+            ),
+            Kind::Bool => query.bind(
+                cells
+                    .map(|cell| if let Some(Value::Bool(is)) = cell { *is } else { None })
+                    .collect::<Vec<Option<bool>>>(),
+            ),
+            Kind::Time => query.bind(
+                cells
+                    .map(|cell| if let Some(Value::Time(at)) = cell { *at } else { None })
+                    .collect::<Vec<Option<Timestamp>>>(),
+            ),
+            Kind::Text | Kind::Terms => query.bind(
+                cells
+                    .map(|cell| match cell {
+                        Some(Value::Text(text)) => text.clone(),
+                        Some(Value::Terms(terms)) => Some(terms.clone()),
+                        Some(Value::Uuid(_) | Value::Int(_) | Value::Bool(_) | Value::Time(_)) | None => None,
+                    })
+                    .collect::<Vec<Option<String>>>(),
+            ),
+        }
+    })
+}
+
+async fn write_table(transaction: &mut PgConnection, write: TableWrite) -> Result<(), EngineError> {
+    let (spec, table) = (write.spec, write.table);
+    let mut upserts = write.upserts;
+    while !upserts.is_empty() {
+        let rest = upserts.split_off(upserts.len().min(ROWS_PER_INSERT));
+        upsert(transaction, spec, &table, upserts).await?;
+        upserts = rest;
+    }
+    if write.deletes.is_empty() {
+        return Ok(());
+    }
+    let values: Vec<Vec<Value>> = write.deletes.iter().map(|key| key.values()).collect();
+    let names: Vec<String> = (0..spec.key.len()).map(|place| format!("k{place}")).collect();
+    let arrays: Vec<String> =
+        spec.key.iter().zip(1..).map(|(column, place)| format!("${place}::{}[]", array_type(column.kind))).collect();
+    let joins: Vec<String> =
+        spec.key.iter().zip(&names).map(|(column, name)| format!("t.{} = k.{name}", column.name)).collect();
+    let text = format!(
+        "delete from views.{table} t using unnest({}) k({}) where {}",
+        arrays.join(", "),
+        names.join(", "),
+        joins.join(" and ")
+    );
+    bind_columns(sqlx::query(AssertSqlSafe(text)), spec.key.iter(), &values)
+        .execute(transaction)
+        .await
+        .map_err(unavailable)?;
+    Ok(())
+}
+
+async fn upsert(
+    transaction: &mut PgConnection,
+    spec: &'static ViewSpec,
+    table: &str,
+    rows: Vec<RowWrite>,
+) -> Result<(), EngineError> {
+    let columns: Vec<&Column> = spec.all_columns().collect();
+    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    let key: Vec<&str> = spec.key.iter().map(|column| column.name).collect();
+    let arrays: Vec<String> =
+        columns.iter().zip(1..).map(|(column, place)| format!("${place}::{}[]", array_type(column.kind))).collect();
+    let chosen: Vec<String> = columns
+        .iter()
+        .map(|column| match column.kind {
+            Kind::Terms => format!("string_to_array(u.{}, ' ')", column.name),
+            Kind::Uuid | Kind::Text | Kind::Int | Kind::Bool | Kind::Time => format!("u.{}", column.name),
+        })
+        .collect();
+    let mut updates: Vec<String> =
+        spec.columns.iter().map(|column| format!("{0} = excluded.{0}", column.name)).collect();
+    updates.push("doc = excluded.doc".to_owned());
+    let text = format!(
+        "insert into views.{table} ({0}, doc) select {1}, u.doc::json from unnest({2}, ${3}::text[]) u({0}, doc) on conflict ({4}) do update set {5}",
+        names.join(", "),
+        chosen.join(", "),
+        arrays.join(", "),
+        columns.len() + 1,
+        key.join(", "),
+        updates.join(", ")
+    );
+    let (values, docs): (Vec<Vec<Value>>, Vec<String>) = rows.into_iter().map(|row| (row.values, row.doc)).unzip();
+    bind_columns(sqlx::query(AssertSqlSafe(text)), columns.into_iter(), &values)
+        .bind(docs)
+        .execute(transaction)
+        .await
+        .map_err(unavailable)?;
+    Ok(())
+}

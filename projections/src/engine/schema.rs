@@ -1,0 +1,119 @@
+//! The tables, made from the specs of the views.
+
+use super::{Engine, Statement, sql};
+use crate::view::{Kind, ViewSpec};
+
+const fn type_name(engine: &Engine, kind: Kind) -> &'static str {
+    match (engine, kind) {
+        (Engine::Sqlite(_), Kind::Uuid) => "blob",
+        (Engine::Sqlite(_), Kind::Int | Kind::Bool | Kind::Time) => "integer",
+        (_, Kind::Text) | (Engine::Sqlite(_), Kind::Terms) => "text",
+        (Engine::Postgres(_), Kind::Uuid) => "uuid",
+        (Engine::Postgres(_), Kind::Int) => "bigint",
+        (Engine::Postgres(_), Kind::Bool) => "boolean",
+        (Engine::Postgres(_), Kind::Time) => "timestamptz",
+        (Engine::Postgres(_), Kind::Terms) => "text[]",
+    }
+}
+
+impl Engine {
+    /// Makes the table of a view under a name, without secondary indexes.
+    pub(super) fn create_table(&self, spec: &ViewSpec, name: &str) -> Vec<Statement> {
+        let columns: String = spec
+            .all_columns()
+            .map(|column| {
+                let is_key = spec.key.iter().any(|key| key.name == column.name);
+                // Text is compared by its bytes, so that a cursor means the same everywhere.
+                let bytewise =
+                    if column.kind == Kind::Text && matches!(self, Self::Postgres(_)) { " collate \"C\"" } else { "" };
+                let required = if is_key { " not null" } else { "" };
+                format!("{} {}{bytewise}{required}, ", column.name, type_name(self, column.kind))
+            })
+            .collect();
+        // json, not jsonb: the text stays as it was written, byte for byte.
+        let doc = if matches!(self, Self::Postgres(_)) { "json" } else { "text" };
+        let key: Vec<&str> = spec.key.iter().map(|column| column.name).collect();
+        let mut made = vec![sql(
+            format!(
+                "create table if not exists {} ({columns}doc {doc} not null, primary key ({}))",
+                self.table(name),
+                key.join(", ")
+            ),
+            vec![],
+        )];
+        if self.has_terms_table(spec) {
+            made.push(sql(
+                format!("create table if not exists {name}_terms (term text not null, id blob not null, primary key (term, id)) without rowid"),
+                vec![],
+            ));
+        }
+        made
+    }
+
+    /// Makes the secondary indexes. The generation keeps their names apart from those
+    /// of the tables that were or will be in this place.
+    pub(super) fn create_indexes(&self, spec: &ViewSpec, table: &str, generation: i64) -> Vec<Statement> {
+        let name = |index: &str| format!("{}_{index}_g{generation}", spec.name);
+        let mut made: Vec<Statement> = spec
+            .indexes
+            .iter()
+            .map(|index| {
+                let only = if index.only.is_empty() { String::new() } else { format!(" where {}", index.only) };
+                sql(
+                    format!(
+                        "create index if not exists {} on {} ({}){only}",
+                        name(index.name),
+                        self.table(table),
+                        index.columns
+                    ),
+                    vec![],
+                )
+            })
+            .collect();
+        if spec.has_terms() {
+            made.push(if self.has_terms_table(spec) {
+                sql(format!("create index if not exists {} on {table}_terms (id)", name("terms_of")), vec![])
+            } else {
+                let columns: Vec<&str> =
+                    spec.columns.iter().filter(|column| column.kind == Kind::Terms).map(|column| column.name).collect();
+                sql(
+                    format!(
+                        "create index if not exists {} on {} using gin ({})",
+                        name("terms"),
+                        self.table(table),
+                        columns.join(", ")
+                    ),
+                    vec![],
+                )
+            });
+        }
+        made
+    }
+
+    /// Drops a table of a view.
+    pub(super) fn drop_table(&self, spec: &ViewSpec, name: &str) -> Vec<Statement> {
+        let mut dropped = vec![sql(format!("drop table if exists {}", self.table(name)), vec![])];
+        if self.has_terms_table(spec) {
+            dropped.push(sql(format!("drop table if exists {name}_terms"), vec![]));
+        }
+        dropped
+    }
+
+    /// Renames a table of a view.
+    pub(super) fn rename_table(&self, spec: &ViewSpec, from: &str, to: &str) -> Vec<Statement> {
+        let mut renamed = vec![sql(format!("alter table {} rename to {to}", self.table(from)), vec![])];
+        if self.has_terms_table(spec) {
+            renamed.push(sql(format!("alter table {from}_terms rename to {to}_terms"), vec![]));
+        }
+        renamed
+    }
+
+    /// SQLite has no index over the elements of a list: it keeps them in a table beside.
+    const fn has_terms_table_engine(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
+    fn has_terms_table(&self, spec: &ViewSpec) -> bool {
+        self.has_terms_table_engine() && spec.has_terms()
+    }
+}

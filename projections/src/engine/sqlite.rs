@@ -1,0 +1,387 @@
+//! SQLite: one writer connection on a thread of its own, a pool of readers.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use jangbu_kernel::Timestamp;
+use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use uuid::Uuid;
+
+use super::{EngineError, RowWrite, Rows, Statement, Step, TableWrite};
+use crate::view::{Key, Kind, Value, ViewSpec};
+
+/// Rows of one insert: enough to share the statement's overhead, few enough that the
+/// parameters stay far below SQLite's limit of 32,766.
+const ROWS_PER_INSERT: usize = 64;
+/// How long a connection waits for another process's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Prepared statements kept on each connection: two per table and the queries.
+const STATEMENTS: usize = 256;
+/// Jobs that wait for the writer thread, more than there are callers; beyond it they
+/// are turned away. In memory the readers queue here too.
+const WRITE_QUEUE: usize = 4_096;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// SQLite. Clones share one database.
+#[derive(Clone)]
+pub(crate) struct SqliteEngine {
+    writer: mpsc::SyncSender<Job>,
+    /// None: in memory, where the writer's connection is all there is.
+    readers: Option<Readers>,
+}
+
+#[derive(Clone)]
+struct Readers {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+impl SqliteEngine {
+    /// Opens or makes the database file.
+    pub fn open(path: &Path, readers: usize) -> Result<Self, EngineError> {
+        let writer = connection(path)?;
+        let idle = (0..readers.max(1)).map(|_| connection(path)).collect::<Result<Vec<_>, _>>()?;
+        let permits = Arc::new(Semaphore::new(idle.len()));
+        let pool = Readers { idle: Arc::new(Mutex::new(idle)), permits };
+        Ok(Self { writer: start_writer(writer)?, readers: Some(pool) })
+    }
+
+    /// A database that ends with its last handle.
+    pub fn in_memory() -> Result<Self, EngineError> {
+        let writer = Connection::open_in_memory().map_err(unavailable)?;
+        writer.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(Self { writer: start_writer(writer)?, readers: None })
+    }
+
+    /// The writer thread ends with the last handle; the readers are closed now.
+    pub fn close(&self) {
+        if let Some(readers) = &self.readers {
+            readers.permits.close();
+            readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // A caller that left does not want to know; the work is done all the same.
+            let _ = answer.send(work(connection));
+        });
+        match self.writer.try_send(job) {
+            Ok(()) => {}
+            Err(mpsc::TrySendError::Full(_)) => {
+                return Err(EngineError::Unavailable("too many writes wait".to_owned()));
+            }
+            Err(mpsc::TrySendError::Disconnected(_)) => return Err(closed()),
+        }
+        answered.await.map_err(|_| closed())?
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let Some(readers) = &self.readers else { return self.write(work).await };
+        let mut lent = readers.lend().await?;
+        run_blocking(move || work(lent.connection()?)).await
+    }
+
+    pub async fn select(&self, statement: Statement, kinds: &'static [Kind]) -> Result<Rows, EngineError> {
+        self.read(move |connection| select_on(connection, &statement, kinds)).await
+    }
+
+    pub async fn transaction(&self, epoch: Option<i64>, steps: Vec<Step>) -> Result<(), EngineError> {
+        self.write(move |connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
+            if let Some(epoch) = epoch {
+                check_epoch(&transaction, epoch)?;
+            }
+            for step in steps {
+                match step {
+                    Step::Run(statement) => run(&transaction, &statement)?,
+                    Step::Write(write) => write_table(&transaction, &write)?,
+                }
+            }
+            transaction.commit().map_err(unavailable)
+        })
+        .await
+    }
+
+    pub async fn load(
+        &self,
+        table: String,
+        spec: &'static ViewSpec,
+        keys: Vec<Key>,
+    ) -> Result<Vec<Option<String>>, EngineError> {
+        // In process there is no round trip to save: one prepared statement, run for each key.
+        self.read(move |connection| {
+            let conditions: Vec<String> = spec.key.iter().map(|column| format!("{} = ?", column.name)).collect();
+            let text = format!("select doc from {table} where {}", conditions.join(" and "));
+            let mut prepared = connection.prepare_cached(&text).map_err(unavailable)?;
+            keys.into_iter()
+                .map(|key| {
+                    let mut rows = prepared.query(params_from_iter(key.values())).map_err(unavailable)?;
+                    let row = rows.next().map_err(unavailable)?;
+                    row.map(|row| row.get::<_, String>(0).map_err(unavailable)).transpose()
+                })
+                .collect()
+        })
+        .await
+    }
+
+    pub async fn freeze(&self) -> Result<Snapshot, EngineError> {
+        let Some(readers) = &self.readers else { return Ok(Snapshot::Live(self.clone())) };
+        let mut lent = readers.lend().await?;
+        let lent = run_blocking(move || {
+            // The moment is fixed by the first read of the transaction.
+            lent.connection()?.execute_batch("begin; select count(*) from lease;").map_err(unavailable)?;
+            Ok(lent)
+        })
+        .await?;
+        Ok(Snapshot::Frozen(Some(lent)))
+    }
+}
+
+impl Readers {
+    async fn lend(&self) -> Result<Lent, EngineError> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
+        let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Ok(Lent { connection, idle: Arc::clone(&self.idle), _permit: permit })
+    }
+}
+
+/// A reader's connection, given back when this is dropped.
+pub(crate) struct Lent {
+    connection: Option<Connection>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Lent {
+    fn connection(&mut self) -> Result<&mut Connection, EngineError> {
+        self.connection.as_mut().ok_or_else(closed)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            if !connection.is_autocommit() {
+                // Only a snapshot's read transaction is ever open here; ending it cannot lose anything.
+                let _ = connection.execute_batch("rollback");
+            }
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+    }
+}
+
+/// Queries on one moment.
+pub(crate) enum Snapshot {
+    /// A reader inside a read transaction.
+    Frozen(Option<Lent>),
+    /// In memory there is one connection, so the moment is whenever a query runs.
+    Live(SqliteEngine),
+}
+
+impl Snapshot {
+    pub async fn select(&mut self, statement: Statement, kinds: &'static [Kind]) -> Result<Rows, EngineError> {
+        match self {
+            Self::Live(engine) => engine.select(statement, kinds).await,
+            Self::Frozen(slot) => {
+                let mut lent = slot.take().ok_or_else(closed)?;
+                let (lent, rows) = run_blocking(move || {
+                    let rows = select_on(lent.connection()?, &statement, kinds)?;
+                    Ok((lent, rows))
+                })
+                .await?;
+                *slot = Some(lent);
+                Ok(rows)
+            }
+        }
+    }
+}
+
+fn connection(path: &Path) -> Result<Connection, EngineError> {
+    let connection = Connection::open(path).map_err(unavailable)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // NORMAL: a power cut may take the last moments of rows and checkpoint together, and
+    // the log gives them back. 64 MiB of cache: the hot part of the tables and indexes.
+    connection
+        .execute_batch("pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -65536; pragma temp_store = memory; pragma mmap_size = 268435456;")
+        .map_err(unavailable)?;
+    Ok(connection)
+}
+
+fn start_writer(mut connection: Connection) -> Result<mpsc::SyncSender<Job>, EngineError> {
+    let (jobs, queue) = mpsc::sync_channel::<Job>(WRITE_QUEUE);
+    std::thread::Builder::new()
+        .name("views-writer".to_owned())
+        .spawn(move || {
+            for job in queue {
+                job(&mut connection);
+            }
+        })
+        .map_err(|error| EngineError::Unavailable(error.to_string()))?;
+    Ok(jobs)
+}
+
+async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| EngineError::Unavailable(error.to_string()))?
+}
+
+fn unavailable(error: rusqlite::Error) -> EngineError {
+    EngineError::Unavailable(error.to_string())
+}
+
+fn closed() -> EngineError {
+    EngineError::Unavailable("the read models are closed".to_owned())
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let null = ToSqlOutput::Owned(SqlValue::Null);
+        Ok(match self {
+            Self::Uuid(Some(id)) => ToSqlOutput::Borrowed(ValueRef::Blob(id.as_bytes())),
+            Self::Text(Some(text)) | Self::Terms(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Self::Int(Some(number)) => ToSqlOutput::Owned(SqlValue::Integer(*number)),
+            Self::Bool(Some(is)) => ToSqlOutput::Owned(SqlValue::Integer(i64::from(*is))),
+            Self::Time(Some(at)) => ToSqlOutput::Owned(SqlValue::Integer(at.timestamp_millis())),
+            Self::Uuid(None) | Self::Text(None) | Self::Int(None) | Self::Bool(None) | Self::Time(None) => null,
+        })
+    }
+}
+
+fn select_on(connection: &Connection, statement: &Statement, kinds: &[Kind]) -> Result<Rows, EngineError> {
+    let mut prepared = connection.prepare_cached(&statement.sql.replace('$', "?")).map_err(unavailable)?;
+    let mut rows = prepared.query(params_from_iter(&statement.params)).map_err(unavailable)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(unavailable)? {
+        let mut values = Vec::with_capacity(kinds.len());
+        for (place, kind) in kinds.iter().enumerate() {
+            values.push(match kind {
+                Kind::Uuid => Value::Uuid(
+                    row.get::<_, Option<Vec<u8>>>(place)
+                        .map_err(unavailable)?
+                        .map(|bytes| {
+                            Uuid::from_slice(&bytes)
+                                .map_err(|_| EngineError::Corrupt("an id is not 16 bytes".to_owned()))
+                        })
+                        .transpose()?,
+                ),
+                Kind::Text => Value::Text(row.get(place).map_err(unavailable)?),
+                Kind::Int => Value::Int(row.get(place).map_err(unavailable)?),
+                Kind::Bool => Value::Bool(row.get(place).map_err(unavailable)?),
+                Kind::Time => {
+                    let millis: Option<i64> = row.get(place).map_err(unavailable)?;
+                    Value::Time(millis.and_then(Timestamp::from_timestamp_millis))
+                }
+                Kind::Terms => Value::Terms(row.get(place).map_err(unavailable)?),
+            });
+        }
+        found.push(values);
+    }
+    Ok(found)
+}
+
+fn check_epoch(transaction: &Transaction<'_>, epoch: i64) -> Result<(), EngineError> {
+    let held: i64 =
+        transaction.query_row("select epoch from lease where id = 1", [], |row| row.get(0)).map_err(unavailable)?;
+    if held == epoch { Ok(()) } else { Err(EngineError::Fenced) }
+}
+
+fn run(transaction: &Transaction<'_>, statement: &Statement) -> Result<(), EngineError> {
+    let text = statement.sql.replace('$', "?");
+    let mut prepared = transaction.prepare_cached(&text).map_err(unavailable)?;
+    let mut rows = prepared.query(params_from_iter(&statement.params)).map_err(unavailable)?;
+    while rows.next().map_err(unavailable)?.is_some() {}
+    Ok(())
+}
+
+fn write_table(transaction: &Transaction<'_>, write: &TableWrite) -> Result<(), EngineError> {
+    for rows in write.upserts.chunks(ROWS_PER_INSERT) {
+        if rows.len() == ROWS_PER_INSERT {
+            upsert(transaction, write, rows)?;
+        } else {
+            // The rest goes row by row, so that two statements per table are enough to keep.
+            for row in rows {
+                upsert(transaction, write, std::slice::from_ref(row))?;
+            }
+        }
+    }
+    if write.spec.has_terms() {
+        write_terms(transaction, write)?;
+    }
+    let conditions: Vec<String> = write.spec.key.iter().map(|column| format!("{} = ?", column.name)).collect();
+    for key in &write.deletes {
+        let text = format!("delete from {} where {}", write.table, conditions.join(" and "));
+        transaction
+            .prepare_cached(&text)
+            .and_then(|mut prepared| prepared.execute(params_from_iter(key.values())))
+            .map_err(unavailable)?;
+    }
+    Ok(())
+}
+
+fn upsert(transaction: &Transaction<'_>, write: &TableWrite, rows: &[RowWrite]) -> Result<(), EngineError> {
+    let names: Vec<&str> = write.spec.all_columns().map(|column| column.name).collect();
+    let key: Vec<&str> = write.spec.key.iter().map(|column| column.name).collect();
+    let places = format!("({}?)", "?, ".repeat(names.len()));
+    let all_places = vec![places.as_str(); rows.len()].join(", ");
+    let mut updates: Vec<String> =
+        write.spec.columns.iter().map(|column| format!("{0} = excluded.{0}", column.name)).collect();
+    updates.push("doc = excluded.doc".to_owned());
+    let text = format!(
+        "insert into {} ({}, doc) values {all_places} on conflict ({}) do update set {}",
+        write.table,
+        names.join(", "),
+        key.join(", "),
+        updates.join(", ")
+    );
+    let mut prepared = transaction.prepare_cached(&text).map_err(unavailable)?;
+    let mut place = 0_usize;
+    for row in rows {
+        for value in &row.values {
+            place += 1;
+            prepared.raw_bind_parameter(place, value).map_err(unavailable)?;
+        }
+        place += 1;
+        prepared.raw_bind_parameter(place, row.doc.as_str()).map_err(unavailable)?;
+    }
+    prepared.raw_execute().map_err(unavailable)?;
+    Ok(())
+}
+
+/// Keeps the table of terms in step with the rows.
+fn write_terms(transaction: &Transaction<'_>, write: &TableWrite) -> Result<(), EngineError> {
+    let mut forget =
+        transaction.prepare_cached(&format!("delete from {}_terms where id = ?1", write.table)).map_err(unavailable)?;
+    let mut keep = transaction
+        .prepare_cached(&format!("insert into {}_terms (term, id) values (?1, ?2)", write.table))
+        .map_err(unavailable)?;
+    for row in &write.upserts {
+        let Some(id) = row.values.first() else { continue };
+        forget.execute([id]).map_err(unavailable)?;
+        for value in &row.values {
+            if let Value::Terms(terms) = value {
+                for term in terms.split(' ').filter(|term| !term.is_empty()) {
+                    keep.execute((term, id)).map_err(unavailable)?;
+                }
+            }
+        }
+    }
+    for key in &write.deletes {
+        forget.execute([Value::id(key.id)]).map_err(unavailable)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! The same pure folds over a stream alone: what a command answers with, and what
+//! was at an earlier time.
+//!
+//! The events are those of one stream from its first, in order. Rows are equal to
+//! the projected ones at the same version.
+
+use jangbu_kernel::RecordedEvent;
+
+use crate::runtime::fold_stream;
+use crate::view::{Fact, View};
+use crate::views::{
+    FulfilmentRow, FulfilmentsView, OrderRow, OrdersView, PaymentRow, PaymentsView, PointsEntriesView, PointsEntryRow,
+    PointsRow, PointsView, ProductRow, ProductsView, ShipmentRow, ShipmentsView, StockRow, StockView, UserRow,
+    UsersView,
+};
+
+pub use crate::view::FoldError;
+
+fn facts(events: &[RecordedEvent]) -> Result<Vec<Fact>, FoldError> {
+    events
+        .iter()
+        .map(|event| Fact::try_from(event).map_err(|error| FoldError::Undecodable(error.to_string())))
+        .collect()
+}
+
+fn only<V: View>(events: &[RecordedEvent]) -> Result<Option<V::Row>, FoldError> {
+    Ok(fold_stream::<V>(facts(events)?)?.pop())
+}
+
+macro_rules! folds {
+    ($($(#[$doc:meta])* $name:ident: $view:ident -> $row:ident;)+) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// When an event cannot be read or does not follow the one before.
+        pub fn $name(events: &[RecordedEvent]) -> Result<Option<$row>, FoldError> {
+            only::<$view>(events)
+        }
+    )+};
+}
+
+folds! {
+    /// An order.
+    order: OrdersView -> OrderRow;
+    /// A payment.
+    payment: PaymentsView -> PaymentRow;
+    /// A parcel.
+    shipment: ShipmentsView -> ShipmentRow;
+    /// A product.
+    product: ProductsView -> ProductRow;
+    /// The stock of a product.
+    stock: StockView -> StockRow;
+    /// A person with an account.
+    user: UsersView -> UserRow;
+    /// A user's points.
+    points: PointsView -> PointsRow;
+    /// The fulfilment of an order.
+    fulfilment: FulfilmentsView -> FulfilmentRow;
+}
+
+/// A user's ledger, entry by entry, the oldest first; held and released points among them.
+///
+/// # Errors
+/// When an event cannot be read or does not follow the one before.
+pub fn points_entries(events: &[RecordedEvent]) -> Result<Vec<PointsEntryRow>, FoldError> {
+    fold_stream::<PointsEntriesView>(facts(events)?)
+}

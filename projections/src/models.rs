@@ -1,0 +1,125 @@
+//! The handle on the read models.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use jangbu_kernel::log::LogError;
+use jangbu_kernel::ports::{DueTimer, TimerQueue};
+use jangbu_kernel::{AggregateKind, StreamId, Timestamp};
+use tokio::sync::watch;
+
+use crate::engine::{Engine, EngineError, PostgresEngine, SqliteEngine, sql};
+use crate::queries::{Queries, QueryError};
+use crate::view::{Kind, Value};
+
+/// The file of the embedded read models, in the data folder. It can be deleted: the
+/// log gives it back.
+pub const FILE: &str = "views.db";
+
+/// How read models are opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Connections: readers of the embedded file, or the pool on Postgres.
+    pub connections: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { connections: 8 }
+    }
+}
+
+/// The read models. Clones share one engine; the projector writes, everybody reads.
+#[derive(Clone)]
+pub struct ReadModels {
+    pub(crate) engine: Engine,
+    /// What this process's projector has written; None while there is none here.
+    pub(crate) published: watch::Sender<Option<u64>>,
+}
+
+impl ReadModels {
+    /// Opens or makes the embedded read models in a data folder, also beside a running
+    /// server.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub async fn open_sqlite(dir: &Path, options: Options) -> Result<Self, QueryError> {
+        let path = dir.join(FILE);
+        let readers = usize::try_from(options.connections).unwrap_or(1);
+        let engine = tokio::task::spawn_blocking(move || SqliteEngine::open(&path, readers))
+            .await
+            .map_err(|error| QueryError::Unavailable(error.to_string()))??;
+        Self::prepared(Engine::Sqlite(engine)).await
+    }
+
+    /// Opens or makes the read models in the log's Postgres database, in the schema `views`.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn connect_postgres(url: &str, options: Options) -> Result<Self, QueryError> {
+        let engine = PostgresEngine::connect(url, options.connections).await?;
+        Self::prepared(Engine::Postgres(engine)).await
+    }
+
+    /// Read models that end with their last handle, for tests.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub async fn in_memory() -> Result<Self, QueryError> {
+        Self::prepared(Engine::Sqlite(SqliteEngine::in_memory()?)).await
+    }
+
+    async fn prepared(engine: Engine) -> Result<Self, QueryError> {
+        engine.prepare().await?;
+        let (published, _) = watch::channel(None);
+        Ok(Self { engine, published })
+    }
+
+    /// What can be asked.
+    #[must_use]
+    pub fn queries(&self) -> Queries {
+        Queries::new(self.clone())
+    }
+
+    /// Closes the connections. Stop the projector first.
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+fn log_error(error: EngineError) -> LogError {
+    match error {
+        EngineError::Fenced | EngineError::Unavailable(_) => LogError::Unavailable(error.to_string(), None),
+        EngineError::Corrupt(text) => LogError::Damaged(text),
+    }
+}
+
+#[async_trait]
+impl TimerQueue for ReadModels {
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, LogError> {
+        let table = self.engine.table("timers");
+        let statement = sql(
+            format!(
+                "select process_id, timer, due_at from {table} where due_at <= $1 order by due_at, process_id, timer limit $2"
+            ),
+            vec![Value::time(now), Value::int(i64::try_from(limit).unwrap_or(i64::MAX))],
+        );
+        let rows = self.engine.select(statement, &[Kind::Uuid, Kind::Text, Kind::Time]).await.map_err(log_error)?;
+        let due = rows.into_iter().map(|row| match row.as_slice() {
+            [Value::Uuid(Some(id)), Value::Text(Some(timer)), Value::Time(Some(due_at))] => Ok(DueTimer {
+                stream: StreamId::new(AggregateKind::Fulfilment, *id),
+                timer: timer.clone(),
+                due_at: *due_at,
+            }),
+            _ => Err(LogError::Damaged("a timer has no time".to_owned())),
+        });
+        due.collect()
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        let table = self.engine.table("timers");
+        let statement = sql(format!("select due_at from {table} order by due_at limit 1"), vec![]);
+        let rows = self.engine.select(statement, &[Kind::Time]).await.map_err(log_error)?;
+        Ok(rows.first().and_then(|row| if let Some(Value::Time(at)) = row.first() { *at } else { None }))
+    }
+}

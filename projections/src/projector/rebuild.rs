@@ -1,0 +1,352 @@
+//! Rebuild without downtime: shadow tables from the log, then a swap.
+//!
+//! The live projector goes on. The shadow is built in large pages with rows folded
+//! in memory and written in bulk, its indexes come after its rows, it follows the log
+//! until it is close, and at a border between two pages of the live projector, where
+//! both show one position, it takes the live tables' place in one transaction.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jangbu_kernel::Timestamp;
+use jangbu_kernel::log::{EventLog, ReadFilter};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::border::{Control, Met, Purpose, ShadowSet};
+use super::page::{PAGE, Page};
+use super::{Inner, ProjectorError};
+use crate::engine::meta::shadow_of;
+use crate::engine::{Engine, Frozen, Statement, sql};
+use crate::registry::{Entry, VIEWS};
+use crate::view::{Kind, Value, ViewSpec};
+
+/// Changed rows that are gathered before they are written: large enough that a stock
+/// of a thousand sales is written once, small enough that the live projector, which
+/// shares the embedded engine's one writer, waits a moment only.
+const ROWS_PER_FLUSH: usize = 10_000;
+/// Decoded pages that wait to be folded.
+const PAGES_AHEAD: usize = 2;
+/// Differences that are told one by one.
+const EXAMPLES: i64 = 10;
+
+/// How views are rebuilt.
+#[derive(Clone, Debug, Default)]
+pub struct RebuildOptions {
+    /// Compare with the live rows before the swap and report the differences.
+    pub verify: bool,
+    /// Compare and report, and leave the live tables alone.
+    pub verify_only: bool,
+    /// Tell what would be done.
+    pub dry_run: bool,
+    /// Cancels: the live tables stay as they are.
+    pub cancel: CancellationToken,
+}
+
+/// What a rebuild is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RebuildStage {
+    /// Folding the log into shadow tables.
+    Building,
+    /// Making the shadows' indexes.
+    Indexing,
+    /// Folding what came in meanwhile.
+    CatchingUp,
+    /// Comparing with the live rows.
+    Verifying,
+    /// Taking the live tables' place.
+    Swapping,
+}
+
+/// How far a rebuild has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RebuildProgress {
+    /// What it is at.
+    pub stage: RebuildStage,
+    /// The log is folded up to here.
+    pub position: u64,
+    /// The log's last position as far as is known.
+    pub head: u64,
+    /// Events folded in a second, on average since the start.
+    pub events_per_second: u64,
+}
+
+/// A row that the rebuild and the live table do not agree on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The aggregate whose row it is.
+    pub id: Uuid,
+    /// `missing` in the live table, `surplus` in it, or `different`.
+    pub what: String,
+}
+
+/// What became of a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RebuiltView {
+    /// The view.
+    pub name: &'static str,
+    /// Rows of the shadow; of the live table in a dry run.
+    pub rows: u64,
+    /// Streams that did not fold, and are parked.
+    pub parked_streams: u64,
+    /// How many rows differ from the live ones, if they were compared.
+    pub differences: Option<u64>,
+    /// The first of them.
+    pub examples: Vec<Difference>,
+    /// Whether it took the live table's place.
+    pub swapped: bool,
+}
+
+/// What became of a rebuild.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RebuildReport {
+    /// View by view.
+    pub views: Vec<RebuiltView>,
+    /// Everything up to here is folded in.
+    pub position: u64,
+    /// How many events were read.
+    pub events: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+type Progress = Box<dyn FnMut(RebuildProgress) + Send>;
+
+/// Runs a rebuild in a task of its own, so that a caller that leaves cancels it in
+/// good order.
+pub(super) async fn run(
+    inner: &Inner,
+    names: &[String],
+    options: RebuildOptions,
+    progress: Progress,
+) -> Result<RebuildReport, ProjectorError> {
+    let entries = chosen(names)?;
+    let Ok(only_one) = Arc::clone(&inner.rebuilding).try_lock_owned() else { return Err(ProjectorError::Busy) };
+    let cancel = options.cancel.child_token();
+    let _cancelled_with_caller = cancel.clone().drop_guard();
+    let mut owned = inner.epoch.clone();
+    let epoch = tokio::select! {
+        () = inner.stop.cancelled() => return Err(ProjectorError::Stopped),
+        () = cancel.cancelled() => return Err(ProjectorError::Cancelled),
+        epoch = owned.wait_for(|epoch| *epoch > 0) => *epoch.map_err(|_| ProjectorError::Stopped)?,
+    };
+    let rebuild = Rebuild {
+        log: Arc::clone(&inner.log),
+        engine: inner.models.engine.clone(),
+        clock: Arc::clone(&inner.clock),
+        controls: inner.controls.clone(),
+        epoch,
+        entries,
+        options,
+        cancel,
+        progress: Mutex::new(progress),
+        started: Instant::now(),
+        events: 0,
+    };
+    let task = tokio::spawn(async move {
+        let report = rebuild.carry_out().await;
+        drop(only_one);
+        report
+    });
+    task.await.map_err(|_| ProjectorError::Stopped)?
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static Entry>, ProjectorError> {
+    if let Some(unknown) = names.iter().find(|name| !VIEWS.iter().any(|view| view.spec.name == name.as_str())) {
+        return Err(ProjectorError::UnknownView(unknown.clone()));
+    }
+    Ok(VIEWS.iter().filter(|view| names.is_empty() || names.iter().any(|name| name == view.spec.name)).collect())
+}
+
+struct Rebuild {
+    log: Arc<dyn EventLog>,
+    engine: Engine,
+    clock: Arc<dyn jangbu_kernel::ports::Clock>,
+    controls: mpsc::Sender<Control>,
+    epoch: i64,
+    entries: Vec<&'static Entry>,
+    options: RebuildOptions,
+    cancel: CancellationToken,
+    progress: Mutex<Progress>,
+    started: Instant,
+    events: u64,
+}
+
+impl Rebuild {
+    async fn carry_out(mut self) -> Result<RebuildReport, ProjectorError> {
+        if self.options.dry_run {
+            return self.dry_run().await;
+        }
+        let outcome = self.build_and_swap().await;
+        let swapped = matches!(&outcome, Ok(report) if report.views.iter().all(|view| view.swapped));
+        if !swapped {
+            for entry in &self.entries {
+                if let Err(error) = self.engine.drop_shadow(self.epoch, entry.spec).await {
+                    // The next rebuild drops it.
+                    tracing::warn!(%error, view = entry.spec.name, "a shadow table stays behind: {error}");
+                }
+            }
+        }
+        outcome
+    }
+
+    async fn dry_run(&mut self) -> Result<RebuildReport, ProjectorError> {
+        let position = self.log.head().await.map_err(ProjectorError::Log)?;
+        let mut views = Vec::new();
+        for entry in &self.entries {
+            let rows = self.count(entry.spec.name).await?;
+            views.push(rebuilt(entry.spec, rows));
+        }
+        Ok(RebuildReport { views, position, events: position, elapsed: self.started.elapsed() })
+    }
+
+    async fn build_and_swap(&mut self) -> Result<RebuildReport, ProjectorError> {
+        let mut set = ShadowSet { views: Vec::new(), position: 0, parked: Vec::new() };
+        for entry in &self.entries {
+            self.engine.make_shadow(self.epoch, entry.spec).await?;
+            set.views.push((entry.open)(shadow_of(entry.spec.name)));
+        }
+        self.follow(&mut set, RebuildStage::Building).await?;
+        set.flush(&self.engine, self.epoch).await?;
+        self.tell(RebuildStage::Indexing, set.position, set.position);
+        for entry in &self.entries {
+            self.check_cancelled()?;
+            self.engine.index_shadow(self.epoch, entry.spec).await?;
+        }
+        self.follow(&mut set, RebuildStage::CatchingUp).await?;
+        let mut views: Vec<RebuiltView> = self.entries.iter().map(|entry| rebuilt(entry.spec, 0)).collect();
+        if self.options.verify || self.options.verify_only {
+            self.tell(RebuildStage::Verifying, set.position, set.position);
+            let (met, frozen) = self.meet(set, Purpose::Compare).await?;
+            set = met;
+            if let Met::Frozen(mut frozen) = frozen {
+                for view in &mut views {
+                    self.check_cancelled()?;
+                    self.compare(&mut frozen, view).await?;
+                }
+            }
+        }
+        for view in &mut views {
+            view.rows = self.count(&shadow_of(view.name)).await?;
+        }
+        if !self.options.verify_only {
+            self.follow(&mut set, RebuildStage::CatchingUp).await?;
+            self.check_cancelled()?;
+            self.tell(RebuildStage::Swapping, set.position, set.position);
+            (set, _) = self.meet(set, Purpose::Swap).await?;
+        }
+        for view in &mut views {
+            view.parked_streams = count_of(set.parked.iter().filter(|parked| parked.view == view.name).count());
+            view.swapped = !self.options.verify_only;
+        }
+        Ok(RebuildReport { views, position: set.position, events: self.events, elapsed: self.started.elapsed() })
+    }
+
+    fn check_cancelled(&self) -> Result<(), ProjectorError> {
+        if self.cancel.is_cancelled() { Err(ProjectorError::Cancelled) } else { Ok(()) }
+    }
+
+    /// Folds the log up to where it ends now: what comes in meanwhile is for the next
+    /// round, or for the border, so that a busy shop cannot keep a rebuild from ending.
+    /// Reading and decoding go on beside the folding and writing.
+    async fn follow(&mut self, set: &mut ShadowSet, stage: RebuildStage) -> Result<(), ProjectorError> {
+        let head = self.log.head().await.map_err(ProjectorError::Log)?;
+        let (pages, mut ready) = mpsc::channel::<Result<Page, ProjectorError>>(PAGES_AHEAD);
+        let (log, mut from) = (Arc::clone(&self.log), set.position);
+        let reader = tokio::spawn(async move {
+            loop {
+                let page = match log.read_all(from, PAGE, &ReadFilter::default()).await {
+                    Ok((events, end)) => Ok(Page::decode(&events, end)),
+                    Err(error) => Err(ProjectorError::Log(error)),
+                };
+                let last = page.as_ref().map_or(true, |page| page.events < PAGE || page.end >= head);
+                from = page.as_ref().map_or(from, |page| page.end);
+                // The folding side left, or this was the end.
+                if pages.send(page).await.is_err() || last {
+                    return;
+                }
+            }
+        });
+        while let Some(page) = ready.recv().await {
+            let page = page?;
+            self.check_cancelled()?;
+            self.events = self.events.saturating_add(count_of(page.events));
+            set.take(&self.engine, &page, self.now(), self.epoch, ROWS_PER_FLUSH).await?;
+            self.tell(stage, set.position, head.max(set.position));
+        }
+        reader.await.map_err(|_| ProjectorError::Stopped)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn tell(&mut self, stage: RebuildStage, position: u64, head: u64) {
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        let events_per_second = self.events.saturating_mul(1_000) / millis;
+        let progress = self.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
+        progress(RebuildProgress { stage, position, head, events_per_second });
+    }
+
+    async fn meet(&mut self, set: ShadowSet, purpose: Purpose) -> Result<(ShadowSet, Met), ProjectorError> {
+        let (reply, answer) = oneshot::channel();
+        self.controls.send(Control::Meet { set, purpose, reply }).await.map_err(|_| ProjectorError::Stopped)?;
+        answer.await.map_err(|_| ProjectorError::Stopped)?
+    }
+
+    async fn count(&self, table: &str) -> Result<u64, ProjectorError> {
+        let statement = sql(format!("select count(*) from {}", self.engine.table(table)), vec![]);
+        let rows = self.engine.select(statement, &[Kind::Int]).await?;
+        Ok(number(rows.first().and_then(|row| row.first())))
+    }
+
+    async fn compare(&self, frozen: &mut Frozen, view: &mut RebuiltView) -> Result<(), ProjectorError> {
+        let Some(entry) = self.entries.iter().find(|entry| entry.spec.name == view.name) else { return Ok(()) };
+        let (count, list) = differences(&self.engine, entry.spec);
+        let rows = frozen.select(count, &[Kind::Int]).await?;
+        let found = number(rows.first().and_then(|row| row.first()));
+        view.differences = Some(found);
+        if found == 0 {
+            return Ok(());
+        }
+        for row in frozen.select(list, &[Kind::Uuid, Kind::Text]).await? {
+            if let [Value::Uuid(Some(id)), Value::Text(Some(what))] = row.as_slice() {
+                view.examples.push(Difference { id: *id, what: what.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn rebuilt(spec: &ViewSpec, rows: u64) -> RebuiltView {
+    RebuiltView { name: spec.name, rows, parked_streams: 0, differences: None, examples: Vec::new(), swapped: false }
+}
+
+fn count_of(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn number(value: Option<&Value>) -> u64 {
+    if let Some(Value::Int(Some(number))) = value { u64::try_from(*number).unwrap_or(0) } else { 0 }
+}
+
+/// Rows that are not the same in both tables, byte for byte: how many, and the first.
+fn differences(engine: &Engine, spec: &ViewSpec) -> (Statement, Statement) {
+    let doc = engine.doc();
+    let mut unequal = vec![format!("l.{doc} is distinct from s.{doc}")];
+    unequal.extend(spec.columns.iter().map(|column| format!("l.{0} is distinct from s.{0}", column.name)));
+    let joined: Vec<String> = spec.key.iter().map(|column| format!("l.{0} = s.{0}", column.name)).collect();
+    let from = format!(
+        "from {} l full outer join {} s on {} where {}",
+        engine.table(spec.name),
+        engine.table(&shadow_of(spec.name)),
+        joined.join(" and "),
+        unequal.join(" or ")
+    );
+    let id = spec.key.first().map_or("id", |column| column.name);
+    let list = format!(
+        "select coalesce(l.{id}, s.{id}), case when l.{id} is null then 'missing' when s.{id} is null then 'surplus' else 'different' end {from} limit {EXAMPLES}"
+    );
+    (sql(format!("select count(*) {from}"), vec![]), sql(list, vec![]))
+}

@@ -1,0 +1,121 @@
+//! What can be asked of the read models. Every answer is one indexed query.
+
+mod catalogue;
+mod cursor;
+mod fulfilments;
+mod people;
+mod sales;
+mod select;
+mod status;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::engine::EngineError;
+use crate::models::ReadModels;
+
+pub use catalogue::{ProductFilter, ProductSort, ProductWithStock};
+pub use fulfilments::{FulfilmentFilter, FulfilmentState};
+pub use people::UserFilter;
+pub use sales::{OrderFilter, PaymentFilter, ShipmentFilter};
+pub(crate) use status::statuses;
+pub use status::{ProjectionState, ProjectionStatus};
+
+/// How often the checkpoints are looked at while another process projects.
+const POLL: Duration = Duration::from_millis(20);
+/// A page is never longer, whatever is asked.
+const LONGEST_PAGE: u32 = 200;
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// The cursor was not made by this list.
+    #[error("the cursor is not one of this list")]
+    BadCursor,
+    /// The read models cannot be reached; trying again later may help.
+    #[error("the read models are unavailable: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be read: rebuild the view.
+    #[error("the read models are damaged: {0}")]
+    Corrupt(String),
+}
+
+impl From<EngineError> for QueryError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Corrupt(text) => Self::Corrupt(text),
+            EngineError::Fenced => Self::Unavailable(error.to_string()),
+            EngineError::Unavailable(text) => Self::Unavailable(text),
+        }
+    }
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The items, in the list's order.
+    pub items: Vec<T>,
+    /// Where the next page begins; none at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// Which part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Where it begins: the `next_cursor` of the page before; none at the start.
+    pub cursor: Option<String>,
+    /// How many items at most, 1-200.
+    pub limit: u32,
+}
+
+impl Default for PageRequest {
+    fn default() -> Self {
+        Self { cursor: None, limit: 50 }
+    }
+}
+
+impl PageRequest {
+    fn clamped(&self) -> u32 {
+        self.limit.clamp(1, LONGEST_PAGE)
+    }
+}
+
+/// Asks the read models. Clones share one handle.
+#[derive(Clone)]
+pub struct Queries {
+    pub(crate) models: ReadModels,
+}
+
+impl Queries {
+    pub(crate) fn new(models: ReadModels) -> Self {
+        Self { models }
+    }
+
+    /// Waits until every view shows the log up to a position; false when the deadline
+    /// came first. Follows this process's projector, or looks at the checkpoints when
+    /// another process projects.
+    pub async fn wait_for(&self, position: u64, deadline: Instant) -> bool {
+        let mut published = self.models.published.subscribe();
+        loop {
+            let here = *published.borrow_and_update();
+            if let Some(reached) = here {
+                if reached >= position {
+                    return true;
+                }
+                if !matches!(tokio::time::timeout_at(deadline, published.changed()).await, Ok(Ok(()))) {
+                    return false;
+                }
+                continue;
+            }
+            if self.models.engine.reached().await.is_ok_and(|reached| reached >= position) {
+                return true;
+            }
+            let next = Instant::now() + POLL;
+            if next > deadline {
+                return false;
+            }
+            tokio::time::sleep_until(next).await;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! How the views stand.
+
+use super::{Queries, QueryError};
+use crate::engine::meta::{Lease, Record};
+use crate::projector::LEASE_MS;
+use crate::registry::VIEWS;
+
+/// What a view is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProjectionState {
+    /// It follows the log.
+    Live,
+    /// It is behind by more than a page, and being brought up.
+    CatchingUp,
+    /// A shadow of it is being built; the view itself follows the log.
+    Rebuilding,
+    /// Nobody projects.
+    Stopped,
+}
+
+impl ProjectionState {
+    /// The name in JSON and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::CatchingUp => "catching_up",
+            Self::Rebuilding => "rebuilding",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// How a view stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectionStatus {
+    /// The view.
+    pub name: String,
+    /// The version of its fold.
+    pub version: u32,
+    /// It shows the log up to here.
+    pub position: u64,
+    /// How many positions it is behind, as far as the projector knows.
+    pub lag: u64,
+    /// What it is doing.
+    pub state: ProjectionState,
+    /// How many streams it does not follow.
+    pub parked_streams: u64,
+}
+
+/// A lag that one or two pages clear is not worth a word.
+const CATCHING_UP: u64 = 8_192;
+
+pub(crate) fn statuses(lease: Lease, records: &[Record], head: u64) -> Vec<ProjectionStatus> {
+    let alive = lease.silent_ms < LEASE_MS;
+    let known = VIEWS.iter().filter_map(|view| records.iter().find(|record| record.name == view.spec.name));
+    known
+        .map(|record| {
+            let lag = head.saturating_sub(record.position);
+            let state = match (alive, record.rebuilding) {
+                (false, _) => ProjectionState::Stopped,
+                (true, true) => ProjectionState::Rebuilding,
+                (true, false) if lag > CATCHING_UP => ProjectionState::CatchingUp,
+                (true, false) => ProjectionState::Live,
+            };
+            ProjectionStatus {
+                name: record.name.clone(),
+                version: u32::try_from(record.version).unwrap_or(0),
+                position: record.position,
+                lag,
+                state,
+                parked_streams: record.parked_streams,
+            }
+        })
+        .collect()
+}
+
+impl Queries {
+    /// How every view stands, from any process. The lag is against the head that the
+    /// projector saw last, at most about a second ago.
+    ///
+    /// # Errors
+    /// When the read models cannot be read.
+    pub async fn statuses(&self) -> Result<Vec<ProjectionStatus>, QueryError> {
+        let engine = &self.models.engine;
+        let lease = engine.lease().await?;
+        let records = engine.records().await?;
+        let seen = records.iter().map(|record| record.position).max().unwrap_or(0);
+        Ok(statuses(lease, &records, lease.head.max(seen)))
+    }
+}

@@ -1,0 +1,47 @@
+//! Every view there is. A new one is a file in `views/` and a line here.
+
+use jangbu_kernel::AggregateKind;
+
+use crate::runtime::{AnyView, ViewRuntime};
+use crate::view::{Shows, View, ViewSpec};
+use crate::views::{
+    FulfilmentsView, OrdersView, PaymentsView, PointsEntriesView, PointsView, ProductsView, ShipmentsView, StockView,
+    TimersView, UsersView,
+};
+
+/// A view as the registry knows it.
+pub(crate) struct Entry {
+    pub spec: &'static ViewSpec,
+    pub shows: Shows,
+    /// Makes the view's runtime over a table.
+    pub open: fn(table: String) -> Box<dyn AnyView>,
+}
+
+const fn entry<V: View>() -> Entry {
+    Entry { spec: &V::SPEC, shows: V::SHOWS, open: |table| Box::new(ViewRuntime::<V>::new(table)) }
+}
+
+/// Every view, in the order they are listed to people.
+pub(crate) static VIEWS: [Entry; 10] = [
+    entry::<OrdersView>(),
+    entry::<PaymentsView>(),
+    entry::<ShipmentsView>(),
+    entry::<StockView>(),
+    entry::<ProductsView>(),
+    entry::<PointsView>(),
+    entry::<PointsEntriesView>(),
+    entry::<UsersView>(),
+    entry::<FulfilmentsView>(),
+    entry::<TimersView>(),
+];
+
+/// The names of all views.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    VIEWS.iter().map(|view| view.spec.name)
+}
+
+/// The views that an event type shows in.
+#[must_use]
+pub fn shown_in(kind: AggregateKind, event_type: &str) -> Vec<&'static str> {
+    VIEWS.iter().filter(|view| view.shows.handles(kind, event_type)).map(|view| view.spec.name).collect()
+}

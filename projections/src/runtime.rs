@@ -1,0 +1,205 @@
+//! A view at work: the rows in memory, which of them changed, which streams are parked.
+
+use std::collections::{HashMap, HashSet};
+
+use jangbu_kernel::StreamId;
+use lru::LruCache;
+
+use crate::engine::{EngineError, RowWrite, TableWrite};
+use crate::view::{Fact, FoldError, Key, Shows, View, ViewSpec};
+
+/// Rows that are kept in memory between pages, in each view. A miss costs a place in
+/// one query, never a wrong row.
+const HOT_ROWS: usize = 16_384;
+
+/// A view whose row type is forgotten.
+pub(crate) trait AnyView: Send {
+    fn spec(&self) -> &'static ViewSpec;
+    fn shows(&self) -> Shows;
+    /// The table it writes to.
+    fn table(&self) -> &str;
+    /// The keys whose rows must be loaded before these events can be folded.
+    fn wanted(&mut self, facts: &[Fact]) -> Vec<Key>;
+    /// Takes the rows that were asked for.
+    fn loaded(&mut self, keys: Vec<Key>, docs: Vec<Option<String>>);
+    /// Folds an event in. An error leaves every row as it was.
+    fn fold(&mut self, fact: &Fact) -> Result<(), FoldError>;
+    /// How many rows changed since the last write.
+    fn changed(&self) -> usize;
+    /// What is to be written. The rows stay changed until [`AnyView::written`].
+    fn writes(&self) -> Result<TableWrite, EngineError>;
+    /// The changed rows are in the table.
+    fn written(&mut self);
+    /// Forgets every row: the table may hold others now.
+    fn forget(&mut self);
+    /// The parked streams.
+    fn parked(&mut self) -> &mut HashSet<StreamId>;
+}
+
+struct Slot<Row> {
+    row: Result<Option<Row>, String>,
+    /// Whether the table has a row at the key.
+    stored: bool,
+    changed: bool,
+}
+
+/// A view over a table.
+pub(crate) struct ViewRuntime<V: View> {
+    table: String,
+    rows: LruCache<Key, Slot<V::Row>>,
+    changed: Vec<Key>,
+    parked: HashSet<StreamId>,
+}
+
+impl<V: View> ViewRuntime<V> {
+    pub fn new(table: String) -> Self {
+        Self { table, rows: LruCache::unbounded(), changed: Vec::new(), parked: HashSet::new() }
+    }
+
+    fn shows_fact(&self, fact: &Fact) -> bool {
+        V::SHOWS.handles(fact.stream.kind, fact.event.event_type()) && !self.parked.contains(&fact.stream)
+    }
+
+    /// The row to fold on in a list whose entries build on each other.
+    fn basis_row(&mut self, basis: Option<Key>) -> Result<Option<V::Row>, FoldError> {
+        let Some(basis) = basis else { return Ok(None) };
+        match self.rows.get(&basis).map(|slot| &slot.row) {
+            Some(Ok(row)) => Ok(row.clone()),
+            Some(Err(reason)) => Err(FoldError::BadRow(reason.clone())),
+            None => Ok(None),
+        }
+    }
+}
+
+impl<V: View> AnyView for ViewRuntime<V> {
+    fn spec(&self) -> &'static ViewSpec {
+        &V::SPEC
+    }
+
+    fn shows(&self) -> Shows {
+        V::SHOWS
+    }
+
+    fn table(&self) -> &str {
+        &self.table
+    }
+
+    fn wanted(&mut self, facts: &[Fact]) -> Vec<Key> {
+        // What an event of this page makes is there for those behind it.
+        let mut coming: HashSet<Key> = HashSet::new();
+        let mut wanted = Vec::new();
+        for fact in facts {
+            if !self.shows_fact(fact) {
+                continue;
+            }
+            let key = V::key(fact);
+            let source = V::basis(key).unwrap_or(key);
+            // The first event of a stream has nothing to build on.
+            if fact.version > 1 && !self.rows.contains(&source) && coming.insert(source) {
+                wanted.push(source);
+            }
+            coming.insert(key);
+        }
+        wanted
+    }
+
+    fn loaded(&mut self, keys: Vec<Key>, docs: Vec<Option<String>>) {
+        for (key, doc) in keys.into_iter().zip(docs) {
+            let stored = doc.is_some();
+            let row = doc.map(|doc| serde_json::from_str(&doc)).transpose().map_err(|error| error.to_string());
+            self.rows.put(key, Slot { row, stored, changed: false });
+        }
+    }
+
+    fn fold(&mut self, fact: &Fact) -> Result<(), FoldError> {
+        if !self.shows_fact(fact) {
+            return Ok(());
+        }
+        let key = V::key(fact);
+        if !self.rows.contains(&key) {
+            let row = self.basis_row(V::basis(key))?;
+            self.rows.put(key, Slot { row: Ok(row), stored: false, changed: false });
+        }
+        let Some(slot) = self.rows.get_mut(&key) else { return Err(FoldError::BadRow("not loaded".to_owned())) };
+        let outcome = match &mut slot.row {
+            Ok(row) => V::fold(row, fact),
+            Err(reason) => Err(FoldError::BadRow(reason.clone())),
+        };
+        if outcome.is_err() && !slot.stored && !slot.changed {
+            // Nothing came of the row that was begun for this event.
+            self.rows.pop(&key);
+        } else if outcome.is_ok() && !slot.changed {
+            slot.changed = true;
+            self.changed.push(key);
+        }
+        outcome
+    }
+
+    fn changed(&self) -> usize {
+        self.changed.len()
+    }
+
+    fn writes(&self) -> Result<TableWrite, EngineError> {
+        let mut keys = self.changed.clone();
+        // In the order of the primary key: neighbours share pages, and two writers
+        // that lock rows never wait for each other in a circle.
+        keys.sort_unstable();
+        let (mut upserts, mut deletes) = (Vec::with_capacity(keys.len()), Vec::new());
+        for key in keys {
+            let Some(slot) = self.rows.peek(&key) else { continue };
+            match &slot.row {
+                Ok(Some(row)) => {
+                    let doc = serde_json::to_string(row).map_err(|error| EngineError::Corrupt(error.to_string()))?;
+                    let mut values = key.values();
+                    values.extend(V::columns(row));
+                    upserts.push(RowWrite { values, doc });
+                }
+                Ok(None) if slot.stored => deletes.push(key),
+                Ok(None) | Err(_) => {}
+            }
+        }
+        Ok(TableWrite { table: self.table.clone(), spec: &V::SPEC, upserts, deletes })
+    }
+
+    fn written(&mut self) {
+        for key in self.changed.drain(..) {
+            if let Some(slot) = self.rows.peek_mut(&key) {
+                slot.changed = false;
+                slot.stored = matches!(slot.row, Ok(Some(_)));
+            }
+        }
+        while self.rows.len() > HOT_ROWS {
+            self.rows.pop_lru();
+        }
+    }
+
+    fn forget(&mut self) {
+        self.rows.clear();
+        self.changed.clear();
+    }
+
+    fn parked(&mut self) -> &mut HashSet<StreamId> {
+        &mut self.parked
+    }
+}
+
+/// Folds a stream's events from nothing: the row the projector would have made.
+pub(crate) fn fold_stream<V: View>(facts: impl IntoIterator<Item = Fact>) -> Result<Vec<V::Row>, FoldError> {
+    let mut rows: HashMap<Key, Option<V::Row>> = HashMap::new();
+    let mut order = Vec::new();
+    for fact in facts {
+        if !V::SHOWS.handles(fact.stream.kind, fact.event.event_type()) {
+            continue;
+        }
+        let key = V::key(&fact);
+        if !rows.contains_key(&key) {
+            let basis = V::basis(key).and_then(|basis| rows.get(&basis).cloned().flatten());
+            rows.insert(key, basis);
+            order.push(key);
+        }
+        if let Some(row) = rows.get_mut(&key) {
+            V::fold(row, &fact)?;
+        }
+    }
+    Ok(order.into_iter().filter_map(|key| rows.remove(&key).flatten()).collect())
+}

@@ -1,0 +1,309 @@
+//! What a view is: a table, the events that show in it, and a pure fold.
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_kernel::macros::DecodeError;
+use jangbu_kernel::{AggregateKind, MoneyError, RecordedEvent, StreamId, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+/// A decoded event with the parts of its envelope that views show.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    /// Place in the log.
+    pub position: u64,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Place in its stream.
+    pub version: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// The event.
+    pub event: DomainEvent,
+}
+
+impl TryFrom<&RecordedEvent> for Fact {
+    type Error = DecodeError;
+    fn try_from(recorded: &RecordedEvent) -> Result<Self, DecodeError> {
+        Ok(Self {
+            position: recorded.position,
+            stream: recorded.stream,
+            version: recorded.version,
+            at: recorded.meta.recorded_at,
+            event: DomainEvent::try_from(recorded)?,
+        })
+    }
+}
+
+/// An event that does not fit the row it concerns. Its stream is parked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// The stored event cannot be read.
+    #[error("{0}")]
+    Undecodable(String),
+    /// The stored row cannot be read.
+    #[error("the stored row cannot be read: {0}")]
+    BadRow(String),
+    /// An event came before the one that creates the row.
+    #[error("{0} at version {1} has no row to change")]
+    NoRow(&'static str, u64),
+    /// The row holds another version than the one before the event.
+    #[error("version {found} follows version {row} of the row")]
+    Gap {
+        /// What the row holds.
+        row: u64,
+        /// What came.
+        found: u64,
+    },
+    /// Amounts do not add up.
+    #[error("an amount does not add up: {0}")]
+    Amount(#[from] MoneyError),
+    /// Something else about the event does not fit.
+    #[error("{0}")]
+    Unfit(&'static str),
+}
+
+/// Which row: an aggregate's id, and a part of it where one aggregate has many rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// The aggregate.
+    pub id: Uuid,
+    /// Which of its rows.
+    pub part: KeyPart,
+}
+
+/// Which of an aggregate's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyPart {
+    /// There is one.
+    Whole,
+    /// The one with this number.
+    Number(i64),
+    /// The one with this name.
+    Name(&'static str),
+}
+
+impl Key {
+    /// The only row of an aggregate.
+    #[must_use]
+    pub const fn whole(id: Uuid) -> Self {
+        Self { id, part: KeyPart::Whole }
+    }
+
+    pub(crate) fn values(self) -> Vec<Value> {
+        let id = Value::Uuid(Some(self.id));
+        match self.part {
+            KeyPart::Whole => vec![id],
+            KeyPart::Number(number) => vec![id, Value::Int(Some(number))],
+            KeyPart::Name(name) => vec![id, Value::Text(Some(name.to_owned()))],
+        }
+    }
+}
+
+/// The type of a column that people filter, sort or sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An id.
+    Uuid,
+    /// Text.
+    Text,
+    /// A 64-bit number; money is in minor units.
+    Int,
+    /// Yes or no.
+    Bool,
+    /// A moment, to the millisecond.
+    Time,
+    /// Search terms, separated by single spaces. A table has at most one such column.
+    Terms,
+}
+
+/// A column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+}
+
+/// Declares a column.
+#[must_use]
+pub const fn column(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind }
+}
+
+/// The content of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Of [`Kind::Uuid`].
+    Uuid(Option<Uuid>),
+    /// Of [`Kind::Text`].
+    Text(Option<String>),
+    /// Of [`Kind::Int`].
+    Int(Option<i64>),
+    /// Of [`Kind::Bool`].
+    Bool(Option<bool>),
+    /// Of [`Kind::Time`].
+    Time(Option<Timestamp>),
+    /// Of [`Kind::Terms`].
+    Terms(String),
+}
+
+impl Value {
+    /// An id that is there.
+    pub fn id(id: impl Into<Uuid>) -> Self {
+        Self::Uuid(Some(id.into()))
+    }
+    /// A text that is there.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(Some(text.into()))
+    }
+    /// A number that is there.
+    #[must_use]
+    pub const fn int(number: i64) -> Self {
+        Self::Int(Some(number))
+    }
+    /// A count or version: what does not fit is beyond any log.
+    #[must_use]
+    pub fn count(number: u64) -> Self {
+        Self::Int(Some(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+    /// A moment that is there.
+    #[must_use]
+    pub const fn time(at: Timestamp) -> Self {
+        Self::Time(Some(at))
+    }
+    /// Yes or no.
+    #[must_use]
+    pub const fn bool(is: bool) -> Self {
+        Self::Bool(Some(is))
+    }
+}
+
+/// A secondary index. Made after the rows in a rebuild.
+#[derive(Clone, Copy, Debug)]
+pub struct Index {
+    /// What tells it from the table's others.
+    pub name: &'static str,
+    /// Its columns, as in SQL.
+    pub columns: &'static str,
+    /// The rows it holds, as in SQL; empty: all.
+    pub only: &'static str,
+}
+
+/// Declares an index over all rows.
+#[must_use]
+pub const fn index(name: &'static str, columns: &'static str) -> Index {
+    Index { name, columns, only: "" }
+}
+
+/// The table of a view.
+#[derive(Debug)]
+pub struct ViewSpec {
+    /// The view's name, and its table's.
+    pub name: &'static str,
+    /// Raised whenever the fold or the columns change: the table is then built anew.
+    pub version: i32,
+    /// The primary key: the aggregate's id, then the part if rows have one.
+    pub key: &'static [Column],
+    /// The typed columns beside the document.
+    pub columns: &'static [Column],
+    /// The secondary indexes.
+    pub indexes: &'static [Index],
+}
+
+impl ViewSpec {
+    /// Key columns, then the others.
+    pub(crate) fn all_columns(&self) -> impl Iterator<Item = &'static Column> + use<> {
+        self.key.iter().chain(self.columns)
+    }
+
+    pub(crate) fn has_terms(&self) -> bool {
+        self.columns.iter().any(|column| column.kind == Kind::Terms)
+    }
+}
+
+/// Which events show in a view.
+#[derive(Clone, Copy, Debug)]
+pub enum Shows {
+    /// All of this kind of stream.
+    All(AggregateKind),
+    /// These types of this kind of stream.
+    Only(AggregateKind, &'static [&'static str]),
+}
+
+impl Shows {
+    /// The kind of stream.
+    #[must_use]
+    pub const fn kind(self) -> AggregateKind {
+        match self {
+            Self::All(kind) | Self::Only(kind, _) => kind,
+        }
+    }
+
+    /// Whether an event shows.
+    #[must_use]
+    pub fn handles(self, kind: AggregateKind, event_type: &str) -> bool {
+        match self {
+            Self::All(own) => own == kind,
+            Self::Only(own, types) => own == kind && types.contains(&event_type),
+        }
+    }
+}
+
+/// A view: one table, whose rows are folds of streams.
+///
+/// Every row belongs to one stream, so that streams can be parked and redriven
+/// one by one.
+pub trait View: Send + Sync + 'static {
+    /// A row; kept as a JSON document beside the typed columns.
+    type Row: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static;
+    /// Its table.
+    const SPEC: ViewSpec;
+    /// Its events.
+    const SHOWS: Shows;
+
+    /// The row an event concerns, given that it shows here.
+    fn key(fact: &Fact) -> Key {
+        Key::whole(fact.stream.id)
+    }
+
+    /// The row that is folded on when there is none at the key yet: the entry before,
+    /// in a list whose entries build on each other.
+    fn basis(_key: Key) -> Option<Key> {
+        None
+    }
+
+    /// Folds an event into its row, in place; `None` is no row. Pure. An error leaves
+    /// the row as it was.
+    ///
+    /// # Errors
+    /// When the event does not fit the row.
+    fn fold(row: &mut Option<Self::Row>, fact: &Fact) -> Result<(), FoldError>;
+
+    /// The typed columns of a row, in the order of the spec, without the key.
+    fn columns(row: &Self::Row) -> Vec<Value>;
+}
+
+/// The row that an event changes, when it is the next of its stream.
+pub(crate) fn next<'a, Row>(
+    row: &'a mut Option<Row>,
+    version: impl FnOnce(&Row) -> u64,
+    fact: &Fact,
+) -> Result<&'a mut Row, FoldError> {
+    let row = row.as_mut().ok_or(FoldError::NoRow(fact.event.event_type(), fact.version))?;
+    let held = version(row);
+    if held.saturating_add(1) == fact.version {
+        Ok(row)
+    } else {
+        Err(FoldError::Gap { row: held, found: fact.version })
+    }
+}
+
+/// Checks that an event which creates a row finds none.
+pub(crate) fn first<Row>(row: &Option<Row>, fact: &Fact) -> Result<(), FoldError> {
+    if row.is_none() && fact.version == 1 { Ok(()) } else { Err(FoldError::Gap { row: 0, found: fact.version }) }
+}
+
+/// An event of another kind of stream reached a fold.
+pub(crate) const NOT_SHOWN: FoldError = FoldError::Unfit("an event of this kind does not show in this view");

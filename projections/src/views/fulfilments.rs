@@ -1,0 +1,239 @@
+//! The process manager's instances, for operators.
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::processes::{Fulfilment, FulfilmentEvent, FulfilmentOutcome, ProcessCommand, Step};
+use jangbu_kernel::{AggregateKind, CommandId, Decider as _, OrderId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::timers::timer_name;
+use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, index, next};
+
+/// A command that went out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenCommand {
+    /// What it asks for.
+    pub name: String,
+    /// Its id.
+    pub command_id: CommandId,
+    /// Since when it is out.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub since: Timestamp,
+}
+
+/// A timer that is set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimerEntry {
+    /// Its name.
+    pub timer: String,
+    /// When it rings.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub due_at: Timestamp,
+}
+
+/// What the process keeps in mind. The row carries it because what is open and what is
+/// at rest is the process's own word, not to be guessed again from its events.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProcessState(Box<Fulfilment>);
+
+impl PartialEq for ProcessState {
+    fn eq(&self, other: &Self) -> bool {
+        // The state has no equality of its own; its stored form is what counts here.
+        matches!((serde_json::to_string(&self.0), serde_json::to_string(&other.0)), (Ok(one), Ok(two)) if one == two)
+    }
+}
+
+/// The fulfilment of an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FulfilmentRow {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Where it stands.
+    pub step: String,
+    /// Whether nothing is under way but what others have to do, or a far deadline.
+    pub at_rest: bool,
+    /// Whether it undoes what was done.
+    pub compensating: bool,
+    /// Why a person has to decide.
+    pub parked_reason: Option<String>,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// The commands that went out and whose effect, or refusal, was not seen yet.
+    pub open_commands: Vec<OpenCommand>,
+    /// The timers that are set.
+    pub timers: Vec<TimerEntry>,
+    /// How many events of other streams it has taken in.
+    pub inputs: u32,
+    /// When it began.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub started_at: Timestamp,
+    /// When its last event was recorded.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub updated_at: Timestamp,
+    /// The version of its stream that is folded in.
+    pub version: u64,
+    /// What the process keeps in mind.
+    pub process: ProcessState,
+}
+
+/// The view "fulfilments".
+pub struct FulfilmentsView;
+
+/// Raised when the row changes; a change of the process's state raises it by itself.
+const ROW_VERSION: i32 = 1;
+
+impl View for FulfilmentsView {
+    type Row = FulfilmentRow;
+    const SPEC: ViewSpec = ViewSpec {
+        name: "fulfilments",
+        version: ROW_VERSION * 1_000 + Fulfilment::STATE_VERSION as i32,
+        key: &[column("order_id", Kind::Uuid)],
+        columns: &[
+            column("step", Kind::Text),
+            column("state", Kind::Text),
+            column("at_rest", Kind::Bool),
+            column("started_at", Kind::Time),
+            column("updated_at", Kind::Time),
+            column("version", Kind::Int),
+        ],
+        indexes: &[index("started", "started_at, order_id"), index("state_started", "state, started_at, order_id")],
+    };
+    const SHOWS: Shows = Shows::All(AggregateKind::Fulfilment);
+
+    fn fold(row: &mut Option<FulfilmentRow>, fact: &Fact) -> Result<(), FoldError> {
+        let DomainEvent::Fulfilment(event) = &fact.event else { return Err(NOT_SHOWN) };
+        if let FulfilmentEvent::Started(started) = event {
+            first(row, fact)?;
+            *row = Some(FulfilmentRow {
+                order_id: started.order_id,
+                step: String::new(),
+                at_rest: false,
+                compensating: false,
+                parked_reason: None,
+                outcome: None,
+                open_commands: Vec::new(),
+                timers: Vec::new(),
+                inputs: 0,
+                started_at: fact.at,
+                updated_at: fact.at,
+                version: 0,
+                process: ProcessState(Box::default()),
+            });
+        }
+        let row = next(row, |row| row.version, fact)?;
+        row.process.0.evolve(event);
+        show(row, fact.at);
+        row.version = fact.version;
+        row.updated_at = fact.at;
+        Ok(())
+    }
+
+    fn columns(row: &FulfilmentRow) -> Vec<Value> {
+        vec![
+            Value::text(&row.step),
+            Value::text(row.state_name()),
+            Value::bool(row.at_rest),
+            Value::time(row.started_at),
+            Value::time(row.updated_at),
+            Value::count(row.version),
+        ]
+    }
+}
+
+impl FulfilmentRow {
+    /// What operators sort by: `parked`, `ended`, `compensating` or `running`. A late
+    /// payment makes an ended process run once more.
+    #[must_use]
+    pub fn state_name(&self) -> &'static str {
+        if self.parked_reason.is_some() {
+            "parked"
+        } else if self.step == step_name(Step::Ended) {
+            "ended"
+        } else if self.compensating {
+            "compensating"
+        } else {
+            "running"
+        }
+    }
+}
+
+/// Brings the shown fields up to the process's state.
+fn show(row: &mut FulfilmentRow, at: Timestamp) {
+    let process = &row.process.0;
+    let known = std::mem::take(&mut row.open_commands);
+    let since = |id: CommandId| known.iter().find(|open| open.command_id == id).map_or(at, |open| open.since);
+    row.open_commands = process
+        .open_commands()
+        .map(|(command_id, command)| OpenCommand {
+            name: command_name(command).to_owned(),
+            command_id,
+            since: since(command_id),
+        })
+        .collect();
+    let timers = process.timers().iter();
+    row.timers =
+        timers.map(|(timer, due_at)| TimerEntry { timer: timer_name(*timer).to_owned(), due_at: *due_at }).collect();
+    step_name(process.step()).clone_into(&mut row.step);
+    row.at_rest = process.at_rest();
+    row.compensating = process.is_compensating();
+    row.parked_reason = process.parked_reason().map(str::to_owned);
+    row.outcome = process.outcome().map(|outcome| outcome_name(outcome).to_owned());
+    row.inputs = u32::try_from(process.inputs()).unwrap_or(u32::MAX);
+}
+
+/// A step's name, as it is stored in events.
+#[must_use]
+pub const fn step_name(step: Step) -> &'static str {
+    match step {
+        Step::NotStarted => "not_started",
+        Step::AwaitingPayment => "awaiting_payment",
+        Step::Capturing => "capturing",
+        Step::AwaitingChallenge => "awaiting_challenge",
+        Step::Inquiring => "inquiring",
+        Step::Confirming => "confirming",
+        Step::Shipping => "shipping",
+        Step::Delivering => "delivering",
+        Step::AwaitingCompletion => "awaiting_completion",
+        Step::Cancelling => "cancelling",
+        Step::Compensating => "compensating",
+        Step::ReturningLatePayment => "returning_late_payment",
+        Step::NeedsOperator => "needs_operator",
+        Step::Ended => "ended",
+    }
+}
+
+/// An outcome's name, as it is stored in events.
+#[must_use]
+pub const fn outcome_name(outcome: FulfilmentOutcome) -> &'static str {
+    match outcome {
+        FulfilmentOutcome::Completed => "completed",
+        FulfilmentOutcome::Cancelled => "cancelled",
+        FulfilmentOutcome::Expired => "expired",
+        FulfilmentOutcome::Failed => "failed",
+    }
+}
+
+/// A command's name, as it is stored in events.
+#[must_use]
+pub const fn command_name(command: &ProcessCommand) -> &'static str {
+    match command {
+        ProcessCommand::CapturePayment { .. } => "capture_payment",
+        ProcessCommand::ConfirmCharge { .. } => "confirm_charge",
+        ProcessCommand::InquirePayment { .. } => "inquire_payment",
+        ProcessCommand::NetCancelPayment { .. } => "net_cancel_payment",
+        ProcessCommand::ConfirmOrder { .. } => "confirm_order",
+        ProcessCommand::RecordPaymentFailure { .. } => "record_payment_failure",
+        ProcessCommand::ExpireOrder => "expire_order",
+        ProcessCommand::RequestShipment { .. } => "request_shipment",
+        ProcessCommand::BookCarrier { .. } => "book_carrier",
+        ProcessCommand::CancelShipment { .. } => "cancel_shipment",
+        ProcessCommand::RequestRefund { .. } => "request_refund",
+        ProcessCommand::SettleRefund { .. } => "settle_refund",
+        ProcessCommand::FinishCancellation => "finish_cancellation",
+        ProcessCommand::FailOrder { .. } => "fail_order",
+        ProcessCommand::RecordLatePayment { .. } => "record_late_payment",
+        ProcessCommand::MarkDelivered => "mark_delivered",
+        ProcessCommand::CompleteOrder => "complete_order",
+        ProcessCommand::HoldOrder { .. } => "hold_order",
+    }
+}

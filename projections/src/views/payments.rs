@@ -1,0 +1,323 @@
+//! Payments with their legs and refunds.
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::payment::{MethodName, PaymentCaptured, PaymentEvent, PaymentRequested, RefundRequested};
+use jangbu_kernel::{AggregateKind, Money, OrderId, PaymentId, RefundId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, index, next};
+
+statuses! {
+    /// Where a payment stands.
+    PaymentStatus {
+        /// Opened; nobody was asked for the money.
+        Requested = "requested",
+        /// The buyer has to do something at the gateway.
+        RequiresAction = "requires_action",
+        /// The gateway is being asked.
+        Processing = "processing",
+        /// The gateway's word is missing.
+        Unknown = "unknown",
+        /// The money is here.
+        Captured = "captured",
+        /// Some of it went back.
+        PartiallyRefunded = "partially_refunded",
+        /// All of it went back.
+        Refunded = "refunded",
+        /// No money was taken.
+        Failed = "failed",
+        /// Called off before any money was taken.
+        Voided = "voided",
+    }
+}
+
+statuses! {
+    /// Where a leg of a payment stands.
+    LegStatus {
+        /// To be taken.
+        Requested = "requested",
+        /// Taken.
+        Captured = "captured",
+        /// Some of it went back.
+        PartiallyRefunded = "partially_refunded",
+        /// All of it went back.
+        Refunded = "refunded",
+        /// Not taken.
+        Failed = "failed",
+        /// Called off.
+        Voided = "voided",
+    }
+}
+
+statuses! {
+    /// Where a refund stands.
+    RefundStatus {
+        /// Under way.
+        Requested = "requested",
+        /// All of it is back.
+        Settled = "settled",
+        /// The gateway would not.
+        Refused = "refused",
+    }
+}
+
+/// A part of a payment by one method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LegRow {
+    /// How: the name of the method.
+    pub method: String,
+    /// How much.
+    pub amount: Money,
+    /// Where it stands.
+    pub status: LegStatus,
+    /// The gateway's id of the charge.
+    pub gateway_reference: Option<String>,
+    /// How much of it went back.
+    pub refunded: Money,
+}
+
+/// What a refund takes from one leg.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AllocationRow {
+    /// The leg's number, from 0.
+    pub leg: u8,
+    /// How much.
+    pub amount: Money,
+}
+
+/// A refund.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RefundRow {
+    /// Its id.
+    pub id: RefundId,
+    /// How much.
+    pub amount: Money,
+    /// Why.
+    pub reason: String,
+    /// Where it stands.
+    pub status: RefundStatus,
+    /// From which legs.
+    pub allocation: Vec<AllocationRow>,
+    /// When it was asked for.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub requested_at: Timestamp,
+    /// When all of it was back.
+    #[serde(default, with = "jangbu_kernel::time::millis::option")]
+    pub settled_at: Option<Timestamp>,
+}
+
+/// A payment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PaymentRow {
+    /// Its id.
+    pub id: PaymentId,
+    /// For which order.
+    pub order_id: OrderId,
+    /// Who pays.
+    pub user_id: UserId,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// How much.
+    pub total: Money,
+    /// By what.
+    pub legs: Vec<LegRow>,
+    /// What was taken.
+    pub captured: Money,
+    /// What went back for certain.
+    pub refunded: Money,
+    /// The refunds, in the order they were asked for.
+    pub refunds: Vec<RefundRow>,
+    /// Why it failed or was called off.
+    pub failure_reason: Option<String>,
+    /// When it was opened.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub created_at: Timestamp,
+    /// The version of its stream that is folded in.
+    pub version: u64,
+    /// When its last event was recorded.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub updated_at: Timestamp,
+}
+
+/// The view "payments".
+pub struct PaymentsView;
+
+impl View for PaymentsView {
+    type Row = PaymentRow;
+    const SPEC: ViewSpec = ViewSpec {
+        name: "payments",
+        version: 1,
+        key: &[column("id", Kind::Uuid)],
+        columns: &[
+            column("order_id", Kind::Uuid),
+            column("user_id", Kind::Uuid),
+            column("status", Kind::Text),
+            column("created_at", Kind::Time),
+            column("currency", Kind::Text),
+            column("total_minor", Kind::Int),
+            column("captured_minor", Kind::Int),
+            column("refunded_minor", Kind::Int),
+            column("version", Kind::Int),
+        ],
+        indexes: &[
+            index("created", "created_at, id"),
+            index("order_created", "order_id, created_at, id"),
+            index("user_created", "user_id, created_at, id"),
+            index("status_created", "status, created_at, id"),
+        ],
+    };
+    const SHOWS: Shows = Shows::All(AggregateKind::Payment);
+
+    fn fold(row: &mut Option<PaymentRow>, fact: &Fact) -> Result<(), FoldError> {
+        let DomainEvent::Payment(event) = &fact.event else { return Err(NOT_SHOWN) };
+        if let PaymentEvent::Requested(requested) = event {
+            first(row, fact)?;
+            *row = Some(requested_row(requested, fact));
+            return Ok(());
+        }
+        let row = next(row, |row| row.version, fact)?;
+        change(row, event, fact.at)?;
+        row.version = fact.version;
+        row.updated_at = fact.at;
+        Ok(())
+    }
+
+    fn columns(row: &PaymentRow) -> Vec<Value> {
+        vec![
+            Value::id(row.order_id),
+            Value::id(row.user_id),
+            Value::text(row.status.name()),
+            Value::time(row.created_at),
+            Value::text(row.total.currency().code()),
+            Value::int(row.total.minor_units()),
+            Value::int(row.captured.minor_units()),
+            Value::int(row.refunded.minor_units()),
+            Value::count(row.version),
+        ]
+    }
+}
+
+fn requested_row(requested: &PaymentRequested, fact: &Fact) -> PaymentRow {
+    let nothing = Money::zero(requested.total.currency());
+    let legs = requested.legs.iter().map(|leg| LegRow {
+        method: method_name(leg.method).to_owned(),
+        amount: leg.amount,
+        status: LegStatus::Requested,
+        gateway_reference: None,
+        refunded: nothing,
+    });
+    PaymentRow {
+        id: PaymentId::new(fact.stream.id),
+        order_id: requested.order_id,
+        user_id: requested.user_id,
+        status: PaymentStatus::Requested,
+        total: requested.total,
+        legs: legs.collect(),
+        captured: nothing,
+        refunded: nothing,
+        refunds: Vec::new(),
+        failure_reason: None,
+        created_at: fact.at,
+        version: fact.version,
+        updated_at: fact.at,
+    }
+}
+
+const POINTS: &str = "points";
+
+const fn method_name(method: MethodName) -> &'static str {
+    match method {
+        MethodName::Card => "card",
+        MethodName::Points => POINTS,
+    }
+}
+
+fn change(row: &mut PaymentRow, event: &PaymentEvent, at: Timestamp) -> Result<(), FoldError> {
+    match event {
+        PaymentEvent::CaptureRequested(_) | PaymentEvent::ChallengeConfirmed(_) => {
+            row.status = PaymentStatus::Processing
+        }
+        PaymentEvent::ChallengeRequired(challenge) => {
+            set_reference(row, &challenge.reference);
+            row.status = PaymentStatus::RequiresAction;
+        }
+        // While a void is under way, and when amounts differ, nobody knows what was taken.
+        PaymentEvent::OutcomeUnknown(_) | PaymentEvent::NetCancelRequested(_) => row.status = PaymentStatus::Unknown,
+        PaymentEvent::MismatchDetected(mismatch) => {
+            set_reference(row, &mismatch.reference);
+            row.status = PaymentStatus::Unknown;
+        }
+        PaymentEvent::Captured(captured) => capture(row, captured),
+        PaymentEvent::Failed(failed) => end(row, PaymentStatus::Failed, LegStatus::Failed, &failed.reason),
+        PaymentEvent::Voided(voided) => end(row, PaymentStatus::Voided, LegStatus::Voided, &voided.reason),
+        PaymentEvent::RefundRequested(requested) => row.refunds.push(refund_row(requested, at)),
+        PaymentEvent::LegRefunded(back) => give_back(row, back.leg, back.amount)?,
+        PaymentEvent::RefundSettled(settled) => {
+            if let Some(refund) = row.refunds.iter_mut().find(|refund| refund.id == settled.refund_id) {
+                refund.status = RefundStatus::Settled;
+                refund.settled_at = Some(at);
+            }
+        }
+        PaymentEvent::RefundRefused(refused) => {
+            if let Some(refund) = row.refunds.iter_mut().find(|refund| refund.id == refused.refund_id) {
+                refund.status = RefundStatus::Refused;
+            }
+        }
+        // The payment stands where it stood; the creation is folded before.
+        PaymentEvent::InquiryUndecided(_) | PaymentEvent::ObservationIgnored(_) | PaymentEvent::Requested(_) => {}
+    }
+    Ok(())
+}
+
+fn refund_row(requested: &RefundRequested, at: Timestamp) -> RefundRow {
+    let allocation = requested.allocation.iter().map(|part| AllocationRow { leg: part.leg, amount: part.amount });
+    RefundRow {
+        id: requested.refund_id,
+        amount: requested.amount,
+        reason: requested.reason.clone(),
+        status: RefundStatus::Requested,
+        allocation: allocation.collect(),
+        requested_at: at,
+        settled_at: None,
+    }
+}
+
+fn set_reference(row: &mut PaymentRow, reference: &str) {
+    if let Some(leg) = row.legs.iter_mut().find(|leg| leg.method != POINTS) {
+        leg.gateway_reference = Some(reference.to_owned());
+    }
+}
+
+fn end(row: &mut PaymentRow, status: PaymentStatus, leg_status: LegStatus, reason: &str) {
+    row.status = status;
+    row.failure_reason = Some(reason.to_owned());
+    for leg in &mut row.legs {
+        leg.status = leg_status;
+    }
+}
+
+/// All legs are taken together; after an end the gateway's leg alone, because what
+/// was held for the shop's own legs was given free.
+fn capture(row: &mut PaymentRow, captured: &PaymentCaptured) {
+    let late = matches!(row.status, PaymentStatus::Failed | PaymentStatus::Voided);
+    if let Some(reference) = &captured.reference {
+        set_reference(row, reference);
+    }
+    for leg in &mut row.legs {
+        if !late || leg.method != POINTS {
+            leg.status = LegStatus::Captured;
+        }
+    }
+    row.captured = captured.amount;
+    row.status = PaymentStatus::Captured;
+}
+
+fn give_back(row: &mut PaymentRow, leg: u8, amount: Money) -> Result<(), FoldError> {
+    let refunded = row.refunded.checked_add(&amount)?;
+    let leg = row.legs.get_mut(usize::from(leg)).ok_or(FoldError::Unfit("a refund names a leg that is not there"))?;
+    leg.refunded = leg.refunded.checked_add(&amount)?;
+    leg.status = if leg.refunded == leg.amount { LegStatus::Refunded } else { LegStatus::PartiallyRefunded };
+    row.refunded = refunded;
+    row.status = if row.refunded == row.captured { PaymentStatus::Refunded } else { PaymentStatus::PartiallyRefunded };
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! Points: the ledger, entry by entry.
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::points::PointsEvent;
+use jangbu_kernel::{AggregateKind, Currency, Money, OrderId, PaymentId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::points::balance_after;
+use crate::view::{Fact, FoldError, Index, Key, KeyPart, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column};
+
+statuses! {
+    /// What an entry is.
+    EntryKind {
+        /// Points were given.
+        Granted = "granted",
+        /// Points are kept for a payment; the balance stays.
+        Held = "held",
+        /// Held points were spent.
+        Captured = "captured",
+        /// Held points are free again; the balance stays.
+        Released = "released",
+        /// Spent points came back by a refund.
+        Restored = "restored",
+        /// What was left of a grant lapsed.
+        Expired = "expired",
+    }
+}
+
+/// An entry of a ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PointsEntryRow {
+    /// Whose ledger.
+    pub user_id: UserId,
+    /// The version of the ledger's stream that the entry is: rising, not without gaps
+    /// where entries that leave the balance alone are not listed.
+    pub number: u64,
+    /// What it is.
+    pub kind: EntryKind,
+    /// What it adds to the balance, negative when it takes; for [`EntryKind::Held`] and
+    /// [`EntryKind::Released`] what is kept or freed, and the balance stays.
+    pub amount: Money,
+    /// What for, for a grant.
+    pub reference: Option<String>,
+    /// For which order, where the fact names it.
+    pub order_id: Option<OrderId>,
+    /// For which payment.
+    pub payment_id: Option<PaymentId>,
+    /// The balance after it.
+    pub balance_after: Money,
+    /// When.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub at: Timestamp,
+    /// When what is left of a grant lapses.
+    #[serde(default, with = "jangbu_kernel::time::millis::option")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The view "points_entries".
+pub struct PointsEntriesView;
+
+impl View for PointsEntriesView {
+    type Row = PointsEntryRow;
+    const SPEC: ViewSpec = ViewSpec {
+        name: "points_entries",
+        version: 1,
+        key: &[column("user_id", Kind::Uuid), column("number", Kind::Int)],
+        columns: &[
+            column("kind", Kind::Text),
+            column("amount", Kind::Int),
+            column("balance_after", Kind::Int),
+            column("changes_balance", Kind::Bool),
+            column("at", Kind::Time),
+        ],
+        indexes: &[Index { name: "changes", columns: "user_id, number", only: "changes_balance" }],
+    };
+    const SHOWS: Shows = Shows::All(AggregateKind::Points);
+
+    fn key(fact: &Fact) -> Key {
+        Key { id: fact.stream.id, part: KeyPart::Number(i64::try_from(fact.version).unwrap_or(i64::MAX)) }
+    }
+
+    fn basis(key: Key) -> Option<Key> {
+        match key.part {
+            KeyPart::Number(number) if number > 1 => Some(Key { id: key.id, part: KeyPart::Number(number - 1) }),
+            KeyPart::Number(_) | KeyPart::Whole | KeyPart::Name(_) => None,
+        }
+    }
+
+    fn fold(row: &mut Option<PointsEntryRow>, fact: &Fact) -> Result<(), FoldError> {
+        let DomainEvent::Points(event) = &fact.event else { return Err(NOT_SHOWN) };
+        // The row given is the entry before, this one's basis.
+        let before = match row {
+            Some(before) if before.number.saturating_add(1) == fact.version => before.balance_after,
+            Some(before) => return Err(FoldError::Gap { row: before.number, found: fact.version }),
+            None if fact.version == 1 => Money::zero(Currency::KRW),
+            None => return Err(FoldError::NoRow(fact.event.event_type(), fact.version)),
+        };
+        let after = balance_after(before, event)?;
+        let (kind, payment_id) = match event {
+            PointsEvent::Granted(_) => (EntryKind::Granted, None),
+            PointsEvent::Held(held) => (EntryKind::Held, Some(held.payment_id)),
+            PointsEvent::Captured(captured) => (EntryKind::Captured, Some(captured.payment_id)),
+            PointsEvent::Released(released) => (EntryKind::Released, Some(released.payment_id)),
+            PointsEvent::Restored(restored) => (EntryKind::Restored, Some(restored.payment_id)),
+            PointsEvent::Expired(_) => (EntryKind::Expired, None),
+        };
+        let amount = match event {
+            PointsEvent::Held(held) => held.amount,
+            PointsEvent::Released(released) => released.amount,
+            PointsEvent::Granted(_) | PointsEvent::Captured(_) | PointsEvent::Restored(_) | PointsEvent::Expired(_) => {
+                after.checked_sub(&before)?
+            }
+        };
+        let grant = if let PointsEvent::Granted(granted) = event { Some(granted) } else { None };
+        let order_id = if let PointsEvent::Held(held) = event { Some(held.order_id) } else { None };
+        *row = Some(PointsEntryRow {
+            user_id: UserId::new(fact.stream.id),
+            number: fact.version,
+            kind,
+            amount,
+            reference: grant.map(|granted| granted.reference.clone()),
+            order_id,
+            payment_id,
+            balance_after: after,
+            at: fact.at,
+            expires_at: grant.and_then(|granted| granted.expires_at),
+        });
+        Ok(())
+    }
+
+    fn columns(row: &PointsEntryRow) -> Vec<Value> {
+        vec![
+            Value::text(row.kind.name()),
+            Value::int(row.amount.minor_units()),
+            Value::int(row.balance_after.minor_units()),
+            Value::bool(!matches!(row.kind, EntryKind::Held | EntryKind::Released)),
+            Value::time(row.at),
+        ]
+    }
+}

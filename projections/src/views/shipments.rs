@@ -1,0 +1,221 @@
+//! Parcels with their scans.
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::shipment::{ScanRecorded, ScanStatus, ShipmentEvent, ShipmentRequested};
+use jangbu_kernel::{AggregateKind, OrderId, Sealed, ShipmentId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::orders::OrderLineRow;
+use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, index, next};
+
+statuses! {
+    /// Where a parcel stands.
+    ShipmentStatus {
+        /// The carrier is being asked for a label.
+        Requested = "requested",
+        /// There is a label.
+        Ready = "ready",
+        /// The carrier has it.
+        Dispatched = "dispatched",
+        /// It is moving.
+        InTransit = "in_transit",
+        /// It is on the last vehicle.
+        OutForDelivery = "out_for_delivery",
+        /// Nobody opened.
+        AttemptFailed = "attempt_failed",
+        /// Something is wrong with it.
+        Exception = "exception",
+        /// It is handed over.
+        Delivered = "delivered",
+        /// It is back at the shop.
+        Returned = "returned",
+        /// It is gone.
+        Lost = "lost",
+        /// It was called off.
+        Cancelled = "cancelled",
+    }
+}
+
+/// A scan, as it was told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScanRow {
+    /// What it tells.
+    pub status: ShipmentStatus,
+    /// The carrier's own code.
+    pub code: String,
+    /// Where.
+    pub place: String,
+    /// When, by the carrier's clock.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub at: Timestamp,
+    /// A remark of the shop's staff.
+    pub note: Option<String>,
+    /// By whom.
+    pub carrier: String,
+    /// Why it changed nothing, when it did not.
+    pub ignored_because: Option<String>,
+}
+
+/// A parcel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShipmentRow {
+    /// Its id.
+    pub id: ShipmentId,
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Who receives it.
+    pub user_id: UserId,
+    /// Where it stands.
+    pub status: ShipmentStatus,
+    /// The carrier.
+    pub carrier: Option<String>,
+    /// The number that follows it.
+    pub tracking_number: Option<String>,
+    /// What is in it.
+    pub lines: Vec<OrderLineRow>,
+    /// Where it goes, sealed.
+    pub shipping_address: Sealed,
+    /// Its scans, in the order they were recorded.
+    pub scans: Vec<ScanRow>,
+    /// When it was asked for.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub created_at: Timestamp,
+    /// When the carrier took it.
+    #[serde(default, with = "jangbu_kernel::time::millis::option")]
+    pub dispatched_at: Option<Timestamp>,
+    /// When it was handed over.
+    #[serde(default, with = "jangbu_kernel::time::millis::option")]
+    pub delivered_at: Option<Timestamp>,
+    /// The version of its stream that is folded in.
+    pub version: u64,
+    /// When its last event was recorded.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub updated_at: Timestamp,
+}
+
+/// The view "shipments".
+pub struct ShipmentsView;
+
+impl View for ShipmentsView {
+    type Row = ShipmentRow;
+    const SPEC: ViewSpec = ViewSpec {
+        name: "shipments",
+        version: 1,
+        key: &[column("id", Kind::Uuid)],
+        columns: &[
+            column("order_id", Kind::Uuid),
+            column("user_id", Kind::Uuid),
+            column("status", Kind::Text),
+            column("tracking_number", Kind::Text),
+            column("created_at", Kind::Time),
+            column("version", Kind::Int),
+        ],
+        indexes: &[
+            index("created", "created_at, id"),
+            index("order_created", "order_id, created_at, id"),
+            index("user_created", "user_id, created_at, id"),
+            index("status_created", "status, created_at, id"),
+            index("tracking", "tracking_number, created_at, id"),
+        ],
+    };
+    const SHOWS: Shows = Shows::All(AggregateKind::Shipment);
+
+    fn fold(row: &mut Option<ShipmentRow>, fact: &Fact) -> Result<(), FoldError> {
+        let DomainEvent::Shipment(event) = &fact.event else { return Err(NOT_SHOWN) };
+        if let ShipmentEvent::Requested(requested) = event {
+            first(row, fact)?;
+            *row = Some(requested_row(requested, fact));
+            return Ok(());
+        }
+        let row = next(row, |row| row.version, fact)?;
+        change(row, event, fact.at);
+        row.version = fact.version;
+        row.updated_at = fact.at;
+        Ok(())
+    }
+
+    fn columns(row: &ShipmentRow) -> Vec<Value> {
+        vec![
+            Value::id(row.order_id),
+            Value::id(row.user_id),
+            Value::text(row.status.name()),
+            Value::Text(row.tracking_number.clone()),
+            Value::time(row.created_at),
+            Value::count(row.version),
+        ]
+    }
+}
+
+fn requested_row(requested: &ShipmentRequested, fact: &Fact) -> ShipmentRow {
+    ShipmentRow {
+        id: ShipmentId::new(fact.stream.id),
+        order_id: requested.order_id,
+        user_id: requested.user_id,
+        status: ShipmentStatus::Requested,
+        carrier: None,
+        tracking_number: None,
+        lines: requested.lines.iter().map(OrderLineRow::from).collect(),
+        shipping_address: requested.shipping_address.clone(),
+        scans: Vec::new(),
+        created_at: fact.at,
+        dispatched_at: None,
+        delivered_at: None,
+        version: fact.version,
+        updated_at: fact.at,
+    }
+}
+
+fn change(row: &mut ShipmentRow, event: &ShipmentEvent, at: Timestamp) {
+    let status = match event {
+        ShipmentEvent::Ready(ready) => {
+            row.carrier = Some(ready.carrier.clone());
+            row.tracking_number = Some(ready.tracking_number.clone());
+            ShipmentStatus::Ready
+        }
+        ShipmentEvent::Dispatched(dispatched) => {
+            row.carrier = Some(dispatched.carrier.clone());
+            row.tracking_number = Some(dispatched.tracking_number.clone());
+            row.dispatched_at = Some(at);
+            ShipmentStatus::Dispatched
+        }
+        ShipmentEvent::ScanRecorded(scan) => {
+            row.scans.push(scan_row(scan));
+            row.status
+        }
+        ShipmentEvent::InTransit(_) => ShipmentStatus::InTransit,
+        ShipmentEvent::OutForDelivery(_) => ShipmentStatus::OutForDelivery,
+        ShipmentEvent::AttemptFailed(_) => ShipmentStatus::AttemptFailed,
+        ShipmentEvent::ExceptionReported(_) => ShipmentStatus::Exception,
+        ShipmentEvent::Delivered(_) => {
+            row.delivered_at = Some(at);
+            ShipmentStatus::Delivered
+        }
+        ShipmentEvent::Returned(_) => ShipmentStatus::Returned,
+        ShipmentEvent::Lost(_) => ShipmentStatus::Lost,
+        ShipmentEvent::Cancelled(_) => ShipmentStatus::Cancelled,
+        // Another attempt follows, or the order fails; the creation is folded before.
+        ShipmentEvent::Refused(_) | ShipmentEvent::Requested(_) => row.status,
+    };
+    row.status = status;
+}
+
+fn scan_row(scan: &ScanRecorded) -> ScanRow {
+    let status = match scan.status {
+        ScanStatus::InTransit => ShipmentStatus::InTransit,
+        ScanStatus::OutForDelivery => ShipmentStatus::OutForDelivery,
+        ScanStatus::AttemptFailed => ShipmentStatus::AttemptFailed,
+        ScanStatus::Exception => ShipmentStatus::Exception,
+        ScanStatus::Delivered => ShipmentStatus::Delivered,
+        ScanStatus::Returned => ShipmentStatus::Returned,
+        ScanStatus::Lost => ShipmentStatus::Lost,
+    };
+    ScanRow {
+        status,
+        code: scan.code.clone(),
+        place: scan.place.clone(),
+        at: scan.at,
+        note: scan.note.clone(),
+        carrier: scan.carrier.clone(),
+        ignored_because: scan.ignored_because.clone(),
+    }
+}

@@ -1,0 +1,95 @@
+//! The due times of the processes: the table behind the timer queue.
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::processes::{FulfilmentEvent, TimerName};
+use jangbu_kernel::{AggregateKind, StreamId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::view::{Fact, FoldError, Key, KeyPart, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, index};
+
+/// A timer that is set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimerRow {
+    /// Of which process.
+    pub stream: StreamId,
+    /// Its name within the process.
+    pub timer: String,
+    /// When it rings.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub due_at: Timestamp,
+}
+
+/// The view "timers".
+pub struct TimersView;
+
+impl View for TimersView {
+    type Row = TimerRow;
+    const SPEC: ViewSpec = ViewSpec {
+        name: "timers",
+        version: 1,
+        key: &[column("process_id", Kind::Uuid), column("timer", Kind::Text)],
+        columns: &[column("due_at", Kind::Time)],
+        indexes: &[index("due", "due_at, process_id, timer")],
+    };
+    const SHOWS: Shows = Shows::Only(
+        AggregateKind::Fulfilment,
+        &["fulfilment.timer_set", "fulfilment.timer_cancelled", "fulfilment.timer_reached"],
+    );
+
+    fn key(fact: &Fact) -> Key {
+        let timer = if let DomainEvent::Fulfilment(event) = &fact.event { timer_of(event) } else { None };
+        // What has no timer does not show here, so nobody asks for its row.
+        Key { id: fact.stream.id, part: KeyPart::Name(timer.map_or("", timer_name)) }
+    }
+
+    fn fold(row: &mut Option<TimerRow>, fact: &Fact) -> Result<(), FoldError> {
+        let DomainEvent::Fulfilment(event) = &fact.event else { return Err(NOT_SHOWN) };
+        let Some(timer) = timer_of(event) else { return Err(NOT_SHOWN) };
+        if let FulfilmentEvent::TimerSet(set) = event {
+            *row = Some(TimerRow { stream: fact.stream, timer: timer_name(timer).to_owned(), due_at: set.due_at });
+        } else if let FulfilmentEvent::TimerReached(reached) = event {
+            // A timer that was moved meanwhile still rings at its new time.
+            if row.as_ref().is_some_and(|row| row.due_at <= reached.due_at) {
+                *row = None;
+            }
+        } else {
+            *row = None;
+        }
+        Ok(())
+    }
+
+    fn columns(row: &TimerRow) -> Vec<Value> {
+        vec![Value::time(row.due_at)]
+    }
+}
+
+const fn timer_of(event: &FulfilmentEvent) -> Option<TimerName> {
+    match event {
+        FulfilmentEvent::TimerSet(set) => Some(set.timer),
+        FulfilmentEvent::TimerCancelled(cancelled) => Some(cancelled.timer),
+        FulfilmentEvent::TimerReached(reached) => Some(reached.timer),
+        FulfilmentEvent::Started(_)
+        | FulfilmentEvent::InputReceived(_)
+        | FulfilmentEvent::StepEntered(_)
+        | FulfilmentEvent::CommandIssued(_)
+        | FulfilmentEvent::CommandRefused(_)
+        | FulfilmentEvent::CompensationStarted(_)
+        | FulfilmentEvent::Parked(_)
+        | FulfilmentEvent::OperatorResolved(_)
+        | FulfilmentEvent::Ended(_) => None,
+    }
+}
+
+/// A timer's name, as it is stored in events.
+#[must_use]
+pub const fn timer_name(timer: TimerName) -> &'static str {
+    match timer {
+        TimerName::PaymentDeadline => "payment_deadline",
+        TimerName::Inquiry => "inquiry",
+        TimerName::LabelRetry => "label_retry",
+        TimerName::RefundRetry => "refund_retry",
+        TimerName::CancelRetry => "cancel_retry",
+        TimerName::Completion => "completion",
+        TimerName::CommandRetry => "command_retry",
+    }
+}

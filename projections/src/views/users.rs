@@ -1,0 +1,131 @@
+//! People with an account. Personal fields stay sealed.
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::user::UserEvent;
+use jangbu_kernel::{AggregateKind, Role, Sealed, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, index, next};
+
+statuses! {
+    /// Where an account stands.
+    UserStatus {
+        /// In use.
+        Active = "active",
+        /// No login before `locked_until`; after that moment it is as good as active.
+        Locked = "locked",
+    }
+}
+
+/// A person with an account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserRow {
+    /// Their id.
+    pub id: UserId,
+    /// The address, sealed.
+    pub email: Sealed,
+    /// The name, sealed.
+    pub name: Sealed,
+    /// The telephone number, sealed.
+    pub phone: Option<Sealed>,
+    /// What they are in this shop, sorted.
+    pub roles: Vec<Role>,
+    /// Where the account stands.
+    pub status: UserStatus,
+    /// No login before this moment.
+    #[serde(default, with = "jangbu_kernel::time::millis::option")]
+    pub locked_until: Option<Timestamp>,
+    /// When they signed up.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub registered_at: Timestamp,
+    /// The version of their stream that is folded in.
+    pub version: u64,
+}
+
+/// The view "users".
+pub struct UsersView;
+
+impl View for UsersView {
+    type Row = UserRow;
+    const SPEC: ViewSpec = ViewSpec {
+        name: "users",
+        version: 1,
+        key: &[column("id", Kind::Uuid)],
+        columns: &[
+            column("status", Kind::Text),
+            column("is_staff", Kind::Bool),
+            column("registered_at", Kind::Time),
+            column("version", Kind::Int),
+        ],
+        indexes: &[
+            index("registered", "registered_at, id"),
+            index("status_registered", "status, registered_at, id"),
+            index("staff_registered", "is_staff, registered_at, id"),
+        ],
+    };
+    const SHOWS: Shows = Shows::All(AggregateKind::User);
+
+    fn fold(row: &mut Option<UserRow>, fact: &Fact) -> Result<(), FoldError> {
+        let DomainEvent::User(event) = &fact.event else { return Err(NOT_SHOWN) };
+        if let UserEvent::Registered(registered) = event {
+            first(row, fact)?;
+            let mut roles = registered.roles.clone();
+            roles.sort_unstable();
+            roles.dedup();
+            *row = Some(UserRow {
+                id: UserId::new(fact.stream.id),
+                email: registered.email.clone(),
+                name: registered.name.clone(),
+                phone: registered.phone.clone(),
+                roles,
+                status: UserStatus::Active,
+                locked_until: None,
+                registered_at: fact.at,
+                version: fact.version,
+            });
+            return Ok(());
+        }
+        let row = next(row, |row| row.version, fact)?;
+        change(row, event);
+        row.version = fact.version;
+        Ok(())
+    }
+
+    fn columns(row: &UserRow) -> Vec<Value> {
+        vec![
+            Value::text(row.status.name()),
+            Value::bool(row.roles.iter().any(|role| *role != Role::Customer)),
+            Value::time(row.registered_at),
+            Value::count(row.version),
+        ]
+    }
+}
+
+fn change(row: &mut UserRow, event: &UserEvent) {
+    match event {
+        UserEvent::ContactDetailsChanged(changed) => {
+            if let Some(name) = &changed.name {
+                row.name = name.clone();
+            }
+            if changed.phone.is_some() {
+                row.phone.clone_from(&changed.phone);
+            }
+        }
+        UserEvent::RoleGranted(granted) => {
+            if let Err(place) = row.roles.binary_search(&granted.role) {
+                row.roles.insert(place, granted.role);
+            }
+        }
+        UserEvent::RoleRevoked(revoked) => row.roles.retain(|role| *role != revoked.role),
+        UserEvent::LoginSucceeded(_) => {
+            row.status = UserStatus::Active;
+            row.locked_until = None;
+        }
+        UserEvent::Locked(locked) => {
+            row.status = UserStatus::Locked;
+            row.locked_until = Some(locked.until);
+        }
+        // Counts for the decision only; the creation is folded before.
+        UserEvent::LoginFailed(_) | UserEvent::Registered(_) => {}
+    }
+}

@@ -1,0 +1,367 @@
+//! The projector: rows are folds, crashes cost nothing, streams are parked alone.
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::order::*;
+use jangbu_aggregates::payment::*;
+use jangbu_aggregates::points::*;
+use jangbu_aggregates::processes::*;
+use jangbu_aggregates::shipment::*;
+use jangbu_aggregates::stock::*;
+use jangbu_aggregates::user::*;
+use jangbu_kernel::ports::TimerQueue as _;
+use jangbu_kernel::{OrderId, PaymentId, RefundId, Role, ShipmentId, StreamId, UserId};
+use jangbu_projections::{EntryKind, OrderStatus, PageRequest, PaymentStatus, ProjectionState, ProjectorError, fold};
+
+use crate::fixture::{Fixture, at, buyer, deadline, id, paid, payment_requested, placed, sealed, won};
+
+crate::on_both_engines! {
+    a_row_is_the_fold_of_its_stream,
+    a_crash_between_pages_costs_nothing,
+    a_parked_stream_stands_alone_and_is_redriven_in_order,
+    an_unknown_event_parks_its_stream,
+    a_newer_projector_fences_the_older,
+    due_timers_come_earliest_first,
+    another_process_waits_by_the_checkpoints,
+}
+
+fn order_events(events: Vec<OrderEvent>) -> Vec<DomainEvent> {
+    events.into_iter().map(DomainEvent::Order).collect()
+}
+
+/// Every view gets a stream with a life.
+async fn a_life(fixture: &Fixture) -> (OrderId, PaymentId, ShipmentId, UserId) {
+    let (order, payment, shipment) = (OrderId::new(id(100)), PaymentId::new(id(101)), ShipmentId::new(id(102)));
+    let (refund, user) = (RefundId::new(id(103)), buyer());
+    stock_people_and_points(fixture, order, payment, refund).await;
+    payment_and_parcel(fixture, order, payment, shipment, refund).await;
+    let order_life = vec![
+        OrderEvent::from(placed(100, won(10_000))),
+        OrderPaymentOpened { payment_id: payment }.into(),
+        paid(Some(payment)).into(),
+        OrderPreparationStarted { shipment_id: shipment }.into(),
+        OrderShipped {}.into(),
+        OrderDelivered {}.into(),
+    ];
+    fixture.append(StreamId::order(order), 6, order_events(order_life)).await;
+    let process = vec![
+        FulfilmentEvent::from(FulfilmentStarted { order_id: order, total: won(10_000), payment_deadline: at(900) }),
+        TimerSet { timer: TimerName::PaymentDeadline, due_at: at(900) }.into(),
+        StepEntered { step: Step::Capturing }.into(),
+        CommandIssued {
+            command_id: jangbu_kernel::CommandId::new(id(104)),
+            command: ProcessCommand::CapturePayment { payment_id: payment },
+        }
+        .into(),
+    ];
+    fixture.append(StreamId::fulfilment(order), 7, process.into_iter().map(DomainEvent::Fulfilment).collect()).await;
+    (order, payment, shipment, user)
+}
+
+async fn stock_people_and_points(fixture: &Fixture, order: OrderId, payment: PaymentId, refund: RefundId) {
+    let user = buyer();
+    let product = fixture.product(1, "머그컵", 10_000).await;
+    let stock = vec![
+        StockEvent::from(StockReceived { quantity: 10 }),
+        StockReserved { order_id: order, quantity: 2, expires_at: at(900) }.into(),
+        StockAllocated { order_id: order, quantity: 2 }.into(),
+        StockShipped { order_id: order, quantity: 1 }.into(),
+    ];
+    fixture.append(StreamId::stock(product), 1, stock.into_iter().map(DomainEvent::Stock).collect()).await;
+    let registered = UserRegistered {
+        email: sealed("e"),
+        name: sealed("n"),
+        phone: None,
+        password_hash: sealed("p"),
+        roles: vec![Role::Customer],
+    };
+    let people =
+        vec![UserEvent::from(registered), RoleGranted { role: Role::Staff }.into(), UserLocked { until: at(5) }.into()];
+    fixture.append(StreamId::user(user), 2, people.into_iter().map(DomainEvent::User).collect()).await;
+    let ledger = vec![
+        PointsEvent::from(PointsGranted { amount: won(5_000), reference: "welcome".into(), expires_at: Some(at(99)) }),
+        PointsHeld {
+            payment_id: payment,
+            order_id: order,
+            amount: won(3_000),
+            parts: vec![PointsPart { entry: 1, amount: won(3_000) }],
+        }
+        .into(),
+        PointsCaptured { payment_id: payment, amount: won(3_000) }.into(),
+        PointsRestored { payment_id: payment, refund_id: refund, amount: won(1_000), parts: vec![] }.into(),
+    ];
+    fixture.append(StreamId::points(user), 3, ledger.into_iter().map(DomainEvent::Points).collect()).await;
+}
+
+async fn payment_and_parcel(
+    fixture: &Fixture,
+    order: OrderId,
+    payment: PaymentId,
+    shipment: ShipmentId,
+    refund: RefundId,
+) {
+    let user = buyer();
+    let paying = vec![
+        PaymentEvent::from(payment_requested(order, 7_000, 3_000)),
+        CaptureRequested { order_id: order, leg: Some(0), amount: won(7_000) }.into(),
+        PaymentCaptured {
+            order_id: order,
+            amount: won(10_000),
+            reference: Some("ch_1".into()),
+            source: Source::Answer,
+        }
+        .into(),
+        RefundRequested {
+            order_id: order,
+            refund_id: refund,
+            amount: won(8_000),
+            allocation: vec![LegRefund { leg: 0, amount: won(7_000) }, LegRefund { leg: 1, amount: won(1_000) }],
+            reason: "broken".into(),
+        }
+        .into(),
+        LegRefunded {
+            order_id: order,
+            refund_id: refund,
+            leg: 0,
+            amount: won(7_000),
+            reference: None,
+            source: Source::Answer,
+        }
+        .into(),
+        LegRefunded {
+            order_id: order,
+            refund_id: refund,
+            leg: 1,
+            amount: won(1_000),
+            reference: None,
+            source: Source::Shop,
+        }
+        .into(),
+        RefundSettled { order_id: order, refund_id: refund, amount: won(8_000) }.into(),
+    ];
+    fixture.append(StreamId::payment(payment), 4, paying.into_iter().map(DomainEvent::Payment).collect()).await;
+    let parcel = vec![
+        ShipmentEvent::from(ShipmentRequested {
+            order_id: order,
+            user_id: user,
+            lines: placed(100, won(10_000)).lines,
+            shipping_address: sealed("address"),
+        }),
+        ShipmentReady { order_id: order, carrier: "sandbox".into(), tracking_number: "T-1".into() }.into(),
+        ShipmentDispatched { order_id: order, carrier: "sandbox".into(), tracking_number: "T-1".into() }.into(),
+        ScanRecorded {
+            order_id: order,
+            carrier: "sandbox".into(),
+            tracking_number: "T-1".into(),
+            status: ScanStatus::Delivered,
+            code: "D".into(),
+            place: "서울".into(),
+            at: at(8),
+            note: None,
+            ignored_because: None,
+        }
+        .into(),
+        ShipmentDelivered { order_id: order }.into(),
+    ];
+    fixture.append(StreamId::shipment(shipment), 5, parcel.into_iter().map(DomainEvent::Shipment).collect()).await;
+}
+
+async fn a_row_is_the_fold_of_its_stream(fixture: &Fixture) {
+    let (order, payment, shipment, user) = a_life(fixture).await;
+    let projector = fixture.projector();
+    fixture.caught_up(&projector).await;
+    let queries = fixture.models.queries();
+
+    let order_row = queries.order(order).await.unwrap();
+    assert_eq!(order_row, fold::order(&fixture.stream(StreamId::order(order)).await).unwrap());
+    let order_row = order_row.unwrap();
+    assert_eq!((order_row.status, order_row.version), (OrderStatus::Delivered, 6));
+    assert_eq!(queries.order_by_number("N-100").await.unwrap(), Some(order_row));
+
+    let payment_row = queries.payment(payment).await.unwrap();
+    assert_eq!(payment_row, fold::payment(&fixture.stream(StreamId::payment(payment)).await).unwrap());
+    let payment_row = payment_row.unwrap();
+    assert_eq!((payment_row.status, payment_row.refunded), (PaymentStatus::PartiallyRefunded, won(8_000)));
+    assert_eq!(payment_row.legs[0].gateway_reference.as_deref(), Some("ch_1"));
+    assert_eq!(queries.payments_of_order(order).await.unwrap(), [payment_row]);
+
+    let shipment_row = queries.shipment(shipment).await.unwrap();
+    assert_eq!(shipment_row, fold::shipment(&fixture.stream(StreamId::shipment(shipment)).await).unwrap());
+    assert_eq!(queries.shipment_by_tracking("T-1").await.unwrap(), shipment_row);
+    assert_eq!(queries.shipments_of_order(order).await.unwrap(), [shipment_row.unwrap()]);
+
+    let product = jangbu_kernel::ProductId::new(id(1));
+    let stock = queries.stock(product).await.unwrap().unwrap();
+    assert_eq!(Some(&stock), fold::stock(&fixture.stream(StreamId::stock(product)).await).unwrap().as_ref());
+    assert_eq!((stock.on_hand, stock.reserved, stock.allocated, stock.available), (9, 0, 1, 8));
+    let with_stock = queries.product(product).await.unwrap().unwrap();
+    assert_eq!(Some(with_stock.product), fold::product(&fixture.stream(StreamId::product(product)).await).unwrap());
+    assert_eq!(with_stock.available, 8);
+
+    let user_row = queries.user(user).await.unwrap();
+    assert_eq!(user_row, fold::user(&fixture.stream(StreamId::user(user)).await).unwrap());
+    assert_eq!(user_row.unwrap().roles, [Role::Customer, Role::Staff]);
+
+    let ledger = fixture.stream(StreamId::points(user)).await;
+    let points = queries.points(user).await.unwrap();
+    assert_eq!(Some(&points), fold::points(&ledger).unwrap().as_ref());
+    let mut entries = fold::points_entries(&ledger).unwrap();
+    entries.retain(|entry| entry.kind != EntryKind::Held);
+    entries.reverse();
+    let listed = queries.points_entries(user, &PageRequest::default()).await.unwrap();
+    assert_eq!(listed.items, entries);
+    let sum: i64 = listed.items.iter().map(|entry| entry.amount.minor_units()).sum();
+    assert_eq!((sum, points.balance), (3_000, won(3_000)));
+
+    let process = queries.fulfilment(order).await.unwrap();
+    assert_eq!(process, fold::fulfilment(&fixture.stream(StreamId::fulfilment(order)).await).unwrap());
+    let process = process.unwrap();
+    assert_eq!((process.step.as_str(), process.at_rest), ("capturing", false));
+    assert_eq!(process.open_commands[0].name, "capture_payment");
+    fixture.rows_are_the_log(&projector).await;
+    projector.stop().await;
+}
+
+async fn a_crash_between_pages_costs_nothing(fixture: &Fixture) {
+    a_life(fixture).await;
+    for round in 0..5_u128 {
+        for number in 0..300 {
+            let order = fixture.order(10_000 + round * 1_000 + number, 10, won(1_000)).await;
+            fixture.append(StreamId::order(order), 11, order_events(vec![paid(None).into()])).await;
+        }
+        let projector = fixture.projector();
+        // Dropped somewhere in the middle, wherever it is.
+        projector.wait_for(1 + u64::try_from(round).unwrap() * 600, deadline()).await;
+        drop(projector);
+    }
+    let projector = fixture.projector();
+    fixture.caught_up(&projector).await;
+    assert_eq!(fixture.number("select count(*) from {}orders where status = 'paid'").await, 1_500);
+    fixture.rows_are_the_log(&projector).await;
+    projector.stop().await;
+}
+
+async fn a_parked_stream_stands_alone_and_is_redriven_in_order(fixture: &Fixture) {
+    let bad = fixture.order(1, 0, won(1_000)).await;
+    let good = fixture.order(2, 0, won(1_000)).await;
+    let projector = fixture.projector();
+    fixture.caught_up(&projector).await;
+    projector.stop().await;
+    fixture.tamper("update {}orders set doc = '{\"version\":1}' where number = 'N-1'").await;
+
+    let projector = fixture.projector();
+    let opened = OrderPaymentOpened { payment_id: PaymentId::new(id(7)) };
+    fixture.append(StreamId::order(bad), 1, order_events(vec![opened.clone().into()])).await;
+    fixture.append(StreamId::order(good), 2, order_events(vec![opened.into()])).await;
+    fixture.append(StreamId::order(bad), 3, order_events(vec![paid(None).into()])).await;
+    fixture.caught_up(&projector).await;
+    let status = projector.statuses().await.unwrap().into_iter().find(|status| status.name == "orders").unwrap();
+    assert_eq!((status.parked_streams, status.state), (1, ProjectionState::Live));
+    assert_eq!(fixture.models.queries().order(good).await.unwrap().unwrap().status, OrderStatus::AwaitingPayment);
+    assert_eq!(fixture.number("select position from {}parked_streams").await, 3);
+
+    // Nothing was mended: it is parked again at the same place.
+    let again = projector.redrive("orders", StreamId::order(bad)).await.unwrap();
+    assert_eq!(again.parked_again.unwrap().0, 3);
+    let row = fold::order(&fixture.stream(StreamId::order(bad)).await[..1]).unwrap().unwrap();
+    let doc = serde_json::to_string(&row).unwrap();
+    fixture.tamper(&format!("update {{}}orders set doc = '{doc}' where number = 'N-1'")).await;
+    // Parked streams outlive a restart.
+    projector.stop().await;
+    let projector = fixture.projector();
+    let redriven = projector.redrive("orders", StreamId::order(bad)).await.unwrap();
+    assert_eq!((redriven.events, redriven.parked_again), (2, None));
+    assert_eq!(fixture.models.queries().order(bad).await.unwrap().unwrap().status, OrderStatus::Paid);
+    fixture.append(StreamId::order(bad), 4, order_events(vec![OrderShipped {}.into()])).await;
+    fixture.caught_up(&projector).await;
+    fixture.rows_are_the_log(&projector).await;
+    assert!(matches!(projector.redrive("orders", StreamId::order(bad)).await, Err(ProjectorError::NotParked(..))));
+    assert!(matches!(projector.redrive("nothing", StreamId::order(bad)).await, Err(ProjectorError::UnknownView(_))));
+    projector.stop().await;
+}
+
+async fn an_unknown_event_parks_its_stream(fixture: &Fixture) {
+    let order = fixture.order(1, 0, won(1_000)).await;
+    let projector = fixture.projector();
+    fixture.append_raw(StreamId::order(order), 1, vec![("order.teleported", "{}".to_owned())]).await;
+    fixture.append(StreamId::order(order), 2, order_events(vec![paid(None).into()])).await;
+    let other = fixture.order(2, 3, won(1_000)).await;
+    fixture.append_raw(StreamId::order(other), 4, vec![("order.put_on_hold", "{\"reason\":7}".to_owned())]).await;
+    fixture.caught_up(&projector).await;
+    let queries = fixture.models.queries();
+    // The rows stay at the last event that was understood.
+    for order in [order, other] {
+        assert_eq!(queries.order(order).await.unwrap().unwrap().version, 1);
+    }
+    assert_eq!(fixture.number("select count(*) from {}parked_streams where view = 'orders'").await, 2);
+    projector.stop().await;
+}
+
+async fn a_newer_projector_fences_the_older(fixture: &Fixture) {
+    let older = fixture.projector();
+    fixture.order(1, 0, won(1_000)).await;
+    fixture.caught_up(&older).await;
+    let newer = fixture.projector_on(fixture.elsewhere().await);
+    fixture.until("select epoch from {}lease", 2).await;
+    let fenced = fixture.order(2, 0, won(1_000)).await;
+    fixture.caught_up(&newer).await;
+    // The older one finds out with its next write, and shows what the newer one writes.
+    fixture.caught_up(&older).await;
+    assert!(matches!(
+        older.redrive("orders", StreamId::order(fenced)).await,
+        Err(ProjectorError::Stopped | ProjectorError::NotParked(..))
+    ));
+    newer.stop().await;
+    fixture.order(3, 0, won(1_000)).await;
+    // It takes over again, under an epoch of its own.
+    fixture.caught_up(&older).await;
+    assert_eq!(fixture.number("select epoch from {}lease").await, 3);
+    fixture.rows_are_the_log(&older).await;
+    older.stop().await;
+}
+
+async fn due_timers_come_earliest_first(fixture: &Fixture) {
+    let timer = |number: u128, due: i64| {
+        let stream = StreamId::fulfilment(OrderId::new(id(number)));
+        let started =
+            FulfilmentStarted { order_id: OrderId::new(id(number)), total: won(1), payment_deadline: at(due) };
+        let set = TimerSet { timer: TimerName::PaymentDeadline, due_at: at(due) };
+        (stream, vec![DomainEvent::Fulfilment(started.into()), DomainEvent::Fulfilment(set.into())])
+    };
+    let projector = fixture.projector();
+    assert_eq!(fixture.models.next_due().await.unwrap(), None);
+    for (number, due) in [(1, 500), (2, 100), (3, 300), (4, 900)] {
+        let (stream, events) = timer(number, due);
+        fixture.append(stream, 0, events).await;
+    }
+    let third = StreamId::fulfilment(OrderId::new(id(3)));
+    let fourth = StreamId::fulfilment(OrderId::new(id(4)));
+    let name = TimerName::PaymentDeadline;
+    fixture.append(third, 1, vec![DomainEvent::Fulfilment(TimerCancelled { timer: name }.into())]).await;
+    // Moved while its old time was being reached: it still rings at the new one.
+    let moved =
+        vec![TimerSet { timer: name, due_at: at(950) }.into(), TimerReached { timer: name, due_at: at(900) }.into()];
+    fixture.append(fourth, 1, moved.into_iter().map(DomainEvent::Fulfilment).collect()).await;
+    fixture.caught_up(&projector).await;
+    let due = fixture.models.due(at(600), 10).await.unwrap();
+    let seen: Vec<_> = due.iter().map(|timer| (timer.stream.id, timer.timer.as_str(), timer.due_at)).collect();
+    assert_eq!(seen, [(id(2), "payment_deadline", at(100)), (id(1), "payment_deadline", at(500))]);
+    assert_eq!(fixture.models.due(at(600), 1).await.unwrap().len(), 1);
+    assert_eq!(fixture.models.next_due().await.unwrap(), Some(at(100)));
+    assert_eq!(fixture.models.due(at(950), 10).await.unwrap().last().unwrap().due_at, at(950));
+    fixture.rows_are_the_log(&projector).await;
+    projector.stop().await;
+}
+
+async fn another_process_waits_by_the_checkpoints(fixture: &Fixture) {
+    let projector = fixture.projector();
+    let elsewhere = fixture.elsewhere().await;
+    let order = fixture.order(1, 0, won(1_000)).await;
+    let queries = elsewhere.queries();
+    assert!(queries.wait_for(1, deadline()).await);
+    assert!(queries.order(order).await.unwrap().is_some());
+    assert!(!queries.wait_for(2, tokio::time::Instant::now()).await);
+    let names: Vec<String> = queries.statuses().await.unwrap().into_iter().map(|status| status.name).collect();
+    assert_eq!(names, jangbu_projections::names().collect::<Vec<_>>());
+    elsewhere.close().await;
+    projector.stop().await;
+}

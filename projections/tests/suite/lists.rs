@@ -1,0 +1,193 @@
+//! Lists: pages, cursors, filters, search, sums.
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::product::{ProductCreated, ProductDeactivated};
+use jangbu_aggregates::stock::StockReceived;
+use jangbu_kernel::{CategoryId, Money, ProductId, StreamId};
+use jangbu_projections::{OrderFilter, OrderStatus, PageRequest, ProductFilter, ProductSort, QueryError};
+
+use crate::fixture::{Fixture, at, buyer, id, paid, won};
+
+crate::on_both_engines! {
+    cursors_walk_equal_times_once,
+    a_bad_cursor_is_told,
+    filters_choose_orders,
+    two_syllables_are_found,
+    filters_and_orders_choose_products,
+    sums_are_exact_beyond_floats,
+}
+
+fn page(cursor: Option<String>, limit: u32) -> PageRequest {
+    PageRequest { cursor, limit }
+}
+
+async fn cursors_walk_equal_times_once(fixture: &Fixture) {
+    let projector = fixture.projector();
+    for number in 0..25 {
+        fixture.order(number, 0, won(1_000)).await;
+    }
+    fixture.order(99, 5, won(1_000)).await;
+    fixture.caught_up(&projector).await;
+    let queries = fixture.models.queries();
+    let (mut seen, mut cursor, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let found = queries.orders(&OrderFilter::default(), &page(cursor, 7)).await.unwrap();
+        seen.extend(found.items.iter().map(|order| order.id.uuid()));
+        pages += 1;
+        cursor = found.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let mut wanted = vec![id(99)];
+    wanted.extend((0..25).rev().map(id));
+    assert_eq!((seen, pages), (wanted, 4));
+    // A last page that is full has no next one.
+    let all = queries.orders(&OrderFilter::default(), &page(None, 26)).await.unwrap();
+    assert_eq!((all.items.len(), all.next_cursor), (26, None));
+    projector.stop().await;
+}
+
+async fn a_bad_cursor_is_told(fixture: &Fixture) {
+    let projector = fixture.projector();
+    for number in 0..3 {
+        fixture.order(number, 0, won(1_000)).await;
+        fixture.product(500 + number, "컵", 1_000).await;
+    }
+    fixture.caught_up(&projector).await;
+    let queries = fixture.models.queries();
+    let products = queries.products(&ProductFilter::default(), &page(None, 1)).await.unwrap();
+    let others = products.next_cursor.unwrap();
+    for cursor in [others.as_str(), "", "nonsense", "e30", "한글", "' or 1=1 --"] {
+        let found = queries.orders(&OrderFilter::default(), &page(Some(cursor.to_owned()), 2)).await;
+        assert_eq!(found, Err(QueryError::BadCursor), "{cursor}");
+    }
+    // The cursor of another order of the same list means nothing either.
+    let by_price = ProductFilter { sort: ProductSort::PriceAscending, ..ProductFilter::default() };
+    assert_eq!(queries.products(&by_price, &page(Some(others), 1)).await, Err(QueryError::BadCursor));
+    projector.stop().await;
+}
+
+async fn filters_choose_orders(fixture: &Fixture) {
+    let projector = fixture.projector();
+    for number in 0..6 {
+        let order = fixture.order(number, i64::try_from(number).unwrap() * 100, won(1_000)).await;
+        if number % 2 == 0 {
+            let event = DomainEvent::Order(paid(None).into());
+            fixture.append(StreamId::order(order), 1_000, vec![event]).await;
+        }
+    }
+    fixture.caught_up(&projector).await;
+    let queries = fixture.models.queries();
+    let filter =
+        OrderFilter { user_id: Some(buyer()), status: Some(OrderStatus::Paid), from: Some(at(100)), to: Some(at(400)) };
+    let found = queries.orders(&filter, &PageRequest::default()).await.unwrap();
+    assert_eq!(found.items.iter().map(|order| order.id.uuid()).collect::<Vec<_>>(), [id(2)]);
+    let nobody = OrderFilter { user_id: Some(jangbu_kernel::UserId::new(id(1))), ..OrderFilter::default() };
+    assert_eq!(queries.orders(&nobody, &PageRequest::default()).await.unwrap().items, []);
+    projector.stop().await;
+}
+
+async fn names_found(fixture: &Fixture, q: &str) -> Vec<String> {
+    let filter = ProductFilter { q: Some(q.to_owned()), sort: ProductSort::Name, ..ProductFilter::default() };
+    let found = fixture.models.queries().products(&filter, &PageRequest::default()).await.unwrap();
+    found.items.into_iter().map(|item| item.product.name).collect()
+}
+
+async fn two_syllables_are_found(fixture: &Fixture) {
+    let projector = fixture.projector();
+    for (number, name) in (0_u128..).zip(["햇사과 5kg", "사과즙 (유기농)", "과사 대표", "Apple Juice", "머그컵"])
+    {
+        fixture.product(number, name, 1_000).await;
+    }
+    fixture.caught_up(&projector).await;
+    assert_eq!(names_found(fixture, "사과").await, ["사과즙 (유기농)", "햇사과 5kg"]);
+    assert_eq!(names_found(fixture, "사과 유기농").await, ["사과즙 (유기농)"]);
+    assert_eq!(names_found(fixture, "햇사과").await, ["햇사과 5kg"]);
+    assert_eq!(names_found(fixture, "컵").await, ["머그컵"]);
+    assert_eq!(names_found(fixture, "aPPle").await, ["Apple Juice"]);
+    // All its pairs occur, the word does not.
+    assert_eq!(names_found(fixture, "사과사").await, Vec::<String>::new());
+    for nothing in ["없는", "%", "_", "'; drop table products; --", "\0"] {
+        assert_eq!(names_found(fixture, nothing).await, Vec::<String>::new(), "{nothing}");
+    }
+    assert_eq!(names_found(fixture, " ").await.len(), 5);
+    fixture.rows_are_the_log(&projector).await;
+    projector.stop().await;
+}
+
+async fn filters_and_orders_choose_products(fixture: &Fixture) {
+    let projector = fixture.projector();
+    let category = CategoryId::new(id(800));
+    for number in 0..6_u128 {
+        let product = ProductId::new(id(number));
+        let created = ProductCreated {
+            name: format!("{}", 9 - number),
+            description: Some("좋은 물건".to_owned()),
+            category_id: (number < 4).then_some(category),
+            seller_id: None,
+            price: won(1_000 * (1 + i64::try_from(number % 3).unwrap())),
+        };
+        let mut events = vec![DomainEvent::Product(created.into())];
+        if number == 3 {
+            events.push(DomainEvent::Product(ProductDeactivated {}.into()));
+        }
+        fixture.append(StreamId::product(product), i64::try_from(number).unwrap(), events).await;
+        if number != 2 {
+            fixture
+                .append(StreamId::stock(product), 9, vec![DomainEvent::Stock(StockReceived { quantity: 3 }.into())])
+                .await;
+        }
+    }
+    fixture.caught_up(&projector).await;
+    let queries = fixture.models.queries();
+    let ids = async |filter: ProductFilter| -> Vec<u128> {
+        let (mut all, mut cursor) = (Vec::new(), None);
+        loop {
+            let found = queries.products(&filter, &page(cursor, 2)).await.unwrap();
+            all.extend(found.items.iter().map(|item| item.product.id.uuid().as_u128() - id(0).as_u128()));
+            cursor = found.next_cursor;
+            if cursor.is_none() {
+                return all;
+            }
+        }
+    };
+    let everything = ProductFilter::default();
+    assert_eq!(ids(everything.clone()).await, [5, 4, 3, 2, 1, 0]);
+    assert_eq!(
+        ids(ProductFilter { sort: ProductSort::PriceAscending, ..everything.clone() }).await,
+        [0, 3, 1, 4, 2, 5]
+    );
+    assert_eq!(
+        ids(ProductFilter { sort: ProductSort::PriceDescending, ..everything.clone() }).await,
+        [5, 2, 4, 1, 3, 0]
+    );
+    assert_eq!(ids(ProductFilter { sort: ProductSort::Name, ..everything.clone() }).await, [5, 4, 3, 2, 1, 0]);
+    assert_eq!(
+        ids(ProductFilter { category_id: Some(category), active_only: true, ..everything.clone() }).await,
+        [2, 1, 0]
+    );
+    assert_eq!(ids(ProductFilter { in_stock: Some(true), ..everything.clone() }).await, [5, 4, 3, 1, 0]);
+    assert_eq!(ids(ProductFilter { in_stock: Some(false), ..everything.clone() }).await, [2]);
+    let between = ProductFilter { min_price: Some(won(2_000)), max_price: Some(won(2_000)), ..everything.clone() };
+    assert_eq!(ids(between).await, [4, 1]);
+    let dollars = Money::parse("0", "USD".parse().unwrap()).unwrap();
+    assert_eq!(ids(ProductFilter { min_price: Some(dollars), ..everything.clone() }).await, Vec::<u128>::new());
+    assert_eq!(ids(ProductFilter { q: Some("물건".to_owned()), ..everything }).await.len(), 6);
+    projector.stop().await;
+}
+
+async fn sums_are_exact_beyond_floats(fixture: &Fixture) {
+    let projector = fixture.projector();
+    // 2^53 + 1 cents: the first whole number that a float cannot hold.
+    let odd = Money::parse("90071992547409.93", "USD".parse().unwrap()).unwrap();
+    for number in 0..3 {
+        fixture.order(number, 0, odd).await;
+    }
+    fixture.caught_up(&projector).await;
+    let sum = fixture.number("select cast(sum(total_minor) as bigint) from {}orders where currency = 'USD'").await;
+    assert_eq!(sum, 3 * 9_007_199_254_740_993);
+    let rows = fixture.models.queries().orders(&OrderFilter::default(), &PageRequest::default()).await.unwrap().items;
+    assert!(rows.iter().all(|order| order.total == odd));
+    projector.stop().await;
+}
