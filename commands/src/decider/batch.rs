@@ -1,0 +1,107 @@
+//! A request on its way, and the batch it is decided in.
+
+use std::collections::HashSet;
+
+use jangbu_kernel::log::{Append, ReceiptKey, Snapshot};
+use jangbu_kernel::{Refusal, StreamId};
+use tokio::sync::oneshot;
+
+use crate::request::{Answer, CommandError, Request};
+
+/// A request that waits for its answer.
+pub(super) struct Job {
+    pub request: Request,
+    /// Whose idempotency key, and which; made on the caller's task.
+    pub key: Option<ReceiptKey>,
+    /// The log was asked for a receipt of the key and had none. Later ones are seen by
+    /// this decider itself, or by the append.
+    pub key_is_new: bool,
+    answer: oneshot::Sender<Result<Answer, CommandError>>,
+    /// How often it was decided already.
+    pub rounds: u32,
+}
+
+impl Job {
+    pub fn new(request: Request, answer: oneshot::Sender<Result<Answer, CommandError>>) -> Self {
+        let key = request
+            .idempotency
+            .as_ref()
+            .map(|given| ReceiptKey { scope: request.caller.actor.to_string(), key: given.key.clone() });
+        Self { request, key, key_is_new: false, answer, rounds: 0 }
+    }
+
+    /// Answers. A caller who has gone changes nothing.
+    pub fn answer(self, result: Result<Answer, CommandError>) {
+        let outcome = match &result {
+            Ok(answer) if answer.replayed => "replayed",
+            Ok(answer) if answer.events.is_empty() => "already_done",
+            Ok(_) => "accepted",
+            Err(CommandError::Refused(_)) => "refused",
+            Err(CommandError::VersionConflict { .. }) => "version_conflict",
+            Err(CommandError::KeyReused) => "key_reused",
+            Err(CommandError::Busy { .. }) => "busy",
+            Err(CommandError::Unavailable(_)) => "unavailable",
+            Err(CommandError::OutcomeUnknown(_)) => "outcome_unknown",
+            Err(CommandError::ShuttingDown) => "shutting_down",
+        };
+        metrics::counter!("jangbu_commands_total", "command" => self.request.command.name(), "outcome" => outcome)
+            .increment(1);
+        // The caller may have gone away; what was decided stands all the same.
+        let _gone = self.answer.send(result);
+    }
+}
+
+/// What was decided about a job, to be told when its batch is committed.
+pub(super) enum Verdict {
+    /// Its append is in the batch, at this place.
+    Accepted { append: usize, stream: StreamId, version: u64 },
+    /// There was nothing to do.
+    AlreadyDone { stream: StreamId, version: u64 },
+    /// The shop says no.
+    Refused(Refusal),
+    /// `If-Match` names another version.
+    OtherVersion { actual: u64 },
+}
+
+impl Verdict {
+    pub const fn is_accepted(&self) -> bool {
+        matches!(self, Self::Accepted { .. })
+    }
+}
+
+/// A job with its verdict.
+pub(super) struct Decided {
+    pub job: Job,
+    pub verdict: Verdict,
+    /// What was looked at; kept only where somebody else may write and nothing is appended.
+    pub reads: Vec<StreamId>,
+}
+
+/// Jobs that are decided together and committed together.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// Batches are numbered from 1.
+    pub number: u64,
+    pub appends: Vec<Append>,
+    pub decided: Vec<Decided>,
+    /// The streams that its appends write.
+    pub touched: HashSet<StreamId>,
+    pub events: usize,
+    pub bytes: usize,
+    /// Takes no more jobs.
+    pub closed: bool,
+    /// The versions, as of this batch, of streams whose freshness is to be checked.
+    pub to_check: Vec<(StreamId, u64)>,
+    /// To be kept once it is committed.
+    pub snapshots: Vec<Snapshot>,
+}
+
+impl Batch {
+    pub fn numbered(number: u64) -> Self {
+        Self { number, ..Self::default() }
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.decided.is_empty()
+    }
+}

@@ -1,0 +1,283 @@
+//! From what waits into the open batch.
+
+use std::collections::{HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use jangbu_aggregates::{DomainEvent, Missing, Outcome};
+use jangbu_kernel::log::{Append, LogError, NewReceipt, Receipt, ReceiptKey, StreamWrite};
+use jangbu_kernel::{EventId, EventMeta, NewEvent, RefusalCode, StreamId};
+
+use super::batch::{Decided, Job, Verdict};
+use super::cache::{Cached, View};
+use super::task::{CHUNK, Decider};
+use crate::reader::fold;
+use crate::request::{Answer, CommandError};
+
+/// Rounds in which commands name what they will look at, before they are decided.
+const PREFETCH_ROUNDS: usize = 4;
+/// Streams that one decision may ask for one by one. An order of 50 lines looks at
+/// about 105; a decision that asks for more is wrong.
+const MAX_MISSES: usize = 256;
+
+impl Decider {
+    /// Decides what waits, in order, until the open batch is closed.
+    pub async fn decide_pending(&mut self) {
+        let count = self.pending.len().min(CHUNK);
+        let mut jobs: VecDeque<Job> = self.pending.drain(..count).collect();
+        self.facts.now = self.world.clock.now();
+        if let Err(error) = self.prefetch(&mut jobs).await {
+            let error = CommandError::from(error);
+            for job in jobs {
+                job.answer(Err(error.clone()));
+            }
+            return;
+        }
+        while let Some(job) = jobs.pop_front() {
+            if let Some(again) = self.decide_one(job).await {
+                jobs.push_front(again);
+            }
+            if self.open.closed {
+                break;
+            }
+        }
+        while let Some(job) = jobs.pop_back() {
+            self.pending.push_front(job);
+        }
+    }
+
+    /// Looks receipts up and loads streams, one read each for all the jobs.
+    async fn prefetch(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), LogError> {
+        self.look_up_receipts(jobs).await?;
+        for _ in 0..PREFETCH_ROUNDS {
+            let mut wanted = HashSet::new();
+            let mut ignored = Vec::new();
+            for job in jobs.iter() {
+                let view = View::new(&self.cache, &mut ignored);
+                let command = &job.request.command;
+                wanted.extend(command.streams(&view).into_iter().filter(|stream| !self.cache.contains(*stream)));
+                ignored.clear();
+            }
+            if wanted.is_empty() {
+                break;
+            }
+            self.load(wanted.into_iter().collect()).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_up_receipts(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), LogError> {
+        let unknown = |job: &&Job| !job.key_is_new;
+        let wanted: HashSet<ReceiptKey> = jobs
+            .iter()
+            .filter(unknown)
+            .filter_map(|job| job.key.as_ref())
+            .filter(|key| !self.receipts.contains(*key) && !self.keys.contains_key(*key))
+            .cloned()
+            .collect();
+        if !wanted.is_empty() {
+            let wanted: Vec<ReceiptKey> = wanted.into_iter().collect();
+            let found = self.log.receipts(wanted.clone()).await?;
+            for (key, receipt) in wanted.into_iter().zip(found) {
+                if let Some(receipt) = receipt {
+                    self.receipts.put(key, receipt);
+                }
+            }
+        }
+        for job in jobs {
+            job.key_is_new = true;
+        }
+        Ok(())
+    }
+
+    /// Loads streams into the cache.
+    async fn load(&mut self, streams: Vec<StreamId>) -> Result<(), LogError> {
+        let wanted =
+            streams.iter().map(|stream| (*stream, jangbu_aggregates::AnyState::state_version(stream.kind))).collect();
+        let loaded = self.log.load(wanted).await?;
+        for (stream, loaded) in streams.into_iter().zip(loaded) {
+            // A stream that cannot be read fails the commands that need it, when they ask for it alone.
+            match fold(self.log.as_ref(), stream, loaded).await {
+                Ok((state, version, snapshot_version)) => {
+                    self.cache.put(stream, Cached { state, version, snapshot_version, written_by: 0 });
+                }
+                Err(error) => tracing::error!(%stream, %error, "a stream cannot be folded"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides one job. Gives it back when it has to wait for the next batch.
+    async fn decide_one(&mut self, job: Job) -> Option<Job> {
+        let job = self.by_key(job)?;
+        let outcome = match self.outcome(&job).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                job.answer(Err(error.into()));
+                return None;
+            }
+        };
+        self.cache.touch(&self.reads);
+        let stream = job.request.command.primary();
+        let version = self.cache.version(stream).unwrap_or(0);
+        let wrong_version = job.request.if_match.is_some_and(|wanted| wanted != version);
+        let verdict = match outcome {
+            // What is not the caller's must not show its version either.
+            Outcome::Refused(refusal) if refusal.code == RefusalCode::NotFound => Verdict::Refused(refusal),
+            _ if wrong_version => Verdict::OtherVersion { actual: version },
+            Outcome::Refused(refusal) => Verdict::Refused(refusal),
+            Outcome::AlreadyDone => Verdict::AlreadyDone { stream, version },
+            Outcome::Record(writes) if writes.iter().all(|(_, events)| events.is_empty()) => {
+                Verdict::AlreadyDone { stream, version }
+            }
+            Outcome::Record(writes) => return self.accept(job, writes),
+        };
+        let reads = if self.exclusive { Vec::new() } else { self.reads_and(stream) };
+        self.open.decided.push(Decided { job, verdict, reads });
+        None
+    }
+
+    fn reads_and(&self, primary: StreamId) -> Vec<StreamId> {
+        let mut reads = self.reads.clone();
+        if !reads.contains(&primary) {
+            reads.push(primary);
+        }
+        reads
+    }
+
+    /// Answers or parks a job whose key was used before; gives it back when it is the first.
+    fn by_key(&mut self, job: Job) -> Option<Job> {
+        let Some(key) = &job.key else { return Some(job) };
+        if let Some(waiting) = self.keys.get_mut(key) {
+            waiting.push(job);
+            return None;
+        }
+        match self.receipts.get(key) {
+            Some(receipt) => {
+                let answer = replay(&job, receipt);
+                job.answer(answer);
+                None
+            }
+            None => Some(job),
+        }
+    }
+
+    /// What the command comes to on the states in memory; loads what it asks for.
+    async fn outcome(&mut self, job: &Job) -> Result<Outcome, LogError> {
+        let command = &job.request.command;
+        self.facts.scope = job.request.caller.scope;
+        for _ in 0..MAX_MISSES {
+            self.reads.clear();
+            let view = View::new(&self.cache, &mut self.reads);
+            // Decisions are total; if one is not after all, it must not take the shop down
+            // with it. It only looks at the states, so they are whole afterwards.
+            let decided = catch_unwind(AssertUnwindSafe(|| command.decide(&view, &self.facts))).map_err(|_| {
+                tracing::error!(command = command.name(), "a decision broke off, its command is not carried out");
+                LogError::Damaged(format!("the decision of {} broke off", command.name()))
+            })?;
+            let missing = match decided {
+                Err(Missing(stream)) => stream,
+                Ok(outcome) => match self.not_loaded(command.primary(), &outcome) {
+                    Some(stream) => stream,
+                    None => return Ok(outcome),
+                },
+            };
+            self.load(vec![missing]).await?;
+            if !self.cache.contains(missing) {
+                return Err(LogError::Damaged(format!("{missing} cannot be folded")));
+            }
+        }
+        Err(LogError::Damaged(format!("{} looks at no end of streams", command.name())))
+    }
+
+    fn not_loaded(&self, primary: StreamId, outcome: &Outcome) -> Option<StreamId> {
+        let written = match outcome {
+            Outcome::Record(writes) => writes.as_slice(),
+            Outcome::AlreadyDone | Outcome::Refused(_) => &[],
+        };
+        std::iter::once(primary)
+            .chain(written.iter().map(|(stream, _)| *stream))
+            .find(|stream| !self.cache.contains(*stream))
+    }
+
+    /// Takes a decision into the open batch and into the states. Gives the job back
+    /// when it has to wait for the next batch (D4).
+    fn accept(&mut self, job: Job, writes: Vec<(StreamId, Vec<DomainEvent>)>) -> Option<Job> {
+        if !self.exclusive {
+            let only_read = |stream: &&StreamId| writes.iter().all(|(written, _)| written != *stream);
+            if self.reads.iter().filter(only_read).any(|stream| self.open.touched.contains(stream)) {
+                self.open.closed = true;
+                return Some(job);
+            }
+        }
+        let writes = writes.into_iter().filter(|(_, events)| !events.is_empty());
+        let writes: Vec<StreamWrite> = writes.map(|(stream, events)| self.write(stream, &events)).collect();
+        let stream = job.request.command.primary();
+        let version = self.cache.version(stream).unwrap_or(0);
+        if let Some(key) = &job.key {
+            self.keys.insert(key.clone(), Vec::new());
+        }
+        let receipt = job.key.clone().zip(job.request.idempotency.as_ref()).map(|(key, given)| NewReceipt {
+            key,
+            fingerprint: given.fingerprint,
+            stream,
+            version,
+        });
+        let request = &job.request;
+        let meta = EventMeta {
+            correlation_id: request.correlation_id,
+            causation_id: request.causation_id.unwrap_or_else(|| request.command_id.uuid()),
+            command_id: request.command_id,
+            actor: request.caller.actor.clone(),
+            trace: request.trace.clone(),
+            recorded_at: self.facts.now,
+        };
+        let verdict = Verdict::Accepted { append: self.open.appends.len(), stream, version };
+        self.open.appends.push(Append { writes, meta, receipt });
+        self.open.decided.push(Decided { job, verdict, reads: Vec::new() });
+        self.open.closed |=
+            self.open.events >= self.options.max_batch_events || self.open.bytes >= self.options.max_batch_bytes;
+        None
+    }
+
+    /// Wraps events for the log and folds them into the state, in place.
+    fn write(&mut self, stream: StreamId, events: &[DomainEvent]) -> StreamWrite {
+        let mut wrapped = Vec::with_capacity(events.len());
+        for event in events {
+            let payload = event.payload_json();
+            self.open.bytes += payload.len();
+            wrapped.push(NewEvent {
+                event_id: EventId::new(self.world.ids.new_id()),
+                event_type: event.event_type(),
+                schema_version: event.schema_version(),
+                payload,
+            });
+        }
+        self.open.events += events.len();
+        self.open.touched.insert(stream);
+        let mut expected_version = 0;
+        // It is there: `outcome` loaded every stream that is written.
+        if let Some(cached) = self.cache.get_mut(stream) {
+            expected_version = cached.version;
+            for event in events {
+                cached.state.evolve(event);
+            }
+            cached.version += events.len() as u64;
+            cached.written_by = self.open.number;
+        }
+        StreamWrite { stream, expected_version, events: wrapped }
+    }
+}
+
+/// The first answer again, or the refusal of another request under the key.
+pub(super) fn replay(job: &Job, receipt: &Receipt) -> Result<Answer, CommandError> {
+    match &job.request.idempotency {
+        Some(given) if given.fingerprint == receipt.fingerprint => Ok(Answer {
+            stream: receipt.stream,
+            version: receipt.version,
+            position: receipt.position,
+            replayed: true,
+            events: [].into(),
+        }),
+        _ => Err(CommandError::KeyReused),
+    }
+}

@@ -1,0 +1,176 @@
+//! The decider: one task for the log, through which every decision goes.
+//!
+//! Requests queue (bounded; full is answered at once). The task takes what is
+//! queued, loads what the requests look at with one read, and decides them **one
+//! after the other on the states in memory, each seeing what the earlier ones
+//! decided**. What they decided is one append batch. While it commits, the next
+//! batch is already being decided on top of it; it is sent only after the one below
+//! has wholly succeeded, and thrown away with it otherwise. Nobody is answered before
+//! the batch that his answer rests on is committed.
+//!
+//! `task.rs` is the loop, `decide.rs` takes requests into the open batch, `settle.rs`
+//! answers after the commit, `cache.rs` keeps the states, `follower.rs` hears of what
+//! other nodes write.
+//!
+//! Why this is right:
+//! - D1 A cached state is the fold of its stream up to the cached version, over
+//!   committed events and those of the batch in flight and of the open batch only.
+//! - D2 When a batch is not wholly accepted, every stream that it or the batch above it
+//!   touched leaves the cache, and the batch above is decided anew.
+//! - D3 A stream that an uncommitted batch touched is never evicted for room.
+//! - D4 On a log with other writers, a command that only reads a stream which the same
+//!   batch writes waits for the next batch: within one append batch nothing rests on an
+//!   append that may still be refused.
+//! - D5 On such a log "no" and "already done" are said only when the versions that were
+//!   looked at are still the log's.
+
+mod batch;
+mod cache;
+mod decide;
+mod follower;
+mod settle;
+mod task;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jangbu_aggregates::Policy;
+use jangbu_kernel::log::{EventLog, LogError};
+use jangbu_kernel::ports::World;
+use jangbu_kernel::{RecordedEvent, StreamId};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::request::{Answer, CommandError, Request};
+use batch::Job;
+
+/// The limits of the decider.
+#[derive(Clone, Debug)]
+pub struct DeciderOptions {
+    /// Requests that may wait; one more is answered "busy".
+    pub queue_capacity: usize,
+    /// Events after which a batch is closed. The last command may exceed it.
+    pub max_batch_events: usize,
+    /// Bytes of payload after which a batch is closed. The last command may exceed it.
+    pub max_batch_bytes: usize,
+    /// Streams whose folded states are kept.
+    pub cache_capacity: usize,
+    /// Receipts that are remembered without asking the log.
+    pub receipt_capacity: usize,
+    /// Versions of a stream between two snapshots.
+    pub snapshot_every: u64,
+    /// How often a request is decided anew because others were faster.
+    pub max_rounds: u32,
+    /// What a caller who is turned away is told to wait.
+    pub retry_after: Duration,
+}
+
+impl Default for DeciderOptions {
+    fn default() -> Self {
+        Self {
+            queue_capacity: 8_192,
+            max_batch_events: 1_000,
+            max_batch_bytes: 1024 * 1024,
+            cache_capacity: 100_000,
+            receipt_capacity: 50_000,
+            snapshot_every: 500,
+            max_rounds: 16,
+            retry_after: Duration::from_secs(1),
+        }
+    }
+}
+
+/// A cheap handle to the decider.
+#[derive(Clone)]
+pub struct Commands {
+    queue: mpsc::Sender<Job>,
+    log: Arc<dyn EventLog>,
+    retry_after: Duration,
+}
+
+/// The running decider, held by whoever stops it.
+#[derive(Debug)]
+pub struct DeciderTask {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Commands {
+    /// Starts the decider of a log.
+    #[must_use]
+    pub fn spawn(
+        log: Arc<dyn EventLog>,
+        world: &World,
+        policy: Arc<Policy>,
+        options: DeciderOptions,
+    ) -> (Self, DeciderTask) {
+        let (queue, requests) = mpsc::channel(options.queue_capacity.max(1));
+        let stop = CancellationToken::new();
+        let commands = Self { queue, log: Arc::clone(&log), retry_after: options.retry_after };
+        let decider = task::Decider::new(log, world.clone(), policy, options, requests, stop.clone());
+        (commands, DeciderTask { stop, task: tokio::spawn(decider.run()) })
+    }
+
+    /// Carries a command out. It runs in the decider's task: dropping this future
+    /// changes nothing about what becomes of the command.
+    ///
+    /// # Errors
+    /// [`CommandError`]; only [`CommandError::OutcomeUnknown`] leaves open whether
+    /// anything was written.
+    pub async fn execute(&self, request: Request) -> Result<Answer, CommandError> {
+        let (answer, answered) = oneshot::channel();
+        match self.queue.try_send(Job::new(request, answer)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(job)) => job.answer(Err(CommandError::Busy { retry_after: self.retry_after })),
+            Err(TrySendError::Closed(job)) => job.answer(Err(CommandError::ShuttingDown)),
+        }
+        // Only a decider that was torn down mid-batch drops an answer: its commit may have gone through.
+        answered.await.unwrap_or_else(|_| Err(CommandError::OutcomeUnknown("the decider is gone".to_owned())))
+    }
+
+    /// The events of a stream up to a version, all of them when none is given.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn history(&self, stream: StreamId, to_version: Option<u64>) -> Result<Vec<RecordedEvent>, LogError> {
+        crate::reader::history(self.log.as_ref(), stream, to_version).await
+    }
+
+    /// The log behind the decider, for reading.
+    #[must_use]
+    pub fn log(&self) -> &Arc<dyn EventLog> {
+        &self.log
+    }
+
+    /// Requests that wait in the queue now.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.max_capacity().saturating_sub(self.queue.capacity())
+    }
+}
+
+impl DeciderTask {
+    /// Whether it has ended, although nobody stopped it: it has failed then.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Stops taking requests, finishes those that wait, then returns.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the decider did not end by itself");
+        }
+    }
+
+    /// Ends it at once, as a crash would: a batch under way is still wholly carried
+    /// out or not at all, and nobody hears of it.
+    pub async fn abort(self) {
+        self.task.abort();
+        // An aborted task answers with an error, which is what was asked for.
+        let _aborted = self.task.await;
+    }
+}

@@ -1,0 +1,193 @@
+//! Turns stored messages into commands.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jangbu_aggregates::payment::Source;
+use jangbu_aggregates::shipment::ScanRecorded;
+use jangbu_aggregates::{Command, Scope};
+use jangbu_kernel::ports::InboxMessage;
+use jangbu_kernel::{Actor, CommandId, CorrelationId, OrderId, RecordedEvent, StreamId};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::InboxDeps;
+use super::notice::Notice;
+use crate::process::PaymentHistory;
+use crate::request::{Caller, CommandError, Idempotency, Request};
+
+/// Namespace of the ids of commands that messages cause.
+const NAMESPACE: Uuid = Uuid::from_u128(0x8f0a_6a5e_2d3c_4f41_9b0e_6c1d_7a52_e310);
+
+/// Why a message was not handled this time.
+enum Failure {
+    /// The machine: try again, it does not count.
+    Transient(String),
+    /// The message: it counts.
+    Message(String),
+}
+
+impl From<jangbu_kernel::log::LogError> for Failure {
+    fn from(error: jangbu_kernel::log::LogError) -> Self {
+        Self::Transient(error.to_string())
+    }
+}
+
+/// Runs until the program stops.
+pub(super) async fn run(deps: Arc<InboxDeps>, news: Arc<Notify>, stop: CancellationToken) {
+    let mut not_before: HashMap<u64, Instant> = HashMap::new();
+    loop {
+        let handled = turn(&deps, &mut not_before).await;
+        let now = Instant::now();
+        not_before.retain(|_, moment| *moment > now);
+        if stop.is_cancelled() {
+            return;
+        }
+        if handled > 0 {
+            continue;
+        }
+        let next_try = not_before.values().min().copied().unwrap_or(now + deps.options.poll);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = news.notified() => {}
+            () = tokio::time::sleep_until(next_try.min(now + deps.options.poll)) => {}
+        }
+    }
+}
+
+/// Handles what is pending, side by side for different subjects. How many messages
+/// were dealt with for good.
+async fn turn(deps: &InboxDeps, not_before: &mut HashMap<u64, Instant>) -> usize {
+    // Messages that wait for their next try must not keep others out of the page.
+    let limit = deps.options.page.saturating_add(not_before.len());
+    let pending = match deps.inbox.pending(limit, deps.options.max_attempts).await {
+        Ok(pending) => pending,
+        Err(error) => {
+            tracing::warn!(%error, "the inbox cannot be read for now");
+            return 0;
+        }
+    };
+    let mut by_subject: HashMap<Uuid, Vec<(InboxMessage, Option<Notice>)>> = HashMap::new();
+    for message in pending.into_iter().filter(|message| !not_before.contains_key(&message.sequence)) {
+        let notice = Notice::of_headers(&message.headers);
+        let subject = notice.as_ref().map_or(Uuid::nil(), Notice::subject);
+        by_subject.entry(subject).or_default().push((message, notice));
+    }
+    let subjects = by_subject.into_values().map(|messages| async {
+        let mut results = Vec::with_capacity(messages.len());
+        for (message, notice) in messages {
+            let retry = deal_with(deps, &message, notice).await;
+            results.push((message.sequence, retry));
+        }
+        results
+    });
+    let mut handled = 0;
+    for (sequence, retry) in join_all(subjects).await.into_iter().flatten() {
+        match retry {
+            None => handled += 1,
+            Some(moment) => {
+                not_before.insert(sequence, moment);
+            }
+        }
+    }
+    handled
+}
+
+/// Handles one message and notes what came of it. The moment of the next try, when there is to be one.
+async fn deal_with(deps: &InboxDeps, message: &InboxMessage, notice: Option<Notice>) -> Option<Instant> {
+    let result = match notice {
+        Some(notice) => handle(deps, message, notice).await,
+        None => Err(Failure::Message("what was read of the message is missing".to_owned())),
+    };
+    let outcome = match &result {
+        Ok(()) => "handled",
+        Err(Failure::Transient(_)) => "postponed",
+        Err(Failure::Message(_)) => "failed",
+    };
+    metrics::counter!("jangbu_inbox_messages_total", "outcome" => outcome).increment(1);
+    let noted = match result {
+        Ok(()) => deps.inbox.mark_handled(message.sequence).await.map(|()| true),
+        Err(Failure::Transient(reason)) => {
+            tracing::warn!(sequence = message.sequence, reason, "a message from outside has to wait");
+            Ok(false)
+        }
+        Err(Failure::Message(reason)) => {
+            tracing::warn!(
+                sequence = message.sequence,
+                attempts = message.attempts + 1,
+                reason,
+                "a message from outside cannot be handled"
+            );
+            deps.inbox.mark_failed(message.sequence, &reason).await.map(|()| false)
+        }
+    };
+    match noted {
+        Ok(true) => return None,
+        Ok(false) => {}
+        Err(error) => tracing::warn!(%error, sequence = message.sequence, "the inbox cannot be written for now"),
+    }
+    let doubled = deps.options.retry_first.saturating_mul(2_u32.saturating_pow(message.attempts.min(16)));
+    Some(Instant::now() + doubled.min(deps.options.retry_longest))
+}
+
+async fn handle(deps: &InboxDeps, message: &InboxMessage, notice: Notice) -> Result<(), Failure> {
+    let (_, name) = message.source.split_once('/').unwrap_or_default();
+    match notice {
+        Notice::Charge { payment_id, idempotency_key, outcome, .. } => {
+            let events = deps.commands.history(StreamId::payment(payment_id), None).await?;
+            let payment = PaymentHistory::fold(&events)?;
+            // The key is the id of the event that asked for the capture: it is in the log before the
+            // gateway can know it, so a key that is not there never belonged to this payment.
+            if payment.charge_key() != Some(idempotency_key) {
+                return Err(Failure::Message("the charge is not this payment's".to_owned()));
+            }
+            let observation = outcome.into();
+            let command = Command::ObservePayment { payment_id, observation, source: Source::Webhook };
+            submit(deps, message, Actor::Gateway(name.to_owned()), command, &events).await
+        }
+        Notice::Scan { shipment_id, tracking_number, status, code, place, at, .. } => {
+            let events = deps.commands.history(StreamId::shipment(shipment_id), None).await?;
+            let scan = ScanRecorded {
+                // The decision fills in whose it is.
+                order_id: OrderId::new(Uuid::nil()),
+                carrier: name.to_owned(),
+                tracking_number,
+                status,
+                code,
+                place,
+                at,
+                note: None,
+                ignored_because: None,
+            };
+            submit(deps, message, Actor::Carrier(name.to_owned()), Command::RecordScan { shipment_id, scan }, &events)
+                .await
+        }
+    }
+}
+
+async fn submit(
+    deps: &InboxDeps,
+    message: &InboxMessage,
+    actor: Actor,
+    command: Command,
+    events: &[RecordedEvent],
+) -> Result<(), Failure> {
+    let name = format!("{}/{}", message.source, message.message_id);
+    let command_id = CommandId::new(Uuid::new_v5(&NAMESPACE, name.as_bytes()));
+    // It belongs to what set the payment or the parcel in motion.
+    let correlation_id =
+        events.first().map_or(CorrelationId::new(command_id.uuid()), |first| first.meta.correlation_id);
+    let mut request = Request::new(command, Caller { actor, scope: Scope::Any }, command_id, correlation_id);
+    request.idempotency = Some(Idempotency { key: format!("inbox/{command_id}"), fingerprint: [0; 32] });
+    match deps.commands.execute(request).await {
+        Ok(_) => Ok(()),
+        Err(CommandError::Refused(refusal)) => Err(Failure::Message(refusal.code.code().to_owned())),
+        Err(error @ (CommandError::KeyReused | CommandError::VersionConflict { .. })) => {
+            Err(Failure::Message(error.to_string()))
+        }
+        Err(error) => Err(Failure::Transient(error.to_string())),
+    }
+}

@@ -1,0 +1,44 @@
+//! Floor 3, the write side: runs what the domain decides. Requests go to the
+//! decider task ([`Commands`]), which loads, decides and commits them in batches;
+//! the process manager ([`process`]) carries orders from payment to the door; the
+//! inbox ([`inbox`]) takes in what gateways and carriers tell of their own accord.
+//!
+//! What never may live here: a rule of the shop (floor 2), SQL, HTTP, and anything
+//! that reads a read model, except the timer queue behind its port.
+//!
+//! Where to start: `request.rs` for the words, then `decider/mod.rs`, then
+//! `process/mod.rs`.
+//!
+//! Invariants: nobody is answered before what his answer says is committed; a
+//! request is either wholly in the log or not at all; an outside call is made only
+//! when its intent is in the log.
+
+mod adapters;
+pub mod authorization;
+pub mod decider;
+pub mod identity;
+pub mod inbox;
+mod number;
+pub mod process;
+mod quote;
+mod reader;
+mod request;
+pub mod sealing;
+
+pub use adapters::{Carriers, Gateways, Registry};
+pub use decider::{Commands, DeciderOptions, DeciderTask};
+pub use number::order_number;
+pub use quote::quote;
+pub use reader::{history, load_state};
+pub use request::{Answer, Caller, CommandError, Idempotency, Request};
+
+pub use jangbu_aggregates::command::{CreateProduct, PlaceOrder, RegisterUser, WantedLine, WantedPayment};
+pub use jangbu_aggregates::order::CancelledBy;
+pub use jangbu_aggregates::payment::{
+    Instrument, Leg, MethodName, PaymentMethod, Placement, Source, registered_methods,
+};
+pub use jangbu_aggregates::processes::{FulfilmentInput, OperatorAction, TimerName};
+pub use jangbu_aggregates::session::SessionEndReason;
+pub use jangbu_aggregates::shipment::{ScanRecorded, ScanStatus};
+pub use jangbu_aggregates::transactions::Quote;
+pub use jangbu_aggregates::{Aggregate, Command, DomainEvent, Policy, Scope};

@@ -1,0 +1,172 @@
+//! Carries out what fulfilments have asked for.
+//!
+//! Commands of different orders are under way side by side within a window, those of
+//! one order one after the other in the order they were issued. The checkpoint passes
+//! a position only when its command and all before it are finished. After a restart
+//! everything behind the checkpoint is carried out again, which changes nothing.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::processes::FulfilmentEvent;
+use jangbu_kernel::{OrderId, RecordedEvent};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::Shared;
+use super::outside::{self, Issued};
+use super::reader::{Next, Reader};
+use super::submit::Cause;
+use crate::reader::decode;
+
+/// The name of the dispatcher's checkpoint. Storage format.
+const READER: &str = "process-dispatcher";
+/// The only events it looks at.
+const EVENT_TYPE: &str = "fulfilment.command_issued";
+
+/// Commands that wait behind another one of their order.
+type Waiting = VecDeque<(u64, Issued)>;
+
+/// A command that ended: whose it was, and its position if it is finished.
+type Ended = (OrderId, Option<u64>);
+
+/// What is under way, and how far the log was read.
+struct Window {
+    shared: Arc<Shared>,
+    /// Positions that are not finished.
+    open: BTreeSet<u64>,
+    read_to: u64,
+    /// Orders that have a command under way, with those that wait behind it: the commands
+    /// of one order are carried out one after the other.
+    orders: HashMap<OrderId, Waiting>,
+    tasks: JoinSet<Ended>,
+}
+
+impl Window {
+    /// The position up to which everything is finished.
+    fn finished(&self) -> u64 {
+        self.open.first().map_or(self.read_to, |first| first - 1)
+    }
+
+    fn take(&mut self, recorded: RecordedEvent) {
+        let issued = match decode(&recorded) {
+            Ok(DomainEvent::Fulfilment(FulfilmentEvent::CommandIssued(issued))) => issued,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::error!(%error, "an issued command cannot be read");
+                return;
+            }
+        };
+        let position = recorded.position;
+        let issued = Issued {
+            order_id: OrderId::new(recorded.stream.id),
+            command_id: issued.command_id,
+            command: issued.command,
+            cause: Cause {
+                event_id: recorded.event_id.uuid(),
+                correlation_id: recorded.meta.correlation_id,
+                trace: recorded.meta.trace,
+            },
+        };
+        self.open.insert(position);
+        match self.orders.get_mut(&issued.order_id) {
+            Some(waiting) => waiting.push_back((position, issued)),
+            None => {
+                self.orders.insert(issued.order_id, Waiting::new());
+                self.begin(position, issued);
+            }
+        }
+    }
+
+    fn begin(&mut self, position: u64, issued: Issued) {
+        let shared = Arc::clone(&self.shared);
+        let order_id = issued.order_id;
+        self.tasks.spawn(async move { (order_id, outside::carry_out(&shared, issued).await.then_some(position)) });
+    }
+
+    fn close(&mut self, ended: Result<Ended, JoinError>) {
+        match ended {
+            Ok((order_id, Some(position))) => {
+                self.open.remove(&position);
+                match self.orders.get_mut(&order_id).and_then(VecDeque::pop_front) {
+                    Some((position, issued)) => self.begin(position, issued),
+                    None => {
+                        self.orders.remove(&order_id);
+                    }
+                }
+            }
+            // Not finished because the program is stopping: it stays open, and so do those behind it.
+            Ok((_, None)) => {}
+            Err(error) => {
+                tracing::error!(%error, "a command of the process manager broke off, it is carried out after the next start");
+            }
+        }
+    }
+
+    /// Takes note of whatever has ended by now.
+    fn close_ended(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            self.close(ended);
+        }
+    }
+}
+
+/// Runs until the program stops, then lets what is under way finish.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let Some(mut reader) = Reader::resume(&shared.deps, &shared.stop, READER, vec![EVENT_TYPE.to_owned()]).await else {
+        return;
+    };
+    let mut window = Window {
+        shared: Arc::clone(&shared),
+        open: BTreeSet::new(),
+        read_to: reader.done(),
+        orders: HashMap::new(),
+        tasks: JoinSet::new(),
+    };
+    shared.dispatched.send_replace(window.finished());
+    loop {
+        let room = shared.deps.options.window.max(1).saturating_sub(window.open.len());
+        let flush = reader.write_due();
+        tokio::select! {
+            biased;
+            Some(ended) = window.tasks.join_next() => {
+                window.close(ended);
+                window.close_ended();
+            }
+            next = reader.next(room), if room > 0 => match next {
+                Next::Page(events, read_to) => {
+                    window.read_to = read_to;
+                    for recorded in events {
+                        window.take(recorded);
+                    }
+                }
+                Next::Stopped => break,
+            },
+            () = at(flush), if flush.is_some() => reader.write().await,
+        }
+        publish(&window);
+        reader.finished(window.finished()).await;
+    }
+    while let Some(ended) = window.tasks.join_next().await {
+        window.close(ended);
+    }
+    publish(&window);
+    reader.finished(window.finished()).await;
+    reader.write().await;
+}
+
+fn publish(window: &Window) {
+    let open = window.open.len();
+    window.shared.under_way.store(open, Ordering::Relaxed);
+    metrics::gauge!("jangbu_process_commands_under_way").set(f64::from(u32::try_from(open).unwrap_or(u32::MAX)));
+    window.shared.dispatched.send_replace(window.finished());
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

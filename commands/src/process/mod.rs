@@ -1,0 +1,215 @@
+//! The process manager: carries an order from payment to the customer's door.
+//!
+//! What is to happen is decided by the fulfilment aggregate, as events in the
+//! order's own fulfilment stream; here it is only run:
+//!
+//! - `runner.rs` reads the log from its checkpoint and hands what concerns an order
+//!   to its fulfilment: pages, instances side by side, order kept within an instance.
+//! - `dispatcher.rs` reads the commands that fulfilments issued from a checkpoint of
+//!   its own and carries them out; `outside.rs` talks to gateway and carrier.
+//! - `timers.rs` hands over the timers that are due.
+//! - `settled.rs` lets a caller wait until a fulfilment has come to rest.
+//!
+//! Safe against a stop at any moment: a checkpoint passes a position only when its
+//! work is done, and doing work twice changes nothing (inputs are known by their
+//! position, commands by their id, charges and refunds by the id of the event that
+//! asked for them, labels by the shipment).
+
+mod dispatcher;
+mod outside;
+mod payment;
+mod reader;
+mod runner;
+mod settled;
+mod submit;
+mod timers;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jangbu_kernel::ports::{Checkpoints, TimerQueue, World};
+use jangbu_kernel::{CorrelationId, OrderId, PaymentId};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::{Carriers, Gateways};
+use crate::decider::Commands;
+use crate::request::{Answer, Caller, CommandError};
+use settled::Waiters;
+
+pub(crate) use payment::PaymentHistory;
+
+/// The limits of the process manager.
+#[derive(Clone, Debug)]
+pub struct ProcessOptions {
+    /// Events of one page of the runner.
+    pub page: usize,
+    /// Issued commands that may be under way.
+    pub window: usize,
+    /// Calls to the outside world at a time.
+    pub outside_calls: usize,
+    /// How often the timer queue is looked at.
+    pub timer_poll: Duration,
+    /// The longest a checkpoint stays behind the work that is done.
+    pub checkpoint_every: Duration,
+    /// First wait before something that failed for the moment is tried again; it doubles.
+    pub retry_first: Duration,
+    /// The longest such wait.
+    pub retry_longest: Duration,
+}
+
+impl Default for ProcessOptions {
+    fn default() -> Self {
+        Self {
+            page: 1_000,
+            window: 4_096,
+            outside_calls: 256,
+            timer_poll: Duration::from_millis(250),
+            checkpoint_every: Duration::from_millis(250),
+            retry_first: Duration::from_millis(20),
+            retry_longest: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What the process manager works with.
+#[derive(Clone)]
+pub struct ProcessDeps {
+    /// The decider.
+    pub commands: Commands,
+    /// Keeps how far it has come.
+    pub checkpoints: Arc<dyn Checkpoints>,
+    /// Knows what is due.
+    pub timers: Arc<dyn TimerQueue>,
+    /// Clock, ids and vault.
+    pub world: World,
+    /// The payment gateways.
+    pub gateways: Arc<Gateways>,
+    /// The carriers.
+    pub carriers: Arc<Carriers>,
+    /// Its limits.
+    pub options: ProcessOptions,
+}
+
+/// Everything that the parts share.
+struct Shared {
+    deps: ProcessDeps,
+    /// The position up to which the runner has handed everything over.
+    handled: watch::Sender<u64>,
+    /// The position up to which every issued command is finished.
+    dispatched: watch::Sender<u64>,
+    /// Commands under way.
+    under_way: AtomicUsize,
+    outside: Semaphore,
+    waiters: Waiters,
+    stop: CancellationToken,
+}
+
+/// How far the process manager is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The position up to which every event was handed to its fulfilment.
+    pub handled: u64,
+    /// The position up to which every issued command is finished.
+    pub dispatched: u64,
+    /// Issued commands under way now.
+    pub under_way: usize,
+}
+
+/// Starts the process manager.
+#[derive(Debug)]
+pub struct ProcessManager;
+
+/// A cheap handle to the running process manager.
+#[derive(Clone)]
+pub struct ProcessManagerHandle(Arc<Shared>);
+
+/// The running parts, held by whoever stops them.
+#[derive(Debug)]
+pub struct ProcessTasks {
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl ProcessManager {
+    /// Starts runner, dispatcher and timers.
+    #[must_use]
+    pub fn spawn(deps: ProcessDeps) -> (ProcessManagerHandle, ProcessTasks) {
+        let stop = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            handled: watch::Sender::new(0),
+            dispatched: watch::Sender::new(0),
+            under_way: AtomicUsize::new(0),
+            outside: Semaphore::new(deps.options.outside_calls.max(1)),
+            waiters: Waiters::default(),
+            stop: stop.clone(),
+            deps,
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(runner::run(Arc::clone(&shared)));
+        tasks.spawn(dispatcher::run(Arc::clone(&shared)));
+        tasks.spawn(timers::run(Arc::clone(&shared)));
+        (ProcessManagerHandle(shared), ProcessTasks { stop, tasks })
+    }
+}
+
+impl ProcessManagerHandle {
+    /// Waits until everything up to the position was handed over and the order's
+    /// fulfilment is at rest: nothing it asked for is under way. False when the
+    /// deadline comes first.
+    pub async fn wait_settled(&self, order_id: OrderId, position: u64, deadline: Instant) -> bool {
+        tokio::time::timeout_at(deadline, settled::wait(&self.0, order_id, position)).await.is_ok()
+    }
+
+    /// Asks the gateway now what became of a payment's charge, and records what it
+    /// says. A payment that the gateway was never asked about is answered as it stands.
+    ///
+    /// # Errors
+    /// As [`Commands::execute`]; refused as not found when the payment is not in the
+    /// caller's scope.
+    pub async fn sync_payment(
+        &self,
+        payment_id: PaymentId,
+        caller: Caller,
+        correlation_id: CorrelationId,
+    ) -> Result<Answer, CommandError> {
+        payment::sync(&self.0, payment_id, caller, correlation_id).await
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress {
+            handled: *self.0.handled.borrow(),
+            dispatched: *self.0.dispatched.borrow(),
+            under_way: self.0.under_way.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl ProcessTasks {
+    /// Whether a part has ended, although nobody stopped it: it has failed then.
+    #[must_use]
+    pub fn is_finished(&mut self) -> bool {
+        self.tasks.try_join_next().is_some()
+    }
+
+    /// Lets the commands under way finish, but no longer than `within`; what is cut
+    /// off then is carried out after the next start. Stop it before the decider.
+    pub async fn stop(mut self, within: Duration) {
+        self.stop.cancel();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(within, ended).await.is_err() {
+            tracing::warn!("commands of the process manager are cut off, they are carried out after the next start");
+            self.tasks.shutdown().await;
+        }
+    }
+
+    /// Ends everything at once, as a crash would.
+    pub async fn abort(mut self) {
+        self.tasks.shutdown().await;
+    }
+}

@@ -1,0 +1,150 @@
+//! Reading the log from a durable checkpoint, page by page.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jangbu_kernel::RecordedEvent;
+use jangbu_kernel::log::watch::HeadWatch;
+use jangbu_kernel::log::{EventLog, ReadFilter};
+use jangbu_kernel::ports::Checkpoints;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::submit::Backoff;
+use super::{ProcessDeps, ProcessOptions};
+
+/// A reader of the log with a checkpoint of its own.
+///
+/// The checkpoint is written at most once in [`ProcessOptions::checkpoint_every`]
+/// while there is work, and soon after the last of it: it may stay behind, which
+/// costs work that changes nothing, and never runs ahead.
+pub(super) struct Reader {
+    log: Arc<dyn EventLog>,
+    checkpoints: Arc<dyn Checkpoints>,
+    name: &'static str,
+    filter: ReadFilter,
+    options: ProcessOptions,
+    watch: HeadWatch,
+    stop: CancellationToken,
+    /// Read up to here.
+    after: u64,
+    /// Done up to here.
+    done: u64,
+    /// Written up to here.
+    durable: u64,
+    written_at: Instant,
+}
+
+/// What waiting for work came to.
+pub(super) enum Next {
+    /// These events, and how far they reach.
+    Page(Vec<RecordedEvent>, u64),
+    /// The program is stopping, or the log has closed.
+    Stopped,
+}
+
+impl Reader {
+    /// A reader that resumes from its checkpoint; none when the program is stopping.
+    pub async fn resume(
+        deps: &ProcessDeps,
+        stop: &CancellationToken,
+        name: &'static str,
+        event_types: Vec<String>,
+    ) -> Option<Self> {
+        let log = Arc::clone(deps.commands.log());
+        let watch = log.watch_head();
+        let mut backoff = Backoff::new(&deps.options);
+        let after = loop {
+            match deps.checkpoints.checkpoint(name).await {
+                Ok(after) => break after,
+                Err(error) => tracing::warn!(%error, reader = name, "the checkpoint cannot be read for now"),
+            }
+            if !backoff.wait(stop).await {
+                return None;
+            }
+        };
+        Some(Self {
+            log,
+            checkpoints: Arc::clone(&deps.checkpoints),
+            name,
+            filter: ReadFilter { event_types, correlation_id: None },
+            options: deps.options.clone(),
+            watch,
+            stop: stop.clone(),
+            after,
+            done: after,
+            durable: after,
+            written_at: Instant::now(),
+        })
+    }
+
+    pub const fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// The next page that moves the reader on; waits for one. Cancel safe: nothing
+    /// counts as read before it is returned.
+    pub async fn next(&mut self, limit: usize) -> Next {
+        let mut backoff = Backoff::new(&self.options);
+        loop {
+            if self.stop.is_cancelled() {
+                return Next::Stopped;
+            }
+            match self.log.read_all(self.after, limit, &self.filter).await {
+                Ok((events, read_to)) if read_to > self.after => {
+                    self.after = read_to;
+                    return Next::Page(events, read_to);
+                }
+                Ok(_) => {
+                    if !self.await_change().await {
+                        return Next::Stopped;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, reader = self.name, "the log cannot be read for now");
+                    if !backoff.wait(&self.stop).await {
+                        return Next::Stopped;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn await_change(&mut self) -> bool {
+        loop {
+            let flush_at = self.written_at + self.options.checkpoint_every;
+            tokio::select! {
+                () = self.stop.cancelled() => return false,
+                open = self.watch.changed() => return open,
+                () = tokio::time::sleep_until(flush_at), if self.durable < self.done => self.write().await,
+            }
+        }
+    }
+
+    /// Notes that everything up to the position is done.
+    pub async fn finished(&mut self, position: u64) {
+        self.done = self.done.max(position);
+        if self.durable < self.done && self.written_at.elapsed() >= self.options.checkpoint_every {
+            self.write().await;
+        }
+    }
+
+    /// Writes the checkpoint now.
+    pub async fn write(&mut self) {
+        if self.durable == self.done {
+            return;
+        }
+        // The moment counts also when it fails: the next try comes with the next turn.
+        self.written_at = Instant::now();
+        match self.checkpoints.advance(self.name, self.done).await {
+            Ok(()) => self.durable = self.done,
+            Err(error) => tracing::warn!(%error, reader = self.name, "the checkpoint cannot be written for now"),
+        }
+    }
+
+    /// How long until the checkpoint is due to be written; none when it is current.
+    pub fn write_due(&self) -> Option<Instant> {
+        let every: Duration = self.options.checkpoint_every;
+        (self.durable < self.done).then(|| self.written_at + every)
+    }
+}

@@ -1,0 +1,105 @@
+//! Hands the events that concern an order to its fulfilment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jangbu_aggregates::processes::{FulfilmentInput, fact_of, order_of};
+use jangbu_aggregates::{Command, DomainEvent};
+use jangbu_kernel::{AggregateKind, CommandId, OrderId, RecordedEvent};
+use uuid::Uuid;
+
+use super::Shared;
+use super::reader::{Next, Reader};
+use super::submit::{Cause, Submitted, submit, unkeyed};
+use crate::reader::decode;
+
+/// The name of the runner's checkpoint. Storage format.
+const READER: &str = "process-manager";
+
+/// An event on its way to a fulfilment.
+struct Input {
+    order_id: OrderId,
+    recorded: RecordedEvent,
+    event: DomainEvent,
+}
+
+/// Runs until the program stops.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let Some(mut reader) = Reader::resume(&shared.deps, &shared.stop, READER, event_types()).await else { return };
+    shared.handled.send_replace(reader.done());
+    while let Next::Page(events, read_to) = reader.next(shared.deps.options.page).await {
+        metrics::histogram!("jangbu_process_page_events")
+            .record(f64::from(u32::try_from(events.len()).unwrap_or(u32::MAX)));
+        if !handle(&shared, events).await {
+            break;
+        }
+        shared.handled.send_replace(read_to);
+        reader.finished(read_to).await;
+    }
+    reader.write().await;
+}
+
+/// The events that a fulfilment can have to do with.
+fn event_types() -> Vec<String> {
+    let kinds = [AggregateKind::Order, AggregateKind::Payment, AggregateKind::Shipment];
+    DomainEvent::types()
+        .map(|info| info.event_type)
+        .filter(|event_type| {
+            event_type.split_once('.').is_some_and(|(kind, _)| kinds.iter().any(|wanted| wanted.name() == kind))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Hands a page over: instances side by side, each in the order of the log, so that
+/// the first inputs of all of them fall into one batch of the decider, then the second
+/// ones. False when the program is stopping.
+async fn handle(shared: &Shared, events: Vec<RecordedEvent>) -> bool {
+    let mut by_order: HashMap<OrderId, Vec<Input>> = HashMap::new();
+    for recorded in events {
+        match decode(&recorded) {
+            Ok(event) => {
+                // What teaches a fulfilment nothing is not handed over.
+                let order_id = fact_of(recorded.stream, &event).and_then(|_| order_of(recorded.stream, &event));
+                if let Some(order_id) = order_id {
+                    by_order.entry(order_id).or_default().push(Input { order_id, recorded, event });
+                }
+            }
+            // Going on without it is the lesser evil: one order waits for a person, the others go on.
+            Err(error) => tracing::error!(%error, "an event cannot be read, its order's fulfilment goes without it"),
+        }
+    }
+    let instances = by_order.into_values().map(|inputs| async {
+        for input in inputs {
+            if !hand_over(shared, input).await {
+                return false;
+            }
+        }
+        true
+    });
+    join_all(instances).await.into_iter().all(|done| done)
+}
+
+async fn hand_over(shared: &Shared, input: Input) -> bool {
+    let Input { order_id, recorded, event } = input;
+    let cause = Cause {
+        event_id: recorded.event_id.uuid(),
+        correlation_id: recorded.meta.correlation_id,
+        trace: recorded.meta.trace,
+    };
+    // The same input gives the same id, whoever hands it over and how often.
+    let command_id = CommandId::new(Uuid::new_v5(&cause.event_id, b"fulfilment-input"));
+    let (position, event_id, stream) = (recorded.position, recorded.event_id, recorded.stream);
+    let input = FulfilmentInput::Event { position, event_id, stream, event: Box::new(event) };
+    let command = Command::AdvanceFulfilment { order_id, input };
+    match submit(shared, unkeyed(command, command_id, &cause)).await {
+        Submitted::Done => {}
+        Submitted::Refused(refusal) => {
+            tracing::error!(%order_id, position, code = refusal.code.code(), "a fulfilment refused its input");
+        }
+        Submitted::Stopped => return false,
+    }
+    shared.waiters.wake(order_id);
+    true
+}

@@ -1,0 +1,76 @@
+//! Waiting until a fulfilment has come to rest.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jangbu_aggregates::processes::Fulfilment;
+use jangbu_kernel::OrderId;
+use tokio::sync::Notify;
+
+use super::Shared;
+use crate::reader::load_state;
+
+/// How long to wait for news of an order that another node may be running.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Who waits for which order.
+#[derive(Debug, Default)]
+pub(super) struct Waiters(Mutex<HashMap<OrderId, Arc<Notify>>>);
+
+impl Waiters {
+    fn register(&self, order_id: OrderId) -> Arc<Notify> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(waiting.entry(order_id).or_default())
+    }
+
+    /// Forgets an order nobody waits for any more.
+    fn unregister(&self, order_id: OrderId) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One handle in the map, one with the caller.
+        if waiting.get(&order_id).is_some_and(|notify| Arc::strong_count(notify) <= 2) {
+            waiting.remove(&order_id);
+        }
+    }
+
+    /// Tells who waits for an order that something happened to it.
+    pub fn wake(&self, order_id: OrderId) {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(notify) = waiting.get(&order_id) {
+            notify.notify_waiters();
+        }
+    }
+}
+
+/// Leaves the list of waiters however the wait ends.
+struct Waiting<'a> {
+    waiters: &'a Waiters,
+    order_id: OrderId,
+    notify: Arc<Notify>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.waiters.unregister(self.order_id);
+    }
+}
+
+/// Returns once the fulfilment of the order is at rest, having seen everything up to the position.
+pub(super) async fn wait(shared: &Shared, order_id: OrderId, position: u64) {
+    let notify = shared.waiters.register(order_id);
+    let waiting = Waiting { waiters: &shared.waiters, order_id, notify };
+    let mut handled = shared.handled.subscribe();
+    if handled.wait_for(|handled| *handled >= position).await.is_err() {
+        return std::future::pending().await;
+    }
+    loop {
+        // Listen before looking, so that nothing is missed in between.
+        let news = waiting.notify.notified();
+        match load_state::<Fulfilment>(shared.deps.commands.log().as_ref(), order_id).await {
+            Ok((fulfilment, _)) if fulfilment.at_rest() => return,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, %order_id, "a fulfilment cannot be read for now"),
+        }
+        let _timed_out = tokio::time::timeout(LOOK_AGAIN, news).await;
+    }
+}

@@ -1,0 +1,96 @@
+//! Handing commands to the decider until it has answered for good.
+
+use std::time::Duration;
+
+use jangbu_aggregates::Command;
+use jangbu_kernel::{CommandId, CorrelationId, Refusal, RefusalCode};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{ProcessOptions, Shared};
+use crate::request::{Caller, CommandError, Idempotency, Request};
+
+/// What caused a command, carried into its events.
+#[derive(Clone, Debug)]
+pub(super) struct Cause {
+    pub event_id: Uuid,
+    pub correlation_id: CorrelationId,
+    pub trace: Option<String>,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(super) enum Submitted {
+    /// Carried out, now or before.
+    Done,
+    /// The shop says no, for good.
+    Refused(Refusal),
+    /// The program is stopping; the command is carried out after the next start.
+    Stopped,
+}
+
+/// Waits that double, up to a limit.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Backoff {
+    pub const fn new(options: &ProcessOptions) -> Self {
+        Self { next: options.retry_first, longest: options.retry_longest }
+    }
+
+    /// Waits; false when the program is stopping.
+    pub async fn wait(&mut self, stop: &CancellationToken) -> bool {
+        let wait = self.next;
+        self.next = self.next.saturating_mul(2).min(self.longest);
+        tokio::select! {
+            () = stop.cancelled() => false,
+            () = tokio::time::sleep(wait) => true,
+        }
+    }
+}
+
+/// A request of the process manager. The command id is its receipt key as well, so
+/// that carrying it out twice is carrying it out once.
+pub(super) fn request(command: Command, command_id: CommandId, cause: &Cause) -> Request {
+    let mut request = unkeyed(command, command_id, cause);
+    // The id is derived from what caused the command, so it stands for its content too.
+    request.idempotency = Some(Idempotency { key: command_id.to_string(), fingerprint: [0; 32] });
+    request
+}
+
+/// A request that is known by other means than its id, and leaves no receipt.
+pub(super) fn unkeyed(command: Command, command_id: CommandId, cause: &Cause) -> Request {
+    let mut request = Request::new(command, Caller::process_manager(), command_id, cause.correlation_id);
+    request.causation_id = Some(cause.event_id);
+    request.trace.clone_from(&cause.trace);
+    request
+}
+
+/// Has a command carried out; tries again for as long as trying may help.
+pub(super) async fn submit(shared: &Shared, request: Request) -> Submitted {
+    let mut backoff = Backoff::new(&shared.deps.options);
+    let mut warned = false;
+    loop {
+        let error = match shared.deps.commands.execute(request.clone()).await {
+            Ok(_) => return Submitted::Done,
+            Err(CommandError::Refused(refusal)) => return Submitted::Refused(refusal),
+            Err(CommandError::ShuttingDown) => return Submitted::Stopped,
+            Err(error @ (CommandError::VersionConflict { .. } | CommandError::KeyReused)) => {
+                // Cannot be: no version is named, and the key is the command's own id.
+                tracing::error!(command = request.command.name(), %error, "a command of the process manager is malformed");
+                return Submitted::Refused(Refusal::new(RefusalCode::SagaStateConflict, error.to_string()));
+            }
+            Err(error) => error,
+        };
+        if !warned && !matches!(error, CommandError::Busy { .. }) {
+            warned = true;
+            tracing::warn!(command = request.command.name(), %error, "a command of the process manager is tried again");
+        }
+        if !backoff.wait(&shared.stop).await {
+            return Submitted::Stopped;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Hands over the timers that are due.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jangbu_aggregates::Command;
+use jangbu_aggregates::processes::{FulfilmentInput, TimerName};
+use jangbu_kernel::ports::DueTimer;
+use jangbu_kernel::{AggregateKind, CommandId, CorrelationId, OrderId, StreamId, Timestamp};
+use uuid::Uuid;
+
+use super::Shared;
+use super::submit::{Cause, Submitted, submit, unkeyed};
+
+/// Timers of one look at the queue.
+const PAGE: usize = 500;
+
+type Ringing = (StreamId, String, Timestamp);
+
+/// Runs until the program stops.
+pub(super) async fn run(shared: Arc<Shared>) {
+    // The queue is a read model and a moment behind: what was handed over may still be
+    // in it. Handing it over again would change nothing, but cost a decision each time.
+    let mut rung: HashSet<Ringing> = HashSet::new();
+    loop {
+        let due = match shared.deps.timers.due(shared.deps.world.clock.now(), PAGE.saturating_add(rung.len())).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "the timer queue cannot be read for now");
+                Vec::new()
+            }
+        };
+        let ringing: HashSet<Ringing> =
+            due.iter().map(|timer| (timer.stream, timer.timer.clone(), timer.due_at)).collect();
+        rung.retain(|timer| ringing.contains(timer));
+        let fresh: Vec<DueTimer> = due
+            .into_iter()
+            .filter(|timer| !rung.contains(&(timer.stream, timer.timer.clone(), timer.due_at)))
+            .collect();
+        let idle = fresh.is_empty();
+        let done = join_all(fresh.iter().map(|timer| ring(&shared, timer))).await;
+        if done.contains(&false) {
+            return;
+        }
+        rung.extend(fresh.into_iter().map(|timer| (timer.stream, timer.timer, timer.due_at)));
+        if idle {
+            tokio::select! {
+                () = shared.stop.cancelled() => return,
+                () = tokio::time::sleep(shared.deps.options.timer_poll) => {}
+            }
+        } else if shared.stop.is_cancelled() {
+            return;
+        }
+    }
+}
+
+/// Hands a timer over. False when the program is stopping.
+async fn ring(shared: &Shared, timer: &DueTimer) -> bool {
+    let name = serde_json::from_value::<TimerName>(serde_json::Value::String(timer.timer.clone()));
+    let (Ok(name), AggregateKind::Fulfilment) = (name, timer.stream.kind) else {
+        tracing::error!(stream = %timer.stream, timer = timer.timer, "a timer is not known here");
+        return true;
+    };
+    let order_id = OrderId::new(timer.stream.id);
+    let setting = format!("{}/{}", timer.timer, timer.due_at.timestamp_millis());
+    let command_id = Uuid::new_v5(&timer.stream.id, setting.as_bytes());
+    // An order's processes run for days: a ringing begins a correlation of its own, tied to the order.
+    let cause = Cause { event_id: command_id, correlation_id: CorrelationId::new(order_id.uuid()), trace: None };
+    let input = FulfilmentInput::Timer { timer: name, due_at: timer.due_at };
+    let command = Command::AdvanceFulfilment { order_id, input };
+    match submit(shared, unkeyed(command, CommandId::new(command_id), &cause)).await {
+        Submitted::Done => {}
+        Submitted::Refused(refusal) => {
+            tracing::error!(%order_id, timer = timer.timer, code = refusal.code.code(), "a fulfilment refused its timer");
+        }
+        Submitted::Stopped => return false,
+    }
+    shared.waiters.wake(order_id);
+    true
+}

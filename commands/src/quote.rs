@@ -1,0 +1,62 @@
+//! What an order would cost: the decision that prices it, without the order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jangbu_aggregates::state::AnyState;
+use jangbu_aggregates::transactions::{Quote, quote_order};
+use jangbu_aggregates::{Facts, Missing, Policy, States};
+use jangbu_kernel::log::LogError;
+use jangbu_kernel::{StreamId, Timestamp};
+
+use crate::decider::Commands;
+use crate::reader::fold;
+use crate::request::CommandError;
+use jangbu_aggregates::Scope;
+use jangbu_aggregates::command::WantedLine;
+
+/// Products and stock as the log has them now.
+#[derive(Default)]
+struct Loaded(HashMap<StreamId, AnyState>);
+
+impl States for Loaded {
+    fn any(&self, stream: StreamId) -> Option<&AnyState> {
+        self.0.get(&stream)
+    }
+}
+
+/// Prices lines as an order placed now would be priced, and refuses what such an order
+/// would be refused for. Nothing is reserved and nothing is written.
+///
+/// # Errors
+/// A refusal, or a store that cannot be read.
+pub async fn quote(
+    commands: &Commands,
+    policy: &Arc<Policy>,
+    now: Timestamp,
+    lines: &[WantedLine],
+) -> Result<Quote, CommandError> {
+    let facts = Facts { now, policy: Arc::clone(policy), scope: Scope::Any };
+    let mut states = Loaded::default();
+    // Lines beyond the limit are refused without looking at their products.
+    let distinct = lines.iter().take(policy.max_order_lines.saturating_add(1));
+    let wanted = distinct.flat_map(|line| [StreamId::product(line.product_id), StreamId::stock(line.product_id)]);
+    load(commands, &mut states, wanted.collect()).await?;
+    loop {
+        match quote_order(&states, &facts, lines) {
+            Ok(quote) => return quote.map_err(CommandError::Refused),
+            // Every round loads a stream that was not there: as many rounds as lines at most.
+            Err(Missing(stream)) => load(commands, &mut states, vec![stream]).await?,
+        }
+    }
+}
+
+async fn load(commands: &Commands, states: &mut Loaded, streams: Vec<StreamId>) -> Result<(), LogError> {
+    let log = commands.log().as_ref();
+    let wanted = streams.iter().map(|stream| (*stream, AnyState::state_version(stream.kind))).collect();
+    for (stream, loaded) in streams.into_iter().zip(log.load(wanted).await?) {
+        let (state, _, _) = fold(log, stream, loaded).await?;
+        states.0.insert(stream, state);
+    }
+    Ok(())
+}

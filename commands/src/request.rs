@@ -1,0 +1,146 @@
+//! What the write side is asked, and what it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jangbu_aggregates::{Command, Scope};
+use jangbu_kernel::log::LogError;
+use jangbu_kernel::{Actor, CommandId, CorrelationId, RecordedEvent, Refusal, StreamId};
+use uuid::Uuid;
+
+/// Who asks, and whose things he may touch.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Written into the events as who acted.
+    pub actor: Actor,
+    /// Whose things he may touch.
+    pub scope: Scope,
+}
+
+impl Caller {
+    /// The process manager itself.
+    #[must_use]
+    pub const fn process_manager() -> Self {
+        Self { actor: Actor::System("process-manager"), scope: Scope::Any }
+    }
+}
+
+/// A key that makes a repeated request answer instead of act. Its scope is the
+/// caller's actor in text form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// As the caller gave it.
+    pub key: String,
+    /// SHA-256 over what the caller asked; another request under the key is refused.
+    pub fingerprint: [u8; 32],
+}
+
+/// A command with everything around it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is to be done.
+    pub command: Command,
+    /// Who asks.
+    pub caller: Caller,
+    /// The id of this command, written into its events.
+    pub command_id: CommandId,
+    /// Everything that one request set in motion carries one correlation id.
+    pub correlation_id: CorrelationId,
+    /// The event behind a process's command; the command's own id when absent.
+    pub causation_id: Option<Uuid>,
+    /// W3C `traceparent` of the request.
+    pub trace: Option<String>,
+    /// The caller's key.
+    pub idempotency: Option<Idempotency>,
+    /// The version that the primary stream must have.
+    pub if_match: Option<u64>,
+}
+
+impl Request {
+    /// A request without key, condition, cause or trace.
+    #[must_use]
+    pub const fn new(command: Command, caller: Caller, command_id: CommandId, correlation_id: CorrelationId) -> Self {
+        Self {
+            command,
+            caller,
+            command_id,
+            correlation_id,
+            causation_id: None,
+            trace: None,
+            idempotency: None,
+            if_match: None,
+        }
+    }
+}
+
+/// What came of a command that was carried out, now or before.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The primary stream of the command.
+    pub stream: StreamId,
+    /// Its version after the command; for a replay, in the first answer.
+    pub version: u64,
+    /// Position of the last event of the append; when nothing had to be done, a
+    /// position that is known to cover what made it so.
+    pub position: u64,
+    /// Answered from a receipt: the command had been carried out before.
+    pub replayed: bool,
+    /// The events of this append over all its streams, in order; empty when
+    /// nothing had to be done or the answer is a replay.
+    pub events: Arc<[Arc<RecordedEvent>]>,
+}
+
+/// Why a command was not carried out, or why that is not known.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The shop says no; nothing was written.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// The primary stream is not at the version that the caller named.
+    #[error("the version is {actual}")]
+    VersionConflict {
+        /// The version it has; 0: it does not exist.
+        actual: u64,
+    },
+    /// The key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// Too much is waiting, or other nodes kept winning the race; nothing was written.
+    #[error("busy, try again in {retry_after:?}")]
+    Busy {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// The store failed; nothing was written.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The commit was sent and its answer was lost: it may have been carried out.
+    /// Asking again with the same key is safe.
+    #[error("the outcome is unknown: {0}")]
+    OutcomeUnknown(String),
+    /// The program is stopping; nothing was written.
+    #[error("shutting down")]
+    ShuttingDown,
+}
+
+impl CommandError {
+    /// Whether the same request may succeed when it is made again.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Busy { .. } | Self::Unavailable(_) | Self::OutcomeUnknown(_) => true,
+            Self::Refused(_) | Self::VersionConflict { .. } | Self::KeyReused | Self::ShuttingDown => false,
+        }
+    }
+}
+
+impl From<LogError> for CommandError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::OutcomeUnknown(detail) => Self::OutcomeUnknown(detail),
+            error @ (LogError::Unavailable(..) | LogError::ReadOnly(_) | LogError::Damaged(_)) => {
+                Self::Unavailable(error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! One decider on one log.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::future::join_all;
+use jangbu_aggregates::stock::Stock;
+use jangbu_commands::{Command, CommandError, Commands, DeciderOptions, load_state};
+use jangbu_kernel::log::EventLog as _;
+use jangbu_kernel::{ProductId, RefusalCode, StreamId};
+use jangbu_store::sqlite::Options as SqliteOptions;
+use jangbu_store::{MemoryStore, SqliteStore, Store as _};
+
+use crate::faulty::{Fault, FaultyLog};
+use crate::support::{Shop, eventually};
+
+async fn reserved(log: &dyn jangbu_kernel::log::EventLog, product_id: ProductId) -> i64 {
+    load_state::<Stock>(log, product_id).await.unwrap().0.reserved()
+}
+
+fn refused_with(result: &Result<jangbu_commands::Answer, CommandError>, code: RefusalCode) -> bool {
+    matches!(result, Err(CommandError::Refused(refusal)) if refusal.code == code)
+}
+
+#[tokio::test]
+async fn five_hundred_buyers_of_a_hundred_units_buy_a_hundred_in_few_commits() {
+    let shop = Shop::new();
+    let log = FaultyLog::over(Arc::new(MemoryStore::new()));
+    let (commands, task) = shop.decider(log.clone());
+    let user = shop.user(&commands).await;
+    let product = shop.product(&commands, 1_000, 100).await;
+    let before = log.batches.lock().unwrap().len();
+
+    let orders: Vec<_> = (0..500).map(|_| shop.order(user, &[(product, 1)])).collect();
+    let results = join_all(orders.into_iter().map(|order| shop.run(&commands, Command::PlaceOrder(order)))).await;
+
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 100);
+    assert_eq!(results.iter().filter(|result| refused_with(result, RefusalCode::InsufficientStock)).count(), 400);
+    let batches = log.batches.lock().unwrap().len() - before;
+    assert!(batches <= 10, "{batches} commits for a hundred orders that came together");
+    assert_eq!(reserved(log.as_ref(), product).await, 100);
+    task.stop().await;
+}
+
+#[tokio::test]
+async fn one_short_line_among_three_reserves_nothing() {
+    let shop = Shop::new();
+    let log = Arc::new(MemoryStore::new());
+    let (commands, task) = shop.decider(log.clone());
+    let user = shop.user(&commands).await;
+    let plenty = shop.product(&commands, 1_000, 10).await;
+    let scarce = shop.product(&commands, 1_000, 1).await;
+    let other = shop.product(&commands, 1_000, 10).await;
+    let head = log.head().await.unwrap();
+
+    let order = shop.order(user, &[(plenty, 2), (scarce, 2), (other, 2)]);
+    let result = shop.run(&commands, Command::PlaceOrder(order)).await;
+
+    assert!(refused_with(&result, RefusalCode::InsufficientStock), "{result:?}");
+    assert_eq!(log.head().await.unwrap(), head, "something was written");
+    for product in [plenty, scarce, other] {
+        assert_eq!(reserved(log.as_ref(), product).await, 0);
+    }
+    // The states in memory are untouched as well: all of it can still be bought.
+    let order = shop.order(user, &[(plenty, 10), (scarce, 1), (other, 10)]);
+    shop.run(&commands, Command::PlaceOrder(order)).await.unwrap();
+    task.stop().await;
+}
+
+#[tokio::test]
+async fn twenty_equal_requests_under_one_key_act_once_and_get_one_answer() {
+    let shop = Shop::new();
+    let log = Arc::new(MemoryStore::new());
+    let (commands, task) = shop.decider(log.clone());
+    let user = shop.user(&commands).await;
+    let product = shop.product(&commands, 1_000, 100).await;
+    let head = log.head().await.unwrap();
+
+    // Each of them minted its own order id, as twenty repeated requests would.
+    let orders: Vec<_> = (0..20).map(|_| shop.order(user, &[(product, 1)])).collect();
+    let requests: Vec<_> = orders.into_iter().map(|order| shop.keyed(Command::PlaceOrder(order), "key-1", 1)).collect();
+    let answers: Vec<_> = join_all(requests.iter().cloned().map(|request| commands.execute(request)))
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+
+    assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
+    for answer in &answers {
+        assert_eq!(
+            (answer.stream, answer.version, answer.position),
+            (answers[0].stream, answers[0].version, answers[0].position)
+        );
+    }
+    assert_eq!(reserved(log.as_ref(), product).await, 1);
+    let after = log.head().await.unwrap();
+    assert!(after > head);
+
+    // Another request under the key is refused, now and after a restart; the same one is answered again.
+    let other = shop.keyed(Command::PlaceOrder(shop.order(user, &[(product, 2)])), "key-1", 2);
+    assert!(matches!(commands.execute(other.clone()).await, Err(CommandError::KeyReused)));
+    task.stop().await;
+    let (commands, task) = shop.decider(log.clone());
+    assert!(matches!(commands.execute(other).await, Err(CommandError::KeyReused)));
+    let again = commands.execute(requests[7].clone()).await.unwrap();
+    assert!(again.replayed);
+    assert_eq!(
+        (again.stream, again.version, again.position),
+        (answers[0].stream, answers[0].version, answers[0].position)
+    );
+    assert_eq!(log.head().await.unwrap(), after);
+    // The first answer can be told again from the stream up to the receipt's version.
+    let history = commands.history(again.stream, Some(again.version)).await.unwrap();
+    assert_eq!(history.len() as u64, again.version);
+    task.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_request_leaves_its_key_free() {
+    let shop = Shop::new();
+    let (commands, task) = shop.decider(Arc::new(MemoryStore::new()));
+    let user = shop.user(&commands).await;
+    let product = shop.product(&commands, 1_000, 1).await;
+    let two = shop.keyed(Command::PlaceOrder(shop.order(user, &[(product, 2)])), "key", 1);
+    let one = shop.keyed(Command::PlaceOrder(shop.order(user, &[(product, 1)])), "key", 2);
+    assert!(refused_with(&commands.execute(two).await, RefusalCode::InsufficientStock));
+    assert!(!commands.execute(one).await.unwrap().replayed);
+    task.stop().await;
+}
+
+#[tokio::test]
+async fn if_match_names_the_version_of_the_primary_stream() {
+    let shop = Shop::new();
+    let (commands, task) = shop.decider(Arc::new(MemoryStore::new()));
+    let product_id = shop.product(&commands, 1_000, 5).await;
+    let mut request = shop.request(Command::ReceiveStock { product_id, quantity: 5 });
+    request.if_match = Some(7);
+    assert!(matches!(commands.execute(request.clone()).await, Err(CommandError::VersionConflict { actual: 1 })));
+    request.if_match = Some(1);
+    assert_eq!(commands.execute(request).await.unwrap().version, 2);
+    task.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_changes_nothing() {
+    let shop = Shop::new();
+    let log = FaultyLog::over(Arc::new(MemoryStore::new()));
+    let (commands, task) = shop.decider(log.clone());
+    let product_id = shop.product(&commands, 1_000, 5).await;
+    log.hold();
+    let leaving = commands.execute(shop.request(Command::ReceiveStock { product_id, quantity: 3 }));
+    let reached = log.reached.load(Ordering::SeqCst);
+    tokio::select! {
+        _ = leaving => panic!("answered before the commit"),
+        () = eventually("the append is under way", || async { log.reached.load(Ordering::SeqCst) > reached }) => {}
+    }
+    log.let_go();
+    let answer = shop.run(&commands, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+    assert_eq!(answer.version, 3, "what the caller left behind was carried out");
+    task.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_is_answered_before_the_commit_and_work_goes_on_above_it() {
+    let shop = Shop::new();
+    let log = FaultyLog::over(Arc::new(MemoryStore::new()));
+    let (commands, task) = shop.decider(log.clone());
+    let product_id = shop.product(&commands, 1_000, 1).await;
+    let user = shop.user(&commands).await;
+    let reached = log.reached.load(Ordering::SeqCst);
+    log.hold();
+    let first = tokio::spawn({
+        let (shop, commands) = (shop.clone(), commands.clone());
+        let order = shop.order(user, &[(product_id, 1)]);
+        async move { shop.run(&commands, Command::PlaceOrder(order)).await }
+    });
+    eventually("the first append is under way", || async { log.reached.load(Ordering::SeqCst) > reached }).await;
+    // The second is decided on what the first decided, and told only when that is in the log.
+    let second_order = shop.order(user, &[(product_id, 1)]);
+    let second = tokio::spawn({
+        let (shop, commands) = (shop.clone(), commands.clone());
+        let order = second_order.clone();
+        async move { shop.run(&commands, Command::PlaceOrder(order)).await }
+    });
+    eventually("the second is decided", || async { log.has_loaded(StreamId::order(second_order.order_id)) }).await;
+    assert!(!first.is_finished() && !second.is_finished());
+    log.let_one_go();
+    assert!(first.await.unwrap().is_ok());
+    assert!(refused_with(&second.await.unwrap(), RefusalCode::InsufficientStock));
+    log.let_go();
+    task.stop().await;
+}
+
+#[tokio::test]
+async fn a_failed_commit_throws_away_what_was_decided_below_and_above_it() {
+    let shop = Shop::new();
+    let log = FaultyLog::over(Arc::new(MemoryStore::new()));
+    let (commands, task) = shop.decider(log.clone());
+    let product_id = shop.product(&commands, 1_000, 1).await;
+    let user = shop.user(&commands).await;
+    let reached = log.reached.load(Ordering::SeqCst);
+    log.hold();
+    log.will(Fault::Fails);
+    let place = |order| {
+        let (shop, commands) = (shop.clone(), commands.clone());
+        tokio::spawn(async move { shop.run(&commands, Command::PlaceOrder(order)).await })
+    };
+    let first = place(shop.order(user, &[(product_id, 1)]));
+    eventually("the first append is under way", || async { log.reached.load(Ordering::SeqCst) > reached }).await;
+    let second_order = shop.order(user, &[(product_id, 1)]);
+    let second_stream = StreamId::order(second_order.order_id);
+    let second = place(second_order);
+    eventually("the second is decided", || async { log.has_loaded(second_stream) }).await;
+    log.let_go();
+    assert!(matches!(first.await.unwrap(), Err(CommandError::Unavailable(_))));
+    // The only unit was never sold to the first: the second gets it.
+    assert!(second.await.unwrap().is_ok());
+    assert_eq!(reserved(log.as_ref(), product_id).await, 1);
+    task.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_told_as_unknown_and_the_key_finds_out() {
+    for (fault, acted) in [(Fault::AnswerLost, true), (Fault::RequestLost, false)] {
+        let shop = Shop::new();
+        let log = FaultyLog::over(Arc::new(MemoryStore::new()));
+        let (commands, task) = shop.decider(log.clone());
+        let product_id = shop.product(&commands, 1_000, 5).await;
+        log.will(fault);
+        let request = shop.keyed(Command::ReceiveStock { product_id, quantity: 3 }, "key", 1);
+        assert!(matches!(commands.execute(request.clone()).await, Err(CommandError::OutcomeUnknown(_))));
+        let answer = commands.execute(request).await.unwrap();
+        assert_eq!((answer.replayed, answer.version), (acted, 2));
+        task.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_is_told_at_once_and_a_stopped_decider_finishes_what_waits() {
+    let shop = Shop::new();
+    let log = FaultyLog::over(Arc::new(MemoryStore::new()));
+    let options = DeciderOptions { queue_capacity: 4, max_batch_events: 1, ..DeciderOptions::default() };
+    let (commands, task) = shop.decider_with(log.clone(), options);
+    let product_id = shop.product(&commands, 1_000, 5).await;
+    log.hold();
+    let mut waiting = Vec::new();
+    let busy = loop {
+        let before = waiting.len();
+        assert!(before < 2_000, "the queue takes no end of requests");
+        let (shop, commands) = (shop.clone(), commands.clone());
+        if commands.queued() == 4 {
+            break shop.run(&commands, Command::ReceiveStock { product_id, quantity: 1 }).await;
+        }
+        waiting.push(tokio::spawn(async move {
+            shop.run(&commands, Command::ReceiveStock { product_id, quantity: 1 }).await
+        }));
+        tokio::task::yield_now().await;
+    };
+    assert!(matches!(busy, Err(CommandError::Busy { .. })), "{busy:?}");
+    let stopping = tokio::spawn(task.stop());
+    eventually("no more is taken", || {
+        let (shop, commands) = (shop.clone(), commands.clone());
+        async move {
+            matches!(
+                shop.run(&commands, Command::ReceiveStock { product_id, quantity: 1 }).await,
+                Err(CommandError::ShuttingDown)
+            )
+        }
+    })
+    .await;
+    log.let_go();
+    for result in join_all(waiting).await {
+        assert!(matches!(result.unwrap(), Ok(_) | Err(CommandError::Busy { .. })));
+    }
+    stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn long_streams_are_loaded_from_a_snapshot() {
+    let shop = Shop::new();
+    let log = FaultyLog::over(Arc::new(MemoryStore::new()));
+    let options = DeciderOptions { snapshot_every: 10, ..DeciderOptions::default() };
+    let (commands, task) = shop.decider_with(log.clone(), options);
+    let product_id = shop.product(&commands, 1_000, 5).await;
+    for _ in 0..24 {
+        shop.run(&commands, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+    }
+    let stream = StreamId::stock(product_id);
+    let version = jangbu_aggregates::AnyState::state_version(stream.kind);
+    eventually("a snapshot is kept", || async {
+        log.load(vec![(stream, version)]).await.unwrap()[0].snapshot.as_ref().is_some_and(|kept| kept.version >= 20)
+    })
+    .await;
+    task.stop().await;
+    log.loads.lock().unwrap().clear();
+    let (commands, task) = shop.decider(log.clone());
+    let answer = shop.run(&commands, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+    assert_eq!(answer.version, 26);
+    let loads = log.loads.lock().unwrap().clone();
+    let (_, from_snapshot, events) = loads.iter().find(|(loaded, ..)| *loaded == stream).unwrap();
+    assert!(*from_snapshot && *events <= 6, "{loads:?}");
+    let (stock, _) = load_state::<Stock>(log.as_ref(), product_id).await.unwrap();
+    assert_eq!(stock.on_hand(), 30);
+    task.stop().await;
+}
+
+#[tokio::test]
+async fn a_small_cache_is_slower_and_never_wrong() {
+    let shop = Shop::new();
+    let log = FaultyLog::over(Arc::new(MemoryStore::new()));
+    let options = DeciderOptions { cache_capacity: 2, max_batch_events: 3, ..DeciderOptions::default() };
+    let (commands, task) = shop.decider_with(log.clone(), options);
+    let user = shop.user(&commands).await;
+    let products: Vec<ProductId> = join_all((0..6).map(|_| shop.product(&commands, 1_000, 10))).await;
+    let orders: Vec<_> =
+        (0..40).map(|n: usize| shop.order(user, &[(products[n % 6], 1), (products[(n + 1) % 6], 1)])).collect();
+    let results = join_all(orders.into_iter().map(|order| shop.run(&commands, Command::PlaceOrder(order)))).await;
+    // Six products of ten units, two units an order: thirty orders and not one more.
+    assert!(results.iter().filter(|result| result.is_ok()).count() <= 30);
+    let mut sold = 0;
+    for product in products {
+        let units = reserved(log.as_ref(), product).await;
+        assert!(units <= 10);
+        sold += units;
+    }
+    assert_eq!(sold, 2 * i64::try_from(results.iter().filter(|result| result.is_ok()).count()).unwrap());
+    task.stop().await;
+}
+
+#[tokio::test]
+async fn a_decider_without_handles_ends() {
+    let shop = Shop::new();
+    let (commands, task): (Commands, _) = shop.decider(Arc::new(MemoryStore::new()));
+    drop(commands);
+    tokio::time::timeout(crate::support::PATIENCE, task.stop()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_store_gives_the_same_answers_after_a_restart() {
+    let shop = Shop::new();
+    let folder = tempfile::tempdir().unwrap();
+    let open = || SqliteStore::open(folder.path(), SqliteOptions::default()).unwrap();
+    let options = || DeciderOptions { snapshot_every: 20, ..DeciderOptions::default() };
+    let store = open();
+    store.migrate().await.unwrap();
+    let (commands, task) = shop.decider_with(Arc::new(store.clone()), options());
+    let user = shop.user(&commands).await;
+    let product = shop.product(&commands, 1_000, 50).await;
+    let requests: Vec<_> = (0..120)
+        .map(|n| shop.keyed(Command::PlaceOrder(shop.order(user, &[(product, 1)])), &format!("key-{n}"), 1))
+        .collect();
+    let first = join_all(requests.iter().cloned().map(|request| commands.execute(request))).await;
+    assert_eq!(first.iter().filter(|result| result.is_ok()).count(), 50);
+    task.stop().await;
+    drop(commands);
+    store.close().await;
+    drop(store);
+
+    let store = open();
+    let (commands, task) = shop.decider_with(Arc::new(store.clone()), options());
+    let again = join_all(requests.iter().cloned().map(|request| commands.execute(request))).await;
+    for (first, again) in first.iter().zip(&again) {
+        match (first, again) {
+            (Ok(first), Ok(again)) => {
+                assert!(again.replayed);
+                assert_eq!(
+                    (first.stream, first.version, first.position),
+                    (again.stream, again.version, again.position)
+                );
+            }
+            (Err(_), again) => assert!(refused_with(again, RefusalCode::InsufficientStock)),
+            (first, again) => panic!("{first:?} became {again:?}"),
+        }
+    }
+    assert_eq!(reserved(&store, product).await, 50);
+    task.stop().await;
+    store.close().await;
+}

@@ -1,0 +1,185 @@
+//! A log that fails when it is told to, counts, and can be held back.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use jangbu_kernel::log::watch::HeadWatch;
+use jangbu_kernel::log::{
+    Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
+};
+use jangbu_kernel::{RecordedEvent, StreamId};
+use tokio::sync::Semaphore;
+
+/// What becomes of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is written.
+    Fails,
+    /// It is written, and nobody hears of it.
+    AnswerLost,
+    /// Nothing is written, and nobody hears of it.
+    RequestLost,
+}
+
+pub struct FaultyLog {
+    inner: Arc<dyn EventLog>,
+    exclusive: bool,
+    faults: Mutex<VecDeque<Option<Fault>>>,
+    /// Sizes of the batches that were appended.
+    pub batches: Mutex<Vec<usize>>,
+    /// Streams that were loaded, with how many events came behind a snapshot.
+    pub loads: Mutex<Vec<(StreamId, bool, usize)>>,
+    pub version_checks: AtomicUsize,
+    held: AtomicBool,
+    gate: Semaphore,
+    /// Appends that reached the log.
+    pub reached: AtomicUsize,
+}
+
+impl FaultyLog {
+    pub fn over(inner: Arc<dyn EventLog>) -> Arc<Self> {
+        Self::make(inner, true)
+    }
+
+    /// A handle that knows of other writers.
+    pub fn shared(inner: Arc<dyn EventLog>) -> Arc<Self> {
+        Self::make(inner, false)
+    }
+
+    fn make(inner: Arc<dyn EventLog>, exclusive: bool) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            exclusive,
+            faults: Mutex::default(),
+            batches: Mutex::default(),
+            loads: Mutex::default(),
+            version_checks: AtomicUsize::new(0),
+            held: AtomicBool::new(false),
+            gate: Semaphore::new(0),
+            reached: AtomicUsize::new(0),
+        })
+    }
+
+    pub fn will(&self, fault: Fault) {
+        self.faults.lock().unwrap().push_back(Some(fault));
+    }
+
+    /// Lets the faults happen one after the other, each after some appends that succeed.
+    pub fn fail_every(&self, appends: usize, faults: Vec<Fault>) {
+        let mut planned = self.faults.lock().unwrap();
+        for fault in faults {
+            planned.extend(std::iter::repeat_n(None, appends - 1));
+            planned.push_back(Some(fault));
+        }
+    }
+
+    /// Holds every append back until it is let go.
+    pub fn hold(&self) {
+        self.held.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a stream was loaded: a command that looks at it is decided right after.
+    pub fn has_loaded(&self, stream: StreamId) -> bool {
+        self.loads.lock().unwrap().iter().any(|(loaded, ..)| *loaded == stream)
+    }
+
+    /// Lets so many appends through and holds the rest back.
+    pub fn hold_after(&self, appends: usize) {
+        self.gate.add_permits(appends);
+        self.hold();
+    }
+
+    /// Lets one append through.
+    pub fn let_one_go(&self) {
+        self.gate.add_permits(1);
+    }
+
+    /// Lets all appends through again.
+    pub fn let_go(&self) {
+        self.held.store(false, Ordering::SeqCst);
+        self.gate.add_permits(1_000);
+    }
+}
+
+#[async_trait]
+impl EventLog for FaultyLog {
+    async fn append(&self, batch: Vec<Append>) -> Result<Vec<AppendResult>, LogError> {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+        if self.held.load(Ordering::SeqCst) {
+            self.gate.acquire().await.unwrap().forget();
+        }
+        let fault = self.faults.lock().unwrap().pop_front().flatten();
+        match fault {
+            None => {
+                self.batches.lock().unwrap().push(batch.len());
+                self.inner.append(batch).await
+            }
+            Some(Fault::Fails) => Err(LogError::Unavailable("told to".to_owned(), None)),
+            Some(Fault::RequestLost) => Err(LogError::OutcomeUnknown("told to".to_owned())),
+            Some(Fault::AnswerLost) => {
+                self.inner.append(batch).await?;
+                Err(LogError::OutcomeUnknown("told to".to_owned()))
+            }
+        }
+    }
+
+    fn exclusive(&self) -> bool {
+        self.exclusive
+    }
+
+    async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {
+        let loaded = self.inner.load(streams.clone()).await?;
+        let seen = streams
+            .iter()
+            .zip(&loaded)
+            .map(|((stream, _), loaded)| (*stream, loaded.snapshot.is_some(), loaded.events.len()));
+        self.loads.lock().unwrap().extend(seen);
+        Ok(loaded)
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from: u64,
+        to: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        self.inner.read_stream(stream, from, to, limit).await
+    }
+
+    async fn read_all(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
+        self.inner.read_all(after, limit, filter).await
+    }
+
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
+        self.version_checks.fetch_add(1, Ordering::SeqCst);
+        self.inner.versions(streams).await
+    }
+
+    async fn receipts(&self, keys: Vec<ReceiptKey>) -> Result<Vec<Option<Receipt>>, LogError> {
+        self.inner.receipts(keys).await
+    }
+
+    async fn save_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
+        self.inner.save_snapshots(snapshots).await
+    }
+
+    async fn head(&self) -> Result<u64, LogError> {
+        self.inner.head().await
+    }
+
+    fn watch_head(&self) -> HeadWatch {
+        self.inner.watch_head()
+    }
+
+    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
+        self.inner.sealed_roots(after, limit).await
+    }
+}

@@ -1,0 +1,127 @@
+//! What gateways and carriers tell of their own accord.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jangbu_aggregates::payment::Payment;
+use jangbu_commands::inbox::{HookError, Hooks, InboxDeps, InboxOptions, InboxTask};
+use jangbu_commands::{Carriers, Command, Commands, Gateways, load_state};
+use jangbu_kernel::log::EventLog as _;
+use jangbu_kernel::ports::Inbox as _;
+use jangbu_kernel::{OrderId, PaymentId, StreamId};
+use jangbu_store::MemoryStore;
+use uuid::Uuid;
+
+use crate::outside::{ScriptedCarrier, ScriptedGateway};
+use crate::support::{Shop, eventually};
+
+const PRICE: i64 = 1_000;
+
+fn hooks(shop: &Shop, commands: &Commands, store: &Arc<MemoryStore>) -> (Hooks, InboxTask) {
+    Hooks::spawn(InboxDeps {
+        commands: commands.clone(),
+        inbox: store.clone(),
+        world: shop.world.clone(),
+        gateways: Arc::new(Gateways::new(Arc::new(ScriptedGateway::default()))),
+        carriers: Arc::new(Carriers::new(Arc::new(ScriptedCarrier::default()))),
+        options: InboxOptions {
+            max_attempts: 3,
+            retry_first: Duration::from_millis(1),
+            retry_longest: Duration::from_millis(2),
+            poll: Duration::from_millis(20),
+            ..InboxOptions::default()
+        },
+    })
+}
+
+fn signed() -> Vec<(String, String)> {
+    vec![("signature".to_owned(), "good".to_owned())]
+}
+
+/// An order whose payment the gateway is being asked for, and the key of the charge.
+async fn asked_for(shop: &Shop, commands: &Commands) -> (OrderId, PaymentId, Uuid) {
+    let user = shop.user(commands).await;
+    let product = shop.product(commands, PRICE, 10).await;
+    let order = shop.paid_order(user, product, PRICE, "ok");
+    let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
+    shop.run(commands, Command::PlaceOrder(order)).await.unwrap();
+    shop.run(commands, Command::RequestCapture { payment_id }).await.unwrap();
+    let history = commands.history(StreamId::payment(payment_id), None).await.unwrap();
+    let asked = history.iter().find(|event| event.event_type == "payment.capture_requested").unwrap();
+    (order_id, payment_id, asked.event_id.uuid())
+}
+
+#[tokio::test]
+async fn a_message_that_comes_ten_times_is_acknowledged_ten_times_and_acts_once() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let (commands, decider) = shop.decider(store.clone());
+    let (hooks, worker) = hooks(&shop, &commands, &store);
+    let (order_id, payment_id, key) = asked_for(&shop, &commands).await;
+    let body = format!("m1 {payment_id} {order_id} {key} {PRICE}").into_bytes();
+    let mut fresh = 0;
+    for _ in 0..10 {
+        fresh += usize::from(!hooks.receive_payment("scripted", signed(), body.clone()).await.unwrap().duplicate);
+    }
+    assert_eq!(fresh, 1);
+    eventually("the message is handled", || async { store.pending(10, 3).await.unwrap().is_empty() }).await;
+    let (payment, version) = load_state::<Payment>(store.as_ref(), payment_id).await.unwrap();
+    assert!(payment.is_captured());
+    let last = commands.history(StreamId::payment(payment_id), None).await.unwrap().pop().unwrap();
+    assert_eq!((last.version, last.meta.actor.to_string()), (version, "gateway:scripted".to_owned()));
+    worker.stop().await;
+    decider.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_signed_or_not_known_is_not_stored() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let (commands, decider) = shop.decider(store.clone());
+    let (hooks, worker) = hooks(&shop, &commands, &store);
+    let receive = |name, headers| hooks.receive_payment(name, headers, b"m a b c d e f".to_vec());
+    assert_eq!(receive("nobody", signed()).await, Err(HookError::UnknownSource));
+    assert_eq!(receive("scripted", Vec::new()).await, Err(HookError::BadSignature));
+    assert!(matches!(receive("scripted", signed()).await, Err(HookError::Unreadable(_))));
+    let body = format!("m {} T dancing 0", Uuid::nil()).into_bytes();
+    assert!(matches!(hooks.receive_carrier("scripted", signed(), body).await, Err(HookError::Unreadable(_))));
+    assert!(store.pending(10, u32::MAX).await.unwrap().is_empty());
+    worker.stop().await;
+    decider.stop().await;
+}
+
+#[tokio::test]
+async fn a_charge_that_is_not_the_payments_changes_nothing_and_stays_for_a_person() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let (commands, decider) = shop.decider(store.clone());
+    let (hooks, worker) = hooks(&shop, &commands, &store);
+    let (order_id, payment_id, _) = asked_for(&shop, &commands).await;
+    let head = store.head().await.unwrap();
+    let body = format!("m1 {payment_id} {order_id} {} {PRICE}", shop.id()).into_bytes();
+    hooks.receive_payment("scripted", signed(), body).await.unwrap();
+    eventually("the worker has given up", || async { store.pending(10, 3).await.unwrap().is_empty() }).await;
+    assert_eq!(store.pending(10, u32::MAX).await.unwrap()[0].attempts, 3);
+    assert_eq!(store.head().await.unwrap(), head);
+    worker.stop().await;
+    decider.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_survives_a_crash_of_the_worker() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let (commands, decider) = shop.decider(store.clone());
+    let (hooks_before, worker) = hooks(&shop, &commands, &store);
+    let (order_id, payment_id, key) = asked_for(&shop, &commands).await;
+    worker.abort().await;
+    let body = format!("m1 {payment_id} {order_id} {key} {PRICE}").into_bytes();
+    hooks_before.receive_payment("scripted", signed(), body).await.unwrap();
+    let (_hooks, worker) = hooks(&shop, &commands, &store);
+    eventually("the payment is captured", || async {
+        load_state::<Payment>(store.as_ref(), payment_id).await.unwrap().0.is_captured()
+    })
+    .await;
+    worker.stop().await;
+    decider.stop().await;
+}

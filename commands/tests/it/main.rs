@@ -1,0 +1,19 @@
+//! The write side against the memory and the embedded store, with an outside world
+//! that is scripted behind the kernel's own ports.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod decider;
+mod faulty;
+mod inbox;
+mod outside;
+mod process;
+mod several_nodes;
+mod support;

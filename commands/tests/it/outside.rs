@@ -1,0 +1,243 @@
+//! A scripted gateway, a scripted carrier, and the timer queue read from the log.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::processes::FulfilmentEvent;
+use jangbu_kernel::gateway::{
+    Carrier, CarrierNotice, ChargeOutcome, ChargeRequest, GatewayNotice, LabelCancelOutcome, LabelOutcome,
+    LabelRequest, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
+};
+use jangbu_kernel::log::{EventLog, LogError, ReadFilter};
+use jangbu_kernel::ports::{DueTimer, TimerQueue};
+use jangbu_kernel::{AggregateKind, Money, ShipmentId, StreamId, Timestamp};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+/// A charge in the gateway's own books.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Booked {
+    Charged(Money),
+    Declined,
+    Challenge(Money),
+    Voided,
+}
+
+/// Does what the card token says: `ok`, `declined`, `challenge`, `lost` (charges, and
+/// the answer is lost), `never` (does not hear of it), `slow` (waits).
+pub struct ScriptedGateway {
+    /// What a charge with the token `slow` waits for.
+    pub slow: Semaphore,
+    pub books: Mutex<HashMap<Uuid, Booked>>,
+    /// Calls by name.
+    pub calls: Mutex<BTreeMap<&'static str, usize>>,
+    pub refunds: Mutex<HashMap<Uuid, Money>>,
+}
+
+impl Default for ScriptedGateway {
+    fn default() -> Self {
+        Self { slow: Semaphore::new(0), books: Mutex::default(), calls: Mutex::default(), refunds: Mutex::default() }
+    }
+}
+
+impl ScriptedGateway {
+    fn called(&self, name: &'static str) {
+        *self.calls.lock().unwrap().entry(name).or_default() += 1;
+    }
+
+    pub fn count(&self, name: &str) -> usize {
+        self.calls.lock().unwrap().get(name).copied().unwrap_or(0)
+    }
+
+    /// How many charges stand in its books.
+    pub fn charged(&self) -> usize {
+        self.books.lock().unwrap().values().filter(|booked| matches!(booked, Booked::Charged(_))).count()
+    }
+
+    fn told(key: Uuid, booked: Option<&Booked>) -> ChargeOutcome {
+        let reference = format!("charge-{key}");
+        match booked {
+            None => ChargeOutcome::NotFound,
+            Some(Booked::Charged(amount)) => ChargeOutcome::Captured { reference, amount: *amount },
+            Some(Booked::Declined) => ChargeOutcome::Declined { code: "insufficient_funds".to_owned() },
+            Some(Booked::Challenge(_)) => ChargeOutcome::ChallengeRequired { reference },
+            Some(Booked::Voided) => ChargeOutcome::Voided,
+        }
+    }
+}
+
+#[async_trait]
+impl PaymentGateway for ScriptedGateway {
+    fn name(&self) -> &str {
+        "scripted"
+    }
+
+    async fn charge(&self, request: ChargeRequest) -> ChargeOutcome {
+        self.called("charge");
+        if request.card_token == "slow" {
+            self.slow.acquire().await.unwrap().forget();
+        }
+        let lost = || ChargeOutcome::Unknown { detail: "timeout".to_owned() };
+        let mut books = self.books.lock().unwrap();
+        let booked = match request.card_token.as_str() {
+            "never" => return lost(),
+            "declined" => Booked::Declined,
+            "challenge" => Booked::Challenge(request.amount),
+            _ => Booked::Charged(request.amount),
+        };
+        let booked = books.entry(request.idempotency_key).or_insert(booked).clone();
+        if request.card_token == "lost" { lost() } else { Self::told(request.idempotency_key, Some(&booked)) }
+    }
+
+    async fn confirm(&self, reference: &str) -> ChargeOutcome {
+        self.called("confirm");
+        let key: Uuid = reference.strip_prefix("charge-").unwrap().parse().unwrap();
+        let mut books = self.books.lock().unwrap();
+        let booked = books.get_mut(&key).unwrap();
+        if let Booked::Challenge(amount) = booked {
+            *booked = Booked::Charged(*amount);
+        }
+        Self::told(key, Some(booked))
+    }
+
+    async fn inquire(&self, idempotency_key: Uuid) -> ChargeOutcome {
+        self.called("inquire");
+        Self::told(idempotency_key, self.books.lock().unwrap().get(&idempotency_key))
+    }
+
+    async fn net_cancel(&self, idempotency_key: Uuid) -> ChargeOutcome {
+        self.called("net_cancel");
+        self.books.lock().unwrap().insert(idempotency_key, Booked::Voided);
+        ChargeOutcome::Voided
+    }
+
+    async fn refund(&self, request: RefundRequest) -> RefundOutcome {
+        self.called("refund");
+        self.refunds.lock().unwrap().insert(request.idempotency_key, request.amount);
+        RefundOutcome::Settled { reference: format!("refund-{}", request.idempotency_key) }
+    }
+
+    /// The body is `<message id> <payment id> <order id> <key> <won>`.
+    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<GatewayNotice, WebhookError> {
+        if !headers.contains(&("signature".to_owned(), "good".to_owned())) {
+            return Err(WebhookError::BadSignature);
+        }
+        let text = std::str::from_utf8(body).unwrap();
+        let parts: Vec<&str> = text.split(' ').collect();
+        let [message_id, payment_id, order_id, key, amount] = parts[..] else {
+            return Err(WebhookError::Unreadable("five words".to_owned()));
+        };
+        let idempotency_key: Uuid = key.parse().unwrap();
+        Ok(GatewayNotice {
+            message_id: message_id.to_owned(),
+            payment_id: payment_id.parse().unwrap(),
+            order_id: order_id.parse().unwrap(),
+            idempotency_key,
+            outcome: ChargeOutcome::Captured {
+                reference: format!("charge-{idempotency_key}"),
+                amount: Money::krw(amount.parse().unwrap()).unwrap(),
+            },
+        })
+    }
+}
+
+/// Gives a label, after refusing as often as it is told to.
+#[derive(Default)]
+pub struct ScriptedCarrier {
+    pub refuse: Mutex<usize>,
+    pub labels: Mutex<HashMap<ShipmentId, String>>,
+}
+
+#[async_trait]
+impl Carrier for ScriptedCarrier {
+    fn name(&self) -> &str {
+        "scripted"
+    }
+
+    async fn request_label(&self, request: LabelRequest) -> LabelOutcome {
+        assert_eq!(request.address.recipient, "R");
+        let mut refuse = self.refuse.lock().unwrap();
+        if *refuse > 0 {
+            *refuse -= 1;
+            return LabelOutcome::Refused { code: "full".to_owned() };
+        }
+        let number = format!("T-{}", request.shipment_id);
+        self.labels.lock().unwrap().insert(request.shipment_id, number.clone());
+        LabelOutcome::Ready { tracking_number: number }
+    }
+
+    async fn cancel_label(&self, shipment_id: ShipmentId) -> LabelCancelOutcome {
+        self.labels.lock().unwrap().remove(&shipment_id);
+        LabelCancelOutcome::Cancelled
+    }
+
+    /// The body is `<message id> <shipment id> <number> <status> <milliseconds>`.
+    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<CarrierNotice, WebhookError> {
+        if !headers.contains(&("signature".to_owned(), "good".to_owned())) {
+            return Err(WebhookError::BadSignature);
+        }
+        let text = std::str::from_utf8(body).unwrap();
+        let parts: Vec<&str> = text.split(' ').collect();
+        Ok(CarrierNotice {
+            message_id: parts[0].to_owned(),
+            shipment_id: parts[1].parse().unwrap(),
+            tracking_number: parts[2].to_owned(),
+            status: parts[3].to_owned(),
+            code: "C".to_owned(),
+            place: "Busan".to_owned(),
+            at: Timestamp::from_timestamp_millis(parts[4].parse().unwrap()).unwrap(),
+        })
+    }
+}
+
+/// The timer queue as a fold of the whole log; slow, and never behind.
+pub struct LogTimers(pub Arc<dyn EventLog>);
+
+impl LogTimers {
+    async fn set(&self) -> Result<BTreeMap<(StreamId, String), Timestamp>, LogError> {
+        let types = ["fulfilment.timer_set", "fulfilment.timer_cancelled", "fulfilment.timer_reached"];
+        let filter = ReadFilter { event_types: types.map(str::to_owned).to_vec(), correlation_id: None };
+        let (mut after, mut set) = (0, BTreeMap::new());
+        loop {
+            let (events, read_to) = self.0.read_all(after, 1_000, &filter).await?;
+            if read_to == after {
+                return Ok(set);
+            }
+            after = read_to;
+            for recorded in events.iter().filter(|recorded| recorded.stream.kind == AggregateKind::Fulfilment) {
+                let name = |timer| {
+                    serde_json::to_value::<jangbu_commands::TimerName>(timer).unwrap().as_str().unwrap().to_owned()
+                };
+                match DomainEvent::try_from(recorded).unwrap() {
+                    DomainEvent::Fulfilment(FulfilmentEvent::TimerSet(timer)) => {
+                        set.insert((recorded.stream, name(timer.timer)), timer.due_at);
+                    }
+                    DomainEvent::Fulfilment(FulfilmentEvent::TimerCancelled(timer)) => {
+                        set.remove(&(recorded.stream, name(timer.timer)));
+                    }
+                    DomainEvent::Fulfilment(FulfilmentEvent::TimerReached(timer)) => {
+                        set.remove(&(recorded.stream, name(timer.timer)));
+                    }
+                    other => panic!("{}", other.event_type()),
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl TimerQueue for LogTimers {
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, LogError> {
+        let set = self.set().await?.into_iter().filter(|(_, due_at)| *due_at <= now);
+        let mut due: Vec<DueTimer> = set.map(|((stream, timer), due_at)| DueTimer { stream, timer, due_at }).collect();
+        due.sort_by_key(|timer| timer.due_at);
+        due.truncate(limit);
+        Ok(due)
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        Ok(self.set().await?.into_values().min())
+    }
+}

@@ -1,0 +1,427 @@
+//! The process manager from the placed order to its end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use jangbu_aggregates::order::{Order, OrderStatus};
+use jangbu_aggregates::payment::Payment;
+use jangbu_aggregates::processes::{CommandIssued, Fulfilment, FulfilmentEvent, ProcessCommand};
+use jangbu_aggregates::shipment::Shipment;
+use jangbu_aggregates::stock::Stock;
+use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
+use jangbu_commands::{CancelledBy, Carriers, Command, Commands, DeciderTask, Gateways, PlaceOrder, load_state};
+use jangbu_kernel::log::{Append, AppendResult, EventLog, StreamWrite};
+use jangbu_kernel::ports::Checkpoints;
+use jangbu_kernel::{CommandId, EventId, NewEvent, OrderId, PaymentId, ProductId, StreamId, UserId};
+use jangbu_store::MemoryStore;
+use tokio::time::Instant;
+
+use crate::faulty::FaultyLog;
+use crate::outside::{Booked, LogTimers, ScriptedCarrier, ScriptedGateway};
+use crate::support::{PATIENCE, Shop, eventually};
+
+const PRICE: i64 = 53_000;
+
+/// A running shop with its outside world.
+struct House {
+    shop: Shop,
+    store: Arc<MemoryStore>,
+    log: Arc<FaultyLog>,
+    gateway: Arc<ScriptedGateway>,
+    carrier: Arc<ScriptedCarrier>,
+    commands: Commands,
+    decider: DeciderTask,
+    process: ProcessManagerHandle,
+    tasks: ProcessTasks,
+}
+
+impl House {
+    fn open() -> Self {
+        let shop = Shop::new();
+        let (gateway, carrier) = (Arc::new(ScriptedGateway::default()), Arc::new(ScriptedCarrier::default()));
+        let store = Arc::new(MemoryStore::new());
+        Self::on(shop, store.clone(), store, gateway, carrier)
+    }
+
+    fn on(
+        shop: Shop,
+        store: Arc<MemoryStore>,
+        checkpoints: Arc<dyn Checkpoints>,
+        gateway: Arc<ScriptedGateway>,
+        carrier: Arc<ScriptedCarrier>,
+    ) -> Self {
+        let log = FaultyLog::over(store.clone());
+        let (commands, decider) = shop.decider(log.clone());
+        let (process, tasks) = ProcessManager::spawn(ProcessDeps {
+            commands: commands.clone(),
+            checkpoints,
+            timers: Arc::new(LogTimers(store.clone())),
+            world: shop.world.clone(),
+            gateways: Arc::new(Gateways::new(gateway.clone())),
+            carriers: Arc::new(Carriers::new(carrier.clone())),
+            options: ProcessOptions {
+                timer_poll: Duration::from_millis(2),
+                checkpoint_every: Duration::ZERO,
+                retry_first: Duration::from_millis(1),
+                retry_longest: Duration::from_millis(10),
+                ..ProcessOptions::default()
+            },
+        });
+        Self { shop, store, log, gateway, carrier, commands, decider, process, tasks }
+    }
+
+    /// Ends it as a crash would, and starts again on the same store.
+    async fn crash(self, keeps_checkpoints: bool) -> Self {
+        self.tasks.abort().await;
+        drop(self.process);
+        self.decider.abort().await;
+        let checkpoints: Arc<dyn Checkpoints> =
+            if keeps_checkpoints { self.store.clone() } else { Arc::new(MemoryStore::new()) };
+        Self::on(self.shop, self.store, checkpoints, self.gateway, self.carrier)
+    }
+
+    /// Waits until everything is handed over and nothing is under way.
+    async fn at_peace(&self) {
+        eventually("everything is handed over and carried out", || async {
+            let head = self.store.head().await.unwrap();
+            let progress = self.process.progress();
+            progress.handled >= head && progress.dispatched >= head && progress.under_way == 0
+        })
+        .await;
+    }
+
+    async fn close(self) {
+        self.tasks.stop(PATIENCE).await;
+        self.decider.stop().await;
+    }
+
+    async fn stocked(&self) -> (UserId, ProductId) {
+        let user = self.shop.user(&self.commands).await;
+        (user, self.shop.product(&self.commands, PRICE, 10).await)
+    }
+
+    async fn place(&self, token: &str) -> (OrderId, PaymentId, ProductId) {
+        let (user, product) = self.stocked().await;
+        let order = self.shop.paid_order(user, product, PRICE, token);
+        let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
+        self.settle(order).await;
+        (order_id, payment_id, product)
+    }
+
+    async fn settle(&self, order: PlaceOrder) {
+        let order_id = order.order_id;
+        let answer = self.shop.run(&self.commands, Command::PlaceOrder(order)).await.unwrap();
+        assert!(
+            self.process.wait_settled(order_id, answer.position, Instant::now() + PATIENCE).await,
+            "{}",
+            self.step(order_id).await
+        );
+    }
+
+    async fn order(&self, order_id: OrderId) -> Order {
+        load_state::<Order>(self.store.as_ref(), order_id).await.unwrap().0
+    }
+
+    async fn payment(&self, payment_id: PaymentId) -> Payment {
+        load_state::<Payment>(self.store.as_ref(), payment_id).await.unwrap().0
+    }
+
+    async fn stock(&self, product: ProductId) -> (i64, i64, i64) {
+        let (stock, _) = load_state::<Stock>(self.store.as_ref(), product).await.unwrap();
+        (stock.on_hand(), stock.reserved(), stock.allocated())
+    }
+
+    async fn step(&self, order_id: OrderId) -> String {
+        let (fulfilment, _) = load_state::<Fulfilment>(self.store.as_ref(), order_id).await.unwrap();
+        let open: Vec<_> = fulfilment.open_commands().collect();
+        format!("{:?} {:?} open {open:?}", fulfilment.step(), fulfilment.parked_reason())
+    }
+
+    async fn until(&self, order_id: OrderId, status: OrderStatus) {
+        eventually(&format!("the order is {status:?}"), || async {
+            self.order(order_id).await.status() == Some(status)
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_paid_shipped_delivered_and_completed() {
+    let house = House::open();
+    let (order_id, payment_id, product) = house.place("ok").await;
+    let order = house.order(order_id).await;
+    assert_eq!(order.status(), Some(OrderStatus::Preparing), "{}", house.step(order_id).await);
+    assert!(house.payment(payment_id).await.is_captured());
+    assert_eq!(house.stock(product).await, (10, 0, 1));
+    let shipment_id = order.shipment_id().unwrap();
+    let (shipment, _) = load_state::<Shipment>(house.store.as_ref(), shipment_id).await.unwrap();
+    assert_eq!(shipment.carrier(), Some("scripted"));
+
+    let dispatch = Command::DispatchShipment { shipment_id, carrier: None, tracking_number: None };
+    house.shop.run(&house.commands, dispatch).await.unwrap();
+    assert_eq!(house.stock(product).await, (9, 0, 0));
+    let scan = jangbu_commands::ScanRecorded {
+        order_id,
+        carrier: "scripted".to_owned(),
+        tracking_number: shipment.tracking_number().unwrap().to_owned(),
+        status: jangbu_commands::ScanStatus::Delivered,
+        code: "D".to_owned(),
+        place: "door".to_owned(),
+        at: house.shop.world.clock.now(),
+        note: None,
+        ignored_because: None,
+    };
+    house.shop.run(&house.commands, Command::RecordScan { shipment_id, scan }).await.unwrap();
+    house.until(order_id, OrderStatus::Delivered).await;
+    house.shop.clock.advance(TimeDelta::days(8));
+    house.until(order_id, OrderStatus::Completed).await;
+    assert_eq!((house.gateway.count("charge"), house.gateway.charged()), (1, 1));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_declined_payment_leaves_the_order_open_until_its_deadline() {
+    let house = House::open();
+    let (order_id, payment_id, product) = house.place("declined").await;
+    assert_eq!(house.order(order_id).await.status(), Some(OrderStatus::AwaitingPayment));
+    assert!(!house.payment(payment_id).await.is_captured());
+    assert_eq!(house.stock(product).await, (10, 1, 0));
+    house.shop.clock.advance(TimeDelta::minutes(16));
+    house.until(order_id, OrderStatus::Expired).await;
+    assert_eq!(house.stock(product).await, (10, 0, 0));
+    assert_eq!(house.gateway.charged(), 0);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_after_and_the_money_is_taken_once() {
+    let house = House::open();
+    let (user, product) = house.stocked().await;
+    let order = house.shop.paid_order(user, product, PRICE, "lost");
+    let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
+    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    eventually("the outcome is unknown", || async { house.payment(payment_id).await.is_unknown() }).await;
+    assert_eq!(house.stock(product).await, (10, 1, 0), "nothing is released while nobody knows");
+    house.shop.clock.advance(TimeDelta::seconds(2));
+    house.until(order_id, OrderStatus::Preparing).await;
+    assert_eq!((house.gateway.count("charge"), house.gateway.charged()), (1, 1));
+    assert!(house.gateway.count("inquire") >= 1);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_charge_the_gateway_never_heard_of_is_voided_and_fails() {
+    let house = House::open();
+    let (user, product) = house.stocked().await;
+    let order = house.shop.paid_order(user, product, PRICE, "never");
+    let payment_id = order.payment.as_ref().unwrap().payment_id;
+    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    eventually("the payment has failed", || async {
+        house.shop.clock.advance(TimeDelta::seconds(1));
+        house.payment(payment_id).await.has_ended()
+    })
+    .await;
+    assert_eq!(house.gateway.charged(), 0);
+    assert!(house.gateway.books.lock().unwrap().values().all(|booked| *booked == Booked::Voided));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_challenge_is_confirmed() {
+    let house = House::open();
+    let (order_id, payment_id, _) = house.place("challenge").await;
+    assert_eq!(house.payment(payment_id).await.status_name(), "requires_action");
+    let answer = house.shop.run(&house.commands, Command::ConfirmPayment { payment_id }).await.unwrap();
+    assert!(house.process.wait_settled(order_id, answer.position, Instant::now() + PATIENCE).await);
+    assert_eq!(house.order(order_id).await.status(), Some(OrderStatus::Preparing));
+    assert_eq!((house.gateway.count("confirm"), house.gateway.charged()), (1, 1));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_order_gets_its_money_back_and_its_label_called_off() {
+    let house = House::open();
+    let (order_id, payment_id, product) = house.place("ok").await;
+    let cancel = Command::CancelOrder { order_id, by: CancelledBy::Owner, reason: None };
+    let answer = house.shop.run(&house.commands, cancel).await.unwrap();
+    assert!(
+        house.process.wait_settled(order_id, answer.position, Instant::now() + PATIENCE).await,
+        "{}",
+        house.step(order_id).await
+    );
+    assert_eq!(house.order(order_id).await.status(), Some(OrderStatus::Cancelled), "{}", house.step(order_id).await);
+    assert_eq!(house.payment(payment_id).await.status_name(), "refunded");
+    assert_eq!(house.stock(product).await, (10, 0, 0));
+    assert_eq!(house.gateway.refunds.lock().unwrap().len(), 1);
+    assert!(house.carrier.labels.lock().unwrap().is_empty());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_carrier_that_refuses_for_good_fails_the_order_and_the_money_goes_back() {
+    let house = House::open();
+    *house.carrier.refuse.lock().unwrap() = 100;
+    let (user, product) = house.stocked().await;
+    let order = house.shop.paid_order(user, product, PRICE, "ok");
+    let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
+    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    eventually("the order has failed", || async {
+        house.shop.clock.advance(TimeDelta::seconds(1));
+        house.order(order_id).await.status() == Some(OrderStatus::Failed)
+    })
+    .await;
+    assert_eq!(house.payment(payment_id).await.status_name(), "refunded");
+    assert_eq!(house.stock(product).await, (10, 0, 0));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_card_of_somebody_whose_key_is_gone_is_never_charged() {
+    let house = House::open();
+    let (user, product) = house.stocked().await;
+    house.shop.vault.destroyed.lock().unwrap().insert(user);
+    let order = house.shop.paid_order(user, product, PRICE, "ok");
+    let payment_id = order.payment.as_ref().unwrap().payment_id;
+    house.settle(order).await;
+    assert_eq!(house.payment(payment_id).await.status_name(), "failed");
+    assert_eq!(house.gateway.count("charge"), 0);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn asking_now_records_what_the_gateway_says() {
+    let house = House::open();
+    let (user, product) = house.stocked().await;
+    let order = house.shop.paid_order(user, product, PRICE, "lost");
+    let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
+    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    eventually("the outcome is unknown", || async { house.payment(payment_id).await.is_unknown() }).await;
+    let owner = |user| jangbu_commands::Caller {
+        actor: jangbu_kernel::Actor::User(user),
+        scope: jangbu_commands::Scope::Own(user),
+    };
+    let correlation = jangbu_kernel::CorrelationId::new(house.shop.id());
+    let stranger = house.shop.user(&house.commands).await;
+    assert!(house.process.sync_payment(payment_id, owner(stranger), correlation).await.is_err());
+    assert_eq!(house.gateway.count("inquire"), 0);
+    house.process.sync_payment(payment_id, owner(user), correlation).await.unwrap();
+    assert!(house.payment(payment_id).await.is_captured());
+    house.until(order_id, OrderStatus::Preparing).await;
+    house.close().await;
+}
+
+/// Cuts everything off before each append there is, between an outside call and the
+/// record of its answer among them, and starts again, with the checkpoints as they
+/// were or with none at all: everything is carried out again.
+async fn crash_before_every_append(token: &str, keeps_checkpoints: bool) {
+    for appends in 0..40 {
+        let mut house = House::open();
+        let (user, product) = house.stocked().await;
+        let order = house.shop.paid_order(user, product, PRICE, token);
+        let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
+        let limit = house.log.reached.load(Ordering::SeqCst) + 1 + appends;
+        house.log.hold_after(1 + appends);
+        house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+        eventually("the append is reached, or there is no more", || async {
+            house.shop.clock.advance(TimeDelta::milliseconds(100));
+            house.step(order_id).await.starts_with("Delivering") || house.log.reached.load(Ordering::SeqCst) > limit
+        })
+        .await;
+        let finished_first = house.log.reached.load(Ordering::SeqCst) <= limit;
+        house = house.crash(keeps_checkpoints).await;
+        eventually("the order is being prepared", || async {
+            house.shop.clock.advance(TimeDelta::milliseconds(100));
+            house.step(order_id).await.starts_with("Delivering")
+        })
+        .await;
+        house.at_peace().await;
+        assert_eq!(house.gateway.charged(), 1, "crash before append {appends}");
+        assert_eq!(house.carrier.labels.lock().unwrap().len(), 1);
+        assert_eq!(house.stock(product).await, (10, 0, 1));
+        let once = ["order.paid", "order.preparation_started", "payment.capture_requested", "payment.captured"];
+        let mut events = house.commands.history(StreamId::order(order_id), None).await.unwrap();
+        events.extend(house.commands.history(StreamId::payment(payment_id), None).await.unwrap());
+        for event_type in once {
+            let count = events.iter().filter(|event| event.event_type == event_type).count();
+            assert_eq!(count, 1, "{event_type}, crash before append {appends}");
+        }
+        house.close().await;
+        if finished_first {
+            assert!(appends >= 6, "an order takes more appends than {appends}");
+            return;
+        }
+    }
+    panic!("an order takes no end of appends");
+}
+
+#[tokio::test]
+async fn a_crash_before_any_append_loses_nothing_and_charges_once() {
+    crash_before_every_append("ok", true).await;
+}
+
+#[tokio::test]
+async fn a_crash_before_any_append_with_a_lost_answer_loses_nothing_and_charges_once() {
+    crash_before_every_append("lost", true).await;
+}
+
+#[tokio::test]
+async fn carrying_everything_out_again_changes_nothing() {
+    crash_before_every_append("ok", false).await;
+    crash_before_every_append("lost", false).await;
+}
+
+/// Holds one command of an order back in the outside world and goes on with others.
+#[tokio::test]
+async fn a_slow_gateway_holds_nobody_else_up_and_no_command_is_lost() {
+    let mut house = House::open();
+    let (user, product) = house.stocked().await;
+    let slow = house.shop.paid_order(user, product, PRICE, "slow");
+    let slow_id = slow.order_id;
+    house.shop.run(&house.commands, Command::PlaceOrder(slow)).await.unwrap();
+    eventually("the gateway is asked", || async { house.gateway.count("charge") == 1 }).await;
+    let (quick_id, ..) = house.place("ok").await;
+    assert_eq!(house.order(quick_id).await.status(), Some(OrderStatus::Preparing));
+    // The checkpoint stays before the slow one: after a crash it is asked again.
+    house = house.crash(true).await;
+    house.gateway.slow.add_permits(10);
+    house.until(slow_id, OrderStatus::Preparing).await;
+    assert_eq!(house.gateway.charged(), 2);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_commands_of_one_order_never_overlap() {
+    let house = House::open();
+    let (user, product) = house.stocked().await;
+    let order = house.shop.paid_order(user, product, PRICE, "slow");
+    let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
+    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    eventually("the gateway is asked", || async { house.gateway.count("charge") == 1 }).await;
+    // A second command of the order, while the first is at the gateway.
+    let issued = CommandIssued {
+        command_id: CommandId::new(house.shop.id()),
+        command: ProcessCommand::InquirePayment { payment_id, attempt: 1 },
+    };
+    let issued = FulfilmentEvent::CommandIssued(issued);
+    let stream = StreamId::fulfilment(order_id);
+    let stored = house.commands.history(stream, None).await.unwrap();
+    let event = NewEvent {
+        event_id: EventId::new(house.shop.id()),
+        event_type: issued.event_type(),
+        schema_version: issued.schema_version(),
+        payload: issued.payload_json(),
+    };
+    let last = stored.last().unwrap();
+    let writes = vec![StreamWrite { stream, expected_version: last.version, events: vec![event] }];
+    let append = Append { writes, meta: last.meta.clone(), receipt: None };
+    assert!(matches!(house.store.append(vec![append]).await.unwrap()[..], [AppendResult::Appended { .. }]));
+    eventually("the second is taken", || async { house.process.progress().under_way == 2 }).await;
+    assert_eq!(house.gateway.count("inquire"), 0, "the gateway is asked about a charge that is under way");
+    house.gateway.slow.add_permits(1);
+    house.until(order_id, OrderStatus::Preparing).await;
+    house.at_peace().await;
+    assert_eq!((house.gateway.count("charge"), house.gateway.charged()), (1, 1));
+    house.close().await;
+}

@@ -1,0 +1,187 @@
+//! Two deciders on one store, as two nodes on one database.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::future::join_all;
+use jangbu_aggregates::stock::Stock;
+use jangbu_commands::{Command, CommandError, load_state};
+use jangbu_kernel::RefusalCode;
+use jangbu_store::MemoryStore;
+
+use crate::faulty::{Fault, FaultyLog};
+use crate::support::Shop;
+
+#[tokio::test]
+async fn two_nodes_sell_a_hundred_units_to_five_hundred_buyers_once() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let (one, task_one) = shop.decider(FaultyLog::shared(store.clone()));
+    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let user = shop.user(&one).await;
+    let product = shop.product(&two, 1_000, 100).await;
+
+    let results = join_all((0..500).map(|n| {
+        let (shop, commands) = (shop.clone(), if n % 2 == 0 { one.clone() } else { two.clone() });
+        async move {
+            loop {
+                let order = shop.order(user, &[(product, 1)]);
+                match shop.run(&commands, Command::PlaceOrder(order)).await {
+                    Err(CommandError::Busy { .. }) => tokio::task::yield_now().await,
+                    result => return result,
+                }
+            }
+        }
+    }))
+    .await;
+
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 100);
+    let short = |error: &CommandError| matches!(error, CommandError::Refused(refusal) if refusal.code == RefusalCode::InsufficientStock);
+    assert!(results.iter().filter_map(|result| result.as_ref().err()).all(short));
+    let (stock, _) = load_state::<Stock>(store.as_ref(), product).await.unwrap();
+    assert_eq!(stock.reserved(), 100);
+    task_one.stop().await;
+    task_two.stop().await;
+}
+
+#[tokio::test]
+async fn a_conflict_is_decided_anew_on_what_the_other_node_wrote() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let (one, task_one) = shop.decider(FaultyLog::shared(store.clone()));
+    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let product_id = shop.product(&one, 1_000, 1).await;
+    for version in 2..20 {
+        let commands = if version % 2 == 0 { &two } else { &one };
+        let answer = shop.run(commands, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+        assert_eq!(answer.version, version);
+    }
+    task_one.stop().await;
+    task_two.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_never_given_on_an_old_state() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let log = FaultyLog::shared(store.clone());
+    let (one, task_one) = shop.decider(log.clone());
+    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let user = shop.user(&one).await;
+    let product_id = shop.product(&one, 1_000, 1).await;
+    for round in 2..30_u32 {
+        // The first node knows the stock and would refuse; the other one fills it up.
+        let order = shop.order(user, &[(product_id, round)]);
+        assert!(matches!(shop.run(&one, Command::PlaceOrder(order)).await, Err(CommandError::Refused(_))));
+        shop.run(&two, Command::ReceiveStock { product_id, quantity: round }).await.unwrap();
+        let order = shop.order(user, &[(product_id, round)]);
+        shop.run(&one, Command::PlaceOrder(order)).await.unwrap();
+    }
+    assert!(log.version_checks.load(Ordering::SeqCst) >= 28, "no refusal was checked");
+    task_one.stop().await;
+    task_two.stop().await;
+}
+
+#[tokio::test]
+async fn if_match_is_judged_on_the_log_and_not_on_an_old_state() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let (one, task_one) = shop.decider(FaultyLog::shared(store.clone()));
+    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let product_id = shop.product(&one, 1_000, 1).await;
+    shop.run(&two, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+    let mut request = shop.request(Command::ReceiveStock { product_id, quantity: 1 });
+    request.if_match = Some(2);
+    assert_eq!(one.execute(request.clone()).await.unwrap().version, 3);
+    assert!(matches!(two.execute(request).await, Err(CommandError::VersionConflict { actual: 3 })));
+    task_one.stop().await;
+    task_two.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_acts_once_over_all_nodes() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let (one, task_one) = shop.decider(FaultyLog::shared(store.clone()));
+    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let user = shop.user(&one).await;
+    let product_id = shop.product(&one, 1_000, 50).await;
+    let answers = join_all((0..20).map(|n| {
+        let commands = if n % 2 == 0 { one.clone() } else { two.clone() };
+        let request = shop.keyed(Command::PlaceOrder(shop.order(user, &[(product_id, 1)])), "key", 1);
+        async move { commands.execute(request).await.unwrap() }
+    }))
+    .await;
+    assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
+    assert!(answers.iter().all(|answer| answer.stream == answers[0].stream && answer.position == answers[0].position));
+    let (stock, _) = load_state::<Stock>(store.as_ref(), product_id).await.unwrap();
+    assert_eq!(stock.reserved(), 1);
+    task_one.stop().await;
+    task_two.stop().await;
+}
+
+#[tokio::test]
+async fn what_reads_an_uncommitted_write_of_its_own_batch_waits_for_it() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let log = FaultyLog::shared(store.clone());
+    let (commands, task) = shop.decider(log.clone());
+    let user = shop.user(&commands).await;
+    let product_id = shop.product(&commands, 1_000, 5).await;
+    // Both arrive together: the order reads the product that the other one takes off sale.
+    let order = shop.order(user, &[(product_id, 1)]);
+    log.batches.lock().unwrap().clear();
+    let (off, order) = tokio::join!(
+        shop.run(&commands, Command::DeactivateProduct { product_id }),
+        shop.run(&commands, Command::PlaceOrder(order)),
+    );
+    assert!(off.is_ok());
+    assert!(matches!(order, Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::ProductNotActive));
+    let order = shop.order(user, &[(product_id, 1)]);
+    log.batches.lock().unwrap().clear();
+    let (on, order) = tokio::join!(
+        shop.run(&commands, Command::ActivateProduct { product_id }),
+        shop.run(&commands, Command::PlaceOrder(order)),
+    );
+    assert!(on.is_ok() && order.is_ok());
+    assert_eq!(*log.batches.lock().unwrap(), [1, 1], "the order must not share a batch with what it rests on");
+    task.stop().await;
+}
+
+#[tokio::test]
+async fn under_failing_commits_and_lost_answers_every_key_acts_exactly_once() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let logs = [FaultyLog::shared(store.clone()), FaultyLog::shared(store.clone()), FaultyLog::over(store.clone())];
+    let nodes: Vec<_> = logs.iter().map(|log| shop.decider(log.clone())).collect();
+    let product_id = shop.product(&nodes[0].0, 1_000, 1).await;
+    // Every third append of each node goes wrong, one way after the other.
+    for log in &logs {
+        let faults = [Fault::Fails, Fault::AnswerLost, Fault::RequestLost];
+        log.fail_every(3, faults.into_iter().cycle().take(60).collect());
+    }
+    let work = (0..240_u32).map(|n| {
+        // The third node believes that it is alone: a conflict must set it right as well.
+        let commands = nodes[usize::try_from(n).unwrap() % nodes.len()].0.clone();
+        let request = shop.keyed(Command::ReceiveStock { product_id, quantity: n + 1 }, &format!("key-{n}"), 1);
+        async move {
+            for _ in 0..1_000 {
+                match commands.execute(request.clone()).await {
+                    Ok(answer) => return answer.position,
+                    Err(error) => assert!(error.is_transient(), "{error}"),
+                }
+                tokio::task::yield_now().await;
+            }
+            panic!("no end of failures");
+        }
+    });
+    let mut positions = join_all(work).await;
+    positions.sort_unstable();
+    positions.dedup();
+    assert_eq!(positions.len(), 240, "two keys share an event");
+    let (stock, version) = load_state::<Stock>(store.as_ref(), product_id).await.unwrap();
+    assert_eq!((stock.on_hand(), version), (1 + 240 * 241 / 2, 241));
+    for (_, task) in nodes {
+        task.stop().await;
+    }
+}
