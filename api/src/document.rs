@@ -1,0 +1,311 @@
+//! The OpenAPI document: the handlers say what is special about them, everything
+//! that follows from a route's kind and access is added here.
+
+use http::{Method, StatusCode};
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{
+    Components, ContentBuilder, Info, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
+};
+use utoipa::{PartialSchema as _, ToSchema as _};
+
+use crate::http::call::Key;
+use crate::http::gate::Access;
+use crate::http::problem::{Code, FieldProblem, PROBLEM_JSON, ProblemBody};
+use crate::routes::{self, Kind};
+
+const BEARER: &str = "bearer";
+
+/// The OpenAPI 3.1 document of all routes.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    let mut document = OpenApiBuilder::new().info(info()).components(Some(Components::new())).build();
+    document.tags =
+        Some(TAGS.iter().map(|(name, text)| TagBuilder::new().name(*name).description(Some(*text)).build()).collect());
+    let components = document.components.get_or_insert_with(Components::new);
+    components.add_security_scheme(
+        BEARER,
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("JWT")
+                .description(Some("The access token of POST /v1/auth/login, good for five minutes."))
+                .build(),
+        ),
+    );
+    components.schemas.insert("Problem".to_owned(), ProblemBody::<'_>::schema());
+    components.schemas.insert(FieldProblem::name().into_owned(), FieldProblem::schema());
+    for entry in routes::all() {
+        let (schemas, paths, _) = entry.routes;
+        components.schemas.extend(schemas);
+        for (path, mut item) in paths.paths {
+            for (method, operation) in operations_mut(&mut item) {
+                complete(operation, &method, &path, entry.access, entry.kind, entry.refusals);
+            }
+            match document.paths.paths.get_mut(&path) {
+                Some(known) => known.merge_operations(item),
+                None => {
+                    document.paths.paths.insert(path, item);
+                }
+            }
+        }
+    }
+    document
+}
+
+const TAGS: &[(&str, &str)] = &[
+    ("auth", "Sign-up, login, one's own profile"),
+    ("users", "Accounts and roles"),
+    ("products", "The catalogue"),
+    ("stock", "How much is there"),
+    ("orders", "Buying"),
+    ("payments", "Paying and giving back"),
+    ("shipments", "Sending"),
+    ("points", "The points ledger"),
+    ("hooks", "What gateways and carriers tell"),
+    ("operations", "Processes and read models"),
+    ("audit", "The log itself"),
+    ("probes", "For those who watch"),
+];
+
+fn info() -> Info {
+    let text = "An event-sourced shop: orders, payments, shipments, and the log that proves them.\n\n\
+        Every rejection is a problem body (RFC 9457). Commands answer with the resource, its version in `ETag` and \
+        `Jangbu-Position`; give that position as `Jangbu-Min-Position` to read what you have just written. \
+        `Prefer: wait=N` with `Jangbu-Wait-For: committed | projected | settled` says how far things have to have come \
+        before the answer; 202 is the answer when they have not.";
+    InfoBuilder::new()
+        .title("jangbu")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(text))
+        .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build()))
+        .build()
+}
+
+/// The operations of a path, by method.
+pub(crate) fn operations(item: &PathItem) -> Vec<(Method, &Operation)> {
+    let all = [
+        (Method::GET, &item.get),
+        (Method::PUT, &item.put),
+        (Method::POST, &item.post),
+        (Method::DELETE, &item.delete),
+    ];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?))).collect()
+}
+
+fn operations_mut(item: &mut PathItem) -> Vec<(Method, &mut Operation)> {
+    let all = [
+        (Method::GET, &mut item.get),
+        (Method::PUT, &mut item.put),
+        (Method::POST, &mut item.post),
+        (Method::DELETE, &mut item.delete),
+    ];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?))).collect()
+}
+
+/// Adds what follows from a route's kind and access.
+fn complete(operation: &mut Operation, method: &Method, path: &str, access: Access, kind: Kind, refusals: &[Code]) {
+    // One handler under two methods would have one id twice.
+    if *method == Method::PUT && PUT_TOO.contains(&path) {
+        operation.operation_id = operation.operation_id.as_ref().map(|id| format!("{id}WithPut"));
+    }
+    let codes = codes(operation, method, path, access, kind, refusals);
+    for status in statuses(&codes) {
+        operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(|| {
+            let of_status = codes.iter().filter(|code| code.status() == status);
+            RefOr::T(problem(status, &of_status.map(|code| code.name()).collect::<Vec<_>>()))
+        });
+    }
+    headers(operation, method, kind);
+    describe_access(operation, access);
+}
+
+/// Paths whose handler answers PUT as it answers POST.
+const PUT_TOO: &[&str] = &["/v1/orders/{id}/cancel", "/v1/shipments/{id}/status"];
+
+fn codes(
+    operation: &Operation,
+    method: &Method,
+    path: &str,
+    access: Access,
+    kind: Kind,
+    refusals: &[Code],
+) -> Vec<Code> {
+    let mut codes = refusals.to_vec();
+    let hook = access == Access::Open && kind == Kind::Action;
+    if kind == Kind::Page {
+        if access != Access::Open {
+            codes.push(Code::RateLimited);
+        }
+        codes.push(Code::Internal);
+        return codes;
+    }
+    codes.extend([Code::ValidationFailed, Code::Internal, Code::UpstreamUnavailable]);
+    if !hook {
+        codes.push(Code::RateLimited);
+    }
+    if !matches!(access, Access::Open | Access::Public) {
+        codes.extend([Code::Unauthenticated, Code::TokenExpired, Code::UserNotActive]);
+    }
+    if matches!(access, Access::Needs(_) | Access::Own(_) | Access::OwnOrAny { .. }) {
+        codes.push(Code::Forbidden);
+    }
+    if path.contains('{') {
+        codes.push(Code::NotFound);
+    }
+    if *method != Method::GET {
+        codes.extend([Code::PayloadTooLarge, Code::RequestTimeout]);
+    }
+    if operation.request_body.is_some() && !hook {
+        codes.push(Code::UnsupportedMediaType);
+    }
+    match kind {
+        Kind::Command(key) => {
+            codes.extend([Code::VersionConflict, Code::IdempotencyKeyReused]);
+            if key == Key::Required {
+                codes.push(Code::IdempotencyKeyRequired);
+            }
+        }
+        Kind::Live if *method != Method::GET => codes.push(Code::VersionConflict),
+        Kind::Query | Kind::One | Kind::Live if *method == Method::GET => codes.push(Code::ReadModelBehind),
+        Kind::Query | Kind::One | Kind::Live | Kind::Action | Kind::Page => {}
+    }
+    codes
+}
+
+fn statuses(codes: &[Code]) -> Vec<StatusCode> {
+    let mut statuses: Vec<StatusCode> = codes.iter().map(|code| code.status()).collect();
+    statuses.sort_unstable();
+    statuses.dedup();
+    statuses
+}
+
+fn problem(status: StatusCode, codes: &[&str]) -> Response {
+    let mut codes = codes.to_vec();
+    codes.sort_unstable();
+    codes.dedup();
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let mut response = ResponseBuilder::new().description(codes.join(", ")).content(PROBLEM_JSON, content);
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        response = response.header("Retry-After", text_header("seconds until it is worth trying again"));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        response = response.header("WWW-Authenticate", text_header("RFC 6750"));
+    }
+    response.build()
+}
+
+fn text_header(text: &str) -> utoipa::openapi::Header {
+    HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).description(Some(text)).build()
+}
+
+/// The headers that a kind of route takes and gives.
+fn headers(operation: &mut Operation, method: &Method, kind: Kind) {
+    let mut taken = Vec::new();
+    match kind {
+        Kind::Page | Kind::Action => {}
+        Kind::Query => taken.extend([MIN_POSITION, PREFER]),
+        Kind::One => {
+            taken.extend([MIN_POSITION, PREFER, IF_NONE_MATCH]);
+            let unchanged = ResponseBuilder::new().description("the caller has this version").build();
+            operation.responses.responses.insert("304".to_owned(), RefOr::T(unchanged));
+            give(operation, &["200", "304"], &[ETAG]);
+        }
+        Kind::Live => {
+            taken.extend(if *method == Method::GET { vec![MIN_POSITION, PREFER] } else { vec![IF_MATCH] });
+            give(operation, &["200"], &[ETAG]);
+        }
+        Kind::Command(key) => {
+            taken.extend([if key == Key::Required { KEY_REQUIRED } else { KEY }, IF_MATCH, PREFER, WAIT_FOR]);
+            accepted(operation);
+            give(operation, &["200", "201", "202"], &[ETAG, POSITION, REPLAYED]);
+            give(operation, &["201"], &[LOCATION]);
+        }
+    }
+    let parameters = operation.parameters.get_or_insert_with(Vec::new);
+    parameters.extend(taken.into_iter().map(|header| RefOr::T(header.parameter())));
+}
+
+/// A header in the document.
+#[derive(Clone, Copy)]
+struct HeaderDoc {
+    name: &'static str,
+    text: &'static str,
+    required: bool,
+}
+
+const fn header(name: &'static str, text: &'static str) -> HeaderDoc {
+    HeaderDoc { name, text, required: false }
+}
+
+const KEY: HeaderDoc =
+    header("Idempotency-Key", "8 to 255 visible characters of your choice; a repeat gives the first answer again");
+const KEY_REQUIRED: HeaderDoc = HeaderDoc { required: true, ..KEY };
+const IF_MATCH: HeaderDoc = header("If-Match", "the version it must have, as in the `ETag`; else 412");
+const IF_NONE_MATCH: HeaderDoc =
+    header("If-None-Match", "the version you have, as in the `ETag`; 304 when it is the same");
+const PREFER: HeaderDoc = header("Prefer", "`wait=N`: wait up to N seconds, 30 at most");
+const WAIT_FOR: HeaderDoc = header(
+    "Jangbu-Wait-For",
+    "`committed` (the default), `projected` or `settled`; 202 when it is not reached in time",
+);
+const MIN_POSITION: HeaderDoc =
+    header("Jangbu-Min-Position", "wait until the read model shows this position; else 503 read_model_behind");
+const ETAG: HeaderDoc = header("ETag", "the version");
+const POSITION: HeaderDoc = header("Jangbu-Position", "the position of what was recorded");
+const REPLAYED: HeaderDoc = header("Idempotent-Replayed", "`true` when this is the answer to an earlier request");
+const LOCATION: HeaderDoc = header("Location", "where it is");
+
+impl HeaderDoc {
+    fn parameter(self) -> Parameter {
+        ParameterBuilder::new()
+            .name(self.name)
+            .parameter_in(ParameterIn::Header)
+            .required(if self.required { Required::True } else { Required::False })
+            .description(Some(self.text))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .build()
+    }
+}
+
+fn give(operation: &mut Operation, statuses: &[&str], headers: &[HeaderDoc]) {
+    for status in statuses {
+        if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(*status) {
+            for header in headers {
+                response.headers.insert(header.name.to_owned(), text_header(header.text).into());
+            }
+        }
+    }
+}
+
+/// 202 has the body of what it is not yet.
+fn accepted(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    let done = responses.get("201").or_else(|| responses.get("200")).cloned();
+    if let Some(RefOr::T(mut response)) = done {
+        response.description = "recorded, but the stage waited for was not reached in time: what is known".to_owned();
+        responses.insert("202".to_owned(), RefOr::T(response));
+    }
+}
+
+fn describe_access(operation: &mut Operation, access: Access) {
+    let note = match access {
+        Access::Open | Access::Public => {
+            operation.security = Some(vec![SecurityRequirement::default()]);
+            return;
+        }
+        Access::LoggedIn => "Needs a login.".to_owned(),
+        Access::Needs(permission) => format!("Needs `{}`.", permission.name()),
+        Access::Own(permission) => format!("Needs `{}`, and reaches what is the caller's own.", permission.name()),
+        Access::OwnOrAny { own, any } => {
+            format!("Needs `{}` for what is the caller's own, `{}` for everything.", own.name(), any.name())
+        }
+    };
+    let text = operation.description.take().unwrap_or_default();
+    operation.description = Some(format!("{text}\n\n{note}").trim().to_owned());
+    operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])]);
+}

@@ -1,0 +1,139 @@
+//! Bodies: bounded in size and time, JSON only, read strictly.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+
+use super::fields::{Read, read_all};
+use super::node::Node;
+use super::problem::{Code, Problem};
+
+/// Largest body that is taken, in bytes.
+pub const MAX_BODY: usize = 64 * 1024;
+/// A body has to be here within this time of its headers.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is read of a body that is too large before it is refused, in bytes and time.
+const MOST_DRAINED: usize = 1024 * 1024;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The exact bytes of a body.
+pub(crate) struct RawBody(pub(crate) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let declared = declared_length(request.headers());
+        let mut body = request.into_body();
+        if declared.is_some_and(|length| length > MAX_BODY as u64) {
+            drain(body).await;
+            return Err(too_large());
+        }
+        let collected = Limited::new(&mut body, MAX_BODY).collect();
+        match tokio::time::timeout(BODY_TIMEOUT, collected).await {
+            Err(_) => Err(Problem::new(Code::RequestTimeout, "the body took too long to arrive")),
+            Ok(Ok(collected)) => Ok(Self(collected.to_bytes())),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                drain(body).await;
+                Err(too_large())
+            }
+            Ok(Err(_)) => Err(Problem::invalid_at("", "malformed_body", "the body ended early or cannot be read")),
+        }
+    }
+}
+
+/// Reads on for a while and forgets what it reads: a client that is still sending when
+/// the connection closes loses the answer with it. Beyond the bounds that is its loss.
+async fn drain(mut body: Body) {
+    let reading = async {
+        let mut read = 0;
+        while let (true, Some(Ok(frame))) = (read <= MOST_DRAINED, body.frame().await) {
+            read += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    // Late or not, the answer is the same.
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, reading).await;
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large() -> Problem {
+    Problem::new(Code::PayloadTooLarge, format!("a body has at most {MAX_BODY} bytes"))
+}
+
+/// A JSON body, with its bytes for the fingerprint of the request.
+pub(crate) struct JsonBody<T> {
+    pub(crate) value: T,
+    pub(crate) bytes: Bytes,
+}
+
+impl<T: Read, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = is_json(request.headers());
+        let RawBody(bytes) = RawBody::from_request(request, state).await?;
+        if !is_json {
+            return Err(Problem::new(Code::UnsupportedMediaType, "send Content-Type: application/json"));
+        }
+        let value = parse(&bytes)?;
+        Ok(Self { value, bytes })
+    }
+}
+
+/// A JSON body that may be left out.
+pub(crate) struct MaybeJson<T> {
+    pub(crate) value: Option<T>,
+    pub(crate) bytes: Bytes,
+}
+
+impl<T: Read, S: Send + Sync> FromRequest<S> for MaybeJson<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = is_json(request.headers());
+        let RawBody(bytes) = RawBody::from_request(request, state).await?;
+        if bytes.is_empty() {
+            return Ok(Self { value: None, bytes });
+        }
+        if !is_json {
+            return Err(Problem::new(Code::UnsupportedMediaType, "send Content-Type: application/json"));
+        }
+        let value = Some(parse(&bytes)?);
+        Ok(Self { value, bytes })
+    }
+}
+
+/// A request that takes no body: none, or an empty object.
+pub(crate) struct NoBody(pub(crate) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for NoBody {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let RawBody(bytes) = RawBody::from_request(request, state).await?;
+        if bytes.is_empty() || matches!(Node::parse(&bytes), Ok(Node::Object(members)) if members.is_empty()) {
+            return Ok(Self(bytes));
+        }
+        Err(Problem::invalid_at("", "unexpected_body", "this takes no body"))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    let subtype = essence.split_once('/').filter(|(main, _)| main.eq_ignore_ascii_case("application"));
+    subtype.is_some_and(|(_, sub)| sub.eq_ignore_ascii_case("json") || sub.to_ascii_lowercase().ends_with("+json"))
+}
+
+fn parse<T: Read>(bytes: &Bytes) -> Result<T, Problem> {
+    let node = Node::parse(bytes).map_err(|error| {
+        // The parser's own words name a place and a rule, never a value.
+        let place = format!("line {}, column {}", error.line(), error.column());
+        let detail = if error.is_data() { "a name stands twice in one object" } else { "the body is not JSON" };
+        Problem::invalid_at("", "malformed_json", format!("{detail}, {place}"))
+    })?;
+    read_all(node, "").map_err(Problem::invalid)
+}

@@ -1,0 +1,171 @@
+//! A request beside its content: who, under which key, on which condition, and
+//! how long he is ready to wait.
+
+use aws_lc_rs::digest;
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use jangbu_commands::identity::RequestContext;
+use jangbu_commands::{Answer, Command, Idempotency, Request};
+use jangbu_kernel::{CommandId, StreamId};
+
+use super::conditional::IfMatch;
+use super::failure::version_conflict;
+use super::gate::Principal;
+use super::prefer::Wait;
+use super::problem::{Code, Problem};
+use super::trace::RequestNames;
+use crate::state::App;
+
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Whether a request may come without a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// It creates an order or moves money, stock or points.
+    Required,
+    /// A repeat does no harm.
+    Optional,
+}
+
+/// The request beside its content.
+pub(crate) struct Call {
+    principal: Option<Principal>,
+    pub(crate) names: RequestNames,
+    pub(crate) wait: Wait,
+    pub(crate) headers: HeaderMap,
+    if_match: IfMatch,
+    key: Option<String>,
+    method: Method,
+    path: String,
+}
+
+impl FromRequestParts<App> for Call {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let names = parts.extensions.get::<RequestNames>().cloned();
+        Ok(Self {
+            principal: parts.extensions.get::<Principal>().cloned(),
+            names: names.ok_or_else(|| Problem::internal("a request without names"))?,
+            wait: Wait::read(&parts.headers)?,
+            if_match: IfMatch::read(&parts.headers)?,
+            key: read_key(&parts.headers)?,
+            headers: parts.headers.clone(),
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+        })
+    }
+}
+
+impl Call {
+    /// Who is logged in.
+    pub(crate) fn principal(&self) -> Result<&Principal, Problem> {
+        self.principal.as_ref().ok_or_else(|| Problem::new(Code::Unauthenticated, "send an access token"))
+    }
+
+    /// Who is logged in, if anybody is.
+    pub(crate) fn visitor(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
+    /// The key with the fingerprint of this request.
+    pub(crate) fn idempotency(&self, needed: Key, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
+        match &self.key {
+            Some(key) => Ok(Some(Idempotency { key: key.clone(), fingerprint: self.fingerprint(body) })),
+            None if needed == Key::Required => Err(Problem::new(
+                Code::IdempotencyKeyRequired,
+                "send an Idempotency-Key of your own choice, 8 to 255 visible characters, so that a repeat is safe",
+            )),
+            None => Ok(None),
+        }
+    }
+
+    /// What the identity service wants to know of the request.
+    pub(crate) fn context(&self, body: &[u8]) -> Result<RequestContext, Problem> {
+        Ok(RequestContext { idempotency: self.idempotency(Key::Optional, body)?, ..self.context_without_key() })
+    }
+
+    /// The same for a login: a repeat is another login, since the secrets of the first
+    /// were never kept.
+    pub(crate) fn context_without_key(&self) -> RequestContext {
+        RequestContext {
+            correlation_id: self.names.correlation_id,
+            trace: Some(self.names.traceparent.clone()),
+            idempotency: None,
+        }
+    }
+
+    /// SHA-256 over method, path and the exact bytes of the body, each ended by a zero byte.
+    fn fingerprint(&self, body: &[u8]) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in [self.method.as_str().as_bytes(), self.path.as_bytes(), body] {
+            context.update(part);
+            context.update(&[0]);
+        }
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(context.finish().as_ref());
+        fingerprint
+    }
+
+    /// The one version that `If-Match` leaves, if it leaves a choice of several it is
+    /// made against the log.
+    pub(crate) async fn expected_version(&self, app: &App, stream: StreamId) -> Result<Option<u64>, Problem> {
+        let IfMatch::OneOf(versions) = &self.if_match else { return Ok(None) };
+        if let [only] = versions.as_slice() {
+            return Ok(Some(*only));
+        }
+        let current = app.state.commands.log().versions(vec![stream]).await?.first().copied().unwrap_or_default();
+        match current {
+            0 => Ok(None),
+            current if versions.contains(&current) => Ok(Some(current)),
+            current => Err(version_conflict(current)),
+        }
+    }
+
+    /// Checks `If-Match` for what is not a command of one stream.
+    pub(crate) async fn check_version(&self, app: &App, stream: StreamId) -> Result<(), Problem> {
+        let IfMatch::OneOf(versions) = &self.if_match else { return Ok(()) };
+        let current = app.state.commands.log().versions(vec![stream]).await?.first().copied().unwrap_or_default();
+        if current == 0 || versions.contains(&current) { Ok(()) } else { Err(version_conflict(current)) }
+    }
+
+    /// Has a command carried out in the name of whoever is logged in.
+    pub(crate) async fn execute(
+        &self,
+        app: &App,
+        command: Command,
+        needed: Key,
+        body: &[u8],
+    ) -> Result<Answer, Problem> {
+        let idempotency = self.idempotency(needed, body)?;
+        let if_match = self.expected_version(app, command.primary()).await?;
+        let request = Request { idempotency, if_match, ..self.request(app, command)? };
+        app.state.commands.execute(request).await.map_err(Problem::from)
+    }
+
+    /// Has one of several commands of this call carried out: the key and the condition
+    /// belong to the whole and are the caller's to mind.
+    pub(crate) async fn execute_part(&self, app: &App, command: Command) -> Result<Answer, Problem> {
+        app.state.commands.execute(self.request(app, command)?).await.map_err(Problem::from)
+    }
+
+    fn request(&self, app: &App, command: Command) -> Result<Request, Problem> {
+        let command_id = CommandId::new(app.state.world.ids.new_id());
+        let caller = self.principal()?.caller();
+        let trace = Some(self.names.traceparent.clone());
+        Ok(Request { trace, ..Request::new(command, caller, command_id, self.names.correlation_id) })
+    }
+}
+
+fn read_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let fits = values.next().is_none()
+        && (8..=255).contains(&value.len())
+        && value.as_bytes().iter().all(u8::is_ascii_graphic);
+    let key = value.to_str().ok().filter(|_| fits);
+    key.map(|key| Some(key.to_owned())).ok_or_else(|| {
+        let detail = "one key of 8 to 255 visible ASCII characters";
+        Problem::invalid_at("/headers/Idempotency-Key", "malformed_header", detail)
+    })
+}

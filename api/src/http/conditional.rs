@@ -1,0 +1,126 @@
+//! Versions as entity tags (RFC 9110, sections 8.8.3 and 13.1).
+
+use http::header::{IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue};
+
+use super::problem::Problem;
+
+/// `"<version>"`.
+pub(crate) fn etag(version: u64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"0\""))
+}
+
+/// What `If-Match` asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum IfMatch {
+    /// No condition, or `*`: a command only ever acts on what exists.
+    #[default]
+    Anything,
+    /// One of these versions. Weak tags and tags that are no version never match
+    /// and are left out, so the list may be empty.
+    OneOf(Vec<u64>),
+}
+
+impl IfMatch {
+    /// Reads the header.
+    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut tags = Vec::new();
+        for value in headers.get_all(IF_MATCH) {
+            let text = value.to_str().map_err(|_| malformed())?;
+            if text.trim() == "*" {
+                return Ok(Self::Anything);
+            }
+            for tag in parse_tags(text).ok_or_else(malformed)? {
+                tags.push(tag);
+            }
+        }
+        if tags.is_empty() {
+            return Ok(Self::Anything);
+        }
+        Ok(Self::OneOf(tags.into_iter().filter(|tag| !tag.weak).filter_map(|tag| tag.version()).collect()))
+    }
+}
+
+/// Whether `If-None-Match` names this version: the answer is 304 then.
+pub(crate) fn not_modified(headers: &HeaderMap, version: u64) -> bool {
+    headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|text| {
+        // Weak comparison: a weak tag matches too.
+        text.trim() == "*" || parse_tags(text).is_some_and(|tags| tags.iter().any(|tag| tag.version() == Some(version)))
+    })
+}
+
+fn malformed() -> Problem {
+    Problem::invalid_at(
+        "/headers/If-Match",
+        "malformed_header",
+        "If-Match is a list of entity tags such as \"3\", or *",
+    )
+}
+
+struct Tag<'a> {
+    weak: bool,
+    opaque: &'a str,
+}
+
+impl Tag<'_> {
+    fn version(&self) -> Option<u64> {
+        let plain = self.opaque.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| self.opaque.parse().ok()).flatten()
+    }
+}
+
+fn parse_tags(text: &str) -> Option<Vec<Tag<'_>>> {
+    let mut rest = text.trim();
+    let mut tags = Vec::new();
+    while !rest.is_empty() {
+        let weak = rest.strip_prefix("W/");
+        let (opaque, tail) = weak.unwrap_or(rest).strip_prefix('"')?.split_once('"')?;
+        tags.push(Tag { weak: weak.is_some(), opaque });
+        rest = match tail.trim_start() {
+            "" => "",
+            tail => tail.strip_prefix(',')?.trim_start(),
+        };
+    }
+    Some(tags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &'static str) -> Result<IfMatch, Problem> {
+        let mut headers = HeaderMap::new();
+        headers.insert(IF_MATCH, HeaderValue::from_static(text));
+        IfMatch::read(&headers)
+    }
+
+    #[test]
+    fn tags_are_read_as_versions() {
+        assert_eq!(read("\"3\"").unwrap(), IfMatch::OneOf(vec![3]));
+        assert_eq!(read("\"3\" ,\"4\"").unwrap(), IfMatch::OneOf(vec![3, 4]));
+        assert_eq!(read("*").unwrap(), IfMatch::Anything);
+        assert_eq!(IfMatch::read(&HeaderMap::new()).unwrap(), IfMatch::Anything);
+    }
+
+    #[test]
+    fn weak_and_foreign_tags_never_match() {
+        for text in ["W/\"3\"", "\"abc\"", "\"+3\"", "\"\"", "\"99999999999999999999999\""] {
+            assert_eq!(read(text).unwrap(), IfMatch::OneOf(vec![]), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_refused() {
+        for text in ["3", "\"3", "\"3\" \"4\"", "\"3\",4"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly() {
+        let mut headers = HeaderMap::new();
+        headers.insert(IF_NONE_MATCH, HeaderValue::from_static("W/\"3\", \"9\""));
+        assert!(not_modified(&headers, 3));
+        assert!(!not_modified(&headers, 4));
+    }
+}

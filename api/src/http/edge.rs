@@ -1,0 +1,89 @@
+//! The outermost layer: names every request, measures it, and gives every
+//! rejection its one shape, whoever rejected.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
+use http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::prefer::LONGEST_WAIT;
+use super::problem::{self, Problem};
+use super::trace::{REQUEST_ID, RequestNames};
+use crate::state::App;
+
+/// No request takes longer: the longest wait a caller can ask for, and some.
+const REQUEST_TIMEOUT: Duration = LONGEST_WAIT.saturating_add(Duration::from_secs(10));
+
+/// The layer around everything.
+pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let names = RequestNames::of(request.headers(), &*app.state.world.ids);
+    let path = request.uri().path().to_owned();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
+    request.extensions_mut().insert(names.clone());
+
+    // A panic is a defect of ours; it must not take the answer away too.
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let response = match tokio::time::timeout(REQUEST_TIMEOUT, answered).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Problem::internal("a handler panicked").into_response(),
+        Err(_) => Problem::unavailable("a request took too long").into_response(),
+    };
+    let mut response = shape(response, &path, &names.trace_id);
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, names.request_id);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    measure(method, route, &response, started);
+    response
+}
+
+/// Gives a rejection its problem body; leaves every other response alone.
+fn shape(mut response: Response, path: &str, trace_id: &str) -> Response {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let problem = match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => problem,
+        None if is_finished(response.headers()) => return response,
+        None => problem::of_framework(&response),
+    };
+    if problem.code().status().is_server_error() {
+        let cause = problem.cause().unwrap_or_default();
+        tracing::error!(trace_id, code = problem.code().name(), cause, "a request failed");
+    }
+    let mut rendered = problem.render(path, trace_id);
+    for (name, value) in response.headers() {
+        if kept(name) {
+            rendered.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    rendered
+}
+
+/// A probe that says "not ready" has a body of its own.
+fn is_finished(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/"))
+}
+
+/// What a rejection keeps of the response it replaces.
+fn kept(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name == ALLOW.as_str() || name.starts_with("ratelimit") || name.starts_with("access-control") || name == "vary"
+}
+
+fn measure(method: http::Method, route: Option<String>, response: &Response, started: Instant) {
+    // Routes by their template: a label per id would be a series per id.
+    let route = route.unwrap_or_else(|| "none".to_owned());
+    let took = started.elapsed();
+    let status = response.status();
+    tracing::debug!(%method, route, status = status.as_u16(), ?took, "answered");
+    let labels = [("method", method.as_str().to_owned()), ("route", route), ("status", status.as_str().to_owned())];
+    metrics::histogram!("http_request_duration_seconds", &labels).record(took);
+}

@@ -1,0 +1,91 @@
+//! What goes wrong on the floors below, in terms of HTTP.
+
+use jangbu_commands::CommandError;
+use jangbu_commands::identity::IdentityError;
+use jangbu_kernel::log::LogError;
+use jangbu_kernel::ports::VaultError;
+use jangbu_projections::QueryError;
+use jangbu_projections::fold::FoldError;
+
+use super::problem::{Code, FieldProblem, Problem};
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Refused(refusal) => refusal.into(),
+            CommandError::VersionConflict { actual: 0 } => Self::new(Code::NotFound, "there is no such thing"),
+            CommandError::VersionConflict { actual } => version_conflict(actual),
+            CommandError::KeyReused => {
+                Self::new(Code::IdempotencyKeyReused, "this key came with another request before, use a new one")
+            }
+            CommandError::Busy { retry_after } => {
+                Self::new(Code::UpstreamUnavailable, "too much is waiting, try again")
+                    .retry_after(retry_after.as_secs())
+            }
+            CommandError::Unavailable(cause) => Self::unavailable(cause),
+            CommandError::OutcomeUnknown(cause) => {
+                tracing::error!(%cause, "the outcome of a commit is unknown");
+                let detail = "it is not known whether this was carried out; ask again with the same Idempotency-Key";
+                Self::new(Code::UpstreamUnavailable, detail).retry_after(1)
+            }
+            CommandError::ShuttingDown => {
+                Self::new(Code::UpstreamUnavailable, "this server is stopping, try again").retry_after(1)
+            }
+        }
+    }
+}
+
+/// The version in `If-Match` is not this one.
+pub(crate) fn version_conflict(actual: u64) -> Problem {
+    Problem::new(Code::VersionConflict, format!("the current version is {actual}")).at_version(actual)
+}
+
+impl From<LogError> for Problem {
+    fn from(error: LogError) -> Self {
+        Self::unavailable(error.to_string())
+    }
+}
+
+impl From<VaultError> for Problem {
+    fn from(error: VaultError) -> Self {
+        Self::unavailable(error.to_string())
+    }
+}
+
+impl From<FoldError> for Problem {
+    fn from(error: FoldError) -> Self {
+        Self::internal(error.to_string())
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::BadCursor => {
+                Self::invalid_at("/query/cursor", "bad_cursor", "the cursor is not one that this list gave out")
+            }
+            QueryError::Unavailable(cause) => Self::unavailable(cause),
+            QueryError::Corrupt(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<IdentityError> for Problem {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Invalid(errors) => Self::invalid(
+                errors
+                    .into_iter()
+                    .map(|error| FieldProblem { pointer: error.pointer.into(), code: error.code, detail: error.detail })
+                    .collect(),
+            ),
+            IdentityError::Command(error) => error.into(),
+            IdentityError::BadCredentials => Self::new(Code::Unauthenticated, "the credentials do not count"),
+            IdentityError::Busy { retry_after } => {
+                Self::new(Code::UpstreamUnavailable, "too many logins at once, try again")
+                    .retry_after(retry_after.as_secs())
+            }
+            IdentityError::Unavailable(cause) => Self::unavailable(cause),
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! Reading requests field by field, collecting everything that is wrong with them.
+//!
+//! The bounds of a value are part of its type (`Text<1, 200>`), so the check, the
+//! message and the schema in the OpenAPI document cannot differ.
+
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+
+use super::node::Node;
+use super::problem::FieldProblem;
+
+/// Where in the request something stands: a JSON pointer that grows on the way down.
+#[derive(Clone, Copy)]
+pub(crate) enum At<'a> {
+    Root(&'static str),
+    Name(&'a At<'a>, &'a str),
+    Index(&'a At<'a>, usize),
+}
+
+impl At<'_> {
+    /// The pointer as text (RFC 6901, section 3).
+    pub(crate) fn pointer(&self) -> String {
+        match self {
+            Self::Root(prefix) => (*prefix).to_owned(),
+            Self::Name(parent, name) => {
+                format!("{}/{}", parent.pointer(), name.replace('~', "~0").replace('/', "~1"))
+            }
+            Self::Index(parent, index) => format!("{}/{index}", parent.pointer()),
+        }
+    }
+}
+
+/// Everything that is wrong with a request, up to a bound.
+#[derive(Default)]
+pub(crate) struct Errors(Vec<FieldProblem>);
+
+impl Errors {
+    /// More than this many would only be a larger answer to a worse request.
+    const MOST: usize = 50;
+
+    pub(crate) fn push(&mut self, at: &At<'_>, code: &'static str, detail: impl Into<String>) {
+        if self.0.len() < Self::MOST {
+            self.0.push(FieldProblem { pointer: at.pointer(), code, detail: detail.into() });
+        }
+    }
+    fn wrong_type(&mut self, at: &At<'_>, wanted: &str, node: &Node) {
+        self.push(at, "wrong_type", format!("expected {wanted}, not {}", node.kind()));
+    }
+    pub(crate) fn into_vec(self) -> Vec<FieldProblem> {
+        self.0
+    }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A value that can be read from a request.
+pub(crate) trait Read: Sized {
+    /// Whether it has to be there.
+    const REQUIRED: bool = true;
+    /// Reads it; none when something was wrong, which is in `errors` then.
+    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self>;
+    /// What stands for it when it is not there.
+    fn absent(at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        errors.push(at, "required", "this is required");
+        None
+    }
+    /// Its schema.
+    fn schema() -> RefOr<Schema>;
+}
+
+impl<T: Read> Read for Option<T> {
+    const REQUIRED: bool = false;
+    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        if node == Node::Null { Some(None) } else { T::read(node, at, errors).map(Some) }
+    }
+    fn absent(_: &At<'_>, _: &mut Errors) -> Option<Self> {
+        Some(None)
+    }
+    fn schema() -> RefOr<Schema> {
+        T::schema()
+    }
+}
+
+/// A text of a bounded number of characters, without control characters but line
+/// breaks and tabs.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Text<const MIN: usize, const MAX: usize>(pub(crate) String);
+
+impl<const MIN: usize, const MAX: usize> Read for Text<MIN, MAX> {
+    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        let (Node::Text(text) | Node::Bare(text)) = node else {
+            errors.wrong_type(at, "a text", &node);
+            return None;
+        };
+        if text.contains('\0') || text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            errors.push(at, "invalid_characters", "control characters are not allowed here");
+            return None;
+        }
+        let visible = if text.trim().is_empty() { 0 } else { text.chars().count() };
+        if visible < MIN || text.chars().count() > MAX {
+            errors.push(at, "invalid_length", format!("expected {MIN} to {MAX} characters"));
+            return None;
+        }
+        Some(Self(text))
+    }
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).min_length(Some(MIN)).max_length(Some(MAX)).into()
+    }
+}
+
+/// A text that is secret and read as it is: only its length is bounded here.
+pub(crate) struct Secret<const MAX: usize>(pub(crate) String);
+
+impl<const MAX: usize> Read for Secret<MAX> {
+    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        let Node::Text(text) = node else {
+            errors.wrong_type(at, "a text", &node);
+            return None;
+        };
+        if text.contains('\0') {
+            errors.push(at, "invalid_characters", "U+0000 is not allowed here");
+            return None;
+        }
+        if !(1..=MAX).contains(&text.chars().count()) {
+            errors.push(at, "invalid_length", format!("expected 1 to {MAX} characters"));
+            return None;
+        }
+        Some(Self(text))
+    }
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+            .min_length(Some(1))
+            .max_length(Some(MAX))
+            .into()
+    }
+}
+
+/// A whole number within bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Whole<const MIN: i64, const MAX: i64>(pub(crate) i64);
+
+impl<const MIN: i64, const MAX: i64> Read for Whole<MIN, MAX> {
+    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        let number = match &node {
+            Node::Integer(number) => Some(*number),
+            Node::Bare(text) => text.parse().ok(),
+            Node::Null | Node::Bool(_) | Node::OtherNumber | Node::Text(_) | Node::List(_) | Node::Object(_) => None,
+        };
+        match number {
+            Some(number) if (MIN..=MAX).contains(&number) => Some(Self(number)),
+            Some(_) => {
+                errors.push(at, "out_of_range", format!("expected {MIN} to {MAX}"));
+                None
+            }
+            None => {
+                errors.wrong_type(at, "a whole number", &node);
+                None
+            }
+        }
+    }
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(MIN))
+            .maximum(Some(MAX))
+            .into()
+    }
+}
+
+impl Read for bool {
+    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        let value = match &node {
+            Node::Bool(value) => Some(*value),
+            Node::Bare(text) => text.parse().ok(),
+            Node::Null | Node::Integer(_) | Node::OtherNumber | Node::Text(_) | Node::List(_) | Node::Object(_) => None,
+        };
+        if value.is_none() {
+            errors.wrong_type(at, "true or false", &node);
+        }
+        value
+    }
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Boolean).into()
+    }
+}
+
+/// A list with a bounded number of items.
+pub(crate) struct List<T, const MIN: usize, const MAX: usize>(pub(crate) Vec<T>);
+
+impl<T: Read, const MIN: usize, const MAX: usize> Read for List<T, MIN, MAX> {
+    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        let Node::List(nodes) = node else {
+            errors.wrong_type(at, "a list", &node);
+            return None;
+        };
+        if !(MIN..=MAX).contains(&nodes.len()) {
+            errors.push(at, "invalid_length", format!("expected {MIN} to {MAX} items"));
+            return None;
+        }
+        let items: Vec<Option<T>> =
+            nodes.into_iter().enumerate().map(|(index, node)| T::read(node, &At::Index(at, index), errors)).collect();
+        items.into_iter().collect::<Option<Vec<T>>>().map(Self)
+    }
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new().items(T::schema()).min_items(Some(MIN)).max_items(Some(MAX)).into()
+    }
+}
+
+/// Values that are written as a text and parsed as a whole.
+pub(crate) trait ReadText: Sized {
+    /// What it is, for a person.
+    const WANTED: &'static str;
+    /// Code of the error when it cannot be parsed.
+    const CODE: &'static str;
+    fn parse_text(text: &str) -> Option<Self>;
+    fn text_schema() -> ObjectBuilder;
+}
+
+impl<T: ReadText> Read for T {
+    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        let (Node::Text(text) | Node::Bare(text)) = &node else {
+            errors.wrong_type(at, T::WANTED, &node);
+            return None;
+        };
+        let value = T::parse_text(text);
+        if value.is_none() {
+            errors.push(at, T::CODE, format!("expected {}", T::WANTED));
+        }
+        value
+    }
+    fn schema() -> RefOr<Schema> {
+        T::text_schema().schema_type(SchemaType::new(Type::String)).into()
+    }
+}
+
+macro_rules! read_ids {
+    ($($id:ident),+) => {$(
+        impl ReadText for jangbu_kernel::$id {
+            const WANTED: &'static str = "a UUID";
+            const CODE: &'static str = "invalid_id";
+            fn parse_text(text: &str) -> Option<Self> {
+                super::params::parse_uuid(text).map(Self::new)
+            }
+            fn text_schema() -> ObjectBuilder {
+                ObjectBuilder::new().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
+            }
+        }
+    )+};
+}
+read_ids!(UserId, ProductId, CategoryId, OrderId);
+
+impl ReadText for jangbu_kernel::Timestamp {
+    const WANTED: &'static str = "a time such as 2026-11-21T01:07:00.000Z (RFC 3339)";
+    const CODE: &'static str = "invalid_time";
+    fn parse_text(text: &str) -> Option<Self> {
+        let time = chrono::DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&chrono::Utc);
+        // Years beyond four digits have no RFC 3339 form and would not come back as they went in.
+        (1..=9999).contains(&chrono::Datelike::year(&time)).then(|| jangbu_kernel::time::to_millis(time))
+    }
+    fn text_schema() -> ObjectBuilder {
+        ObjectBuilder::new().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+    }
+}
+
+/// Values that are one of a fixed list of words: types with `ALL`, `name` and `from_name`.
+macro_rules! read_words {
+    ($type:ty, $wanted:literal) => {
+        impl $crate::http::fields::ReadText for $type {
+            const WANTED: &'static str = $wanted;
+            const CODE: &'static str = "unknown_value";
+            fn parse_text(text: &str) -> Option<Self> {
+                Self::from_name(text)
+            }
+            fn text_schema() -> utoipa::openapi::schema::ObjectBuilder {
+                let words = <$type>::ALL.iter().map(|value| value.name());
+                utoipa::openapi::schema::ObjectBuilder::new().enum_values(Some(words))
+            }
+        }
+    };
+}
+pub(crate) use read_words;
+
+/// The members of an object, taken out one by one.
+pub(crate) struct Fields {
+    members: Vec<(String, Node)>,
+}
+
+impl Fields {
+    /// Opens an object and names every member that is not known.
+    pub(crate) fn open(node: Node, known: &[&str], at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        let Node::Object(members) = node else {
+            errors.wrong_type(at, "an object", &node);
+            return None;
+        };
+        for (name, _) in &members {
+            if !known.contains(&name.as_str()) {
+                errors.push(&At::Name(at, name), "unknown_field", "there is no such field");
+            }
+        }
+        Some(Self { members })
+    }
+
+    /// Reads one member.
+    pub(crate) fn take<T: Read>(&mut self, name: &str, at: &At<'_>, errors: &mut Errors) -> Option<T> {
+        let at = At::Name(at, name);
+        match self.members.iter().position(|(known, _)| known == name) {
+            Some(place) => T::read(self.members.swap_remove(place).1, &at, errors),
+            None => T::absent(&at, errors),
+        }
+    }
+}
+
+/// Declares the body of a request: the struct, how it is read, its schema. Field
+/// docs become descriptions.
+macro_rules! request_body {
+    ($(#[doc = $doc:literal])* $vis:vis struct $name:ident { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty,)+ }) => {
+        $(#[doc = $doc])*
+        $vis struct $name { $($(#[doc = $field_doc])* $vis $field: $type,)+ }
+
+        impl $crate::http::fields::Read for $name {
+            fn read(
+                node: $crate::http::node::Node,
+                at: &$crate::http::fields::At<'_>,
+                errors: &mut $crate::http::fields::Errors,
+            ) -> Option<Self> {
+                let mut fields = $crate::http::fields::Fields::open(node, &[$(stringify!($field)),+], at, errors)?;
+                $(let $field = fields.take::<$type>(stringify!($field), at, errors);)+
+                Some(Self { $($field: $field?,)+ })
+            }
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                use $crate::http::fields::{Read, described};
+                let object = utoipa::openapi::schema::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::Object)
+                    .description(Some(concat!($($doc),*).trim()))
+                    .additional_properties(Some(utoipa::openapi::schema::AdditionalProperties::FreeForm(false)));
+                $(let object = object.property(
+                    stringify!($field),
+                    described(<$type as Read>::schema(), concat!($($field_doc),*).trim()),
+                );
+                let object = if <$type as Read>::REQUIRED { object.required(stringify!($field)) } else { object };)+
+                object.into()
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                <Self as $crate::http::fields::Read>::schema()
+            }
+        }
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+        }
+        impl utoipa::IntoParams for $name {
+            fn into_params(
+                _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
+            ) -> Vec<utoipa::openapi::path::Parameter> {
+                vec![$($crate::http::fields::query_parameter::<$type>(
+                    stringify!($field),
+                    concat!($($field_doc),*).trim(),
+                ),)+]
+            }
+        }
+    };
+}
+pub(crate) use request_body;
+
+/// Puts a description on an inline schema.
+pub(crate) fn described(mut schema: RefOr<Schema>, text: &str) -> RefOr<Schema> {
+    let description = Some(text.to_owned());
+    if let RefOr::T(Schema::Object(object)) = &mut schema {
+        object.description = description;
+    } else if let RefOr::T(Schema::Array(array)) = &mut schema {
+        array.description = description;
+    } else if let RefOr::T(Schema::OneOf(one_of)) = &mut schema {
+        one_of.description = description;
+    }
+    schema
+}
+
+/// A field of a query as the OpenAPI document shows it.
+pub(crate) fn query_parameter<T: Read>(name: &str, text: &str) -> utoipa::openapi::path::Parameter {
+    utoipa::openapi::path::ParameterBuilder::new()
+        .name(name)
+        .parameter_in(utoipa::openapi::path::ParameterIn::Query)
+        .required(if T::REQUIRED { utoipa::openapi::Required::True } else { utoipa::openapi::Required::False })
+        .description(Some(text))
+        .schema(Some(T::schema()))
+        .build()
+}
+
+/// Reads a whole value, or everything that is wrong with it.
+pub(crate) fn read_all<T: Read>(node: Node, root: &'static str) -> Result<T, Vec<FieldProblem>> {
+    let mut errors = Errors::default();
+    match T::read(node, &At::Root(root), &mut errors) {
+        Some(value) if errors.is_empty() => Ok(value),
+        _ => Err(errors.into_vec()),
+    }
+}

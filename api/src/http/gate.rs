@@ -1,0 +1,155 @@
+//! Who comes in: token, account, rate, permission. In front of every route.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use jangbu_commands::authorization::{Permission, allows};
+use jangbu_commands::{Caller, Scope};
+use jangbu_kernel::{Actor, Role, UserId};
+
+use super::limiter::CallerKey;
+use super::problem::{Code, Problem};
+use crate::state::App;
+use crate::tokens::{Bearer, TokenError};
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Probes and documents: anybody, uncounted.
+    Open,
+    /// Anybody.
+    Public,
+    /// Anybody who is logged in.
+    LoggedIn,
+    /// Whoever holds the permission, for anybody's things.
+    Needs(Permission),
+    /// Whoever holds the permission, for his own things.
+    Own(Permission),
+    /// Whoever holds `any` for everybody's things, whoever holds `own` for his own.
+    OwnOrAny {
+        /// For his own things.
+        own: Permission,
+        /// For anybody's.
+        any: Permission,
+    },
+}
+
+impl Access {
+    /// How far somebody with these roles reaches; none: not at all.
+    fn scope(self, user_id: UserId, roles: &[Role]) -> Option<Scope> {
+        match self {
+            Self::Open | Self::Public | Self::LoggedIn => Some(Scope::Own(user_id)),
+            Self::Needs(permission) => allows(roles, permission).then_some(Scope::Any),
+            Self::Own(permission) => allows(roles, permission).then_some(Scope::Own(user_id)),
+            Self::OwnOrAny { any, .. } if allows(roles, any) => Some(Scope::Any),
+            Self::OwnOrAny { own, .. } => allows(roles, own).then_some(Scope::Own(user_id)),
+        }
+    }
+}
+
+/// Somebody who is logged in and may use the route.
+#[derive(Clone, Debug)]
+pub(crate) struct Principal {
+    pub(crate) user_id: UserId,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) scope: Scope,
+}
+
+impl Principal {
+    /// As the write side wants it.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller { actor: Actor::User(self.user_id), scope: self.scope }
+    }
+    /// Whether he holds a permission.
+    pub(crate) fn may(&self, permission: Permission) -> bool {
+        allows(&self.roles, permission)
+    }
+}
+
+/// The layer in front of a route.
+pub(crate) async fn gate(State((app, access)): State<(App, Access)>, mut request: Request, next: Next) -> Response {
+    if access == Access::Open {
+        return next.run(request).await;
+    }
+    let login = login(&app, request.headers());
+    let caller = match &login {
+        Ok(Some(bearer)) => CallerKey::User(bearer.user_id),
+        Ok(None) | Err(_) => CallerKey::Peer(peer(&request)),
+    };
+    let allowance = match app.limiter.as_ref().map(|limiter| limiter.check(caller)).transpose() {
+        Ok(allowance) => allowance,
+        Err((problem, allowance)) => return with_allowance(&app, Some(allowance), problem.into_response()),
+    };
+    let response = match admit(&app, access, login).await {
+        Ok(principal) => {
+            if let Some(principal) = principal {
+                request.extensions_mut().insert(principal);
+            }
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    with_allowance(&app, allowance, response)
+}
+
+fn with_allowance(app: &App, allowance: Option<super::limiter::Allowance>, mut response: Response) -> Response {
+    if let (Some(limiter), Some(allowance)) = (&app.limiter, allowance) {
+        limiter.write(allowance, response.headers_mut());
+    }
+    response
+}
+
+fn peer(request: &Request) -> IpAddr {
+    let connection = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    connection.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
+}
+
+/// The token of a request, checked; none when there is none.
+fn login(app: &App, headers: &HeaderMap) -> Result<Option<Bearer>, TokenError> {
+    let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let (scheme, token) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(TokenError::Invalid)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(TokenError::Invalid);
+    }
+    app.tokens.verify(token.trim()).map(Some)
+}
+
+async fn admit(
+    app: &App,
+    access: Access,
+    login: Result<Option<Bearer>, TokenError>,
+) -> Result<Option<Principal>, Problem> {
+    let public = access == Access::Public;
+    let bearer = match login {
+        Ok(Some(bearer)) => bearer,
+        // On a public route a token that does not count is as good as none.
+        _ if public => return Ok(None),
+        Ok(None) => return Err(Problem::new(Code::Unauthenticated, "send an access token: Authorization: Bearer ...")),
+        Err(TokenError::Expired) => {
+            return Err(Problem::new(Code::TokenExpired, "the access token has expired, refresh it"));
+        }
+        Err(TokenError::Invalid) => return Err(Problem::new(Code::Unauthenticated, "the access token does not count")),
+    };
+    let account = app.state.identity.account(bearer.user_id).await?;
+    let Some(account) = account.filter(|account| account.active) else {
+        if public {
+            return Ok(None);
+        }
+        return Err(Problem::new(Code::UserNotActive, "the account may not act"));
+    };
+    let scope = access.scope(bearer.user_id, &account.roles).ok_or_else(|| forbidden(access))?;
+    Ok(Some(Principal { user_id: bearer.user_id, roles: account.roles, scope }))
+}
+
+fn forbidden(access: Access) -> Problem {
+    let needed = match access {
+        Access::Open | Access::Public | Access::LoggedIn => "a login",
+        Access::Needs(permission) | Access::Own(permission) => permission.name(),
+        Access::OwnOrAny { own, .. } => own.name(),
+    };
+    Problem::new(Code::Forbidden, format!("this needs {needed}"))
+}

@@ -1,0 +1,19 @@
+//! The rules that hold on every route (API rules): each in one place, none in a handler.
+
+pub(crate) mod body;
+pub(crate) mod call;
+pub(crate) mod conditional;
+pub(crate) mod edge;
+pub(crate) mod failure;
+pub(crate) mod fields;
+pub(crate) mod gate;
+pub(crate) mod limiter;
+pub(crate) mod money;
+pub(crate) mod node;
+pub(crate) mod params;
+pub(crate) mod prefer;
+pub(crate) mod problem;
+pub(crate) mod reply;
+pub(crate) mod resource;
+pub(crate) mod trace;
+pub(crate) mod view;

@@ -1,0 +1,377 @@
+//! The one shape of every rejection: RFC 9457 problem bodies.
+//!
+//! A handler gives up with a [`Problem`]; the edge of the server writes its body,
+//! because only there the request's path and trace are known. What the framework
+//! rejects on its own comes out in the same shape.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use jangbu_kernel::{Refusal, RefusalCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The media type of problem bodies.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+/// What stands before the code in `type`.
+const TYPE_PREFIX: &str = "urn:jangbu:problem:";
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:ident, $title:literal;)+) => {
+        /// Every code a client can meet, with its status and title. Public contract:
+        /// add, never change.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code { $($(#[$doc])* $variant,)+ }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            /// The code as clients see it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+            /// The status it comes with.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status,)+ }
+            }
+            /// The title, the same for every occurrence.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Something in the request breaks a rule.
+    ValidationFailed = "validation_failed", BAD_REQUEST, "The request is not valid";
+    /// Nobody is logged in, or the token does not count.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Log in first";
+    /// The token was good and is over.
+    TokenExpired = "token_expired", UNAUTHORIZED, "The access token has expired";
+    /// The gateway declined.
+    PaymentDeclined = "payment_declined", PAYMENT_REQUIRED, "The payment was declined";
+    /// The role may not do this.
+    Forbidden = "forbidden", FORBIDDEN, "Your roles do not allow this";
+    /// There is no such thing, or it is not the caller's.
+    NotFound = "not_found", NOT_FOUND, "There is no such thing";
+    /// The path exists, the method does not.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
+    /// The request took too long to arrive.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
+    /// The address has an account.
+    EmailTaken = "email_taken", CONFLICT, "The address has an account";
+    /// Not enough available stock.
+    InsufficientStock = "insufficient_stock", CONFLICT, "Not enough stock";
+    /// Not enough points.
+    InsufficientPoints = "insufficient_points", CONFLICT, "Not enough points";
+    /// The order's state does not allow this.
+    OrderStateConflict = "order_state_conflict", CONFLICT, "The order's state does not allow this";
+    /// Some of the order is on its way.
+    OrderAlreadyDispatched = "order_already_dispatched", CONFLICT, "The order is on its way";
+    /// A payment is under way or its outcome is unknown.
+    PaymentInProgress = "payment_in_progress", CONFLICT, "A payment is in progress";
+    /// The payment's state does not allow this.
+    PaymentStateConflict = "payment_state_conflict", CONFLICT, "The payment's state does not allow this";
+    /// More than what was captured would be returned.
+    RefundExceedsCaptured = "refund_exceeds_captured", CONFLICT, "The refund exceeds what was captured";
+    /// The shipment's state does not allow this.
+    ShipmentStateConflict = "shipment_state_conflict", CONFLICT, "The shipment's state does not allow this";
+    /// The process's state does not allow this.
+    SagaStateConflict = "saga_state_conflict", CONFLICT, "The process's state does not allow this";
+    /// The product cannot be bought now.
+    ProductNotActive = "product_not_active", CONFLICT, "The product cannot be bought now";
+    /// The account may not act.
+    UserNotActive = "user_not_active", CONFLICT, "The account is not active";
+    /// The reference was used for another entry.
+    ReferenceReused = "reference_reused", CONFLICT, "The reference was used before";
+    /// The version in `If-Match` is not the current one.
+    VersionConflict = "version_conflict", PRECONDITION_FAILED, "The version has moved on";
+    /// The body is too large.
+    PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// The body is not JSON.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has to be JSON";
+    /// The legs do not add up to the order's total.
+    PaymentTotalMismatch = "payment_total_mismatch", UNPROCESSABLE_ENTITY, "The legs do not add up to the total";
+    /// The method cannot be used like this.
+    PaymentMethodInvalid = "payment_method_invalid", UNPROCESSABLE_ENTITY, "The payment method cannot be used like this";
+    /// The total is not what the client expected.
+    TotalChanged = "total_changed", UNPROCESSABLE_ENTITY, "The total has changed";
+    /// The key was used for another request.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another request";
+    /// Too many wrong passwords.
+    AccountLocked = "account_locked", LOCKED, "The account is locked";
+    /// The request moves something and carries no key.
+    IdempotencyKeyRequired = "idempotency_key_required", PRECONDITION_REQUIRED, "An Idempotency-Key is required";
+    /// Too many requests.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
+    /// A defect of the program.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Something broke";
+    /// Something the request needs does not answer.
+    UpstreamUnavailable = "upstream_unavailable", SERVICE_UNAVAILABLE, "Something this needs is unavailable";
+    /// The read model has not come as far as the caller asked.
+    ReadModelBehind = "read_model_behind", SERVICE_UNAVAILABLE, "The read model is behind";
+}
+
+impl From<RefusalCode> for Code {
+    fn from(code: RefusalCode) -> Self {
+        match code {
+            RefusalCode::ValidationFailed => Self::ValidationFailed,
+            RefusalCode::Unauthenticated => Self::Unauthenticated,
+            RefusalCode::PaymentDeclined => Self::PaymentDeclined,
+            RefusalCode::Forbidden => Self::Forbidden,
+            RefusalCode::NotFound => Self::NotFound,
+            RefusalCode::EmailTaken => Self::EmailTaken,
+            RefusalCode::InsufficientStock => Self::InsufficientStock,
+            RefusalCode::InsufficientPoints => Self::InsufficientPoints,
+            RefusalCode::OrderStateConflict => Self::OrderStateConflict,
+            RefusalCode::OrderAlreadyDispatched => Self::OrderAlreadyDispatched,
+            RefusalCode::PaymentInProgress => Self::PaymentInProgress,
+            RefusalCode::PaymentStateConflict => Self::PaymentStateConflict,
+            RefusalCode::RefundExceedsCaptured => Self::RefundExceedsCaptured,
+            RefusalCode::ShipmentStateConflict => Self::ShipmentStateConflict,
+            RefusalCode::SagaStateConflict => Self::SagaStateConflict,
+            RefusalCode::ProductNotActive => Self::ProductNotActive,
+            RefusalCode::UserNotActive => Self::UserNotActive,
+            RefusalCode::ReferenceReused => Self::ReferenceReused,
+            RefusalCode::PaymentTotalMismatch => Self::PaymentTotalMismatch,
+            RefusalCode::PaymentMethodInvalid => Self::PaymentMethodInvalid,
+            RefusalCode::TotalChanged => Self::TotalChanged,
+            RefusalCode::AccountLocked => Self::AccountLocked,
+        }
+    }
+}
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// JSON pointer (RFC 6901) into the body; `/query/<name>`, `/path/<name>` and
+    /// `/headers/<name>` for what is not in the body.
+    pub pointer: String,
+    /// Stable code of the broken rule.
+    #[schema(value_type = String, examples("required"))]
+    pub code: &'static str,
+    /// One sentence for a person.
+    pub detail: String,
+}
+
+/// A problem body (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
+    /// A URN that names the kind of problem.
+    #[serde(rename = "type")]
+    #[schema(examples("urn:jangbu:problem:insufficient_stock"))]
+    kind: String,
+    /// The kind of problem in words.
+    title: &'a str,
+    /// The HTTP status.
+    #[schema(examples(409))]
+    status: u16,
+    /// What happened this time.
+    detail: &'a str,
+    /// The path of the request.
+    instance: &'a str,
+    /// Stable code, for programs.
+    #[schema(examples("insufficient_stock"))]
+    code: &'a str,
+    /// Everything that is wrong with the request, when it is not valid.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldProblem],
+    /// The state in the way, when it was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_state: Option<&'a str>,
+    /// What could be asked of the thing in that state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_commands: Option<&'a [&'static str]>,
+    /// The trace to look for in the logs.
+    trace_id: &'a str,
+}
+
+/// Why a request is rejected. Becomes a response with an empty body, which the
+/// edge fills in.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
+    code: Code,
+    detail: String,
+    errors: Vec<FieldProblem>,
+    current_state: Option<&'static str>,
+    allowed_commands: Vec<&'static str>,
+    retry_after_seconds: Option<u64>,
+    current_version: Option<u64>,
+    /// For the log, never for the client.
+    cause: Option<String>,
+}
+
+impl Problem {
+    /// A problem with a sentence of its own.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            current_state: None,
+            allowed_commands: Vec::new(),
+            retry_after_seconds: None,
+            current_version: None,
+            cause: None,
+        }))
+    }
+
+    /// Values of the request break rules; at least one.
+    #[must_use]
+    pub fn invalid(errors: Vec<FieldProblem>) -> Self {
+        let detail = match errors.as_slice() {
+            [only] => only.detail.clone(),
+            many => format!("{} things in the request are not valid", many.len()),
+        };
+        let mut problem = Self::new(Code::ValidationFailed, detail);
+        problem.0.errors = errors;
+        problem
+    }
+
+    /// One value of the request breaks a rule.
+    #[must_use]
+    pub fn invalid_at(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldProblem { pointer: pointer.into(), code, detail: detail.into() }])
+    }
+
+    /// There is no such thing, or it is not the caller's: the two are not told apart.
+    #[must_use]
+    pub fn not_found(what: &str) -> Self {
+        Self::new(Code::NotFound, format!("there is no such {what}"))
+    }
+
+    /// Something this needs does not answer; the cause goes to the log.
+    #[must_use]
+    pub fn unavailable(cause: impl Into<String>) -> Self {
+        Self::new(Code::UpstreamUnavailable, "something this request needs does not answer, try again")
+            .retry_after(1)
+            .because(cause)
+    }
+
+    /// The program is wrong; the cause goes to the log.
+    #[must_use]
+    pub fn internal(cause: impl Into<String>) -> Self {
+        Self::new(Code::Internal, "something broke, and it is not your request").because(cause)
+    }
+
+    /// When it is worth trying again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after_seconds = Some(seconds.max(1));
+        self
+    }
+
+    /// The version the thing has.
+    #[must_use]
+    pub(crate) fn at_version(mut self, version: u64) -> Self {
+        self.0.current_version = Some(version);
+        self
+    }
+
+    fn because(mut self, cause: impl Into<String>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// What broke, for the log.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+
+    /// Writes the problem out.
+    pub(crate) fn render(&self, instance: &str, trace_id: &str) -> Response {
+        let parts = &*self.0;
+        let status = parts.code.status();
+        let body = ProblemBody {
+            kind: format!("{TYPE_PREFIX}{}", parts.code.name()),
+            title: parts.code.title(),
+            status: status.as_u16(),
+            detail: &parts.detail,
+            instance,
+            code: parts.code.name(),
+            errors: &parts.errors,
+            current_state: parts.current_state,
+            allowed_commands: parts.current_state.map(|_| parts.allowed_commands.as_slice()),
+            trace_id,
+        };
+        // Texts, numbers and lists of them: writing them cannot fail.
+        let bytes = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = Response::new(Body::from(bytes));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(seconds) = parts.retry_after_seconds {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if let Some(version) = parts.current_version {
+            headers.insert(ETAG, super::conditional::etag(version));
+        }
+        if let Some(challenge) = challenge(parts.code) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response
+    }
+}
+
+/// RFC 6750, section 3.
+fn challenge(code: Code) -> Option<&'static str> {
+    const EXPIRED: &str = r#"Bearer realm="jangbu", error="invalid_token", error_description="the token has expired""#;
+    if code == Code::TokenExpired {
+        return Some(EXPIRED);
+    }
+    (code.status() == StatusCode::UNAUTHORIZED).then_some(r#"Bearer realm="jangbu""#)
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.0.code.status();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The problem behind a rejection that the framework made without us.
+pub(crate) fn of_framework(response: &Response) -> Problem {
+    match response.status() {
+        StatusCode::NOT_FOUND => Problem::new(Code::NotFound, "there is no such route"),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let allowed = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok()).unwrap_or_default();
+            Problem::new(Code::MethodNotAllowed, format!("allowed here: {allowed}"))
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::PayloadTooLarge, "the body is too large"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(Code::UnsupportedMediaType, "the body has to be JSON"),
+        StatusCode::REQUEST_TIMEOUT => Problem::new(Code::RequestTimeout, "the request took too long to arrive"),
+        status if status.is_client_error() => Problem::new(Code::ValidationFailed, "the request cannot be understood"),
+        status => Problem::internal(format!("the framework answered {status}")),
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let code = Code::from(refusal.code);
+        let mut problem = Self::new(code, refusal.detail.clone());
+        if let Some(pointer) = refusal.pointer {
+            problem.0.errors = vec![FieldProblem { pointer, code: code.name(), detail: refusal.detail }];
+        }
+        problem.0.current_state = refusal.current_state;
+        problem.0.allowed_commands = refusal.allowed_commands;
+        problem
+    }
+}

@@ -1,0 +1,152 @@
+//! Answers: statuses and headers of everything that went well.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{ETAG, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use jangbu_commands::Answer;
+use jangbu_projections::Page;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::call::Call;
+use super::conditional::{etag, not_modified};
+use super::prefer::{POSITION, Stage};
+use super::problem::Problem;
+use super::resource::{AsOf, Resource, load, of_answer, prefix, reach};
+use super::view::Listing;
+use crate::state::App;
+
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Whether a command made something that has an address of its own.
+pub(crate) enum Made {
+    /// 201, and where it is.
+    Created(String),
+    /// 200.
+    Changed,
+}
+
+/// The outcome of a command beside its resource.
+pub(crate) struct Outcome {
+    pub(crate) version: u64,
+    pub(crate) position: u64,
+    pub(crate) replayed: bool,
+    /// Things have come as far as the caller wanted to wait for.
+    pub(crate) reached: bool,
+    pub(crate) made: Made,
+}
+
+/// Answers a command with the resource it changed.
+pub(crate) async fn command<R: Resource>(
+    app: &App,
+    call: &Call,
+    answer: Answer,
+    made: Made,
+) -> Result<Response, Problem> {
+    let (row, outcome) = settle::<R>(app, call, answer, made).await?;
+    let view = row.view(app).await?;
+    Ok(outcome.respond(call, &view))
+}
+
+/// Waits as long as the caller wants to and finds the resource as it is then.
+///
+/// A repeat gives the first answer again, at the version it had, unless the caller
+/// waits for the end: then it is shown as the end left it, as the first time.
+pub(crate) async fn settle<R: Resource>(
+    app: &App,
+    call: &Call,
+    answer: Answer,
+    made: Made,
+) -> Result<(R, Outcome), Problem> {
+    let row: R = of_answer(app, &answer).await?;
+    let reached = reach(app, call, answer.position, row.order_id()).await;
+    let outcome = |version, position| Outcome { version, position, replayed: answer.replayed, reached, made };
+    if call.wait.stage != Stage::Settled {
+        let version = row.version();
+        return Ok((row, outcome(version, answer.position)));
+    }
+    let events = prefix(app, answer.stream, None).await?;
+    let position = events.last().map_or(answer.position, |last| last.position.max(answer.position));
+    let row = R::fold(&events)?.unwrap_or(row);
+    let version = row.version();
+    Ok((row, outcome(version, position)))
+}
+
+impl Outcome {
+    /// Writes the answer.
+    pub(crate) fn respond(self, call: &Call, view: &impl Serialize) -> Response {
+        let mut headers = HeaderMap::new();
+        headers.insert(ETAG, etag(self.version));
+        headers.insert(POSITION, self.position.into());
+        if self.replayed {
+            headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        }
+        if let (Some(wait), true) = (call.wait.asked, self.reached)
+            && let Ok(applied) = HeaderValue::from_str(&format!("wait={}", wait.as_secs()))
+        {
+            headers.insert(PREFERENCE_APPLIED, applied);
+        }
+        let mut status = StatusCode::OK;
+        if let Made::Created(location) = self.made {
+            status = StatusCode::CREATED;
+            if let Ok(location) = HeaderValue::from_str(&location) {
+                headers.insert(LOCATION, location);
+            }
+        }
+        if !self.reached {
+            status = StatusCode::ACCEPTED;
+        }
+        (status, headers, Json(view)).into_response()
+    }
+}
+
+/// Answers a read of one thing, which may be asked for as of an earlier time.
+pub(crate) async fn read<R: Resource>(
+    app: &App,
+    call: &Call,
+    id: Uuid,
+    as_of: Option<AsOf>,
+) -> Result<Response, Problem> {
+    let row: R = load(app, call, id, as_of).await?;
+    show(app, call, row).await
+}
+
+/// Shows one thing, or 304 when the caller has this version.
+pub(crate) async fn show<R: Resource>(app: &App, call: &Call, row: R) -> Result<Response, Problem> {
+    let version = row.version();
+    let tag = [(ETAG, etag(version))];
+    if not_modified(&call.headers, version) {
+        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+    }
+    let view = row.view(app).await?;
+    Ok((tag, Json(view)).into_response())
+}
+
+/// Shows one thing whatever the caller has: it shows more than its version covers.
+pub(crate) async fn show_always<R: Resource>(app: &App, row: R) -> Result<Response, Problem> {
+    let tag = [(ETAG, etag(row.version()))];
+    let view = row.view(app).await?;
+    Ok((tag, Json(view)).into_response())
+}
+
+/// Answers a read of a page.
+pub(crate) async fn page<R: Resource>(app: &App, page: Page<R>) -> Result<Json<Listing<R::View>>, Problem> {
+    let items = views(app, page.items).await?;
+    Ok(Json(Listing { items, next_cursor: page.next_cursor }))
+}
+
+/// Answers a read of a short list that has one page.
+pub(crate) async fn whole<R: Resource>(app: &App, rows: Vec<R>) -> Result<Json<Listing<R::View>>, Problem> {
+    let items = views(app, rows).await?;
+    Ok(Json(Listing { items, next_cursor: None }))
+}
+
+async fn views<R: Resource>(app: &App, rows: Vec<R>) -> Result<Vec<R::View>, Problem> {
+    let mut views = Vec::with_capacity(rows.len());
+    for row in rows {
+        views.push(row.view(app).await?);
+    }
+    Ok(views)
+}

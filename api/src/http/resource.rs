@@ -1,0 +1,161 @@
+//! What the routes show: rows of the read side, each the fold of one stream, so
+//! that an answer to a command and an answer to a query are made by the same code.
+
+use std::future::Future;
+use std::time::Duration;
+
+use jangbu_commands::{Answer, Scope};
+use jangbu_kernel::{OrderId, RecordedEvent, StreamId, Timestamp, UserId};
+use jangbu_projections::fold::FoldError;
+use jangbu_projections::{Queries, QueryError};
+use serde::Serialize;
+use tokio::time::Instant;
+use utoipa::openapi::schema::ObjectBuilder;
+use uuid::Uuid;
+
+use super::call::Call;
+use super::fields::ReadText;
+use super::prefer::Stage;
+use super::problem::{Code, Problem};
+use crate::state::App;
+
+/// A row of the read side that is the fold of one stream.
+pub(crate) trait Resource: Sized + Send {
+    /// What it is, for a person.
+    const WHAT: &'static str;
+    /// Whether its stream may be so long that folding it for an answer is worth avoiding.
+    const LONG_STREAM: bool = false;
+    /// What clients see.
+    type View: Serialize + Send;
+
+    /// Its stream.
+    fn stream(id: Uuid) -> StreamId;
+    /// The same fold as the read model's.
+    fn fold(events: &[RecordedEvent]) -> Result<Option<Self>, FoldError>;
+    /// The row as the read model has it.
+    fn find(queries: &Queries, id: Uuid) -> impl Future<Output = Result<Option<Self>, QueryError>> + Send;
+    /// The stream's version that is folded in.
+    fn version(&self) -> u64;
+    /// Whose it is; none: the shop's, shown to whoever may use the route.
+    fn owner(&self) -> Option<UserId>;
+    /// The order whose process is to come to rest when a caller waits for that.
+    fn order_id(&self) -> Option<OrderId>;
+    /// For clients, with personal fields opened.
+    fn view(self, app: &App) -> impl Future<Output = Result<Self::View, Problem>> + Send;
+}
+
+/// `?as_of=`: a version or a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AsOf {
+    Version(u64),
+    Time(Timestamp),
+}
+
+impl ReadText for AsOf {
+    const WANTED: &'static str = "a version such as 3, or a time such as 2026-11-21T01:07:00.000Z";
+    const CODE: &'static str = "invalid_as_of";
+    fn parse_text(text: &str) -> Option<Self> {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse().ok().filter(|version| *version > 0).map(Self::Version);
+        }
+        Timestamp::parse_text(text).map(Self::Time)
+    }
+    fn text_schema() -> ObjectBuilder {
+        ObjectBuilder::new().examples(["3", "2026-11-21T01:07:00.000Z"])
+    }
+}
+
+/// The events of a stream up to a version or time. A version that it has not
+/// reached does not exist.
+pub(crate) async fn prefix(app: &App, stream: StreamId, as_of: Option<AsOf>) -> Result<Vec<RecordedEvent>, Problem> {
+    let to_version = match as_of {
+        Some(AsOf::Version(version)) => Some(version),
+        Some(AsOf::Time(_)) | None => None,
+    };
+    let mut events = app.state.commands.history(stream, to_version).await?;
+    match as_of {
+        Some(AsOf::Version(version)) if events.last().is_none_or(|last| last.version < version) => events.clear(),
+        Some(AsOf::Time(time)) => events.retain(|event| event.meta.recorded_at <= time),
+        Some(AsOf::Version(_)) | None => {}
+    }
+    Ok(events)
+}
+
+/// Waits for `Jangbu-Min-Position`.
+pub(crate) async fn await_min_position(app: &App, call: &Call) -> Result<(), Problem> {
+    let Some(position) = call.wait.min_position else { return Ok(()) };
+    if app.state.queries.wait_for(position, Instant::now() + call.wait.limit()).await {
+        return Ok(());
+    }
+    Err(Problem::new(Code::ReadModelBehind, format!("the read model has not reached position {position} yet"))
+        .retry_after(1))
+}
+
+/// A row that the caller may see.
+///
+/// What the read model does not know yet is folded from the log, so that a client
+/// finds what it has just made without asking for a position.
+pub(crate) async fn load<R: Resource>(app: &App, call: &Call, id: Uuid, as_of: Option<AsOf>) -> Result<R, Problem> {
+    let stream = R::stream(id);
+    let row = if as_of.is_some() {
+        R::fold(&prefix(app, stream, as_of).await?)?
+    } else {
+        await_min_position(app, call).await?;
+        match R::find(&app.state.queries, id).await? {
+            Some(row) => Some(row),
+            None => R::fold(&prefix(app, stream, None).await?)?,
+        }
+    };
+    row.filter(|row| is_visible(row.owner(), call)).ok_or_else(|| Problem::not_found(R::WHAT))
+}
+
+/// Whether something of this owner exists for the caller.
+pub(crate) fn is_visible(owner: Option<UserId>, call: &Call) -> bool {
+    match (owner, call.visitor().map(|principal| principal.scope)) {
+        (None, _) | (Some(_), Some(Scope::Any)) => true,
+        (Some(owner), Some(Scope::Own(caller))) => owner == caller,
+        (Some(_), None) => false,
+    }
+}
+
+/// The row that a command's answer speaks of, at exactly the version it speaks of.
+pub(crate) async fn of_answer<R: Resource>(app: &App, answer: &Answer) -> Result<R, Problem> {
+    let own: Vec<RecordedEvent> = answer
+        .events
+        .iter()
+        .filter(|event| event.stream == answer.stream)
+        .map(|event| RecordedEvent::clone(event))
+        .collect();
+    let row = if own.first().is_some_and(|first| first.version == 1) {
+        R::fold(&own)?
+    } else {
+        match shortcut::<R>(app, answer).await? {
+            Some(row) => Some(row),
+            None => R::fold(&app.state.commands.history(answer.stream, Some(answer.version)).await?)?,
+        }
+    };
+    row.ok_or_else(|| Problem::internal(format!("{} has no events after a command", answer.stream)))
+}
+
+/// A long stream is not folded when the read model has just this version.
+async fn shortcut<R: Resource>(app: &App, answer: &Answer) -> Result<Option<R>, Problem> {
+    const PATIENCE: Duration = Duration::from_millis(100);
+    if !R::LONG_STREAM || !app.state.queries.wait_for(answer.position, Instant::now() + PATIENCE).await {
+        return Ok(None);
+    }
+    Ok(R::find(&app.state.queries, answer.stream.id).await?.filter(|row| row.version() == answer.version))
+}
+
+/// Waits until things have come as far as the caller asked; false: not in time.
+pub(crate) async fn reach(app: &App, call: &Call, position: u64, order_id: Option<OrderId>) -> bool {
+    let deadline = Instant::now() + call.wait.limit();
+    match call.wait.stage {
+        Stage::Committed => true,
+        Stage::Projected => app.state.queries.wait_for(position, deadline).await,
+        Stage::Settled => match (order_id, &app.state.processes) {
+            (None, _) => true,
+            (Some(order_id), Some(processes)) => processes.wait_settled(order_id, position, deadline).await,
+            (Some(_), None) => false,
+        },
+    }
+}

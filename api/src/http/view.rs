@@ -1,0 +1,118 @@
+//! The pieces that answers are made of.
+
+#![allow(unused_qualifications, reason = "made by a derive for a generic type")]
+
+use std::borrow::Cow;
+
+use jangbu_kernel::ports::{PostalAddress, VaultError};
+use jangbu_kernel::{Money, Sealed, Timestamp, time};
+use serde::{Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::problem::Problem;
+use crate::state::App;
+
+/// An amount of money: `{"amount": "53000", "currency": "KRW"}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Amount(Money);
+
+impl From<Money> for Amount {
+    fn from(money: Money) -> Self {
+        Self(money)
+    }
+}
+
+impl PartialSchema for Amount {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("An amount of money. The amount is a text, never a number."))
+            .property("amount", ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^-?\d+(\.\d+)?$")))
+            .property("currency", ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Z]{3}$")))
+            .required("amount")
+            .required("currency")
+            .examples([serde_json::json!({"amount": "53000", "currency": "KRW"})])
+            .into()
+    }
+}
+
+impl ToSchema for Amount {
+    fn name() -> Cow<'static, str> {
+        "Money".into()
+    }
+}
+
+/// A moment: RFC 3339, UTC, with milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment(Timestamp);
+
+impl From<Timestamp> for Moment {
+    fn from(moment: Timestamp) -> Self {
+        Self(moment)
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&time::rfc3339(self.0))
+    }
+}
+
+impl PartialSchema for Moment {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("RFC 3339, UTC, with milliseconds"))
+            .examples(["2026-11-21T01:07:00.000Z"])
+            .into()
+    }
+}
+
+impl ToSchema for Moment {}
+
+/// A postal address as its owner typed it.
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct Address {
+    recipient: String,
+    phone: String,
+    postal_code: String,
+    line1: String,
+    line2: Option<String>,
+}
+
+impl Address {
+    /// Opens a sealed address; none when its owner's key is destroyed.
+    pub(crate) async fn open(app: &App, sealed: &Sealed) -> Result<Option<Self>, Problem> {
+        let Some(json) = open_text(app, jangbu_commands::sealing::SHIPPING_ADDRESS, sealed).await? else {
+            return Ok(None);
+        };
+        let address: PostalAddress =
+            serde_json::from_str(&json).map_err(|_| Problem::internal("a sealed address is not an address"))?;
+        let PostalAddress { recipient, phone, postal_code, line1, line2 } = address;
+        Ok(Some(Self { recipient, phone, postal_code, line1, line2 }))
+    }
+}
+
+/// Opens a sealed text; none when its owner's key is destroyed: the data is gone by design.
+pub(crate) async fn open_text(app: &App, context: &str, sealed: &Sealed) -> Result<Option<String>, Problem> {
+    match app.state.world.vault.open(context, sealed).await {
+        Ok(text) => Ok(Some(text)),
+        Err(VaultError::KeyDestroyed | VaultError::NoKey) => Ok(None),
+        Err(error @ VaultError::DoesNotOpen) => Err(Problem::internal(error.to_string())),
+        Err(error @ VaultError::Store(_)) => Err(error.into()),
+    }
+}
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Page)]
+pub(crate) struct Listing<T> {
+    pub(crate) items: Vec<T>,
+    /// Where the next page begins; null on the last one.
+    #[schema(required)]
+    pub(crate) next_cursor: Option<String>,
+}

@@ -1,0 +1,43 @@
+//! Floor 4, HTTP: routes, who may use them, and the shape of every answer.
+//!
+//! What lives here: reading requests strictly, turning them into commands and
+//! queries of the floors below, writing answers. What never may: a rule of the shop,
+//! SQL, an aggregate's type. The rules that hold on every route are in `http/`, each
+//! in one file; a resource is one file in `routes/`, which lists its routes with who
+//! may use them.
+//!
+//! Where to start: [`ApiState`] is what the program hands in, [`serve`] runs it;
+//! `routes/orders/` is a resource; `http/edge.rs` and `http/gate.rs` are what every
+//! request passes.
+//!
+//! Invariants: every rejection is a problem body; no route without an entry in the
+//! list that says who may use it; tokens, passwords, card tokens and bodies are never
+//! logged.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a failed test may panic"
+    )
+)]
+
+mod document;
+mod http;
+mod router;
+mod routes;
+mod server;
+mod state;
+mod tokens;
+
+pub use crate::document::openapi;
+pub use crate::http::body::MAX_BODY;
+pub use crate::http::gate::Access;
+pub use crate::http::problem::{Code, FieldProblem, Problem};
+pub use crate::router::{Route, route_table, router};
+pub use crate::server::{ServerOptions, serve};
+pub use crate::state::{ApiState, DependencyCheck, InvalidRateLimit, RateLimit, Rebuild, RenderMetrics};
+pub use crate::tokens::{InvalidKey, SigningKey};

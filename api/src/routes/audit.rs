@@ -1,0 +1,103 @@
+//! The audit trail of one stream, as it stands in the log.
+
+use axum::Json;
+use axum::extract::State;
+use jangbu_commands::authorization::Permission;
+use jangbu_kernel::{RecordedEvent, StreamId};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::orders::AsOfQuery;
+use super::{Entry, Kind};
+use crate::http::gate::Access;
+use crate::http::params::{PathText, QueryFields};
+use crate::http::problem::Problem;
+use crate::http::resource::prefix;
+use crate::http::view::{Listing, Moment};
+use crate::state::App;
+
+pub(super) fn entries() -> Vec<Entry> {
+    vec![Entry::new(Access::Needs(Permission::AuditRead), Kind::Query, &[], routes!(stream))]
+}
+
+/// An event as it stands in the log: who, when, what, why.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(crate) struct RecordView {
+    /// Place in the log.
+    position: u64,
+    #[schema(examples("order-01890a5d-ac96-774b-bcce-b302099a8057"))]
+    stream: String,
+    /// Place in the stream.
+    version: u64,
+    id: Uuid,
+    #[serde(rename = "type")]
+    #[schema(examples("order.placed"))]
+    event_type: String,
+    schema_version: u16,
+    /// The payload as it is stored; personal fields stay sealed.
+    #[schema(value_type = Object)]
+    data: serde_json::Value,
+    #[schema(examples("user:01890a5d-ac96-774b-bcce-b302099a8057", "system:process-manager"))]
+    actor: String,
+    /// Everything that one request set in motion carries one.
+    correlation_id: Uuid,
+    /// What directly caused it: an event or a command.
+    causation_id: Uuid,
+    command_id: Uuid,
+    recorded_at: Moment,
+    /// Merkle leaf hash, hexadecimal.
+    hash: String,
+}
+
+impl RecordView {
+    /// # Errors
+    /// When the stored payload is not JSON.
+    pub(crate) fn of(event: &RecordedEvent) -> Result<Self, Problem> {
+        let data = serde_json::from_str(&event.payload)
+            .map_err(|_| Problem::internal(format!("the payload at position {} is not JSON", event.position)))?;
+        Ok(Self {
+            position: event.position,
+            stream: event.stream.to_string(),
+            version: event.version,
+            id: event.event_id.uuid(),
+            event_type: event.event_type.clone(),
+            schema_version: event.schema_version,
+            data,
+            actor: event.meta.actor.to_string(),
+            correlation_id: event.meta.correlation_id.uuid(),
+            causation_id: event.meta.causation_id,
+            command_id: event.meta.command_id.uuid(),
+            recorded_at: event.meta.recorded_at.into(),
+            hash: hex::encode(event.hash),
+        })
+    }
+}
+
+/// Events for clients.
+pub(crate) fn records(events: &[RecordedEvent]) -> Result<Vec<RecordView>, Problem> {
+    events.iter().map(RecordView::of).collect()
+}
+
+/// Everything that happened in one stream, whole or up to a version or time.
+#[utoipa::path(
+    get, path = "/v1/audit/streams/{stream}", operation_id = "getAuditStream", tag = "audit",
+    params(("stream" = String, Path, description = "`<aggregate>-<uuid>`"), AsOfQuery),
+    responses((status = 200, description = "its events, oldest first", body = Listing<RecordView>)),
+)]
+async fn stream(
+    State(app): State<App>,
+    PathText(stream): PathText,
+    QueryFields(query): QueryFields<AsOfQuery>,
+) -> Result<Json<Listing<RecordView>>, Problem> {
+    let stream: StreamId = stream.parse().map_err(|error: jangbu_kernel::stream::InvalidStreamId| {
+        Problem::invalid_at("/path/stream", "invalid_id", error.to_string())
+    })?;
+    let events = prefix(&app, stream, query.as_of).await?;
+    if events.is_empty() {
+        return Err(Problem::not_found("stream"));
+    }
+    Ok(Json(Listing { items: records(&events)?, next_cursor: None }))
+}

@@ -1,0 +1,206 @@
+//! Sign-up, login, the refresh of a login, one's own profile.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use http::header::CACHE_CONTROL;
+use jangbu_commands::Answer;
+use jangbu_commands::identity::{LoggedIn, Profile, Registration};
+use jangbu_kernel::{StreamId, UserId};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::users::UserView;
+use super::{Entry, Kind};
+use crate::http::body::JsonBody;
+use crate::http::call::{Call, Key};
+use crate::http::conditional::{etag, not_modified};
+use crate::http::fields::{Secret, Text, request_body};
+use crate::http::gate::Access;
+use crate::http::prefer::POSITION;
+use crate::http::problem::{Code, Problem};
+use crate::http::reply::{Made, Outcome};
+use crate::http::resource::reach;
+use crate::state::App;
+use crate::tokens::{JsonWebKeySet, LIFE_SECONDS};
+
+pub(super) fn entries() -> Vec<Entry> {
+    let optional = Kind::Command(Key::Optional);
+    let login_refusals = &[Code::Unauthenticated, Code::AccountLocked];
+    vec![
+        Entry::new(Access::Public, optional, &[Code::EmailTaken], routes!(register)),
+        Entry::new(Access::Public, Kind::Action, login_refusals, routes!(login)),
+        Entry::new(Access::Public, Kind::Action, &[Code::Unauthenticated], routes!(refresh)),
+        Entry::new(Access::Public, Kind::Action, &[], routes!(logout)),
+        Entry::new(Access::LoggedIn, Kind::One, &[], routes!(profile)),
+        Entry::new(Access::LoggedIn, optional, &[], routes!(change_profile)),
+        Entry::new(Access::Open, Kind::Page, &[], routes!(key_set)),
+    ]
+}
+
+request_body! {
+    /// Signs somebody up.
+    pub(crate) struct RegisterBody {
+        /// The address.
+        email: Text<1, 320>,
+        /// 8 to 128 characters.
+        password: Secret<1024>,
+        /// The name.
+        name: Text<1, 100>,
+        /// A telephone number.
+        phone: Option<Text<1, 32>>,
+    }
+}
+
+request_body! {
+    /// Logs somebody in.
+    pub(crate) struct LoginBody {
+        /// The address.
+        email: Text<1, 320>,
+        /// The password.
+        password: Secret<1024>,
+    }
+}
+
+request_body! {
+    /// A login's refresh token.
+    pub(crate) struct RefreshBody {
+        /// As the last login or refresh gave it.
+        refresh_token: Secret<512>,
+    }
+}
+
+request_body! {
+    /// Replaces what is there; what is left out stays.
+    pub(crate) struct ProfileBody {
+        /// The name.
+        name: Option<Text<1, 100>>,
+        /// A telephone number.
+        phone: Option<Text<1, 32>>,
+    }
+}
+
+/// A login.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Login)]
+pub(crate) struct LoginView {
+    /// Goes into `Authorization: Bearer`.
+    access_token: String,
+    /// Gets the next access token, once.
+    refresh_token: String,
+    #[schema(examples("Bearer"))]
+    token_type: &'static str,
+    /// Life of the access token in seconds.
+    #[schema(examples(300))]
+    expires_in: i64,
+}
+
+/// Signs a customer up.
+#[utoipa::path(
+    post, path = "/v1/auth/register", operation_id = "register", tag = "auth",
+    request_body(content = RegisterBody, example = json!({"email": "minji@example.com", "password": "a long passphrase", "name": "김민지"})),
+    responses((status = 201, description = "the user", body = UserView)),
+)]
+async fn register(State(app): State<App>, call: Call, body: JsonBody<RegisterBody>) -> Result<Response, Problem> {
+    let context = call.context(&body.bytes)?;
+    let RegisterBody { email, password, name, phone } = body.value;
+    let registration =
+        Registration { email: email.0, password: password.0, name: name.0, phone: phone.map(|phone| phone.0) };
+    let answer = app.state.identity.register(registration, context).await?;
+    let made = Made::Created("/v1/auth/profile".to_owned());
+    answer_with_profile(&app, &call, answer, made).await
+}
+
+async fn answer_with_profile(app: &App, call: &Call, answer: Answer, made: Made) -> Result<Response, Problem> {
+    let profile = app.state.identity.profile_at(UserId::new(answer.stream.id), answer.version).await?;
+    let reached = reach(app, call, answer.position, None).await;
+    let outcome =
+        Outcome { version: profile.version, position: answer.position, replayed: answer.replayed, reached, made };
+    Ok(outcome.respond(call, &UserView::from(profile)))
+}
+
+/// Logs somebody in.
+#[utoipa::path(
+    post, path = "/v1/auth/login", operation_id = "login", tag = "auth",
+    request_body(content = LoginBody, example = json!({"email": "minji@example.com", "password": "a long passphrase"})),
+    responses((status = 200, description = "the tokens", body = LoginView)),
+)]
+async fn login(State(app): State<App>, call: Call, body: JsonBody<LoginBody>) -> Result<Response, Problem> {
+    let LoginBody { email, password } = body.value;
+    let logged_in = app.state.identity.login(&email.0, &password.0, call.context_without_key()).await?;
+    tokens(&app, logged_in)
+}
+
+/// Exchanges a refresh token for the next tokens. A token that was exchanged before
+/// ends the whole login: somebody else has it.
+#[utoipa::path(
+    post, path = "/v1/auth/refresh", operation_id = "refresh", tag = "auth",
+    request_body = RefreshBody,
+    responses((status = 200, description = "the next tokens", body = LoginView)),
+)]
+async fn refresh(State(app): State<App>, call: Call, body: JsonBody<RefreshBody>) -> Result<Response, Problem> {
+    let logged_in = app.state.identity.refresh(&body.value.refresh_token.0, call.context_without_key()).await?;
+    tokens(&app, logged_in)
+}
+
+fn tokens(app: &App, logged_in: LoggedIn) -> Result<Response, Problem> {
+    let LoggedIn { user_id, roles, session_id, refresh_token, position } = logged_in;
+    let access_token =
+        app.tokens.issue(user_id, session_id, &roles).map_err(|error| Problem::internal(error.to_string()))?;
+    let view = LoginView { access_token, refresh_token, token_type: "Bearer", expires_in: LIFE_SECONDS };
+    // RFC 6749, section 5.1: tokens are not for caches.
+    let headers = [(CACHE_CONTROL.as_str(), "no-store".to_owned()), (POSITION, position.to_string())];
+    Ok((headers, Json(view)).into_response())
+}
+
+/// Ends a login. A token that does not count is no error: the caller is logged out
+/// either way.
+#[utoipa::path(
+    post, path = "/v1/auth/logout", operation_id = "logout", tag = "auth",
+    request_body = RefreshBody,
+    responses((status = 204, description = "logged out")),
+)]
+async fn logout(State(app): State<App>, call: Call, body: JsonBody<RefreshBody>) -> Result<StatusCode, Problem> {
+    app.state.identity.logout(&body.value.refresh_token.0, call.context_without_key()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// One's own profile.
+#[utoipa::path(
+    get, path = "/v1/auth/profile", operation_id = "getProfile", tag = "auth",
+    responses((status = 200, description = "the user", body = UserView)),
+)]
+async fn profile(State(app): State<App>, call: Call) -> Result<Response, Problem> {
+    let profile: Profile = app.state.identity.profile(call.principal()?.user_id).await?;
+    let tag = [(http::header::ETAG, etag(profile.version))];
+    if not_modified(&call.headers, profile.version) {
+        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+    }
+    Ok((tag, Json(UserView::from(profile))).into_response())
+}
+
+/// Replaces one's own name or telephone number.
+#[utoipa::path(
+    put, path = "/v1/auth/profile", operation_id = "changeProfile", tag = "auth",
+    request_body(content = ProfileBody, example = json!({"phone": "010-0000-0000"})),
+    responses((status = 200, description = "the user", body = UserView)),
+)]
+async fn change_profile(State(app): State<App>, call: Call, body: JsonBody<ProfileBody>) -> Result<Response, Problem> {
+    let user_id = call.principal()?.user_id;
+    let context = call.context(&body.bytes)?;
+    let if_match = call.expected_version(&app, StreamId::user(user_id)).await?;
+    let (name, phone) = (body.value.name.map(|name| name.0), body.value.phone.map(|phone| phone.0));
+    let answer = app.state.identity.change_profile(user_id, name, phone, if_match, context).await?;
+    answer_with_profile(&app, &call, answer, Made::Changed).await
+}
+
+/// The public keys of the access tokens (RFC 7517).
+#[utoipa::path(
+    get, path = "/.well-known/jwks.json", operation_id = "getKeySet", tag = "auth",
+    responses((status = 200, description = "the keys", body = JsonWebKeySet)),
+)]
+async fn key_set(State(app): State<App>) -> Json<JsonWebKeySet> {
+    Json(app.tokens.key_set())
+}

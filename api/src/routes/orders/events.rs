@@ -1,0 +1,138 @@
+//! Following an order as it happens: server-sent events, one per event of its stream.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures::stream;
+use jangbu_kernel::log::EventLog;
+use jangbu_kernel::log::watch::HeadWatch;
+use jangbu_kernel::{OrderId, RecordedEvent, StreamId};
+use jangbu_projections::OrderRow;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::http::call::Call;
+use crate::http::params::PathId;
+use crate::http::problem::{Code, Problem};
+use crate::http::resource::load;
+use crate::routes::audit::RecordView;
+use crate::state::App;
+
+/// A stream ends after this time, as an access token does; the browser comes back by
+/// itself and says where it was.
+const LONGEST: Duration = Duration::from_secs(300);
+/// A comment goes out in silence, so that a connection that is gone is noticed.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The log moves for many orders; one follower looks at his own no more often than this.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Events read at once.
+const PAGE: usize = 100;
+
+/// Follows an order: first what happened so far, then what happens.
+///
+/// `Last-Event-ID` is the version of the last event seen. The stream ends after five
+/// minutes; reconnect with `Last-Event-ID`, as browsers do by themselves.
+#[utoipa::path(
+    get, path = "/v1/orders/{id}/events", operation_id = "followOrder", tag = "orders",
+    params(
+        ("id" = uuid::Uuid, Path, description = "the order"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "go on behind this version"),
+    ),
+    responses((status = 200, description = "the order's events; `id` is the version, `event` the type, `data` an Event", body = String, content_type = "text/event-stream")),
+)]
+pub(super) async fn follow(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<Response, Problem> {
+    let order: OrderRow = load(&app, &call, id, None).await?;
+    let seen = last_seen(&call)?;
+    let permit = Arc::clone(&app.streams)
+        .try_acquire_owned()
+        .map_err(|_| Problem::new(Code::UpstreamUnavailable, "too many streams are open, try again").retry_after(5))?;
+    let log = Arc::clone(app.state.commands.log());
+    let follower = Follower {
+        head: log.watch_head(),
+        log,
+        stream: StreamId::order(OrderId::new(order.id.uuid())),
+        next_version: seen + 1,
+        ready: VecDeque::new(),
+        ends_at: Instant::now() + LONGEST,
+        looked_at: Instant::now(),
+        draining: app.draining.clone(),
+        _permit: permit,
+    };
+    let events = stream::unfold(follower, |mut follower| async move {
+        let event = follower.next().await?;
+        Some((Ok::<_, Infallible>(event), follower))
+    });
+    let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
+    Ok(([("x-accel-buffering", "no")], sse).into_response())
+}
+
+fn last_seen(call: &Call) -> Result<u64, Problem> {
+    match call.headers.get("last-event-id") {
+        None => Ok(0),
+        Some(value) => {
+            let version: Option<u64> = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+            version.filter(|version| *version < u64::MAX).ok_or_else(|| {
+                Problem::invalid_at("/headers/Last-Event-ID", "malformed_header", "expected a version such as 3")
+            })
+        }
+    }
+}
+
+struct Follower {
+    log: Arc<dyn EventLog>,
+    head: HeadWatch,
+    stream: StreamId,
+    next_version: u64,
+    ready: VecDeque<RecordedEvent>,
+    ends_at: Instant,
+    looked_at: Instant,
+    draining: CancellationToken,
+    /// Counts the open streams; given back when the client leaves.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// The next event; none when the stream is over.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(recorded) = self.ready.pop_front() {
+                self.next_version = recorded.version + 1;
+                return sse_event(&recorded);
+            }
+            self.looked_at = Instant::now();
+            let page = self.log.read_stream(self.stream, self.next_version, u64::MAX, PAGE).await;
+            // The client comes back with the last id it saw: nothing is lost by ending here.
+            self.ready.extend(page.inspect_err(|error| tracing::warn!(%error, "a stream of events ends early")).ok()?);
+            if self.ready.is_empty() && !self.wait().await {
+                return None;
+            }
+        }
+    }
+
+    /// Waits for news; false when the stream is over.
+    async fn wait(&mut self) -> bool {
+        let looked_at = self.looked_at;
+        let head = &mut self.head;
+        let news = async {
+            let open = head.changed().await;
+            tokio::time::sleep_until(looked_at + LOOK_EVERY).await;
+            open
+        };
+        tokio::select! {
+            open = news => open,
+            () = tokio::time::sleep_until(self.ends_at) => false,
+            () = self.draining.cancelled() => false,
+        }
+    }
+}
+
+fn sse_event(recorded: &RecordedEvent) -> Option<Event> {
+    let view = RecordView::of(recorded).ok()?;
+    Event::default().id(recorded.version.to_string()).event(recorded.event_type.clone()).json_data(view).ok()
+}

@@ -1,0 +1,111 @@
+//! Orders: place, quote, read, call off, follow.
+
+mod events;
+mod place;
+mod quote;
+mod read;
+mod view;
+
+use axum::extract::State;
+use axum::response::Response;
+use jangbu_commands::authorization::Permission;
+use jangbu_commands::{CancelledBy, Command, Scope};
+use jangbu_kernel::OrderId;
+use jangbu_projections::OrderRow;
+use utoipa_axum::routes;
+
+use super::{Entry, Kind};
+use crate::http::body::{MaybeJson, NoBody};
+use crate::http::call::{Call, Key};
+use crate::http::fields::{Text, request_body};
+use crate::http::gate::Access;
+use crate::http::params::PathId;
+use crate::http::problem::{Code, Problem};
+use crate::http::reply::{self, Made};
+use crate::state::App;
+pub(crate) use place::{LegBody, Legs, legs};
+pub(crate) use read::{AsOfQuery, listed_user, page_request};
+pub(crate) use view::{LineView, OrderView};
+
+/// Reading orders.
+const READ: Access = Access::OwnOrAny { own: Permission::OrdersReadOwn, any: Permission::OrdersReadAny };
+
+pub(super) fn entries() -> Vec<Entry> {
+    let cancel = Access::OwnOrAny { own: Permission::OrdersCancelOwn, any: Permission::OrdersCancelAny };
+    let place = Access::Own(Permission::OrdersPlace);
+    vec![
+        Entry::new(place, Kind::Command(Key::Required), place::REFUSALS, routes!(place::place)),
+        Entry::new(place, Kind::Query, quote::REFUSALS, routes!(quote::quote)),
+        Entry::new(READ, Kind::Query, &[], routes!(read::list)),
+        Entry::new(READ, Kind::One, &[], routes!(read::one)),
+        Entry::new(READ, Kind::One, &[], routes!(read::by_number)),
+        Entry::new(READ, Kind::Query, &[], routes!(read::history)),
+        Entry::new(READ, Kind::Query, &[], routes!(read::payments)),
+        Entry::new(READ, Kind::Query, &[], routes!(read::shipments)),
+        Entry::new(READ, Kind::Query, &[], routes!(events::follow)),
+        Entry::new(
+            cancel,
+            Kind::Command(Key::Optional),
+            &[Code::OrderStateConflict, Code::OrderAlreadyDispatched, Code::PaymentInProgress],
+            routes!(cancel_order),
+        ),
+        Entry::new(
+            Access::Own(Permission::OrdersCancelOwn),
+            Kind::Command(Key::Optional),
+            &[Code::OrderStateConflict],
+            routes!(confirm_delivery),
+        ),
+    ]
+}
+
+request_body! {
+    /// Calls an order off.
+    pub(crate) struct CancelOrderBody {
+        /// Why. Staff must say.
+        reason: Option<Text<1, 500>>,
+    }
+}
+
+/// Calls an order off.
+///
+/// Not paid yet, it is cancelled at once; paid, the money goes back first and the
+/// order is `cancelling` meanwhile. Owners may within 24 hours of the payment, staff
+/// with a reason.
+#[utoipa::path(
+    method(post, put), path = "/v1/orders/{id}/cancel", operation_id = "cancelOrder", tag = "orders",
+    params(("id" = uuid::Uuid, Path, description = "the order")),
+    request_body = Option<CancelOrderBody>,
+    responses((status = 200, description = "the order", body = OrderView)),
+)]
+async fn cancel_order(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: MaybeJson<CancelOrderBody>,
+) -> Result<Response, Problem> {
+    let by = match call.principal()?.scope {
+        Scope::Any => CancelledBy::Staff,
+        Scope::Own(_) => CancelledBy::Owner,
+    };
+    let reason = body.value.and_then(|body| body.reason).map(|reason| reason.0);
+    let command = Command::CancelOrder { order_id: OrderId::new(id), by, reason };
+    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
+    reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
+}
+
+/// The buyer confirms that everything arrived: the order is completed.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/confirm-delivery", operation_id = "confirmDelivery", tag = "orders",
+    params(("id" = uuid::Uuid, Path, description = "the order")),
+    responses((status = 200, description = "the order", body = OrderView)),
+)]
+async fn confirm_delivery(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: NoBody,
+) -> Result<Response, Problem> {
+    let command = Command::ConfirmDelivery { order_id: OrderId::new(id) };
+    let answer = call.execute(&app, command, Key::Optional, &body.0).await?;
+    reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
+}

@@ -1,0 +1,128 @@
+//! An order as clients see it.
+
+use jangbu_kernel::{OrderId, RecordedEvent, StreamId, UserId};
+use jangbu_projections::fold::{self, FoldError};
+use jangbu_projections::{OrderLineRow, OrderRow, Queries, QueryError};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::http::problem::Problem;
+use crate::http::resource::Resource;
+use crate::http::view::{Address, Amount, Moment};
+use crate::state::App;
+
+/// A line of an order, as it was sold.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderLine)]
+pub(crate) struct LineView {
+    product_id: Uuid,
+    name: String,
+    unit_price: Amount,
+    quantity: u32,
+    line_total: Amount,
+}
+
+impl From<OrderLineRow> for LineView {
+    fn from(row: OrderLineRow) -> Self {
+        Self {
+            product_id: row.product_id.uuid(),
+            name: row.name,
+            unit_price: row.unit_price.into(),
+            quantity: row.quantity,
+            line_total: row.line_total.into(),
+        }
+    }
+}
+
+/// An order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Order)]
+pub(crate) struct OrderView {
+    id: Uuid,
+    /// The number people use.
+    #[schema(examples("261121-7ZK3M0Q9XB"))]
+    number: String,
+    user_id: Uuid,
+    /// placed, awaiting_payment, paid, preparing, shipped, delivered, completed,
+    /// cancelling, cancelled, expired or failed.
+    #[schema(examples("awaiting_payment"))]
+    status: &'static str,
+    /// Why nothing goes on before somebody has looked; null when it does.
+    on_hold: Option<String>,
+    lines: Vec<LineView>,
+    subtotal: Amount,
+    discount: Amount,
+    shipping_fee: Amount,
+    /// `subtotal - discount + shipping_fee`.
+    total: Amount,
+    /// Null when the buyer's data was erased.
+    shipping_address: Option<Address>,
+    /// The payment that was opened last.
+    payment_id: Option<Uuid>,
+    shipment_ids: Vec<Uuid>,
+    /// Unpaid then, it expires.
+    payment_deadline: Moment,
+    placed_at: Moment,
+    paid_at: Option<Moment>,
+    shipped_at: Option<Moment>,
+    delivered_at: Option<Moment>,
+    completed_at: Option<Moment>,
+    cancelled_at: Option<Moment>,
+    /// Why it ended before its time.
+    close_reason: Option<String>,
+    /// Goes up with every change; the `ETag`.
+    version: u64,
+    updated_at: Moment,
+}
+
+impl Resource for OrderRow {
+    const WHAT: &'static str = "order";
+    type View = OrderView;
+
+    fn stream(id: Uuid) -> StreamId {
+        StreamId::order(OrderId::new(id))
+    }
+    fn fold(events: &[RecordedEvent]) -> Result<Option<Self>, FoldError> {
+        fold::order(events)
+    }
+    async fn find(queries: &Queries, id: Uuid) -> Result<Option<Self>, QueryError> {
+        queries.order(OrderId::new(id)).await
+    }
+    fn version(&self) -> u64 {
+        self.version
+    }
+    fn owner(&self) -> Option<UserId> {
+        Some(self.user_id)
+    }
+    fn order_id(&self) -> Option<OrderId> {
+        Some(self.id)
+    }
+    async fn view(self, app: &App) -> Result<OrderView, Problem> {
+        Ok(OrderView {
+            shipping_address: Address::open(app, &self.shipping_address).await?,
+            id: self.id.uuid(),
+            number: self.number,
+            user_id: self.user_id.uuid(),
+            status: self.status.name(),
+            on_hold: self.on_hold,
+            lines: self.lines.into_iter().map(LineView::from).collect(),
+            subtotal: self.subtotal.into(),
+            discount: self.discount.into(),
+            shipping_fee: self.shipping_fee.into(),
+            total: self.total.into(),
+            payment_id: self.payment_id.map(|id| id.uuid()),
+            shipment_ids: self.shipment_ids.into_iter().map(|id| id.uuid()).collect(),
+            payment_deadline: self.payment_deadline.into(),
+            placed_at: self.placed_at.into(),
+            paid_at: self.paid_at.map(Moment::from),
+            shipped_at: self.shipped_at.map(Moment::from),
+            delivered_at: self.delivered_at.map(Moment::from),
+            completed_at: self.completed_at.map(Moment::from),
+            cancelled_at: self.cancelled_at.map(Moment::from),
+            close_reason: self.close_reason,
+            version: self.version,
+            updated_at: self.updated_at.into(),
+        })
+    }
+}

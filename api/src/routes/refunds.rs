@@ -1,0 +1,142 @@
+//! Refunds: money that goes back, a part of the payment it came from.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use jangbu_commands::Command;
+use jangbu_commands::authorization::Permission;
+use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId};
+use jangbu_projections::{PaymentRow, RefundRow};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::payments::READ;
+use super::{Entry, Kind};
+use crate::http::body::JsonBody;
+use crate::http::call::{Call, Key};
+use crate::http::fields::{At, Errors, Text, request_body};
+use crate::http::gate::Access;
+use crate::http::money;
+use crate::http::params::PathId;
+use crate::http::problem::{Code, Problem};
+use crate::http::reply::{self, Made};
+use crate::http::resource::{load, of_answer};
+use crate::http::view::{Amount, Listing, Moment};
+use crate::state::App;
+
+pub(super) fn entries() -> Vec<Entry> {
+    let refusals = &[Code::PaymentStateConflict, Code::RefundExceedsCaptured];
+    vec![
+        Entry::new(Access::Needs(Permission::RefundsCreate), Kind::Command(Key::Required), refusals, routes!(create)),
+        Entry::new(READ, Kind::Query, &[], routes!(list)),
+    ]
+}
+
+request_body! {
+    /// Gives money back.
+    pub(crate) struct RefundBody {
+        /// How much: from the gateway's leg first, then points.
+        amount: money::Amount,
+        /// Why.
+        reason: Text<1, 500>,
+    }
+}
+
+/// What a refund takes from one leg.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RefundAllocation)]
+pub(crate) struct AllocationView {
+    /// The leg's number, from 0.
+    leg: u8,
+    amount: Amount,
+}
+
+/// A refund.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Refund)]
+pub(crate) struct RefundView {
+    id: Uuid,
+    payment_id: Uuid,
+    order_id: Uuid,
+    amount: Amount,
+    reason: String,
+    /// requested, settled or refused.
+    #[schema(examples("settled"))]
+    status: &'static str,
+    allocation: Vec<AllocationView>,
+    requested_at: Moment,
+    settled_at: Option<Moment>,
+}
+
+impl RefundView {
+    pub(super) fn of(payment_id: PaymentId, order_id: OrderId, row: RefundRow) -> Self {
+        let allocation = row.allocation.into_iter();
+        Self {
+            id: row.id.uuid(),
+            payment_id: payment_id.uuid(),
+            order_id: order_id.uuid(),
+            amount: row.amount.into(),
+            reason: row.reason,
+            status: row.status.name(),
+            allocation: allocation.map(|part| AllocationView { leg: part.leg, amount: part.amount.into() }).collect(),
+            requested_at: row.requested_at.into(),
+            settled_at: row.settled_at.map(Moment::from),
+        }
+    }
+}
+
+/// Gives money of a captured payment back, all or a part, as often as something is left.
+///
+/// The `ETag` is the payment's version.
+#[utoipa::path(
+    post, path = "/v1/payments/{id}/refunds", operation_id = "createRefund", tag = "payments",
+    params(("id" = Uuid, Path, description = "the payment")),
+    request_body(content = RefundBody, example = json!({"amount": "10000", "reason": "one of two arrived broken"})),
+    responses((status = 201, description = "the refund", body = RefundView)),
+)]
+async fn create(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<RefundBody>,
+) -> Result<Response, Problem> {
+    call.idempotency(Key::Required, &body.bytes)?;
+    let mut errors = Errors::default();
+    let currency = match &body.value.amount {
+        money::Amount::Named(money) => money.currency(),
+        money::Amount::Open(_) => currency_of(&app, &call, id).await?,
+    };
+    let amount = body.value.amount.or_in(currency, &At::Name(&At::Root(""), "amount"), &mut errors);
+    let amount = amount.ok_or_else(|| Problem::invalid(errors.into_vec()))?;
+    let refund_id = RefundId::new(app.state.world.ids.new_id());
+    let payment_id = PaymentId::new(id);
+    let command = Command::RefundPayment { payment_id, refund_id, amount, reason: body.value.reason.0 };
+    let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
+    let made = Made::Created(format!("/v1/payments/{payment_id}/refunds"));
+    // A repeat minted an id that was never used: the refund is the newest one at the
+    // version of the first answer.
+    let asked_at = of_answer::<PaymentRow>(&app, &answer).await?;
+    let asked = asked_at.refunds.last().map(|refund| refund.id);
+    let (row, outcome) = reply::settle::<PaymentRow>(&app, &call, answer, made).await?;
+    let refund = row.refunds.into_iter().find(|refund| Some(refund.id) == asked);
+    let refund = refund.ok_or_else(|| Problem::internal("a refund that was recorded is not there"))?;
+    Ok(outcome.respond(&call, &RefundView::of(row.id, row.order_id, refund)))
+}
+
+async fn currency_of(app: &App, call: &Call, id: Uuid) -> Result<Currency, Problem> {
+    Ok(load::<PaymentRow>(app, call, id, None).await?.total.currency())
+}
+
+/// The refunds of a payment, oldest first.
+#[utoipa::path(
+    get, path = "/v1/payments/{id}/refunds", operation_id = "listRefunds", tag = "payments",
+    params(("id" = Uuid, Path, description = "the payment")),
+    responses((status = 200, description = "its refunds", body = Listing<RefundView>)),
+)]
+async fn list(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<Json<Listing<RefundView>>, Problem> {
+    let row: PaymentRow = load(&app, &call, id, None).await?;
+    let items = row.refunds.into_iter().map(|refund| RefundView::of(row.id, row.order_id, refund)).collect();
+    Ok(Json(Listing { items, next_cursor: None }))
+}

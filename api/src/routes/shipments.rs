@@ -1,0 +1,305 @@
+//! Parcels: read, follow, hand over, scan.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use jangbu_commands::authorization::Permission;
+use jangbu_commands::{Command, ScanRecorded, ScanStatus};
+use jangbu_kernel::{OrderId, RecordedEvent, ShipmentId, StreamId, UserId};
+use jangbu_projections::fold::{self, FoldError};
+use jangbu_projections::{Queries, QueryError, ScanRow, ShipmentFilter, ShipmentRow, ShipmentStatus};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::orders::{AsOfQuery, LineView, listed_user, page_request};
+use super::{Entry, Kind};
+use crate::http::body::{JsonBody, MaybeJson};
+use crate::http::call::{Call, Key};
+use crate::http::fields::{Text, Whole, read_words, request_body};
+use crate::http::gate::Access;
+use crate::http::params::{PathId, PathText, QueryFields};
+use crate::http::problem::{Code, Problem};
+use crate::http::reply::{self, Made};
+use crate::http::resource::{Resource, await_min_position, is_visible};
+use crate::http::view::{Address, Listing, Moment};
+use crate::state::App;
+
+/// Reading parcels.
+const READ: Access = Access::OwnOrAny { own: Permission::ShipmentsReadOwn, any: Permission::ShipmentsReadAny };
+
+pub(super) fn entries() -> Vec<Entry> {
+    let write = Access::Needs(Permission::ShipmentsWrite);
+    let optional = Kind::Command(Key::Optional);
+    let conflicts = &[Code::ShipmentStateConflict, Code::OrderStateConflict];
+    vec![
+        Entry::new(READ, Kind::Query, &[], routes!(list)),
+        Entry::new(READ, Kind::One, &[], routes!(one)),
+        Entry::new(READ, Kind::One, &[], routes!(by_tracking_number)),
+        Entry::new(write, optional, conflicts, routes!(set_status)),
+        Entry::new(write, optional, conflicts, routes!(dispatch)),
+    ]
+}
+
+read_words!(ShipmentStatus, "a shipment status such as in_transit");
+
+request_body! {
+    /// Which parcels.
+    pub(crate) struct ShipmentListQuery {
+        /// Only those in this state.
+        status: Option<ShipmentStatus>,
+        /// Only this buyer's; staff only, all others see their own.
+        user_id: Option<UserId>,
+        /// `next_cursor` of the page before.
+        cursor: Option<Text<1, 1000>>,
+        /// Items of a page, 50 when it is left out.
+        limit: Option<Whole<1, 200>>,
+    }
+}
+
+request_body! {
+    /// What became of a parcel, by somebody of the shop.
+    pub(crate) struct ShipmentStatusBody {
+        /// dispatched, in_transit, out_for_delivery, attempt_failed, exception, delivered,
+        /// returned or lost.
+        status: ShipmentStatus,
+        /// Its number, when it is handed over with another than the label's.
+        tracking_number: Option<Text<1, 100>>,
+        /// A remark.
+        note: Option<Text<1, 300>>,
+    }
+}
+
+request_body! {
+    /// Hands a parcel over.
+    pub(crate) struct DispatchBody {
+        /// The carrier, the label's when it is left out.
+        carrier: Option<Text<1, 50>>,
+        /// The parcel's number, the label's when it is left out.
+        tracking_number: Option<Text<1, 100>>,
+    }
+}
+
+/// A scan of a parcel, as it was told.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Scan)]
+pub(crate) struct ScanView {
+    status: &'static str,
+    /// The carrier's own code.
+    code: String,
+    place: String,
+    at: Moment,
+    note: Option<String>,
+    carrier: String,
+    /// Why it changed nothing; null when it did.
+    ignored_because: Option<String>,
+}
+
+impl From<ScanRow> for ScanView {
+    fn from(row: ScanRow) -> Self {
+        Self {
+            status: row.status.name(),
+            code: row.code,
+            place: row.place,
+            at: row.at.into(),
+            note: row.note,
+            carrier: row.carrier,
+            ignored_because: row.ignored_because,
+        }
+    }
+}
+
+/// A parcel.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Shipment)]
+pub(crate) struct ShipmentView {
+    id: Uuid,
+    order_id: Uuid,
+    user_id: Uuid,
+    /// requested, ready, dispatched, in_transit, out_for_delivery, attempt_failed,
+    /// exception, delivered, returned, lost or cancelled.
+    #[schema(examples("in_transit"))]
+    status: &'static str,
+    carrier: Option<String>,
+    tracking_number: Option<String>,
+    lines: Vec<LineView>,
+    /// Null when the buyer's data was erased.
+    shipping_address: Option<Address>,
+    scans: Vec<ScanView>,
+    created_at: Moment,
+    dispatched_at: Option<Moment>,
+    delivered_at: Option<Moment>,
+    version: u64,
+    updated_at: Moment,
+}
+
+impl Resource for ShipmentRow {
+    const WHAT: &'static str = "shipment";
+    type View = ShipmentView;
+
+    fn stream(id: Uuid) -> StreamId {
+        StreamId::shipment(ShipmentId::new(id))
+    }
+    fn fold(events: &[RecordedEvent]) -> Result<Option<Self>, FoldError> {
+        fold::shipment(events)
+    }
+    async fn find(queries: &Queries, id: Uuid) -> Result<Option<Self>, QueryError> {
+        queries.shipment(ShipmentId::new(id)).await
+    }
+    fn version(&self) -> u64 {
+        self.version
+    }
+    fn owner(&self) -> Option<UserId> {
+        Some(self.user_id)
+    }
+    fn order_id(&self) -> Option<OrderId> {
+        Some(self.order_id)
+    }
+    async fn view(self, app: &App) -> Result<ShipmentView, Problem> {
+        Ok(ShipmentView {
+            shipping_address: Address::open(app, &self.shipping_address).await?,
+            id: self.id.uuid(),
+            order_id: self.order_id.uuid(),
+            user_id: self.user_id.uuid(),
+            status: self.status.name(),
+            carrier: self.carrier,
+            tracking_number: self.tracking_number,
+            lines: self.lines.into_iter().map(LineView::from).collect(),
+            scans: self.scans.into_iter().map(ScanView::from).collect(),
+            created_at: self.created_at.into(),
+            dispatched_at: self.dispatched_at.map(Moment::from),
+            delivered_at: self.delivered_at.map(Moment::from),
+            version: self.version,
+            updated_at: self.updated_at.into(),
+        })
+    }
+}
+
+/// Parcels, newest first.
+#[utoipa::path(
+    get, path = "/v1/shipments", operation_id = "listShipments", tag = "shipments",
+    params(ShipmentListQuery),
+    responses((status = 200, description = "a page of parcels", body = Listing<ShipmentView>)),
+)]
+async fn list(
+    State(app): State<App>,
+    call: Call,
+    QueryFields(query): QueryFields<ShipmentListQuery>,
+) -> Result<Json<Listing<ShipmentView>>, Problem> {
+    await_min_position(&app, &call).await?;
+    let filter = ShipmentFilter { user_id: listed_user(&call, query.user_id)?, status: query.status };
+    let page = app.state.queries.shipments(&filter, &page_request(query.cursor, query.limit)).await?;
+    reply::page(&app, page).await
+}
+
+/// One parcel.
+#[utoipa::path(
+    get, path = "/v1/shipments/{id}", operation_id = "getShipment", tag = "shipments",
+    params(("id" = Uuid, Path, description = "the parcel"), AsOfQuery),
+    responses((status = 200, description = "the parcel", body = ShipmentView)),
+)]
+async fn one(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    QueryFields(query): QueryFields<AsOfQuery>,
+) -> Result<Response, Problem> {
+    reply::read::<ShipmentRow>(&app, &call, id, query.as_of).await
+}
+
+/// One parcel by the number that follows it.
+#[utoipa::path(
+    get, path = "/v1/shipments/tracking/{tracking_number}", operation_id = "getShipmentByTrackingNumber", tag = "shipments",
+    params(("tracking_number" = String, Path, description = "the number that follows it")),
+    responses((status = 200, description = "the parcel", body = ShipmentView)),
+)]
+async fn by_tracking_number(
+    State(app): State<App>,
+    PathText(number): PathText,
+    call: Call,
+) -> Result<Response, Problem> {
+    await_min_position(&app, &call).await?;
+    let row = app.state.queries.shipment_by_tracking(&number).await?;
+    let row = row.filter(|row| is_visible(Some(row.user_id), &call)).ok_or_else(|| Problem::not_found("shipment"))?;
+    reply::show(&app, &call, row).await
+}
+
+/// Records what became of a parcel, by somebody of the shop.
+#[utoipa::path(
+    method(post, put), path = "/v1/shipments/{id}/status", operation_id = "setShipmentStatus", tag = "shipments",
+    params(("id" = Uuid, Path, description = "the parcel")),
+    request_body(content = ShipmentStatusBody, example = json!({"status": "in_transit", "note": "left the depot"})),
+    responses((status = 200, description = "the parcel", body = ShipmentView)),
+)]
+async fn set_status(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<ShipmentStatusBody>,
+) -> Result<Response, Problem> {
+    let ShipmentStatusBody { status, tracking_number, note } = body.value;
+    let shipment_id = ShipmentId::new(id);
+    let tracking_number = tracking_number.map(|number| number.0);
+    let command = if status == ShipmentStatus::Dispatched {
+        Command::DispatchShipment { shipment_id, carrier: None, tracking_number }
+    } else {
+        let scan = ScanRecorded {
+            // The decision fills in the parcel's own order and number.
+            order_id: OrderId::new(Uuid::nil()),
+            carrier: STAFF.to_owned(),
+            tracking_number: tracking_number.unwrap_or_default(),
+            status: scan_status(status)?,
+            code: status.name().to_owned(),
+            place: String::new(),
+            at: app.state.world.clock.now(),
+            note: note.map(|note| note.0),
+            ignored_because: None,
+        };
+        Command::RecordScan { shipment_id, scan }
+    };
+    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
+    reply::command::<ShipmentRow>(&app, &call, answer, Made::Changed).await
+}
+
+/// Who scanned, when it was somebody of the shop.
+const STAFF: &str = "staff";
+
+fn scan_status(status: ShipmentStatus) -> Result<ScanStatus, Problem> {
+    match status {
+        ShipmentStatus::InTransit => Ok(ScanStatus::InTransit),
+        ShipmentStatus::OutForDelivery => Ok(ScanStatus::OutForDelivery),
+        ShipmentStatus::AttemptFailed => Ok(ScanStatus::AttemptFailed),
+        ShipmentStatus::Exception => Ok(ScanStatus::Exception),
+        ShipmentStatus::Delivered => Ok(ScanStatus::Delivered),
+        ShipmentStatus::Returned => Ok(ScanStatus::Returned),
+        ShipmentStatus::Lost => Ok(ScanStatus::Lost),
+        ShipmentStatus::Requested | ShipmentStatus::Ready | ShipmentStatus::Dispatched | ShipmentStatus::Cancelled => {
+            let detail = "expected dispatched, in_transit, out_for_delivery, attempt_failed, exception, delivered, returned or lost";
+            Err(Problem::invalid_at("/status", "unknown_value", detail))
+        }
+    }
+}
+
+/// Hands a parcel over to the carrier: its goods leave the stock and the order is shipped.
+#[utoipa::path(
+    post, path = "/v1/shipments/{id}/dispatch", operation_id = "dispatchShipment", tag = "shipments",
+    params(("id" = Uuid, Path, description = "the parcel")),
+    request_body(content = Option<DispatchBody>, example = json!({"carrier": "sandbox", "tracking_number": "SB-1042"})),
+    responses((status = 200, description = "the parcel", body = ShipmentView)),
+)]
+async fn dispatch(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: MaybeJson<DispatchBody>,
+) -> Result<Response, Problem> {
+    let (carrier, tracking_number) = body.value.map_or((None, None), |body| (body.carrier, body.tracking_number));
+    let command = Command::DispatchShipment {
+        shipment_id: ShipmentId::new(id),
+        carrier: carrier.map(|carrier| carrier.0),
+        tracking_number: tracking_number.map(|number| number.0),
+    };
+    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
+    reply::command::<ShipmentRow>(&app, &call, answer, Made::Changed).await
+}

@@ -1,0 +1,165 @@
+//! Stock: read, receive, adjust.
+
+use axum::extract::State;
+use axum::response::Response;
+use jangbu_commands::Command;
+use jangbu_commands::authorization::Permission;
+use jangbu_kernel::{OrderId, ProductId, RecordedEvent, StreamId, UserId};
+use jangbu_projections::fold::{self, FoldError};
+use jangbu_projections::{Queries, QueryError, StockRow};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::orders::AsOfQuery;
+use super::{Entry, Kind};
+use crate::http::body::JsonBody;
+use crate::http::call::{Call, Key};
+use crate::http::fields::{Text, Whole, request_body};
+use crate::http::gate::Access;
+use crate::http::params::{PathId, QueryFields};
+use crate::http::problem::{Code, Problem};
+use crate::http::reply::{self, Made};
+use crate::http::resource::{Resource, load};
+use crate::state::App;
+
+pub(super) fn entries() -> Vec<Entry> {
+    let write = Access::Needs(Permission::StockWrite);
+    let required = Kind::Command(Key::Required);
+    vec![
+        Entry::new(Access::Needs(Permission::StockRead), Kind::One, &[], routes!(one)),
+        Entry::new(write, required, &[], routes!(receive)),
+        Entry::new(write, required, &[Code::InsufficientStock], routes!(adjust)),
+    ]
+}
+
+/// More than this at once is a slip of the keyboard.
+const MOST_AT_ONCE: i64 = 1_000_000_000;
+const LEAST_AT_ONCE: i64 = -MOST_AT_ONCE;
+
+request_body! {
+    /// Goods came in.
+    pub(crate) struct ReceiveStockBody {
+        /// How many.
+        quantity: Whole<1, MOST_AT_ONCE>,
+    }
+}
+
+request_body! {
+    /// Corrects the count.
+    pub(crate) struct AdjustStockBody {
+        /// By how many; not 0.
+        delta: Whole<LEAST_AT_ONCE, MOST_AT_ONCE>,
+        /// Why.
+        reason: Text<1, 500>,
+    }
+}
+
+/// The stock of a product.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stock)]
+pub(crate) struct StockView {
+    product_id: Uuid,
+    /// In the house.
+    on_hand: i64,
+    /// Kept for orders that are not paid yet.
+    reserved: i64,
+    /// Kept for paid orders.
+    allocated: i64,
+    /// `on_hand - reserved - allocated`.
+    available: i64,
+    version: u64,
+}
+
+impl Resource for StockRow {
+    const WHAT: &'static str = "stock";
+    const LONG_STREAM: bool = true;
+    type View = StockView;
+
+    fn stream(id: Uuid) -> StreamId {
+        StreamId::stock(ProductId::new(id))
+    }
+    fn fold(events: &[RecordedEvent]) -> Result<Option<Self>, FoldError> {
+        fold::stock(events)
+    }
+    async fn find(queries: &Queries, id: Uuid) -> Result<Option<Self>, QueryError> {
+        // A row at version 0 stands for a product that never had stock.
+        Ok(queries.stock(ProductId::new(id)).await?.filter(|row| row.version > 0))
+    }
+    fn version(&self) -> u64 {
+        self.version
+    }
+    fn owner(&self) -> Option<UserId> {
+        None
+    }
+    fn order_id(&self) -> Option<OrderId> {
+        None
+    }
+    async fn view(self, _: &App) -> Result<StockView, Problem> {
+        let Self { product_id, on_hand, reserved, allocated, available, version } = self;
+        Ok(StockView { product_id: product_id.uuid(), on_hand, reserved, allocated, available, version })
+    }
+}
+
+/// The stock of a product. A product that never had any has 0.
+#[utoipa::path(
+    get, path = "/v1/stock/{product_id}", operation_id = "getStock", tag = "stock",
+    params(("product_id" = Uuid, Path, description = "the product"), AsOfQuery),
+    responses((status = 200, description = "its stock", body = StockView)),
+)]
+async fn one(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    QueryFields(query): QueryFields<AsOfQuery>,
+) -> Result<Response, Problem> {
+    let row = match load::<StockRow>(&app, &call, id, query.as_of).await {
+        Err(problem) if problem.code() == Code::NotFound && query.as_of.is_none() => {
+            // No stock yet is 0 of a product, and nothing at all of what is no product.
+            let product: jangbu_projections::ProductRow = super::products::load_row(&app, &call, id).await?;
+            StockRow::empty(product.id)
+        }
+        loaded => loaded?,
+    };
+    reply::show(&app, &call, row).await
+}
+
+/// Goods came in.
+#[utoipa::path(
+    post, path = "/v1/stock/{product_id}/receive", operation_id = "receiveStock", tag = "stock",
+    params(("product_id" = Uuid, Path, description = "the product")),
+    request_body(content = ReceiveStockBody, example = json!({"quantity": 100})),
+    responses((status = 200, description = "its stock", body = StockView)),
+)]
+async fn receive(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<ReceiveStockBody>,
+) -> Result<Response, Problem> {
+    // Bounded by its type.
+    let quantity = u32::try_from(body.value.quantity.0).unwrap_or(u32::MAX);
+    let command = Command::ReceiveStock { product_id: ProductId::new(id), quantity };
+    let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
+    reply::command::<StockRow>(&app, &call, answer, Made::Changed).await
+}
+
+/// Corrects the count, up or down.
+#[utoipa::path(
+    post, path = "/v1/stock/{product_id}/adjust", operation_id = "adjustStock", tag = "stock",
+    params(("product_id" = Uuid, Path, description = "the product")),
+    request_body(content = AdjustStockBody, example = json!({"delta": -2, "reason": "broken in the house"})),
+    responses((status = 200, description = "its stock", body = StockView)),
+)]
+async fn adjust(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<AdjustStockBody>,
+) -> Result<Response, Problem> {
+    let AdjustStockBody { delta, reason } = body.value;
+    let command = Command::AdjustStock { product_id: ProductId::new(id), delta: delta.0, reason: reason.0 };
+    let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
+    reply::command::<StockRow>(&app, &call, answer, Made::Changed).await
+}

@@ -1,0 +1,208 @@
+//! Accounts, for staff; roles, for admins.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use jangbu_commands::authorization::Permission;
+use jangbu_commands::identity::Profile;
+use jangbu_commands::{Command, sealing};
+use jangbu_kernel::{OrderId, RecordedEvent, Role, StreamId, UserId};
+use jangbu_projections::fold::{self, FoldError};
+use jangbu_projections::{Queries, QueryError, UserFilter, UserRow, UserStatus};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::orders::page_request;
+use super::{Entry, Kind};
+use crate::http::body::JsonBody;
+use crate::http::call::Call;
+use crate::http::fields::{List, Text, Whole, read_words, request_body};
+use crate::http::gate::Access;
+use crate::http::params::{PathId, QueryFields};
+use crate::http::problem::Problem;
+use crate::http::reply;
+use crate::http::resource::{Resource, await_min_position, prefix};
+use crate::http::view::{Listing, Moment, open_text};
+use crate::state::App;
+
+pub(super) fn entries() -> Vec<Entry> {
+    let read = Access::Needs(Permission::UsersReadAny);
+    vec![
+        Entry::new(read, Kind::Query, &[], routes!(list)),
+        Entry::new(read, Kind::One, &[], routes!(one)),
+        Entry::new(read, Kind::One, &[], routes!(roles)),
+        Entry::new(Access::Needs(Permission::UsersWrite), Kind::Live, &[], routes!(set_roles)),
+    ]
+}
+
+read_words!(UserStatus, "an account status such as active");
+read_words!(Role, "a role: customer, staff, auditor or admin");
+
+request_body! {
+    /// Which accounts.
+    pub(crate) struct UserListQuery {
+        /// Only those in this state.
+        status: Option<UserStatus>,
+        /// Only those with a role beyond customer, or only those without.
+        staff: Option<bool>,
+        /// `next_cursor` of the page before.
+        cursor: Option<Text<1, 1000>>,
+        /// Items of a page, 50 when it is left out.
+        limit: Option<Whole<1, 200>>,
+    }
+}
+
+request_body! {
+    /// What somebody is to be.
+    pub(crate) struct RolesBody {
+        /// All roles, the present ones are replaced.
+        roles: List<Role, 0, 8>,
+    }
+}
+
+/// An account.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub(crate) struct UserView {
+    id: Uuid,
+    /// Null when the data was erased, as with the other personal fields.
+    #[schema(examples("minji@example.com"))]
+    email: Option<String>,
+    #[schema(examples("김민지"))]
+    name: Option<String>,
+    phone: Option<String>,
+    #[schema(value_type = Vec<String>, examples(json!(["customer"])))]
+    roles: Vec<Role>,
+    /// active or locked.
+    #[schema(examples("active"))]
+    status: &'static str,
+    registered_at: Moment,
+    version: u64,
+}
+
+impl From<Profile> for UserView {
+    fn from(profile: Profile) -> Self {
+        Self {
+            id: profile.user_id.uuid(),
+            email: Some(profile.email),
+            name: Some(profile.name),
+            phone: profile.phone,
+            roles: profile.roles,
+            // Whoever sees his own profile is logged in.
+            status: UserStatus::Active.name(),
+            registered_at: profile.registered_at.into(),
+            version: profile.version,
+        }
+    }
+}
+
+impl Resource for UserRow {
+    const WHAT: &'static str = "user";
+    type View = UserView;
+
+    fn stream(id: Uuid) -> StreamId {
+        StreamId::user(UserId::new(id))
+    }
+    fn fold(events: &[RecordedEvent]) -> Result<Option<Self>, FoldError> {
+        fold::user(events)
+    }
+    async fn find(queries: &Queries, id: Uuid) -> Result<Option<Self>, QueryError> {
+        queries.user(UserId::new(id)).await
+    }
+    fn version(&self) -> u64 {
+        self.version
+    }
+    fn owner(&self) -> Option<UserId> {
+        Some(self.id)
+    }
+    fn order_id(&self) -> Option<OrderId> {
+        None
+    }
+    async fn view(self, app: &App) -> Result<UserView, Problem> {
+        let still_locked = self.locked_until.is_some_and(|until| app.state.world.clock.now() < until);
+        let phone = match &self.phone {
+            Some(phone) => open_text(app, sealing::USER_PHONE, phone).await?,
+            None => None,
+        };
+        Ok(UserView {
+            id: self.id.uuid(),
+            email: open_text(app, sealing::USER_EMAIL, &self.email).await?,
+            name: open_text(app, sealing::USER_NAME, &self.name).await?,
+            phone,
+            roles: self.roles,
+            status: if still_locked { UserStatus::Locked.name() } else { UserStatus::Active.name() },
+            registered_at: self.registered_at.into(),
+            version: self.version,
+        })
+    }
+}
+
+/// Accounts, newest first.
+#[utoipa::path(
+    get, path = "/v1/users", operation_id = "listUsers", tag = "users",
+    params(UserListQuery),
+    responses((status = 200, description = "a page of accounts", body = Listing<UserView>)),
+)]
+async fn list(
+    State(app): State<App>,
+    call: Call,
+    QueryFields(query): QueryFields<UserListQuery>,
+) -> Result<Json<Listing<UserView>>, Problem> {
+    await_min_position(&app, &call).await?;
+    let filter = UserFilter { status: query.status, staff: query.staff };
+    let page = app.state.queries.users(&filter, &page_request(query.cursor, query.limit)).await?;
+    reply::page(&app, page).await
+}
+
+/// One account.
+#[utoipa::path(
+    get, path = "/v1/users/{id}", operation_id = "getUser", tag = "users",
+    params(("id" = Uuid, Path, description = "the user")),
+    responses((status = 200, description = "the account", body = UserView)),
+)]
+async fn one(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<Response, Problem> {
+    reply::read::<UserRow>(&app, &call, id, None).await
+}
+
+/// What somebody is, and so may do.
+#[utoipa::path(
+    get, path = "/v1/users/{id}/roles", operation_id = "getRoles", tag = "users",
+    params(("id" = Uuid, Path, description = "the user")),
+    responses((status = 200, description = "the account with its roles", body = UserView)),
+)]
+async fn roles(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<Response, Problem> {
+    reply::read::<UserRow>(&app, &call, id, None).await
+}
+
+/// Replaces the roles of somebody: grants what is missing, then revokes the rest. Each
+/// is a fact of its own; after a failure in between, ask again.
+#[utoipa::path(
+    put, path = "/v1/users/{id}/roles", operation_id = "setRoles", tag = "users",
+    params(("id" = Uuid, Path, description = "the user")),
+    request_body(content = RolesBody, example = json!({"roles": ["customer", "staff"]})),
+    responses((status = 200, description = "the account with its roles", body = UserView)),
+)]
+async fn set_roles(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<RolesBody>,
+) -> Result<Response, Problem> {
+    let user_id = UserId::new(id);
+    let wanted = body.value.roles.0;
+    let stream = StreamId::user(user_id);
+    call.check_version(&app, stream).await?;
+    // From the log, not from the read model: what is revoked must be what is there now.
+    let row = UserRow::fold(&prefix(&app, stream, None).await?)?.ok_or_else(|| Problem::not_found("user"))?;
+    let missing = Role::ALL.into_iter().filter(|role| wanted.contains(role) && !row.roles.contains(role));
+    let surplus = Role::ALL.into_iter().filter(|role| !wanted.contains(role) && row.roles.contains(role));
+    let grants = missing.map(|role| Command::GrantRole { user_id, role });
+    let revocations = surplus.map(|role| Command::RevokeRole { user_id, role });
+    for command in grants.chain(revocations) {
+        call.execute_part(&app, command).await?;
+    }
+    let row = UserRow::fold(&prefix(&app, stream, None).await?)?.ok_or_else(|| Problem::not_found("user"))?;
+    reply::show_always(&app, row).await
+}

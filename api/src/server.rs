@@ -1,0 +1,156 @@
+//! The accept loop: slow, silent and too many clients are this file's business, and
+//! an end that loses no answer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::router::build;
+use crate::state::ApiState;
+
+/// The limits of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// Connections at once; more wait in the system's own queue.
+    pub max_connections: usize,
+    /// The first byte of a connection has to come within this time.
+    pub first_byte_timeout: Duration,
+    /// The head of a request has to be complete within this time; an idle connection is
+    /// closed after it, too.
+    pub header_timeout: Duration,
+    /// How long requests under way may take when the server ends.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 10_000,
+            first_byte_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Memory that a connection may use for the head of a request and what follows it.
+const READ_BUFFER: usize = 64 * 1024;
+/// After an error of the system's own, such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `shutdown` is cancelled; then takes no more connections, lets requests
+/// under way finish within [`ServerOptions::drain_timeout`], and returns.
+///
+/// HTTP/1.1 only: what HTTP/2 adds is a proxy's business in front of this.
+///
+/// # Errors
+/// When the listener has no address any more.
+pub async fn serve(
+    listener: TcpListener,
+    state: ApiState,
+    options: ServerOptions,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let draining = CancellationToken::new();
+    let router = build(state, draining.clone());
+    let places = Arc::new(Semaphore::new(options.max_connections));
+    let mut connections = JoinSet::new();
+    tracing::debug!(%address, "accepting connections");
+    loop {
+        // A place first, then a connection: whoever finds no place waits outside.
+        let accepted = async {
+            let permit = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+            let (stream, peer) = listener.accept().await?;
+            Ok::<_, io::Error>((permit, stream, peer))
+        };
+        let accepted = tokio::select! {
+            accepted = accepted => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        // Those that have ended give their memory back.
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Ok((permit, stream, peer)) => {
+                let connection = Connection { stream, peer, router: router.clone(), options, permit };
+                connections.spawn(connection.run(draining.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    draining.cancel();
+    let gone = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(options.drain_timeout, gone).await.is_err() {
+        tracing::warn!(connections = connections.len(), "some requests are cut off at the end");
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    options: ServerOptions,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    async fn run(self, draining: CancellationToken) {
+        let Self { stream, peer, router, options, permit } = self;
+        let _permit = permit;
+        let first_byte = tokio::select! {
+            first = tokio::time::timeout(options.first_byte_timeout, stream.readable()) => first,
+            () = draining.cancelled() => return,
+        };
+        if !matches!(first_byte, Ok(Ok(()))) {
+            return;
+        }
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().oneshot(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(options.header_timeout)
+            .max_buf_size(READ_BUFFER)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = draining.cancelled() => {
+                // An idle connection closes now, a busy one after its answer.
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            // Clients leave, and that is their right.
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+}

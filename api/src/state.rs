@@ -1,0 +1,158 @@
+//! What the HTTP floor is given to work with. The program builds an [`ApiState`]
+//! once and hands it to [`crate::serve`] (or [`crate::router`]).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jangbu_commands::identity::Identity;
+use jangbu_commands::inbox::Hooks;
+use jangbu_commands::process::ProcessManagerHandle;
+use jangbu_commands::{Commands, Policy};
+use jangbu_kernel::ports::World;
+use jangbu_projections::Queries;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::http::limiter::Limiter;
+use crate::tokens::{SigningKey, Tokens};
+
+/// Looks at one dependency; the text says what is wrong with it.
+pub type DependencyCheck = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Begins to rebuild read models by name, all of them when none is named, and
+/// answers when the work has begun. The text says why it has not.
+pub type Rebuild = Arc<dyn Fn(Vec<String>) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Writes the metrics in the Prometheus text format.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Everything the routes need, as plain fields. Nothing here has a default: the
+/// program decides.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The write side.
+    pub commands: Commands,
+    /// Sign-up, login, profiles.
+    pub identity: Identity,
+    /// The read side.
+    pub queries: Queries,
+    /// The process manager; none on a node that does not run one. Without it nothing is
+    /// reported as settled and payments cannot be synchronised here.
+    pub processes: Option<ProcessManagerHandle>,
+    /// Takes in what gateways and carriers tell.
+    pub hooks: Hooks,
+    /// Clock, ids and vault.
+    pub world: World,
+    /// The shop's numbers, as the decider has them.
+    pub policy: Arc<Policy>,
+    /// Signs the access tokens.
+    pub signing_key: SigningKey,
+    /// Requests a caller may make; none: as many as he likes.
+    pub rate_limit: Option<RateLimit>,
+    /// Origins of web pages that may call; empty: none but the server's own pages.
+    pub cors_origins: Vec<http::HeaderValue>,
+    /// The dependencies that `/readyz` reports, by name.
+    pub readiness: Vec<(&'static str, DependencyCheck)>,
+    /// What `/metrics` answers.
+    pub render_metrics: RenderMetrics,
+    /// What `POST /v1/projections/{name}/rebuild` begins.
+    pub rebuild: Rebuild,
+}
+
+/// So many requests in so much time, per caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many, all of which may come at once.
+    pub requests: std::num::NonZeroU32,
+    /// In how much time.
+    pub per: Duration,
+}
+
+/// A rate limit that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidRateLimit;
+
+impl std::fmt::Display for InvalidRateLimit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("expected a rate limit such as 1000/min, 20/s or 50000/hour, or off")
+    }
+}
+impl std::error::Error for InvalidRateLimit {}
+
+impl RateLimit {
+    /// Reads `1000/min`, `20/s`, `50000/hour`; `off` is none.
+    ///
+    /// # Errors
+    /// [`InvalidRateLimit`].
+    pub fn parse(text: &str) -> Result<Option<Self>, InvalidRateLimit> {
+        if text.trim().eq_ignore_ascii_case("off") {
+            return Ok(None);
+        }
+        let (requests, unit) = text.split_once('/').ok_or(InvalidRateLimit)?;
+        let per = match unit.trim() {
+            "s" | "sec" | "second" => Duration::from_secs(1),
+            "m" | "min" | "minute" => Duration::from_secs(60),
+            "h" | "hour" => Duration::from_secs(3600),
+            _ => return Err(InvalidRateLimit),
+        };
+        let requests = requests.trim().parse().map_err(|_| InvalidRateLimit)?;
+        Ok(Some(Self { requests, per }))
+    }
+}
+
+/// Streams of events that may be open at once.
+const MOST_STREAMS: usize = 1_000;
+
+/// The state as the handlers hold it: one pointer.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) state: ApiState,
+    pub(crate) tokens: Tokens,
+    pub(crate) limiter: Option<Limiter>,
+    pub(crate) streams: Arc<Semaphore>,
+    /// Cancelled when the server begins to drain: open streams end then.
+    pub(crate) draining: CancellationToken,
+    /// The OpenAPI document, written out once.
+    pub(crate) document: axum::body::Bytes,
+}
+
+impl App {
+    pub(crate) fn new(state: ApiState, draining: CancellationToken, document: axum::body::Bytes) -> Self {
+        let tokens =
+            Tokens::new(state.signing_key.clone(), Arc::clone(&state.world.clock), Arc::clone(&state.world.ids));
+        let limiter = state.rate_limit.map(Limiter::new);
+        Self(Arc::new(Shared {
+            state,
+            tokens,
+            limiter,
+            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+            draining,
+            document,
+        }))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_limit_is_read() {
+        let limit = RateLimit::parse("1000/min").unwrap().unwrap();
+        assert_eq!((limit.requests.get(), limit.per), (1000, Duration::from_secs(60)));
+        assert_eq!(RateLimit::parse("off"), Ok(None));
+        for text in ["", "0/min", "10", "10/day", "-1/s"] {
+            assert_eq!(RateLimit::parse(text), Err(InvalidRateLimit), "{text}");
+        }
+    }
+}

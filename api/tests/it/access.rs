@@ -1,0 +1,101 @@
+use jangbu_api::{Access, Route, route_table};
+use jangbu_commands::authorization::allows;
+use jangbu_kernel::Role;
+
+use crate::house::{House, NOBODY};
+
+/// A path with something in place of its parameters.
+fn concrete(path: &str) -> String {
+    let parts = path.split('/').map(|part| match part {
+        "{stream}" => format!("order-{NOBODY}"),
+        "{number}" | "{tracking_number}" | "{name}" => "nothing".to_owned(),
+        part if part.starts_with('{') => NOBODY.to_owned(),
+        part => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+fn is_guarded(route: &Route) -> bool {
+    !matches!(route.access, Access::Open | Access::Public)
+}
+
+/// Whether somebody with this role gets past the gate.
+fn passes(access: Access, role: Role) -> bool {
+    match access {
+        Access::Open | Access::Public | Access::LoggedIn => true,
+        Access::Needs(permission) | Access::Own(permission) => allows(&[role], permission),
+        Access::OwnOrAny { own, any } => allows(&[role], own) || allows(&[role], any),
+    }
+}
+
+#[tokio::test]
+async fn every_guarded_route_asks_for_a_login() {
+    let house = House::new().await;
+    let routes = route_table();
+    assert!(routes.iter().filter(|route| is_guarded(route)).count() > 40, "the table is the whole table");
+    for route in routes.iter().filter(|route| is_guarded(route)) {
+        for (token, code) in [("", "unauthenticated"), ("not.a.token", "unauthenticated")] {
+            let answer = house.send_json(route.method.as_str(), token, &concrete(&route.path), &[], "{}").await;
+            let answer = answer.problem(401, code);
+            assert!(answer.header("www-authenticate").starts_with("Bearer"), "{route:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_guarded_route_refuses_the_roles_that_lack_its_permission() {
+    let house = House::new().await;
+    let mut refused = 0;
+    for role in Role::ALL {
+        let token = house.somebody(&[role]).await;
+        for route in route_table().iter().filter(|route| is_guarded(route)) {
+            // Following a stream ends with the client; what is not there is 404 before that.
+            let answer = house.send_json(route.method.as_str(), &token, &concrete(&route.path), &[], "{}").await;
+            if passes(route.access, role) {
+                assert_ne!(answer.status.as_u16(), 403, "{role:?} {route:?}");
+                assert_ne!(answer.status.as_u16(), 401, "{role:?} {route:?}");
+            } else {
+                answer.problem(403, "forbidden");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 30, "{refused}");
+    let nobody = house.somebody(&[]).await;
+    for route in route_table().iter().filter(|route| is_guarded(route) && route.access != Access::LoggedIn) {
+        let answer = house.send_json(route.method.as_str(), &nobody, &concrete(&route.path), &[], "{}").await;
+        answer.problem(403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_says_so_and_a_public_route_does_not_mind() {
+    let house = House::new().await;
+    let token = house.somebody(&[Role::Customer]).await;
+    house.get(&token, "/v1/orders").await.expect(200);
+    house.world.pass(306);
+    let answer = house.get(&token, "/v1/orders").await.problem(401, "token_expired");
+    assert!(answer.header("www-authenticate").contains("invalid_token"));
+    house.get(&token, "/v1/products").await.expect(200);
+}
+
+#[tokio::test]
+async fn what_is_somebody_elses_does_not_exist() {
+    let house = House::new().await;
+    let staff = house.somebody(&[Role::Staff]).await;
+    let (owner, other) = (house.somebody(&[Role::Customer]).await, house.somebody(&[Role::Customer]).await);
+    let product = house.product(&staff, "1000", 5).await;
+    let body = crate::house::order_body(&product, 1);
+    let order = house.post(&owner, "/v1/orders", &[("idempotency-key", "somebody-elses")], &body).await.expect(201);
+    let path = format!("/v1/orders/{}", order.body["id"].as_str().unwrap());
+    for suffix in ["", "/history", "/events", "/payments", "/shipments", "?as_of=1"] {
+        house.get(&other, &format!("{path}{suffix}")).await.problem(404, "not_found");
+    }
+    house.post(&other, &format!("{path}/cancel"), &[], &serde_json::json!({})).await.problem(404, "not_found");
+    let number = order.body["number"].as_str().unwrap();
+    house.get(&other, &format!("/v1/orders/by-number/{number}")).await.problem(404, "not_found");
+    house.get(&owner, &path).await.expect(200);
+    house.get(&staff, &path).await.expect(200);
+    let listed = house.get(&other, "/v1/orders").await.expect(200);
+    assert_eq!(listed.body["items"].as_array().unwrap().len(), 0);
+}

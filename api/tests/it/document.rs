@@ -1,0 +1,132 @@
+use std::collections::BTreeSet;
+
+use jangbu_api::{Access, openapi, route_table};
+use serde_json::Value;
+
+use crate::house::House;
+
+fn document() -> Value {
+    serde_json::to_value(openapi()).unwrap()
+}
+
+fn operations(document: &Value) -> Vec<(String, String, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    paths
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object()
+                .unwrap()
+                .iter()
+                .map(move |(method, operation)| (method.to_uppercase(), path.clone(), operation))
+        })
+        .collect()
+}
+
+#[test]
+fn the_document_and_the_router_have_the_same_routes() {
+    let document = document();
+    let documented: BTreeSet<_> = operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
+    let routed: BTreeSet<_> = route_table().into_iter().map(|route| (route.method.to_string(), route.path)).collect();
+    assert_eq!(documented, routed);
+    assert_eq!(document["openapi"], "3.1.0");
+}
+
+#[test]
+fn every_operation_is_complete() {
+    let document = document();
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations(&document) {
+        let place = format!("{method} {path}");
+        let route = route_table().into_iter().find(|route| route.method == *method && route.path == path).unwrap();
+        let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{place} has no id"));
+        assert!(ids.insert(id.to_owned()), "{id} twice");
+        assert!(operation["summary"].is_string(), "{place}");
+        assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{place}");
+        let statuses: BTreeSet<&str> = operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();
+        let mut wanted = vec!["500"];
+        if !matches!(route.access, Access::Open | Access::Public) {
+            wanted.extend(["401", "403", "429", "400"]);
+            assert_eq!(operation["security"][0]["bearer"], serde_json::json!([]), "{place}");
+        }
+        if route.access == Access::LoggedIn {
+            wanted.retain(|status| *status != "403");
+        }
+        if path.contains('{') {
+            wanted.push("404");
+        }
+        if method != "GET" {
+            wanted.extend(["400", "408", "413", "503"]);
+        }
+        for status in wanted {
+            assert!(statuses.contains(status), "{place} lacks {status}: {statuses:?}");
+        }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            // A probe that says no has a body of its own.
+            let is_probe = matches!(path.as_str(), "/readyz" | "/health") && status == "503";
+            let is_problem = response["content"].get("application/problem+json").is_some();
+            assert_eq!(is_problem, status.as_str() >= "400" && !is_probe, "{place} {status}");
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let mut wanted = BTreeSet::new();
+    collect_references(&document, &mut wanted);
+    assert!(wanted.contains("Problem") && wanted.contains("Order"), "{wanted:?}");
+    let missing: Vec<_> = wanted.iter().filter(|name| !schemas.contains_key(*name)).collect();
+    assert_eq!(missing, Vec::<&String>::new());
+}
+
+fn collect_references(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(name) =
+                members.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/components/schemas/"))
+            {
+                into.insert(name.to_owned());
+            }
+            members.values().for_each(|value| collect_references(value, into));
+        }
+        Value::Array(items) => items.iter().for_each(|value| collect_references(value, into)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[tokio::test]
+async fn the_page_and_the_document_are_served_without_outside_assets() {
+    let house = House::new().await;
+    let served = house.get("", "/openapi.json").await.expect(200);
+    assert_eq!(served.body, document());
+    for path in ["/docs", "/docs/"] {
+        let page = house.get("", path).await.expect(200);
+        assert!(page.header("content-type").starts_with("text/html"));
+        assert!(page.header("content-security-policy").contains("default-src 'self'"));
+        for attribute in page.text.split(['"', '\'']).filter(|part| part.starts_with("/docs/")) {
+            house.get("", attribute).await.expect(200);
+        }
+        assert!(page.text.contains("/docs/swagger-ui-bundle.js"), "{}", page.text);
+        assert!(!page.text.contains("http://") && !page.text.contains("https://"), "{}", page.text);
+    }
+    let initializer = house.get("", "/docs/swagger-initializer.js").await.expect(200);
+    assert!(initializer.text.contains("/openapi.json"), "{}", initializer.text);
+    house.get("", "/docs/nothing.js").await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn probes_tell_how_things_stand() {
+    let house = House::new().await;
+    house.get("", "/livez").await.expect(200);
+    for path in ["/readyz", "/health"] {
+        let answer = house.get("", path).await.expect(503);
+        assert_eq!(answer.body["status"], "not_ready");
+        let states: Vec<_> =
+            answer.body["checks"].as_array().unwrap().iter().map(|check| check["state"].clone()).collect();
+        assert_eq!(states, ["up", "down"]);
+    }
+    house.get("", "/metrics").await.expect(200);
+    let keys = house.get("", "/.well-known/jwks.json").await.expect(200);
+    assert_eq!(keys.body["keys"][0]["kid"], "test");
+}

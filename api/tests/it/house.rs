@@ -1,0 +1,306 @@
+//! A shop in memory, and how to talk to it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use jangbu_api::{ApiState, RateLimit, SigningKey};
+use jangbu_commands::identity::{Identity, PasswordSettings, Registration, RequestContext};
+use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions};
+use jangbu_commands::{Carriers, Commands, DeciderOptions, Gateways, Policy};
+use jangbu_kernel::gateway::{
+    Carrier, CarrierNotice, ChargeOutcome, ChargeRequest, GatewayNotice, LabelCancelOutcome, LabelOutcome,
+    LabelRequest, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
+};
+use jangbu_kernel::ports::{Clock, IdSource, Vault, VaultError, World};
+use jangbu_kernel::{Actor, CorrelationId, Role, Sealed, ShipmentId, Timestamp, UserId};
+use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
+use jangbu_store::memory::MemoryStore;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+pub const NOW_MS: i64 = 1_795_222_800_000;
+pub const PASSWORD: &str = "correct horse battery";
+pub const NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+#[derive(Default)]
+pub struct TestWorld {
+    ms: AtomicI64,
+    ids: AtomicU64,
+}
+
+impl TestWorld {
+    pub fn pass(&self, seconds: i64) {
+        self.ms.fetch_add(seconds * 1_000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestWorld {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_timestamp_millis(NOW_MS + self.ms.load(Ordering::Relaxed)).unwrap()
+    }
+}
+
+impl IdSource for TestWorld {
+    fn new_id(&self) -> Uuid {
+        let count = self.ids.fetch_add(1, Ordering::Relaxed);
+        Uuid::from_u128((u128::from(NOW_MS.unsigned_abs()) << 80) | u128::from(count))
+    }
+}
+
+/// Sealed texts that are only encoded: what is sealed under which context is real.
+#[async_trait]
+impl Vault for TestWorld {
+    async fn create_key(&self, _: UserId) -> Result<(), VaultError> {
+        Ok(())
+    }
+    async fn seal(&self, owner: UserId, context: &str, plain: &str) -> Result<Sealed, VaultError> {
+        let text = URL_SAFE_NO_PAD.encode(format!("{context}\n{plain}"));
+        Ok(Sealed::from_ciphertext(format!("v1.{owner}.{text}")))
+    }
+    async fn open(&self, context: &str, sealed: &Sealed) -> Result<String, VaultError> {
+        let text = sealed.ciphertext().rsplit('.').next().unwrap();
+        let opened = String::from_utf8(URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
+        let (place, plain) = opened.split_once('\n').unwrap();
+        if place == context { Ok(plain.to_owned()) } else { Err(VaultError::DoesNotOpen) }
+    }
+    fn keyed_hash(&self, _: &str, text: &str) -> Uuid {
+        let mut bytes = [0; 16];
+        for (index, byte) in text.bytes().enumerate() {
+            bytes[index % 16] ^= byte.rotate_left(u32::try_from(index / 16).unwrap());
+        }
+        Uuid::from_bytes(bytes)
+    }
+}
+
+/// Nobody is out there: every call is lost, every message is unsigned.
+struct Nobody;
+
+#[async_trait]
+impl PaymentGateway for Nobody {
+    fn name(&self) -> &'static str {
+        "sandbox"
+    }
+    async fn charge(&self, _: ChargeRequest) -> ChargeOutcome {
+        ChargeOutcome::Unknown { detail: String::new() }
+    }
+    async fn confirm(&self, _: &str) -> ChargeOutcome {
+        ChargeOutcome::Unknown { detail: String::new() }
+    }
+    async fn inquire(&self, _: Uuid) -> ChargeOutcome {
+        ChargeOutcome::NotFound
+    }
+    async fn net_cancel(&self, _: Uuid) -> ChargeOutcome {
+        ChargeOutcome::Voided
+    }
+    async fn refund(&self, _: RefundRequest) -> RefundOutcome {
+        RefundOutcome::Unknown { detail: String::new() }
+    }
+    fn read_webhook(&self, _: &[(String, String)], _: &[u8]) -> Result<GatewayNotice, WebhookError> {
+        Err(WebhookError::BadSignature)
+    }
+}
+
+#[async_trait]
+impl Carrier for Nobody {
+    fn name(&self) -> &'static str {
+        "sandbox"
+    }
+    async fn request_label(&self, _: LabelRequest) -> LabelOutcome {
+        LabelOutcome::Unknown { detail: String::new() }
+    }
+    async fn cancel_label(&self, _: ShipmentId) -> LabelCancelOutcome {
+        LabelCancelOutcome::Cancelled
+    }
+    fn read_webhook(&self, _: &[(String, String)], _: &[u8]) -> Result<CarrierNotice, WebhookError> {
+        Err(WebhookError::BadSignature)
+    }
+}
+
+pub struct House {
+    pub router: axum::Router,
+    pub state: ApiState,
+    pub world: Arc<TestWorld>,
+    _projector: ProjectorHandle,
+}
+
+/// An answer, taken apart.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Value,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {self:?}")).to_str().unwrap()
+    }
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_else(|| panic!("no code in {self:?}"))
+    }
+    /// Fails unless the status is this one.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        self
+    }
+    /// Fails unless it is a complete problem body with this status and code.
+    #[track_caller]
+    pub fn problem(self, status: u16, code: &str) -> Self {
+        let answer = self.expect(status);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        assert_eq!(answer.code(), code, "{answer:?}");
+        for member in ["type", "title", "detail", "instance", "trace_id"] {
+            let text = answer.body[member].as_str().unwrap_or_else(|| panic!("no {member} in {answer:?}"));
+            assert!(!text.is_empty(), "{member} is empty");
+        }
+        assert_eq!(answer.body["status"], status);
+        assert_eq!(answer.body["trace_id"].as_str().unwrap().len(), 32);
+        answer
+    }
+    pub fn pointers(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect()
+    }
+}
+
+impl House {
+    pub async fn new() -> Self {
+        Self::with_limit(None).await
+    }
+
+    pub async fn with_limit(rate_limit: Option<RateLimit>) -> Self {
+        let test_world = Arc::new(TestWorld::default());
+        let world = World { clock: test_world.clone(), ids: test_world.clone(), vault: test_world.clone() };
+        let store = MemoryStore::new();
+        let log: Arc<dyn jangbu_kernel::log::EventLog> = Arc::new(store.clone());
+        let policy = Arc::new(Policy::default());
+        let (commands, decider) =
+            Commands::spawn(Arc::clone(&log), &world, Arc::clone(&policy), DeciderOptions::default());
+        // Both end with the runtime of the test.
+        std::mem::forget(decider);
+        let quick = PasswordSettings { memory_kib: 8, passes: 1, at_once: 4, waiting: 100 };
+        let identity = Identity::new(commands.clone(), Arc::clone(&log), world.clone(), quick);
+        let models = ReadModels::in_memory().await.unwrap();
+        let projector = Projector::spawn(log, models.clone(), test_world.clone());
+        let (hooks, inbox) = Hooks::spawn(InboxDeps {
+            commands: commands.clone(),
+            inbox: Arc::new(store),
+            world: world.clone(),
+            gateways: Arc::new(Gateways::new(Arc::new(Nobody))),
+            carriers: Arc::new(Carriers::new(Arc::new(Nobody))),
+            options: InboxOptions::default(),
+        });
+        std::mem::forget(inbox);
+        let pkcs8 =
+            aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
+        let state = ApiState {
+            commands,
+            identity,
+            queries: models.queries(),
+            processes: None,
+            hooks,
+            world,
+            policy,
+            signing_key: SigningKey::from_pkcs8("test", pkcs8.as_ref()).unwrap(),
+            rate_limit,
+            cors_origins: vec!["https://shop.example.com".parse().unwrap()],
+            readiness: vec![
+                ("store", Arc::new(|| Box::pin(async { Ok(()) }))),
+                ("read models", Arc::new(|| Box::pin(async { Err("they are on holiday".to_owned()) }))),
+            ],
+            render_metrics: Arc::new(|| "# nothing\n".to_owned()),
+            rebuild: Arc::new(|_| Box::pin(async { Ok(()) })),
+        };
+        Self { router: jangbu_api::router(state.clone()), state, world: test_world, _projector: projector }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let mut request = request;
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status: parts.status, headers: parts.headers, body, text }
+    }
+
+    pub async fn get(&self, token: &str, path: &str) -> Answer {
+        self.send(request("GET", path, token, &[]).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn post(&self, token: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        self.send_json("POST", token, path, headers, &body.to_string()).await
+    }
+
+    pub async fn send_json(
+        &self,
+        method: &str,
+        token: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let request = request(method, path, token, headers).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    /// Somebody with these roles; his access token.
+    pub async fn somebody(&self, roles: &[Role]) -> String {
+        let name = format!("somebody{}@example.com", self.world.new_id().simple());
+        let registration =
+            Registration {
+                email: name.clone(), password: PASSWORD.to_owned(), name: "김민지".to_owned(), phone: None
+            };
+        let context =
+            RequestContext { correlation_id: CorrelationId::new(self.world.new_id()), trace: None, idempotency: None };
+        self.state.identity.create_user(registration, roles.to_vec(), Actor::Anonymous, context).await.unwrap();
+        let login =
+            self.post("", "/v1/auth/login", &[], &json!({"email": name, "password": PASSWORD})).await.expect(200);
+        login.body["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A product with this much stock; its id.
+    pub async fn product(&self, staff: &str, price: &str, quantity: u32) -> String {
+        let made =
+            self.post(staff, "/v1/products", &[], &json!({"name": "제주 감귤", "price": price})).await.expect(201);
+        let id = made.body["id"].as_str().unwrap().to_owned();
+        if quantity > 0 {
+            let path = format!("/v1/stock/{id}/receive");
+            let key = format!("receive-{id}");
+            self.post(staff, &path, &[("idempotency-key", &key)], &json!({"quantity": quantity})).await.expect(200);
+        }
+        id
+    }
+}
+
+pub fn request(method: &str, path: &str, token: &str, headers: &[(&str, &str)]) -> http::request::Builder {
+    let mut request = Request::builder().method(method).uri(path);
+    if !token.is_empty() {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request
+}
+
+pub fn order_body(product: &str, quantity: u32) -> Value {
+    json!({
+        "lines": [{"product_id": product, "quantity": quantity}],
+        "shipping_address": {
+            "recipient": "김민지", "phone": "010-0000-0000", "postal_code": "04524", "line1": "서울특별시 중구 세종대로 110"
+        }
+    })
+}

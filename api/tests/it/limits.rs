@@ -1,0 +1,49 @@
+use axum::body::Body;
+use jangbu_api::RateLimit;
+use jangbu_kernel::Role;
+
+use crate::house::{House, request};
+
+#[tokio::test]
+async fn a_caller_has_so_many_requests_and_others_have_theirs() {
+    let house = House::with_limit(RateLimit::parse("5/hour").unwrap()).await;
+    let one = house.somebody(&[Role::Customer]).await;
+    let other = house.somebody(&[Role::Customer]).await;
+    for left in (0..5).rev() {
+        let answer = house.get(&one, "/v1/orders").await.expect(200);
+        assert!(answer.header("ratelimit").starts_with(&format!("\"caller\";r={left};")), "{answer:?}");
+        assert_eq!(answer.header("ratelimit-policy"), "\"caller\";q=5;w=3600");
+    }
+    let refused = house.get(&one, "/v1/orders").await.problem(429, "rate_limited");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
+    assert!(refused.header("ratelimit").starts_with("\"caller\";r=0;"));
+    house.get(&other, "/v1/orders").await.expect(200);
+    // By address: the two logins of this test have used two of the five.
+    for _ in 0..3 {
+        house.get("", "/v1/orders").await.problem(401, "unauthenticated");
+    }
+    house.get("", "/v1/orders").await.problem(429, "rate_limited");
+    house.get("", "/livez").await.expect(200);
+}
+
+#[tokio::test]
+async fn only_known_web_pages_may_call() {
+    let house = House::new().await;
+    let preflight = |origin: &str| {
+        let headers = [
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "authorization,idempotency-key"),
+        ];
+        request("OPTIONS", "/v1/orders", "", &headers).body(Body::empty()).unwrap()
+    };
+    let answer = house.send(preflight("https://shop.example.com")).await.expect(200);
+    assert_eq!(answer.header("access-control-allow-origin"), "https://shop.example.com");
+    assert!(answer.header("access-control-allow-headers").contains("idempotency-key"));
+    let answer = house.send(preflight("https://evil.example.com")).await;
+    assert!(answer.headers.get("access-control-allow-origin").is_none());
+    // A rejection is readable for the page too.
+    let sent = request("GET", "/v1/orders", "", &[("origin", "https://shop.example.com")]);
+    let answer = house.send(sent.body(Body::empty()).unwrap()).await.problem(401, "unauthenticated");
+    assert_eq!(answer.header("access-control-allow-origin"), "https://shop.example.com");
+}

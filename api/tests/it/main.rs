@@ -1,0 +1,19 @@
+//! The HTTP floor in one process: real write and read side over the memory store,
+//! stand-ins for the outside world, requests handed to the router directly.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed test may panic"
+)]
+
+mod access;
+mod document;
+mod follow;
+mod hostile;
+mod house;
+mod limits;
+mod orders;
+mod serving;

@@ -1,0 +1,131 @@
+//! The accept loop, over real connections.
+
+use std::time::Duration;
+
+use jangbu_api::{ServerOptions, serve};
+use jangbu_kernel::Role;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::house::{House, order_body};
+
+struct Server {
+    address: std::net::SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+async fn start(house: &House, options: ServerOptions) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(serve(listener, house.state.clone(), options, stop.clone()));
+    Server { address, stop, task }
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), future).await.expect("in time")
+}
+
+async fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    // A reset is an end too.
+    let _ = within(stream.read_to_end(&mut text)).await;
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+const GET: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn silent_and_slow_clients_are_let_go() {
+    let house = House::new().await;
+    let short = Duration::from_millis(50);
+    let options = ServerOptions { first_byte_timeout: short, header_timeout: short, ..ServerOptions::default() };
+    let server = start(&house, options).await;
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(read_to_end(&mut silent).await, "");
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nhost:").await.unwrap();
+    assert!(!read_to_end(&mut slow).await.contains("200 OK"));
+}
+
+#[tokio::test]
+async fn more_connections_than_places_wait_for_their_turn() {
+    let house = House::new().await;
+    let server = start(&house, ServerOptions { max_connections: 1, ..ServerOptions::default() }).await;
+    let holder = TcpStream::connect(server.address).await.unwrap();
+    let mut waiting = TcpStream::connect(server.address).await.unwrap();
+    waiting.write_all(GET).await.unwrap();
+    let mut byte = [0];
+    let early = tokio::time::timeout(Duration::from_millis(50), waiting.read(&mut byte)).await;
+    assert!(early.is_err(), "served beyond the limit");
+    drop(holder);
+    assert!(read_to_end(&mut waiting).await.starts_with("HTTP/1.1 200 OK"));
+}
+
+#[tokio::test]
+async fn the_end_waits_for_what_is_under_way_and_no_longer() {
+    let house = House::new().await;
+    let server =
+        start(&house, ServerOptions { drain_timeout: Duration::from_secs(20), ..ServerOptions::default() }).await;
+    // A request whose body is still on its way.
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
+    let body = "{\"email\": \"x@example.com\", \"password\": \"whatever it is\"}";
+    let head = format!(
+        "POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // The server asks for the body: it has the request in hand.
+    let mut interim = [0; 25];
+    within(slow.read_exact(&mut interim)).await.unwrap();
+    assert!(interim.starts_with(b"HTTP/1.1 100 Continue"));
+    // An idle connection that is kept alive, and a stream of events.
+    let idle = TcpStream::connect(server.address).await.unwrap();
+    let mut stream = follow_an_order(&house, server.address).await;
+    server.stop.cancel();
+    assert!(read_to_end(&mut stream).await.ends_with("0\r\n\r\n"), "a stream is ended, not cut");
+    slow.write_all(body.as_bytes()).await.unwrap();
+    let answer = read_to_end(&mut slow).await;
+    assert!(answer.contains("401 Unauthorized") && answer.contains("application/problem+json"), "{answer}");
+    within(server.task).await.unwrap().unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
+    drop(idle);
+}
+
+async fn follow_an_order(house: &House, address: std::net::SocketAddr) -> TcpStream {
+    let staff = house.somebody(&[Role::Staff]).await;
+    let buyer = house.somebody(&[Role::Customer]).await;
+    let product = house.product(&staff, "1000", 1).await;
+    let placed = house
+        .post(&buyer, "/v1/orders", &[("idempotency-key", "a-stream-of-it")], &order_body(&product, 1))
+        .await
+        .expect(201);
+    let id = placed.body["id"].as_str().unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("GET /v1/orders/{id}/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {buyer}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut seen = String::new();
+    while !seen.contains("order.placed") {
+        let mut buffer = [0; 4096];
+        let read = within(stream.read(&mut buffer)).await.unwrap();
+        assert!(read > 0, "{seen}");
+        seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
+    }
+    stream
+}
+
+#[tokio::test]
+async fn the_end_comes_even_when_a_client_does_not_let_go() {
+    let house = House::new().await;
+    let options = ServerOptions { drain_timeout: Duration::from_millis(100), ..ServerOptions::default() };
+    let server = start(&house, options).await;
+    let mut stuck = TcpStream::connect(server.address).await.unwrap();
+    stuck.write_all(b"POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\nexpect: 100-continue\r\n\r\n").await.unwrap();
+    let mut interim = [0; 25];
+    within(stuck.read_exact(&mut interim)).await.unwrap();
+    server.stop.cancel();
+    within(server.task).await.unwrap().unwrap();
+}
