@@ -52,8 +52,10 @@ pub struct ApiState {
     pub rate_limit: Option<RateLimit>,
     /// Origins of web pages that may call; empty: none but the server's own pages.
     pub cors_origins: Vec<http::HeaderValue>,
-    /// The dependencies that `/readyz` reports, by name.
+    /// The dependencies that `/readyz` reports, by name; without one of them it is not ready.
     pub readiness: Vec<(&'static str, DependencyCheck)>,
+    /// What stands outside and is reported beside them. The shop takes orders without it.
+    pub outside: Vec<(&'static str, DependencyCheck)>,
     /// What `/metrics` answers.
     pub render_metrics: RenderMetrics,
     /// What `POST /v1/projections/{name}/rebuild` begins.

@@ -35,11 +35,7 @@ impl Actor {
     /// The person, when it is one.
     #[must_use]
     pub fn user(&self) -> Option<UserId> {
-        if let Self::User(id) = self {
-            Some(*id)
-        } else {
-            None
-        }
+        if let Self::User(id) = self { Some(*id) } else { None }
     }
 }
 
@@ -84,12 +80,7 @@ impl FromStr for Actor {
         match kind {
             "user" => name.parse().map(Self::User).map_err(|_| InvalidActor),
             // A part that a later version renamed still reads, as the whole.
-            "system" => Ok(Self::System(
-                Self::SYSTEM_PARTS
-                    .into_iter()
-                    .find(|part| *part == name)
-                    .unwrap_or("system"),
-            )),
+            "system" => Ok(Self::System(Self::SYSTEM_PARTS.into_iter().find(|part| *part == name).unwrap_or("system"))),
             "operator" => Ok(Self::Operator(name.to_owned())),
             "gateway" => Ok(Self::Gateway(name.to_owned())),
             "carrier" => Ok(Self::Carrier(name.to_owned())),

@@ -111,11 +111,7 @@ pub trait PaymentGateway: Send + Sync + 'static {
     ///
     /// # Errors
     /// Why it cannot be trusted or read.
-    fn read_webhook(
-        &self,
-        headers: &[(String, String)],
-        body: &[u8],
-    ) -> Result<GatewayNotice, WebhookError>;
+    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<GatewayNotice, WebhookError>;
 }
 
 /// What a gateway tells on its own account.
@@ -209,11 +205,7 @@ pub trait Carrier: Send + Sync + 'static {
     ///
     /// # Errors
     /// Why it cannot be trusted or read.
-    fn read_webhook(
-        &self,
-        headers: &[(String, String)],
-        body: &[u8],
-    ) -> Result<CarrierNotice, WebhookError>;
+    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<CarrierNotice, WebhookError>;
 }
 
 /// What became of calling a label off.

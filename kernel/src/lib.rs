@@ -5,10 +5,7 @@
 //! crate may import this one; this one imports none of them. Start with
 //! [`event`] and [`log`], then [`decider`].
 
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 pub mod access;
 pub mod decider;

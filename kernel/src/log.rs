@@ -105,10 +105,7 @@ pub enum AppendResult {
 pub enum LogError {
     /// The store cannot be reached or does not answer; trying again later may help.
     #[error("the store is unavailable: {0}")]
-    Unavailable(
-        String,
-        #[source] Option<Box<dyn std::error::Error + Send + Sync>>,
-    ),
+    Unavailable(String, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
     /// The disk is full or read-only: writes are refused, reads go on.
     #[error("the store cannot write: {0}")]
     ReadOnly(String),

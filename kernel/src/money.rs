@@ -46,9 +46,7 @@ impl fmt::Debug for Currency {
 impl FromStr for Currency {
     type Err = MoneyError;
     fn from_str(code: &str) -> Result<Self, MoneyError> {
-        iso_currency::Currency::from_code(code)
-            .map(Self)
-            .ok_or(MoneyError::UnknownCurrency)
+        iso_currency::Currency::from_code(code).map(Self).ok_or(MoneyError::UnknownCurrency)
     }
 }
 impl Serialize for Currency {
@@ -134,10 +132,7 @@ impl Money {
     /// Nothing, in a currency.
     #[must_use]
     pub const fn zero(currency: Currency) -> Self {
-        Self {
-            amount: Decimal::ZERO,
-            currency,
-        }
+        Self { amount: Decimal::ZERO, currency }
     }
 
     /// A whole number of won.
@@ -198,10 +193,7 @@ impl Money {
     /// [`MoneyError::CurrencyMismatch`] or [`MoneyError::OutOfRange`].
     pub fn checked_add(&self, other: &Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let sum = self
-            .amount
-            .checked_add(other.amount)
-            .ok_or(MoneyError::OutOfRange)?;
+        let sum = self.amount.checked_add(other.amount).ok_or(MoneyError::OutOfRange)?;
         Self::new(sum, self.currency)
     }
 
@@ -211,10 +203,7 @@ impl Money {
     /// [`MoneyError::CurrencyMismatch`] or [`MoneyError::OutOfRange`].
     pub fn checked_sub(&self, other: &Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let difference = self
-            .amount
-            .checked_sub(other.amount)
-            .ok_or(MoneyError::OutOfRange)?;
+        let difference = self.amount.checked_sub(other.amount).ok_or(MoneyError::OutOfRange)?;
         Self::new(difference, self.currency)
     }
 
@@ -223,10 +212,7 @@ impl Money {
     /// # Errors
     /// [`MoneyError::OutOfRange`].
     pub fn checked_mul(&self, times: u32) -> Result<Self, MoneyError> {
-        let product = self
-            .amount
-            .checked_mul(Decimal::from(times))
-            .ok_or(MoneyError::OutOfRange)?;
+        let product = self.amount.checked_mul(Decimal::from(times)).ok_or(MoneyError::OutOfRange)?;
         Self::new(product, self.currency)
     }
 
@@ -243,23 +229,12 @@ impl Money {
     ///
     /// # Errors
     /// [`MoneyError::CurrencyMismatch`] or [`MoneyError::OutOfRange`].
-    pub fn sum<'a>(
-        amounts: impl IntoIterator<Item = &'a Self>,
-        currency: Currency,
-    ) -> Result<Self, MoneyError> {
-        amounts
-            .into_iter()
-            .try_fold(Self::zero(currency), |total, amount| {
-                total.checked_add(amount)
-            })
+    pub fn sum<'a>(amounts: impl IntoIterator<Item = &'a Self>, currency: Currency) -> Result<Self, MoneyError> {
+        amounts.into_iter().try_fold(Self::zero(currency), |total, amount| total.checked_add(amount))
     }
 
     fn same_currency(&self, other: &Self) -> Result<(), MoneyError> {
-        if self.currency == other.currency {
-            Ok(())
-        } else {
-            Err(MoneyError::CurrencyMismatch)
-        }
+        if self.currency == other.currency { Ok(()) } else { Err(MoneyError::CurrencyMismatch) }
     }
 }
 
@@ -319,41 +294,23 @@ mod tests {
     #[test]
     fn normalised_amounts_are_equal() {
         assert_eq!(Money::parse("53000.00", Currency::KRW), Ok(won(53_000)));
-        assert_eq!(
-            serde_json::to_string(&won(53_000)).unwrap(),
-            r#"{"amount":"53000","currency":"KRW"}"#
-        );
+        assert_eq!(serde_json::to_string(&won(53_000)).unwrap(), r#"{"amount":"53000","currency":"KRW"}"#);
     }
 
     #[test]
     fn more_decimals_than_the_currency_has_are_refused() {
         let dollar: Currency = "USD".parse().unwrap();
-        assert_eq!(
-            Money::parse("0.5", Currency::KRW),
-            Err(MoneyError::TooManyDecimals)
-        );
+        assert_eq!(Money::parse("0.5", Currency::KRW), Err(MoneyError::TooManyDecimals));
         assert!(Money::parse("12.50", dollar).is_ok());
-        assert_eq!(
-            Money::parse("12.505", dollar),
-            Err(MoneyError::TooManyDecimals)
-        );
+        assert_eq!(Money::parse("12.505", dollar), Err(MoneyError::TooManyDecimals));
     }
 
     #[test]
     fn what_is_not_a_plain_decimal_is_refused() {
-        for text in [
-            "", "-", "1e5", "1,000", " 1", "1 ", "+1", "NaN", "1.", ".5", "1_000", "٣", "1.2.3",
-        ] {
-            assert_eq!(
-                Money::parse(text, Currency::KRW),
-                Err(MoneyError::NotADecimal),
-                "{text:?}"
-            );
+        for text in ["", "-", "1e5", "1,000", " 1", "1 ", "+1", "NaN", "1.", ".5", "1_000", "٣", "1.2.3"] {
+            assert_eq!(Money::parse(text, Currency::KRW), Err(MoneyError::NotADecimal), "{text:?}");
         }
-        assert_eq!(
-            Money::parse("1000000000000001", Currency::KRW),
-            Err(MoneyError::OutOfRange)
-        );
+        assert_eq!(Money::parse("1000000000000001", Currency::KRW), Err(MoneyError::OutOfRange));
     }
 
     #[test]

@@ -103,11 +103,7 @@ pub trait KeyStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store cannot be written.
-    async fn put_user_key(
-        &self,
-        owner: UserId,
-        wrapped: Vec<u8>,
-    ) -> Result<Option<Vec<u8>>, LogError>;
+    async fn put_user_key(&self, owner: UserId, wrapped: Vec<u8>) -> Result<Option<Vec<u8>>, LogError>;
     /// A named wrapped secret of the shop itself (token signing keys).
     ///
     /// # Errors
@@ -166,8 +162,7 @@ pub trait Inbox: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn pending(&self, limit: usize, max_attempts: u32)
-    -> Result<Vec<InboxMessage>, LogError>;
+    async fn pending(&self, limit: usize, max_attempts: u32) -> Result<Vec<InboxMessage>, LogError>;
     /// Marks a message as handled.
     ///
     /// # Errors

@@ -95,13 +95,7 @@ impl Refusal {
     /// A refusal with a code and a sentence.
     #[must_use]
     pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
-        Self {
-            code,
-            detail: detail.into(),
-            pointer: None,
-            current_state: None,
-            allowed_commands: Vec::new(),
-        }
+        Self { code, detail: detail.into(), pointer: None, current_state: None, allowed_commands: Vec::new() }
     }
     /// Points at the part of the request that is wrong, as in `/lines/0/quantity`.
     #[must_use]

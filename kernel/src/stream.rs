@@ -139,9 +139,7 @@ impl fmt::Debug for StreamId {
 
 /// A text that does not name a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "not a stream id: expected <kind>-<uuid>, for example order-01890a5d-ac96-774b-bcce-b302099a8057"
-)]
+#[error("not a stream id: expected <kind>-<uuid>, for example order-01890a5d-ac96-774b-bcce-b302099a8057")]
 pub struct InvalidStreamId;
 
 impl FromStr for StreamId {
@@ -182,10 +180,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_refused() {
-        assert_eq!(
-            "parrot-01890a5d-ac96-774b-bcce-b302099a8057".parse::<StreamId>(),
-            Err(InvalidStreamId)
-        );
+        assert_eq!("parrot-01890a5d-ac96-774b-bcce-b302099a8057".parse::<StreamId>(), Err(InvalidStreamId));
         assert_eq!("order".parse::<StreamId>(), Err(InvalidStreamId));
         assert_eq!("order-12".parse::<StreamId>(), Err(InvalidStreamId));
     }

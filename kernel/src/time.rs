@@ -52,10 +52,7 @@ pub mod millis {
         ///
         /// # Errors
         /// Only what the serializer itself reports.
-        pub fn serialize<S: Serializer>(
-            moment: &Option<Timestamp>,
-            to: S,
-        ) -> Result<S::Ok, S::Error> {
+        pub fn serialize<S: Serializer>(moment: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
             match moment {
                 Some(moment) => to.serialize_str(&rfc3339(*moment)),
                 None => to.serialize_none(),
@@ -66,9 +63,7 @@ pub mod millis {
         ///
         /// # Errors
         /// When the text is not a moment in RFC 3339.
-        pub fn deserialize<'de, D: Deserializer<'de>>(
-            from: D,
-        ) -> Result<Option<Timestamp>, D::Error> {
+        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
             Option::<Timestamp>::deserialize(from)
         }
     }
@@ -82,9 +77,6 @@ mod tests {
     fn a_moment_is_cut_and_written_to_the_millisecond() {
         let moment: Timestamp = "2026-11-21T01:07:00.123987Z".parse().unwrap();
         assert_eq!(rfc3339(to_millis(moment)), "2026-11-21T01:07:00.123Z");
-        assert_eq!(
-            rfc3339("2026-11-21T10:07:00+09:00".parse().unwrap()),
-            "2026-11-21T01:07:00.000Z"
-        );
+        assert_eq!(rfc3339("2026-11-21T10:07:00+09:00".parse().unwrap()), "2026-11-21T01:07:00.000Z");
     }
 }

@@ -68,6 +68,12 @@ impl Sealer {
         Self { stop, task }
     }
 
+    /// Whether it has ended, although nobody stopped it: it has failed then.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Seals what is left and ends. Stop the writers first, close the store after.
     pub async fn stop(self) {
         self.stop.cancel();

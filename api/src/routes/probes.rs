@@ -39,6 +39,8 @@ pub(crate) struct CheckView {
     /// up or down.
     #[schema(examples("up"))]
     state: &'static str,
+    /// Whether requests can only be served with it.
+    required: bool,
     /// What is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
@@ -88,14 +90,16 @@ async fn health(State(app): State<App>) -> Response {
 }
 
 async fn readiness(app: &App) -> Response {
-    let checks = app.state.readiness.iter().map(|(name, check)| async move {
+    let required = app.state.readiness.iter().map(|dependency| (dependency, true));
+    let outside = app.state.outside.iter().map(|dependency| (dependency, false));
+    let checks = required.chain(outside).map(|((name, check), required)| async move {
         let answer = tokio::time::timeout(CHECK_TIMEOUT, check()).await;
         let problem = answer.unwrap_or_else(|_| Err("no answer in time".to_owned())).err();
-        CheckView { name, state: if problem.is_none() { "up" } else { "down" }, detail: problem }
+        CheckView { name, state: if problem.is_none() { "up" } else { "down" }, required, detail: problem }
     });
     let checks = join_all(checks).await;
     let stopping = app.draining.is_cancelled();
-    let ready = !stopping && checks.iter().all(|check| check.detail.is_none());
+    let ready = !stopping && checks.iter().all(|check| check.detail.is_none() || !check.required);
     let status = match (stopping, ready) {
         (true, _) => "stopping",
         (false, true) => "ready",

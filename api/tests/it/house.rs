@@ -219,6 +219,7 @@ impl House {
                 ("store", Arc::new(|| Box::pin(async { Ok(()) }))),
                 ("read models", Arc::new(|| Box::pin(async { Err("they are on holiday".to_owned()) }))),
             ],
+            outside: Vec::new(),
             render_metrics: Arc::new(|| "# nothing\n".to_owned()),
             rebuild: Arc::new(|_| Box::pin(async { Ok(()) })),
         };

@@ -1,5 +1,6 @@
 //! Placing an order: everything in one append, or nothing.
 
+use chrono::TimeDelta;
 use jangbu_kernel::{Refusal, RefusalCode, StreamId};
 
 use super::*;
@@ -56,6 +57,18 @@ fn an_order_without_a_price_is_paid_and_allocated_at_once() {
     command.payment = Some(pay(payment(), &[card(100)]));
     let refusal = shop().refuses(&Command::PlaceOrder(command), at(0), RefusalCode::PaymentMethodInvalid);
     assert_eq!(refusal.pointer.as_deref(), Some("/payment"));
+}
+
+#[test]
+fn the_time_to_pay_can_be_shortened_but_not_lengthened() {
+    let deadline = |pay_within| {
+        let mut world = shop();
+        world.must(&Command::PlaceOrder(PlaceOrder { pay_within, ..place(order(), &[(orange(), 1)]) }), at(0));
+        world.get_or_new::<Order>(order()).payment_deadline()
+    };
+    assert_eq!(deadline(None), Some(at(15 * 60)));
+    assert_eq!(deadline(Some(TimeDelta::seconds(60))), Some(at(60)));
+    assert_eq!(deadline(Some(TimeDelta::hours(1))), Some(at(15 * 60)));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use chrono::TimeDelta;
 use jangbu_commands::{
     Command, Instrument, Leg, MethodName, PlaceOrder, WantedLine, WantedPayment, order_number, sealing,
 };
@@ -81,6 +82,8 @@ request_body! {
         shipping_address: AddressBody,
         /// What the client believes it costs: another total is refused.
         expected_total: Option<Amount>,
+        /// Seconds in which it has to be paid, when that is to be less than the shop's own time.
+        pay_within_seconds: Option<Whole<1, 86_400>>,
         /// How it is paid; it may also be paid later, until its deadline.
         payment: Option<PaymentBody>,
     }
@@ -132,7 +135,7 @@ pub(super) async fn place(
         lines: wanted_lines(&wanted.lines),
         shipping_address: seal_address(&app, user_id, wanted.shipping_address).await?,
         expected_total,
-        pay_within: None,
+        pay_within: wanted.pay_within_seconds.and_then(|seconds| TimeDelta::try_seconds(seconds.0)),
         payment,
     });
     let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
