@@ -1,0 +1,162 @@
+//! What an audit can find, and the list of what it found.
+
+use std::collections::BTreeMap;
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_kernel::{RecordedEvent, StreamId, Timestamp};
+use serde::Serialize;
+
+/// Findings that are kept word for word; beyond it they are only counted, so that
+/// a damaged log does not fill the memory with its own description.
+const KEPT: usize = 1_000;
+
+macro_rules! invariants {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $statement:literal;)+) => {
+        /// The rules that hold at every moment of the shop's life.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Invariant { $($(#[$doc])* $variant,)+ }
+
+        impl Invariant {
+            /// All of them, in the order of the report.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            /// The short name, as in `M2`.
+            #[must_use]
+            pub const fn code(self) -> &'static str { match self { $(Self::$variant => $code,)+ } }
+            /// What has to hold.
+            #[must_use]
+            pub const fn statement(self) -> &'static str { match self { $(Self::$variant => $statement,)+ } }
+        }
+    };
+}
+
+invariants! {
+    /// Positions and versions have no gaps.
+    L3 = "L3", "positions are 1..n and stream versions 1..n, without gaps";
+    /// The hashes hold.
+    L5 = "L5", "leaf hashes and sealed Merkle roots verify";
+    /// Every event can be read.
+    Decodes = "decodes", "every event fits its schema";
+    /// A command acts once.
+    L2 = "L2", "a command id has one append";
+    /// The payments' sums and the books behind them agree.
+    M1 = "M1", "captured less refunded equals the sum of the legs, per currency";
+    /// Refunds stay within captures.
+    M2 = "M2", "0 <= refunded <= captured <= total, at every moment";
+    /// An order is paid once.
+    M3 = "M3", "at most one captured payment per order, and the gateway's own list agrees";
+    /// Totals add up.
+    M5 = "M5", "lines less discount plus shipping is the total, and the legs sum to it";
+    /// Points ledgers add up.
+    M6 = "M6", "a points balance is the sum of its entries and never negative";
+    /// Stock numbers are numbers of things.
+    S1 = "S1", "on hand, reserved and allocated are never negative";
+    /// What ended holds nothing.
+    S2 = "S2", "a finished order holds no reservation";
+    /// Nothing is sold twice.
+    S3 = "S3", "available stock is never negative";
+    /// Every process ends.
+    G1 = "G1", "every fulfilment ends";
+    /// What was undone is undone.
+    G2 = "G2", "a cancelled, expired or failed order holds nothing and has charged nothing";
+    /// Nothing is sent unpaid.
+    G3 = "G3", "no shipment without captured money";
+    /// One live token.
+    T1 = "T1", "at most one live refresh token in a family";
+    /// The views tell the truth.
+    P1 = "P1", "a read model equals the fold of the log at its checkpoint";
+}
+
+impl Serialize for Invariant {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.code())
+    }
+}
+
+/// A place where an invariant does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// Which.
+    pub invariant: Invariant,
+    /// Where in the log it showed.
+    pub position: u64,
+    /// The stream it is about.
+    pub stream: Option<StreamId>,
+    /// What is wrong, one sentence without personal data.
+    pub detail: String,
+}
+
+/// Everything that was found, bounded.
+#[derive(Debug, Default)]
+pub struct Findings {
+    kept: Vec<Violation>,
+    counts: BTreeMap<Invariant, u64>,
+}
+
+impl Findings {
+    /// Notes a violation.
+    pub fn report(
+        &mut self,
+        invariant: Invariant,
+        position: u64,
+        stream: impl Into<Option<StreamId>>,
+        detail: impl Into<String>,
+    ) {
+        *self.counts.entry(invariant).or_default() += 1;
+        if self.kept.len() < KEPT {
+            self.kept.push(Violation { invariant, position, stream: stream.into(), detail: detail.into() });
+        }
+    }
+
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// How often an invariant was broken.
+    #[must_use]
+    pub fn count(&self, invariant: Invariant) -> u64 {
+        self.counts.get(&invariant).copied().unwrap_or(0)
+    }
+
+    /// What was found, in order of position, at most the first thousand.
+    #[must_use]
+    pub fn in_order(&self) -> Vec<Violation> {
+        let mut found = self.kept.clone();
+        found.sort_by_key(|violation| violation.position);
+        found
+    }
+}
+
+/// An event as the checks see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The envelope.
+    pub event: &'a RecordedEvent,
+    /// What it says.
+    pub domain: &'a DomainEvent,
+}
+
+impl Seen<'_> {
+    /// Notes a violation at this event.
+    pub fn report(&self, findings: &mut Findings, invariant: Invariant, detail: impl Into<String>) {
+        findings.report(invariant, self.event.position, self.event.stream, detail);
+    }
+}
+
+/// What is known when the last event has been seen.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// The wall clock.
+    pub now: Timestamp,
+    /// How long a process may stand still before that is a finding.
+    pub patience: chrono::TimeDelta,
+}
+
+/// A pure fold over the log that knows some invariants.
+pub trait Check: Send {
+    /// Looks at the next event.
+    fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings);
+    /// Looks at what is left when the log is at its end.
+    fn finish(&mut self, _end: End, _findings: &mut Findings) {}
+}

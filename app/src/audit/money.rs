@@ -1,0 +1,328 @@
+//! M1, M2, M3 and M5: what was charged, for what, and what went back.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::order::{OrderEvent, OrderPlaced};
+use jangbu_aggregates::payment::{MethodName, PaymentEvent, PaymentRequested};
+use jangbu_aggregates::points::PointsEvent;
+use jangbu_kernel::{Money, MoneyError, OrderId, PaymentId, RefundId, StreamId};
+
+use super::finding::{Check, End, Findings, Invariant, Seen};
+use super::gateway_books::GatewayCharge;
+
+/// M5: the parts of an order sum to its total, the legs of a payment to its.
+#[derive(Default)]
+pub(super) struct Totals {
+    orders: HashMap<OrderId, Money>,
+}
+
+impl Check for Totals {
+    fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
+        match seen.domain {
+            DomainEvent::Order(OrderEvent::Placed(placed)) => {
+                if placed_total(placed) != Ok(placed.total) {
+                    seen.report(findings, Invariant::M5, "the order's parts do not sum to its total");
+                }
+                self.orders.insert(OrderId::new(seen.event.stream.id), placed.total);
+            }
+            DomainEvent::Payment(PaymentEvent::Requested(requested)) => {
+                if legs_total(requested) != Ok(requested.total) {
+                    seen.report(findings, Invariant::M5, "the payment's legs do not sum to its total");
+                }
+                if self.orders.get(&requested.order_id) != Some(&requested.total) {
+                    seen.report(findings, Invariant::M5, "the payment's total is not the order's");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn placed_total(placed: &OrderPlaced) -> Result<Money, MoneyError> {
+    let currency = placed.total.currency();
+    for line in &placed.lines {
+        if line.unit_price.checked_mul(line.quantity)? != line.line_total {
+            return Err(MoneyError::OutOfRange);
+        }
+    }
+    let lines = Money::sum(placed.lines.iter().map(|line| &line.line_total), currency)?;
+    if lines != placed.subtotal {
+        return Err(MoneyError::OutOfRange);
+    }
+    lines.checked_sub(&placed.discount)?.checked_add(&placed.shipping_fee)
+}
+
+fn legs_total(requested: &PaymentRequested) -> Result<Money, MoneyError> {
+    Money::sum(requested.legs.iter().map(|leg| &leg.amount), requested.total.currency())
+}
+
+/// What is remembered of a payment.
+struct Payment {
+    order_id: OrderId,
+    total: Money,
+    /// Amount by leg, and whether the points ledger is the book behind it.
+    legs: Vec<(Money, bool)>,
+    captured: Option<Capture>,
+    /// Requested and not refused, settled or not.
+    refunds: Vec<Refund>,
+    /// What the points ledger says was spent on it, less what came back.
+    points_spent: Money,
+    /// The gateway was asked for something and the log does not know yet what it did.
+    asked: bool,
+    /// What the legs outside gave back.
+    gateway_back: Money,
+    position: u64,
+}
+
+struct Capture {
+    amount: Money,
+    position: u64,
+}
+
+struct Refund {
+    id: RefundId,
+    amount: Money,
+    settled: bool,
+    /// The part of it that goes back to the points ledger.
+    points: Money,
+    legs_back: Money,
+}
+
+/// M1, M2, M3: captures and refunds by payment and by order.
+#[derive(Default)]
+pub(super) struct Payments {
+    payments: HashMap<PaymentId, Payment>,
+    captured_of_order: HashMap<OrderId, Vec<PaymentId>>,
+    late: HashMap<OrderId, Vec<PaymentId>>,
+}
+
+impl Check for Payments {
+    fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
+        let folded = match seen.domain {
+            DomainEvent::Payment(event) => self.payment(seen, event, findings),
+            DomainEvent::Points(event) => self.points(event),
+            DomainEvent::Order(OrderEvent::LatePaymentDetected(late)) => {
+                self.late.entry(OrderId::new(seen.event.stream.id)).or_default().push(late.payment_id);
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        if folded.is_err() {
+            seen.report(findings, Invariant::M1, "amounts of the payment cannot be summed");
+        }
+    }
+
+    fn finish(&mut self, _end: End, findings: &mut Findings) {
+        for (order_id, captured) in &self.captured_of_order {
+            let late = self.late.get(order_id).map_or(&[][..], Vec::as_slice);
+            let kept = captured.iter().filter(|payment| !late.contains(payment));
+            let mut kept = kept.filter_map(|id| self.payments.get(id)?.captured.as_ref());
+            if let (Some(_), Some(second)) = (kept.next(), kept.next()) {
+                findings.report(
+                    Invariant::M3,
+                    second.position,
+                    StreamId::order(*order_id),
+                    "the order has more than one captured payment",
+                );
+            }
+        }
+        for (id, payment) in &self.payments {
+            if let Some(capture) = &payment.captured
+                && !payment.books_agree().unwrap_or(false)
+            {
+                findings.report(
+                    Invariant::M1,
+                    capture.position,
+                    StreamId::payment(*id),
+                    "captured less refunded is not what the legs and the points ledger say",
+                );
+            }
+        }
+    }
+}
+
+impl Payments {
+    fn payment(&mut self, seen: Seen<'_>, event: &PaymentEvent, findings: &mut Findings) -> Result<(), MoneyError> {
+        let id = PaymentId::new(seen.event.stream.id);
+        if let PaymentEvent::Requested(requested) = event {
+            self.payments.insert(id, Payment::new(requested, seen.event.position));
+            return Ok(());
+        }
+        let Some(payment) = self.payments.get_mut(&id) else {
+            seen.report(findings, Invariant::M2, "the payment was never requested");
+            return Ok(());
+        };
+        payment.asked = match event {
+            PaymentEvent::CaptureRequested(_)
+            | PaymentEvent::ChallengeConfirmed(_)
+            | PaymentEvent::NetCancelRequested(_)
+            | PaymentEvent::RefundRequested(_)
+            | PaymentEvent::MismatchDetected(_) => true,
+            PaymentEvent::Captured(_)
+            | PaymentEvent::Failed(_)
+            | PaymentEvent::Voided(_)
+            | PaymentEvent::RefundSettled(_)
+            | PaymentEvent::RefundRefused(_) => false,
+            _ => payment.asked,
+        };
+        match event {
+            PaymentEvent::Captured(captured) => {
+                if payment.captured.is_some() {
+                    seen.report(findings, Invariant::M2, "the payment is captured twice");
+                    return Ok(());
+                }
+                payment.captured = Some(Capture { amount: captured.amount, position: seen.event.position });
+                self.captured_of_order.entry(payment.order_id).or_default().push(id);
+            }
+            PaymentEvent::RefundRequested(refund) => payment.refunds.push(Refund {
+                id: refund.refund_id,
+                amount: refund.amount,
+                settled: false,
+                points: Money::sum(
+                    refund.allocation.iter().filter(|part| payment.is_points(part.leg)).map(|part| &part.amount),
+                    payment.total.currency(),
+                )?,
+                legs_back: Money::zero(payment.total.currency()),
+            }),
+            PaymentEvent::LegRefunded(leg) => {
+                if !payment.is_points(leg.leg) {
+                    payment.gateway_back = payment.gateway_back.checked_add(&leg.amount)?;
+                }
+                if let Some(refund) = payment.refund(leg.refund_id) {
+                    refund.legs_back = refund.legs_back.checked_add(&leg.amount)?;
+                }
+            }
+            PaymentEvent::RefundRefused(refused) => payment.refunds.retain(|refund| refund.id != refused.refund_id),
+            PaymentEvent::RefundSettled(settled) => match payment.refund(settled.refund_id) {
+                Some(refund) if refund.amount == settled.amount && refund.legs_back == settled.amount => {
+                    refund.settled = true;
+                }
+                _ => {
+                    seen.report(findings, Invariant::M2, "a refund is settled for more or less than its legs gave back")
+                }
+            },
+            _ => {}
+        }
+        payment.check_bounds(seen, findings)
+    }
+
+    fn points(&mut self, event: &PointsEvent) -> Result<(), MoneyError> {
+        match event {
+            PointsEvent::Captured(captured) => {
+                if let Some(payment) = self.payments.get_mut(&captured.payment_id) {
+                    payment.points_spent = payment.points_spent.checked_add(&captured.amount)?;
+                }
+            }
+            PointsEvent::Restored(restored) => {
+                if let Some(payment) = self.payments.get_mut(&restored.payment_id) {
+                    payment.points_spent = payment.points_spent.checked_sub(&restored.amount)?;
+                }
+            }
+            PointsEvent::Granted(_) | PointsEvent::Held(_) | PointsEvent::Released(_) | PointsEvent::Expired(_) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Payments {
+    /// M3: order by order the gateway kept as much as the log says. Orders of which
+    /// something is still being asked at the gateway are left out: there the answer is
+    /// on its way.
+    pub(super) fn compare_with_gateway(&self, charges: &[GatewayCharge], findings: &mut Findings) {
+        let mut kept: BTreeMap<OrderId, (Result<Money, MoneyError>, u64)> = BTreeMap::new();
+        let mut open = HashSet::new();
+        for payment in self.payments.values() {
+            if payment.asked {
+                open.insert(payment.order_id);
+            }
+            let amount = payment.kept_at_gateway();
+            let entry =
+                kept.entry(payment.order_id).or_insert((Ok(Money::zero(payment.total.currency())), payment.position));
+            entry.0 = entry.0.and_then(|sum| sum.checked_add(&amount?));
+        }
+        let mut listed: BTreeMap<OrderId, Vec<&GatewayCharge>> = BTreeMap::new();
+        for charge in charges.iter().filter(|charge| charge.is_captured()) {
+            listed.entry(charge.order_id).or_default().push(charge);
+        }
+        for (order_id, charges) in &listed {
+            if !kept.contains_key(order_id) {
+                let detail = format!("the gateway has charged it {} times, the log knows of no payment", charges.len());
+                findings.report(Invariant::M3, 0, StreamId::order(*order_id), detail);
+            }
+        }
+        for (order_id, (ours, position)) in kept.iter().filter(|(order_id, _)| !open.contains(*order_id)) {
+            let charges = listed.get(order_id).map_or(&[][..], Vec::as_slice);
+            let theirs = ours.and_then(|ours| {
+                charges.iter().try_fold(Money::zero(ours.currency()), |sum, charge| sum.checked_add(&charge.kept()?))
+            });
+            if theirs != *ours || ours.is_err() {
+                let shown = |amount: &Result<Money, MoneyError>| {
+                    amount.map_or_else(|error| error.to_string(), |money| money.to_string())
+                };
+                let detail = format!("the gateway keeps {}, the log says {}", shown(&theirs), shown(ours));
+                findings.report(Invariant::M3, *position, StreamId::order(*order_id), detail);
+            }
+        }
+    }
+}
+
+impl Payment {
+    /// What the gateway took and did not give back.
+    fn kept_at_gateway(&self) -> Result<Money, MoneyError> {
+        let currency = self.total.currency();
+        if self.captured.is_none() {
+            return Ok(Money::zero(currency));
+        }
+        let taken = self.legs.iter().filter(|(_, points)| !points).map(|(amount, _)| amount);
+        Money::sum(taken, currency)?.checked_sub(&self.gateway_back)
+    }
+
+    fn new(requested: &PaymentRequested, position: u64) -> Self {
+        Self {
+            order_id: requested.order_id,
+            total: requested.total,
+            legs: requested.legs.iter().map(|leg| (leg.amount, leg.method == MethodName::Points)).collect(),
+            captured: None,
+            refunds: Vec::new(),
+            points_spent: Money::zero(requested.total.currency()),
+            asked: false,
+            gateway_back: Money::zero(requested.total.currency()),
+            position,
+        }
+    }
+
+    fn is_points(&self, leg: u8) -> bool {
+        self.legs.get(usize::from(leg)).is_some_and(|(_, points)| *points)
+    }
+
+    fn refund(&mut self, id: RefundId) -> Option<&mut Refund> {
+        self.refunds.iter_mut().find(|refund| refund.id == id)
+    }
+
+    /// M2: 0 <= refunded <= captured <= total. What is requested counts as refunded.
+    fn check_bounds(&self, seen: Seen<'_>, findings: &mut Findings) -> Result<(), MoneyError> {
+        let zero = Money::zero(self.total.currency());
+        let captured = self.captured.as_ref().map_or(zero, |capture| capture.amount);
+        let refunded = Money::sum(self.refunds.iter().map(|refund| &refund.amount), self.total.currency())?;
+        if captured.is_negative() || captured.checked_cmp(&self.total)?.is_gt() {
+            seen.report(findings, Invariant::M2, "more is captured than the payment's total");
+        }
+        if refunded.checked_cmp(&captured)?.is_gt() || self.refunds.iter().any(|refund| !refund.amount.is_positive()) {
+            seen.report(findings, Invariant::M2, "more is being refunded than was captured");
+        }
+        Ok(())
+    }
+
+    /// M1: the capture is the sum of the legs, and the points ledger spent exactly
+    /// the points legs less what settled refunds brought back to it.
+    fn books_agree(&self) -> Result<bool, MoneyError> {
+        let currency = self.total.currency();
+        let Some(capture) = &self.captured else { return Ok(true) };
+        let legs = Money::sum(self.legs.iter().map(|(amount, _)| amount), currency)?;
+        let points = Money::sum(self.legs.iter().filter(|(_, points)| *points).map(|(amount, _)| amount), currency)?;
+        let back =
+            Money::sum(self.refunds.iter().filter(|refund| refund.settled).map(|refund| &refund.points), currency)?;
+        Ok(legs == capture.amount && points.checked_sub(&back)? == self.points_spent)
+    }
+}

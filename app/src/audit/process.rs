@@ -1,0 +1,300 @@
+//! G1, G2 and G3: every fulfilment ends, what is undone is undone, nothing is sent
+//! unpaid.
+
+use std::collections::HashMap;
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::order::OrderEvent;
+use jangbu_aggregates::payment::PaymentEvent;
+use jangbu_aggregates::points::PointsEvent;
+use jangbu_aggregates::processes::{FulfilmentEvent, Step, TimerName};
+use jangbu_aggregates::shipment::ShipmentEvent;
+use jangbu_kernel::{Money, MoneyError, OrderId, PaymentId, StreamId, Timestamp};
+
+use super::finding::{Check, End, Findings, Invariant, Seen};
+
+/// What is remembered of each order.
+#[derive(Default)]
+pub(super) struct Fulfilments {
+    orders: HashMap<OrderId, Case>,
+    /// Whose order a payment belongs to, for the points events that do not say.
+    payments: HashMap<PaymentId, OrderId>,
+}
+
+struct Case {
+    total: Money,
+    placed_at: Timestamp,
+    paid: bool,
+    captured: bool,
+    /// Captured and not given back.
+    charged: Money,
+    points_held: Money,
+    ending: Option<Ending>,
+    process: Option<Process>,
+    position: u64,
+}
+
+/// Where and how an order ended.
+struct Ending {
+    position: u64,
+    undone: bool,
+}
+
+struct Process {
+    step: Step,
+    timers: Vec<(TimerName, Timestamp)>,
+    last_moved: Timestamp,
+    ended: bool,
+    position: u64,
+}
+
+impl Check for Fulfilments {
+    fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
+        let folded = match seen.domain {
+            DomainEvent::Order(event) => {
+                self.order(seen, event, findings);
+                Ok(())
+            }
+            DomainEvent::Payment(event) => self.payment(seen, event),
+            DomainEvent::Points(event) => self.points(event),
+            DomainEvent::Shipment(event) => {
+                self.shipment(seen, event, findings);
+                Ok(())
+            }
+            DomainEvent::Fulfilment(event) => {
+                self.process(seen, event, findings);
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        if folded.is_err() {
+            seen.report(findings, Invariant::G2, "amounts of the order cannot be summed");
+        }
+    }
+
+    fn finish(&mut self, end: End, findings: &mut Findings) {
+        for (order_id, case) in &self.orders {
+            case.check_process(*order_id, end, findings);
+            case.check_undone(*order_id, findings);
+        }
+    }
+}
+
+impl Fulfilments {
+    fn order(&mut self, seen: Seen<'_>, event: &OrderEvent, findings: &mut Findings) {
+        let order_id = OrderId::new(seen.event.stream.id);
+        if let OrderEvent::Placed(placed) = event {
+            let zero = Money::zero(placed.total.currency());
+            self.orders.insert(
+                order_id,
+                Case {
+                    total: placed.total,
+                    placed_at: seen.event.meta.recorded_at,
+                    paid: false,
+                    captured: false,
+                    charged: zero,
+                    points_held: zero,
+                    ending: None,
+                    process: None,
+                    position: seen.event.position,
+                },
+            );
+            return;
+        }
+        let Some(case) = self.orders.get_mut(&order_id) else {
+            return seen.report(findings, Invariant::G1, "the order was never placed");
+        };
+        let undone = match event {
+            OrderEvent::Paid(_) => {
+                case.paid = true;
+                return;
+            }
+            OrderEvent::Cancelled(_) | OrderEvent::Expired(_) | OrderEvent::Failed(_) => true,
+            OrderEvent::Completed(_) => false,
+            _ => return,
+        };
+        if case.ending.is_some() {
+            seen.report(findings, Invariant::G1, "the order ends a second time");
+        }
+        case.ending = Some(Ending { position: seen.event.position, undone });
+    }
+
+    fn payment(&mut self, seen: Seen<'_>, event: &PaymentEvent) -> Result<(), MoneyError> {
+        let (order_id, change) = match event {
+            PaymentEvent::Requested(requested) => {
+                self.payments.insert(PaymentId::new(seen.event.stream.id), requested.order_id);
+                return Ok(());
+            }
+            PaymentEvent::Captured(captured) => (captured.order_id, captured.amount),
+            PaymentEvent::RefundSettled(settled) => {
+                (settled.order_id, Money::zero(settled.amount.currency()).checked_sub(&settled.amount)?)
+            }
+            _ => return Ok(()),
+        };
+        if let Some(case) = self.orders.get_mut(&order_id) {
+            case.captured |= change.is_positive();
+            case.charged = case.charged.checked_add(&change)?;
+        }
+        Ok(())
+    }
+
+    fn points(&mut self, event: &PointsEvent) -> Result<(), MoneyError> {
+        let (payment_id, freed) = match event {
+            PointsEvent::Held(held) => {
+                if let Some(case) = self.orders.get_mut(&held.order_id) {
+                    case.points_held = case.points_held.checked_add(&held.amount)?;
+                }
+                self.payments.insert(held.payment_id, held.order_id);
+                return Ok(());
+            }
+            PointsEvent::Captured(captured) => (captured.payment_id, captured.amount),
+            PointsEvent::Released(released) => (released.payment_id, released.amount),
+            PointsEvent::Granted(_) | PointsEvent::Restored(_) | PointsEvent::Expired(_) => return Ok(()),
+        };
+        let order = self.payments.get(&payment_id).and_then(|order_id| self.orders.get_mut(order_id));
+        if let Some(case) = order {
+            case.points_held = case.points_held.checked_sub(&freed)?;
+        }
+        Ok(())
+    }
+
+    fn shipment(&mut self, seen: Seen<'_>, event: &ShipmentEvent, findings: &mut Findings) {
+        let order_id = match event {
+            ShipmentEvent::Requested(requested) => requested.order_id,
+            ShipmentEvent::Dispatched(dispatched) => dispatched.order_id,
+            _ => return,
+        };
+        let Some(case) = self.orders.get(&order_id) else {
+            return seen.report(findings, Invariant::G3, "the shipment is of an order that was never placed");
+        };
+        // What staff gave back afterwards is no reason to keep the goods back.
+        if !case.paid || !(case.captured || case.total.is_zero()) {
+            seen.report(findings, Invariant::G3, "a parcel goes out for an order whose money was not captured");
+        }
+    }
+
+    fn process(&mut self, seen: Seen<'_>, event: &FulfilmentEvent, findings: &mut Findings) {
+        let order_id = OrderId::new(seen.event.stream.id);
+        let Some(case) = self.orders.get_mut(&order_id) else {
+            return seen.report(findings, Invariant::G1, "the fulfilment is of an order that was never placed");
+        };
+        let moved = seen.event.meta.recorded_at;
+        let process = case.process.get_or_insert(Process {
+            step: Step::NotStarted,
+            timers: Vec::new(),
+            last_moved: moved,
+            ended: false,
+            position: seen.event.position,
+        });
+        process.last_moved = moved;
+        process.position = seen.event.position;
+        match event {
+            FulfilmentEvent::StepEntered(entered) => {
+                process.step = entered.step;
+                process.ended = entered.step == Step::Ended;
+            }
+            FulfilmentEvent::TimerSet(set) => {
+                process.timers.retain(|(timer, _)| *timer != set.timer);
+                process.timers.push((set.timer, set.due_at));
+            }
+            FulfilmentEvent::TimerCancelled(cancelled) => {
+                process.timers.retain(|(timer, _)| *timer != cancelled.timer);
+            }
+            FulfilmentEvent::TimerReached(reached) => {
+                process.timers.retain(|(timer, due_at)| *timer != reached.timer || *due_at != reached.due_at);
+            }
+            FulfilmentEvent::Parked(_) => process.step = Step::NeedsOperator,
+            FulfilmentEvent::Ended(_) => {
+                process.ended = true;
+                process.step = Step::Ended;
+                process.timers.clear();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Case {
+    /// G1: a process that has not ended still moves, waits for a moment to come, or
+    /// waits for somebody outside.
+    fn check_process(&self, order_id: OrderId, end: End, findings: &mut Findings) {
+        let stream = StreamId::fulfilment(order_id);
+        let Some(process) = &self.process else {
+            if self.ending.is_none() && end.now - self.placed_at > end.patience {
+                findings.report(Invariant::G1, self.position, stream, "the order's fulfilment never began");
+            }
+            return;
+        };
+        if process.ended {
+            if self.ending.is_none() && end.now - process.last_moved > end.patience {
+                findings.report(
+                    Invariant::G1,
+                    process.position,
+                    stream,
+                    "the fulfilment has ended but its order has not",
+                );
+            }
+            return;
+        }
+        let missed = process.timers.iter().find(|(_, due_at)| end.now - *due_at > end.patience);
+        if let Some((timer, due_at)) = missed {
+            let detail =
+                format!("timer {timer:?} was due at {} and was not reached", jangbu_kernel::time::rfc3339(*due_at));
+            findings.report(Invariant::G1, process.position, stream, detail);
+            return;
+        }
+        let waits = !process.timers.is_empty() || process.step.waits_outside();
+        if !waits && end.now - process.last_moved > end.patience {
+            let detail = format!("the fulfilment stands still in {:?} with nothing to wait for", process.step);
+            findings.report(Invariant::G1, process.position, stream, detail);
+        }
+    }
+
+    /// G2. While the process still runs, its undoing may be under way; G1 sees to it
+    /// that it does not run for ever.
+    fn check_undone(&self, order_id: OrderId, findings: &mut Findings) {
+        let Some(Ending { position, undone: true }) = self.ending else { return };
+        if self.process.as_ref().is_some_and(|process| !process.ended) {
+            return;
+        }
+        let stream = StreamId::order(order_id);
+        if !self.charged.is_zero() {
+            findings.report(
+                Invariant::G2,
+                position,
+                stream,
+                format!("the order was undone but {} stay charged", self.charged),
+            );
+        }
+        if !self.points_held.is_zero() {
+            let detail = format!("the order was undone but {} of points stay held", self.points_held);
+            findings.report(Invariant::G2, position, stream, detail);
+        }
+    }
+}
+
+/// Steps in which standing still is not the process's fault.
+trait WaitsOutside {
+    fn waits_outside(self) -> bool;
+}
+
+impl WaitsOutside for Step {
+    fn waits_outside(self) -> bool {
+        match self {
+            // A parcel travels as long as it travels; a person decides when he decides.
+            Self::Delivering | Self::NeedsOperator => true,
+            Self::NotStarted
+            | Self::AwaitingPayment
+            | Self::Capturing
+            | Self::AwaitingChallenge
+            | Self::Inquiring
+            | Self::Confirming
+            | Self::Shipping
+            | Self::AwaitingCompletion
+            | Self::Cancelling
+            | Self::Compensating
+            | Self::ReturningLatePayment
+            | Self::Ended => false,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The story of one stream: who did what, when, why, and what it changed.
+
+use jangbu_aggregates::{AnyState, DomainEvent};
+use jangbu_kernel::{RecordedEvent, Timestamp, time};
+use serde::Serialize;
+
+/// Where in the past to look from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AsOf {
+    /// Up to a position of the log.
+    Position(u64),
+    /// Up to a moment.
+    Moment(Timestamp),
+}
+
+impl std::str::FromStr for AsOf {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(position) = text.parse() {
+            return Ok(Self::Position(position));
+        }
+        let moment = chrono::DateTime::parse_from_rfc3339(text);
+        moment
+            .map(|moment| Self::Moment(moment.to_utc()))
+            .map_err(|_| "expected a position or a time such as 2026-11-21T01:07:00Z")
+    }
+}
+
+impl AsOf {
+    /// Whether an event had happened by then.
+    #[must_use]
+    pub fn covers(self, event: &RecordedEvent) -> bool {
+        match self {
+            Self::Position(position) => event.position <= position,
+            Self::Moment(moment) => event.meta.recorded_at <= moment,
+        }
+    }
+}
+
+/// One thing that happened to a stream.
+#[derive(Debug, Serialize)]
+pub struct Step {
+    /// Place in the log.
+    pub position: u64,
+    /// Place in the stream.
+    pub version: u64,
+    /// When.
+    pub recorded_at: String,
+    /// Who.
+    pub actor: String,
+    /// What.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// The state before.
+    pub from: String,
+    /// The state after.
+    pub to: String,
+    /// Why, where the event says so.
+    pub reason: Option<String>,
+    /// The event itself.
+    pub id: String,
+    /// Everything one request set in motion carries it.
+    pub correlation_id: String,
+    /// What directly caused it.
+    pub causation_id: String,
+    /// The command that decided it.
+    pub command_id: String,
+}
+
+/// The steps of a stream.
+///
+/// # Errors
+/// When an event cannot be read by this program.
+pub fn story(events: &[RecordedEvent]) -> anyhow::Result<Vec<Step>> {
+    let Some(first) = events.first() else { return Ok(Vec::new()) };
+    let mut state = AnyState::initial(first.stream.kind);
+    let mut from = state_name(&state, first.meta.recorded_at);
+    let mut steps = Vec::with_capacity(events.len());
+    for event in events {
+        state.evolve(&DomainEvent::try_from(event)?);
+        let to = state_name(&state, event.meta.recorded_at);
+        steps.push(Step {
+            position: event.position,
+            version: event.version,
+            recorded_at: time::rfc3339(event.meta.recorded_at),
+            actor: event.meta.actor.to_string(),
+            event_type: event.event_type.clone(),
+            from: std::mem::replace(&mut from, to.clone()),
+            to,
+            reason: reason(&event.payload),
+            id: event.event_id.to_string(),
+            correlation_id: event.meta.correlation_id.to_string(),
+            causation_id: event.meta.causation_id.to_string(),
+            command_id: event.meta.command_id.to_string(),
+        });
+    }
+    Ok(steps)
+}
+
+/// The words that events give as a reason, whatever they call it.
+fn reason(payload: &str) -> Option<String> {
+    let content: serde_json::Value = serde_json::from_str(payload).ok()?;
+    let named = ["reason", "ignored_because", "detail", "code"].iter().find_map(|name| content.get(name)?.as_str());
+    named.map(ToOwned::to_owned)
+}
+
+/// A state at a moment in a few words; "-" before the first event.
+fn state_name(state: &AnyState, at: Timestamp) -> String {
+    let nothing = || "-".to_owned();
+    match state {
+        AnyState::User(user) => user.status(at).map_or_else(nothing, |status| status.name().to_owned()),
+        AnyState::Email(claim) => claim.user_id().map_or_else(nothing, |_| "claimed".to_owned()),
+        AnyState::Session(session) if session.user_id().is_none() => nothing(),
+        AnyState::Session(session) => if session.is_live(at) { "live" } else { "ended" }.to_owned(),
+        AnyState::Product(product) if !product.exists() => nothing(),
+        AnyState::Product(product) => if product.is_active() { "active" } else { "inactive" }.to_owned(),
+        AnyState::Stock(stock) => format!(
+            "on hand {}, reserved {}, allocated {}, available {}",
+            stock.on_hand(),
+            stock.reserved(),
+            stock.allocated(),
+            stock.available()
+        ),
+        AnyState::Order(order) => match (order.status(), order.hold()) {
+            (Some(status), None) => status.name().to_owned(),
+            (Some(status), Some(_)) => format!("{} (on hold)", status.name()),
+            (None, _) => nothing(),
+        },
+        AnyState::Payment(payment) if !payment.exists() => nothing(),
+        AnyState::Payment(payment) => payment.status_name().to_owned(),
+        AnyState::Shipment(shipment) if !shipment.exists() => nothing(),
+        AnyState::Shipment(shipment) => shipment.state().name().to_owned(),
+        AnyState::Points(points) => format!("balance {}, held {}", points.balance(), points.held()),
+        AnyState::Fulfilment(fulfilment) => snake_case(&fulfilment.step()),
+    }
+}
+
+/// The stored word of a value that is stored as one.
+fn snake_case(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jangbu_kernel::AggregateKind;
+
+    use super::super::story::{ORDER, Story, id};
+    use super::*;
+
+    #[test]
+    fn a_story_tells_from_what_to_what() {
+        let mut story = Story::default();
+        story.placed();
+        let steps = super::story(&story.stream(AggregateKind::Order, ORDER)).unwrap();
+        let told: Vec<_> = steps.iter().map(|step| (step.from.as_str(), step.to.as_str())).collect();
+        assert_eq!(told, [("-", "placed")]);
+
+        let mut story = Story::default();
+        story.stock_received(id(1), 5);
+        let steps = super::story(&story.stream(AggregateKind::Stock, 1)).unwrap();
+        assert_eq!(steps[0].from, "on hand 0, reserved 0, allocated 0, available 0");
+        assert_eq!(steps[0].to, "on hand 5, reserved 0, allocated 0, available 5");
+    }
+
+    #[test]
+    fn the_past_ends_where_it_is_told_to() {
+        let mut story = Story::default();
+        story.stock_received(id(1), 5);
+        story.wait(chrono::TimeDelta::days(1));
+        story.stock_received(id(1), 5);
+        let events = story.stream(AggregateKind::Stock, 1);
+        let covered = |as_of: &str| events.iter().filter(|event| as_of.parse::<AsOf>().unwrap().covers(event)).count();
+        assert_eq!(covered("1"), 1);
+        assert_eq!(covered("1970-01-01T12:00:00Z"), 1);
+        assert_eq!(covered("1970-01-02T00:00:00Z"), 2);
+        assert!("yesterday".parse::<AsOf>().is_err());
+    }
+}

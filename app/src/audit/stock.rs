@@ -1,0 +1,124 @@
+//! S1, S2 and S3: stock is counted in things, and nothing is promised twice.
+
+use std::collections::HashMap;
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::order::OrderEvent;
+use jangbu_aggregates::stock::StockEvent;
+use jangbu_kernel::{OrderId, StreamId};
+use uuid::Uuid;
+
+use super::finding::{Check, End, Findings, Invariant, Seen};
+
+/// Numbers by product, and what each open order holds of all products together.
+#[derive(Default)]
+pub(super) struct Stock {
+    products: HashMap<Uuid, Level>,
+    holds: HashMap<OrderId, Hold>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Level {
+    on_hand: i64,
+    reserved: i64,
+    allocated: i64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Hold {
+    reserved: i64,
+    allocated: i64,
+    /// Where the order ended.
+    ended_at: Option<u64>,
+}
+
+impl Check for Stock {
+    fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
+        match seen.domain {
+            DomainEvent::Stock(event) => self.stock(seen, event, findings),
+            DomainEvent::Order(
+                OrderEvent::Cancelled(_) | OrderEvent::Expired(_) | OrderEvent::Failed(_) | OrderEvent::Completed(_),
+            ) => {
+                let order_id = OrderId::new(seen.event.stream.id);
+                self.holds.entry(order_id).or_default().ended_at = Some(seen.event.position);
+            }
+            _ => {}
+        }
+        // The events of one append lie side by side; what it ends may be freed right
+        // behind. So an ended order is forgotten once nothing is left, and looked at last.
+        if self.holds.len() > SWEEP_AT {
+            self.holds.retain(|_, hold| !hold.is_settled());
+        }
+    }
+
+    fn finish(&mut self, _end: End, findings: &mut Findings) {
+        for (order_id, hold) in &self.holds {
+            if let Some(position) = hold.ended_at
+                && (hold.reserved != 0 || hold.allocated != 0)
+            {
+                let detail = format!(
+                    "the order has ended but still holds {} reserved and {} allocated units",
+                    hold.reserved, hold.allocated
+                );
+                findings.report(Invariant::S2, position, StreamId::order(*order_id), detail);
+            }
+        }
+    }
+}
+
+/// Orders remembered before settled ones are forgotten.
+const SWEEP_AT: usize = 100_000;
+
+impl Hold {
+    const fn is_settled(&self) -> bool {
+        self.ended_at.is_some() && self.reserved == 0 && self.allocated == 0
+    }
+}
+
+impl Stock {
+    fn stock(&mut self, seen: Seen<'_>, event: &StockEvent, findings: &mut Findings) {
+        let level = self.products.entry(seen.event.stream.id).or_default();
+        let (order_id, on_hand, reserved, allocated) = match event {
+            StockEvent::Received(received) => (None, i64::from(received.quantity), 0, 0),
+            StockEvent::Adjusted(adjusted) => (None, adjusted.delta, 0, 0),
+            StockEvent::Reserved(reserved) => (Some(reserved.order_id), 0, i64::from(reserved.quantity), 0),
+            StockEvent::Released(released) => (Some(released.order_id), 0, -i64::from(released.quantity), 0),
+            StockEvent::Allocated(allocated) => {
+                let units = i64::from(allocated.quantity);
+                (Some(allocated.order_id), 0, -units, units)
+            }
+            StockEvent::Deallocated(freed) => (Some(freed.order_id), 0, 0, -i64::from(freed.quantity)),
+            StockEvent::Shipped(shipped) => {
+                let units = i64::from(shipped.quantity);
+                (Some(shipped.order_id), -units, 0, -units)
+            }
+            StockEvent::Restocked(restocked) => (None, i64::from(restocked.quantity), 0, 0),
+        };
+        level.on_hand = level.on_hand.saturating_add(on_hand);
+        level.reserved += reserved;
+        level.allocated += allocated;
+        if level.on_hand < 0 || level.reserved < 0 || level.allocated < 0 {
+            let detail = format!(
+                "on hand {}, reserved {}, allocated {}: none may be negative",
+                level.on_hand, level.reserved, level.allocated
+            );
+            seen.report(findings, Invariant::S1, detail);
+        }
+        if level.on_hand.saturating_sub(level.reserved).saturating_sub(level.allocated) < 0 {
+            let detail = format!(
+                "{} on hand, but {} are promised: more is sold than there is",
+                level.on_hand,
+                level.reserved + level.allocated
+            );
+            seen.report(findings, Invariant::S3, detail);
+        }
+        if let Some(order_id) = order_id {
+            let hold = self.holds.entry(order_id).or_default();
+            hold.reserved += reserved;
+            hold.allocated += allocated;
+            if hold.reserved < 0 || hold.allocated < 0 {
+                seen.report(findings, Invariant::S1, "an order gives back more than it held");
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! `jangbu sandbox`: only the simulated outside world, in a process of its own.
+
+use clap::Args;
+
+use super::Done;
+use crate::config::{Flags, Settings};
+use crate::node::outside;
+use crate::observe;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Runs the payment gateway and the carrier alone, so that they outlive the shop. Servers
+that are to use it are told so, and share its two secrets:
+
+  export JANGBU_SANDBOX_API_KEY=... JANGBU_SANDBOX_WEBHOOK_SECRET=...   (base64)
+  jangbu sandbox --listen 127.0.0.1:9090 --shop http://127.0.0.1:8080
+  JANGBU_SANDBOX_URL=http://127.0.0.1:9090 jangbu serve
+
+On one machine the secrets may be left out: they are kept in the data folder.")]
+pub(super) struct Arguments {
+    /// Address to listen on; port 0 picks one [default: 127.0.0.1:0]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Base address of the shop, where webhooks go
+    #[arg(long, value_name = "URL")]
+    shop: String,
+}
+
+pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Result<Done> {
+    flags.sandbox_listen = arguments.listen;
+    let settings = Settings::load(flags)?;
+    observe::for_a_server(&settings)?;
+    let running = outside::run_sandbox(&settings, Some(&arguments.shop)).await?;
+    println!("sandbox listening on {}", running.base_url());
+    crate::node::stop_signal().await?;
+    running.stop().await;
+    Ok(Done::Yes)
+}

@@ -1,0 +1,78 @@
+//! `jangbu serve`: the whole shop in one process, or some roles of it.
+
+use clap::Args;
+
+use super::Done;
+use crate::config::{Flags, Settings};
+use crate::node::{Node, NodeOptions, Roles, stop_signal};
+use crate::observe;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without any configuration the server uses an embedded store in ./data, simulates the
+payment gateway and the carrier, and prints how to log in.
+
+Examples:
+  jangbu serve
+  jangbu serve --listen 127.0.0.1:0 --data-dir /tmp/shop
+  JANGBU_DATABASE_URL=postgres://shop@localhost/shop JANGBU_MASTER_KEY=$(openssl rand -base64 32) jangbu serve
+  jangbu serve --roles api                 several nodes on one Postgres: this one takes HTTP only
+
+SIGTERM or Ctrl-C ends it cleanly within about 15 seconds; a second one at once.")]
+pub(super) struct Arguments {
+    /// Address to listen on; port 0 picks one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// What this node does: any of api, projector, process-manager (default: all)
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', value_enum)]
+    roles: Vec<Role>,
+    /// Refuse to start on an older store instead of bringing it to this version
+    #[arg(long)]
+    no_migrate: bool,
+}
+
+/// What a node can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Role {
+    /// Takes HTTP requests.
+    Api,
+    /// Keeps the read models.
+    Projector,
+    /// Carries orders through payment and shipping.
+    ProcessManager,
+}
+
+pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Result<Done> {
+    flags.listen = arguments.listen;
+    let settings = Settings::load(flags)?;
+    observe::for_a_server(&settings)?;
+    for note in &settings.ignored {
+        tracing::warn!("{note}");
+    }
+    let has = |role| arguments.roles.is_empty() || arguments.roles.contains(&role);
+    let roles =
+        Roles { api: has(Role::Api), projector: has(Role::Projector), process_manager: has(Role::ProcessManager) };
+    observe::log_panics();
+    let options = NodeOptions { roles, may_migrate: !arguments.no_migrate };
+    let mut node = Node::start(settings, options).await?;
+    node.greet()?;
+    let failed = tokio::select! {
+        signal = stop_signal() => {
+            tracing::info!(signal = signal?, "stopping");
+            None
+        }
+        failure = node.failed() => Some(failure),
+    };
+    tokio::select! {
+        () = node.stop() => {}
+        signal = stop_signal() => {
+            let signal = signal?;
+            tracing::warn!(signal, "stopping at once");
+            anyhow::bail!("stopped at once by a second {signal}");
+        }
+    }
+    match failed {
+        None => Ok(Done::Yes),
+        Some(what) => anyhow::bail!("{what}; the server has stopped"),
+    }
+}

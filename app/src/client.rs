@@ -1,0 +1,196 @@
+//! A small HTTP client for the commands that drive a running server: one
+//! keep-alive connection, one request at a time.
+//!
+//! It is thin on purpose: the load generator shares the machine with what it
+//! measures.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// No answer takes longer than this; a command that waits asks for less.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+
+/// One connection to a server.
+pub struct Connection {
+    address: String,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+/// What came back.
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The body, whole.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// The body as JSON; null when it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+impl Connection {
+    /// Connects to `host:port`.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub async fn open(address: &str) -> anyhow::Result<Self> {
+        let sender = connect(address).await?;
+        Ok(Self { address: address.to_owned(), sender })
+    }
+
+    /// Sends a request and reads its answer. A connection that the server closed
+    /// meanwhile is opened again before the request is sent, never after.
+    ///
+    /// # Errors
+    /// When the connection breaks or the answer takes too long.
+    pub async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> anyhow::Result<Reply> {
+        if self.sender.ready().await.is_err() {
+            self.sender = connect(&self.address).await?;
+        }
+        let mut request = Request::builder().method(method).uri(path).header("host", &self.address);
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body)))?;
+        let exchange = async {
+            let answer = self.sender.send_request(request).await?;
+            let (head, body) = answer.into_parts();
+            let body = body.collect().await?.to_bytes();
+            anyhow::Ok(Reply { status: head.status, body })
+        };
+        tokio::time::timeout(ANSWER_LIMIT, exchange).await.context("the server did not answer in time")?
+    }
+}
+
+async fn connect(address: &str) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(address)
+        .await
+        .with_context(|| format!("nobody answers at {address}; start one with `jangbu serve`"))?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // The task ends with the connection; an error there shows as one of the next request.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// A caller with a token, for scripted work in JSON.
+pub struct Shopper {
+    connection: Connection,
+    token: Option<String>,
+}
+
+impl Shopper {
+    /// A caller who is not logged in.
+    ///
+    /// # Errors
+    /// When nobody listens at the address.
+    pub async fn anonymous(address: &str) -> anyhow::Result<Self> {
+        Ok(Self { connection: Connection::open(address).await?, token: None })
+    }
+
+    /// Logs in.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn login(address: &str, email: &str, password: &str) -> anyhow::Result<Self> {
+        let mut shopper = Self::anonymous(address).await?;
+        let body = serde_json::json!({"email": email, "password": password});
+        let answer = shopper.post("/v1/auth/login", &body).await.context("could not log in")?;
+        let token = answer.get("access_token").and_then(Value::as_str).context("no access token in the answer")?;
+        shopper.token = Some(format!("Bearer {token}"));
+        Ok(shopper)
+    }
+
+    /// The value of the `Authorization` header, for whoever sends requests of its own.
+    #[must_use]
+    pub fn authorization(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
+    /// Posts JSON and reads JSON. Every call has an idempotency key of its own, so
+    /// it is safe to run a script again from the start only against an empty server.
+    ///
+    /// # Errors
+    /// When the server does not answer with success; the problem's text is in the error.
+    pub async fn post(&mut self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.post_waiting(path, body, None).await
+    }
+
+    /// Posts JSON and waits until the process manager has come to rest.
+    ///
+    /// # Errors
+    /// As [`Shopper::post`].
+    pub async fn post_settled(&mut self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.post_waiting(path, body, Some(("settled", "wait=20"))).await
+    }
+
+    async fn post_waiting(&mut self, path: &str, body: &Value, wait: Option<(&str, &str)>) -> anyhow::Result<Value> {
+        let reply = self.try_post(path, body, wait).await?;
+        if reply.status.is_success() {
+            return Ok(reply.json());
+        }
+        bail!("POST {path} answered {}: {}", reply.status, String::from_utf8_lossy(&reply.body))
+    }
+
+    /// Posts JSON and gives the answer whatever it is.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn try_post(&mut self, path: &str, body: &Value, wait: Option<(&str, &str)>) -> anyhow::Result<Reply> {
+        let key = uuid::Uuid::now_v7().to_string();
+        let mut headers = vec![("idempotency-key", key.as_str())];
+        if let Some(token) = &self.token {
+            headers.push(("authorization", token));
+        }
+        if let Some((stage, wait)) = wait {
+            headers.push(("prefer", wait));
+            headers.push(("jangbu-wait-for", stage));
+        }
+        self.connection.send(Method::POST, path, &headers, serde_json::to_vec(body)?).await
+    }
+
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// When the server does not answer with success.
+    pub async fn get(&mut self, path: &str) -> anyhow::Result<Value> {
+        let mut headers = Vec::new();
+        if let Some(token) = &self.token {
+            headers.push(("authorization", token.as_str()));
+        }
+        let reply = self.connection.send(Method::GET, path, &headers, Vec::new()).await?;
+        if reply.status.is_success() {
+            return Ok(reply.json());
+        }
+        bail!("GET {path} answered {}: {}", reply.status, String::from_utf8_lossy(&reply.body))
+    }
+}
+
+/// The text at a key of a JSON object.
+///
+/// # Errors
+/// When it is not there.
+pub fn text<'a>(value: &'a Value, key: &str) -> anyhow::Result<&'a str> {
+    value.get(key).and_then(Value::as_str).with_context(|| format!("no `{key}` in {value}"))
+}

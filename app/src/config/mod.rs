@@ -1,0 +1,318 @@
+//! Configuration: flag, then environment, then `jangbu.toml`, then default.
+//!
+//! [`raw`] reads what was written where, [`Settings::resolve`] turns it into
+//! values that are known to be usable. Every error names the setting, what is wrong
+//! with it and what would be right. Secrets come from the environment or from
+//! files (`JANGBU_..._FILE`), never from flags, and never show in `Debug`.
+
+mod policy;
+mod raw;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jangbu_aggregates::Policy;
+use jangbu_api::RateLimit;
+use secrecy::{ExposeSecret as _, SecretString};
+use thiserror::Error;
+
+use raw::Raw;
+pub use raw::{Flags, Sources};
+
+/// The environment as the configuration sees it.
+pub type Environment = BTreeMap<String, String>;
+
+/// What is wrong with the configuration, and what would be right.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file named by `--config` or `JANGBU_CONFIG`, or a `*_FILE`, cannot be read.
+    #[error("cannot read {}: {cause}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The file is not understood.
+    #[error("{} is not understood: {cause}", .path.display())]
+    Syntax {
+        /// Which.
+        path: PathBuf,
+        /// Where and what.
+        cause: String,
+    },
+    /// A value is not usable.
+    #[error("{setting}: {problem}")]
+    Value {
+        /// The setting, as it is called in the environment.
+        setting: &'static str,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// Values do not fit together or have the wrong form.
+    #[error("the configuration is not understood: {0}")]
+    Form(String),
+}
+
+impl ConfigError {
+    fn value(setting: &'static str, problem: impl Into<String>) -> Self {
+        Self::Value { setting, problem: problem.into() }
+    }
+}
+
+/// Where the log and the read models are.
+#[derive(Clone, Debug)]
+pub enum Engine {
+    /// SQLite in the data folder; one process writes.
+    Embedded,
+    /// Postgres; any number of processes write.
+    Postgres(PostgresUrl),
+}
+
+/// The address of a Postgres with its password in it; `Debug` and `Display` show
+/// neither user nor password.
+#[derive(Clone)]
+pub struct PostgresUrl(SecretString);
+
+impl PostgresUrl {
+    /// The whole address.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        secrecy::ExposeSecret::expose_secret(&self.0)
+    }
+}
+
+impl std::fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let after_login = self.expose().rsplit('@').next().unwrap_or_default();
+        let place = after_login.split('?').next().unwrap_or_default();
+        let place = place.split_once("://").map_or(place, |(_, rest)| rest);
+        write!(f, "postgres://{place}")
+    }
+}
+
+impl std::fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// The simulated outside world.
+#[derive(Clone, Debug)]
+pub struct SandboxSettings {
+    /// Where it listens when this process runs it.
+    pub listen: SocketAddr,
+    /// A sandbox that runs elsewhere, instead of one in this process.
+    pub url: Option<String>,
+    /// What the shop shows to it; made at the first start when absent.
+    pub api_key: Option<SecretString>,
+    /// What its webhooks are signed with; made at the first start when absent.
+    pub webhook_secret: Option<SecretString>,
+    /// A parcel's scans follow each other this quickly; none: only when told.
+    pub carrier_step: Option<Duration>,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// Where the embedded store and the keys of a first start are.
+    pub data_dir: PathBuf,
+    /// Where the log is.
+    pub engine: Engine,
+    /// The master key, base64 of 32 bytes; made at the first start (embedded only).
+    pub master_key: Option<SecretString>,
+    /// The first admin's address.
+    pub admin_email: String,
+    /// The first admin's password; made up when absent.
+    pub admin_password: Option<SecretString>,
+    /// After it a gateway's answer is unknown.
+    pub gateway_timeout: Duration,
+    /// The sandbox; none: it is off.
+    pub sandbox: Option<SandboxSettings>,
+    /// How many requests a caller may make; none: as many as he likes.
+    pub rate_limit: Option<RateLimit>,
+    /// Origins of browsers that may call; empty: none but the server's own pages.
+    pub cors_origins: Vec<String>,
+    /// The log filter, as in `info,jangbu_commands=debug`.
+    pub log: String,
+    /// How logs are written.
+    pub log_format: LogFormat,
+    /// The shop's numbers.
+    pub policy: Policy,
+    /// What was set and has no effect in this version, for a warning at the start.
+    pub ignored: Vec<String>,
+}
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+const DEFAULT_SANDBOX_LISTEN: &str = "127.0.0.1:0";
+const DEFAULT_DATA_DIR: &str = "./data";
+const DEFAULT_ADMIN_EMAIL: &str = "admin@example.com";
+const DEFAULT_GATEWAY_TIMEOUT_MS: u64 = 5_000;
+const LONGEST_GATEWAY_TIMEOUT_MS: u64 = 60_000;
+const DEFAULT_RATE_LIMIT: &str = "1000/min";
+/// Parcels stand still until they are told to move: a carrier that scans before the
+/// shop has handed the parcel over is not believed.
+const DEFAULT_CARRIER_STEP_MS: u64 = 0;
+
+impl Settings {
+    /// The administrator's password, when one is configured.
+    #[must_use]
+    pub fn admin_password(&self) -> Option<String> {
+        self.admin_password.as_ref().map(|password| password.expose_secret().to_owned())
+    }
+
+    /// Reads flags, this process's environment and the configuration file.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn load(flags: Flags) -> Result<Self, ConfigError> {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self::resolve(&Sources { flags, environment })
+    }
+
+    /// The settings that these sources come to.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn resolve(sources: &Sources) -> Result<Self, ConfigError> {
+        let (raw, ignored) = raw::merge(sources)?;
+        let listen = address("JANGBU_LISTEN", raw.listen.as_deref().unwrap_or(DEFAULT_LISTEN))?;
+        let gateway_timeout_ms = raw.gateway_timeout_ms.unwrap_or(DEFAULT_GATEWAY_TIMEOUT_MS);
+        if !(1..=LONGEST_GATEWAY_TIMEOUT_MS).contains(&gateway_timeout_ms) {
+            return Err(ConfigError::value(
+                "JANGBU_GATEWAY_TIMEOUT_MS",
+                format!(
+                    "{gateway_timeout_ms} is out of range, expected 1 to {LONGEST_GATEWAY_TIMEOUT_MS} milliseconds"
+                ),
+            ));
+        }
+        Ok(Self {
+            listen,
+            data_dir: raw.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
+            engine: engine(raw.database_url.as_deref())?,
+            master_key: raw.master_key.clone().map(SecretString::from),
+            admin_email: admin_email(raw.admin_email.as_deref())?,
+            admin_password: raw.admin_password.clone().map(SecretString::from),
+            gateway_timeout: Duration::from_millis(gateway_timeout_ms),
+            sandbox: sandbox(&raw)?,
+            rate_limit: rate_limit(raw.rate_limit.as_deref().unwrap_or(DEFAULT_RATE_LIMIT))?,
+            cors_origins: cors_origins(raw.cors_origins.as_deref())?,
+            log: raw.log.clone().unwrap_or_else(|| "info".to_owned()),
+            log_format: log_format(raw.log_format.as_deref())?,
+            policy: policy::policy(raw.policy.as_ref(), raw.shipping.as_ref())?,
+            ignored,
+        })
+    }
+
+    /// A file in the data folder.
+    #[must_use]
+    pub fn data_file(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.data_dir.join(name)
+    }
+}
+
+fn address(setting: &'static str, text: &str) -> Result<SocketAddr, ConfigError> {
+    let with_ip = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    with_ip.as_deref().unwrap_or(text).parse().map_err(|_| {
+        ConfigError::value(
+            setting,
+            format!("{text:?} is not an address, expected IP:PORT such as {DEFAULT_LISTEN}; port 0 picks one"),
+        )
+    })
+}
+
+fn engine(url: Option<&str>) -> Result<Engine, ConfigError> {
+    match url {
+        None => Ok(Engine::Embedded),
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(Engine::Postgres(PostgresUrl(SecretString::from(url.to_owned()))))
+        }
+        // The value is not repeated: it may hold a password.
+        Some(_) => Err(ConfigError::value(
+            "JANGBU_DATABASE_URL",
+            "not a Postgres address, expected postgres://USER:PASSWORD@HOST/DATABASE; leave it out for the embedded store",
+        )),
+    }
+}
+
+fn admin_email(email: Option<&str>) -> Result<String, ConfigError> {
+    let email = email.unwrap_or(DEFAULT_ADMIN_EMAIL);
+    let (name, host) = email.split_once('@').unwrap_or_default();
+    if name.is_empty() || host.is_empty() {
+        return Err(ConfigError::value("JANGBU_ADMIN_EMAIL", format!("{email:?} is not an e-mail address")));
+    }
+    Ok(email.to_owned())
+}
+
+fn sandbox(raw: &Raw) -> Result<Option<SandboxSettings>, ConfigError> {
+    match raw.sandbox.as_deref() {
+        None | Some("on") => {}
+        Some("off") => return Ok(None),
+        Some(other) => {
+            return Err(ConfigError::value("JANGBU_SANDBOX", format!("{other:?} is not known, expected on or off")));
+        }
+    }
+    if let Some(url) = &raw.sandbox_url
+        && !(url.starts_with("http://") || url.starts_with("https://"))
+    {
+        return Err(ConfigError::value(
+            "JANGBU_SANDBOX_URL",
+            format!("{url:?} is not an address, expected http://HOST:PORT"),
+        ));
+    }
+    let step_ms = raw.sandbox_carrier_step_ms.unwrap_or(DEFAULT_CARRIER_STEP_MS);
+    Ok(Some(SandboxSettings {
+        listen: address("JANGBU_SANDBOX_LISTEN", raw.sandbox_listen.as_deref().unwrap_or(DEFAULT_SANDBOX_LISTEN))?,
+        url: raw.sandbox_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+        api_key: raw.sandbox_api_key.clone().map(SecretString::from),
+        webhook_secret: raw.sandbox_webhook_secret.clone().map(SecretString::from),
+        carrier_step: (step_ms > 0).then(|| Duration::from_millis(step_ms)),
+    }))
+}
+
+fn rate_limit(text: &str) -> Result<Option<RateLimit>, ConfigError> {
+    RateLimit::parse(text).map_err(|error| ConfigError::value("JANGBU_RATE_LIMIT", format!("{text:?}: {error}")))
+}
+
+fn cors_origins(text: Option<&str>) -> Result<Vec<String>, ConfigError> {
+    let origins = text.unwrap_or_default().split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    origins
+        .map(|origin| {
+            let fits = origin == "*" || origin.starts_with("http://") || origin.starts_with("https://");
+            if fits && !origin.ends_with('/') {
+                return Ok(origin.to_owned());
+            }
+            let problem = format!("{origin:?} is not an origin, expected for example https://shop.example.com");
+            Err(ConfigError::value("JANGBU_CORS_ORIGINS", problem))
+        })
+        .collect()
+}
+
+fn log_format(text: Option<&str>) -> Result<LogFormat, ConfigError> {
+    match text {
+        None | Some("text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        Some(other) => {
+            Err(ConfigError::value("JANGBU_LOG_FORMAT", format!("{other:?} is not known, expected text or json")))
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

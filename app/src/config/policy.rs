@@ -1,0 +1,134 @@
+//! The shop's numbers as the file may replace them.
+
+use chrono::TimeDelta;
+use jangbu_aggregates::Policy;
+use jangbu_aggregates::policy::ShippingFee;
+use jangbu_kernel::{Currency, Money};
+use serde::Deserialize;
+
+use super::ConfigError;
+
+/// `[policy]`: what is absent stays the shop's own.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyFile {
+    payment_deadline_seconds: Option<i64>,
+    owner_cancel_window_seconds: Option<i64>,
+    completion_delay_seconds: Option<i64>,
+    max_order_lines: Option<usize>,
+    max_line_quantity: Option<u32>,
+    inquiry_ladder_ms: Option<Vec<i64>>,
+    not_found_before_net_cancel: Option<u32>,
+    label_retries_ms: Option<Vec<i64>>,
+    undo_retries_ms: Option<Vec<i64>>,
+    max_login_failures: Option<u32>,
+    lock_duration_seconds: Option<i64>,
+    refresh_token_life_seconds: Option<i64>,
+}
+
+/// `[shipping]`: what sending costs.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShippingFile {
+    /// `[[shipping.fees]]`, one a currency.
+    fees: Vec<FeeFile>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FeeFile {
+    currency: String,
+    /// A decimal as text, like every amount of this program.
+    base: String,
+    free_from: Option<String>,
+}
+
+/// A hundred years: far beyond any rule, and safe to add to any time.
+const LONGEST_SECONDS: i64 = 100 * 366 * 24 * 3_600;
+
+pub(super) fn policy(file: Option<&PolicyFile>, shipping: Option<&ShippingFile>) -> Result<Policy, ConfigError> {
+    let mut policy = Policy::default();
+    if let Some(file) = file {
+        durations(&mut policy, file)?;
+        counts(&mut policy, file)?;
+    }
+    if let Some(shipping) = shipping {
+        policy.shipping_fees = shipping.fees.iter().map(fee).collect::<Result<_, _>>()?;
+    }
+    Ok(policy)
+}
+
+fn durations(policy: &mut Policy, file: &PolicyFile) -> Result<(), ConfigError> {
+    let seconds = [
+        ("policy.payment_deadline_seconds", file.payment_deadline_seconds, &mut policy.payment_deadline),
+        ("policy.owner_cancel_window_seconds", file.owner_cancel_window_seconds, &mut policy.owner_cancel_window),
+        ("policy.completion_delay_seconds", file.completion_delay_seconds, &mut policy.completion_delay),
+        ("policy.lock_duration_seconds", file.lock_duration_seconds, &mut policy.lock_duration),
+        ("policy.refresh_token_life_seconds", file.refresh_token_life_seconds, &mut policy.refresh_token_life),
+    ];
+    for (setting, value, target) in seconds {
+        if let Some(value) = value {
+            if !(0..=LONGEST_SECONDS).contains(&value) {
+                return Err(ConfigError::value(
+                    setting,
+                    format!("{value} is out of range, expected 0 or more seconds"),
+                ));
+            }
+            *target = TimeDelta::seconds(value);
+        }
+    }
+    let ladders = [
+        ("policy.inquiry_ladder_ms", &file.inquiry_ladder_ms, &mut policy.inquiry_ladder),
+        ("policy.label_retries_ms", &file.label_retries_ms, &mut policy.label_retries),
+        ("policy.undo_retries_ms", &file.undo_retries_ms, &mut policy.undo_retries),
+    ];
+    for (setting, value, target) in ladders {
+        if let Some(value) = value {
+            if value.is_empty() || value.iter().any(|wait| !(1..=LONGEST_SECONDS).contains(wait)) {
+                return Err(ConfigError::value(setting, "expected a list of waits in milliseconds, each at least 1"));
+            }
+            *target = value.iter().map(|wait| TimeDelta::milliseconds(*wait)).collect();
+        }
+    }
+    Ok(())
+}
+
+fn counts(policy: &mut Policy, file: &PolicyFile) -> Result<(), ConfigError> {
+    let at_least_one = |setting, value: Option<u32>| match value {
+        Some(0) => Err(ConfigError::value(setting, "0 is out of range, expected at least 1")),
+        other => Ok(other),
+    };
+    if let Some(lines) = file.max_order_lines {
+        if lines == 0 {
+            return Err(ConfigError::value("policy.max_order_lines", "0 is out of range, expected at least 1"));
+        }
+        policy.max_order_lines = lines;
+    }
+    if let Some(quantity) = at_least_one("policy.max_line_quantity", file.max_line_quantity)? {
+        policy.max_line_quantity = quantity;
+    }
+    if let Some(answers) = at_least_one("policy.not_found_before_net_cancel", file.not_found_before_net_cancel)? {
+        policy.not_found_before_net_cancel = answers;
+    }
+    if let Some(failures) = at_least_one("policy.max_login_failures", file.max_login_failures)? {
+        policy.max_login_failures = failures;
+    }
+    Ok(())
+}
+
+fn fee(file: &FeeFile) -> Result<ShippingFee, ConfigError> {
+    let currency: Currency =
+        file.currency.parse().map_err(|error| ConfigError::value("shipping.fees.currency", format!("{error}")))?;
+    let amount = |setting, text: &str| {
+        Money::parse(text, currency).ok().filter(|amount| !amount.is_negative()).ok_or_else(|| {
+            ConfigError::value(
+                setting,
+                format!("{text:?} is not an amount of {currency}, expected text such as \"3000\""),
+            )
+        })
+    };
+    Ok(ShippingFee {
+        base: amount("shipping.fees.base", &file.base)?,
+        free_from: file.free_from.as_deref().map(|text| amount("shipping.fees.free_from", text)).transpose()?,
+    })
+}

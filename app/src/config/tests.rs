@@ -1,0 +1,147 @@
+use super::*;
+
+fn sources(environment: &[(&str, &str)]) -> Sources {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Sources { flags: Flags::default(), environment }
+}
+
+/// A configuration file in a folder of its own.
+fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jangbu.toml");
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+fn with_file(path: &Path, environment: &[(&str, &str)]) -> Sources {
+    let mut sources = sources(environment);
+    sources.flags.config = Some(path.to_owned());
+    sources
+}
+
+fn problem(sources: &Sources) -> String {
+    Settings::resolve(sources).unwrap_err().to_string()
+}
+
+#[test]
+fn without_anything_the_defaults_hold() {
+    let settings = Settings::resolve(&sources(&[])).unwrap();
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.data_dir, PathBuf::from("./data"));
+    assert!(matches!(settings.engine, Engine::Embedded));
+    assert_eq!(settings.gateway_timeout, Duration::from_secs(5));
+    assert_eq!(settings.rate_limit, RateLimit::parse("1000/min").unwrap());
+    assert_eq!(settings.sandbox.unwrap().listen.to_string(), "127.0.0.1:0");
+    assert_eq!(settings.admin_email, "admin@example.com");
+    assert_eq!(settings.policy, Policy::default());
+    assert_eq!(settings.ignored, Vec::<String>::new());
+}
+
+#[test]
+fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
+    let (_folder, path) = file("listen = '127.0.0.1:1'\ngateway_timeout_ms = 11\nlog = 'warn'");
+    let listen = |sources: &Sources| Settings::resolve(sources).unwrap().listen.port();
+
+    let mut all = with_file(&path, &[("JANGBU_LISTEN", "127.0.0.1:2")]);
+    all.flags.listen = Some("127.0.0.1:3".into());
+    assert_eq!(listen(&all), 3);
+    all.flags.listen = None;
+    assert_eq!(listen(&all), 2);
+    all.environment.clear();
+    assert_eq!(listen(&all), 1);
+
+    let settings = Settings::resolve(&all).unwrap();
+    assert_eq!(settings.gateway_timeout, Duration::from_millis(11));
+    assert_eq!(settings.log, "warn");
+    all.environment.insert("JANGBU_GATEWAY_TIMEOUT_MS".into(), "12".into());
+    assert_eq!(Settings::resolve(&all).unwrap().gateway_timeout, Duration::from_millis(12));
+}
+
+#[test]
+fn a_password_of_digits_stays_text() {
+    use secrecy::ExposeSecret as _;
+    let settings = Settings::resolve(&sources(&[("JANGBU_ADMIN_PASSWORD", "0012345678")])).unwrap();
+    assert_eq!(settings.admin_password.unwrap().expose_secret(), "0012345678");
+}
+
+#[test]
+fn secrets_are_read_from_files_and_never_shown() {
+    use secrecy::ExposeSecret as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, "hunter2hunter2\n").unwrap();
+    let settings = Settings::resolve(&sources(&[
+        ("JANGBU_ADMIN_PASSWORD_FILE", path.to_str().unwrap()),
+        ("JANGBU_DATABASE_URL", "postgres://shop:opensesame@db.example.com/shop?sslmode=require"),
+    ]))
+    .unwrap();
+    assert_eq!(settings.admin_password.as_ref().unwrap().expose_secret(), "hunter2hunter2");
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains("opensesame"), "{shown}");
+    let Engine::Postgres(url) = settings.engine else { panic!("not Postgres") };
+    assert_eq!(url.to_string(), "postgres://db.example.com/shop");
+
+    let missing = problem(&sources(&[("JANGBU_MASTER_KEY_FILE", "/nowhere/key")]));
+    assert!(missing.contains("/nowhere/key"), "{missing}");
+}
+
+#[test]
+fn errors_name_the_setting_and_what_would_be_right() {
+    for (name, value, wanted) in [
+        ("JANGBU_LISTEN", "8080", "IP:PORT"),
+        ("JANGBU_DATABASE_URL", "mysql://x", "postgres://"),
+        ("JANGBU_GATEWAY_TIMEOUT_MS", "0", "1 to 60000"),
+        ("JANGBU_SANDBOX", "maybe", "on or off"),
+        ("JANGBU_RATE_LIMIT", "many", "1000/min"),
+        ("JANGBU_LOG_FORMAT", "xml", "text or json"),
+        ("JANGBU_ADMIN_EMAIL", "admin", "e-mail"),
+        ("JANGBU_CORS_ORIGINS", "shop.example.com", "https://"),
+    ] {
+        let problem = problem(&sources(&[(name, value)]));
+        assert!(problem.contains(name) && problem.contains(wanted), "{problem}");
+    }
+}
+
+#[test]
+fn a_misspelt_setting_in_the_file_is_refused_and_in_the_environment_noted() {
+    let (_folder, path) = file("lisen = '127.0.0.1:1'");
+    let text = problem(&with_file(&path, &[]));
+    assert!(text.contains("lisen") && text.contains("jangbu.toml"), "{text}");
+
+    let settings = Settings::resolve(&sources(&[("JANGBU_LISEN", "127.0.0.1:1")])).unwrap();
+    assert_eq!(settings.ignored.len(), 1);
+    let settings = Settings::resolve(&sources(&[("JANGBU_NATS_URL", "nats://127.0.0.1")])).unwrap();
+    assert!(settings.ignored.iter().any(|note| note.contains("does not use NATS yet")));
+}
+
+#[test]
+fn a_file_that_was_named_has_to_be_there() {
+    let text = problem(&with_file(Path::new("/nowhere/jangbu.toml"), &[]));
+    assert!(text.contains("/nowhere/jangbu.toml"), "{text}");
+}
+
+#[test]
+fn the_rules_of_the_shop_can_be_replaced() {
+    let (_folder, path) = file(
+        "[policy]\npayment_deadline_seconds = 60\ninquiry_ladder_ms = [10, 20]\nmax_order_lines = 3\n\
+         [[shipping.fees]]\ncurrency = 'KRW'\nbase = '3000'\nfree_from = '50000'\n",
+    );
+    let policy = Settings::resolve(&with_file(&path, &[])).unwrap().policy;
+    assert_eq!(policy.payment_deadline, chrono::TimeDelta::seconds(60));
+    assert_eq!(policy.inquiry_ladder.len(), 2);
+    assert_eq!(policy.max_order_lines, 3);
+    assert_eq!(policy.owner_cancel_window, Policy::default().owner_cancel_window);
+    assert_eq!(policy.shipping_fees.len(), 1);
+
+    for wrong in [
+        "[policy]\npayment_deadline_seconds = -1",
+        "[policy]\nlabel_retries_ms = []",
+        "[policy]\nmax_line_quantity = 0",
+        "[policy]\nmax_quantity = 1",
+        "[[shipping.fees]]\ncurrency = 'KRW'\nbase = '0.5'",
+        "[[shipping.fees]]\ncurrency = 'won'\nbase = '1'",
+    ] {
+        let (_folder, path) = file(wrong);
+        assert!(Settings::resolve(&with_file(&path, &[])).is_err(), "{wrong}");
+    }
+}

@@ -1,0 +1,71 @@
+//! Who buys in the demo shop.
+
+use serde_json::{Value, json};
+
+use crate::client::{Shopper, text};
+
+const FAMILY: [&str; 10] = ["김", "이", "박", "최", "정", "강", "조", "윤", "장", "임"];
+const GIVEN: [&str; 12] =
+    ["민준", "서연", "도윤", "하은", "지호", "수아", "예준", "지우", "시우", "서준", "하린", "유나"];
+const STREETS: [(&str, &str); 6] = [
+    ("06236", "서울특별시 강남구 테헤란로 152"),
+    ("04524", "서울특별시 중구 세종대로 110"),
+    ("48058", "부산광역시 해운대구 센텀중앙로 79"),
+    ("34126", "대전광역시 유성구 대학로 291"),
+    ("61452", "광주광역시 동구 금남로 245"),
+    ("63122", "제주특별자치도 제주시 문연로 6"),
+];
+const PASSWORD: &str = "jangbu-demo-buyer";
+
+/// A buyer of the demo shop.
+pub struct Buyer {
+    /// The user's id.
+    pub id: String,
+    /// Where parcels go.
+    pub address: Value,
+    /// The buyer's own connection.
+    pub shopper: Shopper,
+}
+
+/// All of them.
+pub struct People {
+    buyers: Vec<Buyer>,
+}
+
+impl People {
+    /// Signs buyers up and logs them in.
+    pub async fn sign_up(server: &str, count: usize, seed: u64, random: &mut fastrand::Rng) -> anyhow::Result<Self> {
+        let mut buyers = Vec::with_capacity(count);
+        let mut anonymous = Shopper::anonymous(server).await?;
+        for number in 0..count {
+            let name = format!("{}{}", pick(&FAMILY, random), pick(&GIVEN, random));
+            let phone = format!("010-{:04}-{:04}", random.u32(1000..9999), random.u32(0..9999));
+            // The run's own time in the address lets the demo run twice against one server.
+            let email = format!("buyer{number}.{seed}.{}@example.com", uuid::Uuid::now_v7().simple());
+            let person = json!({"email": email, "password": PASSWORD, "name": name, "phone": phone});
+            let user = anonymous.post("/v1/auth/register", &person).await?;
+            let shopper = Shopper::login(server, &email, PASSWORD).await?;
+            let (postal_code, line1) = pick(&STREETS, random);
+            let address = json!({
+                "recipient": name, "phone": phone, "postal_code": postal_code,
+                "line1": line1, "line2": format!("{}호", random.u32(101..2005)),
+            });
+            buyers.push(Buyer { id: text(&user, "id")?.to_owned(), address, shopper });
+        }
+        Ok(Self { buyers })
+    }
+
+    /// All buyers.
+    pub fn buyers(&self) -> impl Iterator<Item = &Buyer> {
+        self.buyers.iter()
+    }
+
+    /// Any buyer.
+    pub fn any(&mut self, random: &mut fastrand::Rng) -> Option<&mut Buyer> {
+        random.choice(self.buyers.iter_mut())
+    }
+}
+
+fn pick<T: Copy + Default>(from: &[T], random: &mut fastrand::Rng) -> T {
+    random.choice(from).copied().unwrap_or_default()
+}

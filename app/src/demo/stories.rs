@@ -1,0 +1,279 @@
+//! What happens to the orders of the demo shop: a handful of stories, told in turn.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::DemoAccess;
+use super::catalogue::Catalogue;
+use super::people::{Buyer, People};
+use crate::client::{Connection, Shopper, text};
+
+/// How an order of the demo goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Story {
+    /// Paid, sent, received, confirmed by the buyer.
+    Completed,
+    /// Arrived; the buyer has not said anything yet.
+    Delivered,
+    /// Under way.
+    Shipped,
+    /// Paid, the parcel is being prepared.
+    Preparing,
+    /// Paid in two parts: points and card.
+    PaidWithPoints,
+    /// The gateway's answer was lost; it was found out by asking.
+    LostAnswer,
+    /// Placed; nobody has paid.
+    Unpaid,
+    /// The card was declined; the buyer may try again.
+    Declined,
+    /// The buyer has to meet the gateway's challenge.
+    Challenge,
+    /// Called off before payment.
+    CancelledUnpaid,
+    /// Called off after payment: money, goods and points go back.
+    CancelledPaid,
+    /// The carrier refused for good: everything is undone.
+    Failed,
+    /// Nobody paid in time.
+    Expired,
+}
+
+const STORIES: [Story; 13] = [
+    Story::Completed,
+    Story::Preparing,
+    Story::Shipped,
+    Story::CancelledPaid,
+    Story::Delivered,
+    Story::PaidWithPoints,
+    Story::Unpaid,
+    Story::CancelledUnpaid,
+    Story::Declined,
+    Story::LostAnswer,
+    Story::Challenge,
+    Story::Failed,
+    Story::Expired,
+];
+/// An order that is not at the end of its story by then is shown as it is.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The stories that take seconds are told this often in all.
+const SLOW_STORIES: usize = 4;
+
+impl Story {
+    /// The status that the server brings the order to by itself, in seconds.
+    fn end(self) -> Option<&'static str> {
+        match self {
+            Self::Expired => Some("expired"),
+            Self::Failed => Some("failed"),
+            Self::Completed
+            | Self::Delivered
+            | Self::Shipped
+            | Self::Preparing
+            | Self::PaidWithPoints
+            | Self::LostAnswer
+            | Self::Unpaid
+            | Self::Declined
+            | Self::Challenge
+            | Self::CancelledUnpaid
+            | Self::CancelledPaid => None,
+        }
+    }
+
+    /// Whether it waits for retries or for a lost answer.
+    const fn is_slow(self) -> bool {
+        matches!(self, Self::Failed | Self::LostAnswer)
+    }
+}
+
+/// What was told.
+#[derive(Default)]
+pub struct Told {
+    /// How many orders are in which status.
+    pub by_status: BTreeMap<String, usize>,
+    /// What else there is to say.
+    pub notes: Vec<String>,
+    /// The number of the last order that was called off after payment.
+    pub last_number: Option<String>,
+}
+
+impl Told {
+    /// How many orders there are.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.by_status.values().sum()
+    }
+}
+
+/// Tells the stories.
+pub struct Teller<'a> {
+    admin: &'a mut Shopper,
+    access: &'a DemoAccess,
+    catalogue: &'a Catalogue,
+}
+
+impl<'a> Teller<'a> {
+    /// A teller with the rights of an administrator.
+    pub fn new(admin: &'a mut Shopper, access: &'a DemoAccess, catalogue: &'a Catalogue) -> Self {
+        Self { admin, access, catalogue }
+    }
+
+    /// Tells stories in turn until there are `count` orders.
+    pub async fn tell_all(
+        &mut self,
+        people: &mut People,
+        count: usize,
+        random: &mut fastrand::Rng,
+    ) -> anyhow::Result<Told> {
+        let mut told = Told::default();
+        let mut orders = Vec::with_capacity(count);
+        let mut slow = 0;
+        for story in STORIES.iter().copied().cycle() {
+            if orders.len() >= count {
+                break;
+            }
+            if story.is_slow() {
+                slow += 1;
+            }
+            if (story.is_slow() && slow > SLOW_STORIES) || !self.can_tell(story) {
+                continue;
+            }
+            let buyer = people.any(random).context("there is no buyer")?;
+            let order = self.tell(story, buyer, random).await.with_context(|| format!("in the story {story:?}"))?;
+            if story == Story::CancelledPaid {
+                told.last_number = Some(text(&order, "number")?.to_owned());
+            }
+            orders.push((story, text(&order, "id")?.to_owned()));
+        }
+        for (story, id) in orders {
+            let order = self.at_rest(story, &id).await?;
+            *told.by_status.entry(text(&order, "status")?.to_owned()).or_default() += 1;
+        }
+        if !self.can_tell(Story::Failed) {
+            told.notes.push("no order failed: there is no sandbox carrier to refuse one (give --sandbox)".to_owned());
+        }
+        Ok(told)
+    }
+
+    async fn tell(&mut self, story: Story, buyer: &mut Buyer, random: &mut fastrand::Rng) -> anyhow::Result<Value> {
+        if story == Story::Failed {
+            self.carrier_refuses().await?;
+        }
+        let order = self.place(story, buyer, random).await?;
+        let id = text(&order, "id")?.to_owned();
+        match story {
+            // The time to pay of an order that is to expire runs while the others are told.
+            Story::Unpaid | Story::Expired => {}
+            Story::CancelledUnpaid => cancel(buyer, &id, "마음이 바뀌었어요").await?,
+            Story::Declined => pay(buyer, &order, "tok_declined").await?,
+            Story::Challenge => pay(buyer, &order, "tok_challenge").await?,
+            Story::LostAnswer => pay(buyer, &order, "tok_timeout_charged").await?,
+            Story::PaidWithPoints => pay_with_points(buyer, &order).await?,
+            Story::Preparing | Story::Failed => pay(buyer, &order, "tok_ok").await?,
+            Story::CancelledPaid => {
+                pay(buyer, &order, "tok_ok").await?;
+                cancel(buyer, &id, "다른 색으로 다시 주문할게요").await?;
+            }
+            Story::Shipped | Story::Delivered | Story::Completed => {
+                pay(buyer, &order, "tok_ok").await?;
+                self.send(&id, story).await?;
+                if story == Story::Completed {
+                    buyer.shopper.post(&format!("/v1/orders/{id}/confirm-delivery"), &json!({})).await?;
+                }
+            }
+        }
+        Ok(order)
+    }
+
+    async fn place(&self, story: Story, buyer: &mut Buyer, random: &mut fastrand::Rng) -> anyhow::Result<Value> {
+        let count = random.usize(1..=3);
+        let lines: Vec<Value> = self
+            .catalogue
+            .pick(count, random)
+            .into_iter()
+            .map(|item| json!({"product_id": item.id, "quantity": random.u32(1..=2)}))
+            .collect();
+        let pay_within_seconds = (story == Story::Expired).then_some(1);
+        let body = json!({
+            "lines": lines, "shipping_address": buyer.address, "pay_within_seconds": pay_within_seconds,
+        });
+        buyer.shopper.post("/v1/orders", &body).await
+    }
+
+    /// Hands the parcel over and lets it travel as far as the story goes.
+    async fn send(&mut self, order_id: &str, story: Story) -> anyhow::Result<()> {
+        let shipments = self.admin.get(&format!("/v1/orders/{order_id}/shipments")).await?;
+        let parcel = shipments.pointer("/items/0").context("the order has no parcel")?;
+        let id = text(parcel, "id")?.to_owned();
+        let dispatch = json!({
+            "carrier": text(parcel, "carrier")?,
+            "tracking_number": text(parcel, "tracking_number")?,
+        });
+        self.admin.post(&format!("/v1/shipments/{id}/dispatch"), &dispatch).await?;
+        let scans: &[&str] =
+            if story == Story::Shipped { &["in_transit"] } else { &["in_transit", "out_for_delivery", "delivered"] };
+        for status in scans {
+            let scan = json!({"status": status, "note": "데모"});
+            self.admin.post_settled(&format!("/v1/shipments/{id}/status"), &scan).await?;
+        }
+        Ok(())
+    }
+
+    /// The order once its story is over; expiring is the server's own doing.
+    async fn at_rest(&mut self, story: Story, id: &str) -> anyhow::Result<Value> {
+        let begun = Instant::now();
+        loop {
+            let order = self.admin.get(&format!("/v1/orders/{id}")).await?;
+            let over = story.end().is_none_or(|end| order.get("status").and_then(Value::as_str) == Some(end));
+            if over || begun.elapsed() > PATIENCE {
+                return Ok(order);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn can_tell(&self, story: Story) -> bool {
+        story != Story::Failed || self.access.sandbox.is_some()
+    }
+
+    async fn carrier_refuses(&self) -> anyhow::Result<()> {
+        /// Once for the first attempt and once for each of the three retries.
+        const REFUSALS: u32 = 4;
+        let address = self.access.sandbox.as_deref().context("no sandbox")?;
+        let mut sandbox = Connection::open(address).await?;
+        let body = serde_json::to_vec(&json!({"refuse": REFUSALS}))?;
+        let reply = sandbox.send(http::Method::POST, "/sandbox/carrier/faults", &[], body).await?;
+        anyhow::ensure!(reply.status.is_success(), "the sandbox answered {}", reply.status);
+        Ok(())
+    }
+}
+
+async fn pay(buyer: &mut Buyer, order: &Value, token: &str) -> anyhow::Result<()> {
+    let body = json!({
+        "order_id": text(order, "id")?,
+        "legs": [{"method": "card", "amount": order.get("total"), "card_token": token}],
+    });
+    buyer.shopper.post_settled("/v1/payments", &body).await?;
+    Ok(())
+}
+
+async fn pay_with_points(buyer: &mut Buyer, order: &Value) -> anyhow::Result<()> {
+    const POINTS: u64 = 1_000;
+    let total: u64 = order.pointer("/total/amount").and_then(Value::as_str).unwrap_or_default().parse()?;
+    let body = json!({
+        "order_id": text(order, "id")?,
+        "legs": [
+            {"method": "points", "amount": {"amount": POINTS.to_string(), "currency": "KRW"}},
+            {"method": "card", "amount": {"amount": (total - POINTS).to_string(), "currency": "KRW"}, "card_token": "tok_ok"},
+        ],
+    });
+    buyer.shopper.post_settled("/v1/payments", &body).await?;
+    Ok(())
+}
+
+async fn cancel(buyer: &mut Buyer, order_id: &str, reason: &str) -> anyhow::Result<()> {
+    buyer.shopper.post_settled(&format!("/v1/orders/{order_id}/cancel"), &json!({"reason": reason})).await?;
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! The concrete engines behind the ports: the one place that knows them.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use jangbu_projections::ReadModels;
+use jangbu_store::{PostgresStore, SqliteStore, Store, StoreError};
+
+use crate::config::{Engine, Settings};
+
+/// The file of the embedded log, whose presence says that there is a store.
+const LOG_FILE: &str = "log.db";
+
+/// Opens the store beside whoever writes it.
+///
+/// # Errors
+/// When there is none, or it cannot be read; the text says what to do.
+pub async fn open_for_reading(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+    match &settings.engine {
+        Engine::Embedded => {
+            if !settings.data_file(LOG_FILE).exists() {
+                bail!(
+                    "there is no store in {}: start one with `jangbu serve`, or name its folder with --data-dir",
+                    settings.data_dir.display()
+                );
+            }
+            let store = SqliteStore::open_read_only(&settings.data_dir, jangbu_store::sqlite::Options::default());
+            Ok(Arc::new(store.map_err(|error| explain(error, settings))?))
+        }
+        Engine::Postgres(_) => open_for_writing(settings).await,
+    }
+}
+
+/// Opens the store to write to it. The embedded one is taken for this process.
+///
+/// # Errors
+/// When it cannot be used, or another process has it; the text says what to do.
+pub async fn open_for_writing(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+    match &settings.engine {
+        Engine::Embedded => {
+            let store = SqliteStore::open(&settings.data_dir, jangbu_store::sqlite::Options::default());
+            Ok(Arc::new(store.map_err(|error| explain(error, settings))?))
+        }
+        Engine::Postgres(url) => {
+            let store = PostgresStore::connect(url.expose(), jangbu_store::postgres::Options::default()).await;
+            Ok(Arc::new(store.map_err(|error| explain(error, settings))?))
+        }
+    }
+}
+
+/// Opens the read models, also beside a running server.
+///
+/// # Errors
+/// When they cannot be used.
+pub async fn read_models(settings: &Settings) -> anyhow::Result<ReadModels> {
+    let options = jangbu_projections::Options::default();
+    match &settings.engine {
+        Engine::Embedded => ReadModels::open_sqlite(&settings.data_dir, options)
+            .await
+            .with_context(|| format!("cannot use the read models in {}", settings.data_dir.display())),
+        Engine::Postgres(url) => ReadModels::connect_postgres(url.expose(), options)
+            .await
+            .with_context(|| format!("cannot use the read models in {url}")),
+    }
+}
+
+/// Brings the tables up to this version, or checks that they are.
+///
+/// # Errors
+/// When the store is newer, or older and may not be migrated.
+pub async fn make_ready(store: &dyn Store, may_migrate: bool) -> anyhow::Result<()> {
+    if may_migrate {
+        return store.migrate().await.context("the store cannot be brought to this version");
+    }
+    let (found, known) = (store.schema_version().await?, store.known_schema_version());
+    if found != known {
+        bail!("the store has schema version {found}, this program needs {known}: run `jangbu migrate` first");
+    }
+    Ok(())
+}
+
+/// What went wrong, where, and what to do, in one line.
+fn explain(error: StoreError, settings: &Settings) -> anyhow::Error {
+    match (&error, &settings.engine) {
+        (StoreError::Locked { folder }, _) => anyhow!(
+            "{} is in use by another process: stop that server first, or choose another folder with --data-dir",
+            folder.display()
+        ),
+        (StoreError::Folder { .. }, _) => {
+            anyhow::Error::new(error).context("choose a folder that can be written with --data-dir")
+        }
+        (_, Engine::Postgres(url)) => {
+            let place = format!("cannot use the database {url} (check JANGBU_DATABASE_URL and that the server runs)");
+            anyhow::Error::new(error).context(place)
+        }
+        (_, Engine::Embedded) => {
+            let place = format!("cannot use the store in {}", settings.data_dir.display());
+            anyhow::Error::new(error).context(place)
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The HTTP client of commands that talk to a server.
+
+use std::time::Duration;
+
+/// A client for one server.
+///
+/// # Errors
+/// When a server with TLS is to be reached from a machine without trust anchors.
+pub fn client(base_url: &str, patience: Duration) -> reqwest::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder().timeout(patience).redirect(reqwest::redirect::Policy::none()).no_proxy();
+    // Without TLS no trust anchors are needed, and a bare machine has none.
+    if base_url.starts_with("https://") { builder.build() } else { builder.tls_certs_only([]).build() }
+}

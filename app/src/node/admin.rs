@@ -1,0 +1,99 @@
+//! The first admin: made at the first start, only when there is none.
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::user::UserEvent;
+use jangbu_commands::CommandError;
+use jangbu_commands::identity::{Identity, IdentityError, Registration, RequestContext};
+use jangbu_kernel::log::ReadFilter;
+use jangbu_kernel::ports::World;
+use jangbu_kernel::{Actor, CorrelationId, RefusalCode, Role};
+use jangbu_store::Store;
+use secrecy::ExposeSecret as _;
+
+use super::keys;
+use crate::config::Settings;
+
+/// Events looked at at once for an admin.
+const PAGE: usize = 1_000;
+
+/// An admin that has just been made.
+pub struct FirstAdmin {
+    /// For the login.
+    pub email: String,
+    /// Only when it was made up here.
+    pub password: Option<String>,
+}
+
+/// Makes the first admin when there is none.
+///
+/// # Errors
+/// When the configured address or password is not accepted, or the store fails.
+pub async fn ensure(
+    store: &dyn Store,
+    identity: &Identity,
+    world: &World,
+    settings: &Settings,
+) -> anyhow::Result<Option<FirstAdmin>> {
+    if !keys::first_admin_is_due(store).await? {
+        return Ok(None);
+    }
+    if has_admin(store).await? {
+        keys::note_first_admin(store).await?;
+        return Ok(None);
+    }
+    let made_up = settings.admin_password.is_none().then(crate::password::made_up_password);
+    let password = match (&settings.admin_password, &made_up) {
+        (Some(configured), _) => configured.expose_secret().to_owned(),
+        (None, made_up) => made_up.clone().unwrap_or_default(),
+    };
+    let email = settings.admin_email.clone();
+    let registration = Registration { email: email.clone(), password, name: "Admin".to_owned(), phone: None };
+    let context =
+        RequestContext { correlation_id: CorrelationId::new(world.ids.new_id()), trace: None, idempotency: None };
+    match identity.create_user(registration, vec![Role::Admin], Actor::System("system"), context).await {
+        Ok(_) => {
+            keys::note_first_admin(store).await?;
+            Ok(Some(FirstAdmin { email, password: made_up }))
+        }
+        // Another node was faster, or somebody had the address before there was an admin:
+        // then it is for an operator to say who is one.
+        Err(IdentityError::Command(CommandError::Refused(refusal))) if refusal.code == RefusalCode::EmailTaken => {
+            tracing::warn!(
+                "there is no first admin: its address has an account, use `jangbu users grant --role admin`"
+            );
+            Ok(None)
+        }
+        Err(IdentityError::Invalid(fields)) => {
+            let fields: Vec<_> = fields.iter().map(|field| format!("{} {}", field.pointer, field.detail)).collect();
+            anyhow::bail!("JANGBU_ADMIN_EMAIL or JANGBU_ADMIN_PASSWORD is not accepted: {}", fields.join("; "))
+        }
+        Err(error) => Err(anyhow::Error::new(error).context("the first admin cannot be made")),
+    }
+}
+
+/// Whether anybody was ever made an admin. Only asked while no note says so, that is
+/// on a log that has just begun.
+async fn has_admin(store: &dyn Store) -> anyhow::Result<bool> {
+    let filter = ReadFilter {
+        event_types: vec!["user.registered".to_owned(), "user.role_granted".to_owned()],
+        correlation_id: None,
+    };
+    let mut after = 0;
+    loop {
+        let (page, read_to) = store.read_all(after, PAGE, &filter).await?;
+        for event in &page {
+            let event = DomainEvent::try_from(event)?;
+            let registered =
+                matches!(&event, DomainEvent::User(UserEvent::Registered(user)) if user.roles.contains(&Role::Admin));
+            let granted =
+                matches!(&event, DomainEvent::User(UserEvent::RoleGranted(granted)) if granted.role == Role::Admin);
+            if registered || granted {
+                return Ok(true);
+            }
+        }
+        if read_to == after {
+            return Ok(false);
+        }
+        after = read_to;
+    }
+}

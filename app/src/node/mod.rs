@@ -1,0 +1,362 @@
+//! A node: everything put together, started, watched and stopped in order.
+//!
+//! [`Node::start`] is the one place where the house is wired. What starts later
+//! stops earlier: HTTP, inbox, process manager, sandbox, decider, projector, sealer,
+//! store.
+
+mod admin;
+mod banner;
+mod keys;
+pub mod outside;
+mod serving;
+mod write_side;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions, InboxTask};
+use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
+use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
+use jangbu_sandbox::RunningSandbox;
+use jangbu_store::{Sealer, Store};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Engine, Settings};
+use crate::engine;
+use crate::operator::{self, Operator, Published, Token, reachable};
+use admin::FirstAdmin;
+use banner::Greeting;
+use outside::Outside;
+pub use write_side::WriteSide;
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Takes HTTP requests.
+    pub api: bool,
+    /// Keeps the read models.
+    pub projector: bool,
+    /// Carries orders through payment and shipping.
+    pub process_manager: bool,
+}
+
+impl Roles {
+    /// Everything.
+    pub const ALL: Self = Self { api: true, projector: true, process_manager: true };
+}
+
+/// How a node is started.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeOptions {
+    /// What it does.
+    pub roles: Roles,
+    /// Whether it may bring the store to this version.
+    pub may_migrate: bool,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self { roles: Roles::ALL, may_migrate: true }
+    }
+}
+
+/// How often the parts are looked after.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// How long the process manager may finish what is under way.
+const PROCESS_PATIENCE: Duration = Duration::from_secs(6);
+/// How long the read models may catch up before the end.
+const PROJECTOR_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A running node.
+pub struct Node {
+    settings: Settings,
+    bound: SocketAddr,
+    admin: Option<FirstAdmin>,
+    sandbox_url: Option<String>,
+    sandbox: Option<RunningSandbox>,
+    side: WriteSide,
+    models: ReadModels,
+    projector: Option<ProjectorHandle>,
+    processes: Option<ProcessTasks>,
+    inbox: Option<InboxTask>,
+    sealer: Sealer,
+    http: JoinHandle<std::io::Result<()>>,
+    operators: JoinHandle<std::io::Result<()>>,
+    metrics: JoinHandle<()>,
+    shutdown: CancellationToken,
+    published: Option<Published>,
+}
+
+impl Node {
+    /// Starts a node. It answers as soon as this returns.
+    ///
+    /// # Errors
+    /// When something that it needs is not there; the text says what to do.
+    pub async fn start(settings: Settings, options: NodeOptions) -> anyhow::Result<Self> {
+        let roles = options.roles;
+        check_roles(roles, &settings)?;
+        let store = engine::open_for_writing(&settings).await?;
+        let listener = listen(settings.listen).await?;
+        let bound = listener.local_addr()?;
+        let side = WriteSide::over(store, &settings, options.may_migrate).await?;
+        let outside = if roles.api || roles.process_manager { Some(Outside::start(&settings).await?) } else { None };
+        let sealer = Sealer::spawn(Arc::clone(&side.store) as _, Arc::clone(&side.world.clock));
+        let models = engine::read_models(&settings).await?;
+        let projector = roles
+            .projector
+            .then(|| Projector::spawn(Arc::clone(&side.store) as _, models.clone(), Arc::clone(&side.world.clock)));
+        let (processes, handle) = start_processes(roles, &side, &models, outside.as_ref());
+        let (hooks, inbox) = start_inbox(&side, outside.as_ref());
+        let admin = admin::ensure(&*side.store, &side.identity, &side.world, &settings).await?;
+
+        let shutdown = CancellationToken::new();
+        let parts = serving::Parts {
+            settings: &settings,
+            side: &side,
+            models: &models,
+            projector: projector.as_ref(),
+            processes: handle,
+            hooks: hooks.filter(|_| roles.api),
+            outside_url: outside.as_ref().map(|outside| outside.sandbox_url.as_str()),
+        };
+        let http = serving::spawn(listener, parts, shutdown.clone()).await?;
+        let (operators, operator_address, token) = serve_operators(&side, projector.clone(), shutdown.clone()).await?;
+        let sandbox_url = outside.as_ref().map(|outside| outside.sandbox_url.as_str());
+        let published = Published::write(&settings.data_dir, bound, operator_address, sandbox_url, token)
+            .with_context(|| format!("cannot write to the data folder {}", settings.data_dir.display()))?;
+        let (sandbox, sandbox_url) = outside.map(|outside| (outside.sandbox, outside.sandbox_url)).unzip();
+        let sandbox = sandbox.flatten();
+        if let Some(sandbox) = &sandbox {
+            sandbox.set_webhook_target(outside::parse_url(&format!("http://{}", reachable(bound)))?);
+        }
+        let metrics = tokio::spawn(serving::upkeep(shutdown.clone()));
+        Ok(Self {
+            settings,
+            bound,
+            admin,
+            sandbox_url,
+            sandbox,
+            side,
+            models,
+            projector,
+            processes,
+            inbox,
+            sealer,
+            http,
+            operators,
+            metrics,
+            shutdown,
+            published: Some(published),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.bound
+    }
+
+    /// The base address of the sandbox that it uses.
+    #[must_use]
+    pub fn sandbox_url(&self) -> Option<&str> {
+        self.sandbox_url.as_deref()
+    }
+
+    /// The first admin's address and made-up password, when this start made one.
+    #[must_use]
+    pub fn first_admin(&self) -> Option<(&str, Option<&str>)> {
+        self.admin.as_ref().map(|admin| (admin.email.as_str(), admin.password.as_deref()))
+    }
+
+    /// Prints where everything is.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub fn greet(&self) -> std::io::Result<()> {
+        let url = format!("http://{}", reachable(self.bound));
+        let greeting = Greeting {
+            bound: self.bound,
+            url: &url,
+            settings: &self.settings,
+            sandbox_url: self.sandbox_url.as_deref(),
+            own_sandbox: self.sandbox.is_some(),
+            admin: self.admin.as_ref(),
+        };
+        let mut output = std::io::stdout().lock();
+        output.write_all(greeting.text().as_bytes())?;
+        output.flush()
+    }
+
+    /// Resolves when a part that the node cannot do without has ended by itself; says
+    /// which.
+    pub async fn failed(&mut self) -> String {
+        let mut watch = tokio::time::interval(WATCH_EVERY);
+        watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            watch.tick().await;
+            let parts = [
+                ("the decider", self.side.is_finished()),
+                ("the projector", self.projector.as_ref().is_some_and(ProjectorHandle::is_finished)),
+                ("the process manager", self.processes.as_mut().is_some_and(ProcessTasks::is_finished)),
+                ("the inbox", self.inbox.as_ref().is_some_and(InboxTask::is_finished)),
+                ("the sealer", self.sealer.is_finished()),
+                ("the HTTP server", self.http.is_finished()),
+                ("the operators' port", self.operators.is_finished()),
+            ];
+            if let Some((part, _)) = parts.into_iter().find(|(_, finished)| *finished) {
+                tracing::error!(part, "{part} has ended by itself; the server stops");
+                return format!("{part} has ended by itself");
+            }
+        }
+    }
+
+    /// Stops in order: nothing that was acknowledged is lost, and the next start has
+    /// nothing to repair.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        for (part, task) in [("HTTP server", self.http), ("operators' port", self.operators)] {
+            match task.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(part, %error, "a part did not end well"),
+                Err(error) => tracing::error!(part, %error, "a part did not end by itself"),
+            }
+        }
+        if let Some(inbox) = self.inbox {
+            inbox.stop().await;
+        }
+        if let Some(processes) = self.processes {
+            processes.stop(PROCESS_PATIENCE).await;
+        }
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
+        let store = self.side.drain().await;
+        if let Some(projector) = self.projector {
+            catch_up(&*store, &projector).await;
+            projector.stop().await;
+        }
+        self.sealer.stop().await;
+        self.models.close().await;
+        store.close().await;
+        // The recorder outlives the node; its upkeep ended with the first line above.
+        let _ = self.metrics.await;
+        drop(self.published);
+        tracing::info!("stopped");
+    }
+}
+
+/// What a node's roles ask of its configuration.
+fn check_roles(roles: Roles, settings: &Settings) -> anyhow::Result<()> {
+    if roles == Roles::ALL {
+        return Ok(());
+    }
+    if matches!(settings.engine, Engine::Embedded) {
+        bail!("--roles is for several nodes on one Postgres: set JANGBU_DATABASE_URL, or leave --roles out");
+    }
+    let own_sandbox = settings.sandbox.as_ref().is_some_and(|sandbox| sandbox.url.is_none());
+    if (roles.api || roles.process_manager) && own_sandbox {
+        bail!("several nodes need one outside world in common: run `jangbu sandbox` and set JANGBU_SANDBOX_URL");
+    }
+    Ok(())
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AddrInUse {
+            anyhow::anyhow!(
+                "{address} is in use: stop what listens there, or choose another with --listen (port 0 picks one)"
+            )
+        } else {
+            anyhow::Error::new(error).context(format!("cannot listen on {address}: choose another with --listen"))
+        }
+    })
+}
+
+fn start_processes(
+    roles: Roles,
+    side: &WriteSide,
+    models: &ReadModels,
+    outside: Option<&Outside>,
+) -> (Option<ProcessTasks>, Option<ProcessManagerHandle>) {
+    let Some(outside) = outside.filter(|_| roles.process_manager) else { return (None, None) };
+    let (handle, tasks) = ProcessManager::spawn(ProcessDeps {
+        commands: side.commands.clone(),
+        checkpoints: Arc::clone(&side.store) as _,
+        timers: Arc::new(models.clone()),
+        world: side.world.clone(),
+        gateways: Arc::clone(&outside.gateways),
+        carriers: Arc::clone(&outside.carriers),
+        options: ProcessOptions::default(),
+    });
+    (Some(tasks), Some(handle))
+}
+
+fn start_inbox(side: &WriteSide, outside: Option<&Outside>) -> (Option<Hooks>, Option<InboxTask>) {
+    let spawned = outside.map(|outside| {
+        Hooks::spawn(InboxDeps {
+            commands: side.commands.clone(),
+            inbox: Arc::clone(&side.store) as _,
+            world: side.world.clone(),
+            gateways: Arc::clone(&outside.gateways),
+            carriers: Arc::clone(&outside.carriers),
+            options: InboxOptions::default(),
+        })
+    });
+    spawned.unzip()
+}
+
+/// Opens the operators' port: on this machine only, behind a token of this start.
+async fn serve_operators(
+    side: &WriteSide,
+    projector: Option<ProjectorHandle>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<(JoinHandle<std::io::Result<()>>, SocketAddr, Token)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("cannot open the operators' port")?;
+    let address = listener.local_addr()?;
+    let token = Token::random();
+    let router = operator::router(Operator { projector, ..side.operator() }, token.clone());
+    // A rebuild may go on for long; it is cut off with the server.
+    let serving = tokio::spawn(async move {
+        let server = axum::serve(listener, router);
+        shutdown.run_until_cancelled_owned(IntoFuture::into_future(server)).await.unwrap_or(Ok(()))
+    });
+    Ok((serving, address, token))
+}
+
+async fn catch_up(store: &dyn Store, projector: &ProjectorHandle) {
+    match store.head().await {
+        Ok(head) => {
+            if !projector.wait_for(head, Instant::now() + PROJECTOR_PATIENCE).await {
+                tracing::info!("the read models are not up to date; the next start brings them up");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the head of the log could not be read"),
+    }
+}
+
+/// Waits for a signal to stop; says which.
+///
+/// # Errors
+/// When signals cannot be listened to.
+pub async fn stop_signal() -> std::io::Result<&'static str> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        tokio::signal::ctrl_c().await?;
+        Ok("Ctrl-C")
+    }
+}

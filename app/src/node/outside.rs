@@ -1,0 +1,176 @@
+//! The outside world of this node: the sandbox, and the adapters that reach it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jangbu_commands::{Carriers, Gateways};
+use jangbu_integrations::{OutboundPolicy, ServiceSettings, carriers, gateways};
+use jangbu_sandbox::{RunningSandbox, Sandbox, SandboxConfig, Url};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::config::{SandboxSettings, Settings};
+
+/// The sandbox's books, in the data folder but a file of their own.
+const BOOKS: &str = "sandbox.db";
+/// What shop and sandbox show to each other, when the configuration does not say.
+const SECRETS: &str = "sandbox-secrets.json";
+/// The name under which the sandbox's adapters are registered.
+const NAME: &str = "sandbox";
+
+/// What shop and sandbox know of each other.
+#[derive(Clone)]
+pub struct SharedSecrets {
+    api_key: SecretString,
+    webhook_secret: SecretString,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    api_key: String,
+    webhook_secret: String,
+}
+
+impl SharedSecrets {
+    /// From the configuration, else from the data folder; made there at the first start.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn load(settings: &Settings, sandbox: &SandboxSettings) -> anyhow::Result<Self> {
+        if let (Some(api_key), Some(webhook_secret)) = (&sandbox.api_key, &sandbox.webhook_secret) {
+            return Ok(Self { api_key: api_key.clone(), webhook_secret: webhook_secret.clone() });
+        }
+        let path = settings.data_file(SECRETS);
+        let stored = load_or_create(&path).with_context(|| format!("cannot use {}", path.display()))?;
+        Ok(Self {
+            api_key: sandbox.api_key.clone().unwrap_or_else(|| stored.api_key.into()),
+            webhook_secret: sandbox.webhook_secret.clone().unwrap_or_else(|| stored.webhook_secret.into()),
+        })
+    }
+}
+
+fn load_or_create(path: &Path) -> anyhow::Result<Stored> {
+    use std::io::Write as _;
+    match std::fs::read_to_string(path) {
+        Ok(text) => return Ok(serde_json::from_str(&text)?),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        Err(_) => {}
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let random = || [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
+    let stored = Stored { api_key: Uuid::new_v4().simple().to_string(), webhook_secret: STANDARD.encode(random()) };
+    let new = path.with_extension(format!("{}.new", Uuid::new_v4().simple()));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&new)?;
+    file.write_all(serde_json::to_string(&stored)?.as_bytes())?;
+    file.sync_all()?;
+    // Of two processes that make it at once one wins, and both use what it wrote.
+    let linked = std::fs::hard_link(&new, path);
+    std::fs::remove_file(&new)?;
+    match linked {
+        Ok(()) => Ok(stored),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Ok(serde_json::from_str(&std::fs::read_to_string(path)?)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Starts the sandbox in this process.
+///
+/// # Errors
+/// When it is turned off, or cannot start.
+pub async fn run_sandbox(settings: &Settings, shop: Option<&str>) -> anyhow::Result<RunningSandbox> {
+    let Some(sandbox) = &settings.sandbox else {
+        bail!("the sandbox is turned off: set JANGBU_SANDBOX=on");
+    };
+    let secrets = SharedSecrets::load(settings, sandbox)?;
+    std::fs::create_dir_all(&settings.data_dir)
+        .with_context(|| format!("cannot make the data folder {}", settings.data_dir.display()))?;
+    let mut config = SandboxConfig::new(secrets.api_key, secrets.webhook_secret);
+    config.listen = sandbox.listen;
+    config.data_file = Some(settings.data_file(BOOKS));
+    config.carrier_step = sandbox.carrier_step;
+    config.webhook_target = shop.map(parse_url).transpose()?;
+    let started = Sandbox::start(config).await;
+    started.context("the sandbox cannot start (choose another address with JANGBU_SANDBOX_LISTEN)")
+}
+
+/// The base address of a shop as the sandbox takes it.
+///
+/// # Errors
+/// When it is not one.
+pub fn parse_url(text: &str) -> anyhow::Result<Url> {
+    text.parse().with_context(|| format!("{text:?} is not an address, expected http://HOST:PORT"))
+}
+
+/// The outside world as the shop sees it.
+pub struct Outside {
+    /// The sandbox, when this process runs it.
+    pub sandbox: Option<RunningSandbox>,
+    /// Its address, wherever it runs.
+    pub sandbox_url: String,
+    /// The payment gateways.
+    pub gateways: Arc<Gateways>,
+    /// The carriers.
+    pub carriers: Arc<Carriers>,
+}
+
+impl Outside {
+    /// Starts what belongs to this process and connects to it.
+    ///
+    /// # Errors
+    /// When no gateway is configured, or the sandbox cannot start.
+    pub async fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let Some(configured) = &settings.sandbox else {
+            bail!("there is no payment gateway: this version knows the sandbox only, set JANGBU_SANDBOX=on");
+        };
+        let secrets = SharedSecrets::load(settings, configured)?;
+        let (sandbox, sandbox_url) = match &configured.url {
+            Some(url) => (None, url.clone()),
+            None => {
+                let running = run_sandbox(settings, None).await?;
+                let url = running.base_url();
+                (Some(running), url)
+            }
+        };
+        let service = ServiceSettings {
+            base_url: sandbox_url.clone(),
+            api_key: secrets.api_key,
+            webhook_secrets: vec![secrets.webhook_secret],
+            policy: OutboundPolicy { timeout: settings.gateway_timeout, ..OutboundPolicy::default() },
+        };
+        let gateways = Gateways::new(gateways::connect(NAME, &service)?);
+        let carriers = Carriers::new(carriers::connect(NAME, &service)?);
+        Ok(Self { sandbox, sandbox_url, gateways: Arc::new(gateways), carriers: Arc::new(carriers) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secrets_are_made_once_and_are_their_owners() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made").join(SECRETS);
+        let first = load_or_create(&path).unwrap();
+        let second = load_or_create(&path).unwrap();
+        assert_eq!((first.api_key, first.webhook_secret), (second.api_key, second.webhook_secret));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left lying about");
+    }
+}

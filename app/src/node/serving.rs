@@ -1,0 +1,156 @@
+//! What the node answers over HTTP: the API, or only how it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use futures::FutureExt as _;
+use jangbu_api::{ApiState, DependencyCheck, Rebuild, RenderMetrics, ServerOptions};
+use jangbu_commands::inbox::Hooks;
+use jangbu_commands::process::ProcessManagerHandle;
+use jangbu_projections::{ProjectorHandle, ReadModels, RebuildOptions};
+use jangbu_store::Store;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{WriteSide, keys};
+use crate::config::Settings;
+use crate::observe;
+
+/// What the HTTP server is made from.
+pub(super) struct Parts<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) side: &'a WriteSide,
+    pub(super) models: &'a ReadModels,
+    pub(super) projector: Option<&'a ProjectorHandle>,
+    pub(super) processes: Option<ProcessManagerHandle>,
+    /// None on a node that takes no requests.
+    pub(super) hooks: Option<Hooks>,
+    /// Where the gateway and the carrier are.
+    pub(super) outside_url: Option<&'a str>,
+}
+
+/// How often the metrics recorder tidies up.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Starts to serve; the task ends after `shutdown`, when requests under way are answered.
+pub(super) async fn spawn(
+    listener: TcpListener,
+    parts: Parts<'_>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
+    let metrics = observe::metrics()?;
+    let render_metrics: RenderMetrics = Arc::new(move || metrics.render());
+    let readiness = readiness(parts.side, parts.models);
+    let Some(hooks) = parts.hooks else {
+        let router = how_it_is(readiness, render_metrics);
+        let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
+        return Ok(tokio::spawn(IntoFuture::into_future(serving)));
+    };
+    let state = ApiState {
+        commands: parts.side.commands.clone(),
+        identity: parts.side.identity.clone(),
+        queries: parts.models.queries(),
+        processes: parts.processes,
+        hooks,
+        world: parts.side.world.clone(),
+        policy: Arc::new(parts.settings.policy.clone()),
+        signing_key: keys::signing_key(&parts.side.secrets).await?,
+        rate_limit: parts.settings.rate_limit,
+        cors_origins: parts.settings.cors_origins.iter().map(|origin| origin.parse()).collect::<Result<_, _>>()?,
+        readiness,
+        outside: parts.outside_url.map(outside).transpose()?.into_iter().collect(),
+        render_metrics,
+        rebuild: rebuild(parts.projector.cloned()),
+    };
+    Ok(tokio::spawn(jangbu_api::serve(listener, state, ServerOptions::default(), shutdown)))
+}
+
+/// The dependencies that a node is not ready without.
+fn readiness(side: &WriteSide, models: &ReadModels) -> Vec<(&'static str, DependencyCheck)> {
+    let store: Arc<dyn Store> = Arc::clone(&side.store);
+    let log: DependencyCheck = Arc::new(move || {
+        let store = Arc::clone(&store);
+        async move { store.head().await.map(|_| ()).map_err(|error| error.to_string()) }.boxed()
+    });
+    let queries = models.queries();
+    let read_models: DependencyCheck = Arc::new(move || {
+        let queries = queries.clone();
+        async move { queries.statuses().await.map(|_| ()).map_err(|error| error.to_string()) }.boxed()
+    });
+    vec![("log", log), ("read_models", read_models)]
+}
+
+/// Whether somebody listens where the gateway and the carrier are. No request is sent:
+/// it would be one more that they have to answer.
+fn outside(url: &str) -> anyhow::Result<(&'static str, DependencyCheck)> {
+    let url = super::outside::parse_url(url)?;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = url.port_or_known_default().unwrap_or_default();
+    let check: DependencyCheck = Arc::new(move || {
+        let host = host.clone();
+        async move { TcpStream::connect((host, port)).await.map(|_| ()).map_err(|error| error.to_string()) }.boxed()
+    });
+    Ok(("payment_gateway_and_carrier", check))
+}
+
+/// Begins a rebuild and answers when it goes, or why it does not.
+fn rebuild(projector: Option<ProjectorHandle>) -> Rebuild {
+    Arc::new(move |names| {
+        let projector = projector.clone();
+        async move {
+            let Some(projector) = projector else { return Err("this node keeps no read models".to_owned()) };
+            let (begun, mut begins) = mpsc::channel(1);
+            let work = tokio::spawn(async move {
+                let options = RebuildOptions { verify: true, ..RebuildOptions::default() };
+                let report = projector
+                    .rebuild(&names, options, move |_| {
+                        // Only the first word counts; later ones find the place taken.
+                        let _ = begun.try_send(());
+                    })
+                    .await;
+                match &report {
+                    Ok(report) => tracing::info!(events = report.events, "read models are rebuilt"),
+                    Err(error) => tracing::warn!(%error, "read models are not rebuilt"),
+                }
+                report.map(|_| ()).map_err(|error| error.to_string())
+            });
+            match begins.recv().await {
+                Some(()) => Ok(()),
+                // It ended before it could tell of any progress.
+                None => work.await.unwrap_or_else(|error| Err(error.to_string())),
+            }
+        }
+        .boxed()
+    })
+}
+
+/// What a node without the API answers: whether it lives, is ready, and its figures.
+fn how_it_is(readiness: Vec<(&'static str, DependencyCheck)>, render_metrics: RenderMetrics) -> Router {
+    let ready = async move || {
+        for (name, check) in &readiness {
+            if let Err(problem) = check().await {
+                return (StatusCode::SERVICE_UNAVAILABLE, format!("{name}: {problem}")).into_response();
+            }
+        }
+        StatusCode::NO_CONTENT.into_response()
+    };
+    Router::new()
+        .route("/livez", get(async || StatusCode::NO_CONTENT))
+        .route("/readyz", get(ready.clone()))
+        .route("/health", get(ready))
+        .route("/metrics", get(async move || render_metrics()))
+}
+
+/// Keeps the metrics recorder's memory bounded until the end.
+pub(super) async fn upkeep(shutdown: CancellationToken) {
+    let Ok(metrics) = observe::metrics() else { return };
+    while shutdown.run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY)).await.is_some() {
+        metrics.run_upkeep();
+    }
+}

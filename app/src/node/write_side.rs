@@ -1,0 +1,94 @@
+//! What it takes to decide commands: the part that a server and a command without a
+//! server have in common.
+
+use std::sync::Arc;
+
+use jangbu_commands::identity::{Identity, PasswordSettings};
+use jangbu_commands::{Commands, DeciderOptions, DeciderTask};
+use jangbu_integrations::vault::KeyCachePolicy;
+use jangbu_integrations::{SealingVault, SecretBox, SystemClock, UuidV7Source};
+use jangbu_kernel::ports::{KeyStore, World};
+use jangbu_store::{Store, seal_to_head};
+
+use super::keys;
+use crate::config::Settings;
+use crate::engine;
+use crate::operator::Operator;
+
+/// The store, opened to write, with the decider in front of it.
+pub struct WriteSide {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Clock, ids and vault.
+    pub world: World,
+    /// The shop's own secrets.
+    pub secrets: SecretBox,
+    /// The decider.
+    pub commands: Commands,
+    /// Sign-up and login.
+    pub identity: Identity,
+    decider: DeciderTask,
+}
+
+impl WriteSide {
+    /// Opens the store, brings it to this version and starts the decider.
+    ///
+    /// # Errors
+    /// When the store is in use, newer than this program, or cannot be opened; when
+    /// there is no master key.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let store = engine::open_for_writing(settings).await?;
+        Self::over(store, settings, true).await
+    }
+
+    /// Starts the decider over an open store.
+    ///
+    /// # Errors
+    /// As [`WriteSide::open`].
+    pub async fn over(store: Arc<dyn Store>, settings: &Settings, may_migrate: bool) -> anyhow::Result<Self> {
+        engine::make_ready(&*store, may_migrate).await?;
+        let master = keys::master_key(settings)?;
+        let key_store: Arc<dyn KeyStore> = Arc::clone(&store) as _;
+        let vault = SealingVault::new(&master, Arc::clone(&key_store), KeyCachePolicy::default());
+        let world = World { clock: Arc::new(SystemClock), ids: Arc::new(UuidV7Source), vault: Arc::new(vault) };
+        let secrets = SecretBox::new(&master, key_store);
+        let policy = Arc::new(settings.policy.clone());
+        let (commands, decider) = Commands::spawn(Arc::clone(&store) as _, &world, policy, DeciderOptions::default());
+        let identity =
+            Identity::new(commands.clone(), Arc::clone(&store) as _, world.clone(), PasswordSettings::default());
+        Ok(Self { store, world, secrets, commands, identity, decider })
+    }
+
+    /// What an operator can ask of it. It has no projector.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        Operator {
+            identity: self.identity.clone(),
+            commands: self.commands.clone(),
+            projector: None,
+            ids: Arc::clone(&self.world.ids),
+        }
+    }
+
+    /// Whether the decider has ended by itself.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.decider.is_finished()
+    }
+
+    /// Finishes what waits; nothing is decided after it.
+    pub async fn drain(self) -> Arc<dyn Store> {
+        self.decider.stop().await;
+        self.store
+    }
+
+    /// Finishes what waits, seals it and closes the store.
+    pub async fn close(self) {
+        let clock = Arc::clone(&self.world.clock);
+        let store = self.drain().await;
+        if let Err(error) = seal_to_head(&*store, &*clock).await {
+            tracing::warn!(%error, "the last events could not be sealed; the next start does it");
+        }
+        store.close().await;
+    }
+}

@@ -1,0 +1,68 @@
+//! Logs, metrics, panics.
+
+use std::io::IsTerminal as _;
+use std::sync::Once;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+use crate::config::{LogFormat, Settings};
+
+/// The log of a server, on standard error: standard output is for what it says to
+/// whoever started it.
+///
+/// # Errors
+/// When the filter is not one.
+pub fn for_a_server(settings: &Settings) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&settings.log).map_err(|error| {
+        anyhow::anyhow!("JANGBU_LOG: {:?} is not a log filter: {error}; expected for example info", settings.log)
+    })?;
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // A second server in one process (in tests) writes where the first one does.
+    let _ = match settings.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    Ok(())
+}
+
+/// The log of a command that prints a result: warnings only, unless more is asked for.
+pub fn for_a_command(settings: &Settings) {
+    let asked = if settings.log == "info" { "warn" } else { settings.log.as_str() };
+    let filter = EnvFilter::try_new(asked).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let _ = fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+}
+
+/// Upper ends of the buckets of durations, in seconds: from what a cached answer takes to
+/// what nobody waits for.
+const SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+/// Installs the metrics recorder of this process, once.
+///
+/// # Errors
+/// When another recorder stands there.
+pub fn metrics() -> anyhow::Result<PrometheusHandle> {
+    static INSTALLED: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    if let Some(handle) = INSTALLED.get() {
+        return Ok(handle.clone());
+    }
+    let handle = PrometheusBuilder::new().set_buckets(&SECONDS)?.install_recorder()?;
+    Ok(INSTALLED.get_or_init(|| handle).clone())
+}
+
+/// Writes panics into the log. What a part of the server died of is told once here;
+/// that it died is noticed by whoever watches the part.
+pub fn log_panics() {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
+            let payload = panic.payload();
+            let fixed = payload.downcast_ref::<&str>().copied();
+            let made = payload.downcast_ref::<String>().map(String::as_str);
+            tracing::error!(place, thread, message = fixed.or(made).unwrap_or_default(), "a panic at {place}");
+        }));
+    });
+}

@@ -1,0 +1,116 @@
+//! The other end: a command that asks the running server.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use reqwest::RequestBuilder;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::file::ServerFile;
+use super::rebuild::{RebuildEvent, RebuildRequest};
+use super::routes::{Created, NewUser, PREFIX, RoleChange};
+
+/// How long a server may take to say that it is there.
+const PING: Duration = Duration::from_secs(2);
+/// How long it may take to do what it is asked. Rebuilding is not bounded.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A server that answers on this data folder.
+pub struct RunningServer {
+    file: ServerFile,
+    client: reqwest::Client,
+}
+
+impl RunningServer {
+    /// The server on a data folder; none when no server runs, also when one has died
+    /// and left its file.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn find(folder: &Path) -> anyhow::Result<Option<Self>> {
+        let read =
+            ServerFile::read(folder).with_context(|| format!("cannot read the server file in {}", folder.display()))?;
+        let Some(file) = read else { return Ok(None) };
+        let client = reqwest::Client::builder().tls_certs_only([]).no_proxy().connect_timeout(PING).build()?;
+        let server = Self { file, client };
+        match server.request(reqwest::Method::GET, "ping").timeout(PING).send().await {
+            Ok(response) if response.status().is_success() => Ok(Some(server)),
+            // Somebody else has the port by now, or nobody.
+            Ok(_) => Ok(None),
+            Err(error) if error.is_timeout() => {
+                bail!("the server at http://{} (process {}) does not answer", server.file.address, server.file.pid)
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Where its API is.
+    #[must_use]
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.file.address
+    }
+
+    /// Where its sandbox is, as `host:port`.
+    #[must_use]
+    pub fn sandbox(&self) -> Option<&str> {
+        self.file.sandbox.as_deref().map(|url| url.trim_start_matches("http://").trim_end_matches('/'))
+    }
+
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// What the server says, or that it does not.
+    pub async fn create_user(&self, user: &NewUser) -> anyhow::Result<Created> {
+        self.post("users", user).await
+    }
+
+    /// Gives or takes a role.
+    ///
+    /// # Errors
+    /// What the server says, or that it does not.
+    pub async fn change_role(&self, change: &RoleChange) -> anyhow::Result<Created> {
+        self.post("roles", change).await
+    }
+
+    /// Rebuilds read models; `told` hears of each step.
+    ///
+    /// # Errors
+    /// What the server says, that it does not, or what `told` says.
+    pub async fn rebuild(
+        &self,
+        request: &RebuildRequest,
+        mut told: impl FnMut(RebuildEvent) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let sent = self.request(reqwest::Method::POST, "rebuild").json(request).send().await;
+        let mut response = sent.context("the server does not answer")?;
+        if !response.status().is_success() {
+            bail!("{}", response.text().await.unwrap_or_default());
+        }
+        let mut rest = Vec::new();
+        while let Some(bytes) = response.chunk().await.context("the server broke off")? {
+            rest.extend_from_slice(&bytes);
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                told(serde_json::from_slice(&line).context("the server is of another version")?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
+        let url = format!("http://{}{PREFIX}/{path}", self.file.operator_address);
+        self.client.request(method, url).header(reqwest::header::AUTHORIZATION, self.file.token.bearer())
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        let sent = self.request(reqwest::Method::POST, path).timeout(ANSWER).json(body).send().await;
+        let response = sent.context("the server does not answer")?;
+        if response.status().is_success() {
+            return response.json().await.context("the server is of another version");
+        }
+        let text = response.text().await.unwrap_or_default();
+        Err(anyhow!("{text}"))
+    }
+}

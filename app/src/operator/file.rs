@@ -1,0 +1,214 @@
+//! The file by which a running server is found.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Its name in the data folder.
+const NAME: &str = "server.json";
+
+/// What an operator's command shows to the server.
+#[derive(Clone)]
+pub struct Token(SecretString);
+
+impl Token {
+    /// A new one: 244 random bits.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()).into())
+    }
+
+    /// As the header carries it.
+    #[must_use]
+    pub fn bearer(&self) -> String {
+        format!("Bearer {}", self.0.expose_secret())
+    }
+
+    /// Whether a header carries it; takes as long for a wrong one as for the right one.
+    #[must_use]
+    pub fn matches(&self, header: &str) -> bool {
+        let wanted = self.bearer();
+        let differing = wanted.bytes().zip(header.bytes()).fold(0, |sum, (wanted, given)| sum | (wanted ^ given));
+        wanted.len() == header.len() && differing == 0
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    address: SocketAddr,
+    operator_address: SocketAddr,
+    token: String,
+    pid: u32,
+    #[serde(default)]
+    sandbox: Option<String>,
+}
+
+/// A server that says it runs. It may have died since: ask it.
+#[derive(Clone)]
+pub struct ServerFile {
+    /// Where to reach it from this machine.
+    pub address: SocketAddr,
+    /// Where it listens to operators: a port of this machine only.
+    pub operator_address: SocketAddr,
+    /// What to show to it.
+    pub token: Token,
+    /// Its process.
+    pub pid: u32,
+    /// Base address of its sandbox, when it has one.
+    pub sandbox: Option<String>,
+}
+
+impl ServerFile {
+    /// Reads the file, if there is one. One that cannot be understood was left by
+    /// something else, or cut off by a crash: as good as none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read, for example because it is somebody else's.
+    pub fn read(folder: &Path) -> io::Result<Option<Self>> {
+        let text = match fs::read_to_string(folder.join(NAME)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let content: Option<Content> = serde_json::from_str(&text).ok();
+        Ok(content.map(|Content { address, operator_address, token, pid, sandbox }| Self {
+            address,
+            operator_address,
+            token: Token(token.into()),
+            pid,
+            sandbox,
+        }))
+    }
+}
+
+/// The file of this process; it goes away with this value.
+pub(crate) struct Published {
+    path: PathBuf,
+    token: Token,
+}
+
+impl Published {
+    /// Writes the file in place of whatever a dead server left.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub(crate) fn write(
+        folder: &Path,
+        bound: SocketAddr,
+        operator: SocketAddr,
+        sandbox: Option<&str>,
+        token: Token,
+    ) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let path = folder.join(NAME);
+        let new = folder.join(format!("{NAME}.{}.new", std::process::id()));
+        let content = Content {
+            address: reachable(bound),
+            operator_address: operator,
+            token: token.0.expose_secret().to_owned(),
+            pid: std::process::id(),
+            sandbox: sandbox.map(str::to_owned),
+        };
+        // What an earlier crash left behind under the same process id has an owner's mode already.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&new)?.write_all(serde_json::to_string(&content)?.as_bytes())?;
+        fs::rename(&new, &path)?;
+        Ok(Self { path, token })
+    }
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        // Another server may have written its own by now: only ours is removed.
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let ours = ServerFile::read(folder).ok().flatten().is_some_and(|file| file.token.matches(&self.token.bearer()));
+        if ours && let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "the server file could not be removed");
+        }
+    }
+}
+
+/// An address that is listened on everywhere is reached at this machine.
+pub(crate) fn reachable(bound: SocketAddr) -> SocketAddr {
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        IpAddr::V4(_) | IpAddr::V6(_) => bound.ip(),
+    };
+    SocketAddr::new(ip, bound.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address() -> SocketAddr {
+        "127.0.0.1:1".parse().unwrap()
+    }
+
+    #[test]
+    fn the_file_is_its_owners_and_goes_away_with_the_server() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(ServerFile::read(folder.path()).unwrap().is_none());
+        let token = Token::random();
+        let published = Published::write(
+            folder.path(),
+            "0.0.0.0:8080".parse().unwrap(),
+            address(),
+            Some("http://127.0.0.1:9"),
+            token.clone(),
+        )
+        .unwrap();
+        let read = ServerFile::read(folder.path()).unwrap().unwrap();
+        assert_eq!(read.address.to_string(), "127.0.0.1:8080");
+        assert_eq!(read.sandbox.as_deref(), Some("http://127.0.0.1:9"));
+        assert!(read.token.matches(&token.bearer()));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(folder.path().join(NAME)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        drop(published);
+        assert!(ServerFile::read(folder.path()).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_a_dead_server_left_is_replaced_and_what_a_later_one_wrote_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let dead = Published::write(folder.path(), address(), address(), None, Token::random()).unwrap();
+        let later = Token::random();
+        let alive = Published::write(folder.path(), address(), address(), None, later.clone()).unwrap();
+        drop(dead);
+        assert!(ServerFile::read(folder.path()).unwrap().unwrap().token.matches(&later.bearer()));
+        drop(alive);
+    }
+
+    #[test]
+    fn half_a_file_is_as_good_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(NAME), "{\"address\":\"127.0").unwrap();
+        assert!(ServerFile::read(folder.path()).unwrap().is_none());
+    }
+
+    #[test]
+    fn only_the_whole_token_matches() {
+        let token = Token::random();
+        assert!(token.matches(&token.bearer()));
+        assert!(!token.matches(&Token::random().bearer()));
+        assert!(!token.matches("Bearer "));
+        assert!(!token.matches(&format!("{}x", token.bearer())));
+    }
+}

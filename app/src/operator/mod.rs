@@ -1,0 +1,18 @@
+//! How a command finds the server that runs on the same store and asks it to do
+//! what only the writer can do.
+//!
+//! A running server leaves its address and a random token in the data folder, in a
+//! file that only its owner can read. Whoever can read that file could as well
+//! write the store, so the token gives away nothing. The routes are on a port of
+//! their own that only this machine reaches, whatever address the API listens on.
+
+mod client;
+mod file;
+mod rebuild;
+mod routes;
+
+pub use client::RunningServer;
+pub(crate) use file::{Published, reachable};
+pub use file::{ServerFile, Token};
+pub use rebuild::{RebuildEvent, RebuildRequest, RebuiltLine, compare_anywhere, rebuild_anywhere};
+pub use routes::{Created, NewUser, Operator, OperatorError, RoleChange, router};

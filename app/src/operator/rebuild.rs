@@ -1,0 +1,223 @@
+//! Rebuilding read models: what is asked, what is told, who does it.
+
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use jangbu_projections::{Projector, ProjectorHandle, RebuildOptions, RebuildProgress, RebuildReport, RebuildStage};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::client::RunningServer;
+use super::routes::Operator;
+use crate::config::Settings;
+use crate::engine;
+use crate::node::WriteSide;
+
+/// Which read models, and how.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RebuildRequest {
+    /// Names; empty: all of them.
+    pub names: Vec<String>,
+    /// Tell what would be done.
+    pub dry_run: bool,
+    /// Build beside the live ones, compare, and leave them alone.
+    pub verify_only: bool,
+    /// Do not compare with what is there.
+    pub from_scratch: bool,
+}
+
+/// What is told of a rebuild.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum RebuildEvent {
+    /// How far it is.
+    Progress {
+        /// What it is at.
+        stage: String,
+        /// The log is folded up to here.
+        position: u64,
+        /// The log's last position.
+        head: u64,
+        /// Events folded in a second.
+        events_per_second: u64,
+    },
+    /// What became of it.
+    Done {
+        /// View by view.
+        views: Vec<RebuiltLine>,
+        /// Everything up to here is folded in.
+        position: u64,
+        /// How many events were read.
+        events: u64,
+        /// How long it took, in milliseconds.
+        took_ms: u64,
+    },
+    /// Why it was not done; the live read models are as they were.
+    Failed {
+        /// The reason.
+        reason: String,
+    },
+}
+
+/// What became of a view.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RebuiltLine {
+    /// The view.
+    pub projection: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Streams that did not fold.
+    pub parked_streams: u64,
+    /// Rows that differ from the live ones, if they were compared.
+    pub differences: Option<u64>,
+    /// The first of them.
+    pub examples: Vec<String>,
+    /// Whether it took the live one's place.
+    pub swapped: bool,
+}
+
+/// Progress in a message that is lost when nobody reads fast enough.
+const fn stage_name(stage: RebuildStage) -> &'static str {
+    match stage {
+        RebuildStage::Building => "building",
+        RebuildStage::Indexing => "indexing",
+        RebuildStage::CatchingUp => "catching up",
+        RebuildStage::Verifying => "verifying",
+        RebuildStage::Swapping => "swapping",
+    }
+}
+
+impl From<RebuildProgress> for RebuildEvent {
+    fn from(progress: RebuildProgress) -> Self {
+        Self::Progress {
+            stage: stage_name(progress.stage).to_owned(),
+            position: progress.position,
+            head: progress.head,
+            events_per_second: progress.events_per_second,
+        }
+    }
+}
+
+impl From<RebuildReport> for RebuildEvent {
+    fn from(report: RebuildReport) -> Self {
+        let views = report.views.into_iter().map(|view| RebuiltLine {
+            projection: view.name.to_owned(),
+            rows: view.rows,
+            parked_streams: view.parked_streams,
+            differences: view.differences,
+            examples: view.examples.iter().map(|example| format!("{} {}", example.id, example.what)).collect(),
+            swapped: view.swapped,
+        });
+        Self::Done {
+            views: views.collect(),
+            position: report.position,
+            events: report.events,
+            took_ms: u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// Rebuilds with the server's own projector. Ends early when nobody listens any more.
+pub(super) async fn run(operator: &Operator, request: RebuildRequest, told: mpsc::Sender<RebuildEvent>) {
+    let ended = match &operator.projector {
+        Some(projector) => with_projector(projector, &request, &told).await,
+        None => RebuildEvent::Failed { reason: "this node keeps no read models".to_owned() },
+    };
+    // Whoever has left does not need to know.
+    let _ = told.send(ended).await;
+}
+
+async fn with_projector(
+    projector: &ProjectorHandle,
+    request: &RebuildRequest,
+    told: &mpsc::Sender<RebuildEvent>,
+) -> RebuildEvent {
+    let cancel = CancellationToken::new();
+    let options = RebuildOptions {
+        verify: !request.from_scratch,
+        verify_only: request.verify_only,
+        dry_run: request.dry_run,
+        cancel: cancel.clone(),
+    };
+    let progress = told.clone();
+    let rebuild = projector.rebuild(&request.names, options, move |at| {
+        // A reader that is slow misses some of the progress, the work does not wait for it.
+        let _ = progress.try_send(at.into());
+    });
+    tokio::pin!(rebuild);
+    let report = tokio::select! {
+        report = &mut rebuild => report,
+        () = told.closed() => {
+            cancel.cancel();
+            rebuild.await
+        }
+    };
+    match report {
+        Ok(report) => report.into(),
+        Err(error) => RebuildEvent::Failed { reason: format!("{:#}", anyhow!(error)) },
+    }
+}
+
+/// How long a projector that was just started may take to be the one that writes.
+const OWNERSHIP: Duration = Duration::from_secs(15);
+
+/// Rebuilds wherever the writer of the read models is: in the running server on this
+/// data folder, else here.
+///
+/// # Errors
+/// When the store or the read models cannot be used, the rebuild fails, or `told` does.
+pub async fn rebuild_anywhere(
+    settings: &Settings,
+    request: &RebuildRequest,
+    mut told: impl FnMut(RebuildEvent) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    if let Some(server) = RunningServer::find(&settings.data_dir).await? {
+        return server.rebuild(request, told).await;
+    }
+    let side = WriteSide::open(settings).await?;
+    let models = engine::read_models(settings).await?;
+    let log = std::sync::Arc::clone(&side.store) as _;
+    let projector = Projector::spawn(log, models.clone(), std::sync::Arc::clone(&side.world.clock));
+    let head = side.store.head().await?;
+    let deadline = tokio::time::Instant::now() + OWNERSHIP;
+    if request.verify_only && !projector.wait_for(head, deadline).await {
+        tracing::warn!("the read models are far behind; what they lack counts as different");
+    }
+    let (sender, mut events) = mpsc::channel(64);
+    let work = async {
+        let ended = with_projector(&projector, request, &sender).await;
+        let _ = sender.send(ended).await;
+        drop(sender);
+    };
+    let tell = async {
+        while let Some(event) = events.recv().await {
+            told(event)?;
+        }
+        anyhow::Ok(())
+    };
+    let ((), outcome) = tokio::join!(work, tell);
+    projector.stop().await;
+    models.close().await;
+    side.close().await;
+    outcome
+}
+
+/// The same, when only the result counts.
+///
+/// # Errors
+/// As [`rebuild_anywhere`]; also when the rebuild was not done.
+pub async fn compare_anywhere(settings: &Settings) -> anyhow::Result<Vec<RebuiltLine>> {
+    let request = RebuildRequest { verify_only: true, ..RebuildRequest::default() };
+    let mut found = None;
+    rebuild_anywhere(settings, &request, |event| {
+        match event {
+            RebuildEvent::Progress { .. } => {}
+            RebuildEvent::Done { views, .. } => found = Some(views),
+            RebuildEvent::Failed { reason } => bail!("the read models cannot be compared: {reason}"),
+        }
+        Ok(())
+    })
+    .await?;
+    found.ok_or_else(|| anyhow!("the comparison of the read models broke off"))
+}

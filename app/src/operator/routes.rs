@@ -1,0 +1,215 @@
+//! What an operator can ask of the process that writes the store, in process or
+//! over HTTP.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use jangbu_commands::identity::{Identity, IdentityError, Registration, RequestContext};
+use jangbu_commands::{Caller, Command, CommandError, Commands, Request as CommandRequest, Scope};
+use jangbu_kernel::ports::IdSource;
+use jangbu_kernel::{Actor, CommandId, CorrelationId, Role, UserId};
+use jangbu_projections::ProjectorHandle;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::file::Token;
+use super::rebuild::{RebuildEvent, RebuildRequest};
+
+/// Where the routes are.
+pub(super) const PREFIX: &str = "/internal/operator";
+
+/// Does what only the writer of the store can do.
+#[derive(Clone)]
+pub struct Operator {
+    /// Signs people up.
+    pub identity: Identity,
+    /// The write side.
+    pub commands: Commands,
+    /// Follows the log; none on a node without the role.
+    pub projector: Option<ProjectorHandle>,
+    /// Mints ids.
+    pub ids: Arc<dyn IdSource>,
+}
+
+/// A user to be made.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NewUser {
+    /// The address.
+    pub email: String,
+    /// The password.
+    pub password: String,
+    /// The name.
+    pub name: String,
+    /// The roles.
+    pub roles: Vec<Role>,
+    /// Who asks for it.
+    pub operator: String,
+}
+
+/// A role to be given or taken.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RoleChange {
+    /// Whose: an address or a user id.
+    pub user: String,
+    /// Which.
+    pub role: Role,
+    /// Given, not taken.
+    pub grant: bool,
+    /// Who asks for it.
+    pub operator: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Created {
+    /// Whom it concerns.
+    pub user_id: UserId,
+    /// Whether anything had to be done.
+    pub changed: bool,
+    /// The position of what was recorded.
+    pub position: u64,
+}
+
+/// Why an operator's wish was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// There is no such user.
+    #[error("there is no user {0}")]
+    NoSuchUser(String),
+    /// It cannot be: the text says why.
+    #[error("{0}")]
+    Refused(String),
+    /// The machine broke.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<IdentityError> for OperatorError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Invalid(fields) => {
+                let fields = fields.iter().map(|field| format!("{}: {}", field.pointer, field.detail));
+                Self::Refused(fields.collect::<Vec<_>>().join("; "))
+            }
+            IdentityError::Command(error) => error.into(),
+            IdentityError::BadCredentials | IdentityError::Busy { .. } | IdentityError::Unavailable(_) => {
+                Self::Failed(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<CommandError> for OperatorError {
+    fn from(error: CommandError) -> Self {
+        if let CommandError::Refused(refusal) = error {
+            Self::Refused(refusal.detail)
+        } else {
+            Self::Failed(error.to_string())
+        }
+    }
+}
+
+impl Operator {
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// When a field is not valid, the address is taken, or the store fails.
+    pub async fn create_user(&self, user: NewUser) -> Result<Created, OperatorError> {
+        let registration = Registration { email: user.email, password: user.password, name: user.name, phone: None };
+        let actor = Actor::Operator(user.operator);
+        let answer = self.identity.create_user(registration, user.roles, actor, self.context()).await?;
+        Ok(Created { user_id: UserId::new(answer.stream.id), changed: true, position: answer.position })
+    }
+
+    /// Gives or takes a role.
+    ///
+    /// # Errors
+    /// When there is no such user, the shop says no, or the store fails.
+    pub async fn change_role(&self, change: RoleChange) -> Result<Created, OperatorError> {
+        let user_id = match change.user.parse() {
+            Ok(user_id) => user_id,
+            Err(_) => {
+                let found = self.identity.user_by_email(&change.user).await?;
+                found.ok_or(OperatorError::NoSuchUser(change.user))?
+            }
+        };
+        let role = change.role;
+        let command =
+            if change.grant { Command::GrantRole { user_id, role } } else { Command::RevokeRole { user_id, role } };
+        let caller = Caller { actor: Actor::Operator(change.operator), scope: Scope::Any };
+        let command_id = CommandId::new(self.ids.new_id());
+        let request = CommandRequest::new(command, caller, command_id, CorrelationId::new(self.ids.new_id()));
+        let answer = self.commands.execute(request).await?;
+        Ok(Created { user_id, changed: !answer.events.is_empty(), position: answer.position })
+    }
+
+    fn context(&self) -> RequestContext {
+        RequestContext { correlation_id: CorrelationId::new(self.ids.new_id()), trace: None, idempotency: None }
+    }
+}
+
+/// The routes, behind the token.
+pub fn router(operator: Operator, token: Token) -> Router {
+    let routes = Router::new()
+        .route("/ping", get(async || StatusCode::NO_CONTENT))
+        .route("/users", post(create_user))
+        .route("/roles", post(change_role))
+        .route("/rebuild", post(rebuild))
+        .with_state(operator)
+        .layer(middleware::from_fn_with_state(token, guard));
+    Router::new().nest(PREFIX, routes)
+}
+
+/// Whoever has no token is told what a stranger is told of any unknown path.
+async fn guard(State(token): State<Token>, request: Request, next: Next) -> Response {
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if header.is_some_and(|header| token.matches(header)) {
+        next.run(request).await
+    } else {
+        StatusCode::NOT_FOUND.into_response()
+    }
+}
+
+impl IntoResponse for OperatorError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::NoSuchUser(_) | Self::Refused(_) => StatusCode::CONFLICT,
+            Self::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        (status, self.to_string()).into_response()
+    }
+}
+
+async fn create_user(
+    State(operator): State<Operator>,
+    Json(user): Json<NewUser>,
+) -> Result<Json<Created>, OperatorError> {
+    operator.create_user(user).await.map(Json)
+}
+
+async fn change_role(
+    State(operator): State<Operator>,
+    Json(change): Json<RoleChange>,
+) -> Result<Json<Created>, OperatorError> {
+    operator.change_role(change).await.map(Json)
+}
+
+/// Tells of the rebuild as it goes, a line an event. It ends with the connection:
+/// whoever interrupts the command interrupts the work.
+async fn rebuild(State(operator): State<Operator>, Json(request): Json<RebuildRequest>) -> Response {
+    let (events, told) = mpsc::channel::<RebuildEvent>(16);
+    tokio::spawn(async move { super::rebuild::run(&operator, request, events).await });
+    let lines = futures::stream::unfold(told, async |mut told| {
+        let event = told.recv().await?;
+        let mut line = serde_json::to_vec(&event).unwrap_or_default();
+        line.push(b'\n');
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(line)), told))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}

@@ -1,0 +1,166 @@
+//! What commands print: tables for people, one JSON object a line for programs,
+//! progress beside it on standard error.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::time::{Duration, Instant};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+/// Where a command's result goes, and in which form.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// JSON lines or text.
+    #[must_use]
+    pub const fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether programs read along.
+    #[must_use]
+    pub const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints a line.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub fn text(&self, line: &str) -> io::Result<()> {
+        writeln!(io::stdout().lock(), "{line}")
+    }
+
+    /// Prints bytes as they are.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        io::stdout().lock().write_all(bytes)
+    }
+
+    /// Prints a JSON object on a line of its own.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub fn object(&self, object: &impl Serialize) -> io::Result<()> {
+        let line = serde_json::to_string(object)?;
+        self.text(&line)
+    }
+
+    /// Prints a list: an object a line, or a table with these columns.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub fn list<T: Serialize>(&self, items: &[T], columns: &[&str], row: impl Fn(&T) -> Vec<String>) -> io::Result<()> {
+        if self.json {
+            return items.iter().try_for_each(|item| self.object(item));
+        }
+        let mut table = table(columns);
+        items.iter().for_each(|item| {
+            table.add_row(row(item));
+        });
+        self.text(&table.to_string())
+    }
+
+    /// Prints one thing: an object, or its fields under each other.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub fn fields(&self, object: &impl Serialize, fields: &[(&str, String)]) -> io::Result<()> {
+        if self.json {
+            return self.object(object);
+        }
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        for (name, value) in fields {
+            table.add_row([(*name).to_owned(), value.clone()]);
+        }
+        self.text(&table.to_string())
+    }
+
+    /// Whether an error only says that nobody reads the output any more.
+    #[must_use]
+    pub fn is_broken_pipe(&self, error: &anyhow::Error) -> bool {
+        error.chain().any(|cause| {
+            cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        })
+    }
+}
+
+fn table(columns: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(columns);
+    // Lines are only broken where somebody looks; a program that cuts columns gets them whole.
+    if io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table
+}
+
+/// How often progress is told where nobody watches a bar.
+const PLAIN_EVERY: Duration = Duration::from_secs(5);
+
+/// Progress of long work over events: a bar on a terminal, plain lines otherwise.
+pub struct Progress {
+    what: String,
+    bar: Option<ProgressBar>,
+    began: Instant,
+    told: Instant,
+}
+
+impl Progress {
+    /// Begins; `total` is the number of events.
+    #[must_use]
+    pub fn new(what: &str, total: u64) -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            let style = "{msg} {wide_bar} {human_pos}/{human_len} events, {per_sec}, {eta} left";
+            // A style is a constant of ours; if it were malformed the plain one serves.
+            bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_message(what.to_owned());
+            bar
+        });
+        let now = Instant::now();
+        Self { what: what.to_owned(), bar, began: now, told: now }
+    }
+
+    /// So many of so many events are done.
+    pub fn at(&mut self, done: u64, total: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+            bar.set_position(done);
+        } else if self.told.elapsed() >= PLAIN_EVERY {
+            self.told = Instant::now();
+            let rate = per_second(done, self.began.elapsed());
+            let left = total.saturating_sub(done).checked_div(rate).unwrap_or(0);
+            let _ = writeln!(io::stderr(), "{}: {done} of {total} events, {rate} events/s, {left} s left", self.what);
+        }
+    }
+
+    /// The same, when the work has stages.
+    pub fn stage(&mut self, stage: &str, done: u64, total: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{} ({stage})", self.what));
+        }
+        self.at(done, total);
+    }
+
+    /// Ends; the bar goes away.
+    pub fn end(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A rate in whole events a second.
+#[must_use]
+pub fn per_second(events: u64, took: Duration) -> u64 {
+    let micros = took.as_micros().max(1);
+    u64::try_from(u128::from(events) * 1_000_000 / micros).unwrap_or(u64::MAX)
+}
