@@ -1,0 +1,147 @@
+//! The house stands: crates import only downwards, the domain is pure, and nothing
+//! unwanted is in the tree.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+
+/// Each crate with the crates of the house that it may import. What is not named
+/// here is not allowed.
+const FLOORS: [(&str, &[&str]); 10] = [
+    ("jangbu-kernel", &[]),
+    ("jangbu-aggregates", &["jangbu-kernel"]),
+    ("jangbu-store", &["jangbu-kernel"]),
+    ("jangbu-integrations", &["jangbu-kernel"]),
+    ("jangbu-commands", &["jangbu-kernel", "jangbu-aggregates"]),
+    ("jangbu-projections", &["jangbu-kernel", "jangbu-aggregates"]),
+    ("jangbu-api", &["jangbu-kernel", "jangbu-commands", "jangbu-projections"]),
+    ("jangbu-sandbox", &["jangbu-kernel"]),
+    (
+        "jangbu-app",
+        &[
+            "jangbu-kernel",
+            "jangbu-aggregates",
+            "jangbu-store",
+            "jangbu-integrations",
+            "jangbu-commands",
+            "jangbu-projections",
+            "jangbu-api",
+            "jangbu-sandbox",
+        ],
+    ),
+    ("jangbu-tests", &["jangbu-kernel"]),
+];
+
+/// What would bring time, chance or I/O into the domain.
+const IMPURE: [&str; 12] = [
+    "axum",
+    "fastrand",
+    "getrandom",
+    "hyper",
+    "mio",
+    "rand",
+    "reqwest",
+    "rusqlite",
+    "socket2",
+    "sqlx",
+    "tokio",
+    "tracing",
+];
+
+/// What is not in the tree at all: there is one crypto provider and one TLS.
+const UNWANTED: [&str; 4] = ["native-tls", "openssl", "openssl-sys", "ring"];
+
+fn metadata() -> Metadata {
+    let mut command = MetadataCommand::new();
+    command.manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+    // What is locked is what is built; no test changes it.
+    command.other_options(["--locked".to_owned(), "--offline".to_owned()]);
+    command.no_deps();
+    command.exec().expect("cargo metadata answers")
+}
+
+#[test]
+fn crates_import_only_what_lies_below_them() {
+    let metadata = metadata();
+    let floors: BTreeMap<&str, &[&str]> = FLOORS.into_iter().collect();
+    let found: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    assert_eq!(found, floors.keys().copied().collect(), "every crate of the workspace has its floor in the table");
+
+    let mut wrong = Vec::new();
+    for package in &metadata.packages {
+        let allowed = floors[package.name.as_str()];
+        for dependency in &package.dependencies {
+            let ours = floors.contains_key(dependency.name.as_str());
+            let in_the_house = dependency.kind != DependencyKind::Development;
+            if ours && in_the_house && !allowed.contains(&dependency.name.as_str()) {
+                wrong.push(format!("{} imports {}", package.name, dependency.name));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new(), "arrows only point down, never sideways");
+}
+
+/// The names of everything that a crate is built from when it is built alone:
+/// `cargo metadata` knows only the features that the whole workspace turns on.
+fn tree(root: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--package",
+            root,
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+            "--locked",
+            "--offline",
+        ])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .expect("cargo tree runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
+    text.lines().filter_map(|line| line.split_whitespace().next()).map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn the_domain_is_built_from_nothing_impure() {
+    let tree = tree("jangbu-aggregates");
+    assert!(tree.contains("jangbu-kernel") && tree.contains("serde"), "the tree was walked: {tree:?}");
+    let impure: Vec<_> = IMPURE.into_iter().filter(|name| tree.contains(*name)).collect();
+    assert_eq!(impure, Vec::<&str>::new());
+}
+
+/// The features that decide about clock and chance, as the domain alone gets them.
+/// In the whole workspace they are on, because others need them.
+#[test]
+fn the_domain_asks_for_no_clock_and_no_random_ids() {
+    let metadata = metadata();
+    for name in ["jangbu-aggregates", "jangbu-kernel"] {
+        let package = metadata.packages.iter().find(|package| package.name.as_str() == name).unwrap();
+        for dependency in package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal) {
+            let forbidden: &[&str] = match dependency.name.as_str() {
+                "chrono" => &["clock", "now", "default"],
+                "uuid" => &["v1", "v4", "v6", "v7", "rng"],
+                _ => &[],
+            };
+            let asked = dependency.features.iter().find(|feature| forbidden.contains(&feature.as_str()));
+            assert_eq!(asked, None, "{name} asks {} for it", dependency.name);
+            if dependency.name == "chrono" {
+                assert!(!dependency.uses_default_features, "{name} takes chrono with its clock");
+            }
+        }
+    }
+}
+
+#[test]
+fn there_is_one_crypto_provider() {
+    let tree = tree("jangbu-app");
+    assert!(tree.contains("tokio"), "the tree was walked");
+    let unwanted: Vec<_> = UNWANTED.into_iter().filter(|name| tree.contains(*name)).collect();
+    assert_eq!(unwanted, Vec::<&str>::new());
+}

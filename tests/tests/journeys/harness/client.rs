@@ -1,0 +1,217 @@
+//! A caller of the API.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+/// Somebody who calls the API, with or without a token.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// A caller without a token.
+    pub fn anonymous(base: impl Into<String>) -> Self {
+        // Plain HTTP on loopback needs no trust anchors, which a bare machine does not have.
+        let http = reqwest::Client::builder()
+            .tls_certs_only([])
+            .no_proxy()
+            .timeout(super::LIMIT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self { http, base: base.into(), token: None }
+    }
+
+    /// The same caller with this token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// Its token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("a caller who is logged in")
+    }
+
+    pub fn call(&self, method: Method, path: &str) -> Call {
+        let mut builder = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            builder = builder.bearer_auth(token);
+        }
+        Call { builder, key: None }
+    }
+
+    pub fn get(&self, path: &str) -> Call {
+        self.call(Method::GET, path)
+    }
+
+    /// A POST with JSON and a fresh idempotency key.
+    pub fn post(&self, path: &str, body: &Value) -> Call {
+        self.call(Method::POST, path).json(body).key(fresh_key())
+    }
+
+    /// Reads JSON that has to be there.
+    pub async fn read(&self, path: &str) -> Value {
+        self.get(path).send().await.expect(200)
+    }
+
+    /// Walks a list to its end, page by page.
+    pub async fn read_all(&self, path: &str) -> Vec<Value> {
+        const MOST_PAGES: usize = 1_000;
+        let glue = if path.contains('?') { '&' } else { '?' };
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let page = match &cursor {
+                None => self.read(path).await,
+                Some(cursor) => self.read(&format!("{path}{glue}cursor={cursor}")).await,
+            };
+            items.extend(page["items"].as_array().expect("a list has items").iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => return items,
+            }
+        }
+        panic!("{path} does not end");
+    }
+}
+
+/// A key that nobody used before.
+pub fn fresh_key() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("journey-{:06}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A request that is being put together.
+pub struct Call {
+    builder: reqwest::RequestBuilder,
+    key: Option<String>,
+}
+
+impl Call {
+    pub fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
+        self.builder = self.builder.header(name, value.as_ref());
+        self
+    }
+
+    pub fn json(mut self, body: &Value) -> Self {
+        self.builder = self.builder.json(body);
+        self
+    }
+
+    pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.builder = self.builder.header("content-type", content_type).body(body.into());
+        self
+    }
+
+    /// A body that does not say what it is.
+    pub fn bare_body(mut self, body: Vec<u8>) -> Self {
+        self.builder = self.builder.body(body);
+        self
+    }
+
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    pub fn without_key(mut self) -> Self {
+        self.key = None;
+        self
+    }
+
+    /// Asks for the answer to be given when the process manager is at rest.
+    pub fn settled(self) -> Self {
+        self.header("prefer", "wait=20").header("jangbu-wait-for", "settled")
+    }
+
+    /// Sends it; no answer is an error.
+    pub async fn try_send(self) -> reqwest::Result<Reply> {
+        let answer = self.open().await?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let body = answer.bytes().await?.to_vec();
+        Ok(Reply { status, headers, body })
+    }
+
+    /// Sends it and gives the answer with its body still to be read.
+    pub async fn open(self) -> reqwest::Result<reqwest::Response> {
+        let mut builder = self.builder;
+        if let Some(key) = self.key {
+            builder = builder.header("idempotency-key", key);
+        }
+        builder.send().await
+    }
+
+    /// Sends it; there has to be an answer.
+    pub async fn send(self) -> Reply {
+        self.try_send().await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+    }
+}
+
+/// What came back.
+#[derive(Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.text()))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The body of an answer that has to have this status.
+    #[track_caller]
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        self.json()
+    }
+
+    /// Holds that it is a problem with this status and code, and gives its body.
+    #[track_caller]
+    pub fn expect_problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        let problem = self.problem();
+        assert_eq!(problem["code"], code, "{problem}");
+        problem
+    }
+
+    /// Holds that it is a problem as RFC 9457 and the house have it, and gives its body.
+    #[track_caller]
+    pub fn problem(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{} {}", self.status, self.text());
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status, "{problem}");
+        for text in ["type", "title", "detail", "instance", "code", "trace_id"] {
+            assert!(problem[text].is_string(), "a problem has a {text}: {problem}");
+        }
+        problem
+    }
+
+    /// `Jangbu-Position`.
+    #[track_caller]
+    pub fn position(&self) -> u64 {
+        self.header("jangbu-position").expect("the answer has a position").parse().unwrap()
+    }
+
+    /// The version in `ETag`.
+    #[track_caller]
+    pub fn version(&self) -> u64 {
+        let tag = self.header("etag").expect("the answer has an ETag");
+        tag.trim_matches('"').parse().unwrap_or_else(|_| panic!("an ETag is a version: {tag}"))
+    }
+}

@@ -1,0 +1,57 @@
+//! What every scenario stands on: the program as child processes, a client, and
+//! a way to wait for a fact.
+//!
+//! A scenario is an `async fn(&mut World)`. [`run`] gives it a shop, a sandbox and
+//! a database of its own; when it ends well the shop has to stop cleanly and its log
+//! has to pass the audit, when it ends badly what the processes said is shown.
+
+mod client;
+mod database;
+mod program;
+mod shopping;
+mod world;
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+
+pub use client::{Call, Client, Reply, fresh_key};
+pub use program::run_to_end;
+pub use shopping::{Buyer, basket, by_card, krw, number};
+pub use world::{ADMIN_EMAIL, Engine, World};
+
+/// Nothing that a scenario waits for takes longer unless something is broken.
+pub const LIMIT: Duration = Duration::from_secs(60);
+/// How long to pause between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Runs a scenario in a world of its own.
+pub async fn run(engine: Engine, scenario: impl AsyncFnOnce(&mut World)) {
+    let mut world = World::start(engine).await;
+    let outcome = AssertUnwindSafe(async {
+        scenario(&mut world).await;
+        world.check_the_end().await;
+    })
+    .catch_unwind()
+    .await;
+    if let Err(cause) = outcome {
+        world.show_logs();
+        world.remove().await;
+        std::panic::resume_unwind(cause);
+    }
+    world.remove().await;
+}
+
+/// Looks until there is something to see.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(seen) = look().await {
+                return seen;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, looking).await.unwrap_or_else(|_| panic!("never happened: {what}"))
+}

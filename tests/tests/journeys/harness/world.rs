@@ -1,0 +1,242 @@
+//! A shop with its outside world, for one scenario.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Output};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::client::Client;
+use super::database::Database;
+use super::program::{Program, jangbu, run_to_end};
+use super::shopping::Books;
+
+pub const ADMIN_EMAIL: &str = "admin@shop.example";
+pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
+/// Longer than any healthy answer of the sandbox on a busy machine, shorter than `tok_slow`.
+const GATEWAY_TIMEOUT_MS: &str = "1500";
+
+/// The ladders of the shop with short rungs, so that what waits for them is soon over.
+const SETTINGS: &str = "
+[policy]
+inquiry_ladder_ms = [200, 400, 800, 1500]
+label_retries_ms = [50, 100, 200]
+undo_retries_ms = [100, 200, 400, 800, 1500]
+";
+
+/// Where the log and the read models are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// A shop, its sandbox and its data.
+pub struct World {
+    engine: Engine,
+    folder: TempDir,
+    database: Option<Database>,
+    shop_port: u16,
+    sandbox_port: u16,
+    shop: Option<Program>,
+    sandbox: Option<Program>,
+    tampered: bool,
+}
+
+impl World {
+    pub async fn start(engine: Engine) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("jangbu.toml"), SETTINGS).unwrap();
+        let database = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(Database::make().await),
+        };
+        let mut world = Self {
+            engine,
+            folder,
+            database,
+            shop_port: free_port(),
+            sandbox_port: free_port(),
+            shop: None,
+            sandbox: None,
+            tampered: false,
+        };
+        world.start_sandbox().await;
+        world.start_shop().await;
+        world
+    }
+
+    pub const fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn database_url(&self) -> Option<&str> {
+        self.database.as_ref().map(|database| database.url.as_str())
+    }
+
+    /// The program with this world's settings.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(jangbu());
+        for (name, _) in std::env::vars_os() {
+            // What the machine has set for its own shop is not this one's.
+            if name.to_string_lossy().starts_with("JANGBU_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("JANGBU_CONFIG", self.folder.path().join("jangbu.toml"))
+            .env("JANGBU_DATA_DIR", self.data_dir())
+            .env("JANGBU_LISTEN", format!("127.0.0.1:{}", self.shop_port))
+            .env("JANGBU_SANDBOX_LISTEN", format!("127.0.0.1:{}", self.sandbox_port))
+            .env("JANGBU_SANDBOX_URL", self.sandbox_url())
+            .env("JANGBU_SANDBOX_CARRIER_STEP_MS", "0")
+            .env("JANGBU_ADMIN_EMAIL", ADMIN_EMAIL)
+            .env("JANGBU_ADMIN_PASSWORD", ADMIN_PASSWORD)
+            .env("JANGBU_GATEWAY_TIMEOUT_MS", GATEWAY_TIMEOUT_MS)
+            .env("JANGBU_RATE_LIMIT", "off")
+            .env("JANGBU_LOG", "info")
+            .env("NO_COLOR", "1");
+        if let Some(url) = self.database_url() {
+            command.env("JANGBU_DATABASE_URL", url).env("JANGBU_MASTER_KEY", "5a".repeat(32));
+        }
+        command
+    }
+
+    /// Runs another command of the program on this world's data.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        run_to_end(self.command(arguments)).await
+    }
+
+    /// Runs a command that has to succeed and gives what it printed.
+    pub async fn run_well(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments).await;
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "jangbu {arguments:?} ended with {}:\n{out}\n{err}", output.status);
+        out.into_owned()
+    }
+
+    pub async fn start_sandbox(&mut self) {
+        let shop = format!("http://{}", self.shop_address());
+        self.start_sandbox_towards(&shop).await;
+    }
+
+    /// Starts a sandbox that tells its news to this address.
+    pub async fn start_sandbox_towards(&mut self, shop: &str) {
+        let log = self.log_file("sandbox");
+        let command = self.command(&["sandbox", "--shop", shop]);
+        self.sandbox = Some(Program::start(command, log, "sandbox listening on http://").await);
+    }
+
+    pub async fn start_shop(&mut self) {
+        let shop = self.serve(self.command(&["serve"]), "shop").await;
+        assert_eq!(shop.address, self.shop_address());
+        self.shop = Some(shop);
+    }
+
+    /// Another server, which says where it listens.
+    pub async fn serve(&self, command: Command, name: &str) -> Program {
+        Program::start(command, self.log_file(name), "listening on http://").await
+    }
+
+    /// `kill -9` of the shop.
+    pub async fn kill_shop(&mut self) {
+        self.shop.take().expect("the shop runs").kill().await;
+    }
+
+    /// SIGTERM to the shop, and how it ended.
+    pub async fn terminate_shop(&mut self) -> ExitStatus {
+        self.shop.take().expect("the shop runs").terminate().await
+    }
+
+    /// `kill -9` of the sandbox.
+    pub async fn kill_sandbox(&mut self) {
+        self.sandbox.take().expect("the sandbox runs").kill().await;
+    }
+
+    pub fn shop_address(&self) -> String {
+        format!("127.0.0.1:{}", self.shop_port)
+    }
+
+    pub fn sandbox_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.sandbox_port)
+    }
+
+    /// A caller without a token.
+    pub fn visitor(&self) -> Client {
+        Client::anonymous(format!("http://{}", self.shop_address()))
+    }
+
+    /// The outside world's books and levers.
+    pub fn books(&self) -> Books {
+        Books::new(Client::anonymous(self.sandbox_url()))
+    }
+
+    /// Says that the log was altered on purpose: its audit cannot hold.
+    pub const fn log_was_tampered_with(&mut self) {
+        self.tampered = true;
+    }
+
+    /// After a scenario the shop stops cleanly and its log holds.
+    pub async fn check_the_end(&mut self) {
+        if let Some(shop) = self.shop.take() {
+            let said = shop.said();
+            assert!(!said.contains("panicked at"), "something panicked");
+            let status = shop.terminate().await;
+            assert!(status.success(), "the shop ended with {status}");
+        }
+        if self.tampered {
+            return;
+        }
+        let mut audit = vec!["audit", "verify", "--read-models"];
+        let books = self.sandbox_url();
+        if self.sandbox.is_some() {
+            audit.extend(["--gateway-books", &books]);
+        }
+        self.run_well(&audit).await;
+    }
+
+    /// Shows what the processes said.
+    pub fn show_logs(&self) {
+        for name in ["sandbox", "shop", "second"] {
+            let said = std::fs::read(self.log_file(name)).unwrap_or_default();
+            println!("---- {name} ({:?})\n{}", self.engine, String::from_utf8_lossy(&said));
+        }
+    }
+
+    /// Ends what still runs and drops the database.
+    pub async fn remove(mut self) {
+        for program in [self.shop.take(), self.sandbox.take()].into_iter().flatten() {
+            program.kill().await;
+        }
+        if let Some(database) = self.database.take() {
+            database.drop_it().await;
+        }
+    }
+
+    fn log_file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.log"))
+    }
+}
+
+/// A port for a server that is to come back to the same address. It lies below the
+/// ports that systems give to outgoing connections, so nobody takes it meanwhile;
+/// the runner's slot keeps tests that run side by side apart.
+fn free_port() -> u16 {
+    const FIRST: u16 = 12_000;
+    const PER_SLOT: u16 = 100;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let slot: u16 = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|slot| slot.parse().ok()).unwrap_or(0);
+    let base = FIRST + (slot % 80) * PER_SLOT;
+    (0..PER_SLOT)
+        .map(|_| base + NEXT.fetch_add(1, Ordering::Relaxed) % PER_SLOT)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
+}

@@ -1,0 +1,99 @@
+//! Journeys: what people do with the shop, driven over HTTP against the real program.
+//!
+//! Every scenario starts `jangbu sandbox` and `jangbu serve` as processes of its own
+//! over data of its own, once on SQLite and once on Postgres, and may use nothing but
+//! what a user has: HTTP, the command line, signals. How they behave inside is
+//! tested where they live. [`harness`] holds the tools; each other module is a theme.
+//!
+//! The binary is the one beside these tests (`cargo build -p jangbu-app`) or the one
+//! in `JANGBU_BIN`; Postgres is found through `JANGBU_TEST_DATABASE_URL`. `./test`
+//! sees to both.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod harness;
+mod identity;
+mod keys;
+mod manners;
+mod money;
+mod operations;
+mod orders;
+mod reading;
+mod rebuilding;
+mod streams;
+mod survival;
+
+/// Runs each scenario on each engine.
+macro_rules! journeys {
+    ($($theme:ident: $($scenario:ident),+;)+) => {
+        mod sqlite {
+            use crate::harness::{Engine, run};
+            $(mod $theme {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $scenario() {
+                    super::run(super::Engine::Sqlite, crate::$theme::$scenario).await;
+                })+
+            })+
+        }
+        mod postgres {
+            use crate::harness::{Engine, run};
+            $(mod $theme {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $scenario() {
+                    super::run(super::Engine::Postgres, crate::$theme::$scenario).await;
+                })+
+            })+
+        }
+    };
+}
+
+journeys! {
+    orders:
+        an_order_reaches_the_door,
+        points_and_card_share_an_order_and_both_come_back,
+        a_hundred_want_the_last_item,
+        a_short_line_reserves_nothing,
+        ten_cancels_give_one_refund,
+        a_refusing_carrier_undoes_the_order;
+    keys:
+        equal_requests_give_one_order,
+        a_key_outlives_a_restart;
+    money:
+        a_lost_answer_is_found_out_and_charged_once,
+        a_lost_request_fails_and_the_order_is_paid_again,
+        a_declined_card_leaves_the_order_payable,
+        a_challenge_waits_for_the_buyer,
+        errors_slowness_and_repeats_charge_once,
+        refunds_never_exceed_what_was_captured;
+    identity:
+        nobody_reaches_what_is_not_theirs,
+        a_reused_refresh_token_ends_its_family,
+        ten_refreshes_have_one_winner;
+    manners:
+        a_malformed_request_is_a_problem_of_the_caller,
+        versions_and_positions_are_kept,
+        a_wait_has_stages_and_an_end,
+        a_caller_who_hangs_up_leaves_nothing_half_done;
+    reading:
+        cursors_walk_everything_once,
+        the_past_can_be_asked_for,
+        the_program_describes_itself;
+    streams:
+        an_orders_events_are_followed;
+    rebuilding:
+        read_models_are_rebuilt_under_load;
+    survival:
+        kill_nine_under_load,
+        sigterm_under_load,
+        the_outside_world_goes_away_and_comes_back;
+    operations:
+        two_servers_share_postgres_but_no_folder,
+        the_command_line_works_beside_the_server,
+        an_altered_byte_is_found;
+}
