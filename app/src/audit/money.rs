@@ -68,6 +68,8 @@ struct Payment {
     refunds: Vec<Refund>,
     /// What the points ledger says was spent on it, less what came back.
     points_spent: Money,
+    /// What the points ledger keeps for it; it is spent when the order is confirmed.
+    points_held: Money,
     /// The gateway was asked for something and the log does not know yet what it did.
     asked: bool,
     /// What the legs outside gave back.
@@ -212,6 +214,17 @@ impl Payments {
             PointsEvent::Captured(captured) => {
                 if let Some(payment) = self.payments.get_mut(&captured.payment_id) {
                     payment.points_spent = payment.points_spent.checked_add(&captured.amount)?;
+                    payment.points_held = payment.points_held.checked_sub(&captured.amount)?;
+                }
+            }
+            PointsEvent::Held(held) => {
+                if let Some(payment) = self.payments.get_mut(&held.payment_id) {
+                    payment.points_held = payment.points_held.checked_add(&held.amount)?;
+                }
+            }
+            PointsEvent::Released(released) => {
+                if let Some(payment) = self.payments.get_mut(&released.payment_id) {
+                    payment.points_held = payment.points_held.checked_sub(&released.amount)?;
                 }
             }
             PointsEvent::Restored(restored) => {
@@ -219,7 +232,7 @@ impl Payments {
                     payment.points_spent = payment.points_spent.checked_sub(&restored.amount)?;
                 }
             }
-            PointsEvent::Granted(_) | PointsEvent::Held(_) | PointsEvent::Released(_) | PointsEvent::Expired(_) => {}
+            PointsEvent::Granted(_) | PointsEvent::Expired(_) => {}
         }
         Ok(())
     }
@@ -286,6 +299,7 @@ impl Payment {
             captured: None,
             refunds: Vec::new(),
             points_spent: Money::zero(requested.total.currency()),
+            points_held: Money::zero(requested.total.currency()),
             asked: false,
             gateway_back: Money::zero(requested.total.currency()),
             position,
@@ -314,15 +328,20 @@ impl Payment {
         Ok(())
     }
 
-    /// M1: the capture is the sum of the legs, and the points ledger spent exactly
-    /// the points legs less what settled refunds brought back to it.
+    /// M1: what was captured is the gateway's legs and what the points ledger keeps for
+    /// it or spent on it, less what settled refunds brought back. Money that came after
+    /// the points were free again is the gateway's legs alone.
     fn books_agree(&self) -> Result<bool, MoneyError> {
         let currency = self.total.currency();
         let Some(capture) = &self.captured else { return Ok(true) };
-        let legs = Money::sum(self.legs.iter().map(|(amount, _)| amount), currency)?;
-        let points = Money::sum(self.legs.iter().filter(|(_, points)| *points).map(|(amount, _)| amount), currency)?;
+        let sum_of = |of_points: bool| {
+            Money::sum(self.legs.iter().filter(|(_, points)| *points == of_points).map(|(amount, _)| amount), currency)
+        };
+        let (gateway, points) = (sum_of(false)?, sum_of(true)?);
         let back =
             Money::sum(self.refunds.iter().filter(|refund| refund.settled).map(|refund| &refund.points), currency)?;
-        Ok(legs == capture.amount && points.checked_sub(&back)? == self.points_spent)
+        let by_points = capture.amount.checked_sub(&gateway)?;
+        let booked = self.points_spent.checked_add(&self.points_held)?.checked_add(&back)?;
+        Ok((by_points == points || by_points.is_zero()) && by_points == booked)
     }
 }

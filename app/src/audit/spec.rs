@@ -77,6 +77,29 @@ fn m1_points_that_were_not_spent_are_found() {
 }
 
 #[test]
+fn m1_held_points_stand_for_a_capture_until_the_order_is_confirmed() {
+    let mut story = Story::default();
+    story.placed();
+    started(&mut story);
+    story.payment(payment_requested());
+    story.points(points_held());
+    story.payment(captured());
+    assert!(!breaks(&story).contains(&M1));
+    story.points(PointsReleased { payment_id: payment_id(), amount: won(500), reason: "lost".into() });
+    assert!(breaks(&story).contains(&M1));
+}
+
+#[test]
+fn m1_a_late_capture_is_the_gateways_part_alone() {
+    let mut story = Story::default();
+    story.placed();
+    started(&mut story);
+    story.payment(payment_requested());
+    story.payment(PaymentCaptured { amount: won(10_000), ..captured() });
+    assert!(!breaks(&story).contains(&M1));
+}
+
+#[test]
 fn m2_a_capture_above_the_total_is_found() {
     let mut story = Story::default();
     story.placed();

@@ -17,6 +17,9 @@ use crate::engine;
 use crate::operator::compare_anywhere;
 use crate::output::{Output, Progress};
 
+/// Violations shown to a person; `--json` has them all.
+const SHOWN: usize = 50;
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -134,7 +137,7 @@ fn print(report: &Report, output: &Output) -> anyhow::Result<()> {
     if output.is_json() {
         return Ok(output.object(report)?);
     }
-    for violation in &report.violations {
+    for violation in report.violations.iter().take(SHOWN) {
         let stream = violation.stream.map(|stream| format!(" {stream}")).unwrap_or_default();
         output.text(&format!(
             "{} at position {}{stream}: {}",
@@ -142,6 +145,9 @@ fn print(report: &Report, output: &Output) -> anyhow::Result<()> {
             violation.position,
             violation.detail
         ))?;
+    }
+    if let Some(more) = report.violations.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        output.text(&format!("and {more} more; --json shows them all"))?;
     }
     let invariants = Invariant::ALL;
     let rows: Vec<_> =
