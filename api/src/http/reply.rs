@@ -62,13 +62,15 @@ pub(crate) async fn settle<R: Resource>(
 ) -> Result<(R, Outcome), Problem> {
     let row: R = of_answer(app, &answer).await?;
     let reached = reach(app, call, answer.position, row.order_id()).await;
-    let outcome = |version, position| Outcome { version, position, replayed: answer.replayed, reached, made };
+    let outcome =
+        |version, position| Outcome { version, position, replayed: answer.replayed, reached: reached.is_some(), made };
     if call.wait.stage != Stage::Settled {
         let version = row.version();
         return Ok((row, outcome(version, answer.position)));
     }
     let events = prefix(app, answer.stream, None).await?;
     let position = events.last().map_or(answer.position, |last| last.position.max(answer.position));
+    let position = position.max(reached.unwrap_or_default());
     let row = R::fold(&events)?.unwrap_or(row);
     let version = row.version();
     Ok((row, outcome(version, position)))

@@ -146,16 +146,23 @@ async fn shortcut<R: Resource>(app: &App, answer: &Answer) -> Result<Option<R>, 
     Ok(R::find(&app.state.queries, answer.stream.id).await?.filter(|row| row.version() == answer.version))
 }
 
-/// Waits until things have come as far as the caller asked; false: not in time.
-pub(crate) async fn reach(app: &App, call: &Call, position: u64, order_id: Option<OrderId>) -> bool {
+/// Waits until things have come as far as the caller asked: the position up to which
+/// they have, or none when the time ran out. What has settled can be read everywhere.
+pub(crate) async fn reach(app: &App, call: &Call, position: u64, order_id: Option<OrderId>) -> Option<u64> {
     let deadline = Instant::now() + call.wait.limit();
-    match call.wait.stage {
-        Stage::Committed => true,
-        Stage::Projected => app.state.queries.wait_for(position, deadline).await,
-        Stage::Settled => match (order_id, &app.state.processes) {
-            (None, _) => true,
-            (Some(order_id), Some(processes)) => processes.wait_settled(order_id, position, deadline).await,
-            (Some(_), None) => false,
-        },
+    let (order_id, processes) = match (call.wait.stage, order_id, &app.state.processes) {
+        (Stage::Committed, _, _) => return Some(position),
+        (Stage::Projected, _, _) | (Stage::Settled, None, _) => return projected(app, position, deadline).await,
+        (Stage::Settled, Some(_), None) => return None,
+        (Stage::Settled, Some(order_id), Some(processes)) => (order_id, processes),
+    };
+    if !processes.wait_settled(order_id, position, deadline).await {
+        return None;
     }
+    let head = app.state.commands.log().head().await.unwrap_or(position).max(position);
+    projected(app, head, deadline).await
+}
+
+async fn projected(app: &App, position: u64, deadline: Instant) -> Option<u64> {
+    app.state.queries.wait_for(position, deadline).await.then_some(position)
 }

@@ -115,7 +115,7 @@ async fn register(State(app): State<App>, call: Call, body: JsonBody<RegisterBod
 
 async fn answer_with_profile(app: &App, call: &Call, answer: Answer, made: Made) -> Result<Response, Problem> {
     let profile = app.state.identity.profile_at(UserId::new(answer.stream.id), answer.version).await?;
-    let reached = reach(app, call, answer.position, None).await;
+    let reached = reach(app, call, answer.position, None).await.is_some();
     let outcome =
         Outcome { version: profile.version, position: answer.position, replayed: answer.replayed, reached, made };
     Ok(outcome.respond(call, &UserView::from(profile)))

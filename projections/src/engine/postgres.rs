@@ -2,9 +2,10 @@
 
 use jangbu_kernel::Timestamp;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _};
+use std::str::FromStr as _;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -25,6 +26,8 @@ pub(crate) struct PostgresEngine {
 impl PostgresEngine {
     /// Connects.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, EngineError> {
+        // A rollback of nothing is a warning of the server's that says nothing to anybody.
+        let connect = PgConnectOptions::from_str(url).map_err(unavailable)?.options([("client_min_messages", "error")]);
         let pool = PgPoolOptions::new()
             .max_connections(connections.max(2))
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -35,7 +38,7 @@ impl PostgresEngine {
                     Ok(true)
                 })
             })
-            .connect(url)
+            .connect_with(connect)
             .await
             .map_err(unavailable)?;
         Ok(Self { pool })
