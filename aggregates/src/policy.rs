@@ -20,7 +20,8 @@ pub struct Policy {
     pub inquiry_ladder: Vec<TimeDelta>,
     /// Answers "never heard of it" in a row after which the charge is net-cancelled.
     pub not_found_before_net_cancel: u32,
-    /// Waits before another attempt at a label; when they are used up the order fails.
+    /// One wait for each refusal of a label that is followed by another attempt; as many
+    /// refusals as there are entries end the order.
     pub label_retries: Vec<TimeDelta>,
     /// Waits before another attempt at a refund or at calling a label off; when they
     /// are used up a person is asked.

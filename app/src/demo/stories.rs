@@ -239,8 +239,8 @@ impl<'a> Teller<'a> {
     }
 
     async fn carrier_refuses(&self) -> anyhow::Result<()> {
-        /// Once for the first attempt and once for each of the three retries.
-        const REFUSALS: u32 = 4;
+        /// As often as the process asks before it undoes the order.
+        const REFUSALS: u32 = 3;
         let address = self.access.sandbox.as_deref().context("no sandbox")?;
         let mut sandbox = Connection::open(address).await?;
         let body = serde_json::to_vec(&json!({"refuse": REFUSALS}))?;
