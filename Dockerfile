@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 
-FROM rust:1.95-slim AS builder
+# The same Debian as below: a newer one would link a newer C library.
+FROM rust:1.95-slim-bookworm AS builder
 WORKDIR /source
 COPY . .
 RUN cargo build --release --locked --package jangbu-app && cp target/release/jangbu /usr/local/bin/jangbu
