@@ -15,6 +15,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+/// How long a caller waits in all when it was told that it asks too often.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// No answer takes longer than this; a command that waits asks for less.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
@@ -28,6 +30,8 @@ pub struct Connection {
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
+    /// How long to wait before asking again, when the server says so.
+    pub retry_after: Option<Duration>,
     /// The body, whole.
     pub body: Bytes,
 }
@@ -77,7 +81,8 @@ impl Connection {
             let answer = self.sender.send_request(request).await?;
             let (head, body) = answer.into_parts();
             let body = body.collect().await?.to_bytes();
-            anyhow::Ok(Reply { status: head.status, body })
+            let retry_after = head.headers.get("retry-after").and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+            anyhow::Ok(Reply { status: head.status, retry_after: retry_after.map(Duration::from_secs), body })
         };
         tokio::time::timeout(ANSWER_LIMIT, exchange).await.context("the server did not answer in time")?
     }
@@ -128,8 +133,7 @@ impl Shopper {
         self.token.as_deref().unwrap_or_default()
     }
 
-    /// Posts JSON and reads JSON. Every call has an idempotency key of its own, so
-    /// it is safe to run a script again from the start only against an empty server.
+    /// Posts JSON and reads JSON, under an idempotency key of its own.
     ///
     /// # Errors
     /// When the server does not answer with success; the problem's text is in the error.
@@ -146,28 +150,12 @@ impl Shopper {
     }
 
     async fn post_waiting(&mut self, path: &str, body: &Value, wait: Option<(&str, &str)>) -> anyhow::Result<Value> {
-        let reply = self.try_post(path, body, wait).await?;
-        if reply.status.is_success() {
-            return Ok(reply.json());
-        }
-        bail!("POST {path} answered {}: {}", reply.status, String::from_utf8_lossy(&reply.body))
-    }
-
-    /// Posts JSON and gives the answer whatever it is.
-    ///
-    /// # Errors
-    /// When there is no answer.
-    pub async fn try_post(&mut self, path: &str, body: &Value, wait: Option<(&str, &str)>) -> anyhow::Result<Reply> {
         let key = uuid::Uuid::now_v7().to_string();
         let mut headers = vec![("idempotency-key", key.as_str())];
-        if let Some(token) = &self.token {
-            headers.push(("authorization", token));
-        }
         if let Some((stage, wait)) = wait {
-            headers.push(("prefer", wait));
-            headers.push(("jangbu-wait-for", stage));
+            headers.extend([("prefer", wait), ("jangbu-wait-for", stage)]);
         }
-        self.connection.send(Method::POST, path, &headers, serde_json::to_vec(body)?).await
+        self.ask(Method::POST, path, &headers, serde_json::to_vec(body)?).await
     }
 
     /// Reads JSON.
@@ -175,15 +163,33 @@ impl Shopper {
     /// # Errors
     /// When the server does not answer with success.
     pub async fn get(&mut self, path: &str) -> anyhow::Result<Value> {
-        let mut headers = Vec::new();
+        self.ask(Method::GET, path, &[], Vec::new()).await
+    }
+
+    /// Asks, and again when the server says that it was too often.
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> anyhow::Result<Value> {
+        let mut headers = headers.to_vec();
         if let Some(token) = &self.token {
-            headers.push(("authorization", token.as_str()));
+            headers.push(("authorization", token));
         }
-        let reply = self.connection.send(Method::GET, path, &headers, Vec::new()).await?;
-        if reply.status.is_success() {
-            return Ok(reply.json());
+        let mut waited = Duration::ZERO;
+        loop {
+            let reply = self.connection.send(method.clone(), path, &headers, body.clone()).await?;
+            match reply.retry_after.filter(|_| reply.status == StatusCode::TOO_MANY_REQUESTS) {
+                Some(pause) if waited + pause <= PATIENCE => {
+                    tokio::time::sleep(pause).await;
+                    waited += pause;
+                }
+                _ if reply.status.is_success() => return Ok(reply.json()),
+                _ => bail!("{method} {path} answered {}: {}", reply.status, String::from_utf8_lossy(&reply.body)),
+            }
         }
-        bail!("GET {path} answered {}: {}", reply.status, String::from_utf8_lossy(&reply.body))
     }
 }
 
