@@ -18,6 +18,7 @@ pub mod authorization;
 pub mod decider;
 pub mod identity;
 pub mod inbox;
+mod measure;
 mod number;
 pub mod process;
 mod quote;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use http::{Method, StatusCode};
 
 use super::report::Tally;
@@ -58,9 +57,9 @@ pub async fn fire<A: Ammunition>(
         }
     });
     let begun = Instant::now();
-    let mut tally = Tally::default();
+    let mut tally = Tally::new()?;
     for task in tasks {
-        tally.add(task.await??);
+        tally.add(task.await??)?;
     }
     let early = !stopped.load(Ordering::Relaxed);
     tally.elapsed = if early { begun.elapsed() } else { measured };
@@ -78,7 +77,7 @@ async fn shoot<A: Ammunition>(
     counting: Arc<AtomicBool>,
     stopped: Arc<AtomicBool>,
 ) -> anyhow::Result<Tally> {
-    let mut tally = Tally::default();
+    let mut tally = Tally::new()?;
     while !stopped.load(Ordering::Relaxed) {
         let Some(shot) = gun.next() else { break };
         let mut headers = vec![("authorization", shot.authorization.as_str()), ("idempotency-key", shot.key.as_str())];
@@ -109,7 +108,7 @@ impl Tally {
         Ok(())
     }
 
-    fn add(&mut self, other: Self) {
+    fn add(&mut self, other: Self) -> anyhow::Result<()> {
         self.warmed_up += other.warmed_up;
         for (status, count) in other.statuses {
             *self.statuses.entry(status).or_default() += count;
@@ -117,17 +116,7 @@ impl Tally {
         for (code, count) in other.codes {
             *self.codes.entry(code).or_default() += count;
         }
-        // Both were made with the same bounds, so they always add up.
-        let _ = self.latency.add(&other.latency);
+        self.latency.add(&other.latency)?;
+        Ok(())
     }
-}
-
-/// A histogram of microseconds: three digits, up to a minute and more.
-pub fn histogram() -> Histogram<u64> {
-    const LONGEST_US: u64 = 120_000_000;
-    Histogram::new_with_bounds(1, LONGEST_US, 3).unwrap_or_else(|_| {
-        let mut growing = Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits are allowed"));
-        growing.auto(true);
-        growing
-    })
 }

@@ -20,19 +20,23 @@ pub struct Tally {
     pub elapsed: Duration,
 }
 
-impl Default for Tally {
-    fn default() -> Self {
-        Self {
+/// Answers are told apart by three digits, up to two minutes.
+const LONGEST_US: u64 = 120_000_000;
+
+impl Tally {
+    /// Nothing counted yet.
+    ///
+    /// # Errors
+    /// When the histogram cannot be made.
+    pub fn new() -> anyhow::Result<Self> {
+        Ok(Self {
             warmed_up: 0,
             statuses: BTreeMap::new(),
             codes: BTreeMap::new(),
-            latency: super::load::histogram(),
+            latency: Histogram::new_with_bounds(1, LONGEST_US, 3)?,
             elapsed: Duration::ZERO,
-        }
+        })
     }
-}
-
-impl Tally {
     /// How many were created while it counted.
     #[must_use]
     pub fn created(&self) -> u64 {

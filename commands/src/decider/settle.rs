@@ -42,8 +42,7 @@ impl Decider {
             self.pending.push_front(job);
         }
         self.cache.shrink(self.settled);
-        metrics::gauge!("jangbu_decider_cached_states")
-            .set(f64::from(u32::try_from(self.cache.len()).unwrap_or(u32::MAX)));
+        metrics::gauge!("jangbu_decider_cached_states").set(crate::measure::count(self.cache.len()));
     }
 
     /// Streams of the check list that other nodes have moved on; they leave the cache.

@@ -145,8 +145,7 @@ impl Decider {
             let Ok(job) = self.requests.try_recv() else { break };
             self.pending.push_back(job);
         }
-        metrics::gauge!("jangbu_command_queue_depth")
-            .set(f64::from(u32::try_from(self.requests.len()).unwrap_or(u32::MAX)));
+        metrics::gauge!("jangbu_command_queue_depth").set(crate::measure::count(self.requests.len()));
     }
 
     fn hear_of_others(&mut self) {
@@ -179,8 +178,7 @@ impl Decider {
             self.settle(batch, Commit { results: Ok(Vec::new()), current: Ok(Vec::new()), head: Ok(0) });
             return;
         }
-        metrics::histogram!("jangbu_command_batch_events")
-            .record(f64::from(u32::try_from(batch.events).unwrap_or(u32::MAX)));
+        metrics::histogram!("jangbu_command_batch_events").record(crate::measure::count(batch.events));
         let appends = std::mem::take(&mut batch.appends);
         let to_check = batch.to_check.iter().map(|(stream, _)| *stream).collect();
         // A task of its own: the batch is carried out whatever becomes of this one.

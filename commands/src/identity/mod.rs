@@ -294,9 +294,7 @@ impl Identity {
     /// # Errors
     /// `not_found`, or a failure.
     pub async fn profile(&self, user_id: UserId) -> Result<Profile, IdentityError> {
-        let account = Account::load(&*self.log, user_id, None).await?;
-        let account = account.ok_or_else(not_found)?;
-        account.open(&*self.world.vault).await
+        self.opened(user_id, None).await
     }
 
     /// A user's own data as they were at a version of the stream: for answers to repeats.
@@ -304,9 +302,12 @@ impl Identity {
     /// # Errors
     /// `not_found`, or a failure.
     pub async fn profile_at(&self, user_id: UserId, version: u64) -> Result<Profile, IdentityError> {
-        let account = Account::load(&*self.log, user_id, Some(version)).await?;
-        let account = account.ok_or_else(not_found)?;
-        account.open(&*self.world.vault).await
+        self.opened(user_id, Some(version)).await
+    }
+
+    async fn opened(&self, user_id: UserId, version: Option<u64>) -> Result<Profile, IdentityError> {
+        let account = Account::load(&*self.log, user_id, version).await?;
+        account.ok_or_else(not_found)?.open(&*self.world.vault).await
     }
 
     /// Replaces name or telephone number; what is absent stays.

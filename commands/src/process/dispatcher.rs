@@ -160,7 +160,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 fn publish(window: &Window) {
     let open = window.open.len();
     window.shared.under_way.store(open, Ordering::Relaxed);
-    metrics::gauge!("jangbu_process_commands_under_way").set(f64::from(u32::try_from(open).unwrap_or(u32::MAX)));
+    metrics::gauge!("jangbu_process_commands_under_way").set(crate::measure::count(open));
     window.shared.dispatched.send_replace(window.finished());
 }
 

@@ -29,8 +29,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let Some(mut reader) = Reader::resume(&shared.deps, &shared.stop, READER, event_types()).await else { return };
     shared.handled.send_replace(reader.done());
     while let Next::Page(events, read_to) = reader.next(shared.deps.options.page).await {
-        metrics::histogram!("jangbu_process_page_events")
-            .record(f64::from(u32::try_from(events.len()).unwrap_or(u32::MAX)));
+        metrics::histogram!("jangbu_process_page_events").record(crate::measure::count(events.len()));
         if !handle(&shared, events).await {
             break;
         }
