@@ -127,6 +127,15 @@ pub struct ReadFilter {
     pub correlation_id: Option<crate::ids::CorrelationId>,
 }
 
+impl ReadFilter {
+    /// Whether an event passes.
+    #[must_use]
+    pub fn admits(&self, event: &RecordedEvent) -> bool {
+        (self.event_types.is_empty() || self.event_types.contains(&event.event_type))
+            && self.correlation_id.is_none_or(|wanted| wanted == event.meta.correlation_id)
+    }
+}
+
 /// A folded state at a version, kept so that long streams load quickly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -209,6 +218,22 @@ pub trait EventLog: Send + Sync + 'static {
         limit: usize,
         filter: &ReadFilter,
     ) -> Result<(Vec<RecordedEvent>, u64), LogError>;
+
+    /// As [`EventLog::read_all`], for whoever follows the log closely: what was appended
+    /// through this handle a moment ago is given from memory. It may end at the head that
+    /// [`EventLog::watch_head`] shows, when the store already holds more.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn follow(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<(Vec<Arc<RecordedEvent>>, u64), LogError> {
+        let (events, read_to) = self.read_all(after, limit, filter).await?;
+        Ok((events.into_iter().map(Arc::new).collect(), read_to))
+    }
 
     /// Current versions of streams, 0 where there is none. Same order as asked.
     ///

@@ -30,6 +30,11 @@ impl HeadSignal {
         });
     }
 
+    /// The newest head known.
+    pub(crate) fn current(&self) -> u64 {
+        self.0.borrow().head
+    }
+
     /// Lets every watcher end.
     pub(crate) fn close(&self) {
         self.0.send_modify(|state| state.closed = true);

@@ -31,6 +31,7 @@ pub mod postgres;
 pub mod row;
 pub mod sealer;
 pub mod sqlite;
+pub(crate) mod tail;
 pub mod verify;
 
 pub use error::StoreError;

@@ -4,8 +4,10 @@
 use jangbu_kernel::{OrderId, PaymentId, ShipmentId, StreamId};
 
 use super::{Command, PlaceOrder, WantedPayment};
-use crate::order::Order;
+use crate::event::DomainEvent;
+use crate::order::{Order, OrderEvent};
 use crate::payment::{MethodName, Payment};
+use crate::processes::FulfilmentInput;
 use crate::session::Session;
 use crate::shipment::Shipment;
 use crate::state::States;
@@ -18,6 +20,25 @@ impl Command {
         let mut streams = vec![self.primary()];
         self.add_others(states, &mut streams);
         streams
+    }
+
+    /// Streams that come into being with this command, so that there is nothing to load:
+    /// their ids were made for it, or they begin with the event that it hands over. Where
+    /// it was carried out before, the append finds a version that it did not expect; load
+    /// them then.
+    pub fn begins(&self) -> impl Iterator<Item = StreamId> {
+        let (first, second) = match self {
+            Self::PlaceOrder(command) => {
+                let payment = command.payment.as_ref().map(|payment| StreamId::payment(payment.payment_id));
+                (Some(StreamId::order(command.order_id)), payment)
+            }
+            Self::AdvanceFulfilment { order_id, input: FulfilmentInput::Event { event, .. } } => {
+                let placed = matches!(event.as_ref(), DomainEvent::Order(OrderEvent::Placed(_)));
+                (placed.then(|| StreamId::fulfilment(*order_id)), None)
+            }
+            _ => (None, None),
+        };
+        first.into_iter().chain(second)
     }
 
     fn add_others(&self, states: &impl States, streams: &mut Vec<StreamId>) {

@@ -189,6 +189,12 @@ impl Fulfilments {
         process.last_moved = moved;
         process.position = seen.event.position;
         match event {
+            FulfilmentEvent::Started(started) => {
+                if let Some(timer) = started.timer() {
+                    process.step = Step::AwaitingPayment;
+                    process.timers.push(timer);
+                }
+            }
             FulfilmentEvent::StepEntered(entered) => {
                 process.step = entered.step;
                 process.ended = entered.step == Step::Ended;

@@ -19,6 +19,7 @@ fn started(story: &mut Story) {
         order_id: order_id(),
         total: won(10_500),
         payment_deadline: chrono::DateTime::UNIX_EPOCH,
+        first_input: None,
     });
 }
 

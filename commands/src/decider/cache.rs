@@ -19,6 +19,13 @@ pub(super) struct Cached {
     pub written_by: u64,
 }
 
+impl Cached {
+    /// The state of a stream that nobody has written yet.
+    pub fn unwritten(stream: StreamId) -> Self {
+        Self { state: AnyState::initial(stream.kind), version: 0, snapshot_version: 0, written_by: 0 }
+    }
+}
+
 /// The states, least recently used first to go. See D1-D3 in the module above.
 #[derive(Debug)]
 pub(super) struct Cache {

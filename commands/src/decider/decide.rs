@@ -48,6 +48,7 @@ impl Decider {
     /// Looks receipts up and loads streams, one read each for all the jobs.
     async fn prefetch(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), LogError> {
         self.look_up_receipts(jobs).await?;
+        self.begin_streams(jobs);
         for _ in 0..PREFETCH_ROUNDS {
             let mut wanted = HashSet::new();
             let mut ignored = Vec::new();
@@ -63,6 +64,16 @@ impl Decider {
             self.load(wanted.into_iter().collect()).await?;
         }
         Ok(())
+    }
+
+    /// Takes in as empty what commands bring into being, instead of reading that it is not
+    /// there. Only at their first try: after a conflict it is read.
+    fn begin_streams(&mut self, jobs: &VecDeque<Job>) {
+        for stream in jobs.iter().filter(|job| job.rounds == 0).flat_map(|job| job.request.command.begins()) {
+            if !self.cache.contains(stream) {
+                self.cache.put(stream, Cached::unwritten(stream));
+            }
+        }
     }
 
     async fn look_up_receipts(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), LogError> {

@@ -54,7 +54,7 @@ pub(super) fn spawn(log: Arc<dyn EventLog>, stop: CancellationToken) -> mpsc::Re
 
 async fn page(log: &dyn EventLog, after: Option<u64>) -> Result<(Vec<(StreamId, u64)>, u64), LogError> {
     let Some(after) = after else { return Ok((Vec::new(), log.head().await?)) };
-    let (events, read_to) = log.read_all(after, PAGE, &ReadFilter::default()).await?;
+    let (events, read_to) = log.follow(after, PAGE, &ReadFilter::default()).await?;
     let moved: HashMap<StreamId, u64> = events.into_iter().map(|event| (event.stream, event.version)).collect();
     Ok((moved.into_iter().collect(), read_to))
 }

@@ -50,8 +50,8 @@ impl Window {
         self.open.first().map_or(self.read_to, |first| first - 1)
     }
 
-    fn take(&mut self, recorded: RecordedEvent) {
-        let issued = match decode(&recorded) {
+    fn take(&mut self, recorded: &RecordedEvent) {
+        let issued = match decode(recorded) {
             Ok(DomainEvent::Fulfilment(FulfilmentEvent::CommandIssued(issued))) => issued,
             Ok(_) => return,
             Err(error) => {
@@ -67,7 +67,7 @@ impl Window {
             cause: Cause {
                 event_id: recorded.event_id.uuid(),
                 correlation_id: recorded.meta.correlation_id,
-                trace: recorded.meta.trace,
+                trace: recorded.meta.trace.clone(),
             },
         };
         self.open.insert(position);
@@ -139,7 +139,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 Next::Page(events, read_to) => {
                     window.read_to = read_to;
                     for recorded in events {
-                        window.take(recorded);
+                        window.take(&recorded);
                     }
                 }
                 Next::Stopped => break,

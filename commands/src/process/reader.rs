@@ -38,7 +38,7 @@ pub(super) struct Reader {
 /// What waiting for work came to.
 pub(super) enum Next {
     /// These events, and how far they reach.
-    Page(Vec<RecordedEvent>, u64),
+    Page(Vec<Arc<RecordedEvent>>, u64),
     /// The program is stopping, or the log has closed.
     Stopped,
 }
@@ -90,7 +90,7 @@ impl Reader {
             if self.stop.is_cancelled() {
                 return Next::Stopped;
             }
-            match self.log.read_all(self.after, limit, &self.filter).await {
+            match self.log.follow(self.after, limit, &self.filter).await {
                 Ok((events, read_to)) if read_to > self.after => {
                     self.after = read_to;
                     return Next::Page(events, read_to);

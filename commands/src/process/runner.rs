@@ -20,7 +20,7 @@ const READER: &str = "process-manager";
 /// An event on its way to a fulfilment.
 struct Input {
     order_id: OrderId,
-    recorded: RecordedEvent,
+    recorded: Arc<RecordedEvent>,
     event: DomainEvent,
 }
 
@@ -54,7 +54,7 @@ fn event_types() -> Vec<String> {
 /// Hands a page over: instances side by side, each in the order of the log, so that
 /// the first inputs of all of them fall into one batch of the decider, then the second
 /// ones. False when the program is stopping.
-async fn handle(shared: &Shared, events: Vec<RecordedEvent>) -> bool {
+async fn handle(shared: &Shared, events: Vec<Arc<RecordedEvent>>) -> bool {
     let mut by_order: HashMap<OrderId, Vec<Input>> = HashMap::new();
     for recorded in events {
         match decode(&recorded) {
@@ -85,7 +85,7 @@ async fn hand_over(shared: &Shared, input: Input) -> bool {
     let cause = Cause {
         event_id: recorded.event_id.uuid(),
         correlation_id: recorded.meta.correlation_id,
-        trace: recorded.meta.trace,
+        trace: recorded.meta.trace.clone(),
     };
     // The same input gives the same id, whoever hands it over and how often.
     let command_id = CommandId::new(Uuid::new_v5(&cause.event_id, b"fulfilment-input"));

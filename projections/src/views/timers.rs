@@ -26,14 +26,14 @@ impl View for TimersView {
     type Row = TimerRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "timers",
-        version: 1,
+        version: 2,
         key: &[column("process_id", Kind::Uuid), column("timer", Kind::Text)],
         columns: &[column("due_at", Kind::Time)],
         indexes: &[index("due", "due_at, process_id, timer")],
     };
     const SHOWS: Shows = Shows::Only(
         AggregateKind::Fulfilment,
-        &["fulfilment.timer_set", "fulfilment.timer_cancelled", "fulfilment.timer_reached"],
+        &["fulfilment.started", "fulfilment.timer_set", "fulfilment.timer_cancelled", "fulfilment.timer_reached"],
     );
 
     fn key(fact: &Fact) -> Key {
@@ -44,9 +44,12 @@ impl View for TimersView {
 
     fn fold(row: &mut Option<TimerRow>, fact: &Fact) -> Result<(), FoldError> {
         let DomainEvent::Fulfilment(event) = &fact.event else { return Err(NOT_SHOWN) };
-        let Some(timer) = timer_of(event) else { return Err(NOT_SHOWN) };
-        if let FulfilmentEvent::TimerSet(set) = event {
-            *row = Some(TimerRow { stream: fact.stream, timer: timer_name(timer).to_owned(), due_at: set.due_at });
+        let Some(timer) = timer_of(event) else {
+            // A process may begin without a timer.
+            return if matches!(event, FulfilmentEvent::Started(_)) { Ok(()) } else { Err(NOT_SHOWN) };
+        };
+        if let Some(due_at) = set_to(event) {
+            *row = Some(TimerRow { stream: fact.stream, timer: timer_name(timer).to_owned(), due_at });
         } else if let FulfilmentEvent::TimerReached(reached) = event {
             // A timer that was moved meanwhile still rings at its new time.
             if row.as_ref().is_some_and(|row| row.due_at <= reached.due_at) {
@@ -63,13 +66,13 @@ impl View for TimersView {
     }
 }
 
-const fn timer_of(event: &FulfilmentEvent) -> Option<TimerName> {
+fn timer_of(event: &FulfilmentEvent) -> Option<TimerName> {
     match event {
         FulfilmentEvent::TimerSet(set) => Some(set.timer),
         FulfilmentEvent::TimerCancelled(cancelled) => Some(cancelled.timer),
         FulfilmentEvent::TimerReached(reached) => Some(reached.timer),
-        FulfilmentEvent::Started(_)
-        | FulfilmentEvent::InputReceived(_)
+        FulfilmentEvent::Started(started) => started.timer().map(|(timer, _)| timer),
+        FulfilmentEvent::InputReceived(_)
         | FulfilmentEvent::StepEntered(_)
         | FulfilmentEvent::CommandIssued(_)
         | FulfilmentEvent::CommandRefused(_)
@@ -77,6 +80,16 @@ const fn timer_of(event: &FulfilmentEvent) -> Option<TimerName> {
         | FulfilmentEvent::Parked(_)
         | FulfilmentEvent::OperatorResolved(_)
         | FulfilmentEvent::Ended(_) => None,
+    }
+}
+
+fn set_to(event: &FulfilmentEvent) -> Option<Timestamp> {
+    if let FulfilmentEvent::Started(started) = event {
+        started.timer().map(|(_, due_at)| due_at)
+    } else if let FulfilmentEvent::TimerSet(set) = event {
+        Some(set.due_at)
+    } else {
+        None
     }
 }
 

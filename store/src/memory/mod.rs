@@ -155,10 +155,7 @@ impl EventLog for MemoryStore {
         if limit == 0 {
             return Ok((Vec::new(), after));
         }
-        let wanted = |event: &&Arc<RecordedEvent>| {
-            (filter.event_types.is_empty() || filter.event_types.contains(&event.event_type))
-                && filter.correlation_id.is_none_or(|wanted| wanted == event.meta.correlation_id)
-        };
+        let wanted = |event: &&Arc<RecordedEvent>| filter.admits(event);
         let end = if *filter == ReadFilter::default() { u64::MAX } else { after.saturating_add(FILTER_WINDOW) };
         let window = state.after(after).iter().take_while(|event| event.position <= end);
         let events: Vec<RecordedEvent> = window.filter(wanted).take(limit).map(|event| (**event).clone()).collect();

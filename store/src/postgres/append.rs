@@ -58,13 +58,14 @@ impl PostgresStore {
         // A task of its own: a caller that leaves must not break off a statement.
         let task = self.0.tasks.spawn(async move {
             let verdicts = carry_out(&shared, &batch).await?;
-            if let Some(head) =
-                batch::accepted(&batch, &verdicts).map(|(append, base)| base + append.events.len() as u64).max()
-            {
+            let head = batch::accepted(&batch, &verdicts).map(|(append, base)| base + append.events.len() as u64).max();
+            let results = batch::settle(batch, verdicts);
+            shared.tail.extend(&results);
+            if let Some(head) = head {
                 shared.head.advance(head);
                 shared.appended.notify_one();
             }
-            Ok(batch::settle(batch, verdicts))
+            Ok(results)
         });
         task.await.unwrap_or_else(|error| {
             Err(LogError::OutcomeUnknown(format!("the task of the append ended early: {error}")))

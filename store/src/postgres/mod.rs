@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::error::StoreError;
 use crate::head::HeadSignal;
+use crate::tail::Tail;
 use lanes::Lanes;
 
 /// How the engine is to be used.
@@ -74,6 +75,7 @@ struct Shared {
     options: Options,
     connect: sqlx::postgres::PgConnectOptions,
     head: HeadSignal,
+    tail: Tail,
     /// Set after an append of this node, to wake the others.
     appended: tokio::sync::Notify,
     stop: CancellationToken,
@@ -95,6 +97,7 @@ impl PostgresStore {
         let shared = Arc::new(Shared {
             lanes: Lanes::new(connect.clone(), &options),
             head: HeadSignal::new(read::head(&pool).await.unwrap_or(0)),
+            tail: Tail::default(),
             pool,
             options,
             connect,

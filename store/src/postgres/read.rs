@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::log::{
@@ -121,6 +123,22 @@ impl EventLog for PostgresStore {
         let events: Vec<RecordedEvent> = rows.iter().map(event).collect::<Result<_, _>>()?;
         let read_to = events.last().map_or(after, |event| event.position);
         Ok((events, read_to))
+    }
+
+    async fn follow(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<(Vec<Arc<RecordedEvent>>, u64), LogError> {
+        if after >= self.0.head.current() {
+            return Ok((Vec::new(), after));
+        }
+        if let Some(found) = self.0.tail.read(after, limit, filter) {
+            return Ok(found);
+        }
+        let (events, read_to) = self.read_all(after, limit, filter).await?;
+        Ok((events.into_iter().map(Arc::new).collect(), read_to))
     }
 
     async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {

@@ -1,14 +1,22 @@
 //! Appending: judge the batch on what is stored, insert what was accepted.
+//!
+//! The fast way takes for granted what almost always holds: streams have the version
+//! that this process gave them, a stream that is to begin is not there, and no receipt
+//! is. The unique keys of the tables find out where that is wrong; then the transaction
+//! is run again and the batch is judged on what is read.
+
+use std::sync::Arc;
 
 use jangbu_kernel::log::{AppendResult, LogError, Receipt, ReceiptKey};
 use jangbu_kernel::{RecordedEvent, StreamId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::oneshot;
 
-use super::writer::{Failure, Job};
+use super::writer::{Failure, Inside, Job};
 use super::{SqliteStore, read, writer};
 use crate::batch::{self, Known, Prepared, Verdict};
 use crate::row::{to_i64, to_u64};
+use crate::tail::Tail;
 
 const INSERT_EVENT: &str = "insert into events (position, stream_kind, stream_id, version, event_id, event_type, \
      schema_version, payload, correlation_id, causation_id, command_id, actor, trace, recorded_at, hash) \
@@ -16,24 +24,27 @@ const INSERT_EVENT: &str = "insert into events (position, stream_kind, stream_id
 const INSERT_RECEIPT: &str = "insert into receipts (scope, key, fingerprint, stream_kind, stream_id, version, position, \
      recorded_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
-type Answer = Result<(Vec<Prepared>, Vec<Verdict>), LogError>;
-
 struct AppendJob {
     batch: Vec<Prepared>,
     verdicts: Vec<Verdict>,
-    answer: oneshot::Sender<Answer>,
+    tail: Arc<Tail>,
+    answer: oneshot::Sender<Result<Vec<AppendResult>, LogError>>,
 }
 
 impl Job for AppendJob {
-    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        self.verdicts = append(connection, &self.batch)?;
+    fn run(&mut self, inside: &mut Inside<'_>) -> rusqlite::Result<()> {
+        self.verdicts = append(inside, &self.batch)?;
         Ok(())
     }
 
     fn settle(self: Box<Self>, outcome: Result<(), Failure>) {
-        let Self { batch, verdicts, answer } = *self;
+        let Self { batch, verdicts, tail, answer } = *self;
+        let results = outcome.map(|()| batch::settle(batch, verdicts)).map_err(LogError::from);
+        if let Ok(results) = &results {
+            tail.extend(results);
+        }
         // Whoever asked may be gone; the append stands all the same.
-        let _ = answer.send(outcome.map(|()| (batch, verdicts)).map_err(LogError::from));
+        let _ = answer.send(results);
     }
 
     fn weight(&self) -> usize {
@@ -44,21 +55,23 @@ impl Job for AppendJob {
 impl SqliteStore {
     pub(super) async fn append_prepared(&self, batch: Vec<Prepared>) -> Result<Vec<AppendResult>, LogError> {
         let (answer, receiver) = oneshot::channel();
-        let job = AppendJob { batch, verdicts: Vec::new(), answer };
+        let job = AppendJob { batch, verdicts: Vec::new(), tail: Arc::clone(&self.0.tail), answer };
         self.writer()?.send(Box::new(job)).await?;
-        let (batch, verdicts) = receiver.await.map_err(|_| writer::gone())??;
-        Ok(batch::settle(batch, verdicts))
+        receiver.await.map_err(|_| writer::gone())?
     }
 }
 
-fn append(connection: &Connection, batch: &[Prepared]) -> rusqlite::Result<Vec<Verdict>> {
-    let mut known = known(connection, batch)?;
+fn append(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Vec<Verdict>> {
+    let mut known = if inside.careful { read_known(inside.connection, batch)? } else { assume_known(inside, batch)? };
     let verdicts = batch::judge(batch, &mut known);
-    let mut insert_event = connection.prepare_cached(INSERT_EVENT)?;
-    let mut insert_receipt = connection.prepare_cached(INSERT_RECEIPT)?;
+    let mut insert_event = inside.connection.prepare_cached(INSERT_EVENT)?;
+    let mut insert_receipt = inside.connection.prepare_cached(INSERT_RECEIPT)?;
     for (append, base) in batch::accepted(batch, &verdicts) {
         for (position, event) in (base + 1..).zip(&append.events) {
             insert(&mut insert_event, position, event, &append.actor)?;
+        }
+        for write in &append.writes {
+            inside.versions.put(write.stream, write.expected_version + write.count);
         }
         if let Some(new) = &append.receipt {
             let position = base + append.events.len() as u64;
@@ -103,15 +116,30 @@ fn insert(
     Ok(())
 }
 
-/// What judging the batch needs, read inside the transaction.
-fn known(connection: &Connection, batch: &[Prepared]) -> rusqlite::Result<Known> {
+/// What judging the batch needs, as far as possible without looking.
+fn assume_known(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Known> {
+    let mut known = Known { head: to_u64(read::head(inside.connection)?), ..Known::default() };
+    for write in batch.iter().flat_map(|append| &append.writes) {
+        if known.versions.contains_key(&write.stream) {
+            continue;
+        }
+        let version = match inside.versions.get(write.stream) {
+            Some(version) => version,
+            // If it is there after all, its first version cannot be inserted again.
+            None if write.expected_version == 0 && write.count > 0 => 0,
+            None => version(inside.connection, write.stream)?,
+        };
+        known.versions.insert(write.stream, version);
+    }
+    Ok(known)
+}
+
+/// The same, read inside the transaction.
+fn read_known(connection: &Connection, batch: &[Prepared]) -> rusqlite::Result<Known> {
     let (streams, keys) = batch::touched(batch);
     let mut known = Known { head: to_u64(read::head(connection)?), ..Known::default() };
     for stream in streams {
-        let version = version(connection, stream)?;
-        if version > 0 {
-            known.versions.insert(stream, version);
-        }
+        known.versions.insert(stream, version(connection, stream)?);
     }
     for key in keys {
         if let Some(receipt) = receipt(connection, &key)? {

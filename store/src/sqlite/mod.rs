@@ -11,6 +11,7 @@ mod ports;
 mod read;
 mod readers;
 mod setup;
+mod versions;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use rusqlite::Connection;
 
 use crate::error::StoreError;
 use crate::head::HeadSignal;
+use crate::tail::Tail;
 use readers::Readers;
 use writer::{Task, Writer};
 
@@ -53,6 +55,7 @@ struct Shared {
     writer: Option<Writer>,
     readers: Readers,
     head: Arc<HeadSignal>,
+    tail: Arc<Tail>,
 }
 
 impl SqliteStore {
@@ -73,7 +76,7 @@ impl SqliteStore {
         let writer = Writer::spawn(connection, lock, &path, Arc::clone(&head))
             .map_err(|cause| StoreError::Folder { folder: folder.to_owned(), cause })?;
         let readers = Readers::new(path, &options);
-        Ok(Self(Arc::new(Shared { writer: Some(writer), readers, head })))
+        Ok(Self(Arc::new(Shared { writer: Some(writer), readers, head, tail: Arc::default() })))
     }
 
     /// Opens an existing store for reading only; a server may be running on it.
@@ -87,7 +90,7 @@ impl SqliteStore {
         setup::refuse_newer(&connection)?;
         let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
         let readers = Readers::new(path, &options);
-        Ok(Self(Arc::new(Shared { writer: None, readers, head })))
+        Ok(Self(Arc::new(Shared { writer: None, readers, head, tail: Arc::default() })))
     }
 
     fn writer(&self) -> Result<&Writer, LogError> {

@@ -1,5 +1,7 @@
 //! Reading: the statements, and rows turned into the kernel's words.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::log::{
@@ -69,6 +71,24 @@ impl EventLog for SqliteStore {
         }
         let filter = filter.clone();
         self.read(move |connection| read_all(connection, after, limit, &filter)).await
+    }
+
+    async fn follow(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<(Vec<Arc<RecordedEvent>>, u64), LogError> {
+        if self.0.writer.is_some() {
+            if after >= self.0.head.current() {
+                return Ok((Vec::new(), after));
+            }
+            if let Some(found) = self.0.tail.read(after, limit, filter) {
+                return Ok(found);
+            }
+        }
+        let (events, read_to) = self.read_all(after, limit, filter).await?;
+        Ok((events.into_iter().map(Arc::new).collect(), read_to))
     }
 
     async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {

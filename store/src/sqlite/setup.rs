@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::Options;
@@ -69,16 +70,23 @@ pub(super) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
     Ok(connection)
 }
 
-fn set_up_writer(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
-    connection.busy_timeout(options.busy_timeout)?;
+/// What all connections have in common.
+fn set_up(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // Else a statement with `limit ?` is parsed and planned again at every call.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.pragma_update(None, "temp_store", "memory")
+}
+
+fn set_up_writer(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+    set_up(connection, options.busy_timeout)?;
     connection.query_row("pragma journal_mode = wal", [], |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")?;
     // Both only matter on systems where a plain fsync does not reach the disk.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
-    connection.pragma_update(None, "temp_store", "memory")?;
     connection.query_row(&format!("pragma wal_autocheckpoint = {CHECKPOINT_PAGES}"), [], |_| Ok(()))?;
     connection.query_row(&format!("pragma journal_size_limit = {WAL_KEPT_BYTES}"), [], |_| Ok(()))?;
     if let Some(pages) = options.max_pages {
@@ -94,10 +102,8 @@ pub(super) fn open_reader(path: &Path, options: &Options) -> Result<Connection, 
 pub(super) fn connect_reader(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(busy_timeout)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    set_up(&connection, busy_timeout)?;
     connection.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
-    connection.pragma_update(None, "temp_store", "memory")?;
     Ok(connection)
 }
 

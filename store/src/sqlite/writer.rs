@@ -11,6 +11,7 @@ use jangbu_kernel::log::LogError;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
+use super::versions::Versions;
 use super::{read, setup};
 use crate::head::HeadSignal;
 use crate::row::to_u64;
@@ -48,11 +49,19 @@ impl From<Failure> for LogError {
     }
 }
 
+/// A transaction under way.
+pub(super) struct Inside<'a> {
+    pub connection: &'a Connection,
+    pub versions: &'a mut Versions,
+    /// Nothing may be taken for granted: it was tried before, and something was wrong.
+    pub careful: bool,
+}
+
 /// Something to do inside a transaction. It may be run again in another
 /// transaction when a job beside it failed.
 pub(super) trait Job: Send {
     /// Does it. Called inside a transaction.
-    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    fn run(&mut self, inside: &mut Inside<'_>) -> rusqlite::Result<()>;
     /// Answers, after the commit or the rollback.
     fn settle(self: Box<Self>, outcome: Result<(), Failure>);
     /// Its share of [`MAX_WEIGHT`].
@@ -74,8 +83,8 @@ impl<T, F: Fn(&Connection) -> rusqlite::Result<T>> Task<T, F> {
 }
 
 impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> Job for Task<T, F> {
-    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        self.value = Some((self.work)(connection)?);
+    fn run(&mut self, inside: &mut Inside<'_>) -> rusqlite::Result<()> {
+        self.value = Some((self.work)(inside.connection)?);
         Ok(())
     }
 
@@ -119,7 +128,15 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let failed = Arc::new(AtomicBool::new(false));
-        let writing = Loop { connection, lock, wal: wal_path(path), head, failed: Arc::clone(&failed), commits: 0 };
+        let writing = Loop {
+            connection,
+            versions: Versions::new(),
+            lock,
+            wal: wal_path(path),
+            head,
+            failed: Arc::clone(&failed),
+            commits: 0,
+        };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writing.run(jobs))?;
         Ok(Self { queue, failed, thread: Mutex::new(Some(thread)) })
     }
@@ -166,6 +183,7 @@ fn wal_path(database: &Path) -> PathBuf {
 
 struct Loop {
     connection: Connection,
+    versions: Versions,
     lock: File,
     wal: PathBuf,
     head: Arc<HeadSignal>,
@@ -209,37 +227,54 @@ impl Loop {
             }
             return;
         }
+        let (head, outcome) = match outcome {
+            Ok(head) => (Some(head), Ok(())),
+            Err(failure) => (None, Err(failure)),
+        };
         for job in jobs {
             job.settle(outcome.clone());
         }
+        // Only now: whoever is woken finds what he is woken for in the tail.
+        if let Some(head) = head {
+            self.head.advance(to_u64(head));
+            self.look_at_wal();
+        }
     }
 
-    fn transaction(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    /// Runs the jobs and commits; the head after it.
+    fn transaction(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<i64, Failure> {
         if self.failed.load(Ordering::Acquire) {
             return Err(failed_before());
         }
-        let head = match self.run_inside(jobs) {
+        let head = match self.run_inside(jobs, false) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                self.abandon(&error, false);
+                self.run_inside(jobs, true)
+            }
+            other => other,
+        };
+        let head = match head {
             Ok(head) => head,
             Err(error) => return Err(self.abandon(&error, false)),
         };
         if let Err(error) = self.connection.execute_batch("commit") {
             return Err(self.abandon(&error, true));
         }
-        self.head.advance(to_u64(head));
-        self.look_at_wal();
-        Ok(())
+        Ok(head)
     }
 
-    fn run_inside(&self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<i64> {
+    fn run_inside(&mut self, jobs: &mut [Box<dyn Job>], careful: bool) -> rusqlite::Result<i64> {
         self.connection.execute_batch("begin immediate")?;
+        let mut inside = Inside { connection: &self.connection, versions: &mut self.versions, careful };
         for job in jobs {
-            job.run(&self.connection)?;
+            job.run(&mut inside)?;
         }
         read::head(&self.connection)
     }
 
     /// Rolls back and decides what the failure means for the callers and for the future.
-    fn abandon(&self, error: &rusqlite::Error, committing: bool) -> Failure {
+    fn abandon(&mut self, error: &rusqlite::Error, committing: bool) -> Failure {
+        self.versions.clear();
         let (failure, fatal) = classify(error, committing);
         if fatal {
             self.failed.store(true, Ordering::Release);

@@ -9,7 +9,7 @@ use jangbu_kernel::{
 
 use super::command::{FulfilmentCommand, FulfilmentInput};
 use super::event::{
-    CommandIssued, CommandRefused, CompensationStarted, FulfilmentEnded, FulfilmentEvent, FulfilmentParked,
+    CommandIssued, CommandRefused, CompensationStarted, FirstInput, FulfilmentEnded, FulfilmentEvent, FulfilmentParked,
     FulfilmentStarted, InputReceived, OperatorAction, OperatorResolved, ProcessCommand, Step, StepEntered,
     TimerCancelled, TimerName, TimerReached, TimerSet,
 };
@@ -71,8 +71,12 @@ impl Fulfilment {
         }
         let mut record = Recorder::new(self, order_id, format!("event/{position}"), facts);
         if let (DomainEvent::Order(OrderEvent::Placed(placed)), None) = (event, self.payment_deadline) {
-            let (total, payment_deadline) = (placed.total, placed.payment_deadline);
-            record.add(FulfilmentStarted { order_id, total, payment_deadline });
+            let (total, payment_deadline) = (placed.total, to_millis(placed.payment_deadline));
+            let first_input = self.seen.is_empty().then_some(FirstInput { position, event_id });
+            record.add(FulfilmentStarted { order_id, total, payment_deadline, first_input });
+            if first_input.is_some() {
+                return record.finish();
+            }
         }
         let event_type = event.event_type().to_owned();
         record.add(InputReceived { position, event_id, event_type, fact });

@@ -26,6 +26,10 @@ events! {
 }
 
 /// An order was placed; its process begins.
+///
+/// With a first input it says all that follows from it: the input was received, the
+/// process waits for the payment, and the timer of the deadline is set. Every order has
+/// this event, and most that are never paid have no other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FulfilmentStarted {
     /// Which order.
@@ -36,6 +40,26 @@ pub struct FulfilmentStarted {
     #[serde(with = "jangbu_kernel::time::millis")]
     #[schemars(with = "Timestamp")]
     pub payment_deadline: Timestamp,
+    /// The event that it began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_input: Option<FirstInput>,
+}
+
+/// The `order.placed` that a process began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FirstInput {
+    /// Its position in the log.
+    pub position: u64,
+    /// Its id.
+    pub event_id: EventId,
+}
+
+impl FulfilmentStarted {
+    /// The timer that it sets.
+    #[must_use]
+    pub fn timer(&self) -> Option<(TimerName, Timestamp)> {
+        self.first_input.map(|_| (TimerName::PaymentDeadline, self.payment_deadline))
+    }
 }
 
 /// An event of another stream was taken note of.
