@@ -40,12 +40,7 @@ impl Tail {
 
     /// Events behind `after`, as [`jangbu_kernel::log::EventLog::read_all`] gives them;
     /// none when they are not all here.
-    pub(crate) fn read(
-        &self,
-        after: u64,
-        limit: usize,
-        filter: &ReadFilter,
-    ) -> Option<(Vec<Arc<RecordedEvent>>, u64)> {
+    pub(crate) fn read(&self, after: u64, limit: usize, filter: &ReadFilter) -> Option<(Vec<Arc<RecordedEvent>>, u64)> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let first = ring.events.front()?.position;
         let last = ring.events.back()?.position;

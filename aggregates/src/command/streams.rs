@@ -26,6 +26,7 @@ impl Command {
     /// their ids were made for it, or they begin with the event that it hands over. Where
     /// it was carried out before, the append finds a version that it did not expect; load
     /// them then.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a hint: what is not named here is read")]
     pub fn begins(&self) -> impl Iterator<Item = StreamId> {
         let (first, second) = match self {
             Self::PlaceOrder(command) => {

@@ -16,6 +16,8 @@ pub(super) struct Job {
     /// The log was asked for a receipt of the key and had none. Later ones are seen by
     /// this decider itself, or by the append.
     pub key_is_new: bool,
+    /// Without an append nobody would find out that the key was used before.
+    pub look_up_key: bool,
     answer: oneshot::Sender<Result<Answer, CommandError>>,
     /// How often it was decided already.
     pub rounds: u32,
@@ -27,7 +29,7 @@ impl Job {
             .idempotency
             .as_ref()
             .map(|given| ReceiptKey { scope: request.caller.actor.to_string(), key: given.key.clone() });
-        Self { request, key, key_is_new: false, answer, rounds: 0 }
+        Self { request, key, key_is_new: false, look_up_key: false, answer, rounds: 0 }
     }
 
     /// Answers. A caller who has gone changes nothing.

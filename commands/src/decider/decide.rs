@@ -76,11 +76,12 @@ impl Decider {
         }
     }
 
+    /// Looks for receipts of the keys whose requests come to nothing new. The others need
+    /// not be looked for: the append finds them.
     async fn look_up_receipts(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), LogError> {
-        let unknown = |job: &&Job| !job.key_is_new;
         let wanted: HashSet<ReceiptKey> = jobs
             .iter()
-            .filter(unknown)
+            .filter(|job| job.look_up_key && !job.key_is_new)
             .filter_map(|job| job.key.as_ref())
             .filter(|key| !self.receipts.contains(*key) && !self.keys.contains_key(*key))
             .cloned()
@@ -95,7 +96,7 @@ impl Decider {
             }
         }
         for job in jobs {
-            job.key_is_new = true;
+            job.key_is_new |= job.look_up_key;
         }
         Ok(())
     }
@@ -117,9 +118,10 @@ impl Decider {
         Ok(())
     }
 
-    /// Decides one job. Gives it back when it has to wait for the next batch.
+    /// Decides one job. Gives it back when it has to wait for the next batch; puts it
+    /// behind the others when its key has to be looked up.
     async fn decide_one(&mut self, job: Job) -> Option<Job> {
-        let job = self.by_key(job)?;
+        let mut job = self.by_key(job)?;
         let outcome = match self.outcome(&job).await {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -142,6 +144,13 @@ impl Decider {
             }
             Outcome::Record(writes) => return self.accept(job, writes),
         };
+        if job.key.is_some() && !job.key_is_new {
+            // It may be the repeat of a request that was carried out. All of those that wait
+            // for this are looked up with one read.
+            job.look_up_key = true;
+            self.pending.push_back(job);
+            return None;
+        }
         let reads = if self.exclusive { Vec::new() } else { self.reads_and(stream) };
         self.open.decided.push(Decided { job, verdict, reads });
         None

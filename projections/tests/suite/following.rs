@@ -44,7 +44,12 @@ async fn a_life(fixture: &Fixture) -> (OrderId, PaymentId, ShipmentId, UserId) {
     ];
     fixture.append(StreamId::order(order), 6, order_events(order_life)).await;
     let process = vec![
-        FulfilmentEvent::from(FulfilmentStarted { order_id: order, total: won(10_000), payment_deadline: at(900), first_input: None }),
+        FulfilmentEvent::from(FulfilmentStarted {
+            order_id: order,
+            total: won(10_000),
+            payment_deadline: at(900),
+            first_input: None,
+        }),
         TimerSet { timer: TimerName::PaymentDeadline, due_at: at(900) }.into(),
         StepEntered { step: Step::Capturing }.into(),
         CommandIssued {
@@ -322,8 +327,12 @@ async fn a_newer_projector_fences_the_older(fixture: &Fixture) {
 async fn due_timers_come_earliest_first(fixture: &Fixture) {
     let timer = |number: u128, due: i64| {
         let stream = StreamId::fulfilment(OrderId::new(id(number)));
-        let started =
-            FulfilmentStarted { order_id: OrderId::new(id(number)), total: won(1), payment_deadline: at(due), first_input: None };
+        let started = FulfilmentStarted {
+            order_id: OrderId::new(id(number)),
+            total: won(1),
+            payment_deadline: at(due),
+            first_input: None,
+        };
         let set = TimerSet { timer: TimerName::PaymentDeadline, due_at: at(due) };
         (stream, vec![DomainEvent::Fulfilment(started.into()), DomainEvent::Fulfilment(set.into())])
     };

@@ -7,6 +7,7 @@
 //! write serve the readers (`readers.rs`).
 
 mod append;
+mod checkpoint;
 mod ports;
 mod read;
 mod readers;
@@ -24,6 +25,7 @@ use rusqlite::Connection;
 use crate::error::StoreError;
 use crate::head::HeadSignal;
 use crate::tail::Tail;
+use checkpoint::Checkpointer;
 use readers::Readers;
 use writer::{Task, Writer};
 
@@ -73,7 +75,9 @@ impl SqliteStore {
         let connection = setup::open_writer(&path, &options)?;
         setup::refuse_newer(&connection)?;
         let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
-        let writer = Writer::spawn(connection, lock, &path, Arc::clone(&head))
+        let failed = Arc::default();
+        let checkpointer = Checkpointer::spawn(&path, &options, &failed)?;
+        let writer = Writer::spawn(connection, checkpointer, lock, &path, Arc::clone(&head), failed)
             .map_err(|cause| StoreError::Folder { folder: folder.to_owned(), cause })?;
         let readers = Readers::new(path, &options);
         Ok(Self(Arc::new(Shared { writer: Some(writer), readers, head, tail: Arc::default() })))

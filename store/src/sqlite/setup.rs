@@ -21,10 +21,9 @@ const SYNCHRONOUS_FULL: i64 = 2;
 /// The writer's page cache, KiB, negative as SQLite wants it.
 const WRITER_CACHE_KIB: i64 = -65_536;
 const READER_CACHE_KIB: i64 = -16_384;
-/// Pages in the WAL after which a commit moves them into the database: 16 MiB.
-const CHECKPOINT_PAGES: i64 = 4_000;
+const CHECKPOINT_CACHE_KIB: i64 = -1_024;
 /// After a checkpoint the WAL file is cut to this many bytes.
-const WAL_KEPT_BYTES: i64 = 64 * 1024 * 1024;
+const WAL_KEPT_BYTES: i64 = 128 * 1024 * 1024;
 const STATEMENTS_KEPT: usize = 64;
 
 /// The migrations in order; the schema version is how many have run.
@@ -87,12 +86,21 @@ fn set_up_writer(connection: &Connection, options: &Options) -> rusqlite::Result
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
-    connection.query_row(&format!("pragma wal_autocheckpoint = {CHECKPOINT_PAGES}"), [], |_| Ok(()))?;
+    // See `checkpoint.rs`.
+    connection.query_row("pragma wal_autocheckpoint = 0", [], |_| Ok(()))?;
     connection.query_row(&format!("pragma journal_size_limit = {WAL_KEPT_BYTES}"), [], |_| Ok(()))?;
     if let Some(pages) = options.max_pages {
         connection.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(()))?;
     }
     Ok(())
+}
+
+/// A connection for checkpoints beside the writer's, made as that one is.
+pub(super) fn open_checkpointer(path: &Path, options: &Options) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).map_err(open_error)?;
+    set_up_writer(&connection, options).map_err(open_error)?;
+    connection.pragma_update(None, "cache_size", CHECKPOINT_CACHE_KIB).map_err(open_error)?;
+    Ok(connection)
 }
 
 pub(super) fn open_reader(path: &Path, options: &Options) -> Result<Connection, StoreError> {

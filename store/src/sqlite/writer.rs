@@ -11,6 +11,7 @@ use jangbu_kernel::log::LogError;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoint::Checkpointer;
 use super::versions::Versions;
 use super::{read, setup};
 use crate::head::HeadSignal;
@@ -23,7 +24,7 @@ const QUEUE: usize = 256;
 const MAX_JOBS: usize = 64;
 const MAX_WEIGHT: usize = 2_000;
 /// WAL size in bytes from which readers are made to wait for a full checkpoint.
-/// Below it the automatic checkpoints do, unless readers never leave a gap.
+/// Below it those beside the writer do, unless readers never leave a gap.
 const WAL_LIMIT_BYTES: u64 = 256 * 1024 * 1024;
 /// Commits between two looks at the WAL's size.
 const COMMITS_PER_LOOK: u32 = 64;
@@ -122,14 +123,16 @@ impl Writer {
     /// Starts the thread. It holds the lock on the folder until the last queued job is done.
     pub(super) fn spawn(
         connection: Connection,
+        checkpointer: Checkpointer,
         lock: File,
         path: &Path,
         head: Arc<HeadSignal>,
+        failed: Arc<AtomicBool>,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let failed = Arc::new(AtomicBool::new(false));
         let writing = Loop {
             connection,
+            checkpointer,
             versions: Versions::new(),
             lock,
             wal: wal_path(path),
@@ -183,6 +186,7 @@ fn wal_path(database: &Path) -> PathBuf {
 
 struct Loop {
     connection: Connection,
+    checkpointer: Checkpointer,
     versions: Versions,
     lock: File,
     wal: PathBuf,
@@ -209,6 +213,7 @@ impl Loop {
             }
         }
         queue.close();
+        self.checkpointer.close();
         if let Err(error) = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
             tracing::warn!(%error, "the write-ahead log was not folded in at the close, the next start will do it");
         }
@@ -231,12 +236,14 @@ impl Loop {
             Ok(head) => (Some(head), Ok(())),
             Err(failure) => (None, Err(failure)),
         };
+        let rows = jobs.iter().map(|job| job.weight()).sum();
         for job in jobs {
             job.settle(outcome.clone());
         }
         // Only now: whoever is woken finds what he is woken for in the tail.
         if let Some(head) = head {
             self.head.advance(to_u64(head));
+            self.checkpointer.committed(rows, &self.connection);
             self.look_at_wal();
         }
     }

@@ -1,0 +1,109 @@
+//! Moving the write-ahead log into the database, beside the writer.
+//!
+//! Done inside a commit, as SQLite does it by itself, it makes everybody wait for tens of
+//! megabytes. Here a thread with a connection of its own moves the bulk; the writer is
+//! told when little is left, moves that, and begins the write-ahead log anew.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::Options;
+use super::setup;
+use crate::error::StoreError;
+
+/// Rows written between two checkpoints. Pages that many commits touch are moved once.
+const ROWS_BETWEEN: usize = 16_384;
+/// Frames that the writer moves itself: some milliseconds.
+const FEW_FRAMES: i64 = 500;
+/// Rounds in which the thread tries to come near the writer.
+const MAX_ROUNDS: u32 = 4;
+
+/// What a checkpoint came to.
+struct Moved {
+    frames: i64,
+    checkpointed: i64,
+}
+
+/// The writer's end.
+pub(super) struct Checkpointer {
+    orders: SyncSender<()>,
+    nearly_done: Arc<AtomicBool>,
+    failed: Arc<AtomicBool>,
+    rows: usize,
+    thread: JoinHandle<()>,
+}
+
+impl Checkpointer {
+    /// Starts the thread; `failed` is set when nothing may be written any more.
+    pub(super) fn spawn(path: &Path, options: &Options, failed: &Arc<AtomicBool>) -> Result<Self, StoreError> {
+        let connection = setup::open_checkpointer(path, options)?;
+        let nearly_done = Arc::new(AtomicBool::new(false));
+        // One order that waits tells of all that were given meanwhile.
+        let (orders, ordered) = sync_channel(1);
+        let (done, ended) = (Arc::clone(&nearly_done), Arc::clone(failed));
+        let thread = std::thread::Builder::new()
+            .name("store-checkpoint".into())
+            .spawn(move || run(&connection, &ordered, &done, &ended))
+            .map_err(|cause| StoreError::Folder { folder: path.to_owned(), cause })?;
+        Ok(Self { orders, nearly_done, failed: Arc::clone(failed), rows: 0, thread })
+    }
+
+    /// Tells it that so many rows were committed by the writer's connection.
+    pub(super) fn committed(&mut self, rows: usize, writer: &Connection) {
+        self.rows += rows;
+        if self.nearly_done.swap(false, Ordering::AcqRel) {
+            note(passive(writer), &self.failed);
+        } else if self.rows >= ROWS_BETWEEN {
+            self.rows = 0;
+            // Full: it is at it already.
+            let _ = self.orders.try_send(());
+        }
+    }
+
+    /// Ends the thread.
+    pub(super) fn close(self) {
+        drop(self.orders);
+        if self.thread.join().is_err() {
+            tracing::error!("the store's checkpoint thread ended badly");
+        }
+    }
+}
+
+fn run(connection: &Connection, orders: &Receiver<()>, nearly_done: &AtomicBool, failed: &AtomicBool) {
+    while orders.recv().is_ok() {
+        for _ in 0..MAX_ROUNDS {
+            let Some(moved) = note(passive(connection), failed) else { break };
+            if moved.frames - moved.checkpointed < FEW_FRAMES {
+                break;
+            }
+        }
+        nearly_done.store(true, Ordering::Release);
+    }
+}
+
+/// Moves what no reader stands in the way of, without making anybody wait.
+fn passive(connection: &Connection) -> rusqlite::Result<Moved> {
+    connection.query_row("pragma wal_checkpoint(passive)", [], |row| {
+        Ok(Moved { frames: row.get(1)?, checkpointed: row.get(2)? })
+    })
+}
+
+fn note(outcome: rusqlite::Result<Moved>, failed: &AtomicBool) -> Option<Moved> {
+    let error = match outcome {
+        Ok(moved) => return Some(moved),
+        Err(error) => error,
+    };
+    if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+        // After a failed fsync a second one may succeed without anything being on the disk.
+        failed.store(true, Ordering::Release);
+        tracing::error!(%error, "the write-ahead log could not be moved: no append is accepted until the process is restarted");
+    } else {
+        tracing::warn!(%error, "the write-ahead log could not be moved for now");
+    }
+    None
+}
