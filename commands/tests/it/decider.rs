@@ -7,7 +7,7 @@ use futures::future::join_all;
 use jangbu_aggregates::stock::Stock;
 use jangbu_commands::{Command, CommandError, Commands, DeciderOptions, load_state};
 use jangbu_kernel::log::EventLog as _;
-use jangbu_kernel::{ProductId, RefusalCode, StreamId};
+use jangbu_kernel::{OrderId, ProductId, RefusalCode, StreamId};
 use jangbu_store::sqlite::Options as SqliteOptions;
 use jangbu_store::{MemoryStore, SqliteStore, Store as _};
 
@@ -160,6 +160,16 @@ async fn a_caller_who_leaves_changes_nothing() {
     task.stop().await;
 }
 
+/// Sends a command that has to read something: once it reads, what was sent before it is
+/// decided before the decider looks at any commit.
+async fn all_before_is_decided(shop: &Shop, commands: &Commands, log: &FaultyLog) {
+    eventually("what was sent before is taken", || async { commands.queued() == 0 }).await;
+    let order_id = OrderId::new(shop.id());
+    let (shop, commands) = (shop.clone(), commands.clone());
+    tokio::spawn(async move { shop.run(&commands, Command::CompleteOrder { order_id }).await });
+    eventually("the last is read", || async { log.has_loaded(StreamId::order(order_id)) }).await;
+}
+
 #[tokio::test]
 async fn nobody_is_answered_before_the_commit_and_work_goes_on_above_it() {
     let shop = Shop::new();
@@ -176,13 +186,12 @@ async fn nobody_is_answered_before_the_commit_and_work_goes_on_above_it() {
     });
     eventually("the first append is under way", || async { log.reached.load(Ordering::SeqCst) > reached }).await;
     // The second is decided on what the first decided, and told only when that is in the log.
-    let second_order = shop.order(user, &[(product_id, 1)]);
     let second = tokio::spawn({
         let (shop, commands) = (shop.clone(), commands.clone());
-        let order = second_order.clone();
+        let order = shop.order(user, &[(product_id, 1)]);
         async move { shop.run(&commands, Command::PlaceOrder(order)).await }
     });
-    eventually("the second is decided", || async { log.has_loaded(StreamId::order(second_order.order_id)) }).await;
+    all_before_is_decided(&shop, &commands, &log).await;
     assert!(!first.is_finished() && !second.is_finished());
     log.let_one_go();
     assert!(first.await.unwrap().is_ok());
@@ -207,10 +216,8 @@ async fn a_failed_commit_throws_away_what_was_decided_below_and_above_it() {
     };
     let first = place(shop.order(user, &[(product_id, 1)]));
     eventually("the first append is under way", || async { log.reached.load(Ordering::SeqCst) > reached }).await;
-    let second_order = shop.order(user, &[(product_id, 1)]);
-    let second_stream = StreamId::order(second_order.order_id);
-    let second = place(second_order);
-    eventually("the second is decided", || async { log.has_loaded(second_stream) }).await;
+    let second = place(shop.order(user, &[(product_id, 1)]));
+    all_before_is_decided(&shop, &commands, &log).await;
     log.let_go();
     assert!(matches!(first.await.unwrap(), Err(CommandError::Unavailable(_))));
     // The only unit was never sold to the first: the second gets it.

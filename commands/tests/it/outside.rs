@@ -197,7 +197,8 @@ pub struct LogTimers(pub Arc<dyn EventLog>);
 
 impl LogTimers {
     async fn set(&self) -> Result<BTreeMap<(StreamId, String), Timestamp>, LogError> {
-        let types = ["fulfilment.timer_set", "fulfilment.timer_cancelled", "fulfilment.timer_reached"];
+        let types =
+            ["fulfilment.started", "fulfilment.timer_set", "fulfilment.timer_cancelled", "fulfilment.timer_reached"];
         let filter = ReadFilter { event_types: types.map(str::to_owned).to_vec(), correlation_id: None };
         let (mut after, mut set) = (0, BTreeMap::new());
         loop {
@@ -211,6 +212,9 @@ impl LogTimers {
                     serde_json::to_value::<jangbu_commands::TimerName>(timer).unwrap().as_str().unwrap().to_owned()
                 };
                 match DomainEvent::try_from(recorded).unwrap() {
+                    DomainEvent::Fulfilment(FulfilmentEvent::Started(started)) => {
+                        set.extend(started.timer().map(|(timer, due_at)| ((recorded.stream, name(timer)), due_at)));
+                    }
                     DomainEvent::Fulfilment(FulfilmentEvent::TimerSet(timer)) => {
                         set.insert((recorded.stream, name(timer.timer)), timer.due_at);
                     }

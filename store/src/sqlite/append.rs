@@ -62,8 +62,7 @@ impl SqliteStore {
 }
 
 fn append(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Vec<Verdict>> {
-    let mut known = if inside.careful { read_known(inside.connection, batch)? } else { assume_known(inside, batch)? };
-    let verdicts = batch::judge(batch, &mut known);
+    let verdicts = verdicts(inside, batch)?;
     let mut insert_event = inside.connection.prepare_cached(INSERT_EVENT)?;
     let mut insert_receipt = inside.connection.prepare_cached(INSERT_RECEIPT)?;
     for (append, base) in batch::accepted(batch, &verdicts) {
@@ -114,6 +113,17 @@ fn insert(
         event.hash,
     ])?;
     Ok(())
+}
+
+fn verdicts(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Vec<Verdict>> {
+    if !inside.careful {
+        let verdicts = batch::judge(batch, &mut assume_known(inside, batch)?);
+        if verdicts.iter().all(|verdict| matches!(verdict, Verdict::Accepted { .. })) {
+            return Ok(verdicts);
+        }
+        // Why one is not accepted is only known when the receipts are read, too.
+    }
+    Ok(batch::judge(batch, &mut read_known(inside.connection, batch)?))
 }
 
 /// What judging the batch needs, as far as possible without looking.
