@@ -26,7 +26,7 @@ impl View for TimersView {
     type Row = TimerRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "timers",
-        version: 1,
+        version: 2,
         key: &[column("process_id", Kind::Uuid), column("timer", Kind::Text)],
         columns: &[column("due_at", Kind::Time)],
         indexes: &[index("due", "due_at, process_id, timer")],
@@ -40,6 +40,11 @@ impl View for TimersView {
         let timer = if let DomainEvent::Fulfilment(event) = &fact.event { timer_of(event) } else { None };
         // What has no timer does not show here, so nobody asks for its row.
         Key { id: fact.stream.id, part: KeyPart::Name(timer.map_or("", timer_name)) }
+    }
+
+    /// Setting a timer and cancelling it take the place of whatever was there.
+    fn builds_on_row(fact: &Fact) -> bool {
+        matches!(fact.event, DomainEvent::Fulfilment(FulfilmentEvent::TimerReached(_)))
     }
 
     fn fold(row: &mut Option<TimerRow>, fact: &Fact) -> Result<(), FoldError> {
