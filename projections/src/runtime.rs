@@ -26,8 +26,9 @@ pub(crate) trait AnyView: Send {
     fn fold(&mut self, fact: &Fact) -> Result<(), FoldError>;
     /// How many rows changed since the last write.
     fn changed(&self) -> usize;
-    /// What is to be written. The rows stay changed until [`AnyView::written`].
-    fn writes(&self) -> Result<TableWrite, EngineError>;
+    /// What is to be written to a table with or without its secondary indexes. The rows
+    /// stay changed until [`AnyView::written`].
+    fn writes(&self, indexed: bool) -> Result<TableWrite, EngineError>;
     /// The changed rows are in the table.
     fn written(&mut self);
     /// Forgets every row: the table may hold others now.
@@ -38,9 +39,15 @@ pub(crate) trait AnyView: Send {
 
 struct Slot<Row> {
     row: Result<Option<Row>, String>,
-    /// Whether the table has a row at the key.
+    /// Whether the table has, or may have, a row at the key.
     stored: bool,
     changed: bool,
+}
+
+impl<Row> Slot<Row> {
+    const fn empty(stored: bool) -> Self {
+        Self { row: Ok(None), stored, changed: false }
+    }
 }
 
 /// A view over a table.
@@ -85,20 +92,27 @@ impl<V: View> AnyView for ViewRuntime<V> {
     }
 
     fn wanted(&mut self, facts: &[Fact]) -> Vec<Key> {
-        // What an event of this page makes is there for those behind it.
-        let mut coming: HashSet<Key> = HashSet::new();
         let mut wanted = Vec::new();
+        // In a list, what an event of this page makes is there for those behind it.
+        let mut coming: HashSet<Key> = HashSet::new();
         for fact in facts {
             if !self.shows_fact(fact) {
                 continue;
             }
             let key = V::key(fact);
-            let source = V::basis(key).unwrap_or(key);
-            // The first event of a stream has nothing to build on.
-            if fact.version > 1 && !self.rows.contains(&source) && coming.insert(source) {
-                wanted.push(source);
+            if let Some(basis) = V::basis(key) {
+                if !self.rows.contains(&basis) && coming.insert(basis) {
+                    wanted.push(basis);
+                }
+                coming.insert(key);
+            } else if !self.rows.contains(&key) {
+                // The slot is begun here, so that the page asks for each row once at most.
+                let builds_on_row = V::builds_on_row(fact);
+                self.rows.put(key, Slot::empty(fact.version > 1));
+                if builds_on_row {
+                    wanted.push(key);
+                }
             }
-            coming.insert(key);
         }
         wanted
     }
@@ -116,8 +130,9 @@ impl<V: View> AnyView for ViewRuntime<V> {
             return Ok(());
         }
         let key = V::key(fact);
-        if !self.rows.contains(&key) {
-            let row = self.basis_row(V::basis(key))?;
+        let basis = V::basis(key);
+        if basis.is_some() && !self.rows.contains(&key) {
+            let row = self.basis_row(basis)?;
             self.rows.put(key, Slot { row: Ok(row), stored: false, changed: false });
         }
         let Some(slot) = self.rows.get_mut(&key) else { return Err(FoldError::BadRow("not loaded".to_owned())) };
@@ -139,7 +154,7 @@ impl<V: View> AnyView for ViewRuntime<V> {
         self.changed.len()
     }
 
-    fn writes(&self) -> Result<TableWrite, EngineError> {
+    fn writes(&self, indexed: bool) -> Result<TableWrite, EngineError> {
         let mut keys = self.changed.clone();
         // In the order of the primary key: neighbours share pages, and two writers
         // that lock rows never wait for each other in a circle.
@@ -152,13 +167,13 @@ impl<V: View> AnyView for ViewRuntime<V> {
                     let doc = serde_json::to_string(row).map_err(|error| EngineError::Corrupt(error.to_string()))?;
                     let mut values = key.values();
                     values.extend(V::columns(row));
-                    upserts.push(RowWrite { values, doc });
+                    upserts.push(RowWrite { values, doc, stored: slot.stored });
                 }
                 Ok(None) if slot.stored => deletes.push(key),
                 Ok(None) | Err(_) => {}
             }
         }
-        Ok(TableWrite { table: self.table.clone(), spec: &V::SPEC, upserts, deletes })
+        Ok(TableWrite { table: self.table.clone(), spec: &V::SPEC, upserts, deletes, indexed })
     }
 
     fn written(&mut self) {

@@ -95,7 +95,7 @@ impl Key {
         match self.part {
             KeyPart::Whole => vec![id],
             KeyPart::Number(number) => vec![id, Value::Int(Some(number))],
-            KeyPart::Name(name) => vec![id, Value::Text(Some(name.to_owned()))],
+            KeyPart::Name(name) => vec![id, Value::Name(name)],
         }
     }
 }
@@ -124,12 +124,21 @@ pub struct Column {
     pub name: &'static str,
     /// Its type.
     pub kind: Kind,
+    /// Whether it stays as it was when the row was made. An update leaves such columns
+    /// alone, and with them the indexes that hold nothing else.
+    pub fixed: bool,
 }
 
 /// Declares a column.
 #[must_use]
 pub const fn column(name: &'static str, kind: Kind) -> Column {
-    Column { name, kind }
+    Column { name, kind, fixed: false }
+}
+
+/// Declares a column that never changes once the row is made.
+#[must_use]
+pub const fn fixed(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind, fixed: true }
 }
 
 /// The content of a column.
@@ -139,6 +148,8 @@ pub enum Value {
     Uuid(Option<Uuid>),
     /// Of [`Kind::Text`].
     Text(Option<String>),
+    /// Of [`Kind::Text`]: a status, a code, one of a few names.
+    Name(&'static str),
     /// Of [`Kind::Int`].
     Int(Option<i64>),
     /// Of [`Kind::Bool`].
@@ -157,6 +168,11 @@ impl Value {
     /// A text that is there.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(Some(text.into()))
+    }
+    /// A name that is there.
+    #[must_use]
+    pub const fn name(name: &'static str) -> Self {
+        Self::Name(name)
     }
     /// A number that is there.
     #[must_use]
@@ -213,6 +229,11 @@ pub struct ViewSpec {
 }
 
 impl ViewSpec {
+    /// The columns that an update writes, without the document.
+    pub(crate) fn changing_columns(&self) -> impl Iterator<Item = &'static Column> + use<> {
+        self.columns.iter().filter(|column| !column.fixed)
+    }
+
     /// Key columns, then the others.
     pub(crate) fn all_columns(&self) -> impl Iterator<Item = &'static Column> + use<> {
         self.key.iter().chain(self.columns)
@@ -266,6 +287,13 @@ pub trait View: Send + Sync + 'static {
     /// The row an event concerns, given that it shows here.
     fn key(fact: &Fact) -> Key {
         Key::whole(fact.stream.id)
+    }
+
+    /// Whether the fold looks at the row that is there. What does not is spared a
+    /// look into the table.
+    fn builds_on_row(fact: &Fact) -> bool {
+        // The first event of a stream has nothing to build on.
+        fact.version > 1
     }
 
     /// The row that is folded on when there is none at the key yet: the entry before,

@@ -56,23 +56,71 @@ impl StoredRow {
     /// # Errors
     /// [`LogError::Damaged`] when a column holds what this program never wrote.
     pub fn into_event(self) -> Result<RecordedEvent, LogError> {
-        let position = self.position;
+        EventColumns {
+            position: to_i64(self.position),
+            stream_kind: &self.stream_kind,
+            stream_id: self.stream_id,
+            version: to_i64(self.version),
+            event_id: self.event_id,
+            event_type: &self.event_type,
+            schema_version: to_i64(self.schema_version),
+            payload: &self.payload,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+            command_id: self.command_id,
+            actor: &self.actor,
+            trace: self.trace.as_deref(),
+            recorded_at_ms: self.recorded_at_ms,
+            hash: &self.hash,
+        }
+        .event()
+    }
+}
+
+/// A row of the events table, borrowed from where the engine holds it: what reads the
+/// log page by page allocates the event's type and payload and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventColumns<'a> {
+    pub position: i64,
+    pub stream_kind: &'a str,
+    pub stream_id: Uuid,
+    pub version: i64,
+    pub event_id: Uuid,
+    pub event_type: &'a str,
+    pub schema_version: i64,
+    pub payload: &'a str,
+    pub correlation_id: Uuid,
+    pub causation_id: Uuid,
+    pub command_id: Uuid,
+    pub actor: &'a str,
+    pub trace: Option<&'a str>,
+    pub recorded_at_ms: i64,
+    pub hash: &'a [u8],
+}
+
+impl EventColumns<'_> {
+    /// The event in the words of the kernel. The hash is taken as stored, not checked.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] when a column holds what this program never wrote.
+    pub fn event(self) -> Result<RecordedEvent, LogError> {
+        let position = to_u64(self.position);
         let damaged =
             |what: &str| LogError::Damaged(format!("{what} of the event at position {position} cannot be read"));
         Ok(RecordedEvent {
             position,
-            stream: stream_id(&self.stream_kind, self.stream_id).ok_or_else(|| damaged("the stream kind"))?,
-            version: self.version,
+            stream: stream_id(self.stream_kind, self.stream_id).ok_or_else(|| damaged("the stream kind"))?,
+            version: to_u64(self.version),
             event_id: self.event_id.into(),
-            event_type: self.event_type,
+            event_type: self.event_type.to_owned(),
             schema_version: u16::try_from(self.schema_version).map_err(|_| damaged("the schema version"))?,
-            payload: self.payload,
+            payload: self.payload.to_owned(),
             meta: EventMeta {
                 correlation_id: self.correlation_id.into(),
                 causation_id: self.causation_id,
                 command_id: self.command_id.into(),
                 actor: self.actor.parse().map_err(|_| damaged("the actor"))?,
-                trace: self.trace,
+                trace: self.trace.map(str::to_owned),
                 recorded_at: moment(self.recorded_at_ms).ok_or_else(|| damaged("the time"))?,
             },
             hash: self.hash.try_into().map_err(|_| damaged("the hash"))?,

@@ -45,6 +45,8 @@ pub(crate) fn sql(sql: impl Into<String>, params: Vec<Value>) -> Statement {
 pub(crate) struct RowWrite {
     pub values: Vec<Value>,
     pub doc: String,
+    /// Whether the table may have a row at the key already.
+    pub stored: bool,
 }
 
 /// What is to be written to one table.
@@ -54,6 +56,9 @@ pub(crate) struct TableWrite {
     pub spec: &'static ViewSpec,
     pub upserts: Vec<RowWrite>,
     pub deletes: Vec<Key>,
+    /// Whether the table has its secondary indexes. What is kept beside the rows of one
+    /// that has not is made with them.
+    pub indexed: bool,
 }
 
 /// A step of a transaction.
@@ -119,14 +124,6 @@ impl Engine {
         }
     }
 
-    /// How this engine reads the document as text.
-    pub const fn doc(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "doc",
-            Self::Postgres(_) => "doc::text",
-        }
-    }
-
     /// The database's own clock, milliseconds since 1970.
     pub const fn now_ms(&self) -> &'static str {
         match self {
@@ -138,7 +135,7 @@ impl Engine {
     /// Closes the connections.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite(engine) => engine.close(),
+            Self::Sqlite(engine) => engine.close().await,
             Self::Postgres(engine) => engine.close().await,
         }
     }

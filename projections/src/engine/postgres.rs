@@ -4,7 +4,7 @@ use jangbu_kernel::Timestamp;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, PgPool, Postgres, Row as _};
 use std::str::FromStr as _;
 use std::time::Duration;
 use uuid::Uuid;
@@ -58,13 +58,13 @@ impl PostgresEngine {
         // A task of its own: a caller that leaves cannot stop it half way.
         let task = tokio::spawn(async move {
             let mut connection = pool.acquire().await.map_err(unavailable)?;
-            let mut transaction = connection.begin().await.map_err(unavailable)?;
-            // Rows and checkpoint may be lost together: the log gives them back.
-            (&mut *transaction).execute("set local synchronous_commit = off").await.map_err(unavailable)?;
+            // Rows and checkpoint may be lost together: the log gives them back. One round
+            // trip; what is not committed below is rolled back when the connection is released.
+            connection.execute("begin; set local synchronous_commit = off").await.map_err(unavailable)?;
             if let Some(epoch) = epoch {
                 // Shared: a newer owner's update waits for this transaction, then fences the next.
                 let held: i64 = sqlx::query_scalar("select epoch from views.lease where id = 1 for share")
-                    .fetch_one(&mut *transaction)
+                    .fetch_one(&mut *connection)
                     .await
                     .map_err(unavailable)?;
                 if held != epoch {
@@ -74,15 +74,12 @@ impl PostgresEngine {
             for step in steps {
                 match step {
                     Step::Run(statement) => {
-                        bound(&statement.sql, statement.params)
-                            .execute(&mut *transaction)
-                            .await
-                            .map_err(unavailable)?;
+                        bound(&statement.sql, statement.params).execute(&mut *connection).await.map_err(unavailable)?;
                     }
-                    Step::Write(write) => write_table(&mut transaction, write).await?,
+                    Step::Write(write) => write_table(&mut connection, write).await?,
                 }
             }
-            transaction.commit().await.map_err(unavailable)
+            connection.execute("commit").await.map(|_| ()).map_err(unavailable)
         });
         task.await.map_err(|error| EngineError::Unavailable(error.to_string()))?
     }
@@ -104,7 +101,7 @@ impl PostgresEngine {
         let joins: Vec<String> =
             spec.key.iter().zip(&names).map(|(column, name)| format!("t.{} = k.{name}", column.name)).collect();
         let text = format!(
-            "select k.place, t.doc::text from unnest({}) with ordinality k({}, place) join views.{table} t on {}",
+            "select k.place, t.doc from unnest({}) with ordinality k({}, place) join views.{table} t on {}",
             arrays.join(", "),
             names.join(", "),
             joins.join(" and ")
@@ -167,6 +164,7 @@ fn bound(text: &str, params: Vec<Value>) -> Query<'static, Postgres, PgArguments
     params.into_iter().fold(sqlx::query(AssertSqlSafe(text.to_owned())), |query, param| match param {
         Value::Uuid(id) => query.bind(id),
         Value::Text(text) => query.bind(text),
+        Value::Name(name) => query.bind(name),
         Value::Int(number) => query.bind(number),
         Value::Bool(is) => query.bind(is),
         Value::Time(at) => query.bind(at),
@@ -185,11 +183,11 @@ const fn array_type(kind: Kind) -> &'static str {
 }
 
 /// Binds one array for each column.
-fn bind_columns<'a>(
-    query: Query<'static, Postgres, PgArguments>,
+fn bind_columns<'q, 'a>(
+    query: Query<'q, Postgres, PgArguments>,
     columns: impl Iterator<Item = &'a Column>,
-    rows: &[Vec<Value>],
-) -> Query<'static, Postgres, PgArguments> {
+    rows: &'q [Vec<Value>],
+) -> Query<'q, Postgres, PgArguments> {
     columns.enumerate().fold(query, |query, (place, column)| {
         let cells = rows.iter().map(|row| row.get(place));
         match column.kind {
@@ -216,11 +214,12 @@ fn bind_columns<'a>(
             Kind::Text | Kind::Terms => query.bind(
                 cells
                     .map(|cell| match cell {
-                        Some(Value::Text(text)) => text.clone(),
-                        Some(Value::Terms(terms)) => Some(terms.clone()),
+                        Some(Value::Text(text)) => text.as_deref(),
+                        Some(Value::Name(name)) => Some(*name),
+                        Some(Value::Terms(terms)) => Some(terms.as_str()),
                         Some(Value::Uuid(_) | Value::Int(_) | Value::Bool(_) | Value::Time(_)) | None => None,
                     })
-                    .collect::<Vec<Option<String>>>(),
+                    .collect::<Vec<Option<&str>>>(),
             ),
         }
     })
@@ -275,10 +274,10 @@ async fn upsert(
         })
         .collect();
     let mut updates: Vec<String> =
-        spec.columns.iter().map(|column| format!("{0} = excluded.{0}", column.name)).collect();
+        spec.changing_columns().map(|column| format!("{0} = excluded.{0}", column.name)).collect();
     updates.push("doc = excluded.doc".to_owned());
     let text = format!(
-        "insert into views.{table} ({0}, doc) select {1}, u.doc::json from unnest({2}, ${3}::text[]) u({0}, doc) on conflict ({4}) do update set {5}",
+        "insert into views.{table} ({0}, doc) select {1}, u.doc from unnest({2}, ${3}::text[]) u({0}, doc) on conflict ({4}) do update set {5}",
         names.join(", "),
         chosen.join(", "),
         arrays.join(", "),

@@ -30,12 +30,12 @@ impl Engine {
                 format!("{} {}{bytewise}{required}, ", column.name, type_name(self, column.kind))
             })
             .collect();
-        // json, not jsonb: the text stays as it was written, byte for byte.
-        let doc = if matches!(self, Self::Postgres(_)) { "json" } else { "text" };
+        // Text, not json: it stays as it was written, byte for byte, and Postgres does not
+        // parse every document once more at every write. People cast it.
         let key: Vec<&str> = spec.key.iter().map(|column| column.name).collect();
         let mut made = vec![sql(
             format!(
-                "create table if not exists {} ({columns}doc {doc} not null, primary key ({}))",
+                "create table if not exists {} ({columns}doc text not null, primary key ({}))",
                 self.table(name),
                 key.join(", ")
             ),
@@ -88,6 +88,24 @@ impl Engine {
             });
         }
         made
+    }
+
+    /// Fills the table of terms from the rows, in its own order.
+    pub(super) fn fill_terms(&self, spec: &ViewSpec, table: &str) -> Vec<Statement> {
+        if !self.has_terms_table(spec) {
+            return Vec::new();
+        }
+        // Terms are letters and digits: nothing in them has to be quoted.
+        let columns = spec.columns.iter().filter(|column| column.kind == Kind::Terms);
+        columns
+            .map(|column| {
+                let list = format!("'[\"' || replace(r.{}, ' ', '\",\"') || '\"]'", column.name);
+                sql(
+                    format!("insert into {table}_terms (term, id) select t.value, r.id from {table} r, json_each({list}) t where r.{} <> '' order by 1, 2", column.name),
+                    vec![],
+                )
+            })
+            .collect()
     }
 
     /// Drops a table of a view.

@@ -5,17 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use jangbu_kernel::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
-use super::{EngineError, RowWrite, Rows, Statement, Step, TableWrite};
+use super::{EngineError, Rows, Statement, Step, TableWrite};
 use crate::view::{Key, Kind, Value, ViewSpec};
 
-/// Rows of one insert: enough to share the statement's overhead, few enough that the
-/// parameters stay far below SQLite's limit of 32,766.
-const ROWS_PER_INSERT: usize = 64;
+/// The writer's page cache: the hot part of the tables and indexes.
+const WRITER_CACHE_KIB: u32 = 32_768;
+const READER_CACHE_KIB: u32 = 4_096;
 /// How long a connection waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prepared statements kept on each connection: two per table and the queries.
@@ -43,8 +44,8 @@ struct Readers {
 impl SqliteEngine {
     /// Opens or makes the database file.
     pub fn open(path: &Path, readers: usize) -> Result<Self, EngineError> {
-        let writer = connection(path)?;
-        let idle = (0..readers.max(1)).map(|_| connection(path)).collect::<Result<Vec<_>, _>>()?;
+        let writer = connection(path, WRITER_CACHE_KIB)?;
+        let idle = (0..readers.max(1)).map(|_| connection(path, READER_CACHE_KIB)).collect::<Result<Vec<_>, _>>()?;
         let permits = Arc::new(Semaphore::new(idle.len()));
         let pool = Readers { idle: Arc::new(Mutex::new(idle)), permits };
         Ok(Self { writer: start_writer(writer)?, readers: Some(pool) })
@@ -57,11 +58,17 @@ impl SqliteEngine {
         Ok(Self { writer: start_writer(writer)?, readers: None })
     }
 
-    /// The writer thread ends with the last handle; the readers are closed now.
-    pub fn close(&self) {
-        if let Some(readers) = &self.readers {
-            readers.permits.close();
-            readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// The writer thread ends with the last handle; the readers are closed now, and what
+    /// is in the WAL goes into the file.
+    pub async fn close(&self) {
+        let Some(readers) = &self.readers else { return };
+        readers.permits.close();
+        readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let moved =
+            self.write(|connection| connection.execute_batch("pragma wal_checkpoint(truncate)").map_err(unavailable));
+        if let Err(error) = moved.await {
+            // The next opening does it.
+            tracing::warn!(%error, "the read models' WAL stays behind: {error}");
         }
     }
 
@@ -209,14 +216,20 @@ impl Snapshot {
     }
 }
 
-fn connection(path: &Path) -> Result<Connection, EngineError> {
+fn connection(path: &Path, cache_kib: u32) -> Result<Connection, EngineError> {
     let connection = Connection::open(path).map_err(unavailable)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Else a statement with `limit ?` is parsed and planned again at every call.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(unavailable)?;
     // NORMAL: a power cut may take the last moments of rows and checkpoint together, and
-    // the log gives them back. 64 MiB of cache: the hot part of the tables and indexes.
+    // the log gives them back. 16 MiB of WAL between two checkpoints: a page that is
+    // written again and again goes into the file once. No mmap: every connection's
+    // mapping would count as this process's memory.
     connection
-        .execute_batch("pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -65536; pragma temp_store = memory; pragma mmap_size = 268435456;")
+        .execute_batch(&format!(
+            "pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -{cache_kib}; pragma temp_store = memory; pragma wal_autocheckpoint = 4000; pragma journal_size_limit = 67108864;"
+        ))
         .map_err(unavailable)?;
     Ok(connection)
 }
@@ -254,6 +267,7 @@ impl ToSql for Value {
         Ok(match self {
             Self::Uuid(Some(id)) => ToSqlOutput::Borrowed(ValueRef::Blob(id.as_bytes())),
             Self::Text(Some(text)) | Self::Terms(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Self::Name(name) => ToSqlOutput::Borrowed(ValueRef::Text(name.as_bytes())),
             Self::Int(Some(number)) => ToSqlOutput::Owned(SqlValue::Integer(*number)),
             Self::Bool(Some(is)) => ToSqlOutput::Owned(SqlValue::Integer(i64::from(*is))),
             Self::Time(Some(at)) => ToSqlOutput::Owned(SqlValue::Integer(at.timestamp_millis())),
@@ -309,69 +323,53 @@ fn run(transaction: &Transaction<'_>, statement: &Statement) -> Result<(), Engin
 }
 
 fn write_table(transaction: &Transaction<'_>, write: &TableWrite) -> Result<(), EngineError> {
-    for rows in write.upserts.chunks(ROWS_PER_INSERT) {
-        if rows.len() == ROWS_PER_INSERT {
-            upsert(transaction, write, rows)?;
-        } else {
-            // The rest goes row by row, so that two statements per table are enough to keep.
-            for row in rows {
-                upsert(transaction, write, std::slice::from_ref(row))?;
+    if !write.upserts.is_empty() {
+        // Row by row: an insert of many rows keeps a journal of its own in case it has to
+        // be undone half way, which costs more than the calls it saves.
+        let mut upsert = transaction.prepare_cached(&upsert_text(write)).map_err(unavailable)?;
+        for row in &write.upserts {
+            for (place, value) in row.values.iter().enumerate() {
+                upsert.raw_bind_parameter(place + 1, value).map_err(unavailable)?;
             }
+            upsert.raw_bind_parameter(row.values.len() + 1, row.doc.as_str()).map_err(unavailable)?;
+            upsert.raw_execute().map_err(unavailable)?;
         }
     }
-    if write.spec.has_terms() {
+    if write.spec.has_terms() && write.indexed {
         write_terms(transaction, write)?;
     }
-    let conditions: Vec<String> = write.spec.key.iter().map(|column| format!("{} = ?", column.name)).collect();
-    for key in &write.deletes {
+    if !write.deletes.is_empty() {
+        let conditions: Vec<String> = write.spec.key.iter().map(|column| format!("{} = ?", column.name)).collect();
         let text = format!("delete from {} where {}", write.table, conditions.join(" and "));
-        transaction
-            .prepare_cached(&text)
-            .and_then(|mut prepared| prepared.execute(params_from_iter(key.values())))
-            .map_err(unavailable)?;
+        let mut delete = transaction.prepare_cached(&text).map_err(unavailable)?;
+        for key in &write.deletes {
+            delete.execute(params_from_iter(key.values())).map_err(unavailable)?;
+        }
     }
     Ok(())
 }
 
-fn upsert(transaction: &Transaction<'_>, write: &TableWrite, rows: &[RowWrite]) -> Result<(), EngineError> {
+fn upsert_text(write: &TableWrite) -> String {
     let names: Vec<&str> = write.spec.all_columns().map(|column| column.name).collect();
     let key: Vec<&str> = write.spec.key.iter().map(|column| column.name).collect();
-    let places = format!("({}?)", "?, ".repeat(names.len()));
-    let all_places = vec![places.as_str(); rows.len()].join(", ");
-    let mut updates: Vec<String> =
-        write.spec.columns.iter().map(|column| format!("{0} = excluded.{0}", column.name)).collect();
-    updates.push("doc = excluded.doc".to_owned());
-    let text = format!(
-        "insert into {} ({}, doc) values {all_places} on conflict ({}) do update set {}",
+    let updates: String =
+        write.spec.changing_columns().map(|column| format!("{0} = excluded.{0}, ", column.name)).collect();
+    format!(
+        "insert into {} ({}, doc) values ({}?) on conflict ({}) do update set {updates}doc = excluded.doc",
         write.table,
         names.join(", "),
+        "?, ".repeat(names.len()),
         key.join(", "),
-        updates.join(", ")
-    );
-    let mut prepared = transaction.prepare_cached(&text).map_err(unavailable)?;
-    let mut place = 0_usize;
-    for row in rows {
-        for value in &row.values {
-            place += 1;
-            prepared.raw_bind_parameter(place, value).map_err(unavailable)?;
-        }
-        place += 1;
-        prepared.raw_bind_parameter(place, row.doc.as_str()).map_err(unavailable)?;
-    }
-    prepared.raw_execute().map_err(unavailable)?;
-    Ok(())
+    )
 }
 
-/// Keeps the table of terms in step with the rows.
+/// Fills the table of terms. A row's terms are fixed: they come with it and go with it.
 fn write_terms(transaction: &Transaction<'_>, write: &TableWrite) -> Result<(), EngineError> {
-    let mut forget =
-        transaction.prepare_cached(&format!("delete from {}_terms where id = ?1", write.table)).map_err(unavailable)?;
     let mut keep = transaction
-        .prepare_cached(&format!("insert into {}_terms (term, id) values (?1, ?2)", write.table))
+        .prepare_cached(&format!("insert or ignore into {}_terms (term, id) values (?1, ?2)", write.table))
         .map_err(unavailable)?;
-    for row in &write.upserts {
+    for row in write.upserts.iter().filter(|row| !row.stored) {
         let Some(id) = row.values.first() else { continue };
-        forget.execute([id]).map_err(unavailable)?;
         for value in &row.values {
             if let Value::Terms(terms) = value {
                 for term in terms.split(' ').filter(|term| !term.is_empty()) {
@@ -380,6 +378,8 @@ fn write_terms(transaction: &Transaction<'_>, write: &TableWrite) -> Result<(), 
             }
         }
     }
+    let mut forget =
+        transaction.prepare_cached(&format!("delete from {}_terms where id = ?1", write.table)).map_err(unavailable)?;
     for key in &write.deletes {
         forget.execute([Value::id(key.id)]).map_err(unavailable)?;
     }

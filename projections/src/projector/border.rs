@@ -1,8 +1,9 @@
 //! What is done between two pages, while every view shows the same position.
 
-use jangbu_kernel::log::{EventLog, ReadFilter};
+use jangbu_kernel::log::EventLog;
 use jangbu_kernel::{StreamId, Timestamp};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::ProjectorError;
 use super::follow::Follower;
@@ -26,9 +27,17 @@ pub(super) struct ShadowSet {
     pub views: Vec<Box<dyn AnyView>>,
     pub position: u64,
     pub parked: Vec<Parked>,
+    /// Whether the tables have their secondary indexes.
+    pub indexed: bool,
+    /// Rows on their way into the tables, while the next pages are folded.
+    writing: Option<JoinHandle<Result<(), EngineError>>>,
 }
 
 impl ShadowSet {
+    pub fn new(views: Vec<Box<dyn AnyView>>) -> Self {
+        Self { views, position: 0, parked: Vec::new(), indexed: false, writing: None }
+    }
+
     /// Folds a page in and writes when enough rows have changed.
     pub async fn take(
         &mut self,
@@ -39,12 +48,17 @@ impl ShadowSet {
         at_least: usize,
     ) -> Result<(), EngineError> {
         for view in &mut self.views {
-            let parked = page.fold_into(engine, view.as_mut(), now).await?;
-            self.parked.extend(parked);
+            let wanted = view.wanted(&page.facts);
+            if !wanted.is_empty() {
+                // A row that was just let go may still be on its way into the table.
+                arrived(&mut self.writing).await?;
+            }
+            page.load_into(engine, view.as_mut(), wanted).await?;
+            self.parked.extend(page.fold_into(view.as_mut(), now));
         }
         self.position = page.end;
         if self.views.iter().map(|view| view.changed()).sum::<usize>() >= at_least {
-            self.flush(engine, epoch).await
+            self.begin_flush(engine, epoch).await
         } else {
             Ok(())
         }
@@ -52,20 +66,41 @@ impl ShadowSet {
 
     /// Writes what has changed.
     pub async fn flush(&mut self, engine: &Engine, epoch: i64) -> Result<(), EngineError> {
+        self.begin_flush(engine, epoch).await?;
+        self.written().await
+    }
+
+    /// Begins to write what has changed. A failure comes with the next flush; nothing is
+    /// lost by it but the shadow, which fails as a whole.
+    async fn begin_flush(&mut self, engine: &Engine, epoch: i64) -> Result<(), EngineError> {
         let changed = self.views.iter().filter(|view| view.changed() > 0);
-        let steps: Vec<Step> = changed.map(|view| view.writes().map(Step::Write)).collect::<Result<_, _>>()?;
-        if steps.is_empty() {
-            return Ok(());
-        }
-        engine.transaction(Some(epoch), steps).await?;
+        let steps: Vec<Step> =
+            changed.map(|view| view.writes(self.indexed).map(Step::Write)).collect::<Result<_, _>>()?;
         for view in &mut self.views {
             view.written();
+        }
+        self.written().await?;
+        if !steps.is_empty() {
+            let engine = engine.clone();
+            self.writing = Some(tokio::spawn(async move { engine.transaction(Some(epoch), steps).await }));
         }
         Ok(())
     }
 
+    /// Waits for the rows that are on their way.
+    pub async fn written(&mut self) -> Result<(), EngineError> {
+        arrived(&mut self.writing).await
+    }
+
     pub fn specs(&self) -> Vec<&'static ViewSpec> {
         self.views.iter().map(|view| view.spec()).collect()
+    }
+}
+
+async fn arrived(writing: &mut Option<JoinHandle<Result<(), EngineError>>>) -> Result<(), EngineError> {
+    match writing.take() {
+        Some(writing) => writing.await.map_err(|error| EngineError::Unavailable(error.to_string()))?,
+        None => Ok(()),
     }
 }
 
@@ -108,6 +143,7 @@ impl Follower {
                     return Ok(());
                 }
                 let met = self.meet(set, purpose, position).await;
+                self.place_lost |= met.is_err();
                 let lost = matches!(met, Err(ProjectorError::Stopped));
                 let _ = reply.send(met);
                 if lost { Err(ProjectorError::Stopped) } else { Ok(()) }
@@ -130,11 +166,11 @@ impl Follower {
         let engine = self.models.engine.clone();
         while set.position < position {
             let limit = usize::try_from(position - set.position).unwrap_or(PAGE).min(PAGE);
-            let (events, end) = read(self.log.as_ref(), set.position, limit).await?;
-            if events.is_empty() {
+            let page = Page::read(self.log.as_ref(), set.position, limit).await?;
+            if page.events == 0 {
                 return Err(ProjectorError::Stopped);
             }
-            set.take(&engine, &Page::decode(&events, end), self.clock.now(), self.epoch, PAGE).await?;
+            set.take(&engine, &page, self.clock.now(), self.epoch, PAGE).await?;
         }
         set.flush(&engine, self.epoch).await?;
         match purpose {
@@ -173,20 +209,9 @@ impl Follower {
         // Somebody may have mended the row that could not be read.
         live.view.forget();
         let outcome = redrive_into(&engine, log.as_ref(), live.view.as_mut(), &parked, live.position, now, epoch).await;
-        if outcome.is_err() {
-            live.view.forget();
-            live.view.parked().insert(stream);
-        }
+        self.place_lost |= outcome.is_err();
         outcome
     }
-}
-
-async fn read(
-    log: &dyn EventLog,
-    after: u64,
-    limit: usize,
-) -> Result<(Vec<jangbu_kernel::RecordedEvent>, u64), ProjectorError> {
-    log.read_all(after, limit, &ReadFilter::default()).await.map_err(ProjectorError::Log)
 }
 
 async fn redrive_into(
@@ -207,11 +232,14 @@ async fn redrive_into(
         let Some(last) = events.last() else { break };
         version = last.version.saturating_add(1);
         count = count.saturating_add(u64::try_from(events.len()).unwrap_or(0));
-        again.extend(Page::decode(&events, position).fold_into(engine, view, now).await?);
+        let page = Page::decode(&events, position);
+        let wanted = view.wanted(&page.facts);
+        page.load_into(engine, view, wanted).await?;
+        again.extend(page.fold_into(view, now));
     }
     let mut steps = Vec::new();
     if view.changed() > 0 {
-        steps.push(Step::Write(view.writes()?));
+        steps.push(Step::Write(view.writes(true)?));
     }
     steps.push(Step::Run(match again.first() {
         Some(parked) => engine.park(parked),

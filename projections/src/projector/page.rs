@@ -1,13 +1,17 @@
 //! A page of the log: read once, decoded once, folded into all views.
 
+use std::borrow::Borrow;
+
+use jangbu_kernel::log::{EventLog, ReadFilter};
 use jangbu_kernel::macros::DecodeError;
 use jangbu_kernel::{RecordedEvent, StreamId, Timestamp};
 
+use super::ProjectorError;
 use crate::engine::meta::Parked;
 use crate::engine::{Engine, EngineError};
 use crate::registry::VIEWS;
 use crate::runtime::AnyView;
-use crate::view::Fact;
+use crate::view::{Fact, Key};
 
 /// Events of one page: one transaction, bounded in memory and in time.
 pub(super) const PAGE: usize = 4_000;
@@ -25,7 +29,7 @@ struct Unreadable {
 
 /// Decoded events, in order.
 pub(super) struct Page {
-    facts: Vec<Fact>,
+    pub facts: Vec<Fact>,
     unreadable: Vec<Unreadable>,
     /// The log is read up to here.
     pub end: u64,
@@ -34,11 +38,17 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// Reads and decodes what follows a position.
+    pub async fn read(log: &dyn EventLog, after: u64, limit: usize) -> Result<Self, ProjectorError> {
+        let (events, end) = log.read_all(after, limit, &ReadFilter::default()).await.map_err(ProjectorError::Log)?;
+        Ok(Self::decode(&events, end))
+    }
+
     /// Decodes what shows in any view.
-    pub fn decode(events: &[RecordedEvent], end: u64) -> Self {
+    pub fn decode(events: &[impl Borrow<RecordedEvent>], end: u64) -> Self {
         let mut page =
             Self { facts: Vec::with_capacity(events.len()), unreadable: Vec::new(), end, events: events.len() };
-        for event in events {
+        for event in events.iter().map(Borrow::<RecordedEvent>::borrow) {
             let kind = event.stream.kind;
             if !VIEWS.iter().any(|view| view.shows.kind() == kind) {
                 continue;
@@ -58,18 +68,23 @@ impl Page {
         page
     }
 
-    /// Folds the page into a view; answers with the streams that it parked.
-    pub async fn fold_into(
+    /// Loads the rows that the view wants before it can fold the page.
+    pub async fn load_into(
         &self,
         engine: &Engine,
         view: &mut dyn AnyView,
-        now: Timestamp,
-    ) -> Result<Vec<Parked>, EngineError> {
-        let keys = view.wanted(&self.facts);
-        if !keys.is_empty() {
-            let docs = engine.load(view.table(), view.spec(), keys.clone()).await?;
-            view.loaded(keys, docs);
+        wanted: Vec<Key>,
+    ) -> Result<(), EngineError> {
+        if !wanted.is_empty() {
+            let docs = engine.load(view.table(), view.spec(), wanted.clone()).await?;
+            view.loaded(wanted, docs);
         }
+        Ok(())
+    }
+
+    /// Folds the page into a view that has the rows it wanted; answers with the streams
+    /// that it parked.
+    pub fn fold_into(&self, view: &mut dyn AnyView, now: Timestamp) -> Vec<Parked> {
         let mut parked = Vec::new();
         let mut park = |view: &mut dyn AnyView, stream, position, version, reason: String| {
             if view.parked().insert(stream) {
@@ -94,7 +109,7 @@ impl Page {
                 park(view, bad.stream, bad.position, bad.version, bad.reason.clone());
             }
         }
-        Ok(parked)
+        parked
     }
 }
 

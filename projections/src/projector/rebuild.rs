@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jangbu_kernel::Timestamp;
-use jangbu_kernel::log::{EventLog, ReadFilter};
+use jangbu_kernel::log::EventLog;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -19,6 +19,7 @@ use super::page::{PAGE, Page};
 use super::{Inner, ProjectorError};
 use crate::engine::meta::shadow_of;
 use crate::engine::{Engine, Frozen, Statement, sql};
+use crate::queries::QueryError;
 use crate::registry::{Entry, VIEWS};
 use crate::view::{Kind, Value, ViewSpec};
 
@@ -26,6 +27,9 @@ use crate::view::{Kind, Value, ViewSpec};
 /// of a thousand sales is written once, small enough that the live projector, which
 /// shares the embedded engine's one writer, waits a moment only.
 const ROWS_PER_FLUSH: usize = 10_000;
+/// What a rebuild's threads add to their niceness: about a tenth of the processor when
+/// everybody wants it, all of what nobody wants.
+const NICENESS: i32 = 10;
 /// Decoded pages that wait to be folded.
 const PAGES_AHEAD: usize = 2;
 /// Differences that are told one by one.
@@ -144,12 +148,34 @@ pub(super) async fn run(
         started: Instant::now(),
         events: 0,
     };
-    let task = tokio::spawn(async move {
+    let report = on_a_thread_that_yields("views-rebuild", async move {
         let report = rebuild.carry_out().await;
         drop(only_one);
         report
-    });
-    task.await.map_err(|_| ProjectorError::Stopped)?
+    })?;
+    report.await.map_err(|_| ProjectorError::Stopped)?
+}
+
+/// Runs work on a thread of its own that steps aside for everything else: folding keeps
+/// a processor busy for a long time, and neither the tasks that answer callers nor the
+/// live projector are to wait for it.
+fn on_a_thread_that_yields<T: Send + 'static>(
+    name: &str,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<oneshot::Receiver<T>, ProjectorError> {
+    let runtime = tokio::runtime::Handle::current();
+    let (done, result) = oneshot::channel();
+    let body = move || {
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::warn!(%error, "a rebuild runs with full priority: {error}");
+        }
+        // Whoever asked has left, if this cannot be sent.
+        let _ = done.send(runtime.block_on(work));
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
+        ProjectorError::Models(QueryError::Unavailable(format!("a rebuild has no thread to run on: {error}")))
+    })?;
+    Ok(result)
 }
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Entry>, ProjectorError> {
@@ -202,18 +228,18 @@ impl Rebuild {
     }
 
     async fn build_and_swap(&mut self) -> Result<RebuildReport, ProjectorError> {
-        let mut set = ShadowSet { views: Vec::new(), position: 0, parked: Vec::new() };
         for entry in &self.entries {
             self.engine.make_shadow(self.epoch, entry.spec).await?;
-            set.views.push((entry.open)(shadow_of(entry.spec.name)));
         }
+        let mut set =
+            ShadowSet::new(self.entries.iter().map(|entry| (entry.open)(shadow_of(entry.spec.name))).collect());
         self.follow(&mut set, RebuildStage::Building).await?;
-        set.flush(&self.engine, self.epoch).await?;
         self.tell(RebuildStage::Indexing, set.position, set.position);
         for entry in &self.entries {
             self.check_cancelled()?;
             self.engine.index_shadow(self.epoch, entry.spec).await?;
         }
+        set.indexed = true;
         self.follow(&mut set, RebuildStage::CatchingUp).await?;
         let mut views: Vec<RebuiltView> = self.entries.iter().map(|entry| rebuilt(entry.spec, 0)).collect();
         if self.options.verify || self.options.verify_only {
@@ -249,17 +275,25 @@ impl Rebuild {
 
     /// Folds the log up to where it ends now: what comes in meanwhile is for the next
     /// round, or for the border, so that a busy shop cannot keep a rebuild from ending.
-    /// Reading and decoding go on beside the folding and writing.
     async fn follow(&mut self, set: &mut ShadowSet, stage: RebuildStage) -> Result<(), ProjectorError> {
+        let followed = self.follow_pages(set, stage).await;
+        if followed.is_ok() {
+            set.flush(&self.engine, self.epoch).await?;
+        } else if let Err(error) = set.written().await {
+            // The shadow is dropped next; nothing may write to it any more.
+            tracing::debug!(%error, "the last rows of a rebuild that ended early were not written: {error}");
+        }
+        followed
+    }
+
+    /// Reading and decoding, folding, and writing go on side by side.
+    async fn follow_pages(&mut self, set: &mut ShadowSet, stage: RebuildStage) -> Result<(), ProjectorError> {
         let head = self.log.head().await.map_err(ProjectorError::Log)?;
         let (pages, mut ready) = mpsc::channel::<Result<Page, ProjectorError>>(PAGES_AHEAD);
         let (log, mut from) = (Arc::clone(&self.log), set.position);
-        let reader = tokio::spawn(async move {
+        let reader = on_a_thread_that_yields("views-rebuild-reader", async move {
             loop {
-                let page = match log.read_all(from, PAGE, &ReadFilter::default()).await {
-                    Ok((events, end)) => Ok(Page::decode(&events, end)),
-                    Err(error) => Err(ProjectorError::Log(error)),
-                };
+                let page = Page::read(log.as_ref(), from, PAGE).await;
                 let last = page.as_ref().map_or(true, |page| page.events < PAGE || page.end >= head);
                 from = page.as_ref().map_or(from, |page| page.end);
                 // The folding side left, or this was the end.
@@ -267,7 +301,7 @@ impl Rebuild {
                     return;
                 }
             }
-        });
+        })?;
         while let Some(page) = ready.recv().await {
             let page = page?;
             self.check_cancelled()?;
@@ -333,8 +367,7 @@ fn number(value: Option<&Value>) -> u64 {
 
 /// Rows that are not the same in both tables, byte for byte: how many, and the first.
 fn differences(engine: &Engine, spec: &ViewSpec) -> (Statement, Statement) {
-    let doc = engine.doc();
-    let mut unequal = vec![format!("l.{doc} is distinct from s.{doc}")];
+    let mut unequal = vec!["l.doc is distinct from s.doc".to_owned()];
     unequal.extend(spec.columns.iter().map(|column| format!("l.{0} is distinct from s.{0}", column.name)));
     let joined: Vec<String> = spec.key.iter().map(|column| format!("l.{0} = s.{0}", column.name)).collect();
     let from = format!(

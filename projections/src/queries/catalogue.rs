@@ -128,13 +128,6 @@ impl Queries {
         ))
     }
 
-    fn chosen(&self) -> &'static str {
-        match self.models.engine {
-            Engine::Sqlite(_) => "p.doc, coalesce(s.available, 0)",
-            Engine::Postgres(_) => "p.doc::text, coalesce(s.available, 0)",
-        }
-    }
-
     /// A product.
     ///
     /// # Errors
@@ -142,8 +135,7 @@ impl Queries {
     pub async fn product(&self, id: ProductId) -> Result<Option<ProductWithStock>, QueryError> {
         let engine = &self.models.engine;
         let text = format!(
-            "select {} from {} p left join {} s on s.product_id = p.id where p.id = $1",
-            self.chosen(),
+            "select {SHOWN} from {} p left join {} s on s.product_id = p.id where p.id = $1",
             engine.table("products"),
             engine.table("stock")
         );
@@ -198,10 +190,7 @@ impl Queries {
             }
         }
         let sort = filter.sort;
-        self.page_of(self.chosen(), CHOSEN, select, &sort.order(), page, with_stock, move |item| {
-            sort.keys(&item.product)
-        })
-        .await
+        self.page_of(SHOWN, CHOSEN, select, &sort.order(), page, with_stock, move |item| sort.keys(&item.product)).await
     }
 
     /// The index finds the rows that have all of a word's terms; of those the ones with
@@ -237,6 +226,7 @@ impl Queries {
     }
 }
 
+const SHOWN: &str = "p.doc, coalesce(s.available, 0)";
 const CHOSEN: &[Kind] = &[Kind::Text, Kind::Int];
 
 fn with_stock(found: &[Value]) -> Result<ProductWithStock, QueryError> {

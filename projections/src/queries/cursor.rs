@@ -41,6 +41,7 @@ pub(super) fn write(list: &str, keys: &[Value]) -> Option<String> {
         .map(|key| match key {
             Value::Uuid(Some(id)) => Some(Part::Uuid(*id)),
             Value::Text(Some(text)) => Some(Part::Text(text.clone())),
+            Value::Name(name) => Some(Part::Text((*name).to_owned())),
             Value::Int(Some(number)) => Some(Part::Int(*number)),
             Value::Time(Some(at)) => Some(Part::Time(at.timestamp_millis())),
             Value::Uuid(None)

@@ -83,7 +83,7 @@ impl Queries {
             .with_some("user_id", "=", filter.user_id.map(Value::id))
             .with_some("status", "=", filter.status.map(|status| Value::text(status.name())))
             .with_some("placed_at", ">=", filter.from.map(Value::time))
-            .with_some("placed_at", "<", filter.to.map(Value::time));
+            .with_some("placed_at", "<", PLACED.bound(page, filter.to)?.map(Value::time));
         self.page(select, &PLACED, page, |row: &OrderRow| vec![Value::time(row.placed_at), Value::id(row.id)]).await
     }
 

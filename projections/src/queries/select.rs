@@ -1,5 +1,6 @@
 //! One list, one query: conditions, keyset, order, limit.
 
+use jangbu_kernel::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::cursor::{self, Like};
@@ -13,6 +14,24 @@ pub(super) struct Order {
     pub name: &'static str,
     pub columns: &'static [(&'static str, Like)],
     pub descending: bool,
+}
+
+impl Order {
+    /// The sort key where a page begins; none at the start.
+    fn begin(&self, request: &PageRequest) -> Result<Option<Vec<Value>>, QueryError> {
+        let Some(text) = &request.cursor else { return Ok(None) };
+        let like: Vec<Like> = self.columns.iter().map(|(_, like)| *like).collect();
+        cursor::read(self.name, text, &like).map(Some)
+    }
+
+    /// What is left of an upper bound of a list by time, the newest first: nothing, when
+    /// the page begins before it. With two upper bounds an engine would go to one and walk
+    /// to the other, which takes as long as reading all pages before this one.
+    pub fn bound(&self, request: &PageRequest, to: Option<Timestamp>) -> Result<Option<Timestamp>, QueryError> {
+        let begin = self.begin(request)?;
+        let begin = if let Some(Some(Value::Time(at))) = begin.as_ref().map(|keys| keys.first()) { *at } else { None };
+        Ok(to.filter(|to| begin.is_none_or(|begin| begin >= *to)))
+    }
 }
 
 /// A query over one table, under construction.
@@ -75,7 +94,7 @@ impl Queries {
         order: &str,
     ) -> Result<Option<Row>, QueryError> {
         let engine = &self.models.engine;
-        let text = format!("select {} from {}{}{order} limit 1", engine.doc(), select.from, select.filter());
+        let text = format!("select doc from {}{}{order} limit 1", select.from, select.filter());
         let rows = engine.select(sql(text, select.params), &[Kind::Text]).await?;
         rows.first().map(|found| row(found.first())).transpose()
     }
@@ -89,8 +108,7 @@ impl Queries {
     ) -> Result<Vec<Row>, QueryError> {
         let engine = &self.models.engine;
         let limit = select.param(Value::int(limit));
-        let text =
-            format!("select {} from {}{} order by {order} limit {limit}", engine.doc(), select.from, select.filter());
+        let text = format!("select doc from {}{} order by {order} limit {limit}", select.from, select.filter());
         let rows = engine.select(sql(text, select.params), &[Kind::Text]).await?;
         rows.iter().map(|found| row(found.first())).collect()
     }
@@ -103,8 +121,7 @@ impl Queries {
         request: &PageRequest,
         keys: impl Fn(&Row) -> Vec<Value>,
     ) -> Result<Page<Row>, QueryError> {
-        let doc = self.models.engine.doc();
-        self.page_of(doc, &[Kind::Text], select, order, request, |found| row(found.first()), keys).await
+        self.page_of("doc", &[Kind::Text], select, order, request, |found| row(found.first()), keys).await
     }
 
     /// A page of rows that are read from other columns than the document alone.
@@ -123,10 +140,8 @@ impl Queries {
         keys: impl Fn(&Row) -> Vec<Value>,
     ) -> Result<Page<Row>, QueryError> {
         let names: Vec<&str> = order.columns.iter().map(|(name, _)| *name).collect();
-        if let Some(text) = &request.cursor {
-            let like: Vec<Like> = order.columns.iter().map(|(_, like)| *like).collect();
-            let params: Vec<String> =
-                cursor::read(order.name, text, &like)?.into_iter().map(|value| select.param(value)).collect();
+        if let Some(begin) = order.begin(request)? {
+            let params: Vec<String> = begin.into_iter().map(|value| select.param(value)).collect();
             let operator = if order.descending { "<" } else { ">" };
             select = select.when(format!("({}) {operator} ({})", names.join(", "), params.join(", ")));
         }

@@ -6,7 +6,7 @@ use jangbu_kernel::{AggregateKind, CommandId, Decider as _, OrderId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::timers::timer_name;
-use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, index, next};
+use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
 /// A command that went out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ pub struct FulfilmentRow {
 pub struct FulfilmentsView;
 
 /// Raised when the row changes; a change of the process's state raises it by itself.
-const ROW_VERSION: i32 = 1;
+const ROW_VERSION: i32 = 2;
 
 impl View for FulfilmentsView {
     type Row = FulfilmentRow;
@@ -92,7 +92,7 @@ impl View for FulfilmentsView {
             column("step", Kind::Text),
             column("state", Kind::Text),
             column("at_rest", Kind::Bool),
-            column("started_at", Kind::Time),
+            fixed("started_at", Kind::Time),
             column("updated_at", Kind::Time),
             column("version", Kind::Int),
         ],
@@ -131,7 +131,7 @@ impl View for FulfilmentsView {
     fn columns(row: &FulfilmentRow) -> Vec<Value> {
         vec![
             Value::text(&row.step),
-            Value::text(row.state_name()),
+            Value::name(row.state_name()),
             Value::bool(row.at_rest),
             Value::time(row.started_at),
             Value::time(row.updated_at),
@@ -157,26 +157,32 @@ impl FulfilmentRow {
     }
 }
 
-/// Brings the shown fields up to the process's state.
+/// Brings the shown fields up to the process's state. More than half of all events pass
+/// here and most of them change one field: what has not changed is not made again.
 fn show(row: &mut FulfilmentRow, at: Timestamp) {
     let process = &row.process.0;
-    let known = std::mem::take(&mut row.open_commands);
-    let since = |id: CommandId| known.iter().find(|open| open.command_id == id).map_or(at, |open| open.since);
-    row.open_commands = process
-        .open_commands()
-        .map(|(command_id, command)| OpenCommand {
-            name: command_name(command).to_owned(),
-            command_id,
-            since: since(command_id),
-        })
-        .collect();
-    let timers = process.timers().iter();
-    row.timers =
-        timers.map(|(timer, due_at)| TimerEntry { timer: timer_name(*timer).to_owned(), due_at: *due_at }).collect();
+    let known = &row.open_commands;
+    if !process.open_commands().map(|(id, _)| id).eq(known.iter().map(|open| open.command_id)) {
+        let since = |id: CommandId| known.iter().find(|open| open.command_id == id).map_or(at, |open| open.since);
+        row.open_commands = process
+            .open_commands()
+            .map(|(command_id, command)| OpenCommand {
+                name: command_name(command).to_owned(),
+                command_id,
+                since: since(command_id),
+            })
+            .collect();
+    }
+    let timers = || process.timers().iter().map(|(timer, due_at)| (timer_name(*timer), *due_at));
+    if !timers().eq(row.timers.iter().map(|entry| (entry.timer.as_str(), entry.due_at))) {
+        row.timers = timers().map(|(timer, due_at)| TimerEntry { timer: timer.to_owned(), due_at }).collect();
+    }
     step_name(process.step()).clone_into(&mut row.step);
     row.at_rest = process.at_rest();
     row.compensating = process.is_compensating();
-    row.parked_reason = process.parked_reason().map(str::to_owned);
+    if row.parked_reason.as_deref() != process.parked_reason() {
+        row.parked_reason = process.parked_reason().map(str::to_owned);
+    }
     row.outcome = process.outcome().map(|outcome| outcome_name(outcome).to_owned());
     row.inputs = u32::try_from(process.inputs()).unwrap_or(u32::MAX);
 }

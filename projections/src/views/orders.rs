@@ -5,7 +5,9 @@ use jangbu_aggregates::order::{OrderEvent, OrderLine, OrderPlaced};
 use jangbu_kernel::{AggregateKind, Money, OrderId, PaymentId, ProductId, Sealed, ShipmentId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::view::{Column, Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, index, next};
+use crate::view::{
+    Column, Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next,
+};
 
 statuses! {
     /// Where an order stands.
@@ -130,15 +132,15 @@ impl View for OrdersView {
     type Row = OrderRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "orders",
-        version: 1,
+        version: 2,
         key: KEY,
         columns: &[
-            column("number", Kind::Text),
-            column("user_id", Kind::Uuid),
+            fixed("number", Kind::Text),
+            fixed("user_id", Kind::Uuid),
             column("status", Kind::Text),
-            column("placed_at", Kind::Time),
-            column("currency", Kind::Text),
-            column("total_minor", Kind::Int),
+            fixed("placed_at", Kind::Time),
+            fixed("currency", Kind::Text),
+            fixed("total_minor", Kind::Int),
             column("version", Kind::Int),
         ],
         indexes: &[
@@ -169,9 +171,9 @@ impl View for OrdersView {
         vec![
             Value::text(&row.number),
             Value::id(row.user_id),
-            Value::text(row.status.name()),
+            Value::name(row.status.name()),
             Value::time(row.placed_at),
-            Value::text(row.total.currency().code()),
+            Value::name(row.total.currency().code()),
             Value::int(row.total.minor_units()),
             Value::count(row.version),
         ]

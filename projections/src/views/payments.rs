@@ -5,7 +5,7 @@ use jangbu_aggregates::payment::{MethodName, PaymentCaptured, PaymentEvent, Paym
 use jangbu_kernel::{AggregateKind, Money, OrderId, PaymentId, RefundId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, index, next};
+use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
 statuses! {
     /// Where a payment stands.
@@ -146,15 +146,15 @@ impl View for PaymentsView {
     type Row = PaymentRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "payments",
-        version: 1,
+        version: 2,
         key: &[column("id", Kind::Uuid)],
         columns: &[
-            column("order_id", Kind::Uuid),
-            column("user_id", Kind::Uuid),
+            fixed("order_id", Kind::Uuid),
+            fixed("user_id", Kind::Uuid),
             column("status", Kind::Text),
-            column("created_at", Kind::Time),
-            column("currency", Kind::Text),
-            column("total_minor", Kind::Int),
+            fixed("created_at", Kind::Time),
+            fixed("currency", Kind::Text),
+            fixed("total_minor", Kind::Int),
             column("captured_minor", Kind::Int),
             column("refunded_minor", Kind::Int),
             column("version", Kind::Int),
@@ -186,9 +186,9 @@ impl View for PaymentsView {
         vec![
             Value::id(row.order_id),
             Value::id(row.user_id),
-            Value::text(row.status.name()),
+            Value::name(row.status.name()),
             Value::time(row.created_at),
-            Value::text(row.total.currency().code()),
+            Value::name(row.total.currency().code()),
             Value::int(row.total.minor_units()),
             Value::int(row.captured.minor_units()),
             Value::int(row.refunded.minor_units()),

@@ -38,7 +38,7 @@ impl View for PointsView {
     type Row = PointsRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "points",
-        version: 1,
+        version: 2,
         key: &[column("user_id", Kind::Uuid)],
         columns: &[
             column("balance", Kind::Int),

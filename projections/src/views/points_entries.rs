@@ -6,7 +6,7 @@ use jangbu_kernel::{AggregateKind, Currency, Money, OrderId, PaymentId, Timestam
 use serde::{Deserialize, Serialize};
 
 use super::points::balance_after;
-use crate::view::{Fact, FoldError, Index, Key, KeyPart, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column};
+use crate::view::{Fact, FoldError, Index, Key, KeyPart, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, fixed};
 
 statuses! {
     /// What an entry is.
@@ -62,14 +62,14 @@ impl View for PointsEntriesView {
     type Row = PointsEntryRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "points_entries",
-        version: 1,
+        version: 2,
         key: &[column("user_id", Kind::Uuid), column("number", Kind::Int)],
         columns: &[
-            column("kind", Kind::Text),
-            column("amount", Kind::Int),
-            column("balance_after", Kind::Int),
-            column("changes_balance", Kind::Bool),
-            column("at", Kind::Time),
+            fixed("kind", Kind::Text),
+            fixed("amount", Kind::Int),
+            fixed("balance_after", Kind::Int),
+            fixed("changes_balance", Kind::Bool),
+            fixed("at", Kind::Time),
         ],
         indexes: &[Index { name: "changes", columns: "user_id, number", only: "changes_balance" }],
     };
@@ -130,7 +130,7 @@ impl View for PointsEntriesView {
 
     fn columns(row: &PointsEntryRow) -> Vec<Value> {
         vec![
-            Value::text(row.kind.name()),
+            Value::name(row.kind.name()),
             Value::int(row.amount.minor_units()),
             Value::int(row.balance_after.minor_units()),
             Value::bool(!matches!(row.kind, EntryKind::Held | EntryKind::Released)),

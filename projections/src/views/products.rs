@@ -7,7 +7,7 @@ use jangbu_aggregates::product::ProductEvent;
 use jangbu_kernel::{AggregateKind, CategoryId, Money, ProductId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, index, next};
+use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
 /// A product.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,18 +40,18 @@ impl View for ProductsView {
     type Row = ProductRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "products",
-        version: 1,
+        version: 2,
         key: &[column("id", Kind::Uuid)],
         columns: &[
-            column("name", Kind::Text),
-            column("category_id", Kind::Uuid),
-            column("seller_id", Kind::Uuid),
-            column("currency", Kind::Text),
-            column("price_minor", Kind::Int),
+            fixed("name", Kind::Text),
+            fixed("category_id", Kind::Uuid),
+            fixed("seller_id", Kind::Uuid),
+            fixed("currency", Kind::Text),
+            fixed("price_minor", Kind::Int),
             column("active", Kind::Bool),
-            column("created_at", Kind::Time),
-            column("search_text", Kind::Text),
-            column("terms", Kind::Terms),
+            fixed("created_at", Kind::Time),
+            fixed("search_text", Kind::Text),
+            fixed("terms", Kind::Terms),
             column("version", Kind::Int),
         ],
         indexes: &[
@@ -98,7 +98,7 @@ impl View for ProductsView {
             Value::text(&row.name),
             Value::Uuid(row.category_id.map(Into::into)),
             Value::Uuid(row.seller_id.map(Into::into)),
-            Value::text(row.price.currency().code()),
+            Value::name(row.price.currency().code()),
             Value::int(row.price.minor_units()),
             Value::bool(row.active),
             Value::time(row.created_at),

@@ -6,7 +6,7 @@ use jangbu_kernel::{AggregateKind, OrderId, Sealed, ShipmentId, Timestamp, UserI
 use serde::{Deserialize, Serialize};
 
 use super::orders::OrderLineRow;
-use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, index, next};
+use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
 statuses! {
     /// Where a parcel stands.
@@ -100,14 +100,14 @@ impl View for ShipmentsView {
     type Row = ShipmentRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "shipments",
-        version: 1,
+        version: 2,
         key: &[column("id", Kind::Uuid)],
         columns: &[
-            column("order_id", Kind::Uuid),
-            column("user_id", Kind::Uuid),
+            fixed("order_id", Kind::Uuid),
+            fixed("user_id", Kind::Uuid),
             column("status", Kind::Text),
             column("tracking_number", Kind::Text),
-            column("created_at", Kind::Time),
+            fixed("created_at", Kind::Time),
             column("version", Kind::Int),
         ],
         indexes: &[
@@ -138,7 +138,7 @@ impl View for ShipmentsView {
         vec![
             Value::id(row.order_id),
             Value::id(row.user_id),
-            Value::text(row.status.name()),
+            Value::name(row.status.name()),
             Value::Text(row.tracking_number.clone()),
             Value::time(row.created_at),
             Value::count(row.version),

@@ -39,7 +39,7 @@ impl View for StockView {
     type Row = StockRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "stock",
-        version: 1,
+        version: 2,
         key: &[column("product_id", Kind::Uuid)],
         columns: &[
             column("on_hand", Kind::Int),

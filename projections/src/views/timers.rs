@@ -42,6 +42,11 @@ impl View for TimersView {
         Key { id: fact.stream.id, part: KeyPart::Name(timer.map_or("", timer_name)) }
     }
 
+    /// Setting a timer and cancelling it take the place of whatever was there.
+    fn builds_on_row(fact: &Fact) -> bool {
+        matches!(fact.event, DomainEvent::Fulfilment(FulfilmentEvent::TimerReached(_)))
+    }
+
     fn fold(row: &mut Option<TimerRow>, fact: &Fact) -> Result<(), FoldError> {
         let DomainEvent::Fulfilment(event) = &fact.event else { return Err(NOT_SHOWN) };
         let Some(timer) = timer_of(event) else {

@@ -5,7 +5,7 @@ use jangbu_aggregates::user::UserEvent;
 use jangbu_kernel::{AggregateKind, Role, Sealed, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, index, next};
+use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
 statuses! {
     /// Where an account stands.
@@ -49,12 +49,12 @@ impl View for UsersView {
     type Row = UserRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "users",
-        version: 1,
+        version: 2,
         key: &[column("id", Kind::Uuid)],
         columns: &[
             column("status", Kind::Text),
             column("is_staff", Kind::Bool),
-            column("registered_at", Kind::Time),
+            fixed("registered_at", Kind::Time),
             column("version", Kind::Int),
         ],
         indexes: &[
@@ -93,7 +93,7 @@ impl View for UsersView {
 
     fn columns(row: &UserRow) -> Vec<Value> {
         vec![
-            Value::text(row.status.name()),
+            Value::name(row.status.name()),
             Value::bool(row.roles.iter().any(|role| *role != Role::Customer)),
             Value::time(row.registered_at),
             Value::count(row.version),

@@ -149,6 +149,21 @@ impl Fixture {
         }
     }
 
+    /// Runs a script behind the projector's back, in the words of each engine.
+    pub async fn script(&self, sqlite: &str, postgres: &str) {
+        match &self.place {
+            Place::Sqlite(dir) => {
+                let connection = rusqlite::Connection::open(dir.path().join("views.db")).unwrap();
+                connection.busy_timeout(LIMIT).unwrap();
+                connection.execute_batch(sqlite).unwrap();
+            }
+            Place::Postgres { url, .. } => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                sqlx::raw_sql(AssertSqlSafe(postgres.to_owned())).execute(&mut connection).await.unwrap();
+            }
+        }
+    }
+
     /// A number from the tables, as any other program reads it.
     pub async fn number(&self, text: &str) -> i64 {
         match &self.place {

@@ -12,6 +12,7 @@ crate::on_both_engines! {
     cursors_walk_equal_times_once,
     a_bad_cursor_is_told,
     filters_choose_orders,
+    a_cursor_and_an_upper_bound_go_together,
     two_syllables_are_found,
     filters_and_orders_choose_products,
     sums_are_exact_beyond_floats,
@@ -85,6 +86,27 @@ async fn filters_choose_orders(fixture: &Fixture) {
     assert_eq!(found.items.iter().map(|order| order.id.uuid()).collect::<Vec<_>>(), [id(2)]);
     let nobody = OrderFilter { user_id: Some(jangbu_kernel::UserId::new(id(1))), ..OrderFilter::default() };
     assert_eq!(queries.orders(&nobody, &PageRequest::default()).await.unwrap().items, []);
+    projector.stop().await;
+}
+
+async fn a_cursor_and_an_upper_bound_go_together(fixture: &Fixture) {
+    let projector = fixture.projector();
+    for number in 0..6 {
+        fixture.order(number, i64::try_from(number).unwrap() * 100, won(1_000)).await;
+    }
+    fixture.caught_up(&projector).await;
+    let queries = fixture.models.queries();
+    let until = |to| OrderFilter { to: Some(at(to)), ..OrderFilter::default() };
+    let ids = |found: &jangbu_projections::Page<jangbu_projections::OrderRow>| {
+        found.items.iter().map(|order| order.id.uuid()).collect::<Vec<_>>()
+    };
+    let first = queries.orders(&until(400), &page(None, 2)).await.unwrap();
+    assert_eq!(ids(&first), [id(3), id(2)]);
+    let second = queries.orders(&until(400), &page(first.next_cursor.clone(), 2)).await.unwrap();
+    assert_eq!(ids(&second), [id(1), id(0)]);
+    // A bound below the cursor still holds.
+    let lower = queries.orders(&until(100), &page(first.next_cursor, 2)).await.unwrap();
+    assert_eq!(ids(&lower), [id(0)]);
     projector.stop().await;
 }
 

@@ -16,7 +16,7 @@ use sqlx::{PgPool, Row as _, types::Uuid};
 use super::{PostgresStore, append, setup};
 use crate::FILTER_WINDOW;
 use crate::batch;
-use crate::row::{self, StoredRow, limit_i64, to_i64, to_u64};
+use crate::row::{self, EventColumns, StoredRow, limit_i64, to_i64, to_u64};
 
 macro_rules! select_events {
     ($rest:literal) => {
@@ -296,7 +296,27 @@ pub(super) fn receipt_columns(keys: &[ReceiptKey]) -> (Vec<&str>, Vec<&str>) {
 }
 
 fn event(row: &PgRow) -> Result<RecordedEvent, LogError> {
-    stored_row(row).map_err(setup::log_error)?.into_event()
+    columns(row).map_err(setup::log_error)?.event()
+}
+
+fn columns(row: &PgRow) -> Result<EventColumns<'_>, sqlx::Error> {
+    Ok(EventColumns {
+        position: row.try_get(0)?,
+        stream_kind: row.try_get(1)?,
+        stream_id: row.try_get(2)?,
+        version: row.try_get(3)?,
+        event_id: row.try_get(4)?,
+        event_type: row.try_get(5)?,
+        schema_version: row.try_get::<i32, _>(6)?.into(),
+        payload: row.try_get(7)?,
+        correlation_id: row.try_get(8)?,
+        causation_id: row.try_get(9)?,
+        command_id: row.try_get(10)?,
+        actor: row.try_get(11)?,
+        trace: row.try_get(12)?,
+        recorded_at_ms: row.try_get(13)?,
+        hash: row.try_get(14)?,
+    })
 }
 
 pub(super) fn stored_row(row: &PgRow) -> Result<StoredRow, sqlx::Error> {

@@ -9,14 +9,14 @@ use jangbu_kernel::log::{
 };
 use jangbu_kernel::{RecordedEvent, StreamId};
 use rusqlite::types::{FromSqlError, Type, Value};
-use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, Rows, params, params_from_iter};
 use uuid::Uuid;
 
 use super::readers::ReadError;
 use super::{SqliteStore, append};
 use crate::FILTER_WINDOW;
 use crate::batch;
-use crate::row::{self, StoredRow, limit_i64, to_i64, to_u64};
+use crate::row::{self, EventColumns, StoredRow, limit_i64, to_i64, to_u64};
 
 macro_rules! select_events {
     ($rest:literal) => {
@@ -160,7 +160,7 @@ fn stream_range(
 ) -> Result<Vec<RecordedEvent>, ReadError> {
     let mut statement = connection.prepare_cached(STREAM_RANGE)?;
     let bounds = params![stream.id.as_bytes(), stream.kind.name(), to_i64(from), to_i64(to), limit_i64(limit)];
-    events(statement.query_map(bounds, stored_row)?)
+    events(statement.query(bounds)?)
 }
 
 fn read_all(
@@ -171,7 +171,7 @@ fn read_all(
 ) -> Result<(Vec<RecordedEvent>, u64), ReadError> {
     if *filter == ReadFilter::default() {
         let mut statement = connection.prepare_cached(ROWS_AFTER)?;
-        let found = events(statement.query_map(params![to_i64(after), limit_i64(limit)], stored_row)?)?;
+        let found = events(statement.query(params![to_i64(after), limit_i64(limit)])?)?;
         let read_to = found.last().map_or(after, |event| event.position);
         return Ok((found, read_to));
     }
@@ -190,7 +190,7 @@ fn read_all(
     sql.push_str(" order by position limit ?");
     values.push(Value::Integer(limit_i64(limit)));
     let mut statement = connection.prepare_cached(&sql)?;
-    let found = events(statement.query_map(params_from_iter(values), stored_row)?)?;
+    let found = events(statement.query(params_from_iter(values))?)?;
     let read_to = match found.last() {
         Some(last) if found.len() == limit => last.position,
         _ => end,
@@ -217,8 +217,37 @@ fn save_snapshots(connection: &Connection, snapshots: &[Snapshot]) -> rusqlite::
     Ok(())
 }
 
-fn events(rows: impl Iterator<Item = rusqlite::Result<StoredRow>>) -> Result<Vec<RecordedEvent>, ReadError> {
-    rows.map(|row| Ok(row?.into_event()?)).collect()
+fn events(mut rows: Rows<'_>) -> Result<Vec<RecordedEvent>, ReadError> {
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(columns(row)?.event()?);
+    }
+    Ok(found)
+}
+
+fn columns<'a>(row: &'a Row<'_>) -> rusqlite::Result<EventColumns<'a>> {
+    let text = |column| row.get_ref(column)?.as_str().map_err(|error| failed(column, error));
+    Ok(EventColumns {
+        position: row.get(0)?,
+        stream_kind: text(1)?,
+        stream_id: uuid(row, 2)?,
+        version: row.get(3)?,
+        event_id: uuid(row, 4)?,
+        event_type: text(5)?,
+        schema_version: row.get(6)?,
+        payload: text(7)?,
+        correlation_id: uuid(row, 8)?,
+        causation_id: uuid(row, 9)?,
+        command_id: uuid(row, 10)?,
+        actor: text(11)?,
+        trace: row.get_ref(12)?.as_str_or_null().map_err(|error| failed(12, error))?,
+        recorded_at_ms: row.get(13)?,
+        hash: row.get_ref(14)?.as_blob().map_err(|error| failed(14, error))?,
+    })
+}
+
+fn failed(column: usize, error: FromSqlError) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Null, Box::new(error))
 }
 
 pub(super) fn stored_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
