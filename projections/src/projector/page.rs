@@ -40,7 +40,7 @@ pub(super) struct Page {
 impl Page {
     /// Reads and decodes what follows a position.
     pub async fn read(log: &dyn EventLog, after: u64, limit: usize) -> Result<Self, ProjectorError> {
-        let (events, end) = log.read_all(after, limit, &ReadFilter::default()).await.map_err(ProjectorError::Log)?;
+        let (events, end) = log.follow(after, limit, &ReadFilter::default()).await.map_err(ProjectorError::Log)?;
         Ok(Self::decode(&events, end))
     }
 
