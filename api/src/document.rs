@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
@@ -15,6 +15,7 @@ use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::http::call::Key;
 use crate::http::gate::Access;
+use crate::http::params::PATH_TEXT;
 use crate::http::problem::{Code, FieldProblem, PROBLEM_JSON, ProblemBody};
 use crate::routes::{self, Kind};
 
@@ -120,8 +121,22 @@ fn complete(operation: &mut Operation, method: &Method, path: &str, access: Acce
             RefOr::T(problem(status, &of_status.map(|code| code.name()).collect::<Vec<_>>()))
         });
     }
+    texts_in_the_path(operation);
     headers(operation, method, kind);
     describe_access(operation, access);
+}
+
+/// What `PathText` takes.
+fn texts_in_the_path(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
+        if parameter.parameter_in == ParameterIn::Path
+            && let Some(RefOr::T(Schema::Object(object))) = &mut parameter.schema
+            && object.format.is_none()
+        {
+            object.pattern.get_or_insert_with(|| PATH_TEXT.to_owned());
+        }
+    }
 }
 
 /// Paths whose handler answers PUT as it answers POST.
@@ -236,25 +251,40 @@ struct HeaderDoc {
     name: &'static str,
     text: &'static str,
     required: bool,
+    /// What its value looks like; none: anything, what cannot be read is passed over.
+    pattern: Option<&'static str>,
 }
 
 const fn header(name: &'static str, text: &'static str) -> HeaderDoc {
-    HeaderDoc { name, text, required: false }
+    HeaderDoc { name, text, required: false, pattern: None }
 }
 
+impl HeaderDoc {
+    const fn like(self, pattern: &'static str) -> Self {
+        Self { pattern: Some(pattern), ..self }
+    }
+}
+
+/// `*`, or a list of entity tags (RFC 9110, section 13.1.1).
+const TAGS_PATTERN: &str = r#"^(\*|(W/)?"[^"]*"([ \t]*,[ \t]*(W/)?"[^"]*")*)$"#;
+
 const KEY: HeaderDoc =
-    header("Idempotency-Key", "8 to 255 visible characters of your choice; a repeat gives the first answer again");
+    header("Idempotency-Key", "8 to 255 visible characters of your choice; a repeat gives the first answer again")
+        .like("^[!-~]{8,255}$");
 const KEY_REQUIRED: HeaderDoc = HeaderDoc { required: true, ..KEY };
-const IF_MATCH: HeaderDoc = header("If-Match", "the version it must have, as in the `ETag`; else 412");
+const IF_MATCH: HeaderDoc =
+    header("If-Match", "the version it must have, as in the `ETag`; else 412").like(TAGS_PATTERN);
 const IF_NONE_MATCH: HeaderDoc =
     header("If-None-Match", "the version you have, as in the `ETag`; 304 when it is the same");
 const PREFER: HeaderDoc = header("Prefer", "`wait=N`: wait up to N seconds, 30 at most");
 const WAIT_FOR: HeaderDoc = header(
     "Jangbu-Wait-For",
     "`committed` (the default), `projected` or `settled`; 202 when it is not reached in time",
-);
+)
+.like("^(committed|projected|settled)$");
 const MIN_POSITION: HeaderDoc =
-    header("Jangbu-Min-Position", "wait until the read model shows this position; else 503 read_model_behind");
+    header("Jangbu-Min-Position", "wait until the read model shows this position; else 503 read_model_behind")
+        .like("^[0-9]{1,18}$");
 const ETAG: HeaderDoc = header("ETag", "the version");
 const POSITION: HeaderDoc = header("Jangbu-Position", "the position of what was recorded");
 const REPLAYED: HeaderDoc = header("Idempotent-Replayed", "`true` when this is the answer to an earlier request");
@@ -267,7 +297,7 @@ impl HeaderDoc {
             .parameter_in(ParameterIn::Header)
             .required(if self.required { Required::True } else { Required::False })
             .description(Some(self.text))
-            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String).pattern(self.pattern)))
             .build()
     }
 }

@@ -27,11 +27,13 @@
 
 mod document;
 mod http;
+mod leftover;
 mod router;
 mod routes;
 mod server;
 mod state;
 mod tokens;
+mod wire;
 
 pub use crate::document::openapi;
 pub use crate::http::body::MAX_BODY;

@@ -15,14 +15,18 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jangbu_kernel::ports::IdSource;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::http::edge::Unroutable;
+use crate::leftover::leftovers;
 use crate::router::build;
 use crate::state::ApiState;
+use crate::wire::Wire;
 
 /// The limits of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     let draining = CancellationToken::new();
+    let ids = Arc::clone(&state.world.ids);
     let router = build(state, draining.clone());
     let places = Arc::new(Semaphore::new(options.max_connections));
     let mut connections = JoinSet::new();
@@ -88,7 +93,8 @@ pub async fn serve(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((permit, stream, peer)) => {
-                let connection = Connection { stream, peer, router: router.clone(), options, permit };
+                let (router, ids) = (router.clone(), Arc::clone(&ids));
+                let connection = Connection { stream, peer, router, ids, options, permit };
                 connections.spawn(connection.run(draining.clone()));
             }
             Err(error) => {
@@ -111,13 +117,14 @@ struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
+    ids: Arc<dyn IdSource>,
     options: ServerOptions,
     permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     async fn run(self, draining: CancellationToken) {
-        let Self { stream, peer, router, options, permit } = self;
+        let Self { stream, peer, router, ids, options, permit } = self;
         let _permit = permit;
         let first_byte = tokio::select! {
             first = tokio::time::timeout(options.first_byte_timeout, stream.readable()) => first,
@@ -129,23 +136,32 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
+        let (lender, left) = leftovers();
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(Body::new);
+            let mut request = lender.lend(request).map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
+            if let Some(reason) = Unroutable::of(&request) {
+                request.extensions_mut().insert(reason);
+            }
             router.clone().oneshot(request)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(options.header_timeout)
             .max_buf_size(READ_BUFFER)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Wire::new(stream, ids)), service);
         let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = draining.cancelled() => {
-                // An idle connection closes now, a busy one after its answer.
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let mut discard = pin!(left.discard());
+        let mut ending = false;
+        let ended = loop {
+            tokio::select! {
+                ended = connection.as_mut() => break ended,
+                () = draining.cancelled(), if !ending => {
+                    // An idle connection closes now, a busy one after its answer.
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                never = discard.as_mut() => match never {},
             }
         };
         if let Err(error) = ended {

@@ -72,9 +72,11 @@ fn only<'a>(headers: &'a [(String, String)], name: &'static str) -> Result<&'a s
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use std::time::{SystemTime, UNIX_EPOCH};
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -168,6 +170,36 @@ mod tests {
         for secrets in [vec![], vec![""], vec!["whsec_"], vec!["not base64!"], vec![OLD, ""]] {
             let secrets: Vec<SecretString> = secrets.into_iter().map(Into::into).collect();
             assert!(matches!(WebhookVerifier::new(&secrets), Err(SetupError::WebhookSecret)));
+        }
+    }
+
+    /// A header that is nearly one of ours, with any value.
+    fn header() -> impl Strategy<Value = (String, String)> {
+        let name = "webhook-(id|timestamp|signature)|Webhook-Id|[a-z-]{0,12}";
+        let value = "(?s).{0,40}|-?[0-9]{0,25}|v1,[A-Za-z0-9+/=]{0,50}|(v1a?,[A-Za-z0-9=]{0,8} ?){0,5}";
+        (name, value)
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_was_not_signed_holds(
+            headers in prop::collection::vec(header(), 0..6),
+            body in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            prop_assert_eq!(verifier(&[OLD, NEW]).verify(&headers, &body), Err(WebhookError::BadSignature));
+        }
+
+        #[test]
+        fn one_changed_byte_is_one_too_many(place in any::<prop::sample::Index>(), byte in 1_u8..) {
+            let mut body = BODY.to_vec();
+            let place = place.index(body.len());
+            body[place] ^= byte;
+            prop_assert_eq!(verifier(&[OLD]).verify(&signed(OLD, now()), &body), Err(WebhookError::BadSignature));
+        }
+
+        #[test]
+        fn any_secret_is_usable_or_refused(secret in "(?s).{0,40}|(whsec_)?[A-Za-z0-9+/]{0,40}={0,2}") {
+            let _ = WebhookVerifier::new(&[secret.into()]);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -16,9 +16,6 @@ use super::problem::{Code, Problem};
 pub const MAX_BODY: usize = 64 * 1024;
 /// A body has to be here within this time of its headers.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// What is read of a body that is too large before it is refused, in bytes and time.
-const MOST_DRAINED: usize = 1024 * 1024;
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The exact bytes of a body.
 pub(crate) struct RawBody(pub(crate) Bytes);
@@ -27,35 +24,18 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let declared = declared_length(request.headers());
-        let mut body = request.into_body();
+        let body = request.into_body();
         if declared.is_some_and(|length| length > MAX_BODY as u64) {
-            drain(body).await;
             return Err(too_large());
         }
-        let collected = Limited::new(&mut body, MAX_BODY).collect();
+        let collected = Limited::new(body, MAX_BODY).collect();
         match tokio::time::timeout(BODY_TIMEOUT, collected).await {
             Err(_) => Err(Problem::new(Code::RequestTimeout, "the body took too long to arrive")),
             Ok(Ok(collected)) => Ok(Self(collected.to_bytes())),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                drain(body).await;
-                Err(too_large())
-            }
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
             Ok(Err(_)) => Err(Problem::invalid_at("", "malformed_body", "the body ended early or cannot be read")),
         }
     }
-}
-
-/// Reads on for a while and forgets what it reads: a client that is still sending when
-/// the connection closes loses the answer with it. Beyond the bounds that is its loss.
-async fn drain(mut body: Body) {
-    let reading = async {
-        let mut read = 0;
-        while let (true, Some(Ok(frame))) = (read <= MOST_DRAINED, body.frame().await) {
-            read += frame.data_ref().map_or(0, Bytes::len);
-        }
-    };
-    // Late or not, the answer is the same.
-    let _ = tokio::time::timeout(DRAIN_TIMEOUT, reading).await;
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

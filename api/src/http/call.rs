@@ -157,7 +157,7 @@ impl Call {
     }
 }
 
-fn read_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(super) fn read_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let fits = values.next().is_none()

@@ -8,8 +8,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
-use http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{ALLOW, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use super::prefer::LONGEST_WAIT;
 use super::problem::{self, Problem};
@@ -19,6 +19,45 @@ use crate::state::App;
 /// No request takes longer: the longest wait a caller can ask for, and some.
 const REQUEST_TIMEOUT: Duration = LONGEST_WAIT.saturating_add(Duration::from_secs(10));
 
+/// Why a request cannot be routed at all, though it is HTTP: found by the server, which
+/// sees the connection, and answered here, where every rejection gets its shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unroutable {
+    /// An HTTP/1.1 request names its host exactly once (RFC 9112, section 3.2): two
+    /// readers of it must not see two hosts.
+    Host,
+}
+
+impl Unroutable {
+    /// What is wrong with this request.
+    pub(crate) fn of<B>(request: &http::Request<B>) -> Option<Self> {
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let good = match (hosts.next(), hosts.next()) {
+            (Some(host), None) => host.as_bytes().iter().all(|byte| is_of_a_host(*byte)),
+            (None, _) => request.version() < Version::HTTP_11,
+            (Some(_), Some(_)) => false,
+        };
+        (!good).then_some(Self::Host)
+    }
+}
+
+/// What names, numbers and ports of hosts are written with (RFC 3986, section 3.2.2).
+const fn is_of_a_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':' | b'[' | b']' | b'%')
+}
+
+impl From<Unroutable> for Problem {
+    fn from(reason: Unroutable) -> Self {
+        match reason {
+            Unroutable::Host => Self::invalid_at(
+                "/headers/Host",
+                "malformed_header",
+                "send one Host header with the name of this server",
+            ),
+        }
+    }
+}
+
 /// The layer around everything.
 pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -27,9 +66,16 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
     request.extensions_mut().insert(names.clone());
+    let unroutable = request.extensions_mut().remove::<Unroutable>();
 
+    let answer = async {
+        match unroutable {
+            Some(reason) => Problem::from(reason).into_response(),
+            None => next.run(request).await,
+        }
+    };
     // A panic is a defect of ours; it must not take the answer away too.
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let answered = AssertUnwindSafe(answer).catch_unwind();
     let response = match tokio::time::timeout(REQUEST_TIMEOUT, answered).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::internal("a handler panicked").into_response(),

@@ -4,7 +4,9 @@
 //! message and the schema in the OpenAPI document cannot differ.
 
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::schema::{
+    ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
+};
 
 use super::node::Node;
 use super::problem::FieldProblem;
@@ -67,6 +69,10 @@ pub(crate) trait Read: Sized {
     }
     /// Its schema.
     fn schema() -> RefOr<Schema>;
+    /// Its schema in a query, where everything is a text.
+    fn query_schema() -> RefOr<Schema> {
+        Self::schema()
+    }
 }
 
 impl<T: Read> Read for Option<T> {
@@ -79,6 +85,9 @@ impl<T: Read> Read for Option<T> {
     }
     fn schema() -> RefOr<Schema> {
         T::schema()
+    }
+    fn query_schema() -> RefOr<Schema> {
+        T::query_schema()
     }
 }
 
@@ -93,26 +102,38 @@ impl<const MIN: usize, const MAX: usize> Read for Text<MIN, MAX> {
             errors.wrong_type(at, "a text", &node);
             return None;
         };
-        if text.contains('\0') || text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
             errors.push(at, "invalid_characters", "control characters are not allowed here");
             return None;
         }
-        let visible = if text.trim().is_empty() { 0 } else { text.chars().count() };
-        if visible < MIN || text.chars().count() > MAX {
+        let length = text.chars().count();
+        if length < MIN || length > MAX || (MIN > 0 && text.trim().is_empty()) {
             errors.push(at, "invalid_length", format!("expected {MIN} to {MAX} characters"));
             return None;
         }
         Some(Self(text))
     }
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::String).min_length(Some(MIN)).max_length(Some(MAX)).into()
+        let pattern = if MIN == 0 { NO_CONTROLS } else { NO_CONTROLS_NOT_BLANK };
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(pattern))
+            .min_length(Some(MIN))
+            .max_length(Some(MAX))
+            .into()
     }
 }
 
-/// A text that is secret and read as it is: only its length is bounded here.
-pub(crate) struct Secret<const MAX: usize>(pub(crate) String);
+/// Line breaks and tabs are the only control characters of a text.
+const NO_CONTROLS: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
+/// The same with something to see in it.
+const NO_CONTROLS_NOT_BLANK: &str =
+    r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0\s][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 
-impl<const MAX: usize> Read for Secret<MAX> {
+/// A text that is secret and read as it is: only its length is bounded here.
+pub(crate) struct Secret<const MAX: usize, const MIN: usize = 1>(pub(crate) String);
+
+impl<const MAX: usize, const MIN: usize> Read for Secret<MAX, MIN> {
     fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
         let Node::Text(text) = node else {
             errors.wrong_type(at, "a text", &node);
@@ -122,8 +143,8 @@ impl<const MAX: usize> Read for Secret<MAX> {
             errors.push(at, "invalid_characters", "U+0000 is not allowed here");
             return None;
         }
-        if !(1..=MAX).contains(&text.chars().count()) {
-            errors.push(at, "invalid_length", format!("expected 1 to {MAX} characters"));
+        if !(MIN..=MAX).contains(&text.chars().count()) {
+            errors.push(at, "invalid_length", format!("expected {MIN} to {MAX} characters"));
             return None;
         }
         Some(Self(text))
@@ -132,7 +153,8 @@ impl<const MAX: usize> Read for Secret<MAX> {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
-            .min_length(Some(1))
+            .pattern(Some(r"^[^\x00]*$"))
+            .min_length(Some(MIN))
             .max_length(Some(MAX))
             .into()
     }
@@ -218,6 +240,10 @@ pub(crate) trait ReadText: Sized {
     const CODE: &'static str;
     fn parse_text(text: &str) -> Option<Self>;
     fn text_schema() -> ObjectBuilder;
+    /// The forms that it can have, when there are several.
+    fn one_of() -> Vec<ObjectBuilder> {
+        Vec::new()
+    }
 }
 
 impl<T: ReadText> Read for T {
@@ -233,7 +259,12 @@ impl<T: ReadText> Read for T {
         value
     }
     fn schema() -> RefOr<Schema> {
-        T::text_schema().schema_type(SchemaType::new(Type::String)).into()
+        let text = |schema: ObjectBuilder| schema.schema_type(SchemaType::new(Type::String));
+        let forms = T::one_of();
+        if forms.is_empty() {
+            return text(T::text_schema()).into();
+        }
+        forms.into_iter().fold(OneOfBuilder::new(), |one_of, form| one_of.item(text(form))).into()
     }
 }
 
@@ -390,7 +421,7 @@ pub(crate) fn query_parameter<T: Read>(name: &str, text: &str) -> utoipa::openap
         .parameter_in(utoipa::openapi::path::ParameterIn::Query)
         .required(if T::REQUIRED { utoipa::openapi::Required::True } else { utoipa::openapi::Required::False })
         .description(Some(text))
-        .schema(Some(T::schema()))
+        .schema(Some(T::query_schema()))
         .build()
 }
 

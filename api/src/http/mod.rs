@@ -11,6 +11,8 @@ pub(crate) mod limiter;
 pub(crate) mod money;
 pub(crate) mod node;
 pub(crate) mod params;
+#[cfg(test)]
+mod parsers;
 pub(crate) mod prefer;
 pub(crate) mod problem;
 pub(crate) mod reply;

@@ -3,7 +3,7 @@
 
 use jangbu_kernel::{Currency, Money, MoneyError};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use super::fields::{At, Errors, Fields, Read};
 use super::node::Node;
@@ -55,19 +55,28 @@ impl Read for Amount {
     }
 
     fn schema() -> RefOr<Schema> {
-        let decimal = || ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\d+(\.\d+)?$"));
         let object = ObjectBuilder::new()
             .schema_type(Type::Object)
             .property("amount", decimal())
             .property("currency", ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Z]{3}$")))
             .required("amount")
             .required("currency")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
             .examples([serde_json::json!({"amount": "53000", "currency": "KRW"})]);
         OneOfBuilder::new()
             .item(object)
             .item(decimal().description(Some("an amount in won, or in the currency of what it is for")))
             .into()
     }
+    fn query_schema() -> RefOr<Schema> {
+        decimal().description(Some("an amount in won")).into()
+    }
+}
+
+/// No more decimals than the currency has, and 10^15 whole units at most: that is
+/// beyond what a pattern can say.
+fn decimal() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^[0-9]+(\.[0-9]+)?$")).max_length(Some(LONGEST))
 }
 
 /// Whether it is a decimal in any currency is seen at once, so that it is named

@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 use uuid::Uuid;
 
-use super::fields::{Read, read_all};
+use super::fields::{At, Read, read_all};
 use super::node::Node;
 use super::problem::Problem;
 
@@ -13,6 +13,9 @@ pub(crate) fn parse_uuid(text: &str) -> Option<Uuid> {
     const HYPHENATED: usize = 36;
     (text.len() == HYPHENATED).then(|| Uuid::try_parse(text).ok()).flatten()
 }
+
+/// What a text in a path looks like.
+pub(crate) const PATH_TEXT: &str = r"^[^\x00-\x1f\x7f-\x9f/]{1,200}$";
 
 /// The one id in the path.
 pub(crate) struct PathId(pub(crate) Uuid);
@@ -27,7 +30,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     }
 }
 
-/// The one text in the path, such as an order's number.
+/// The one text in the path, such as an order's number: 200 characters at most, none
+/// of them a control character ([`PATH_TEXT`] is its pattern in the document).
 pub(crate) struct PathText(pub(crate) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathText {
@@ -37,10 +41,13 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
         let wrong = || Problem::invalid_at("/path", "malformed_path", "the path cannot be read");
         let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| wrong())?;
         let (_, text) = params.iter().next().ok_or_else(wrong)?;
-        let fits = text.len() <= LONGEST && !text.chars().any(char::is_control);
+        let fits = text.chars().count() <= LONGEST && !text.chars().any(char::is_control);
         fits.then(|| Self(text.to_owned())).ok_or_else(wrong)
     }
 }
+
+/// No list of this API has so many fields; each one more would only be named as unknown.
+const MOST_FIELDS: usize = 32;
 
 /// The query string: unknown, repeated and ill-formed fields are refused.
 pub(crate) struct QueryFields<T>(pub(crate) T);
@@ -48,31 +55,39 @@ pub(crate) struct QueryFields<T>(pub(crate) T);
 impl<T: Read, S: Send + Sync> FromRequestParts<S> for QueryFields<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let query = parts.uri.query().unwrap_or_default();
-        let malformed = |detail: &str| Problem::invalid_at("/query", "malformed_query", detail);
-        let mut members: Vec<(String, Node)> = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name).ok_or_else(|| malformed("the query is not valid UTF-8"))?;
-            let value = decode(value).ok_or_else(|| malformed("the query is not valid UTF-8"))?;
-            if members.iter().any(|(known, _)| *known == name) {
-                return Err(Problem::invalid_at(
-                    format!("/query/{name}"),
-                    "repeated",
-                    "this stands twice in the query",
-                ));
-            }
-            // `?status=` means the same as leaving it out: forms send it so.
-            if !value.is_empty() {
-                members.push((name, Node::Bare(value)));
-            }
-        }
+        let members = parse_query(parts.uri.query().unwrap_or_default())?;
         read_all(Node::Object(members), "/query").map(Self).map_err(Problem::invalid)
     }
 }
 
+/// The fields of a query, each once.
+pub(super) fn parse_query(query: &str) -> Result<Vec<(String, Node)>, Problem> {
+    let malformed = |detail: &str| Problem::invalid_at("/query", "malformed_query", detail);
+    let mut members: Vec<(String, Node)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        if members.len() == MOST_FIELDS {
+            return Err(malformed("the query has too many fields"));
+        }
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(name).ok_or_else(|| malformed("the query is not valid UTF-8"))?;
+        let value = decode(value).ok_or_else(|| malformed("the query is not valid UTF-8"))?;
+        if members.iter().any(|(known, _)| *known == name) {
+            return Err(Problem::invalid_at(
+                At::Name(&At::Root("/query"), &name).pointer(),
+                "repeated",
+                "this stands twice in the query",
+            ));
+        }
+        // `?status=` means the same as leaving it out: forms send it so.
+        if !value.is_empty() {
+            members.push((name, Node::Bare(value)));
+        }
+    }
+    Ok(members)
+}
+
 /// Percent-decoding, `+` as a space.
-fn decode(text: &str) -> Option<String> {
+pub(super) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

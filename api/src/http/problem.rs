@@ -6,7 +6,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use jangbu_kernel::{Refusal, RefusalCode};
 use serde::Serialize;
@@ -93,6 +93,10 @@ codes! {
     VersionConflict = "version_conflict", PRECONDITION_FAILED, "The version has moved on";
     /// The body is too large.
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// The address of the request is too long.
+    UriTooLong = "uri_too_long", URI_TOO_LONG, "The address is too long";
+    /// The head of the request has too many headers.
+    HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The request has too many headers";
     /// The body is not JSON.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has to be JSON";
     /// The legs do not add up to the order's total.
@@ -294,14 +298,13 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
-    /// Writes the problem out.
-    pub(crate) fn render(&self, instance: &str, trace_id: &str) -> Response {
+    /// The problem as JSON.
+    pub(crate) fn body(&self, instance: &str, trace_id: &str) -> Vec<u8> {
         let parts = &*self.0;
-        let status = parts.code.status();
         let body = ProblemBody {
             kind: format!("{TYPE_PREFIX}{}", parts.code.name()),
             title: parts.code.title(),
-            status: status.as_u16(),
+            status: parts.code.status().as_u16(),
             detail: &parts.detail,
             instance,
             code: parts.code.name(),
@@ -311,9 +314,14 @@ impl Problem {
             trace_id,
         };
         // Texts, numbers and lists of them: writing them cannot fail.
-        let bytes = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = Response::new(Body::from(bytes));
-        *response.status_mut() = status;
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+
+    /// Writes the problem out.
+    pub(crate) fn render(&self, instance: &str, trace_id: &str) -> Response {
+        let parts = &*self.0;
+        let mut response = Response::new(Body::from(self.body(instance, trace_id)));
+        *response.status_mut() = parts.code.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if let Some(seconds) = parts.retry_after_seconds {
@@ -351,9 +359,9 @@ impl IntoResponse for Problem {
 pub(crate) fn of_framework(response: &Response) -> Problem {
     match response.status() {
         StatusCode::NOT_FOUND => Problem::new(Code::NotFound, "there is no such route"),
+        // The framework adds `Allow` behind us, so the text cannot repeat it.
         StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok()).unwrap_or_default();
-            Problem::new(Code::MethodNotAllowed, format!("allowed here: {allowed}"))
+            Problem::new(Code::MethodNotAllowed, "the methods that are allowed here stand in Allow")
         }
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::PayloadTooLarge, "the body is too large"),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(Code::UnsupportedMediaType, "the body has to be JSON"),

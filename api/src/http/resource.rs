@@ -61,7 +61,10 @@ impl ReadText for AsOf {
         Timestamp::parse_text(text).map(Self::Time)
     }
     fn text_schema() -> ObjectBuilder {
-        ObjectBuilder::new().examples(["3", "2026-11-21T01:07:00.000Z"])
+        ObjectBuilder::new().pattern(Some("^0*[1-9][0-9]{0,17}$")).examples(["3"])
+    }
+    fn one_of() -> Vec<ObjectBuilder> {
+        vec![Self::text_schema(), Timestamp::text_schema().examples(["2026-11-21T01:07:00.000Z"])]
     }
 }
 

@@ -84,7 +84,10 @@ pub(crate) fn records(events: &[RecordedEvent]) -> Result<Vec<RecordView>, Probl
 /// Everything that happened in one stream, whole or up to a version or time.
 #[utoipa::path(
     get, path = "/v1/audit/streams/{stream}", operation_id = "getAuditStream", tag = "audit",
-    params(("stream" = String, Path, description = "`<aggregate>-<uuid>`"), AsOfQuery),
+    params(
+        ("stream" = String, Path, description = "`<aggregate>-<uuid>`", pattern = "^(user|email|session|product|stock|order|payment|shipment|points|fulfilment)-[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"),
+        AsOfQuery,
+    ),
     responses((status = 200, description = "its events, oldest first", body = Listing<RecordView>)),
 )]
 async fn stream(

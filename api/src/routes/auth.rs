@@ -46,7 +46,7 @@ request_body! {
         /// The address.
         email: Text<1, 320>,
         /// 8 to 128 characters.
-        password: Secret<1024>,
+        password: Secret<128, 8>,
         /// The name.
         name: Text<1, 100>,
         /// A telephone number.

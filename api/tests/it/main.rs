@@ -17,3 +17,4 @@ mod house;
 mod limits;
 mod orders;
 mod serving;
+mod wire;

@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::house::{House, order_body};
 
-struct Server {
-    address: std::net::SocketAddr,
-    stop: CancellationToken,
-    task: JoinHandle<std::io::Result<()>>,
+pub struct Server {
+    pub address: std::net::SocketAddr,
+    pub stop: CancellationToken,
+    pub task: JoinHandle<std::io::Result<()>>,
 }
 
-async fn start(house: &House, options: ServerOptions) -> Server {
+pub async fn start(house: &House, options: ServerOptions) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
@@ -25,11 +25,11 @@ async fn start(house: &House, options: ServerOptions) -> Server {
     Server { address, stop, task }
 }
 
-async fn within<T>(future: impl Future<Output = T>) -> T {
+pub async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("in time")
 }
 
-async fn read_to_end(stream: &mut TcpStream) -> String {
+pub async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     // A reset is an end too.
     let _ = within(stream.read_to_end(&mut text)).await;

@@ -314,5 +314,8 @@ fn log_format(text: Option<&str>) -> Result<LogFormat, ConfigError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod hostile;
+#[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;

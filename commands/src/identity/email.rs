@@ -86,4 +86,14 @@ mod tests {
         }
         assert!(Email::parse(&format!("{}@example.com", "x".repeat(65))).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn an_address_in_normal_form_is_its_own(text in "(?s).{0,60}|[a-zA-Z0-9.+]{0,70}@[a-zA-Z0-9.-]{0,70}|[가-힣İſK]{1,5}@[가-힣]{1,5}\\.kr") {
+            if let Ok(email) = Email::parse(&text) {
+                let again = Email::parse(email.as_str());
+                proptest::prop_assert!(again == Ok(email));
+            }
+        }
+    }
 }

@@ -60,6 +60,8 @@ impl RefreshToken {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -77,6 +79,17 @@ mod tests {
     fn what_is_not_a_token_is_none() {
         for text in ["", "x", &"!".repeat(64), &"A".repeat(63), &"A".repeat(65)] {
             assert!(RefreshToken::parse(text).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_is_read_as_it_is_or_not_at_all(bytes in any::<[u8; 48]>(), text in "(?s).{0,70}|[-_A-Za-z0-9+/=]{63,65}") {
+            let shown = URL_SAFE_NO_PAD.encode(bytes);
+            prop_assert_eq!(RefreshToken::parse(&shown).map(RefreshToken::into_text), Some(shown));
+            if let Some(token) = RefreshToken::parse(&text) {
+                prop_assert_eq!(token.into_text(), text);
+            }
         }
     }
 }

@@ -123,3 +123,62 @@ impl From<StoredOutcome> for ChargeOutcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn outcome() -> impl Strategy<Value = ChargeOutcome> {
+        let text = "(?s).{0,20}";
+        let amount = (0..=Money::MAX_UNITS).prop_map(|units| Money::krw(units).unwrap());
+        prop_oneof![
+            (text, amount).prop_map(|(reference, amount)| ChargeOutcome::Captured { reference, amount }),
+            text.prop_map(|code| ChargeOutcome::Declined { code }),
+            text.prop_map(|reference| ChargeOutcome::ChallengeRequired { reference }),
+            text.prop_map(|reference| ChargeOutcome::Pending { reference }),
+            Just(ChargeOutcome::NotFound),
+            Just(ChargeOutcome::Voided),
+            text.prop_map(|detail| ChargeOutcome::Unknown { detail }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_kept_reads_back(message_id in "(?s).{0,20}", ids in any::<(u128, u128)>(), outcome in outcome()) {
+            let (payment_id, idempotency_key) = (PaymentId::new(Uuid::from_u128(ids.0)), Uuid::from_u128(ids.1));
+            let order_id = jangbu_kernel::OrderId::new(Uuid::nil());
+            let told = GatewayNotice { message_id, payment_id, order_id, idempotency_key, outcome: outcome.clone() };
+            let notice = Notice::of_gateway(told);
+            let headers = [(HEADER.to_owned(), notice.to_json())];
+            prop_assert_eq!(Notice::of_headers(&headers), Some(notice.clone()));
+            let Notice::Charge { outcome: kept, .. } = notice else { return Err(TestCaseError::fail("a charge")) };
+            prop_assert_eq!(ChargeOutcome::from(kept), outcome);
+        }
+
+        #[test]
+        fn anything_else_is_none(json in "(?s).{0,60}|[\\[\\]{}\",:0-9a-z_]{0,60}") {
+            prop_assert_eq!(Notice::of_headers(&[(HEADER.to_owned(), json)]), None);
+        }
+
+        #[test]
+        fn a_carriers_word_is_known_or_unreadable(status in "(?s).{0,20}|delivered|in_transit|lost") {
+            let shipment_id = ShipmentId::new(Uuid::nil());
+            let text = String::new;
+            let told = CarrierNotice {
+                message_id: text(),
+                shipment_id,
+                tracking_number: text(),
+                status,
+                code: text(),
+                place: text(),
+                at: Timestamp::default(),
+            };
+            if let Ok(notice) = Notice::of_carrier(told) {
+                let headers = [(HEADER.to_owned(), notice.to_json())];
+                prop_assert_eq!(Notice::of_headers(&headers), Some(notice));
+            }
+        }
+    }
+}

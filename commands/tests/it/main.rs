@@ -13,6 +13,7 @@
 mod decider;
 mod faulty;
 mod inbox;
+mod model;
 mod outside;
 mod process;
 mod several_nodes;

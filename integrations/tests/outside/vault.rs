@@ -276,4 +276,19 @@ proptest! {
         let vault = uncached(&master(), &Arc::new(Keys::default()));
         prop_assert!(runtime.block_on(vault.open(PLACE, &Sealed::from_ciphertext(text))).is_err());
     }
+
+    #[test]
+    fn what_is_nearly_a_sealed_text_does_not_open(version in "v[0-9]{1,3}", owner in "[-0-9a-f]{30,40}", text in "[-_A-Za-z0-9=.]{0,80}") {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let vault = uncached(&master(), &Arc::new(Keys::default()));
+        let sealed = Sealed::from_ciphertext(format!("{version}.{owner}.{text}"));
+        prop_assert!(runtime.block_on(vault.open(PLACE, &sealed)).is_err());
+    }
+
+    #[test]
+    fn a_master_key_is_32_bytes_or_refused(bytes in any::<[u8; 32]>(), text in "(?s).{0,70}|[0-9a-fA-F]{62,66}|[-_+/A-Za-z0-9]{40,46}={0,2}") {
+        let hexadecimal: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        prop_assert!(MasterKey::parse(&hexadecimal).is_ok());
+        let _ = MasterKey::parse(&text);
+    }
 }

@@ -103,6 +103,8 @@ pub(super) enum Like {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -126,5 +128,48 @@ mod tests {
     fn a_moment_beyond_the_calendar_is_refused() {
         let json = r#"{"list":"a","keys":[{"t":9000000000000000}]}"#;
         assert_eq!(read("a", &URL_SAFE_NO_PAD.encode(json), &[Like::Time]), Err(QueryError::BadCursor));
+    }
+
+    fn key() -> impl Strategy<Value = (Value, Like)> {
+        // The moments that both engines can hold.
+        let millis = -62_135_596_800_000_i64..=253_402_300_799_999;
+        prop_oneof![
+            any::<u128>().prop_map(|bits| (Value::id(Uuid::from_u128(bits)), Like::Uuid)),
+            "[^\\x00]{0,40}".prop_map(|text| (Value::text(text), Like::Text)),
+            any::<i64>().prop_map(|number| (Value::int(number), Like::Int)),
+            millis.prop_map(|at| (Value::time(Timestamp::from_timestamp_millis(at).unwrap()), Like::Time)),
+        ]
+    }
+
+    fn like() -> impl Strategy<Value = Like> {
+        prop::sample::select(vec![Like::Uuid, Like::Text, Like::Int, Like::Time])
+    }
+
+    proptest! {
+        #[test]
+        fn any_keys_read_back(keys in prop::collection::vec(key(), 0..4), list in "[a-z:]{0,20}") {
+            let (values, likes): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
+            let text = write(&list, &values).unwrap();
+            prop_assert_eq!(read(&list, &text, &likes), Ok(values));
+        }
+
+        #[test]
+        fn any_text_is_refused_and_no_panic(text in "(?s).{0,60}|[-_A-Za-z0-9]{0,80}", likes in prop::collection::vec(like(), 0..3)) {
+            prop_assert_eq!(read("a", &text, &likes), Err(QueryError::BadCursor));
+        }
+
+        #[test]
+        fn any_json_is_a_cursor_or_is_refused(
+            list in "[ab]",
+            keys in "\\[(\\{\"[usntx]\":(-?[0-9]{1,20}|\"[a-z0-9-]{0,36}\"|\"\\\\u0000\"|null|1e400)\\},?){0,3}\\]",
+            likes in prop::collection::vec(like(), 0..3),
+        ) {
+            let text = URL_SAFE_NO_PAD.encode(format!(r#"{{"list":"{list}","keys":{keys}}}"#));
+            if let Ok(values) = read("a", &text, &likes) {
+                prop_assert_eq!(values.len(), likes.len());
+                let again = write("a", &values).unwrap();
+                prop_assert_eq!(read("a", &again, &likes), Ok(values));
+            }
+        }
     }
 }

@@ -23,6 +23,9 @@ use crate::http::params::PathId;
 use crate::http::problem::{Code, Problem};
 use crate::http::reply::{self, Made};
 use crate::state::App;
+#[cfg(test)]
+pub(crate) use {place::PlaceOrderBody, quote::QuoteBody, read::OrderListQuery};
+
 pub(crate) use place::{LegBody, Legs, legs};
 pub(crate) use read::{AsOfQuery, listed_user, page_request};
 pub(crate) use view::{LineView, OrderView};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reqwest::Method;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
 /// Somebody who calls the API, with or without a token.
@@ -96,6 +96,12 @@ pub struct Call {
 impl Call {
     pub fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
         self.builder = self.builder.header(name, value.as_ref());
+        self
+    }
+
+    /// A header of any bytes that a header can have.
+    pub fn raw_header(mut self, name: &str, value: &[u8]) -> Self {
+        self.builder = self.builder.header(name, HeaderValue::from_bytes(value).unwrap());
         self
     }
 

@@ -19,7 +19,7 @@ use futures::FutureExt as _;
 pub use client::{Call, Client, Reply, fresh_key};
 pub use program::run_to_end;
 pub use shopping::{Buyer, basket, by_card, krw, number};
-pub use world::{ADMIN_EMAIL, Engine, World};
+pub use world::{ADMIN_EMAIL, ADMIN_PASSWORD, Engine, World};
 
 /// Nothing that a scenario waits for takes longer unless something is broken.
 pub const LIMIT: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! A shop with its outside world, for one scenario.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -70,6 +70,11 @@ impl World {
 
     pub const fn engine(&self) -> Engine {
         self.engine
+    }
+
+    /// Where everything of this world is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn data_dir(&self) -> PathBuf {

@@ -1,0 +1,552 @@
+//! Any sequence of commands, through the real decider, against a model that knows
+//! nothing of events: plain numbers for stock and points, a word for each order.
+//!
+//! The model says before each command whether it will be taken, and after it what
+//! every number is. All commands carry keys, so that any of them can be repeated: the
+//! repeat is answered and changes nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jangbu_aggregates::order::{Order, OrderStatus};
+use jangbu_aggregates::payment::Payment;
+use jangbu_aggregates::points::Points;
+use jangbu_aggregates::stock::Stock;
+use jangbu_commands::{
+    CancelledBy, Command, CommandError, Commands, DeciderOptions, Instrument, Leg, MethodName, Request, Source,
+    WantedPayment, load_state, sealing,
+};
+use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome};
+use jangbu_kernel::log::{EventLog, ReadFilter};
+use jangbu_kernel::ports::Vault as _;
+use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, ShipmentId, UserId};
+use jangbu_store::sqlite::Options as SqliteOptions;
+use jangbu_store::{MemoryStore, SqliteStore, Store as _};
+use proptest::prelude::*;
+
+use crate::support::Shop;
+
+const PRICES: [i64; 3] = [1_000, 2_500, 40_000];
+const BUYERS: usize = 2;
+
+/// What somebody does. Orders are picked by number, whatever there is by then.
+#[derive(Clone, Debug)]
+enum Step {
+    Receive {
+        product: usize,
+        quantity: u32,
+    },
+    Adjust {
+        product: usize,
+        delta: i64,
+    },
+    Grant {
+        buyer: usize,
+        units: i64,
+    },
+    /// `points` is the share of the total that is paid in points, in percent; none: paid later.
+    Place {
+        buyer: usize,
+        lines: Vec<(usize, u32)>,
+        points: Option<i64>,
+    },
+    Pay {
+        order: usize,
+        points: i64,
+    },
+    Capture {
+        order: usize,
+    },
+    Decline {
+        order: usize,
+    },
+    Confirm {
+        order: usize,
+    },
+    Cancel {
+        order: usize,
+    },
+    GiveBack {
+        order: usize,
+    },
+    Ship {
+        order: usize,
+    },
+    Deliver {
+        order: usize,
+    },
+    Complete {
+        order: usize,
+    },
+    /// The request that was sent so many steps ago comes again.
+    Repeat {
+        back: usize,
+    },
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let (product, buyer, order) = (0..PRICES.len(), 0..BUYERS, 0_usize..6);
+    let lines = prop::collection::vec((0..PRICES.len(), 1_u32..6), 1..4);
+    let points = prop_oneof![Just(0), 1_i64..60];
+    prop_oneof![
+        2 => (product.clone(), 1_u32..12).prop_map(|(product, quantity)| Step::Receive { product, quantity }),
+        1 => (product, -8_i64..6).prop_map(|(product, delta)| Step::Adjust { product, delta }),
+        2 => (buyer.clone(), 1_i64..30_000).prop_map(|(buyer, units)| Step::Grant { buyer, units }),
+        6 => (buyer, lines, prop::option::of(points.clone()))
+            .prop_map(|(buyer, lines, points)| Step::Place { buyer, lines, points }),
+        3 => (order.clone(), points).prop_map(|(order, points)| Step::Pay { order, points }),
+        5 => order.clone().prop_map(|order| Step::Capture { order }),
+        1 => order.clone().prop_map(|order| Step::Decline { order }),
+        5 => order.clone().prop_map(|order| Step::Confirm { order }),
+        2 => order.clone().prop_map(|order| Step::Cancel { order }),
+        2 => order.clone().prop_map(|order| Step::GiveBack { order }),
+        3 => order.clone().prop_map(|order| Step::Ship { order }),
+        2 => order.clone().prop_map(|order| Step::Deliver { order }),
+        1 => order.prop_map(|order| Step::Complete { order }),
+        3 => (1_usize..20).prop_map(|back| Step::Repeat { back }),
+    ]
+}
+
+/// Where an order is, as far as the model cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+enum Phase {
+    Unpaid,
+    /// A payment is open, nothing was asked of the gateway.
+    Opened,
+    /// The money is here, the order does not know.
+    Captured,
+    Paid,
+    Cancelling,
+    Cancelled,
+    Shipped,
+    Delivered,
+    Completed,
+}
+
+#[derive(Clone, Debug)]
+struct ModelOrder {
+    id: OrderId,
+    buyer: usize,
+    lines: Vec<(usize, u32)>,
+    total: i64,
+    phase: Phase,
+    payment: Option<PaymentId>,
+    /// Of the open or captured payment.
+    points: i64,
+    shipment: ShipmentId,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct ModelStock {
+    on_hand: i64,
+    reserved: i64,
+    allocated: i64,
+}
+
+impl ModelStock {
+    const fn available(self) -> i64 {
+        self.on_hand - self.reserved - self.allocated
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct ModelPoints {
+    balance: i64,
+    held: i64,
+}
+
+/// What the shop should be, in plain numbers.
+#[derive(Default)]
+struct Model {
+    stock: [ModelStock; PRICES.len()],
+    points: [ModelPoints; BUYERS],
+    orders: Vec<ModelOrder>,
+    /// Money at the gateway: what was captured by card and not given back.
+    cards: i64,
+}
+
+impl Model {
+    fn order(&mut self, number: usize) -> Option<&mut ModelOrder> {
+        let count = self.orders.len();
+        if count == 0 { None } else { self.orders.get_mut(number % count) }
+    }
+
+    fn move_stock(&mut self, lines: &[(usize, u32)], change: impl Fn(&mut ModelStock, i64)) {
+        for (product, quantity) in lines {
+            change(&mut self.stock[*product], i64::from(*quantity));
+        }
+    }
+}
+
+/// The shop under test with its model.
+struct Run {
+    shop: Shop,
+    commands: Commands,
+    log: Arc<dyn EventLog>,
+    products: Vec<ProductId>,
+    buyers: Vec<UserId>,
+    model: Model,
+    /// What was sent, with whether it was taken: for repeats.
+    sent: Vec<(Request, bool)>,
+}
+
+impl Run {
+    async fn new(shop: Shop, commands: Commands, log: Arc<dyn EventLog>) -> Self {
+        let mut products = Vec::new();
+        let mut model = Model::default();
+        for (number, price) in PRICES.into_iter().enumerate() {
+            products.push(shop.product(&commands, price, 10).await);
+            model.stock[number].on_hand = 10;
+        }
+        let mut buyers = Vec::new();
+        for _ in 0..BUYERS {
+            buyers.push(shop.user(&commands).await);
+        }
+        Self { shop, commands, log, products, buyers, model, sent: Vec::new() }
+    }
+
+    /// Sends a command; whether it is taken has to be as foretold.
+    async fn send(&mut self, command: Command, is_taken: bool) {
+        let key = format!("step-{}", self.sent.len());
+        let request = self.shop.keyed(command, &key, 1);
+        let result = self.commands.execute(request.clone()).await;
+        let refused = matches!(&result, Err(CommandError::Refused(_)));
+        assert!(result.is_ok() || refused, "a failure: {result:?}");
+        assert_eq!(result.is_ok(), is_taken, "{:?} gave {result:?}", request.command);
+        self.sent.push((request, is_taken));
+    }
+
+    /// The same request again: the same answer, and nothing happens. One that was refused
+    /// may have become possible, which would be a new command: it is left alone.
+    async fn repeat(&self, back: usize) {
+        let Some((request, true)) = self.sent.len().checked_sub(back).and_then(|at| self.sent.get(at)) else { return };
+        let head = self.log.head().await.unwrap();
+        let answer = self.commands.execute(request.clone()).await.unwrap();
+        assert!(answer.replayed, "{:?}", request.command);
+        assert_eq!(self.log.head().await.unwrap(), head, "a repeat wrote something");
+    }
+
+    async fn legs(&self, buyer: usize, total: i64, points: i64) -> WantedPayment {
+        let user_id = self.buyers[buyer];
+        let card_token = self.shop.vault.seal(user_id, sealing::CARD_TOKEN, "tok_ok").await.unwrap();
+        let leg = |method, units, instrument| Leg { method, amount: Money::krw(units).unwrap(), instrument };
+        let mut legs = vec![leg(MethodName::Card, total - points, Instrument::Card { card_token })];
+        if points > 0 {
+            legs.push(leg(MethodName::Points, points, Instrument::Points));
+        }
+        WantedPayment { payment_id: PaymentId::new(self.shop.id()), legs }
+    }
+
+    async fn step(&mut self, step: &Step) {
+        match step {
+            Step::Receive { product, quantity } => {
+                self.send(Command::ReceiveStock { product_id: self.products[*product], quantity: *quantity }, true)
+                    .await;
+                self.model.stock[*product].on_hand += i64::from(*quantity);
+            }
+            Step::Adjust { product, delta } => {
+                let is_taken = *delta != 0 && self.model.stock[*product].available() + delta >= 0;
+                let (product_id, reason) = (self.products[*product], "counted".to_owned());
+                self.send(Command::AdjustStock { product_id, delta: *delta, reason }, is_taken).await;
+                self.model.stock[*product].on_hand += if is_taken { *delta } else { 0 };
+            }
+            Step::Grant { buyer, units } => {
+                let (user_id, amount) = (self.buyers[*buyer], Money::krw(*units).unwrap());
+                let reference = format!("grant-{}", self.sent.len());
+                self.send(Command::GrantPoints { user_id, amount, reference, expires_at: None }, true).await;
+                self.model.points[*buyer].balance += units;
+            }
+            Step::Place { buyer, lines, points } => self.place(*buyer, lines, *points).await,
+            Step::Pay { order, points } => self.pay(*order, *points).await,
+            Step::Capture { order } => self.capture(*order).await,
+            Step::Decline { order } => self.decline(*order).await,
+            Step::Confirm { order } => self.confirm(*order).await,
+            Step::Cancel { order } => self.cancel(*order).await,
+            Step::GiveBack { order } => self.give_back(*order).await,
+            Step::Ship { order } => self.ship(*order).await,
+            Step::Deliver { order } => self.deliver(*order).await,
+            Step::Complete { order } => self.complete(*order).await,
+            Step::Repeat { back } => self.repeat(*back).await,
+        }
+    }
+
+    async fn place(&mut self, buyer: usize, lines: &[(usize, u32)], points: Option<i64>) {
+        let mut merged: HashMap<usize, u32> = HashMap::new();
+        for (product, quantity) in lines {
+            *merged.entry(*product).or_default() += quantity;
+        }
+        let lines: Vec<_> = merged.into_iter().collect();
+        let total: i64 = lines.iter().map(|(product, quantity)| PRICES[*product] * i64::from(*quantity)).sum();
+        let share = points.map(|percent| total * percent / 100);
+        let wanted: Vec<_> = lines.iter().map(|(product, quantity)| (self.products[*product], *quantity)).collect();
+        let mut order = self.shop.order(self.buyers[buyer], &wanted);
+        if let Some(points) = share {
+            order.payment = Some(self.legs(buyer, total, points).await);
+        }
+        let ledger = self.model.points[buyer];
+        let in_stock =
+            lines.iter().all(|(product, quantity)| i64::from(*quantity) <= self.model.stock[*product].available());
+        let is_taken = in_stock && share.unwrap_or(0) <= ledger.balance - ledger.held;
+        let (id, payment) = (order.order_id, order.payment.as_ref().map(|payment| payment.payment_id));
+        self.send(Command::PlaceOrder(order), is_taken).await;
+        if is_taken {
+            self.model.move_stock(&lines, |stock, quantity| stock.reserved += quantity);
+            self.model.points[buyer].held += share.unwrap_or(0);
+            let phase = if payment.is_some() { Phase::Opened } else { Phase::Unpaid };
+            let (points, shipment) = (share.unwrap_or(0), ShipmentId::new(self.shop.id()));
+            self.model.orders.push(ModelOrder { id, buyer, lines, total, phase, payment, points, shipment });
+        }
+    }
+
+    async fn pay(&mut self, number: usize, percent: i64) {
+        let Some(order) = self.model.order(number).cloned() else { return };
+        let points = order.total * percent / 100;
+        let payment = self.legs(order.buyer, order.total, points).await;
+        let ledger = self.model.points[order.buyer];
+        let is_taken = order.phase == Phase::Unpaid && points <= ledger.balance - ledger.held;
+        let payment_id = payment.payment_id;
+        self.send(Command::RequestPayment { order_id: order.id, payment }, is_taken).await;
+        if let (true, Some(order)) = (is_taken, self.model.order(number)) {
+            (order.phase, order.payment, order.points) = (Phase::Opened, Some(payment_id), points);
+            self.model.points[ledger_of(&self.model, number)].held += points;
+        }
+    }
+
+    async fn capture(&mut self, number: usize) {
+        let Some(order) = self.model.order(number).cloned() else { return };
+        let (Some(payment_id), Phase::Opened) = (order.payment, order.phase) else { return };
+        self.send(Command::RequestCapture { payment_id }, true).await;
+        let amount = Money::krw(order.total - order.points).unwrap();
+        let observation = ChargeOutcome::Captured { reference: format!("ch-{payment_id}"), amount };
+        self.send(Command::ObservePayment { payment_id, observation, source: Source::Answer }, true).await;
+        self.model.cards += order.total - order.points;
+        if let Some(order) = self.model.order(number) {
+            order.phase = Phase::Captured;
+        }
+    }
+
+    async fn decline(&mut self, number: usize) {
+        let Some(order) = self.model.order(number).cloned() else { return };
+        let (Some(payment_id), Phase::Opened) = (order.payment, order.phase) else { return };
+        self.send(Command::RequestCapture { payment_id }, true).await;
+        let observation = ChargeOutcome::Declined { code: "declined".to_owned() };
+        self.send(Command::ObservePayment { payment_id, observation, source: Source::Answer }, true).await;
+        let reason = "declined".to_owned();
+        self.send(Command::RecordPaymentFailure { order_id: order.id, payment_id, reason }, true).await;
+        self.model.points[order.buyer].held -= order.points;
+        if let Some(order) = self.model.order(number) {
+            (order.phase, order.payment, order.points) = (Phase::Unpaid, None, 0);
+        }
+    }
+
+    async fn confirm(&mut self, number: usize) {
+        let Some(order) = self.model.order(number).cloned() else { return };
+        let Some(payment_id) = order.payment else { return };
+        // What is confirmed already is taken once more, and nothing happens.
+        let (is_first, is_again) = (order.phase == Phase::Captured, order.phase >= Phase::Paid);
+        if order.phase > Phase::Paid {
+            return;
+        }
+        self.send(Command::ConfirmOrder { order_id: order.id, payment_id }, is_first || is_again).await;
+        if is_first {
+            self.model.move_stock(&order.lines, |stock, quantity| {
+                stock.reserved -= quantity;
+                stock.allocated += quantity;
+            });
+            let ledger = &mut self.model.points[order.buyer];
+            ledger.held -= order.points;
+            ledger.balance -= order.points;
+            if let Some(order) = self.model.order(number) {
+                order.phase = Phase::Paid;
+            }
+        }
+    }
+
+    async fn cancel(&mut self, number: usize) {
+        let Some(order) = self.model.order(number).cloned() else { return };
+        // Money that the order does not know of is the process manager's affair.
+        if order.phase == Phase::Captured {
+            return;
+        }
+        let too_late = matches!(order.phase, Phase::Shipped | Phase::Delivered | Phase::Completed);
+        let command = Command::CancelOrder { order_id: order.id, by: CancelledBy::Owner, reason: None };
+        self.send(command, !too_late).await;
+        let next = match order.phase {
+            Phase::Unpaid | Phase::Opened => Phase::Cancelled,
+            Phase::Paid => Phase::Cancelling,
+            same => same,
+        };
+        if matches!(order.phase, Phase::Unpaid | Phase::Opened) {
+            self.model.move_stock(&order.lines, |stock, quantity| stock.reserved -= quantity);
+            self.model.points[order.buyer].held -= order.points;
+        }
+        if let Some(order) = self.model.order(number) {
+            order.phase = next;
+        }
+    }
+
+    async fn give_back(&mut self, number: usize) {
+        let Some(order) = self.model.order(number).cloned() else { return };
+        let (Some(payment_id), Phase::Cancelling) = (order.payment, order.phase) else { return };
+        let (refund_id, reason) = (RefundId::new(self.shop.id()), "order_cancelled".to_owned());
+        self.send(Command::RequestFullRefund { payment_id, refund_id, reason }, true).await;
+        let observation = RefundOutcome::Settled { reference: format!("re-{refund_id}") };
+        self.send(Command::ObserveRefund { payment_id, refund_id, observation, source: Source::Answer }, true).await;
+        self.send(Command::FinishCancellation { order_id: order.id }, true).await;
+        self.model.cards -= order.total - order.points;
+        self.model.points[order.buyer].balance += order.points;
+        self.model.move_stock(&order.lines, |stock, quantity| stock.allocated -= quantity);
+        if let Some(order) = self.model.order(number) {
+            order.phase = Phase::Cancelled;
+        }
+    }
+
+    async fn ship(&mut self, number: usize) {
+        let Some(order) = self.model.order(number).cloned() else { return };
+        let (shipment_id, is_taken) = (order.shipment, order.phase == Phase::Paid);
+        if order.phase > Phase::Cancelled {
+            return;
+        }
+        self.send(Command::RequestShipment { order_id: order.id, shipment_id }, is_taken).await;
+        let (carrier, tracking_number) = (Some("sandbox".to_owned()), Some(format!("SB-{shipment_id}")));
+        self.send(Command::DispatchShipment { shipment_id, carrier, tracking_number }, is_taken).await;
+        if is_taken {
+            self.model.move_stock(&order.lines, |stock, quantity| {
+                stock.allocated -= quantity;
+                stock.on_hand -= quantity;
+            });
+            if let Some(order) = self.model.order(number) {
+                order.phase = Phase::Shipped;
+            }
+        }
+    }
+
+    async fn deliver(&mut self, number: usize) {
+        let Some(order) = self.model.order(number).cloned() else { return };
+        self.send(Command::MarkDelivered { order_id: order.id }, order.phase >= Phase::Shipped).await;
+        if let Some(order) = self.model.order(number).filter(|order| order.phase == Phase::Shipped) {
+            order.phase = Phase::Delivered;
+        }
+    }
+
+    async fn complete(&mut self, number: usize) {
+        let Some(order) = self.model.order(number).cloned() else { return };
+        self.send(Command::CompleteOrder { order_id: order.id }, order.phase >= Phase::Delivered).await;
+        if let Some(order) = self.model.order(number).filter(|order| order.phase == Phase::Delivered) {
+            order.phase = Phase::Completed;
+        }
+    }
+
+    /// Every number of the shop, folded from its log, is the model's.
+    async fn check(&self) {
+        let log = &*self.log;
+        for (product, model) in self.products.iter().zip(&self.model.stock) {
+            let (stock, _) = load_state::<Stock>(log, *product).await.unwrap();
+            let seen =
+                ModelStock { on_hand: stock.on_hand(), reserved: stock.reserved(), allocated: stock.allocated() };
+            assert_eq!(seen, *model);
+            assert!(model.available() >= 0 && model.reserved >= 0 && model.allocated >= 0, "S1 {model:?}");
+        }
+        for (buyer, model) in self.buyers.iter().zip(&self.model.points) {
+            let (ledger, _) = load_state::<Points>(log, *buyer).await.unwrap();
+            assert_eq!(ModelPoints { balance: ledger.balance(), held: ledger.held() }, *model);
+            assert!(0 <= model.held && model.held <= model.balance, "M6 {model:?}");
+        }
+        for order in &self.model.orders {
+            self.check_order(order).await;
+        }
+    }
+
+    async fn check_order(&self, model: &ModelOrder) {
+        let (order, _) = load_state::<Order>(&*self.log, model.id).await.unwrap();
+        let wanted = match model.phase {
+            Phase::Unpaid => matches!(order.status(), Some(OrderStatus::Placed | OrderStatus::AwaitingPayment)),
+            Phase::Opened | Phase::Captured => order.status() == Some(OrderStatus::AwaitingPayment),
+            Phase::Paid => order.status() == Some(OrderStatus::Paid),
+            Phase::Cancelling => order.status() == Some(OrderStatus::Cancelling),
+            Phase::Cancelled => order.status() == Some(OrderStatus::Cancelled),
+            Phase::Shipped => order.status() == Some(OrderStatus::Shipped),
+            Phase::Delivered => order.status() == Some(OrderStatus::Delivered),
+            Phase::Completed => order.status() == Some(OrderStatus::Completed),
+        };
+        assert!(wanted, "{model:?} is {:?}", order.status());
+        assert_eq!(order.total(), Money::krw(model.total).ok(), "M5");
+    }
+
+    /// The log is whole, and the money in it is the model's.
+    async fn check_the_end(&self) {
+        let (mut last, mut versions) = (0, HashMap::new());
+        let mut payments = Vec::new();
+        loop {
+            let (page, _) = self.log.read_all(last, 500, &ReadFilter::default()).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            for event in page {
+                last += 1;
+                assert_eq!(event.position, last, "L3");
+                let version: &mut u64 = versions.entry(event.stream).or_default();
+                *version += 1;
+                assert_eq!(event.version, *version, "L3 {}", event.stream);
+                if event.event_type == "payment.requested" {
+                    payments.push(PaymentId::new(event.stream.id));
+                }
+            }
+        }
+        let mut cards = 0;
+        for payment_id in payments {
+            let (payment, _) = load_state::<Payment>(&*self.log, payment_id).await.unwrap();
+            let (refunded, captured) = (payment.refunded().minor_units(), payment.captured().minor_units());
+            assert!(refunded <= captured && captured <= payment.total().minor_units(), "M2 {payment:?}");
+            let in_points = payment.points_leg().map_or(0, |(leg, _)| payment.leg_refundable(leg).minor_units());
+            cards += captured - refunded - in_points;
+        }
+        assert_eq!(cards, self.model.cards, "M1 the money is not where the model has it");
+    }
+}
+
+fn ledger_of(model: &Model, number: usize) -> usize {
+    model.orders[number % model.orders.len()].buyer
+}
+
+async fn play(log: Arc<dyn EventLog>, steps: &[Step]) {
+    let shop = Shop::new();
+    // Few states are kept, so that many are folded again.
+    let options = DeciderOptions { snapshot_every: 5, ..DeciderOptions::default() };
+    let (commands, task) = shop.decider_with(Arc::clone(&log), options);
+    let mut run = Run::new(shop, commands, log).await;
+    for step in steps {
+        run.step(step).await;
+        run.check().await;
+    }
+    run.check_the_end().await;
+    task.stop().await;
+}
+
+fn block_on(future: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_shop_is_its_model(steps in prop::collection::vec(any_step(), 1..60)) {
+        block_on(play(Arc::new(MemoryStore::new()), &steps));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, max_shrink_iters: 50, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_shop_is_its_model_on_the_embedded_store(steps in prop::collection::vec(any_step(), 20..40)) {
+        block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let store = SqliteStore::open(folder.path(), SqliteOptions::default()).unwrap();
+            store.migrate().await.unwrap();
+            play(Arc::new(store.clone()), &steps).await;
+            store.close().await;
+        });
+    }
+}

@@ -1,0 +1,62 @@
+"""Who calls, and one rule that the tool does not have."""
+
+import os
+
+import requests
+import schemathesis
+
+SHOP = os.environ["JANGBU_URL"]
+LOGIN = {"email": os.environ["JANGBU_ADMIN_EMAIL"], "password": os.environ["JANGBU_ADMIN_PASSWORD"]}
+
+# Tokens live for five minutes.
+REFRESH_SECONDS = 120
+
+# Rules of a request that the document says in words, so that a request which is valid by
+# its schema may still break them: a cursor is good only where it was given out, how many
+# decimals an amount has is its currency's affair, some limits are the shop's to set, and
+# what an address or a telephone number looks like is more than a pattern.
+BEYOND_A_SCHEMA = {
+    "bad_cursor",
+    "invalid_amount",
+    "invalid_email",
+    "invalid_name",
+    "invalid_phone",
+    "nothing_to_change",
+    "out_of_range",
+    "validation_failed",
+}
+
+
+@schemathesis.auth(refresh_interval=REFRESH_SECONDS)
+class Administrator:
+    """Every call is made by somebody who may do everything."""
+
+    def get(self, case, context):
+        answer = requests.post(f"{SHOP}/v1/auth/login", json=LOGIN, timeout=30)
+        answer.raise_for_status()
+        return answer.json()["access_token"]
+
+    def set(self, case, data, context):
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+@schemathesis.check
+def valid_requests_are_understood(ctx, response, case):
+    """What the document calls valid is never answered "that is not valid"."""
+    if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code != 400:
+        return
+    for error in response.json().get("errors") or [{"pointer": "?", "code": "?"}]:
+        assert error["code"] in BEYOND_A_SCHEMA, f"refused at {error['pointer']}: {error['code']}"
+
+
+@schemathesis.check
+def rejections_are_problems(ctx, response, case):
+    """Every rejection has the one shape (RFC 9457), whoever rejected."""
+    if response.status_code < 400 or case.method == "HEAD":
+        return
+    if case.path in ("/readyz", "/health"):
+        return
+    assert response.headers["content-type"] == ["application/problem+json"], response.headers["content-type"]
+    problem = response.json()
+    assert problem["status"] == response.status_code
+    assert problem["type"] == f"urn:jangbu:problem:{problem['code']}"

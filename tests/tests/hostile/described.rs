@@ -1,0 +1,86 @@
+//! schemathesis over `/openapi.json`: every operation with valid, broken and odd
+//! requests, as an administrator, checked against what the document promises.
+//!
+//! Its rules are in `tests/schemathesis`. `./test` installs it; the seed is fixed, so a
+//! finding comes back until it is mended.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::harness::{ADMIN_EMAIL, ADMIN_PASSWORD, Engine, World, run};
+
+/// How far a run goes.
+struct Reach {
+    /// Requests of an operation in each of the tool's phases, at most.
+    examples: u32,
+    /// Something hangs when it takes longer.
+    limit: Duration,
+}
+
+impl Reach {
+    /// The long form is for `./test all`.
+    fn chosen() -> Self {
+        if std::env::var("JANGBU_TEST_LONG").is_ok_and(|long| long == "1") {
+            Self { examples: 150, limit: Duration::from_secs(1_500) }
+        } else {
+            Self { examples: 8, limit: Duration::from_secs(170) }
+        }
+    }
+}
+
+fn rules() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("schemathesis")
+}
+
+/// The tool: `JANGBU_TEST_SCHEMATHESIS`, else where `./test` has put it.
+fn tool() -> PathBuf {
+    if let Some(named) = std::env::var_os("JANGBU_TEST_SCHEMATHESIS") {
+        return named.into();
+    }
+    // target/<profile>/deps/hostile-<hash> -> target/schemathesis
+    let this = std::env::current_exe().unwrap();
+    let target = this.ancestors().nth(3).expect("a test lies in target/<profile>/deps");
+    let tool = target.join("schemathesis/bin/schemathesis");
+    assert!(tool.exists(), "{} is not there: run ./test, which installs it", tool.display());
+    tool
+}
+
+async fn the_document_is_true(world: &mut World) {
+    let reach = Reach::chosen();
+    let shop = format!("http://{}", world.shop_address());
+    let mut command = Command::new(tool());
+    command
+        .arg("--config-file")
+        .arg(rules().join("schemathesis.toml"))
+        .args(["run", "--no-color", "--max-examples", &reach.examples.to_string()])
+        .arg(format!("{shop}/openapi.json"))
+        .current_dir(world.folder())
+        .env("PYTHONPATH", rules())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("JANGBU_URL", &shop)
+        .env("JANGBU_ADMIN_EMAIL", ADMIN_EMAIL)
+        .env("JANGBU_ADMIN_PASSWORD", ADMIN_PASSWORD)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(reach.limit, command.output()).await.expect("it ends in time").unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "schemathesis found something: see above");
+    let tested = said.lines().map(str::trim).find_map(|line| line.strip_prefix("Tested: "));
+    let tested: usize =
+        tested.and_then(|count| count.trim().parse().ok()).expect("it says how many operations it tested");
+    assert!(tested >= 60, "only {tested} operations were tested");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_document_is_true_on_sqlite() {
+    run(Engine::Sqlite, the_document_is_true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_document_is_true_on_postgres() {
+    run(Engine::Postgres, the_document_is_true).await;
+}
