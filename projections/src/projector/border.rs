@@ -109,12 +109,14 @@ impl Follower {
                 }
                 let met = self.meet(set, purpose, position).await;
                 let lost = matches!(met, Err(ProjectorError::Stopped));
+                self.in_doubt |= matches!(met, Err(ProjectorError::Models(_)));
                 let _ = reply.send(met);
                 if lost { Err(ProjectorError::Stopped) } else { Ok(()) }
             }
             Control::Redrive { view, stream, reply } => {
                 let redriven = self.redrive(&view, stream).await;
                 let lost = matches!(redriven, Err(ProjectorError::Stopped));
+                self.in_doubt |= matches!(redriven, Err(ProjectorError::Models(_)));
                 let _ = reply.send(redriven);
                 if lost { Err(ProjectorError::Stopped) } else { Ok(()) }
             }

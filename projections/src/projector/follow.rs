@@ -54,6 +54,8 @@ pub(super) struct Follower {
     pub epoch: i64,
     pub views: Vec<Live>,
     renewed: Instant,
+    /// What is in the tables is not known: the answer to a transaction may have been lost.
+    pub in_doubt: bool,
 }
 
 impl Follower {
@@ -77,6 +79,7 @@ impl Follower {
             epoch: 0,
             views: Vec::new(),
             renewed,
+            in_doubt: false,
         }
     }
 
@@ -153,6 +156,7 @@ impl Follower {
                 }
                 Err(ProjectorError::Stopped) => return Ended::Fenced,
                 Err(error) => {
+                    self.in_doubt |= !matches!(error, ProjectorError::Log(_));
                     tracing::warn!(%error, cause = std::error::Error::source(&error), "the projector waits: {error}");
                     if self.pause(&mut retry).await {
                         return Ended::Stopped;
@@ -164,8 +168,24 @@ impl Follower {
 
     /// Takes the views over.
     async fn own(&mut self) -> Result<(), EngineError> {
+        self.epoch = self.engine().acquire().await?;
+        self.take_stock().await
+    }
+
+    /// A transaction that failed may have gone through all the same, and may even go
+    /// through yet. Taking a new epoch waits for it and fences it out; after that the
+    /// checkpoints say how far the rows are. Folding a page in twice would spoil them.
+    async fn settle_doubt(&mut self) -> Result<(), EngineError> {
+        self.epoch = self.engine().acquire_after(self.epoch).await?;
+        self.epoch_seen.send_replace(self.epoch);
+        self.take_stock().await?;
+        self.in_doubt = false;
+        Ok(())
+    }
+
+    /// Where every view stands, with nothing of it in memory.
+    async fn take_stock(&mut self) -> Result<(), EngineError> {
         let engine = self.engine().clone();
-        self.epoch = engine.acquire().await?;
         engine.reset_outdated(self.epoch).await?;
         let records = engine.records().await?;
         let notes: Vec<Step> = records
@@ -220,6 +240,9 @@ impl Follower {
 
     /// One page, then what waits for a border; false when there was nothing to do.
     async fn turn(&mut self) -> Result<bool, ProjectorError> {
+        if self.in_doubt {
+            self.settle_doubt().await?;
+        }
         let moved = self.page().await?;
         while let Ok(control) = self.controls.try_recv() {
             self.waiting.push_back(control);
