@@ -30,6 +30,7 @@ mod http;
 mod router;
 mod routes;
 mod server;
+mod stall;
 mod state;
 mod tokens;
 

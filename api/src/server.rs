@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::router::build;
+use crate::stall::Stalling;
 use crate::state::ApiState;
 
 /// The limits of the server.
@@ -34,6 +35,8 @@ pub struct ServerOptions {
     /// The head of a request has to be complete within this time; an idle connection is
     /// closed after it, too.
     pub header_timeout: Duration,
+    /// A client that takes nothing of an answer for this long is let go.
+    pub write_timeout: Duration,
     /// How long requests under way may take when the server ends.
     pub drain_timeout: Duration,
 }
@@ -44,6 +47,7 @@ impl Default for ServerOptions {
             max_connections: 10_000,
             first_byte_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
         }
     }
@@ -138,7 +142,7 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(options.header_timeout)
             .max_buf_size(READ_BUFFER)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Stalling::new(stream, options.write_timeout)), service);
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
