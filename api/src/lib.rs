@@ -31,6 +31,7 @@ mod leftover;
 mod router;
 mod routes;
 mod server;
+mod stall;
 mod state;
 mod tokens;
 mod wire;

@@ -25,6 +25,7 @@ use tower::ServiceExt as _;
 use crate::http::edge::Unroutable;
 use crate::leftover::leftovers;
 use crate::router::build;
+use crate::stall::Stalling;
 use crate::state::ApiState;
 use crate::wire::Wire;
 
@@ -38,6 +39,8 @@ pub struct ServerOptions {
     /// The head of a request has to be complete within this time; an idle connection is
     /// closed after it, too.
     pub header_timeout: Duration,
+    /// A client that takes nothing of an answer for this long is let go.
+    pub write_timeout: Duration,
     /// How long requests under way may take when the server ends.
     pub drain_timeout: Duration,
 }
@@ -48,6 +51,7 @@ impl Default for ServerOptions {
             max_connections: 10_000,
             first_byte_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
         }
     }
@@ -149,7 +153,7 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(options.header_timeout)
             .max_buf_size(READ_BUFFER)
-            .serve_connection(TokioIo::new(Wire::new(stream, ids)), service);
+            .serve_connection(TokioIo::new(Stalling::new(Wire::new(stream, ids), options.write_timeout)), service);
         let mut connection = pin!(connection);
         let mut discard = pin!(left.discard());
         let mut ending = false;

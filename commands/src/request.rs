@@ -114,6 +114,9 @@ pub enum CommandError {
     /// The store failed; nothing was written.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The store cannot write for now, as on a full disk, and can be read; nothing was written.
+    #[error("the store cannot write: {0}")]
+    ReadOnly(String),
     /// The commit was sent and its answer was lost: it may have been carried out.
     /// Asking again with the same key is safe.
     #[error("the outcome is unknown: {0}")]
@@ -128,7 +131,7 @@ impl CommandError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Busy { .. } | Self::Unavailable(_) | Self::OutcomeUnknown(_) => true,
+            Self::Busy { .. } | Self::Unavailable(_) | Self::ReadOnly(_) | Self::OutcomeUnknown(_) => true,
             Self::Refused(_) | Self::VersionConflict { .. } | Self::KeyReused | Self::ShuttingDown => false,
         }
     }
@@ -138,9 +141,8 @@ impl From<LogError> for CommandError {
     fn from(error: LogError) -> Self {
         match error {
             LogError::OutcomeUnknown(detail) => Self::OutcomeUnknown(detail),
-            error @ (LogError::Unavailable(..) | LogError::ReadOnly(_) | LogError::Damaged(_)) => {
-                Self::Unavailable(error.to_string())
-            }
+            LogError::ReadOnly(detail) => Self::ReadOnly(detail),
+            error @ (LogError::Unavailable(..) | LogError::Damaged(_)) => Self::Unavailable(error.to_string()),
         }
     }
 }

@@ -172,7 +172,8 @@ mod tests {
         fn the_storage_form_is_that_of_the_library(millis in -70_000_000_000_000_i64..300_000_000_000_000) {
             let moment = Timestamp::from_timestamp_millis(millis).unwrap();
             let text = rfc3339(moment);
-            prop_assert_eq!(Written::new(moment).as_str(), &text);
+            let written = Written::new(moment);
+            prop_assert_eq!(written.as_str(), &text);
             prop_assert_eq!(read_digits(&text).unwrap_or(moment), moment);
         }
 

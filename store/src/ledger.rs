@@ -59,6 +59,12 @@ pub trait Store:
     /// The schema version that this program writes.
     fn known_schema_version(&self) -> u32;
 
+    /// Whether the engine has given up writing for good: a write to the disk failed, and
+    /// only a new start can tell what is there. The process is to end then.
+    fn has_failed(&self) -> bool {
+        false
+    }
+
     /// Finishes what is under way and lets go of every resource. Later calls
     /// answer [`LogError::Unavailable`].
     async fn close(&self);

@@ -9,6 +9,9 @@ use jangbu_projections::fold::FoldError;
 
 use super::problem::{Code, FieldProblem, Problem};
 
+/// When it is worth trying again after a write was refused, in seconds: room is made by people.
+const READ_ONLY_RETRY_S: u64 = 5;
+
 impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         match error {
@@ -23,6 +26,7 @@ impl From<CommandError> for Problem {
                     .retry_after(retry_after.as_secs())
             }
             CommandError::Unavailable(cause) => Self::unavailable(cause),
+            CommandError::ReadOnly(cause) => read_only(cause),
             CommandError::OutcomeUnknown(cause) => {
                 tracing::error!(%cause, "the outcome of a commit is unknown");
                 let detail = "it is not known whether this was carried out; ask again with the same Idempotency-Key";
@@ -42,8 +46,19 @@ pub(crate) fn version_conflict(actual: u64) -> Problem {
 
 impl From<LogError> for Problem {
     fn from(error: LogError) -> Self {
-        Self::unavailable(error.to_string())
+        match error {
+            LogError::ReadOnly(cause) => read_only(cause),
+            error @ (LogError::Unavailable(..) | LogError::Damaged(_) | LogError::OutcomeUnknown(_)) => {
+                Self::unavailable(error.to_string())
+            }
+        }
     }
+}
+
+/// The store takes no writes: somebody has to make room.
+fn read_only(cause: String) -> Problem {
+    let detail = "nothing can be written for now, as when the disk is full; reading goes on, try again later";
+    Problem::new(Code::UpstreamUnavailable, detail).retry_after(READ_ONLY_RETRY_S).because(cause)
 }
 
 impl From<VaultError> for Problem {

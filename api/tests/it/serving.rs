@@ -52,6 +52,23 @@ async fn silent_and_slow_clients_are_let_go() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_is_let_go() {
+    let house = House::new().await;
+    let options =
+        ServerOptions { max_connections: 1, write_timeout: Duration::from_millis(50), ..ServerOptions::default() };
+    let server = start(&house, options).await;
+    let mut deaf = TcpStream::connect(server.address).await.unwrap();
+    // More answers than the system keeps for one who does not read them.
+    let asked = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(500);
+    deaf.write_all(asked.as_bytes()).await.unwrap();
+    // Its place is free only when it is gone.
+    let mut next = TcpStream::connect(server.address).await.unwrap();
+    next.write_all(GET).await.unwrap();
+    assert!(read_to_end(&mut next).await.starts_with("HTTP/1.1 200 OK"));
+    drop(deaf);
+}
+
+#[tokio::test]
 async fn more_connections_than_places_wait_for_their_turn() {
     let house = House::new().await;
     let server = start(&house, ServerOptions { max_connections: 1, ..ServerOptions::default() }).await;

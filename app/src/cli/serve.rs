@@ -53,6 +53,7 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
     let roles =
         Roles { api: has(Role::Api), projector: has(Role::Projector), process_manager: has(Role::ProcessManager) };
     observe::log_panics();
+    allow_open_files();
     let options = NodeOptions { roles, may_migrate: !arguments.no_migrate };
     let mut node = Node::start(settings, options).await?;
     node.greet()?;
@@ -74,5 +75,18 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
     match failed {
         None => Ok(Done::Yes),
         Some(what) => anyhow::bail!("{what}; the server has stopped"),
+    }
+}
+
+/// Every connection is an open file, and most systems start a process with 1,024 of
+/// them although they allow many more.
+fn allow_open_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let most = getrlimit(Resource::Nofile).maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }) {
+            tracing::warn!(%error, "the limit of open files stays as it is: it bounds the connections at once");
+        }
     }
 }

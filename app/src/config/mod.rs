@@ -144,6 +144,8 @@ pub struct Settings {
     pub sandbox: Option<SandboxSettings>,
     /// How many requests a caller may make; none: as many as he likes.
     pub rate_limit: Option<RateLimit>,
+    /// Requests that may wait for the decider; one more is answered 503.
+    pub command_queue: usize,
     /// Origins of browsers that may call; empty: none but the server's own pages.
     pub cors_origins: Vec<String>,
     /// The log filter, as in `info,jangbu_commands=debug`.
@@ -162,6 +164,9 @@ const DEFAULT_DATA_DIR: &str = "./data";
 const DEFAULT_ADMIN_EMAIL: &str = "admin@example.com";
 const DEFAULT_GATEWAY_TIMEOUT_MS: u64 = 5_000;
 const LONGEST_GATEWAY_TIMEOUT_MS: u64 = 60_000;
+/// About a second of work on a small machine: whoever waits longer is better told so.
+const DEFAULT_COMMAND_QUEUE: usize = 8_192;
+const LARGEST_COMMAND_QUEUE: usize = 1_000_000;
 const DEFAULT_RATE_LIMIT: &str = "1000/min";
 /// Parcels stand still until they are told to move: a carrier that scans before the
 /// shop has handed the parcel over is not believed.
@@ -211,6 +216,7 @@ impl Settings {
             gateway_timeout: Duration::from_millis(gateway_timeout_ms),
             sandbox: sandbox(&raw)?,
             rate_limit: rate_limit(raw.rate_limit.as_deref().unwrap_or(DEFAULT_RATE_LIMIT))?,
+            command_queue: command_queue(raw.command_queue)?,
             cors_origins: cors_origins(raw.cors_origins.as_deref())?,
             log: raw.log.clone().unwrap_or_else(|| "info".to_owned()),
             log_format: log_format(raw.log_format.as_deref())?,
@@ -287,6 +293,16 @@ fn sandbox(raw: &Raw) -> Result<Option<SandboxSettings>, ConfigError> {
 
 fn rate_limit(text: &str) -> Result<Option<RateLimit>, ConfigError> {
     RateLimit::parse(text).map_err(|error| ConfigError::value("JANGBU_RATE_LIMIT", format!("{text:?}: {error}")))
+}
+
+fn command_queue(length: Option<u64>) -> Result<usize, ConfigError> {
+    let Some(length) = length else { return Ok(DEFAULT_COMMAND_QUEUE) };
+    usize::try_from(length).ok().filter(|length| (1..=LARGEST_COMMAND_QUEUE).contains(length)).ok_or_else(|| {
+        ConfigError::value(
+            "JANGBU_COMMAND_QUEUE",
+            format!("{length} is out of range, expected 1 to {LARGEST_COMMAND_QUEUE} requests"),
+        )
+    })
 }
 
 fn cors_origins(text: Option<&str>) -> Result<Vec<String>, ConfigError> {

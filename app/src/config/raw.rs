@@ -63,6 +63,7 @@ pub(super) struct Raw {
     pub(super) sandbox_webhook_secret: Option<String>,
     pub(super) sandbox_carrier_step_ms: Option<u64>,
     pub(super) rate_limit: Option<String>,
+    pub(super) command_queue: Option<u64>,
     pub(super) cors_origins: Option<String>,
     pub(super) log: Option<String>,
     pub(super) log_format: Option<String>,
@@ -72,7 +73,7 @@ pub(super) struct Raw {
 }
 
 /// Every plain setting; the order is that of the documentation.
-const SETTINGS: [&str; 19] = [
+const SETTINGS: [&str; 20] = [
     "listen",
     "data_dir",
     "database_url",
@@ -88,6 +89,7 @@ const SETTINGS: [&str; 19] = [
     "sandbox_webhook_secret",
     "sandbox_carrier_step_ms",
     "rate_limit",
+    "command_queue",
     "cors_origins",
     "log",
     "log_format",

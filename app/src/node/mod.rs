@@ -201,6 +201,8 @@ impl Node {
         loop {
             watch.tick().await;
             let parts = [
+                // First, because it is why others end, too.
+                ("writing to the disk", self.side.store.has_failed()),
                 ("the decider", self.side.is_finished()),
                 ("the projector", self.projector.as_ref().is_some_and(ProjectorHandle::is_finished)),
                 ("the process manager", self.processes.as_mut().is_some_and(ProcessTasks::is_finished)),

@@ -53,7 +53,8 @@ impl WriteSide {
         let world = World { clock: Arc::new(SystemClock), ids: Arc::new(UuidV7Source), vault: Arc::new(vault) };
         let secrets = SecretBox::new(&master, key_store);
         let policy = Arc::new(settings.policy.clone());
-        let (commands, decider) = Commands::spawn(Arc::clone(&store) as _, &world, policy, DeciderOptions::default());
+        let options = DeciderOptions { queue_capacity: settings.command_queue, ..DeciderOptions::default() };
+        let (commands, decider) = Commands::spawn(Arc::clone(&store) as _, &world, policy, options);
         let identity =
             Identity::new(commands.clone(), Arc::clone(&store) as _, world.clone(), PasswordSettings::default());
         Ok(Self { store, world, secrets, commands, identity, decider })

@@ -122,22 +122,27 @@ impl Engine {
     pub async fn acquire(&self) -> Result<i64, EngineError> {
         loop {
             let held = self.lease().await?;
-            let wanted = held.epoch.saturating_add(1);
-            let take = sql(
-                format!(
-                    "update {} set epoch = $1, renewed_ms = {} where id = 1 and epoch = $2",
-                    self.table("lease"),
-                    self.now_ms()
-                ),
-                vec![Value::int(wanted), Value::int(held.epoch)],
-            );
-            // Fenced by the old epoch: if somebody else was first, look again.
-            match self.transaction(Some(held.epoch), vec![Step::Run(take)]).await {
-                Ok(()) => return Ok(wanted),
+            match self.acquire_after(held.epoch).await {
+                // Somebody else was first: look again.
                 Err(EngineError::Fenced) => {}
-                Err(error) => return Err(error),
+                other => return other,
             }
         }
+    }
+
+    /// Takes the epoch behind this one, which fences whoever had this one. Every
+    /// transaction under this one has ended when it returns.
+    pub async fn acquire_after(&self, epoch: i64) -> Result<i64, EngineError> {
+        let wanted = epoch.saturating_add(1);
+        let take = sql(
+            format!(
+                "update {} set epoch = $1, renewed_ms = {} where id = 1 and epoch = $2",
+                self.table("lease"),
+                self.now_ms()
+            ),
+            vec![Value::int(wanted), Value::int(epoch)],
+        );
+        self.transaction(Some(epoch), vec![Step::Run(take)]).await.map(|()| wanted)
     }
 
     /// Shows that the owner lives.

@@ -193,8 +193,22 @@ impl Follower {
 
     /// Takes the views over.
     async fn own(&mut self) -> Result<(), EngineError> {
+        self.epoch = self.engine().acquire().await?;
+        self.take_stock().await
+    }
+
+    /// A transaction that failed may have gone through all the same, and may even go
+    /// through yet. Taking a new epoch waits for it and fences it out; after that the
+    /// checkpoints say how far the rows are. Folding a page in twice would spoil them.
+    async fn settle_doubt(&mut self) -> Result<(), EngineError> {
+        self.epoch = self.engine().acquire_after(self.epoch).await?;
+        self.epoch_seen.send_replace(self.epoch);
+        self.take_stock().await
+    }
+
+    /// Where every view stands, with nothing of it in memory.
+    async fn take_stock(&mut self) -> Result<(), EngineError> {
         let engine = self.engine().clone();
-        self.epoch = engine.acquire().await?;
         engine.reset_outdated(self.epoch).await?;
         let records = engine.records().await?;
         let notes: Vec<Step> = records
@@ -290,7 +304,7 @@ impl Follower {
     /// Reads and writes one page for the views that are furthest behind.
     async fn page(&mut self) -> Result<bool, ProjectorError> {
         if self.place_lost {
-            self.find_place().await?;
+            self.settle_doubt().await?;
         }
         let Some(from) = self.views.iter().map(|live| live.position).min() else { return Ok(false) };
         let next = self.views.iter().map(|live| live.position).filter(|position| *position > from).min();

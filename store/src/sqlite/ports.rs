@@ -120,6 +120,10 @@ impl Store for SqliteStore {
         setup::SCHEMA_VERSION
     }
 
+    fn has_failed(&self) -> bool {
+        self.0.writer.as_ref().is_some_and(super::writer::Writer::has_failed)
+    }
+
     async fn close(&self) {
         self.0.head.close();
         self.0.readers.close().await;

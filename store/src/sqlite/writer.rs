@@ -152,6 +152,11 @@ impl Writer {
         self.queue.send(Message::Job(job)).await.map_err(|_| gone())
     }
 
+    /// Whether a write to the disk has failed, after which nothing is written any more.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
     pub(super) async fn migrate(&self) -> Result<rusqlite::Result<()>, LogError> {
         let (answer, receiver) = oneshot::channel();
         self.queue.send(Message::Migrate(answer)).await.map_err(|_| gone())?;
@@ -214,6 +219,13 @@ impl Loop {
         }
         queue.close();
         self.checkpointer.close();
+        if self.failed.load(Ordering::Acquire) {
+            // Folding the write-ahead log in would rest on pages that may never have
+            // reached the disk, and SQLite does so when a connection closes. The end of
+            // the process closes it without a word; the next start reads what is there.
+            std::mem::forget(self.connection);
+            return;
+        }
         if let Err(error) = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
             tracing::warn!(%error, "the write-ahead log was not folded in at the close, the next start will do it");
         }
@@ -329,6 +341,16 @@ fn classify(error: &rusqlite::Error, committing: bool) -> (Failure, bool) {
     let text = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull | ErrorCode::ReadOnly) => (Failure::ReadOnly(text), false),
+        // The index beside the write-ahead log could not grow, as on a full disk. The
+        // frames may be on the disk by then, and count if the process ends before
+        // others are written over them.
+        Some(_) if error.sqlite_error().is_some_and(is_index_too_small) => {
+            if committing {
+                (Failure::Unknown(text), false)
+            } else {
+                (Failure::ReadOnly(text), false)
+            }
+        }
         // After a failed fsync the system may have dropped the pages: trying again
         // could succeed without anything being on the disk.
         Some(ErrorCode::SystemIoFailure) if committing => (Failure::Unknown(text), true),
@@ -336,6 +358,10 @@ fn classify(error: &rusqlite::Error, committing: bool) -> (Failure, bool) {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (Failure::Damaged(text), true),
         _ => (Failure::Unavailable(text), false),
     }
+}
+
+fn is_index_too_small(error: &rusqlite::ffi::Error) -> bool {
+    error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
 }
 
 #[cfg(test)]
@@ -353,6 +379,16 @@ mod tests {
             assert!(matches!(outcome, Failure::ReadOnly(_)));
             assert!(!fatal);
         }
+    }
+
+    #[test]
+    fn an_index_that_cannot_grow_is_a_full_disk() {
+        let (outcome, fatal) = classify(&failure(rusqlite::ffi::SQLITE_IOERR_SHMSIZE), false);
+        assert!(matches!(outcome, Failure::ReadOnly(_)));
+        assert!(!fatal);
+        let (outcome, fatal) = classify(&failure(rusqlite::ffi::SQLITE_IOERR_SHMSIZE), true);
+        assert!(matches!(outcome, Failure::Unknown(_)));
+        assert!(!fatal);
     }
 
     #[test]
