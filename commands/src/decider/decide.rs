@@ -1,6 +1,6 @@
 //! From what waits into the open batch.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jangbu_aggregates::{DomainEvent, Missing, Outcome};
@@ -49,7 +49,8 @@ impl Decider {
     async fn prefetch(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), LogError> {
         self.look_up_receipts(jobs).await?;
         for _ in 0..PREFETCH_ROUNDS {
-            let mut wanted = HashSet::new();
+            // Sorted, so that the same jobs ask the log the same way every time.
+            let mut wanted = BTreeSet::new();
             let mut ignored = Vec::new();
             for job in jobs.iter() {
                 let view = View::new(&self.cache, &mut ignored);
@@ -67,7 +68,7 @@ impl Decider {
 
     async fn look_up_receipts(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), LogError> {
         let unknown = |job: &&Job| !job.key_is_new;
-        let wanted: HashSet<ReceiptKey> = jobs
+        let wanted: BTreeSet<ReceiptKey> = jobs
             .iter()
             .filter(unknown)
             .filter_map(|job| job.key.as_ref())
