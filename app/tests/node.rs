@@ -6,12 +6,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use jangbu_app::audit::End;
 use jangbu_app::audit::verify::verify;
 use jangbu_app::config::{Flags, Settings, Sources};
 use jangbu_app::engine;
 use jangbu_app::node::{Node, NodeOptions, Roles};
 use jangbu_app::operator::{NewUser, RoleChange, RunningServer, ServerFile};
+use jangbu_audit::End;
 use jangbu_kernel::Role;
 
 fn settings(folder: &Path, more: &[(&str, &str)]) -> Settings {

@@ -1,10 +1,11 @@
 //! The handle on the read models.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jangbu_kernel::log::LogError;
-use jangbu_kernel::ports::{DueTimer, TimerQueue};
+use jangbu_kernel::ports::{Clock, DueTimer, TimerQueue};
 use jangbu_kernel::{AggregateKind, StreamId, Timestamp};
 use tokio::sync::watch;
 
@@ -66,7 +67,16 @@ impl ReadModels {
     /// # Errors
     /// When there is no memory for them.
     pub async fn in_memory() -> Result<Self, QueryError> {
-        Self::prepared(Engine::Sqlite(SqliteEngine::in_memory()?)).await
+        Self::prepared(Engine::Sqlite(SqliteEngine::in_memory(None)?)).await
+    }
+
+    /// The same, going by a clock that is given. No thread but the caller's works on
+    /// them, so that a run can be repeated.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub async fn in_memory_at(clock: Arc<dyn Clock>) -> Result<Self, QueryError> {
+        Self::prepared(Engine::Sqlite(SqliteEngine::in_memory(Some(clock))?)).await
     }
 
     async fn prepared(engine: Engine) -> Result<Self, QueryError> {

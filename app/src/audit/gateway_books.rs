@@ -1,53 +1,19 @@
-//! The gateway's own list of charges, to be held against the log.
+//! Reads the gateway's own list of charges, to be held against the log.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
-use jangbu_kernel::{Currency, Money, MoneyError, OrderId};
+use jangbu_audit::gateway_books::GatewayCharge;
 use serde::Deserialize;
 
 /// Charges of one page; the gateway gives no more.
 const PAGE: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A charge in the gateway's books.
-#[derive(Clone, Debug, Deserialize)]
-pub struct GatewayCharge {
-    /// For which order.
-    pub order_id: OrderId,
-    amount: String,
-    refunded: String,
-    currency: Currency,
-    status: String,
-}
-
 #[derive(Deserialize)]
 struct Page {
     items: Vec<GatewayCharge>,
     next_cursor: Option<String>,
-}
-
-impl GatewayCharge {
-    /// A captured charge.
-    #[cfg(test)]
-    pub(super) fn captured(order_id: OrderId, amount: &str, refunded: &str) -> Self {
-        let (amount, refunded, status) = (amount.to_owned(), refunded.to_owned(), "captured".to_owned());
-        Self { order_id, amount, refunded, currency: Currency::KRW, status }
-    }
-
-    /// Whether money was taken.
-    #[must_use]
-    pub fn is_captured(&self) -> bool {
-        self.status == "captured"
-    }
-
-    /// What was taken and not given back.
-    ///
-    /// # Errors
-    /// When an amount cannot be read.
-    pub fn kept(&self) -> Result<Money, MoneyError> {
-        Money::parse(&self.amount, self.currency)?.checked_sub(&Money::parse(&self.refunded, self.currency)?)
-    }
 }
 
 /// Reads all charges of the sandbox at a base address.

@@ -144,34 +144,72 @@ fn snake_case(value: &impl Serialize) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use jangbu_kernel::AggregateKind;
+    use chrono::{DateTime, TimeDelta};
+    use jangbu_aggregates::order::{OrderEvent, OrderPlaced};
+    use jangbu_aggregates::stock::{StockEvent, StockReceived};
+    use jangbu_kernel::{
+        Actor, AggregateKind, CommandId, CorrelationId, EventId, EventMeta, Money, Sealed, StreamId, UserId,
+    };
+    use uuid::Uuid;
 
-    use super::super::story::{ORDER, Story, id};
     use super::*;
+
+    fn recorded(version: u64, kind: AggregateKind, event: &DomainEvent, recorded_at: Timestamp) -> RecordedEvent {
+        let id = Uuid::from_u128(1);
+        RecordedEvent {
+            position: version,
+            stream: StreamId::new(kind, id),
+            version,
+            event_id: EventId::new(id),
+            event_type: event.event_type().to_owned(),
+            schema_version: event.schema_version(),
+            payload: event.payload_json(),
+            meta: EventMeta {
+                correlation_id: CorrelationId::new(id),
+                causation_id: id,
+                command_id: CommandId::new(id),
+                actor: Actor::System("system"),
+                trace: None,
+                recorded_at,
+            },
+            hash: [0; 32],
+        }
+    }
+
+    fn received(version: u64, at: Timestamp) -> RecordedEvent {
+        let event = DomainEvent::Stock(StockEvent::from(StockReceived { quantity: 5 }));
+        recorded(version, AggregateKind::Stock, &event, at)
+    }
 
     #[test]
     fn a_story_tells_from_what_to_what() {
-        let mut story = Story::default();
-        story.placed();
-        let steps = super::story(&story.stream(AggregateKind::Order, ORDER)).unwrap();
+        let won = |units| Money::krw(units).unwrap();
+        let placed = OrderPlaced {
+            number: "20261121-1".into(),
+            user_id: UserId::new(Uuid::from_u128(50)),
+            lines: Vec::new(),
+            subtotal: won(0),
+            discount: won(0),
+            shipping_fee: won(500),
+            total: won(500),
+            shipping_address: Sealed::from_ciphertext("v1.sealed".into()),
+            payment_deadline: DateTime::UNIX_EPOCH,
+        };
+        let placed = DomainEvent::Order(OrderEvent::from(placed));
+        let steps = story(&[recorded(1, AggregateKind::Order, &placed, DateTime::UNIX_EPOCH)]).unwrap();
         let told: Vec<_> = steps.iter().map(|step| (step.from.as_str(), step.to.as_str())).collect();
         assert_eq!(told, [("-", "placed")]);
 
-        let mut story = Story::default();
-        story.stock_received(id(1), 5);
-        let steps = super::story(&story.stream(AggregateKind::Stock, 1)).unwrap();
+        let steps = story(&[received(1, DateTime::UNIX_EPOCH)]).unwrap();
         assert_eq!(steps[0].from, "on hand 0, reserved 0, allocated 0, available 0");
         assert_eq!(steps[0].to, "on hand 5, reserved 0, allocated 0, available 5");
     }
 
     #[test]
     fn the_past_ends_where_it_is_told_to() {
-        let mut story = Story::default();
-        story.stock_received(id(1), 5);
-        story.wait(chrono::TimeDelta::days(1));
-        story.stock_received(id(1), 5);
-        let events = story.stream(AggregateKind::Stock, 1);
+        let events = [received(1, DateTime::UNIX_EPOCH), received(2, DateTime::UNIX_EPOCH + TimeDelta::days(1))];
         let covered = |as_of: &str| events.iter().filter(|event| as_of.parse::<AsOf>().unwrap().covers(event)).count();
         assert_eq!(covered("1"), 1);
         assert_eq!(covered("1970-01-01T12:00:00Z"), 1);

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use jangbu_aggregates::DomainEvent;
+use jangbu_audit::gateway_books::GatewayCharge;
+use jangbu_audit::{Auditor, End, Invariant, Seen, Violation};
 use jangbu_kernel::log::{LogError, SealedRoot};
 use jangbu_store::row::StoredRow;
 use jangbu_store::{Flaw, Ledger, LogVerifier};
 use serde::Serialize;
 
-use super::Auditor;
-use super::finding::{End, Invariant, Seen, Violation};
-use super::gateway_books::GatewayCharge;
 use crate::operator::RebuiltLine;
 
 /// Rows of one page. A page is read while the one before is checked.

@@ -3,15 +3,16 @@
 use anyhow::bail;
 use chrono::TimeDelta;
 use clap::{Args, Subcommand};
+use jangbu_audit::{End, Invariant};
 use jangbu_integrations::SystemClock;
 use jangbu_kernel::StreamId;
 use jangbu_kernel::ports::Clock as _;
 use serde::Serialize;
 
 use super::Done;
+use crate::audit::gateway_books;
 use crate::audit::show::{AsOf, Step, story};
 use crate::audit::verify::{Report, verify};
-use crate::audit::{End, Invariant, gateway_books};
 use crate::config::Settings;
 use crate::engine;
 use crate::operator::compare_anywhere;

@@ -1,6 +1,6 @@
 //! From what waits into the open batch.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jangbu_aggregates::{DomainEvent, Missing, Outcome};
@@ -50,7 +50,8 @@ impl Decider {
         self.look_up_receipts(jobs).await?;
         self.begin_streams(jobs);
         for _ in 0..PREFETCH_ROUNDS {
-            let mut wanted = HashSet::new();
+            // Sorted, so that the same jobs ask the log the same way every time.
+            let mut wanted = BTreeSet::new();
             let mut ignored = Vec::new();
             for job in jobs.iter() {
                 let view = View::new(&self.cache, &mut ignored);
@@ -79,7 +80,7 @@ impl Decider {
     /// Looks for receipts of the keys whose requests come to nothing new. The others need
     /// not be looked for: the append finds them.
     async fn look_up_receipts(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), LogError> {
-        let wanted: HashSet<ReceiptKey> = jobs
+        let wanted: BTreeSet<ReceiptKey> = jobs
             .iter()
             .filter(|job| job.look_up_key && !job.key_is_new)
             .filter_map(|job| job.key.as_ref())

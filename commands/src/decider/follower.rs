@@ -45,6 +45,7 @@ pub(super) fn spawn(log: Arc<dyn EventLog>, stop: CancellationToken) -> mpsc::Re
             }
         };
         tokio::select! {
+            biased;
             () = follow => {}
             () = stop.cancelled() => {}
         }

@@ -1,6 +1,6 @@
 //! Turns stored messages into commands.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -51,6 +51,7 @@ pub(super) async fn run(deps: Arc<InboxDeps>, news: Arc<Notify>, stop: Cancellat
         }
         let next_try = not_before.values().min().copied().unwrap_or(now + deps.options.poll);
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = news.notified() => {}
             () = tokio::time::sleep_until(next_try.min(now + deps.options.poll)) => {}
@@ -70,7 +71,8 @@ async fn turn(deps: &InboxDeps, not_before: &mut HashMap<u64, Instant>) -> usize
             return 0;
         }
     };
-    let mut by_subject: HashMap<Uuid, Vec<(InboxMessage, Option<Notice>)>> = HashMap::new();
+    // In the order of their ids, so that the same page is handled the same way every time.
+    let mut by_subject: BTreeMap<Uuid, Vec<(InboxMessage, Option<Notice>)>> = BTreeMap::new();
     for message in pending.into_iter().filter(|message| !not_before.contains_key(&message.sequence)) {
         let notice = Notice::of_headers(&message.headers);
         let subject = notice.as_ref().map_or(Uuid::nil(), Notice::subject);

@@ -114,6 +114,7 @@ impl Reader {
         loop {
             let flush_at = self.written_at + self.options.checkpoint_every;
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return false,
                 open = self.watch.changed() => return open,
                 () = tokio::time::sleep_until(flush_at), if self.durable < self.done => self.write().await,

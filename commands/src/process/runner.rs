@@ -1,6 +1,6 @@
 //! Hands the events that concern an order to its fulfilment.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -55,7 +55,8 @@ fn event_types() -> Vec<String> {
 /// the first inputs of all of them fall into one batch of the decider, then the second
 /// ones. False when the program is stopping.
 async fn handle(shared: &Shared, events: Vec<Arc<RecordedEvent>>) -> bool {
-    let mut by_order: HashMap<OrderId, Vec<Input>> = HashMap::new();
+    // In the order of their ids, so that the same page is handed over the same way every time.
+    let mut by_order: BTreeMap<OrderId, Vec<Input>> = BTreeMap::new();
     for recorded in events {
         match decode(&recorded) {
             Ok(event) => {

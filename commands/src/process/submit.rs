@@ -46,6 +46,7 @@ impl Backoff {
         let wait = self.next;
         self.next = self.next.saturating_mul(2).min(self.longest);
         tokio::select! {
+            biased;
             () = stop.cancelled() => false,
             () = tokio::time::sleep(wait) => true,
         }

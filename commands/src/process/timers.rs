@@ -46,6 +46,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         rung.extend(fresh.into_iter().map(|timer| (timer.stream, timer.timer, timer.due_at)));
         if idle {
             tokio::select! {
+                biased;
                 () = shared.stop.cancelled() => return,
                 () = tokio::time::sleep(shared.deps.options.timer_poll) => {}
             }

@@ -127,7 +127,7 @@ impl Engine {
     /// The database's own clock, milliseconds since 1970.
     pub const fn now_ms(&self) -> &'static str {
         match self {
-            Self::Sqlite(_) => "cast(unixepoch('subsec') * 1000 as integer)",
+            Self::Sqlite(engine) => engine.now_ms(),
             Self::Postgres(_) => "(extract(epoch from clock_timestamp()) * 1000)::bigint",
         }
     }

@@ -1,10 +1,12 @@
-//! SQLite: one writer connection on a thread of its own, a pool of readers.
+//! SQLite: one writer connection on a thread of its own, a pool of readers. In memory
+//! there is one connection and no thread: work is done where it is asked for.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use jangbu_kernel::Timestamp;
+use jangbu_kernel::ports::Clock;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
@@ -22,18 +24,25 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prepared statements kept on each connection: two per table and the queries.
 const STATEMENTS: usize = 256;
 /// Jobs that wait for the writer thread, more than there are callers; beyond it they
-/// are turned away. In memory the readers queue here too.
+/// are turned away.
 const WRITE_QUEUE: usize = 4_096;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// SQLite. Clones share one database.
 #[derive(Clone)]
-pub(crate) struct SqliteEngine {
-    writer: mpsc::SyncSender<Job>,
-    /// None: in memory, where the writer's connection is all there is.
-    readers: Option<Readers>,
+pub(crate) struct SqliteEngine(Database);
+
+#[derive(Clone)]
+enum Database {
+    File { writer: mpsc::SyncSender<Job>, readers: Readers },
+    Memory { connection: Arc<Mutex<Connection>>, clock: Option<Arc<dyn Clock>> },
 }
+
+/// The machine's clock, milliseconds since 1970.
+const MACHINE_MS: &str = "cast(unixepoch('subsec') * 1000 as integer)";
+/// The clock that was given, as it stood when the work at hand began.
+const GIVEN_MS: &str = "(select ms from temp.clock)";
 
 #[derive(Clone)]
 struct Readers {
@@ -48,20 +57,31 @@ impl SqliteEngine {
         let idle = (0..readers.max(1)).map(|_| connection(path, READER_CACHE_KIB)).collect::<Result<Vec<_>, _>>()?;
         let permits = Arc::new(Semaphore::new(idle.len()));
         let pool = Readers { idle: Arc::new(Mutex::new(idle)), permits };
-        Ok(Self { writer: start_writer(writer)?, readers: Some(pool) })
+        Ok(Self(Database::File { writer: start_writer(writer)?, readers: pool }))
     }
 
-    /// A database that ends with its last handle.
-    pub fn in_memory() -> Result<Self, EngineError> {
-        let writer = Connection::open_in_memory().map_err(unavailable)?;
-        writer.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Self { writer: start_writer(writer)?, readers: None })
+    /// A database that ends with its last handle. Without a clock it goes by the machine's.
+    pub fn in_memory(clock: Option<Arc<dyn Clock>>) -> Result<Self, EngineError> {
+        let connection = Connection::open_in_memory().map_err(unavailable)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection
+            .execute_batch("create temp table clock (ms bigint not null); insert into temp.clock values (0);")
+            .map_err(unavailable)?;
+        Ok(Self(Database::Memory { connection: Arc::new(Mutex::new(connection)), clock }))
+    }
+
+    /// The database's own clock, in SQL.
+    pub const fn now_ms(&self) -> &'static str {
+        match &self.0 {
+            Database::Memory { clock: Some(_), .. } => GIVEN_MS,
+            Database::File { .. } | Database::Memory { clock: None, .. } => MACHINE_MS,
+        }
     }
 
     /// The writer thread ends with the last handle; the readers are closed now, and what
     /// is in the WAL goes into the file.
     pub async fn close(&self) {
-        let Some(readers) = &self.readers else { return };
+        let Database::File { readers, .. } = &self.0 else { return };
         readers.permits.close();
         readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let moved =
@@ -76,12 +96,26 @@ impl SqliteEngine {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
+        let writer = match &self.0 {
+            Database::File { writer, .. } => writer,
+            Database::Memory { connection, clock } => {
+                // Nothing is held across work that broke off but an open transaction, which its guard rolled back.
+                let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(clock) = clock {
+                    connection
+                        .prepare_cached("update temp.clock set ms = ?1")
+                        .and_then(|mut set| set.execute([clock.now().timestamp_millis()]))
+                        .map_err(unavailable)?;
+                }
+                return work(&mut connection);
+            }
+        };
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             // A caller that left does not want to know; the work is done all the same.
             let _ = answer.send(work(connection));
         });
-        match self.writer.try_send(job) {
+        match writer.try_send(job) {
             Ok(()) => {}
             Err(mpsc::TrySendError::Full(_)) => {
                 return Err(EngineError::Unavailable("too many writes wait".to_owned()));
@@ -95,7 +129,7 @@ impl SqliteEngine {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let Some(readers) = &self.readers else { return self.write(work).await };
+        let Database::File { readers, .. } = &self.0 else { return self.write(work).await };
         let mut lent = readers.lend().await?;
         run_blocking(move || work(lent.connection()?)).await
     }
@@ -145,7 +179,7 @@ impl SqliteEngine {
     }
 
     pub async fn freeze(&self) -> Result<Snapshot, EngineError> {
-        let Some(readers) = &self.readers else { return Ok(Snapshot::Live(self.clone())) };
+        let Database::File { readers, .. } = &self.0 else { return Ok(Snapshot::Live(self.clone())) };
         let mut lent = readers.lend().await?;
         let lent = run_blocking(move || {
             // The moment is fixed by the first read of the transaction.

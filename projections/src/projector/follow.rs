@@ -126,6 +126,7 @@ impl Follower {
     async fn stand_by(&mut self) -> bool {
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return false,
                 () = tokio::time::sleep(STANDBY) => {}
                 // What is asked of a projector that does not own the views is answered
@@ -247,6 +248,7 @@ impl Follower {
         let wait = *retry;
         *retry = retry.saturating_mul(2).min(LAST_RETRY);
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => true,
             () = tokio::time::sleep(wait) => false,
         }
@@ -255,6 +257,7 @@ impl Follower {
     /// Nothing is to be done: waits for the log, a request, or the next look.
     async fn rest(&mut self, head: &mut HeadWatch) {
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => {}
             asked = self.controls.recv() => match asked {
                 Some(control) => self.waiting.push_back(control),
@@ -263,6 +266,7 @@ impl Follower {
             alive = head.changed() => if !alive {
                 // The engine of the log is closing; the slow look goes on until the stop.
                 tokio::select! {
+                    biased;
                     () = self.stop.cancelled() => {}
                     () = tokio::time::sleep(SLOW_POLL) => {}
                 }

@@ -131,6 +131,7 @@ pub(super) async fn run(
     let _cancelled_with_caller = cancel.clone().drop_guard();
     let mut owned = inner.epoch.clone();
     let epoch = tokio::select! {
+        biased;
         () = inner.stop.cancelled() => return Err(ProjectorError::Stopped),
         () = cancel.cancelled() => return Err(ProjectorError::Cancelled),
         epoch = owned.wait_for(|epoch| *epoch > 0) => *epoch.map_err(|_| ProjectorError::Stopped)?,

@@ -9,13 +9,14 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate with the crates of the house that it may import. What is not named
 /// here is not allowed.
-const FLOORS: [(&str, &[&str]); 10] = [
+const FLOORS: [(&str, &[&str]); 11] = [
     ("jangbu-kernel", &[]),
     ("jangbu-aggregates", &["jangbu-kernel"]),
     ("jangbu-store", &["jangbu-kernel"]),
     ("jangbu-integrations", &["jangbu-kernel"]),
     ("jangbu-commands", &["jangbu-kernel", "jangbu-aggregates"]),
     ("jangbu-projections", &["jangbu-kernel", "jangbu-aggregates"]),
+    ("jangbu-audit", &["jangbu-kernel", "jangbu-aggregates"]),
     ("jangbu-api", &["jangbu-kernel", "jangbu-commands", "jangbu-projections"]),
     ("jangbu-sandbox", &["jangbu-kernel"]),
     (
@@ -27,6 +28,7 @@ const FLOORS: [(&str, &[&str]); 10] = [
             "jangbu-integrations",
             "jangbu-commands",
             "jangbu-projections",
+            "jangbu-audit",
             "jangbu-api",
             "jangbu-sandbox",
         ],

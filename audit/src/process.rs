@@ -15,7 +15,7 @@ use super::finding::{Check, End, Findings, Invariant, Seen};
 
 /// What is remembered of each order.
 #[derive(Default)]
-pub(super) struct Fulfilments {
+pub(crate) struct Fulfilments {
     orders: HashMap<OrderId, Case>,
     /// Whose order a payment belongs to, for the points events that do not say.
     payments: HashMap<PaymentId, OrderId>,

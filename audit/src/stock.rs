@@ -12,7 +12,7 @@ use super::finding::{Check, End, Findings, Invariant, Seen};
 
 /// Numbers by product, and what each open order holds of all products together.
 #[derive(Default)]
-pub(super) struct Stock {
+pub(crate) struct Stock {
     products: HashMap<Uuid, Level>,
     holds: HashMap<OrderId, Hold>,
 }

@@ -11,7 +11,7 @@ use super::finding::{Check, Findings, Invariant, Seen};
 
 /// Every ledger that was ever granted anything.
 #[derive(Default)]
-pub(super) struct Ledgers(HashMap<Uuid, Ledger>);
+pub(crate) struct Ledgers(HashMap<Uuid, Ledger>);
 
 #[derive(Default)]
 struct Ledger {

@@ -16,18 +16,18 @@ use super::gateway_books::GatewayCharge;
 use super::{Auditor, End, Invariant, Seen};
 
 /// An id that is easy to read.
-pub(super) fn id(number: u128) -> Uuid {
+pub(crate) fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
 /// An amount of won.
-pub(super) fn won(units: i64) -> Money {
+pub(crate) fn won(units: i64) -> Money {
     Money::krw(units).unwrap()
 }
 
 /// A log in the making: one order (10) of one product (20), one payment (30), one
 /// shipment (40), one buyer (50).
-pub(super) struct Story {
+pub(crate) struct Story {
     events: Vec<(RecordedEvent, DomainEvent)>,
     command: u128,
     keep_command: bool,
@@ -40,34 +40,34 @@ impl Default for Story {
     }
 }
 
-pub(super) const ORDER: u128 = 10;
-pub(super) const PRODUCT: u128 = 20;
-pub(super) const PAYMENT: u128 = 30;
-pub(super) const SHIPMENT: u128 = 40;
-pub(super) const BUYER: u128 = 50;
-pub(super) const REFUND: u128 = 60;
+pub(crate) const ORDER: u128 = 10;
+pub(crate) const PRODUCT: u128 = 20;
+pub(crate) const PAYMENT: u128 = 30;
+pub(crate) const SHIPMENT: u128 = 40;
+pub(crate) const BUYER: u128 = 50;
+pub(crate) const REFUND: u128 = 60;
 
 impl Story {
     /// The next event belongs to the append of the one before.
-    pub(super) fn same_command(&mut self) {
+    pub(crate) fn same_command(&mut self) {
         self.keep_command = true;
     }
     /// The command of the newest event.
-    pub(super) fn command(&self) -> u128 {
+    pub(crate) fn command(&self) -> u128 {
         self.command
     }
     /// The next event says that it is of an earlier command.
-    pub(super) fn repeat(&mut self, command: u128) {
+    pub(crate) fn repeat(&mut self, command: u128) {
         self.command = command;
         self.keep_command = true;
     }
     /// Time goes by.
-    pub(super) fn wait(&mut self, by: TimeDelta) {
+    pub(crate) fn wait(&mut self, by: TimeDelta) {
         self.now += by;
     }
 
     /// Appends an event.
-    pub(super) fn tell(&mut self, kind: AggregateKind, stream: u128, event: impl Into<DomainEvent>) -> &mut Self {
+    pub(crate) fn tell(&mut self, kind: AggregateKind, stream: u128, event: impl Into<DomainEvent>) -> &mut Self {
         let domain = event.into();
         if !std::mem::take(&mut self.keep_command) {
             self.command += 1;
@@ -96,30 +96,30 @@ impl Story {
         self
     }
 
-    pub(super) fn order(&mut self, event: impl Into<OrderEvent>) -> &mut Self {
+    pub(crate) fn order(&mut self, event: impl Into<OrderEvent>) -> &mut Self {
         self.tell(AggregateKind::Order, ORDER, event.into())
     }
-    pub(super) fn payment(&mut self, event: impl Into<PaymentEvent>) -> &mut Self {
+    pub(crate) fn payment(&mut self, event: impl Into<PaymentEvent>) -> &mut Self {
         self.tell(AggregateKind::Payment, PAYMENT, event.into())
     }
-    pub(super) fn stock(&mut self, event: impl Into<StockEvent>) -> &mut Self {
+    pub(crate) fn stock(&mut self, event: impl Into<StockEvent>) -> &mut Self {
         self.tell(AggregateKind::Stock, PRODUCT, event.into())
     }
-    pub(super) fn points(&mut self, event: impl Into<PointsEvent>) -> &mut Self {
+    pub(crate) fn points(&mut self, event: impl Into<PointsEvent>) -> &mut Self {
         self.tell(AggregateKind::Points, BUYER, event.into())
     }
-    pub(super) fn shipment(&mut self, event: impl Into<ShipmentEvent>) -> &mut Self {
+    pub(crate) fn shipment(&mut self, event: impl Into<ShipmentEvent>) -> &mut Self {
         self.tell(AggregateKind::Shipment, SHIPMENT, event.into())
     }
-    pub(super) fn process(&mut self, event: impl Into<FulfilmentEvent>) -> &mut Self {
+    pub(crate) fn process(&mut self, event: impl Into<FulfilmentEvent>) -> &mut Self {
         self.tell(AggregateKind::Fulfilment, ORDER, event.into())
     }
-    pub(super) fn stock_received(&mut self, product: Uuid, quantity: u32) -> &mut Self {
+    pub(crate) fn stock_received(&mut self, product: Uuid, quantity: u32) -> &mut Self {
         self.tell(AggregateKind::Stock, product.as_u128(), StockEvent::from(StockReceived { quantity }))
     }
 
     /// Two things at 5,000 won and 500 to send them; 5 in stock.
-    pub(super) fn placed(&mut self) -> &mut Self {
+    pub(crate) fn placed(&mut self) -> &mut Self {
         self.stock_received(id(PRODUCT), 5);
         self.order(order_placed());
         self.same_command();
@@ -127,7 +127,7 @@ impl Story {
     }
 
     /// Paid with 10,000 by card and 500 in points.
-    pub(super) fn paid(&mut self) -> &mut Self {
+    pub(crate) fn paid(&mut self) -> &mut Self {
         self.points(PointsGranted { amount: won(800), reference: "welcome".into(), expires_at: None });
         self.payment(payment_requested());
         self.same_command();
@@ -142,12 +142,12 @@ impl Story {
     }
 
     /// The invariants that do not hold and where it shows, a day after the last event.
-    pub(super) fn broken(&self) -> Vec<(Invariant, u64)> {
+    pub(crate) fn broken(&self) -> Vec<(Invariant, u64)> {
         self.finished(self.audited())
     }
 
     /// The same beside the gateway's own list.
-    pub(super) fn broken_beside(&self, charges: &[GatewayCharge]) -> Vec<Invariant> {
+    pub(crate) fn broken_beside(&self, charges: &[GatewayCharge]) -> Vec<Invariant> {
         let mut auditor = self.audited();
         auditor.compare_with_gateway(charges);
         self.finished(auditor).into_iter().map(|(invariant, _)| invariant).collect()
@@ -167,31 +167,31 @@ impl Story {
     }
 
     /// The events of one stream.
-    pub(super) fn stream(&self, kind: AggregateKind, stream: u128) -> Vec<RecordedEvent> {
+    pub(crate) fn stream(&self, kind: AggregateKind, stream: u128) -> Vec<RecordedEvent> {
         let stream = StreamId::new(kind, id(stream));
         self.events.iter().map(|(event, _)| event).filter(|event| event.stream == stream).cloned().collect()
     }
 
     /// The position of the newest event.
-    pub(super) fn here(&self) -> u64 {
+    pub(crate) fn here(&self) -> u64 {
         self.events.len() as u64
     }
 }
 
-pub(super) fn order_id() -> OrderId {
+pub(crate) fn order_id() -> OrderId {
     OrderId::new(id(ORDER))
 }
-pub(super) fn payment_id() -> PaymentId {
+pub(crate) fn payment_id() -> PaymentId {
     PaymentId::new(id(PAYMENT))
 }
-pub(super) fn refund_id() -> RefundId {
+pub(crate) fn refund_id() -> RefundId {
     RefundId::new(id(REFUND))
 }
 fn sealed() -> Sealed {
     Sealed::from_ciphertext("v1.sealed".into())
 }
 
-pub(super) fn line() -> OrderLine {
+pub(crate) fn line() -> OrderLine {
     OrderLine {
         product_id: ProductId::new(id(PRODUCT)),
         name: "paper".into(),
@@ -201,7 +201,7 @@ pub(super) fn line() -> OrderLine {
     }
 }
 
-pub(super) fn order_placed() -> OrderPlaced {
+pub(crate) fn order_placed() -> OrderPlaced {
     OrderPlaced {
         number: "20261121-1".into(),
         user_id: UserId::new(id(BUYER)),
@@ -215,7 +215,7 @@ pub(super) fn order_placed() -> OrderPlaced {
     }
 }
 
-pub(super) fn payment_requested() -> PaymentRequested {
+pub(crate) fn payment_requested() -> PaymentRequested {
     let card = Instrument::Card { card_token: sealed() };
     PaymentRequested {
         order_id: order_id(),
@@ -228,7 +228,7 @@ pub(super) fn payment_requested() -> PaymentRequested {
     }
 }
 
-pub(super) fn points_held() -> PointsHeld {
+pub(crate) fn points_held() -> PointsHeld {
     PointsHeld {
         payment_id: payment_id(),
         order_id: order_id(),
@@ -237,7 +237,7 @@ pub(super) fn points_held() -> PointsHeld {
     }
 }
 
-pub(super) fn captured() -> PaymentCaptured {
+pub(crate) fn captured() -> PaymentCaptured {
     PaymentCaptured {
         order_id: order_id(),
         amount: won(10_500),
@@ -246,7 +246,7 @@ pub(super) fn captured() -> PaymentCaptured {
     }
 }
 
-pub(super) fn shipment_requested() -> ShipmentRequested {
+pub(crate) fn shipment_requested() -> ShipmentRequested {
     ShipmentRequested {
         order_id: order_id(),
         user_id: UserId::new(id(BUYER)),
@@ -256,7 +256,7 @@ pub(super) fn shipment_requested() -> ShipmentRequested {
 }
 
 /// A refund of everything, from the request to its end.
-pub(super) fn refund(story: &mut Story) {
+pub(crate) fn refund(story: &mut Story) {
     let legs = [(0, won(10_000)), (1, won(500))];
     story.payment(RefundRequested {
         order_id: order_id(),

@@ -13,7 +13,7 @@ use super::gateway_books::GatewayCharge;
 
 /// M5: the parts of an order sum to its total, the legs of a payment to its.
 #[derive(Default)]
-pub(super) struct Totals {
+pub(crate) struct Totals {
     orders: HashMap<OrderId, Money>,
 }
 
@@ -93,7 +93,7 @@ struct Refund {
 
 /// M1, M2, M3: captures and refunds by payment and by order.
 #[derive(Default)]
-pub(super) struct Payments {
+pub(crate) struct Payments {
     payments: HashMap<PaymentId, Payment>,
     captured_of_order: HashMap<OrderId, Vec<PaymentId>>,
     late: HashMap<OrderId, Vec<PaymentId>>,
@@ -242,7 +242,7 @@ impl Payments {
     /// M3: order by order the gateway kept as much as the log says. Orders of which
     /// something is still being asked at the gateway are left out: there the answer is
     /// on its way.
-    pub(super) fn compare_with_gateway(&self, charges: &[GatewayCharge], findings: &mut Findings) {
+    pub(crate) fn compare_with_gateway(&self, charges: &[GatewayCharge], findings: &mut Findings) {
         let mut kept: BTreeMap<OrderId, (Result<Money, MoneyError>, u64)> = BTreeMap::new();
         let mut open = HashSet::new();
         for payment in self.payments.values() {

@@ -9,7 +9,7 @@ use super::finding::{Check, Findings, Invariant, Seen};
 /// Remembers every command id: 16 bytes a command, the one thing of the audit that
 /// cannot forget.
 #[derive(Default)]
-pub(super) struct Commands {
+pub(crate) struct Commands {
     ended: HashSet<CommandId>,
     current: Option<CommandId>,
 }

@@ -11,7 +11,7 @@ use super::finding::{Check, Findings, Invariant, Seen};
 
 /// The sessions that are live, with the moment their token dies unused.
 #[derive(Default)]
-pub(super) struct Sessions(HashMap<Uuid, Timestamp>);
+pub(crate) struct Sessions(HashMap<Uuid, Timestamp>);
 
 impl Check for Sessions {
     fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
