@@ -3,8 +3,9 @@
 
 use aws_lc_rs::digest;
 use axum::extract::FromRequestParts;
+use http::header::IF_NONE_MATCH;
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use jangbu_commands::identity::RequestContext;
 use jangbu_commands::{Answer, Command, Idempotency, Request};
 use jangbu_kernel::{CommandId, StreamId};
@@ -18,6 +19,7 @@ use super::trace::RequestNames;
 use crate::state::App;
 
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Whether a request may come without a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,7 @@ pub(crate) struct Call {
     principal: Option<Principal>,
     pub(crate) names: RequestNames,
     pub(crate) wait: Wait,
+    /// Those that single routes look at: `If-None-Match`, `Last-Event-ID`.
     pub(crate) headers: HeaderMap,
     if_match: IfMatch,
     key: Option<String>,
@@ -50,7 +53,7 @@ impl FromRequestParts<App> for Call {
             wait: Wait::read(&parts.headers)?,
             if_match: IfMatch::read(&parts.headers)?,
             key: read_key(&parts.headers)?,
-            headers: parts.headers.clone(),
+            headers: looked_at(&parts.headers),
             method: parts.method.clone(),
             path: parts.uri.path().to_owned(),
         })
@@ -155,6 +158,17 @@ impl Call {
         let trace = Some(self.names.traceparent.clone());
         Ok(Request { trace, ..Request::new(command, caller, command_id, self.names.correlation_id) })
     }
+}
+
+/// The headers that only some routes look at. Most requests have none of them.
+fn looked_at(all: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for name in [IF_NONE_MATCH, LAST_EVENT_ID] {
+        for value in all.get_all(&name) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    headers
 }
 
 pub(super) fn read_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

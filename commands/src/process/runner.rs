@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use jangbu_aggregates::processes::{FulfilmentInput, fact_of, order_of};
 use jangbu_aggregates::{Command, DomainEvent};
 use jangbu_kernel::{AggregateKind, CommandId, OrderId, RecordedEvent};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Shared;
@@ -16,6 +18,9 @@ use crate::reader::decode;
 
 /// The name of the runner's checkpoint. Storage format.
 const READER: &str = "process-manager";
+
+/// The longest that events are gathered between two pages.
+const GATHER_MOST: Duration = Duration::from_millis(8);
 
 /// An event on its way to a fulfilment.
 struct Input {
@@ -29,12 +34,18 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let Some(mut reader) = Reader::resume(&shared.deps, &shared.stop, READER, event_types()).await else { return };
     shared.handled.send_replace(reader.done());
     while let Next::Page(events, read_to) = reader.next(shared.deps.options.page).await {
+        let begun = Instant::now();
         metrics::histogram!("jangbu_process_page_events").record(crate::measure::count(events.len()));
         if !handle(&shared, events).await {
             break;
         }
         shared.handled.send_replace(read_to);
         reader.finished(read_to).await;
+        // Under load as much time as the page took, so that commits are shared by many.
+        tokio::select! {
+            () = shared.stop.cancelled() => {}
+            () = tokio::time::sleep(begun.elapsed().min(GATHER_MOST)) => {}
+        }
     }
     reader.write().await;
 }

@@ -89,7 +89,7 @@ const TABLE: &[(&str, Shown)] = &[
     ("points.released", LEDGER),
     ("points.restored", LEDGER),
     ("points.expired", LEDGER),
-    ("fulfilment.started", In(&["fulfilments"])),
+    ("fulfilment.started", In(&["fulfilments", "timers"])),
     ("fulfilment.input_received", In(&["fulfilments"])),
     ("fulfilment.step_entered", In(&["fulfilments"])),
     ("fulfilment.command_issued", In(&["fulfilments"])),
