@@ -46,6 +46,11 @@ async fn main() -> Result<(), Failure> {
         ReadModels::open_sqlite(place.as_ref(), Options::default()).await?
     };
     let projector = Projector::spawn(Arc::clone(&log), models.clone(), Arc::new(Standing));
+    // A rebuild takes the live tables' place where they stand: it would wait for them.
+    let head = log.head().await?;
+    if !projector.wait_for(head, tokio::time::Instant::now() + LIMIT).await {
+        return Err("not caught up in time".into());
+    }
     let options =
         RebuildOptions { verify: std::env::args().any(|word| word == "--verify"), ..RebuildOptions::default() };
     let report = projector.rebuild(&[], options, |_| {}).await?;
@@ -60,7 +65,6 @@ async fn main() -> Result<(), Failure> {
         let models = ReadModels::open_sqlite(folder.path(), Options::default()).await?;
         let begun = Instant::now();
         let projector = Projector::spawn(Arc::clone(&log), models.clone(), Arc::new(Standing));
-        let head = log.head().await?;
         if !projector.wait_for(head, tokio::time::Instant::now() + LIMIT).await {
             return Err("not caught up in time".into());
         }
