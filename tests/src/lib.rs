@@ -1,2 +1,13 @@
 //! Tests over the whole house. What is tested lives in `tests/`: `house` holds the
-//! crates to their floors.
+//! crates to their floors, `journeys` is what people do with the shop, `faults` is what
+//! breaks around it. The last two drive the real program with the tools of [`harness`].
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+pub mod harness;

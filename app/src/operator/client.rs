@@ -13,7 +13,7 @@ use super::rebuild::{RebuildEvent, RebuildRequest};
 use super::routes::{Created, NewUser, PREFIX, RoleChange};
 
 /// How long a server may take to say that it is there.
-const PING: Duration = Duration::from_secs(2);
+const PING: Duration = Duration::from_secs(15);
 /// How long it may take to do what it is asked. Rebuilding is not bounded.
 const ANSWER: Duration = Duration::from_secs(30);
 

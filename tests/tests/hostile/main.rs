@@ -15,6 +15,5 @@
 
 mod alike;
 mod described;
-#[path = "../journeys/harness/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the journeys use more of it")]
-mod harness;
+
+use jangbu_tests::harness;

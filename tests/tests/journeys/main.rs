@@ -4,6 +4,7 @@
 //! over data of its own, once on SQLite and once on Postgres, and may use nothing but
 //! what a user has: HTTP, the command line, signals. How they behave inside is
 //! tested where they live. [`harness`] holds the tools; each other module is a theme.
+//! What breaks around the shop is in `tests/faults`.
 //!
 //! The binary is the one beside these tests (`cargo build -p jangbu-app`) or the one
 //! in `JANGBU_BIN`; Postgres is found through `JANGBU_TEST_DATABASE_URL`. `./test`
@@ -17,7 +18,7 @@
     reason = "tests"
 )]
 
-mod harness;
+use jangbu_tests::harness;
 mod identity;
 mod keys;
 mod manners;
@@ -89,8 +90,6 @@ journeys! {
     rebuilding:
         read_models_are_rebuilt_under_load;
     survival:
-        kill_nine_under_load,
-        sigterm_under_load,
         the_outside_world_goes_away_and_comes_back;
     operations:
         two_servers_share_postgres_but_no_folder,

@@ -1,5 +1,6 @@
 //! A shop with its outside world, for one scenario.
 
+use std::cell::Cell;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
@@ -10,11 +11,15 @@ use tokio::process::Command;
 
 use super::client::Client;
 use super::database::Database;
-use super::program::{Program, jangbu, run_to_end};
+use super::program::{Program, Stillborn, behind, jangbu, run_to_end};
 use super::shopping::Books;
 
 pub const ADMIN_EMAIL: &str = "admin@shop.example";
 pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
+/// What shop and sandbox know of each other.
+const SHARED_SECRETS: &str = "sandbox-secrets.json";
+/// What a server says when it takes requests; its address follows.
+const ANNOUNCEMENT: &str = "listening on http://";
 /// Longer than any healthy answer of the sandbox on a busy machine, shorter than `tok_slow`.
 const GATEWAY_TIMEOUT_MS: &str = "1500";
 
@@ -37,31 +42,50 @@ pub enum Engine {
 pub struct World {
     engine: Engine,
     folder: TempDir,
+    data: PathBuf,
     database: Option<Database>,
     shop_port: u16,
     sandbox_port: u16,
     shop: Option<Program>,
     sandbox: Option<Program>,
+    /// What stands before the shop's command, as in `strace ... jangbu serve`.
+    before_the_shop: Vec<String>,
+    /// What only the shop finds in its environment.
+    around_the_shop: Vec<(String, String)>,
     tampered: bool,
+    replays: Cell<bool>,
 }
 
 impl World {
     pub async fn start(engine: Engine) -> Self {
-        let folder = TempDir::new().unwrap();
-        std::fs::write(folder.path().join("jangbu.toml"), SETTINGS).unwrap();
         let database = match engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(Database::make().await),
         };
+        Self::start_over(engine, database).await
+    }
+
+    /// A world whose data is in a database on a Postgres server of its own.
+    pub async fn start_on_server(server: &str) -> Self {
+        Self::start_over(Engine::Postgres, Some(Database::make_on(server).await)).await
+    }
+
+    async fn start_over(engine: Engine, database: Option<Database>) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("jangbu.toml"), SETTINGS).unwrap();
         let mut world = Self {
             engine,
+            data: folder.path().join("data"),
             folder,
             database,
             shop_port: free_port(),
             sandbox_port: free_port(),
             shop: None,
             sandbox: None,
+            before_the_shop: Vec::new(),
+            around_the_shop: Vec::new(),
             tampered: false,
+            replays: Cell::new(false),
         };
         world.start_sandbox().await;
         world.start_shop().await;
@@ -72,13 +96,21 @@ impl World {
         self.engine
     }
 
-    /// Where everything of this world is.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    pub fn data_dir(&self) -> PathBuf {
+        self.data.clone()
     }
 
-    pub fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("data")
+    /// The shop's data lies there from its next start on; the sandbox stays where it is.
+    pub fn move_data_to(&mut self, folder: PathBuf) {
+        for entry in std::fs::read_dir(&self.data).unwrap().flatten() {
+            std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+        }
+        self.data = folder;
+    }
+
+    /// A folder for whatever the scenario needs beside the data.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn database_url(&self) -> Option<&str> {
@@ -141,14 +173,61 @@ impl World {
     }
 
     pub async fn start_shop(&mut self) {
-        let shop = self.serve(self.command(&["serve"]), "shop").await;
+        self.begin_shop().await.unwrap_or_else(|Stillborn { status, said }| {
+            panic!("the shop ended with {status} at its start:\n{said}");
+        });
+    }
+
+    /// Starts the shop where it may well end before it has said where it is.
+    pub async fn begin_shop(&mut self) -> Result<(), Stillborn> {
+        let mut command = self.command(&["serve"]);
+        command.envs(self.around_the_shop.iter().cloned());
+        let command = behind(&self.before_the_shop, command);
+        let shop = Program::begin(command, self.log_file("shop"), ANNOUNCEMENT).await?;
         assert_eq!(shop.address, self.shop_address());
         self.shop = Some(shop);
+        Ok(())
+    }
+
+    /// From its next start on the shop is started behind this; nothing: as it is.
+    pub fn put_before_the_shop(&mut self, words: Vec<String>) {
+        self.before_the_shop = words;
+    }
+
+    /// From its next start on the shop finds this in its environment.
+    pub fn put_around_the_shop(&mut self, name: &str, value: impl Into<String>) {
+        self.around_the_shop.push((name.to_owned(), value.into()));
+    }
+
+    /// The running shop.
+    pub fn shop(&self) -> &Program {
+        self.shop.as_ref().expect("the shop runs")
+    }
+
+    /// Whether the shop has ended by itself, and how.
+    pub fn shop_has_ended(&mut self) -> Option<ExitStatus> {
+        self.shop.as_mut().expect("the shop was started").has_ended()
+    }
+
+    /// Waits until the shop ends by itself; how it ended.
+    pub async fn shop_ends(&mut self) -> ExitStatus {
+        self.shop.take().expect("the shop was started").ended().await
+    }
+
+    /// A second node on the same Postgres, with a folder of its own, all roles.
+    pub async fn second_node(&self) -> Program {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.env("JANGBU_DATA_DIR", self.data_dir().with_file_name("second"));
+        // What shops and sandbox show each other lies in the first one's folder.
+        let (first, second) = (self.data_dir(), self.data_dir().with_file_name("second"));
+        std::fs::create_dir_all(&second).unwrap();
+        std::fs::copy(first.join(SHARED_SECRETS), second.join(SHARED_SECRETS)).unwrap();
+        self.serve(command, "second").await
     }
 
     /// Another server, which says where it listens.
     pub async fn serve(&self, command: Command, name: &str) -> Program {
-        Program::start(command, self.log_file(name), "listening on http://").await
+        Program::start(command, self.log_file(name), ANNOUNCEMENT).await
     }
 
     /// `kill -9` of the shop.
@@ -189,6 +268,29 @@ impl World {
         self.tampered = true;
     }
 
+    pub const fn database(&self) -> Option<&Database> {
+        self.database.as_ref()
+    }
+
+    /// The log holds, the read models are its fold, and the gateway's books tell of the
+    /// same money.
+    pub async fn everything_holds(&self) {
+        let mut audit = vec!["audit", "verify", "--read-models"];
+        let books = self.sandbox_url();
+        if self.sandbox.is_some() {
+            audit.extend(["--gateway-books", &books]);
+        }
+        self.run_well(&audit).await;
+        if self.replays.get() {
+            self.run_well(&["replay", "--verify-only"]).await;
+        }
+    }
+
+    /// At the end the read models are built anew, too, and have to come out the same.
+    pub fn replay_at_the_end(&self) {
+        self.replays.set(true);
+    }
+
     /// After a scenario the shop stops cleanly and its log holds.
     pub async fn check_the_end(&mut self) {
         if let Some(shop) = self.shop.take() {
@@ -200,12 +302,7 @@ impl World {
         if self.tampered {
             return;
         }
-        let mut audit = vec!["audit", "verify", "--read-models"];
-        let books = self.sandbox_url();
-        if self.sandbox.is_some() {
-            audit.extend(["--gateway-books", &books]);
-        }
-        self.run_well(&audit).await;
+        self.everything_holds().await;
     }
 
     /// Shows what the processes said.

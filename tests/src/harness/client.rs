@@ -33,6 +33,11 @@ impl Client {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// The same caller at another server.
+    pub fn at(&self, base: impl Into<String>) -> Self {
+        Self { base: base.into(), ..self.clone() }
+    }
+
     /// Its token.
     pub fn token(&self) -> &str {
         self.token.as_deref().expect("a caller who is logged in")

@@ -6,9 +6,13 @@
 //! has to pass the audit, when it ends badly what the processes said is shown.
 
 mod client;
+mod cluster;
 mod database;
+pub mod load;
 mod program;
 mod shopping;
+pub mod strace;
+mod wire;
 mod world;
 
 use std::panic::AssertUnwindSafe;
@@ -17,8 +21,10 @@ use std::time::Duration;
 use futures::FutureExt as _;
 
 pub use client::{Call, Client, Reply, fresh_key};
-pub use program::run_to_end;
+pub use cluster::{Cluster, Stop};
+pub use program::{Program, run_to_end};
 pub use shopping::{Buyer, basket, by_card, krw, number};
+pub use wire::{Cut, Wire};
 pub use world::{ADMIN_EMAIL, ADMIN_PASSWORD, Engine, World};
 
 /// Nothing that a scenario waits for takes longer unless something is broken.
@@ -28,7 +34,22 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs a scenario in a world of its own.
 pub async fn run(engine: Engine, scenario: impl AsyncFnOnce(&mut World)) {
-    let mut world = World::start(engine).await;
+    run_in(World::start(engine).await, scenario).await;
+}
+
+/// Whether the long forms are asked for (`./test all`). They differ from the short
+/// ones in how often something is done only.
+pub fn is_long() -> bool {
+    std::env::var_os("JANGBU_TEST_LONG").is_some_and(|value| value != "0")
+}
+
+/// How often: in the short form, and in the long one.
+pub fn times(short: usize, long: usize) -> usize {
+    if is_long() { long } else { short }
+}
+
+/// Runs a scenario in this world, and removes it.
+pub async fn run_in(mut world: World, scenario: impl AsyncFnOnce(&mut World)) {
     let outcome = AssertUnwindSafe(async {
         scenario(&mut world).await;
         world.check_the_end().await;

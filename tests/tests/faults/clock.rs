@@ -1,0 +1,97 @@
+//! The wall clock of the shop's machine jumps. (libfaketime stands between the shop
+//! and the clock; the sandbox and the database have the right time all along.)
+
+use std::path::{Path, PathBuf};
+
+use futures::future::join_all;
+use jangbu_tests::harness::{World, basket, by_card, eventually, times};
+use serde_json::Value;
+
+/// Orders at each time.
+const ORDERS: usize = 6;
+
+/// By how much the clock is wrong, one after the other: back by an hour and right
+/// again, ahead by more than a payment may take, and back over what was written.
+const STEPS: [&str; 6] = ["-3600", "+0", "+1200", "-600", "+7200", "+0"];
+
+pub async fn the_wall_clock_is_stepped(world: &mut World) {
+    let told = world.folder().join("clock");
+    std::fs::write(&told, "+0\n").unwrap();
+    assert!(world.terminate_shop().await.success());
+    for (name, value) in [
+        ("LD_PRELOAD", library().display().to_string()),
+        ("FAKETIME_TIMESTAMP_FILE", told.display().to_string()),
+        ("FAKETIME_NO_CACHE", "1".into()),
+        // A step of the wall clock does not touch the clock that timeouts run on.
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+        ("DONT_FAKE_MONOTONIC", "1".into()),
+    ] {
+        world.put_around_the_shop(name, value);
+    }
+    world.start_shop().await;
+    let admin = world.admin().await;
+    let tea = world.product(&admin, "보이차", 12_000, 10_000).await;
+    world.buyer("minji").await;
+    let mut orders = Vec::new();
+    for _ in 0..times(1, 5) {
+        for step in STEPS {
+            orders.extend(some_are_placed(world, &tea).await);
+            std::fs::write(&told, format!("{step}\n")).unwrap();
+            the_shop_has_it(world, step).await;
+            orders.extend(some_are_placed(world, &tea).await);
+        }
+    }
+    let admin = world.admin().await;
+    for order in &orders {
+        admin.saga_rests(order["id"].as_str().unwrap()).await;
+    }
+    // What was not paid in time by the clock of that moment is off; the rest is on its way.
+    let listed = admin.list_of(orders.len(), "/v1/orders?limit=200").await;
+    for order in listed {
+        let status = order["status"].as_str().unwrap();
+        assert!(matches!(status, "preparing" | "placed" | "awaiting_payment" | "cancelled" | "failed"), "{order}");
+        let live = world.books().live_charges(&order).await;
+        assert_eq!(live, usize::from(status == "preparing"), "{order}");
+    }
+    println!("{} orders over {} steps", orders.len(), STEPS.len());
+}
+
+/// Some are placed; every second one is paid at once, and nobody waits for it.
+async fn some_are_placed(world: &World, product: &str) -> Vec<Value> {
+    let login = serde_json::json!({"email": "minji@example.com", "password": "a long enough password"});
+    // A token of another time may not count in this one.
+    let answer = world.visitor().post("/v1/auth/login", &login).send().await.expect(200);
+    let buyer = world.visitor().with_token(answer["access_token"].as_str().unwrap());
+    join_all((0..ORDERS).map(async |number| {
+        let order = buyer.post("/v1/orders", &basket(&[(product, 1)])).send().await.expect(201);
+        if number % 2 == 0 {
+            buyer.post("/v1/payments", &by_card(&order, "tok_ok")).send().await.expect(201);
+        }
+        order
+    }))
+    .await
+}
+
+/// The time on what is written now is the stepped one.
+async fn the_shop_has_it(world: &World, step: &str) {
+    let offset: i64 = step.parse().unwrap();
+    let admin = world.admin().await;
+    let product = serde_json::json!({"name": "보이차", "price": jangbu_tests::harness::krw(1_000)});
+    eventually("the shop has the stepped time", async || {
+        let made = admin.post("/v1/products", &product).send().await;
+        let id = made.expect(201)["id"].as_str().unwrap().to_owned();
+        let millis = i64::from_str_radix(&id.replace('-', "")[..12], 16).unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let seen = millis / 1000 - i64::try_from(now).unwrap();
+        ((seen - offset).abs() < 60).then_some(())
+    })
+    .await;
+}
+
+fn library() -> PathBuf {
+    let found = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = found.map(|entry| entry.path().join("faketime")).collect();
+    folders.push(Path::new("/usr/lib/faketime").to_owned());
+    let library = folders.into_iter().map(|folder| folder.join("libfaketime.so.1")).find(|library| library.exists());
+    library.expect("libfaketime is not installed: ./test installs it")
+}

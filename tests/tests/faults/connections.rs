@@ -1,0 +1,116 @@
+//! Five thousand connections, many of which are slow.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use jangbu_tests::harness::{World, basket, times};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Connections at once.
+const ALL: usize = 5_000;
+/// What else a process has open.
+const BESIDE: u64 = 500;
+/// Of each kind of slowness.
+const SLOW: usize = 100;
+/// The limit that most systems start a process with: the shop raises it by itself.
+const USUAL_LIMIT: u32 = 1_024;
+/// How long the server lets a slow client keep a connection, with room to spare.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two looks at the server.
+const PAUSE: Duration = Duration::from_millis(50);
+/// What a server has open without its clients: listeners, the database, the gateway.
+const FEW: usize = 60;
+/// What the shop may use on top while all of them are open, in KiB: 20 KiB for each.
+const MEMORY_KIB: u64 = 100_000;
+
+pub async fn five_thousand_connections(world: &mut World) {
+    let limit = getrlimit(Resource::Nofile);
+    assert!(
+        limit.maximum.is_none_or(|most| most >= ALL as u64 + BESIDE),
+        "the system allows {:?} open files, this takes {}",
+        limit.maximum,
+        ALL as u64 + BESIDE
+    );
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+    assert!(world.terminate_shop().await.success());
+    let lowered = format!("ulimit -Sn {USUAL_LIMIT} && exec \"$@\"");
+    world.put_before_the_shop(["sh", "-c", &lowered, "sh"].map(ToOwned::to_owned).to_vec());
+    world.start_shop().await;
+
+    let admin = world.admin().await;
+    let buyer = world.buyer("minji").await.client;
+    let tea = world.product(&admin, "보이차", 12_000, 10_000).await;
+    for _ in 0..times(1, 3) {
+        let before = world.shop().resident_kib();
+        let idle = open_all(world, ALL - 4 * SLOW, "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n", 12).await;
+        let silent = open_all(world, SLOW, "", 0).await;
+        let heads = open_all(world, SLOW, "GET /livez HTTP/1.1\r\nho", 0).await;
+        let half =
+            "POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
+        let bodies = open_all(world, SLOW, half, 0).await;
+        // More than the system keeps for one who does not read.
+        let asked = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200);
+        let deaf = open_all(world, SLOW, &asked, 0).await;
+
+        for _ in 0..20 {
+            buyer.post("/v1/orders", &basket(&[(&tea, 1)])).send().await.expect(201);
+            buyer.read("/v1/orders?limit=1").await;
+        }
+        // A machine that is slow to open them all has let the first ones go by then.
+        println!("{} sockets are open at once", world.shop().open_sockets());
+        let used = world.shop().resident_kib().saturating_sub(before);
+        println!("{ALL} connections: {used} KiB more");
+        assert!(used < MEMORY_KIB, "{used} KiB for {ALL} connections");
+        for (kind, connections) in [("silent", silent), ("slow heads", heads), ("slow bodies", bodies), ("idle", idle)]
+        {
+            let begun = Instant::now();
+            join_all(connections.into_iter().map(ends)).await;
+            println!("{kind}: the last one ended {:?} later", begun.elapsed());
+        }
+        // One who does not read does not hear of the end either: the server tells.
+        let begun = Instant::now();
+        within_patience(async {
+            while world.shop().open_sockets() > FEW {
+                tokio::time::sleep(PAUSE).await;
+            }
+        })
+        .await;
+        println!("deaf: the last one ended {:?} later", begun.elapsed());
+        drop(deaf);
+    }
+    buyer.post("/v1/orders", &basket(&[(&tea, 1)])).send().await.expect(201);
+}
+
+/// Opens so many connections, says this on each and reads so many bytes of an answer.
+async fn open_all(world: &World, count: usize, said: &str, read: usize) -> Vec<TcpStream> {
+    let address = world.shop_address().parse().unwrap();
+    let mut all = Vec::with_capacity(count);
+    while all.len() < count {
+        let some = (all.len()..count.min(all.len() + 200)).map(async |_| {
+            let socket = TcpSocket::new_v4().unwrap();
+            // A small window, so that one who does not read is noticed early.
+            socket.set_recv_buffer_size(4_096).unwrap();
+            let mut connection = socket.connect(address).await.unwrap();
+            connection.write_all(said.as_bytes()).await.unwrap();
+            let mut answer = vec![0; read];
+            connection.read_exact(&mut answer).await.unwrap();
+            assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 200"));
+            connection
+        });
+        all.extend(join_all(some).await);
+    }
+    all
+}
+
+/// Reads until the server has let go of the connection.
+async fn ends(mut connection: TcpStream) {
+    let mut rest = Vec::new();
+    // A reset is an end too.
+    let _ = within_patience(connection.read_to_end(&mut rest)).await;
+}
+
+async fn within_patience<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("the server lets go of a slow client")
+}

@@ -1,0 +1,52 @@
+//! Two nodes on one Postgres, one of which stands still for longer than its lease.
+
+use jangbu_tests::harness::load::{SHOPPERS, Shop, all_is_as_told};
+use jangbu_tests::harness::{Client, World, eventually, times};
+
+/// What a projector says that finds somebody else in its place.
+const FENCED: &str = "another projector has taken over";
+
+pub async fn a_paused_node_is_fenced(world: &mut World) {
+    let second = world.second_node().await;
+    let there = format!("http://{}", second.address);
+    let mut shop = Shop::open(world).await;
+    // One buyer at each node.
+    shop.buyers[1] = shop.buyers[1].at(&there);
+    let onlooker = shop.admin.at(&there);
+    let rounds = times(1, 6);
+    let told = shop
+        .under_load(async |journal| {
+            for round in 0..rounds {
+                journal.goes_on(SHOPPERS).await;
+                // Whoever keeps the read models stands still: the one who started last, then in turns.
+                let (paused, awake) = if round % 2 == 0 { (&second, &shop.admin) } else { (world.shop(), &onlooker) };
+                let before = paused.said().matches(FENCED).count();
+                paused.pause();
+                the_other_takes_over(awake).await;
+                paused.resume();
+                eventually("the one who slept finds out", async || {
+                    (paused.said().matches(FENCED).count() > before).then_some(())
+                })
+                .await;
+                journal.goes_on(SHOPPERS).await;
+            }
+        })
+        .await;
+    all_is_as_told(world, &shop, &told).await;
+    assert!(second.terminate().await.success());
+    println!("{rounds} pauses");
+}
+
+/// What is written is shown again, so somebody keeps the read models.
+async fn the_other_takes_over(there: &Client) {
+    let product = serde_json::json!({"name": "보이차", "price": jangbu_tests::harness::krw(1_000)});
+    eventually("the other node keeps the read models", async || {
+        let made = there.post("/v1/products", &product).send().await;
+        if made.status != 201 {
+            return None;
+        }
+        let read = there.get("/v1/products?limit=1").header("jangbu-min-position", made.position().to_string());
+        (read.header("prefer", "wait=5").send().await.status == 200).then_some(())
+    })
+    .await;
+}

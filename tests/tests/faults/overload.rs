@@ -1,0 +1,99 @@
+//! More is asked than can be written: the queue is full.
+
+use std::path::PathBuf;
+
+use futures::future::join_all;
+use jangbu_tests::harness::strace::Fault;
+use jangbu_tests::harness::{Client, Engine, World, basket, eventually, fresh_key, times};
+use sqlx::{Connection as _, PgConnection};
+
+/// Requests at once: more than wait in the queue, in the hands of the decider and in
+/// the batch that does not get on.
+const CALLERS: usize = 1_500;
+/// Orders that wait at most, as the setting has it.
+const QUEUE: &str = "64";
+/// What a round may leave behind, in KiB.
+const LEFT_BEHIND_KIB: u64 = 64 * 1024;
+
+/// Something that keeps commits from getting on.
+enum Jam {
+    Disk(Fault),
+    Database(PgConnection),
+}
+
+impl Jam {
+    async fn begin(world: &World) -> Self {
+        match (world.engine(), world.database_url()) {
+            (Engine::Postgres, Some(url)) => {
+                let mut other = PgConnection::connect(url).await.unwrap();
+                // Every append takes the counter row.
+                sqlx::raw_sql("begin; select position from log_head where id = 1 for update")
+                    .execute(&mut other)
+                    .await
+                    .unwrap();
+                Self::Database(other)
+            }
+            (Engine::Sqlite | Engine::Postgres, _) => {
+                let wal: PathBuf = world.data_dir().join("log.db-wal");
+                let delay = "delay_enter=1000000";
+                Self::Disk(Fault::begin(world.shop().pid(), &[wal], "fsync,fdatasync", delay).await)
+            }
+        }
+    }
+
+    async fn end(self) {
+        match self {
+            Self::Disk(fault) => fault.end().await,
+            Self::Database(other) => other.close().await.unwrap(),
+        }
+    }
+}
+
+pub async fn a_full_queue_turns_away(world: &mut World) {
+    assert!(world.terminate_shop().await.success());
+    world.put_around_the_shop("JANGBU_COMMAND_QUEUE", QUEUE);
+    world.start_shop().await;
+    let admin = world.admin().await;
+    let buyer = world.buyer("minji").await.client;
+    let tea = world.product(&admin, "보이차", 12_000, 900_000).await;
+    let mut placed = 0;
+    let mut memory = Vec::new();
+    for _ in 0..times(3, 20) {
+        placed += one_rush(world, &buyer, &tea).await;
+        memory.push(world.shop().resident_kib());
+    }
+    println!("{placed} orders; resident KiB after each round: {memory:?}");
+    // The first round makes room for so much at once; later ones find it made.
+    let grown = memory.iter().max().unwrap().saturating_sub(memory[0]);
+    assert!(grown < LEFT_BEHIND_KIB, "it grew by {grown} KiB: {memory:?}");
+    admin.stock_becomes(&tea, 900_000, placed, 0).await;
+}
+
+/// All at once; whoever is turned away comes again when there is room.
+async fn one_rush(world: &World, buyer: &Client, product: &str) -> i64 {
+    let body = basket(&[(product, 1)]);
+    let jam = Jam::begin(world).await;
+    let turned_away = std::cell::Cell::new(0_usize);
+    let callers = (0..CALLERS).map(async |_| {
+        let key = fresh_key();
+        let reply = buyer.post("/v1/orders", &body).key(&key).send().await;
+        if reply.status == 201 {
+            return;
+        }
+        reply.expect_problem(503, "upstream_unavailable");
+        let after: u64 = reply.header("retry-after").expect("it says when to come again").parse().unwrap();
+        assert!(after >= 1);
+        turned_away.set(turned_away.get() + 1);
+        eventually("there is room again", async || {
+            let reply = buyer.post("/v1/orders", &body).key(&key).send().await;
+            (reply.status != 503).then(|| reply.expect(201))
+        })
+        .await;
+    });
+    let ending = async {
+        eventually("somebody is turned away", async || (turned_away.get() > 0).then_some(())).await;
+        jam.end().await;
+    };
+    futures::future::join(join_all(callers), ending).await;
+    i64::try_from(CALLERS).unwrap()
+}
