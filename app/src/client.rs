@@ -32,6 +32,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// How long to wait before asking again, when the server says so.
     pub retry_after: Option<Duration>,
+    /// The position of what was recorded, when something was.
+    pub position: Option<u64>,
     /// The body, whole.
     pub body: Bytes,
 }
@@ -81,8 +83,9 @@ impl Connection {
             let answer = self.sender.send_request(request).await?;
             let (head, body) = answer.into_parts();
             let body = body.collect().await?.to_bytes();
-            let retry_after = head.headers.get("retry-after").and_then(|seconds| seconds.to_str().ok()?.parse().ok());
-            anyhow::Ok(Reply { status: head.status, retry_after: retry_after.map(Duration::from_secs), body })
+            let number = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()?.parse().ok());
+            let (retry_after, position) = (number("retry-after").map(Duration::from_secs), number("jangbu-position"));
+            anyhow::Ok(Reply { status: head.status, retry_after, position, body })
         };
         tokio::time::timeout(ANSWER_LIMIT, exchange).await.context("the server did not answer in time")?
     }

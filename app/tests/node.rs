@@ -101,7 +101,11 @@ async fn a_taken_port_and_a_missing_key_say_what_to_do() {
     assert!(error.contains("is in use") && error.contains("--listen"), "{error}");
 
     let roles = Roles { api: true, projector: false, process_manager: false };
-    let error = Node::start(settings, NodeOptions { roles, may_migrate: true }).await.err().unwrap().to_string();
+    let error = Node::start(settings, NodeOptions { roles, may_migrate: true, ..NodeOptions::default() })
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("JANGBU_DATABASE_URL"), "{error}");
 }
 
@@ -134,14 +138,19 @@ async fn on_postgres_the_master_key_is_asked_for_and_nodes_share_one_log() {
     let more = [("JANGBU_DATABASE_URL", url.as_str()), ("JANGBU_MASTER_KEY", &key), ("JANGBU_SANDBOX_URL", &sandbox)];
     let second = settings(other.path(), &more);
     let api_only = Roles { api: true, projector: false, process_manager: false };
-    let second = Node::start(second, NodeOptions { roles: api_only, may_migrate: true }).await.unwrap();
+    let second = Node::start(second, NodeOptions { roles: api_only, may_migrate: true, ..NodeOptions::default() })
+        .await
+        .unwrap();
     assert_eq!(second.first_admin(), None, "the first node has made the admin");
     assert!(get(&second, "/readyz").await.status().is_success());
 
     let bare = tempfile::tempdir().unwrap();
     let worker = settings(bare.path(), &more);
     let projector_only = Roles { api: false, projector: true, process_manager: false };
-    let worker = Node::start(worker, NodeOptions { roles: projector_only, may_migrate: true }).await.unwrap();
+    let worker =
+        Node::start(worker, NodeOptions { roles: projector_only, may_migrate: true, ..NodeOptions::default() })
+            .await
+            .unwrap();
     assert_eq!(get(&worker, "/readyz").await.status(), 204);
     assert_eq!(get(&worker, "/v1/products").await.status(), 404, "a worker takes no requests");
     for node in [worker, second, first] {

@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// What this node does: any of api, projector, process-manager (default: all)
     #[arg(long, value_name = "ROLES", value_delimiter = ',', value_enum)]
     roles: Vec<Role>,
+    /// Let an embedded store have only some roles too, so that their cost can be measured
+    #[arg(long, hide = true)]
+    measure_roles_apart: bool,
     /// Refuse to start on an older store instead of bringing it to this version
     #[arg(long)]
     no_migrate: bool,
@@ -54,7 +57,7 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
         Roles { api: has(Role::Api), projector: has(Role::Projector), process_manager: has(Role::ProcessManager) };
     observe::log_panics();
     allow_open_files();
-    let options = NodeOptions { roles, may_migrate: !arguments.no_migrate };
+    let options = NodeOptions { roles, may_migrate: !arguments.no_migrate, roles_apart: arguments.measure_roles_apart };
     let mut node = Node::start(settings, options).await?;
     node.greet()?;
     let failed = tokio::select! {

@@ -58,11 +58,14 @@ pub struct NodeOptions {
     pub roles: Roles,
     /// Whether it may bring the store to this version.
     pub may_migrate: bool,
+    /// Whether an embedded store may have some of the roles only: nobody else can take the
+    /// others, so it is for measuring what they cost.
+    pub roles_apart: bool,
 }
 
 impl Default for NodeOptions {
     fn default() -> Self {
-        Self { roles: Roles::ALL, may_migrate: true }
+        Self { roles: Roles::ALL, may_migrate: true, roles_apart: false }
     }
 }
 
@@ -100,7 +103,7 @@ impl Node {
     /// When something that it needs is not there; the text says what to do.
     pub async fn start(settings: Settings, options: NodeOptions) -> anyhow::Result<Self> {
         let roles = options.roles;
-        check_roles(roles, &settings)?;
+        check_roles(roles, &settings, options.roles_apart)?;
         let store = engine::open_for_writing(&settings).await?;
         let listener = listen(settings.listen).await?;
         let bound = listener.local_addr()?;
@@ -254,11 +257,11 @@ impl Node {
 }
 
 /// What a node's roles ask of its configuration.
-fn check_roles(roles: Roles, settings: &Settings) -> anyhow::Result<()> {
+fn check_roles(roles: Roles, settings: &Settings, apart: bool) -> anyhow::Result<()> {
     if roles == Roles::ALL {
         return Ok(());
     }
-    if matches!(settings.engine, Engine::Embedded) {
+    if matches!(settings.engine, Engine::Embedded) && !apart {
         bail!("--roles is for several nodes on one Postgres: set JANGBU_DATABASE_URL, or leave --roles out");
     }
     let own_sandbox = settings.sandbox.as_ref().is_some_and(|sandbox| sandbox.url.is_none());

@@ -1,0 +1,55 @@
+//! Requests as bytes.
+
+use std::io::Write as _;
+
+/// What is common to the requests of a caller: everything before the key.
+#[derive(Clone, Debug)]
+pub struct Head(Vec<u8>);
+
+impl Head {
+    /// A POST of JSON.
+    #[must_use]
+    pub fn post(path: &str, authorization: &str) -> Self {
+        Self::new("POST", path, authorization, "content-type: application/json\r\n")
+    }
+
+    /// A GET.
+    #[must_use]
+    pub fn get(path: &str, authorization: &str) -> Self {
+        Self::new("GET", path, authorization, "")
+    }
+
+    fn new(method: &str, path: &str, authorization: &str, more: &str) -> Self {
+        let text = format!("{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: {authorization}\r\n{more}");
+        Self(text.into_bytes())
+    }
+}
+
+/// A request that is being written, over and over in the same memory.
+#[derive(Debug, Default)]
+pub struct Request {
+    bytes: Vec<u8>,
+    /// The body, to be written before [`Request::finish`].
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// Puts head, key and body together, and empties the body for the next one.
+    pub fn finish(&mut self, head: &Head, key: Option<u128>) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&head.0);
+        // Writing into memory does not fail.
+        if let Some(key) = key {
+            let _ = write!(self.bytes, "idempotency-key: {key:032x}\r\n");
+        }
+        let _ = write!(self.bytes, "content-length: {}\r\n\r\n", self.body.len());
+        self.bytes.extend_from_slice(&self.body);
+        self.body.clear();
+    }
+
+    /// What is sent.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}

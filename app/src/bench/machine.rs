@@ -1,0 +1,85 @@
+//! The machine: how this process is scheduled, and what else bears on the figures.
+//!
+//! The kernel of a shared machine lets a woken task wait for milliseconds, which is
+//! longer than a durable commit takes. Under `SCHED_RR` it runs at once. Children
+//! inherit the policy, so that it is asked for once, for all of them.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Set in the environment of the process that was started through `chrt`, so that it
+/// does not try for ever.
+const TRIED: &str = "JANGBU_BENCH_CHRT";
+/// The field of `/proc/self/stat` behind the closing bracket of the name that holds the
+/// policy, from 0 (proc(5): field 41 from 1, the bracket ends field 2).
+const POLICY_FIELD: usize = 38;
+const SCHED_RR: &str = "2";
+/// Connections, files of the engine, and as many again for comfort.
+const OPEN_FILES: u64 = 16_384;
+
+/// Starts this program anew under `chrt -r 1` when that is allowed here and not wanted
+/// otherwise. Returns when the process is to go on as it is.
+pub fn schedule(plain: bool) {
+    if plain || is_realtime() || std::env::var_os(TRIED).is_some() {
+        return;
+    }
+    let allowed = Command::new("chrt").args(["-r", "1", "true"]).stderr(Stdio::null()).status();
+    let (true, Ok(this)) = (allowed.is_ok_and(|status| status.success()), std::env::current_exe()) else { return };
+    // Comes back only when it failed, and then everything goes on plainly.
+    let error =
+        Command::new("chrt").args(["-r", "1"]).arg(this).args(std::env::args_os().skip(1)).env(TRIED, "1").exec();
+    eprintln!("chrt could not be started: {error}");
+}
+
+/// Lets this process and its children have a connection for every client.
+pub fn allow_many_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            eprintln!("the limit of open files stays as it is: {error}");
+        }
+    }
+}
+
+fn is_realtime() -> bool {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    fields.split_whitespace().nth(POLICY_FIELD) == Some(SCHED_RR)
+}
+
+/// How server, database and load are scheduled, in words.
+#[must_use]
+pub fn scheduling() -> &'static str {
+    if is_realtime() {
+        "SCHED_RR 1"
+    } else {
+        "plain (SCHED_RR is not allowed here or was not wanted): compare nothing but ratios, and those with care"
+    }
+}
+
+/// What bears on the figures beside the program.
+#[must_use]
+pub fn describe(folder: &Path) -> String {
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = model.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown processor");
+    let model = model.trim_start_matches(['\t', ' ', ':']);
+    format!("{cores} cores of {model}, Linux {}, data on {}", kernel.trim(), file_system(folder))
+}
+
+/// The kind of file system that a folder is on.
+fn file_system(folder: &Path) -> String {
+    let output = Command::new("stat").args(["--file-system", "--format", "%T"]).arg(folder).output();
+    let name = output.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    let name = name.map(|name| String::from_utf8_lossy(&name).trim().to_owned());
+    match name.as_deref() {
+        Some("tmpfs" | "ramfs") => "a file system in memory, where a commit costs nothing: use --folder".to_owned(),
+        Some(name) => name.to_owned(),
+        None => "an unknown file system".to_owned(),
+    }
+}

@@ -1,0 +1,44 @@
+//! What the figures are held against, measured on this machine in this run: how fast
+//! the same HTTP stack echoes the same body, how long the disk takes, how fast rows can
+//! be inserted, how fast events can be read.
+
+mod disk;
+pub mod echo;
+mod inserts;
+mod parse;
+
+use std::path::Path;
+use std::time::Duration;
+
+pub use self::echo::Echo;
+pub use self::parse::read_and_parse;
+
+/// How long each yardstick of the disk is measured in a round.
+const DISK_TIME: Duration = Duration::from_secs(2);
+
+/// The median of appending 4 KiB to a file of the folder and flushing it, in microseconds.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub async fn fdatasync_p50_us(folder: &Path) -> anyhow::Result<u64> {
+    let folder = folder.to_owned();
+    tokio::task::spawn_blocking(move || disk::fdatasync_p50_us(&folder, DISK_TIME)).await?
+}
+
+/// Rows like those of the log that the embedded engine's library inserts in a second,
+/// in durable batches and nothing else.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub async fn embedded_inserts_per_second(folder: &Path) -> anyhow::Result<u64> {
+    let folder = folder.to_owned();
+    tokio::task::spawn_blocking(move || inserts::embedded(&folder, DISK_TIME)).await?
+}
+
+/// The same on Postgres.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn postgres_inserts_per_second(url: &str) -> anyhow::Result<u64> {
+    inserts::postgres(url, DISK_TIME).await
+}
