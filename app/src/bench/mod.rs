@@ -19,7 +19,7 @@ mod server;
 mod shop;
 mod yardsticks;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -64,12 +64,6 @@ impl Bench {
         }
         let cluster = if args.postgres { Some(Cluster::start(&below).await?) } else { None };
         Ok(Self { args, folder, cluster, echo: OnceCell::new(), places: AtomicU32::new(0), _temporary: temporary })
-    }
-
-    /// The folder of all data.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// The engine's name.

@@ -34,12 +34,6 @@ impl Place {
         Self { data_dir, database_url, admin_password, secrets: [secret(), secret(), secret()] }
     }
 
-    /// The engine's name.
-    #[must_use]
-    pub const fn engine(&self) -> &'static str {
-        if self.database_url.is_some() { "Postgres" } else { "embedded" }
-    }
-
     /// What a process that works here has to be told.
     #[must_use]
     pub fn environment(&self) -> BTreeMap<String, String> {

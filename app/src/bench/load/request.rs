@@ -10,18 +10,8 @@ impl Head {
     /// A POST of JSON.
     #[must_use]
     pub fn post(path: &str, authorization: &str) -> Self {
-        Self::new("POST", path, authorization, "content-type: application/json\r\n")
-    }
-
-    /// A GET.
-    #[must_use]
-    pub fn get(path: &str, authorization: &str) -> Self {
-        Self::new("GET", path, authorization, "")
-    }
-
-    fn new(method: &str, path: &str, authorization: &str, more: &str) -> Self {
-        let text = format!("{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: {authorization}\r\n{more}");
-        Self(text.into_bytes())
+        let head = "HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n";
+        Self(format!("POST {path} {head}authorization: {authorization}\r\n").into_bytes())
     }
 }
 
