@@ -10,6 +10,8 @@ use sqlx::{Connection as _, PgConnection};
 /// Requests at once: more than wait in the queue, in the hands of the decider and in
 /// the batch that does not get on.
 const CALLERS: usize = 1_500;
+/// Those who were turned away come again in groups of this size.
+const AT_ONCE: usize = 32;
 /// Orders that wait at most, as the setting has it.
 const QUEUE: &str = "64";
 /// What a round may leave behind, in KiB.
@@ -78,22 +80,30 @@ async fn one_rush(world: &World, buyer: &Client, product: &str) -> i64 {
         let key = fresh_key();
         let reply = buyer.post("/v1/orders", &body).key(&key).send().await;
         if reply.status == 201 {
-            return;
+            return None;
         }
         reply.expect_problem(503, "upstream_unavailable");
         let after: u64 = reply.header("retry-after").expect("it says when to come again").parse().unwrap();
         assert!(after >= 1);
         turned_away.set(turned_away.get() + 1);
-        eventually("there is room again", async || {
-            let reply = buyer.post("/v1/orders", &body).key(&key).send().await;
-            (reply.status != 503).then(|| reply.expect(201))
-        })
-        .await;
+        Some(key)
     });
     let ending = async {
         eventually("somebody is turned away", async || (turned_away.get() > 0).then_some(())).await;
         jam.end().await;
     };
-    futures::future::join(join_all(callers), ending).await;
+    let (again, ()) = futures::future::join(join_all(callers), ending).await;
+    let again: Vec<String> = again.into_iter().flatten().collect();
+    println!("{} of {CALLERS} were turned away", again.len());
+    for some in again.chunks(AT_ONCE) {
+        join_all(some.iter().map(async |key| {
+            eventually("there is room again", async || {
+                let reply = buyer.post("/v1/orders", &body).key(key).send().await;
+                (reply.status != 503).then(|| reply.expect(201))
+            })
+            .await;
+        }))
+        .await;
+    }
     i64::try_from(CALLERS).unwrap()
 }
