@@ -103,7 +103,10 @@ impl World {
     /// The shop's data lies there from its next start on; the sandbox stays where it is.
     pub fn move_data_to(&mut self, folder: PathBuf) {
         for entry in std::fs::read_dir(&self.data).unwrap().flatten() {
-            std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+            // The sandbox's books are in use where they are.
+            if !entry.file_name().to_string_lossy().starts_with("sandbox.db") {
+                std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+            }
         }
         self.data = folder;
     }

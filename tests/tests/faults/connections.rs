@@ -22,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(50);
 /// What a server has open without its clients: listeners, the database, the gateway.
 const FEW: usize = 60;
-/// What the shop may use on top while all of them are open, in KiB: 20 KiB for each.
-const MEMORY_KIB: u64 = 100_000;
+/// What the shop may use on top while all of them are open, in KiB: 40 KiB for each.
+const MEMORY_KIB: u64 = 200_000;
 
 pub async fn five_thousand_connections(world: &mut World) {
     let limit = getrlimit(Resource::Nofile);
