@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 /// Set in the environment of the process that was started through `chrt`, so that it
 /// does not try for ever.
-const TRIED: &str = "JANGBU_BENCH_CHRT";
+const TRIED: &str = "BENCH_ASKED_FOR_CHRT";
 /// The field of `/proc/self/stat` behind the closing bracket of the name that holds the
 /// policy, from 0 (proc(5): field 41 from 1, the bracket ends field 2).
 const POLICY_FIELD: usize = 38;

@@ -15,6 +15,7 @@ mod sagas;
 mod sandbox;
 mod schemas;
 mod serve;
+mod simulate;
 mod users;
 
 use std::io::Write as _;
@@ -84,6 +85,8 @@ enum Command {
     Schemas(schemas::Arguments),
     /// Measure a real server over HTTP and check the invariants afterwards
     Bench(crate::bench::BenchArgs),
+    /// Run the whole shop on a simulated world, fault upon fault, and check that it holds
+    Simulate(simulate::Arguments),
     /// Print the OpenAPI 3.1 document
     Openapi,
     /// Ask a running server whether it is ready
@@ -146,6 +149,7 @@ async fn dispatch(command: Command, flags: Flags, output: &Output) -> anyhow::Re
         Command::Users(arguments) => users::run(arguments, &settings()?, output).await,
         Command::Health(arguments) => health::run(arguments, &settings()?, output).await,
         Command::Schemas(arguments) => schemas::run(arguments, output),
+        Command::Simulate(arguments) => simulate::run(arguments, output).await,
         Command::Openapi => {
             output.text(&jangbu_api::openapi().to_pretty_json()?)?;
             Ok(Done::Yes)

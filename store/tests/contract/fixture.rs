@@ -27,6 +27,13 @@ pub async fn on_memory<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) 
     case(Fixture { store: store.clone(), other: store }).await;
 }
 
+/// The store of the simulation, on which nothing goes wrong here: what it models is
+/// held to the contract like the others.
+pub async fn on_simulation<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) {
+    let store = jangbu_simulation::simulated_store();
+    case(Fixture { store: store.clone(), other: store }).await;
+}
+
 pub async fn on_sqlite<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(folder.path(), sqlite::Options::default()).unwrap());

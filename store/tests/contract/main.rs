@@ -1,4 +1,5 @@
-//! The contract of an engine, held against all three of them, and what each
+//! The contract of an engine, held against all three of them and against the store
+//! of the simulation, so that the model cannot drift, and what each
 //! engine promises beyond it.
 //!
 //! Postgres is found through `JANGBU_TEST_DATABASE_URL`, a superuser's URL of a
@@ -31,6 +32,12 @@ macro_rules! contract {
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 crate::fixture::on_memory(crate::$module::$case).await;
+            })+)+
+        }
+        mod on_simulation {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::fixture::on_simulation(crate::$module::$case).await;
             })+)+
         }
         mod on_sqlite {

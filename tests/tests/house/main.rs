@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate with the crates of the house that it may import. What is not named
 /// here is not allowed.
-const FLOORS: [(&str, &[&str]); 11] = [
+const FLOORS: [(&str, &[&str]); 12] = [
     ("jangbu-kernel", &[]),
     ("jangbu-aggregates", &["jangbu-kernel"]),
     ("jangbu-store", &["jangbu-kernel"]),
@@ -18,6 +18,17 @@ const FLOORS: [(&str, &[&str]); 11] = [
     ("jangbu-projections", &["jangbu-kernel", "jangbu-aggregates"]),
     ("jangbu-audit", &["jangbu-kernel", "jangbu-aggregates"]),
     ("jangbu-api", &["jangbu-kernel", "jangbu-commands", "jangbu-projections"]),
+    (
+        "jangbu-simulation",
+        &[
+            "jangbu-kernel",
+            "jangbu-aggregates",
+            "jangbu-store",
+            "jangbu-commands",
+            "jangbu-projections",
+            "jangbu-audit",
+        ],
+    ),
     ("jangbu-sandbox", &["jangbu-kernel"]),
     (
         "jangbu-app",
@@ -30,6 +41,7 @@ const FLOORS: [(&str, &[&str]); 11] = [
             "jangbu-projections",
             "jangbu-audit",
             "jangbu-api",
+            "jangbu-simulation",
             "jangbu-sandbox",
         ],
     ),

@@ -1,0 +1,359 @@
+//! The payment gateway: its books, and a node's way to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use jangbu_audit::gateway_books::GatewayCharge;
+use jangbu_kernel::gateway::{
+    ChargeOutcome, ChargeRequest, GatewayNotice, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
+};
+use jangbu_kernel::{Money, OrderId, PaymentId};
+use uuid::Uuid;
+
+use crate::life::Life;
+use crate::names::Fault;
+use crate::outside::{Letter, Post, Route, call};
+use crate::sim::{AtWork, Sim, lock};
+
+/// Its name, in the adapter and in the webhooks' path.
+pub(crate) const NAME: &str = "simulated";
+/// The header that stands for a signature.
+pub(crate) const SIGNATURE: (&str, &str) = ("signature", "good");
+
+/// What a card does, and how often buyers have such a one.
+pub(crate) const CARDS: [(u64, &str); 10] = [
+    (600, "ok"),
+    (80, "declined"),
+    (90, "challenge"),
+    (60, "slow"),
+    (40, "lost"),
+    (40, "never"),
+    (25, "errs"),
+    (25, "other_amount"),
+    (20, "declined_then_taken"),
+    (20, "told_five_times"),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Processing,
+    Challenge,
+    Captured,
+    Declined,
+    Voided,
+}
+
+#[derive(Clone, Debug)]
+struct Charge {
+    key: Uuid,
+    order_id: OrderId,
+    payment_id: PaymentId,
+    amount: i64,
+    refunded: i64,
+    standing: Standing,
+}
+
+#[derive(Default)]
+struct Books {
+    charges: BTreeMap<Uuid, Charge>,
+    /// Keys that were voided before anything was charged.
+    void: BTreeSet<Uuid>,
+    refunds: BTreeMap<Uuid, RefundOutcome>,
+    messages: u64,
+}
+
+/// The gateway itself. It outlives every node.
+pub(crate) struct Gateway {
+    sim: Arc<Sim>,
+    books: Mutex<Books>,
+    post: Post,
+}
+
+fn won(units: i64) -> Money {
+    // Amounts of a shop's orders: far within what money can say.
+    Money::krw(units).unwrap_or_else(|_| Money::zero(jangbu_kernel::Currency::KRW))
+}
+
+impl Charge {
+    fn outcome(&self) -> ChargeOutcome {
+        let reference = format!("ch-{}", self.key);
+        match self.standing {
+            Standing::Processing => ChargeOutcome::Pending { reference },
+            Standing::Challenge => ChargeOutcome::ChallengeRequired { reference },
+            Standing::Captured => ChargeOutcome::Captured { reference, amount: won(self.amount) },
+            Standing::Declined => ChargeOutcome::Declined { code: "card_declined".to_owned() },
+            Standing::Voided => ChargeOutcome::Voided,
+        }
+    }
+
+    const fn word(&self) -> &'static str {
+        match self.standing {
+            Standing::Processing => "pending",
+            Standing::Challenge => "challenge",
+            Standing::Captured => "captured",
+            Standing::Declined => "declined",
+            Standing::Voided => "voided",
+        }
+    }
+}
+
+impl Gateway {
+    pub fn new(sim: &Arc<Sim>, post: Post) -> Arc<Self> {
+        Arc::new(Self { sim: Arc::clone(sim), books: Mutex::default(), post })
+    }
+
+    /// The captured charges, as the gateway lists them.
+    pub fn list(&self) -> Vec<GatewayCharge> {
+        let books = lock(&self.books);
+        let captured = books.charges.values().filter(|charge| charge.standing == Standing::Captured);
+        captured
+            .map(|charge| {
+                GatewayCharge::captured(charge.order_id, &charge.amount.to_string(), &charge.refunded.to_string())
+            })
+            .collect()
+    }
+
+    /// Payments of which the gateway holds more than one charge that took money.
+    pub fn charged_twice(&self) -> Option<PaymentId> {
+        let books = lock(&self.books);
+        let mut seen = BTreeSet::new();
+        let captured = books.charges.values().filter(|charge| charge.standing == Standing::Captured);
+        captured.map(|charge| charge.payment_id).find(|payment_id| !seen.insert(*payment_id))
+    }
+
+    fn note(&self, charge: &Charge) {
+        let (key, word, amount) = (charge.key, charge.word(), charge.amount);
+        let refunded = charge.refunded;
+        self.sim.tell("books", refunded.unsigned_abs() ^ key.as_u64_pair().1, || {
+            format!("gateway: {} {word}, {amount} taken, {refunded} given back", charge.payment_id)
+        });
+    }
+
+    /// Owes the shop a message about a charge.
+    fn message(&self, books: &mut Books, charge: &Charge, may_be_lost: bool, times: u32) {
+        self.note(charge);
+        for _ in 0..times {
+            books.messages += 1;
+            let body = format!(
+                "m{} {} {} {} {} {}",
+                books.messages,
+                charge.payment_id,
+                charge.order_id,
+                charge.key,
+                charge.word(),
+                charge.amount
+            );
+            // Nobody carries letters any more once the run is over.
+            let _over = self.post.send(Letter { of_gateway: true, body, may_be_lost });
+        }
+    }
+
+    fn charge(self: &Arc<Self>, request: &ChargeRequest) -> ChargeOutcome {
+        let mut books = lock(&self.books);
+        let key = request.idempotency_key;
+        if let Some(known) = books.charges.get(&key) {
+            return known.outcome();
+        }
+        let card = request.card_token.as_str();
+        let standing = match card {
+            _ if books.void.contains(&key) => Standing::Voided,
+            "declined" | "declined_then_taken" => Standing::Declined,
+            "challenge" => Standing::Challenge,
+            "slow" => Standing::Processing,
+            _ => Standing::Captured,
+        };
+        let amount = request.amount.minor_units() - i64::from(card == "other_amount");
+        let (order_id, payment_id) = (request.order_id, request.payment_id);
+        let charge = Charge { key, order_id, payment_id, amount, refunded: 0, standing };
+        books.charges.insert(key, charge.clone());
+        self.message(&mut books, &charge, true, if card == "told_five_times" { 5 } else { 1 });
+        if matches!((card, standing), ("slow", _) | ("declined_then_taken", Standing::Declined)) {
+            self.takes_later(key, standing);
+        }
+        charge.outcome()
+    }
+
+    fn takes_later(self: &Arc<Self>, key: Uuid, from: Standing) {
+        let gateway = Arc::clone(self);
+        let (at_work, wait) = (AtWork::begin(&self.sim), self.sim.dice(|dice| dice.millis(2_000, 60_000)));
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            let mut books = lock(&gateway.books);
+            // It is said once: nobody would ask about a charge that was declined.
+            let may_be_lost = from == Standing::Processing;
+            gateway.change(&mut books, key, may_be_lost, |charge| {
+                if charge.standing == from {
+                    charge.standing = Standing::Captured;
+                }
+            });
+            drop(at_work);
+        });
+    }
+
+    fn change(&self, books: &mut Books, key: Uuid, may_be_lost: bool, how: impl FnOnce(&mut Charge)) -> Option<Charge> {
+        let charge = books.charges.get_mut(&key)?;
+        let before = (charge.standing, charge.refunded);
+        how(charge);
+        let charge = charge.clone();
+        if before != (charge.standing, charge.refunded) {
+            self.message(books, &charge, may_be_lost, 1);
+        }
+        Some(charge)
+    }
+
+    fn confirm(&self, key: Uuid) -> ChargeOutcome {
+        let mut books = lock(&self.books);
+        let confirmed = self.change(&mut books, key, true, |charge| {
+            if charge.standing == Standing::Challenge {
+                charge.standing = Standing::Captured;
+            }
+        });
+        confirmed.map_or(ChargeOutcome::NotFound, |charge| charge.outcome())
+    }
+
+    fn inquire(&self, key: Uuid) -> ChargeOutcome {
+        let books = lock(&self.books);
+        match books.charges.get(&key) {
+            Some(charge) => charge.outcome(),
+            None if books.void.contains(&key) => ChargeOutcome::Voided,
+            None => ChargeOutcome::NotFound,
+        }
+    }
+
+    fn net_cancel(&self, key: Uuid) -> ChargeOutcome {
+        let mut books = lock(&self.books);
+        let voided = self.change(&mut books, key, true, |charge| {
+            if charge.standing != Standing::Declined {
+                charge.standing = Standing::Voided;
+                charge.refunded = 0;
+            }
+        });
+        match voided {
+            Some(charge) => charge.outcome(),
+            None => {
+                books.void.insert(key);
+                ChargeOutcome::Voided
+            }
+        }
+    }
+
+    fn refund(&self, request: &RefundRequest) -> RefundOutcome {
+        let mut books = lock(&self.books);
+        if let Some(known) = books.refunds.get(&request.idempotency_key) {
+            return known.clone();
+        }
+        let amount = request.amount.minor_units();
+        let key: Option<Uuid> = request.reference.strip_prefix("ch-").and_then(|key| key.parse().ok());
+        let charge = key.and_then(|key| books.charges.get(&key).cloned());
+        let refused = |code: &str| RefundOutcome::Refused { code: code.to_owned() };
+        let outcome = match (charge, key) {
+            (Some(charge), Some(key)) if charge.standing == Standing::Captured => {
+                if charge.refunded + amount > charge.amount {
+                    refused("refund_exceeds_captured")
+                } else if self.sim.strikes(Fault::RefundRefused) {
+                    refused("not_now")
+                } else {
+                    self.change(&mut books, key, true, |charge| charge.refunded += amount);
+                    RefundOutcome::Settled { reference: format!("re-{}", request.idempotency_key) }
+                }
+            }
+            (Some(_), _) => refused("charge_not_captured"),
+            (None, _) => refused("charge_not_found"),
+        };
+        books.refunds.insert(request.idempotency_key, outcome.clone());
+        outcome
+    }
+}
+
+/// A node's way to the gateway.
+pub(crate) struct NodeGateway {
+    pub gateway: Arc<Gateway>,
+    pub life: Arc<Life>,
+}
+
+impl NodeGateway {
+    async fn ask(&self, route: Route, act: impl Fn(&Arc<Gateway>) -> ChargeOutcome + Send + 'static) -> ChargeOutcome {
+        let gateway = Arc::clone(&self.gateway);
+        let answer = call(&self.life, route, move || act(&gateway)).await;
+        answer.unwrap_or_else(|| ChargeOutcome::Unknown { detail: "no answer".to_owned() })
+    }
+
+    fn route(&self) -> Route {
+        Route::choose(&self.life.sim)
+    }
+}
+
+#[async_trait]
+impl PaymentGateway for NodeGateway {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    async fn charge(&self, request: ChargeRequest) -> ChargeOutcome {
+        let route = match request.card_token.as_str() {
+            "lost" => Route::AnswerLost,
+            "never" => Route::Lost,
+            "errs" => Route::Errs,
+            _ => self.route(),
+        };
+        let outcome = self.ask(route, move |gateway| gateway.charge(&request)).await;
+        // As the adapters do: asked to make a charge, "there is none" is no answer.
+        if outcome == ChargeOutcome::NotFound {
+            return ChargeOutcome::Unknown { detail: "no such charge, said to a new one".to_owned() };
+        }
+        outcome
+    }
+
+    async fn confirm(&self, reference: &str) -> ChargeOutcome {
+        let Some(key) = reference.strip_prefix("ch-").and_then(|key| key.parse().ok()) else {
+            return ChargeOutcome::NotFound;
+        };
+        self.ask(self.route(), move |gateway| gateway.confirm(key)).await
+    }
+
+    async fn inquire(&self, idempotency_key: Uuid) -> ChargeOutcome {
+        self.ask(self.route(), move |gateway| gateway.inquire(idempotency_key)).await
+    }
+
+    async fn net_cancel(&self, idempotency_key: Uuid) -> ChargeOutcome {
+        self.ask(self.route(), move |gateway| gateway.net_cancel(idempotency_key)).await
+    }
+
+    async fn refund(&self, request: RefundRequest) -> RefundOutcome {
+        let gateway = Arc::clone(&self.gateway);
+        let answer = call(&self.life, self.route(), move || gateway.refund(&request)).await;
+        answer.unwrap_or_else(|| RefundOutcome::Unknown { detail: "no answer".to_owned() })
+    }
+
+    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<GatewayNotice, WebhookError> {
+        let words = read_words(headers, body)?;
+        let unreadable = || WebhookError::Unreadable("six words".to_owned());
+        let [message_id, payment_id, order_id, key, word, amount] = words.as_slice() else { return Err(unreadable()) };
+        let reference = format!("ch-{key}");
+        let outcome = match *word {
+            "captured" => ChargeOutcome::Captured { reference, amount: won(amount.parse().map_err(|_| unreadable())?) },
+            "declined" => ChargeOutcome::Declined { code: "card_declined".to_owned() },
+            "challenge" => ChargeOutcome::ChallengeRequired { reference },
+            "pending" => ChargeOutcome::Pending { reference },
+            "voided" => ChargeOutcome::Voided,
+            _ => return Err(unreadable()),
+        };
+        Ok(GatewayNotice {
+            message_id: (*message_id).to_owned(),
+            payment_id: payment_id.parse().map_err(|_| unreadable())?,
+            order_id: order_id.parse().map_err(|_| unreadable())?,
+            idempotency_key: key.parse().map_err(|_| unreadable())?,
+            outcome,
+        })
+    }
+}
+
+/// The words of a message whose signature holds.
+pub(crate) fn read_words<'a>(headers: &[(String, String)], body: &'a [u8]) -> Result<Vec<&'a str>, WebhookError> {
+    if !headers.iter().any(|(name, value)| (name.as_str(), value.as_str()) == SIGNATURE) {
+        return Err(WebhookError::BadSignature);
+    }
+    let text = std::str::from_utf8(body).map_err(|_| WebhookError::Unreadable("not UTF-8".to_owned()))?;
+    Ok(text.split(' ').collect())
+}

@@ -1,0 +1,47 @@
+//! Floor 4, the simulation: the whole shop on a simulated world.
+//!
+//! The real decider, process manager, inbox, projectors and timers run on a simulated
+//! store, clock, gateway and carrier, on one thread, in simulated time. A seed goes in
+//! and decides everything: who buys what, what breaks and when, and in which order
+//! things happen. The same seed gives the same trace, so whatever goes wrong can be
+//! looked at again.
+//!
+//! What never may live here: a rule of the shop, a wall clock, chance that does not
+//! come from the seed, iteration over a hash map. What stands on the ports is as nasty
+//! as the contract of the port allows and no nastier.
+//!
+//! Where to start: `run.rs` is a run; `shop.rs` puts the nodes together; `store.rs`,
+//! `outside.rs` and `life.rs` are where things go wrong; `people.rs` and `market.rs` are
+//! those around the shop; `witness.rs`, `client.rs` and `rest.rs` hold it to its word.
+
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "people and witnesses act on the events they know; most are none of their business"
+)]
+
+mod carrier;
+mod client;
+mod courier;
+mod dice;
+mod engine;
+mod fleet;
+mod gateway;
+mod life;
+mod market;
+mod names;
+mod outside;
+mod people;
+mod points;
+mod rest;
+mod run;
+mod shop;
+mod sim;
+mod store;
+mod witness;
+mod world;
+
+pub use engine::simulated_store;
+pub use fleet::{Failure, Fleet, Summary};
+pub use names::{Fault, Point};
+pub use run::{ORDERS, Outcome, run};
+pub use sim::Broken;

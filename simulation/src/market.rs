@@ -1,0 +1,223 @@
+//! What is for sale, who buys, and how an order comes about.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use jangbu_commands::{
+    Caller, Command, CreateProduct, Instrument, Leg, MethodName, PlaceOrder, RegisterUser, Scope, WantedLine,
+    WantedPayment, order_number, sealing,
+};
+use jangbu_kernel::ports::IdSource as _;
+use jangbu_kernel::{Actor, OrderId, PaymentId, ProductId, RefusalCode, Role, SessionId, UserId};
+
+use crate::client::{Errand, Told, send};
+use crate::gateway::CARDS;
+use crate::names::Point;
+use crate::people::{People, won};
+use crate::world::sealed;
+
+/// Unit price and first stock of what is for sale: some of it is scarce.
+const SHELF: [(i64, u32); 6] = [(1_500, 300), (7_000, 25), (12_000, 12), (30_000, 6), (52_000, 4), (400, 60)];
+/// Buyers in a run, and points that each is given.
+const POINTS: [i64; 6] = [0, 3_000, 20_000, 0, 100_000, 500];
+
+/// Something on the shelf.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Product {
+    pub id: ProductId,
+    price: i64,
+}
+
+/// The shop as it opens.
+pub(crate) struct Market {
+    pub products: Vec<Product>,
+    pub buyers: Vec<UserId>,
+}
+
+/// Makes users, products, stock and points.
+pub(crate) async fn open(people: &People) -> Market {
+    let ids = &people.town.ids;
+    register(people, people.staff, Role::Staff).await;
+    let mut market = Market { products: Vec::new(), buyers: Vec::new() };
+    for (number, (price, quantity)) in SHELF.into_iter().enumerate() {
+        let product_id = ProductId::new(ids.new_id());
+        let create = || {
+            Command::CreateProduct(CreateProduct {
+                product_id,
+                name: format!("product {number}"),
+                description: None,
+                category_id: None,
+                seller_id: None,
+                price: won(price),
+            })
+        };
+        people.staff(format!("create-{number}"), &create).await;
+        people.staff(format!("activate-{number}"), &|| Command::ActivateProduct { product_id }).await;
+        people.staff(format!("stock-{number}"), &|| Command::ReceiveStock { product_id, quantity }).await;
+        market.products.push(Product { id: product_id, price });
+    }
+    for (number, points) in POINTS.into_iter().enumerate() {
+        let user_id = UserId::new(ids.new_id());
+        register(people, user_id, Role::Customer).await;
+        market.buyers.push(user_id);
+        // Some of them lapse before everything is bought.
+        let expires_at = (number % 2 == 0).then(|| people.town.sim.now() + TimeDelta::seconds(150));
+        let grant = |amount: i64, reference: &'static str, expires_at| {
+            move || Command::GrantPoints { user_id, amount: won(amount), reference: reference.to_owned(), expires_at }
+        };
+        if points > 0 {
+            people.staff(format!("points-{number}"), &grant(points, "welcome", expires_at)).await;
+            people.staff(format!("more-points-{number}"), &grant(points / 2 + 1, "birthday", None)).await;
+        }
+    }
+    market
+}
+
+async fn register(people: &People, user_id: UserId, role: Role) {
+    let text = |place: &str| sealed(user_id, place, "somebody");
+    let make = || {
+        Command::RegisterUser(RegisterUser {
+            user_id,
+            email_claim: user_id.uuid(),
+            email: text(sealing::USER_EMAIL),
+            name: text(sealing::USER_NAME),
+            phone: None,
+            password_hash: text(sealing::USER_PASSWORD_HASH),
+            roles: vec![role],
+        })
+    };
+    let caller = Caller { actor: Actor::Anonymous, scope: Scope::Any };
+    send(&people.town, &people.answers, Errand { caller, key: format!("register-{user_id}"), make: &make }).await;
+}
+
+/// A basket with what it costs.
+struct Basket {
+    lines: Vec<WantedLine>,
+    total: i64,
+}
+
+impl People {
+    fn basket(&self, market: &Market) -> Basket {
+        let mut lines: Vec<WantedLine> = Vec::new();
+        let mut subtotal = 0;
+        for _ in 0..self.throw(|dice| dice.between(1, 3)) {
+            let Some(product) = self.throw(|dice| dice.pick(&market.products)) else { break };
+            if lines.iter().any(|line| line.product_id == product.id) {
+                continue;
+            }
+            let quantity = self.throw(|dice| dice.between(1, 3));
+            subtotal += product.price * i64::try_from(quantity).unwrap_or(1);
+            lines.push(WantedLine { product_id: product.id, quantity: u32::try_from(quantity).unwrap_or(1) });
+        }
+        let fee = if subtotal < 50_000 { 3_000 } else { 0 };
+        Basket { lines, total: subtotal + fee }
+    }
+
+    /// Legs of a payment: a card, points, or both.
+    fn legs(&self, user: UserId, total: i64) -> Vec<Leg> {
+        let card = self.throw(|dice| dice.weighted(&CARDS)).unwrap_or("ok");
+        let card_token = sealed(user, sealing::CARD_TOKEN, card);
+        let card = |amount| Leg {
+            method: MethodName::Card,
+            amount: won(amount),
+            instrument: Instrument::Card { card_token: card_token.clone() },
+        };
+        let points = |amount| Leg { method: MethodName::Points, amount: won(amount), instrument: Instrument::Points };
+        match self.throw(|dice| dice.below(10)) {
+            0 => vec![points(total)],
+            1 | 2 if total > 2_000 => vec![card(total - 1_000), points(1_000)],
+            _ => vec![card(total)],
+        }
+    }
+
+    /// Places an order, with its payment or without, and pays it then.
+    pub async fn buys(self: Arc<Self>, market: Arc<Market>, number: usize) {
+        let Some(user) = self.throw(|dice| dice.pick(&market.buyers)) else { return };
+        let basket = self.basket(&market);
+        let (at_once, remote, hasty) = self.throw(|dice| (dice.permille(750), dice.permille(60), dice.permille(100)));
+        let legs = at_once.then(|| self.legs(user, basket.total));
+        let address = format!(
+            r#"{{"recipient":"R","phone":"1","postal_code":"{}","line1":"L"}}"#,
+            if remote { "00000" } else { "06236" }
+        );
+        let ids = &self.town.ids;
+        let make = || {
+            let order_id = OrderId::new(ids.new_id());
+            Command::PlaceOrder(PlaceOrder {
+                order_id,
+                number: order_number(self.town.sim.now(), order_id),
+                user_id: user,
+                lines: basket.lines.clone(),
+                shipping_address: sealed(user, sealing::SHIPPING_ADDRESS, &address),
+                expected_total: Some(won(basket.total)),
+                pay_within: hasty.then(|| TimeDelta::seconds(20)),
+                payment: legs.clone().map(|legs| WantedPayment { payment_id: PaymentId::new(ids.new_id()), legs }),
+            })
+        };
+        match self.buyer(user, format!("place-{number}"), &make).await {
+            Told::Refused(refusal) if refusal.code == RefusalCode::InsufficientStock => {
+                self.town.sim.reach(Point::SoldOut);
+            }
+            Told::Done(answer) if !at_once && self.throw(|dice| dice.permille(800)) => {
+                tokio::time::sleep(self.throw(|dice| dice.millis(100, 60_000))).await;
+                self.pay(OrderId::new(answer.stream.id)).await;
+            }
+            Told::Done(_) | Told::Refused(_) | Told::Nothing => {}
+        }
+    }
+
+    /// Opens a payment of an order.
+    pub async fn pay(&self, order_id: OrderId) {
+        let known = self.known(order_id);
+        let Some(user) = known.user else { return };
+        let legs = self.legs(user, known.total);
+        let ids = &self.town.ids;
+        let make = || Command::RequestPayment {
+            order_id,
+            payment: WantedPayment { payment_id: PaymentId::new(ids.new_id()), legs: legs.clone() },
+        };
+        self.buyer(user, format!("pay-{}", ids.new_id()), &make).await;
+    }
+
+    /// Logs in, and refreshes the login: now and then with a token that was used before.
+    pub async fn logs_in(self: Arc<Self>, user: UserId) {
+        let session_id = SessionId::new(self.town.ids.new_id());
+        let start = || Command::StartSession { session_id, user_id: user, token_hash: format!("{session_id}-0") };
+        self.buyer(user, format!("login-{session_id}"), &start).await;
+        for round in 1..4_u32 {
+            tokio::time::sleep(self.throw(|dice| dice.millis(1_000, 40_000))).await;
+            let shown = if self.throw(|dice| dice.permille(200)) { 0 } else { round - 1 };
+            let rotate = || Command::RotateSession {
+                session_id,
+                presented_hash: format!("{session_id}-{shown}"),
+                next_hash: format!("{session_id}-{round}"),
+            };
+            self.buyer(user, format!("refresh-{session_id}-{round}"), &rotate).await;
+        }
+    }
+
+    /// Staff fill the shelf up, and take things off it for a while.
+    pub async fn keeps_shop(self: Arc<Self>, market: Arc<Market>) {
+        for round in 0..6_u32 {
+            tokio::time::sleep(self.throw(|dice| dice.millis(5_000, 30_000))).await;
+            let Some(product) = self.throw(|dice| dice.pick(&market.products)) else { return };
+            let product_id = product.id;
+            match self.throw(|dice| dice.below(3)) {
+                0 => {
+                    let make = || Command::ReceiveStock { product_id, quantity: 3 };
+                    self.staff(format!("receive-{round}"), &make).await;
+                }
+                1 => {
+                    let make = || Command::AdjustStock { product_id, delta: -1, reason: "broken".to_owned() };
+                    self.staff(format!("adjust-{round}"), &make).await;
+                }
+                _ => {
+                    self.staff(format!("off-{round}"), &|| Command::DeactivateProduct { product_id }).await;
+                    tokio::time::sleep(Duration::from_secs(3)).await;
+                    self.staff(format!("on-{round}"), &|| Command::ActivateProduct { product_id }).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The people around the shop: buyers, staff and the operator. They act on what happens.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::order::OrderEvent;
+use jangbu_aggregates::payment::PaymentEvent;
+use jangbu_aggregates::processes::FulfilmentEvent;
+use jangbu_aggregates::shipment::ShipmentEvent;
+use jangbu_commands::{Caller, CancelledBy, Command, OperatorAction, ScanRecorded, ScanStatus, Scope};
+use jangbu_kernel::ports::IdSource as _;
+use jangbu_kernel::{Actor, Money, OrderId, PaymentId, RefundId, ShipmentId, StreamId, UserId};
+use uuid::Uuid;
+
+use crate::client::{Answers, Errand, Told, send};
+use crate::dice::Dice;
+use crate::shop::Town;
+use crate::sim::{AtWork, lock};
+use crate::witness::News;
+
+/// Why staff give a part back.
+pub(crate) const GOODWILL: &str = "goodwill";
+/// Times an operator decides about one order before that counts as never ending.
+const MAX_RESOLUTIONS: u32 = 40;
+/// Payments that a buyer tries for one order.
+const MAX_PAYMENTS: u32 = 4;
+
+/// What people know of an order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    pub user: Option<UserId>,
+    pub total: i64,
+    pub payments: u32,
+    pub shipment: Option<ShipmentId>,
+    pub dispatched: bool,
+    pub on_hold: bool,
+    pub resolutions: u32,
+    paid_by: Option<PaymentId>,
+}
+
+/// Everybody around the shop.
+pub(crate) struct People {
+    pub town: Arc<Town>,
+    pub answers: Answers,
+    pub staff: UserId,
+    pub orders: Mutex<BTreeMap<OrderId, Known>>,
+    pub dice: Mutex<Dice>,
+}
+
+impl People {
+    pub fn throw<T>(&self, throw: impl FnOnce(&mut Dice) -> T) -> T {
+        throw(&mut lock(&self.dice))
+    }
+
+    /// Somebody does something after a while.
+    pub fn later<F: Future<Output = ()> + Send + 'static>(self: &Arc<Self>, from_ms: u64, to_ms: u64, what: F) {
+        let (at_work, wait) = (AtWork::begin(&self.town.sim), self.throw(|dice| dice.millis(from_ms, to_ms)));
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            what.await;
+            drop(at_work);
+        });
+    }
+
+    /// A buyer asks for something of his own.
+    pub async fn buyer(&self, user: UserId, key: String, make: &(dyn Fn() -> Command + Sync)) -> Told {
+        let caller = Caller { actor: Actor::User(user), scope: Scope::Own(user) };
+        send(&self.town, &self.answers, Errand { caller, key, make }).await
+    }
+
+    /// Staff ask for something.
+    pub async fn staff(&self, key: String, make: &(dyn Fn() -> Command + Sync)) -> Told {
+        let caller = Caller { actor: Actor::User(self.staff), scope: Scope::Any };
+        send(&self.town, &self.answers, Errand { caller, key, make }).await
+    }
+
+    fn fresh_key(&self, what: &str) -> String {
+        format!("{what}-{}", self.town.ids.new_id())
+    }
+
+    pub fn known(&self, order_id: OrderId) -> Known {
+        lock(&self.orders).get(&order_id).cloned().unwrap_or_default()
+    }
+
+    fn learn(&self, order_id: OrderId, how: impl FnOnce(&mut Known)) {
+        how(lock(&self.orders).entry(order_id).or_default());
+    }
+
+    /// Acts on what has happened.
+    pub fn hear(self: &Arc<Self>, (stream, event): News) {
+        match event {
+            DomainEvent::Order(event) => self.order(OrderId::new(stream.id), event),
+            DomainEvent::Payment(event) => self.payment(PaymentId::new(stream.id), &event),
+            DomainEvent::Shipment(event) => self.shipment(ShipmentId::new(stream.id), &event),
+            DomainEvent::Fulfilment(FulfilmentEvent::Parked(parked)) => {
+                self.parked(OrderId::new(stream.id), parked.reason);
+            }
+            _ => {}
+        }
+    }
+
+    fn order(self: &Arc<Self>, order_id: OrderId, event: OrderEvent) {
+        match event {
+            OrderEvent::Placed(placed) => {
+                self.learn(order_id, |known| {
+                    known.user = Some(placed.user_id);
+                    known.total = placed.total.minor_units();
+                });
+                if self.throw(|dice| dice.permille(90)) {
+                    self.cancel(order_id, CancelledBy::Owner, 120_000);
+                }
+            }
+            OrderEvent::Paid(paid) => {
+                self.learn(order_id, |known| known.paid_by = paid.payment_id);
+                match self.throw(|dice| dice.below(100)) {
+                    0..=7 => self.cancel(order_id, CancelledBy::Owner, 60_000),
+                    8..=11 => self.cancel(order_id, CancelledBy::Staff, 60_000),
+                    12..=22 => self.goodwill(order_id),
+                    _ => {}
+                }
+            }
+            OrderEvent::Delivered(_) if self.throw(|dice| dice.permille(400)) => {
+                let people = Arc::clone(self);
+                self.later(1_000, 100_000, async move {
+                    let Some(user) = people.known(order_id).user else { return };
+                    people.buyer(user, people.fresh_key("confirm"), &|| Command::ConfirmDelivery { order_id }).await;
+                });
+            }
+            OrderEvent::PutOnHold(_) => self.learn(order_id, |known| known.on_hold = true),
+            OrderEvent::HoldReleased(_) => self.learn(order_id, |known| known.on_hold = false),
+            _ => {}
+        }
+    }
+
+    fn cancel(self: &Arc<Self>, order_id: OrderId, by: CancelledBy, within_ms: u64) {
+        let people = Arc::clone(self);
+        self.later(0, within_ms, async move {
+            let key = people.fresh_key("cancel");
+            let reason = (by == CancelledBy::Staff).then(|| "out of print".to_owned());
+            let make = || Command::CancelOrder { order_id, by, reason: reason.clone() };
+            match (by, people.known(order_id).user) {
+                (CancelledBy::Owner, Some(user)) => people.buyer(user, key, &make).await,
+                _ => people.staff(key, &make).await,
+            };
+        });
+    }
+
+    fn goodwill(self: &Arc<Self>, order_id: OrderId) {
+        let people = Arc::clone(self);
+        self.later(0, 200_000, async move {
+            let known = people.known(order_id);
+            let Some(payment_id) = known.paid_by else { return };
+            let most = u64::try_from(known.total).unwrap_or(0);
+            let units = people.throw(|dice| dice.between(1, most.max(1)));
+            let amount = won(i64::try_from(units).unwrap_or(1));
+            let make = || Command::RefundPayment {
+                payment_id,
+                refund_id: RefundId::new(people.town.ids.new_id()),
+                amount,
+                reason: GOODWILL.to_owned(),
+            };
+            people.staff(people.fresh_key("refund"), &make).await;
+        });
+    }
+
+    fn payment(self: &Arc<Self>, payment_id: PaymentId, event: &PaymentEvent) {
+        match event {
+            PaymentEvent::ChallengeRequired(required) if self.throw(|dice| dice.permille(800)) => {
+                let (people, order_id) = (Arc::clone(self), required.order_id);
+                self.later(500, 90_000, async move {
+                    let Some(user) = people.known(order_id).user else { return };
+                    let key = people.fresh_key("challenge");
+                    people.buyer(user, key, &|| Command::ConfirmPayment { payment_id }).await;
+                });
+            }
+            PaymentEvent::Failed(failed) => self.pay_again(failed.order_id),
+            PaymentEvent::Voided(voided) => self.pay_again(voided.order_id),
+            PaymentEvent::Requested(requested) => {
+                self.learn(requested.order_id, |known| known.payments += 1);
+                if self.throw(|dice| dice.permille(15)) {
+                    let (people, user) = (Arc::clone(self), requested.user_id);
+                    self.later(0, 5_000, async move {
+                        let key = people.fresh_key("call-off");
+                        people.buyer(user, key, &|| Command::CancelPayment { payment_id }).await;
+                    });
+                }
+                if self.throw(|dice| dice.permille(30)) {
+                    self.sync(payment_id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody has the gateway asked now.
+    fn sync(self: &Arc<Self>, payment_id: PaymentId) {
+        let people = Arc::clone(self);
+        self.later(0, 30_000, async move {
+            let Some(node) = people.town.any_node() else { return };
+            let caller = Caller { actor: Actor::User(people.staff), scope: Scope::Any };
+            let correlation = jangbu_kernel::CorrelationId::new(people.town.ids.new_id());
+            let asked = node.process.sync_payment(payment_id, caller, correlation);
+            // Whatever it says is on record; nobody waits for it here.
+            let _asked = tokio::time::timeout(Duration::from_secs(20), asked).await;
+        });
+    }
+
+    fn pay_again(self: &Arc<Self>, order_id: OrderId) {
+        if self.known(order_id).payments >= MAX_PAYMENTS || !self.throw(|dice| dice.permille(650)) {
+            return;
+        }
+        let people = Arc::clone(self);
+        self.later(500, 40_000, async move {
+            people.pay(order_id).await;
+        });
+    }
+
+    fn shipment(self: &Arc<Self>, shipment_id: ShipmentId, event: &ShipmentEvent) {
+        match event {
+            ShipmentEvent::Ready(ready) => {
+                let order_id = ready.order_id;
+                self.learn(order_id, |known| known.shipment = Some(shipment_id));
+                let (early, forgets) = self.throw(|dice| (dice.permille(30), dice.permille(50)));
+                if early {
+                    // The driver takes it along before anybody has said so.
+                    let people = Arc::clone(self);
+                    self.later(0, 60_000, async move {
+                        people.town.hauler.scan(shipment_id, "in_transit");
+                    });
+                }
+                if !forgets {
+                    let people = Arc::clone(self);
+                    self.later(1_000, 90_000, async move { people.dispatch(shipment_id).await });
+                }
+            }
+            ShipmentEvent::Dispatched(dispatched) => {
+                self.learn(dispatched.order_id, |known| {
+                    known.shipment = Some(shipment_id);
+                    known.dispatched = true;
+                });
+                self.travels(shipment_id);
+            }
+            _ => {}
+        }
+    }
+
+    /// Staff hand the parcel over; while the order is on hold they come back later.
+    pub async fn dispatch(&self, shipment_id: ShipmentId) {
+        for _ in 0..5 {
+            let make = || Command::DispatchShipment { shipment_id, carrier: None, tracking_number: None };
+            if let Told::Done(_) = self.staff(self.fresh_key("dispatch"), &make).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(20)).await;
+        }
+    }
+
+    /// The parcel's way, as the carrier tells it: sometimes twice, sometimes in disorder.
+    fn travels(self: &Arc<Self>, shipment_id: ShipmentId) {
+        let end = self.throw(|dice| dice.weighted(&[(900, "delivered"), (50, "returned"), (50, "lost")]));
+        let mut way = vec!["in_transit", "out_for_delivery"];
+        if self.throw(|dice| dice.permille(150)) {
+            way.push("attempt_failed");
+        }
+        if self.throw(|dice| dice.permille(100)) {
+            way.insert(1, "exception");
+        }
+        if self.throw(|dice| dice.permille(100)) {
+            way.reverse();
+        }
+        way.push(end.unwrap_or("delivered"));
+        let people = Arc::clone(self);
+        self.later(1_000, 20_000, async move {
+            for status in way {
+                people.town.hauler.scan(shipment_id, status);
+                tokio::time::sleep(people.throw(|dice| dice.millis(1_000, 40_000))).await;
+            }
+        });
+    }
+
+    /// Staff look for a parcel themselves and say that it arrived.
+    pub async fn look_for(&self, shipment_id: ShipmentId) {
+        let at = self.town.sim.now();
+        let make = || Command::RecordScan {
+            shipment_id,
+            scan: ScanRecorded {
+                order_id: OrderId::new(Uuid::nil()),
+                carrier: "staff".to_owned(),
+                tracking_number: String::new(),
+                status: ScanStatus::Delivered,
+                code: "STAFF".to_owned(),
+                place: "the buyer's door".to_owned(),
+                at,
+                note: None,
+                ignored_because: None,
+            },
+        };
+        self.staff(self.fresh_key("look"), &make).await;
+    }
+
+    fn parked(self: &Arc<Self>, order_id: OrderId, reason: String) {
+        let people = Arc::clone(self);
+        self.later(2_000, 60_000, async move { people.resolve(order_id, &reason).await });
+    }
+
+    /// The operator decides. What was undone by something else meanwhile is left alone.
+    async fn resolve(&self, order_id: OrderId, reason: &str) {
+        self.learn(order_id, |known| known.resolutions += 1);
+        if self.known(order_id).resolutions > MAX_RESOLUTIONS {
+            let detail = format!("{} is parked again and again: {reason}", StreamId::fulfilment(order_id));
+            return self.town.sim.fail("G1", detail);
+        }
+        use OperatorAction::{Compensate, Resume, Skip};
+        let choices: &[(u64, OperatorAction)] = match reason {
+            "payment_mismatch" => &[(80, Compensate), (20, Resume)],
+            // To wait for what is gone would be to wait for ever.
+            "shipment_lost" | "shipment_returned" => &[(60, Compensate), (40, Skip)],
+            "already_dispatched" => &[(60, Skip), (40, Resume)],
+            _ => &[(60, Resume), (20, Skip), (20, Compensate)],
+        };
+        let action = self.throw(|dice| dice.weighted(choices)).unwrap_or(Resume);
+        self.release(order_id).await;
+        let why = || "looked into it".to_owned();
+        let resolve = |action| move || Command::ResolveFulfilment { order_id, action, reason: why() };
+        // What cannot be undone any more is taken as it is; what cannot be either goes on.
+        for action in [action, Skip, Resume] {
+            if !matches!(self.staff(self.fresh_key("resolve"), &resolve(action)).await, Told::Refused(_)) {
+                return;
+            }
+        }
+    }
+
+    pub async fn release(&self, order_id: OrderId) {
+        let make = || Command::ReleaseHold { order_id, reason: "looked into it".to_owned() };
+        self.staff(self.fresh_key("release"), &make).await;
+    }
+}
+
+/// An amount of won.
+pub(crate) fn won(units: i64) -> Money {
+    // Amounts of a shop's orders: far within what money can say.
+    Money::krw(units).unwrap_or_else(|_| Money::zero(jangbu_kernel::Currency::KRW))
+}

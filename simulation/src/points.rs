@@ -1,0 +1,114 @@
+//! Which rare paths the log shows to have been taken.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::order::OrderEvent;
+use jangbu_aggregates::payment::{PaymentEvent, Source};
+use jangbu_aggregates::points::PointsEvent;
+use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction};
+use jangbu_aggregates::session::SessionEvent;
+use jangbu_aggregates::shipment::ShipmentEvent;
+use jangbu_kernel::{OrderId, PaymentId, RecordedEvent};
+
+use crate::names::Point;
+use crate::sim::Sim;
+
+/// What has to be remembered of earlier events to know a path by a later one.
+#[derive(Default)]
+pub(crate) struct Memory {
+    unknown: BTreeSet<PaymentId>,
+    challenged: BTreeSet<PaymentId>,
+    asked: BTreeSet<PaymentId>,
+    failed_once: BTreeSet<OrderId>,
+    paid: BTreeSet<OrderId>,
+    refusals: BTreeMap<OrderId, u32>,
+}
+
+impl Memory {
+    pub fn watch(&mut self, sim: &Sim, event: &RecordedEvent, domain: &DomainEvent) {
+        match domain {
+            DomainEvent::Order(order) => self.order(sim, OrderId::new(event.stream.id), order),
+            DomainEvent::Payment(payment) => self.payment(sim, PaymentId::new(event.stream.id), payment),
+            DomainEvent::Shipment(shipment) => self.shipment(sim, shipment),
+            DomainEvent::Points(PointsEvent::Captured(_)) => sim.reach(Point::PointsSpent),
+            DomainEvent::Points(PointsEvent::Restored(_)) => sim.reach(Point::PointsRestored),
+            DomainEvent::Session(SessionEvent::ReuseDetected(_)) => sim.reach(Point::TokenReused),
+            DomainEvent::Fulfilment(FulfilmentEvent::Parked(_)) => sim.reach(Point::Parked),
+            DomainEvent::Fulfilment(FulfilmentEvent::OperatorResolved(resolved)) => sim.reach(match resolved.action {
+                OperatorAction::Compensate => Point::OperatorCompensated,
+                OperatorAction::Resume => Point::OperatorResumed,
+                OperatorAction::Skip => Point::OperatorSkipped,
+            }),
+            _ => {}
+        }
+    }
+
+    fn order(&mut self, sim: &Sim, order_id: OrderId, event: &OrderEvent) {
+        match event {
+            OrderEvent::LatePaymentDetected(_) => sim.reach(Point::LatePayment),
+            OrderEvent::Expired(_) => sim.reach(Point::Expired),
+            OrderEvent::PaymentFailed(_) => {
+                self.failed_once.insert(order_id);
+            }
+            OrderEvent::Paid(_) => {
+                self.paid.insert(order_id);
+                if self.failed_once.contains(&order_id) {
+                    sim.reach(Point::PaidAtSecondTry);
+                }
+            }
+            OrderEvent::Cancelled(_) if self.paid.contains(&order_id) => sim.reach(Point::CancelledPaid),
+            OrderEvent::Cancelled(_) => sim.reach(Point::CancelledUnpaid),
+            OrderEvent::Failed(_) if self.refusals.get(&order_id).is_some_and(|refusals| *refusals >= 3) => {
+                sim.reach(Point::LabelRefusedThrice);
+            }
+            _ => {}
+        }
+    }
+
+    fn payment(&mut self, sim: &Sim, payment_id: PaymentId, event: &PaymentEvent) {
+        match event {
+            PaymentEvent::CaptureRequested(_) => {
+                self.asked.insert(payment_id);
+            }
+            PaymentEvent::OutcomeUnknown(_) => {
+                self.unknown.insert(payment_id);
+            }
+            PaymentEvent::InquiryUndecided(undecided) if undecided.answer == "not_found" => {
+                sim.reach(Point::UnknownNotFound);
+            }
+            PaymentEvent::Captured(captured) => {
+                if captured.source == Source::Inquiry && self.unknown.contains(&payment_id) {
+                    sim.reach(Point::UnknownFound);
+                }
+                if captured.source == Source::Webhook && !self.unknown.contains(&payment_id) {
+                    sim.reach(Point::HookFirst);
+                }
+                if self.challenged.contains(&payment_id) {
+                    sim.reach(Point::ChallengeMet);
+                }
+            }
+            PaymentEvent::ChallengeConfirmed(_) => {
+                self.challenged.insert(payment_id);
+            }
+            PaymentEvent::Voided(_) if self.asked.contains(&payment_id) => sim.reach(Point::NetCancelled),
+            PaymentEvent::MismatchDetected(_) => sim.reach(Point::Mismatch),
+            PaymentEvent::ObservationIgnored(_) => sim.reach(Point::ObservationIgnored),
+            PaymentEvent::RefundRefused(_) => sim.reach(Point::RefundRefused),
+            PaymentEvent::RefundRequested(refund) if refund.reason == crate::people::GOODWILL => {
+                sim.reach(Point::PartialRefund);
+            }
+            _ => {}
+        }
+    }
+
+    fn shipment(&mut self, sim: &Sim, event: &ShipmentEvent) {
+        match event {
+            ShipmentEvent::Refused(refused) => {
+                *self.refusals.entry(refused.order_id).or_default() += 1;
+            }
+            ShipmentEvent::Lost(_) | ShipmentEvent::Returned(_) => sim.reach(Point::ParcelGone),
+            _ => {}
+        }
+    }
+}

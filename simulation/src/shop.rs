@@ -1,0 +1,274 @@
+//! The shop's nodes: put together as the program does it, on simulated ports; started,
+//! killed and started again.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use jangbu_aggregates::Policy;
+use jangbu_aggregates::policy::ShippingFee;
+use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions, InboxTask};
+use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
+use jangbu_commands::{Carriers, Commands, DeciderOptions, DeciderTask, Gateways};
+use jangbu_kernel::log::LogError;
+use jangbu_kernel::ports::{DueTimer, TimerQueue, World};
+use jangbu_kernel::{Money, Timestamp};
+use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
+
+use crate::carrier::{Hauler, NodeCarrier};
+use crate::dice::Dice;
+use crate::gateway::{Gateway, NodeGateway};
+use crate::life::Life;
+use crate::names::Fault;
+use crate::outside::Post;
+use crate::sim::{Sim, lock};
+use crate::store::{NodeStore, SimStore};
+use crate::world::{Ids, NodeClock, PlainVault};
+
+/// How long a node that is stopped in good order may finish what it is at.
+const STOP_PATIENCE: Duration = Duration::from_secs(6);
+/// How often the parts of a node are looked after.
+const WATCH_EVERY: Duration = Duration::from_secs(10);
+
+/// What outlives every node.
+pub(crate) struct Town {
+    pub sim: Arc<Sim>,
+    pub store: Arc<SimStore>,
+    pub ids: Arc<Ids>,
+    pub policy: Arc<Policy>,
+    pub gateway: Arc<Gateway>,
+    pub hauler: Arc<Hauler>,
+    /// The read models, in the runs that have them.
+    pub models: Option<ReadModels>,
+    pub nodes: usize,
+    open: Mutex<Vec<Option<Open>>>,
+    /// Projectors of nodes that were killed: they must not end in good order.
+    zombies: Mutex<Vec<ProjectorHandle>>,
+}
+
+/// What others see of a running node.
+#[derive(Clone)]
+pub(crate) struct Open {
+    pub commands: Commands,
+    pub hooks: Hooks,
+    pub process: ProcessManagerHandle,
+    pub projector: Option<ProjectorHandle>,
+    pub clock: Arc<NodeClock>,
+    pub life: Arc<Life>,
+}
+
+/// A running node, held by whoever stops it.
+struct Node {
+    decider: DeciderTask,
+    process: ProcessTasks,
+    inbox: InboxTask,
+}
+
+/// The shop's numbers in a run: minutes instead of days, so that a run comes to rest.
+fn policy() -> Policy {
+    let fee = Money::krw(3_000).ok().map(|base| ShippingFee { base, free_from: Money::krw(50_000).ok() });
+    Policy {
+        payment_deadline: TimeDelta::seconds(180),
+        owner_cancel_window: TimeDelta::minutes(10),
+        completion_delay: TimeDelta::minutes(5),
+        shipping_fees: fee.into_iter().collect(),
+        ..Policy::default()
+    }
+}
+
+impl Town {
+    pub fn new(
+        sim: &Arc<Sim>,
+        store: &Arc<SimStore>,
+        post: &Post,
+        models: Option<ReadModels>,
+        nodes: usize,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            sim: Arc::clone(sim),
+            store: Arc::clone(store),
+            ids: Arc::new(Ids::new(sim)),
+            policy: Arc::new(policy()),
+            gateway: Gateway::new(sim, post.clone()),
+            hauler: Hauler::new(sim, post.clone()),
+            models,
+            nodes,
+            open: Mutex::new(vec![None; nodes]),
+            zombies: Mutex::default(),
+        })
+    }
+
+    /// A node that runs, if one does: any of them.
+    pub fn any_node(&self) -> Option<Open> {
+        let open = lock(&self.open);
+        let running: Vec<&Open> = open.iter().flatten().collect();
+        let at = self.sim.dice(|dice| dice.below(running.len() as u64));
+        running.get(usize::try_from(at).unwrap_or(0)).map(|open| (*open).clone())
+    }
+
+    /// Every node that runs.
+    pub fn running(&self) -> Vec<Open> {
+        lock(&self.open).iter().flatten().cloned().collect()
+    }
+
+    /// Keeps a node running for as long as the run lasts.
+    pub async fn keep_running(self: Arc<Self>, node: usize) {
+        let mut dice = Dice::new(self.sim.seed, 100 + node as u64);
+        let clock = Arc::new(NodeClock::new(&self.sim));
+        loop {
+            let (open, mut parts) = self.start(node, &clock, &mut dice);
+            let life = Arc::clone(&open.life);
+            self.set(node, Some(open.clone()));
+            let killed = self.watch(&life, &mut parts).await;
+            self.set(node, None);
+            if killed {
+                parts.abort().await;
+                lock(&self.zombies).extend(open.projector);
+            } else {
+                self.sim.tell("stopping", node as u64, || format!("node {node} stops in good order"));
+                tokio::select! {
+                    biased;
+                    () = life.killed.notified() => lock(&self.zombies).extend(open.projector),
+                    () = parts.stop(open.projector.clone()) => life.retire(),
+                }
+            }
+            tokio::time::sleep(dice.millis(0, 8_000)).await;
+        }
+    }
+
+    /// Looks after a node until it is killed (true) or asked to stop (false).
+    async fn watch(&self, life: &Life, parts: &mut Node) -> bool {
+        loop {
+            tokio::select! {
+                biased;
+                () = life.killed.notified() => return true,
+                () = life.asked_to_stop.notified() => return false,
+                () = tokio::time::sleep(WATCH_EVERY) => {
+                    if parts.is_finished() {
+                        self.sim.fail("alive", format!("a part of node {} has ended by itself", life.node));
+                    }
+                }
+            }
+        }
+    }
+
+    fn set(&self, node: usize, open: Option<Open>) {
+        if let Some(place) = lock(&self.open).get_mut(node) {
+            *place = open;
+        }
+    }
+
+    fn start(&self, node: usize, clock: &Arc<NodeClock>, dice: &mut Dice) -> (Open, Node) {
+        self.sim.tell("started", node as u64, || format!("node {node} starts"));
+        let life = Arc::new(Life::new(&self.store, node, self.nodes == 1));
+        let log = Arc::new(NodeStore { store: Arc::clone(&self.store), life: Arc::clone(&life) });
+        let world = World {
+            clock: Arc::clone(clock) as _,
+            ids: Arc::clone(&self.ids) as _,
+            vault: Arc::new(PlainVault(Arc::clone(&self.sim))),
+        };
+        let (commands, decider) =
+            Commands::spawn(Arc::clone(&log) as _, &world, Arc::clone(&self.policy), decider_options(dice));
+        let gateway = NodeGateway { gateway: Arc::clone(&self.gateway), life: Arc::clone(&life) };
+        let gateways = Arc::new(Gateways::new(Arc::new(gateway)));
+        let carrier = NodeCarrier { hauler: Arc::clone(&self.hauler), life: Arc::clone(&life) };
+        let carriers = Arc::new(Carriers::new(Arc::new(carrier)));
+        let timers: Arc<dyn TimerQueue> = match &self.models {
+            Some(models) => Arc::new(models.clone()),
+            None => Arc::new(Timers { store: Arc::clone(&self.store), life: Arc::clone(&life) }),
+        };
+        let (hooks, inbox) = Hooks::spawn(InboxDeps {
+            commands: commands.clone(),
+            inbox: Arc::clone(&log) as _,
+            world: world.clone(),
+            gateways: Arc::clone(&gateways),
+            carriers: Arc::clone(&carriers),
+            options: inbox_options(dice),
+        });
+        let (process, tasks) = ProcessManager::spawn(ProcessDeps {
+            commands: commands.clone(),
+            checkpoints: Arc::clone(&log) as _,
+            timers,
+            world,
+            gateways,
+            carriers,
+            options: process_options(dice),
+        });
+        let projector =
+            self.models.clone().map(|models| Projector::spawn(Arc::clone(&log) as _, models, Arc::clone(clock) as _));
+        let open = Open { commands, hooks, process, projector, clock: Arc::clone(clock), life };
+        (open, Node { decider, process: tasks, inbox })
+    }
+}
+
+/// Small and odd limits are where the edges are.
+fn decider_options(dice: &mut Dice) -> DeciderOptions {
+    let pick = |dice: &mut Dice, choices: &[usize]| dice.pick(choices).unwrap_or(1);
+    DeciderOptions {
+        queue_capacity: pick(dice, &[4, 64, 1_024]),
+        max_batch_events: pick(dice, &[1, 8, 200]),
+        cache_capacity: pick(dice, &[4, 50, 10_000]),
+        receipt_capacity: 1_024,
+        snapshot_every: dice.pick(&[2, 5, 500]).unwrap_or(5),
+        ..DeciderOptions::default()
+    }
+}
+
+fn process_options(dice: &mut Dice) -> ProcessOptions {
+    ProcessOptions {
+        page: dice.pick(&[1, 7, 200]).unwrap_or(7),
+        window: dice.pick(&[1, 5, 256]).unwrap_or(5),
+        outside_calls: dice.pick(&[1, 3, 64]).unwrap_or(3),
+        timer_poll: Duration::from_millis(1_000),
+        ..ProcessOptions::default()
+    }
+}
+
+fn inbox_options(dice: &mut Dice) -> InboxOptions {
+    InboxOptions { page: dice.pick(&[1, 4, 256]).unwrap_or(4), ..InboxOptions::default() }
+}
+
+impl Node {
+    fn is_finished(&mut self) -> bool {
+        self.decider.is_finished() || self.process.is_finished() || self.inbox.is_finished()
+    }
+
+    async fn abort(self) {
+        self.process.abort().await;
+        self.inbox.abort().await;
+        self.decider.abort().await;
+    }
+
+    /// In the order of the program.
+    async fn stop(self, projector: Option<ProjectorHandle>) {
+        self.inbox.stop().await;
+        self.process.stop(STOP_PATIENCE).await;
+        self.decider.stop().await;
+        if let Some(projector) = projector {
+            projector.stop().await;
+        }
+    }
+}
+
+/// The timer queue as the witness knows it, for the runs without read models.
+struct Timers {
+    store: Arc<SimStore>,
+    life: Arc<Life>,
+}
+
+#[async_trait]
+impl TimerQueue for Timers {
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, LogError> {
+        self.life.moment().await;
+        if self.life.sim.strikes(Fault::TimersFail) {
+            return Err(LogError::Unavailable("simulated".to_owned(), None));
+        }
+        Ok(self.store.witness.due(now, limit))
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        self.life.moment().await;
+        Ok(self.store.witness.next_due())
+    }
+}

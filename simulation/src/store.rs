@@ -1,0 +1,303 @@
+//! The simulated store. What it holds is a [`MemoryStore`]'s, which the contract suite
+//! of the store holds to the other engines; what it adds is that nothing is sure to be
+//! answered.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use async_trait::async_trait;
+use jangbu_kernel::log::watch::HeadWatch;
+use jangbu_kernel::log::{
+    Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
+};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage};
+use jangbu_kernel::{RecordedEvent, StreamId};
+use jangbu_store::MemoryStore;
+
+use crate::life::Life;
+use crate::names::{Fault, Point};
+use crate::sim::{AtWork, Sim};
+use crate::witness::Witness;
+
+/// The durable truth, with its witness.
+pub(crate) struct SimStore {
+    pub sim: Arc<Sim>,
+    pub truth: MemoryStore,
+    pub witness: Witness,
+}
+
+impl SimStore {
+    pub fn new(sim: &Arc<Sim>, witness: Witness) -> Arc<Self> {
+        Arc::new(Self { sim: Arc::clone(sim), truth: MemoryStore::new(), witness })
+    }
+
+    /// Commits a batch now, before the witness's eyes.
+    pub fn commit(&self, batch: Vec<Append>) -> Result<Vec<AppendResult>, LogError> {
+        // The memory engine never waits, so it answers at the first look.
+        let Poll::Ready(results) = pin!(self.truth.append(batch)).poll(&mut Context::from_waker(Waker::noop())) else {
+            return Err(LogError::Damaged("the memory engine waited".to_owned()));
+        };
+        for result in results.as_deref().unwrap_or_default() {
+            match result {
+                AppendResult::Appended { events } => {
+                    events.iter().for_each(|event| self.witness.sees(&self.sim, event));
+                }
+                AppendResult::Conflict { stream, .. } => {
+                    self.sim.tell("conflict", 0, || format!("conflict: {stream} was written by another"));
+                }
+                AppendResult::Duplicate { .. } => self.sim.reach(Point::ReceiptRace),
+            }
+        }
+        results
+    }
+}
+
+/// A node's handle on the store.
+pub(crate) struct NodeStore {
+    pub store: Arc<SimStore>,
+    pub life: Arc<Life>,
+}
+
+/// What becomes of an append.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Course {
+    Normal,
+    Fails,
+    AnswerLost,
+    RequestLost,
+    Late,
+}
+
+impl NodeStore {
+    fn sim(&self) -> &Sim {
+        &self.life.sim
+    }
+
+    async fn wait(&self, most_ms: u64) {
+        if self.sim().is_quick() {
+            return;
+        }
+        let wait = self.sim().short(most_ms);
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn course(&self) -> Course {
+        let sim = self.sim();
+        if sim.strikes(Fault::CommitFails) {
+            Course::Fails
+        } else if sim.strikes(Fault::CommitAnswerLost) {
+            Course::AnswerLost
+        } else if sim.strikes(Fault::CommitRequestLost) {
+            Course::RequestLost
+        } else if !self.life.exclusive && sim.strikes(Fault::CommitLate) {
+            Course::Late
+        } else {
+            Course::Normal
+        }
+    }
+
+    /// What comes before every read: a moment in which the node may die, and a failure
+    /// or a wait.
+    async fn before_read(&self) -> Result<(), LogError> {
+        self.life.moment().await;
+        if self.sim().strikes(Fault::ReadFails) {
+            return Err(unavailable());
+        }
+        if self.sim().strikes(Fault::ReadSlow) {
+            self.wait(3_000).await;
+            self.life.moment().await;
+        }
+        Ok(())
+    }
+
+    /// What comes after it: the answer may take a moment, and be old when it arrives.
+    async fn after_read<T>(&self, read: T) -> T {
+        if !self.sim().is_quick() && self.sim().dice(|dice| dice.permille(100)) {
+            self.wait(2).await;
+            self.life.moment().await;
+        }
+        read
+    }
+
+    fn lands_late(&self, batch: Vec<Append>) {
+        let (store, wait) = (Arc::clone(&self.store), self.sim().dice(|dice| dice.millis(1, 4_000)));
+        let at_work = AtWork::begin(&self.life.sim);
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            drop(at_work);
+            if let Ok(results) = store.commit(batch)
+                && results.iter().any(|result| matches!(result, AppendResult::Appended { .. }))
+            {
+                store.sim.reach(Point::LandedLate);
+            }
+        });
+    }
+}
+
+fn unavailable() -> LogError {
+    LogError::Unavailable("simulated".to_owned(), None)
+}
+
+fn unknown() -> LogError {
+    LogError::OutcomeUnknown("simulated: the answer to the commit is lost".to_owned())
+}
+
+#[async_trait]
+impl EventLog for NodeStore {
+    async fn append(&self, batch: Vec<Append>) -> Result<Vec<AppendResult>, LogError> {
+        self.life.moment().await;
+        let course = self.course();
+        let ticket = self.life.set_out(batch);
+        self.wait(if self.sim().strikes(Fault::CommitSlow) { 5_000 } else { 3 }).await;
+        let Some(batch) = self.life.arrive(ticket) else { return std::future::pending().await };
+        let answer = match course {
+            Course::Fails => Err(unavailable()),
+            Course::RequestLost => Err(unknown()),
+            Course::Late => {
+                self.lands_late(batch);
+                Err(unknown())
+            }
+            Course::AnswerLost => self.store.commit(batch).and_then(|_| Err(unknown())),
+            Course::Normal => self.store.commit(batch),
+        };
+        if let Ok(results) = &answer
+            && results.iter().any(|result| matches!(result, AppendResult::Conflict { .. }))
+        {
+            self.sim().reach(Point::Conflict);
+        }
+        self.wait(1).await;
+        self.life.moment().await;
+        answer
+    }
+
+    fn exclusive(&self) -> bool {
+        self.life.exclusive
+    }
+
+    async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {
+        self.before_read().await?;
+        let loaded = self.store.truth.load(streams).await;
+        if loaded.iter().flatten().any(|stream| stream.snapshot.is_some()) {
+            self.sim().reach(Point::SnapshotUsed);
+        }
+        self.after_read(loaded).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from_version: u64,
+        to_version: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        self.before_read().await?;
+        let read = self.store.truth.read_stream(stream, from_version, to_version, limit).await;
+        self.after_read(read).await
+    }
+
+    async fn read_all(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
+        self.before_read().await?;
+        let read = self.store.truth.read_all(after, limit, filter).await;
+        self.after_read(read).await
+    }
+
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
+        self.before_read().await?;
+        let read = self.store.truth.versions(streams).await;
+        self.after_read(read).await
+    }
+
+    async fn receipts(&self, keys: Vec<ReceiptKey>) -> Result<Vec<Option<Receipt>>, LogError> {
+        self.before_read().await?;
+        let read = self.store.truth.receipts(keys).await;
+        self.after_read(read).await
+    }
+
+    async fn save_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
+        self.life.moment().await;
+        self.store.truth.save_snapshots(snapshots).await
+    }
+
+    async fn head(&self) -> Result<u64, LogError> {
+        self.before_read().await?;
+        let read = self.store.truth.head().await;
+        self.after_read(read).await
+    }
+
+    fn watch_head(&self) -> HeadWatch {
+        self.store.truth.watch_head()
+    }
+
+    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
+        self.before_read().await?;
+        self.store.truth.sealed_roots(after, limit).await
+    }
+}
+
+#[async_trait]
+impl Checkpoints for NodeStore {
+    async fn checkpoint(&self, reader: &str) -> Result<u64, LogError> {
+        self.before_read().await?;
+        self.store.truth.checkpoint(reader).await
+    }
+
+    async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError> {
+        self.life.moment().await;
+        if self.sim().strikes(Fault::CheckpointFails) {
+            return Err(unavailable());
+        }
+        let written = self.store.truth.advance(reader, position).await;
+        self.life.moment().await;
+        if self.sim().strikes(Fault::CheckpointAnswerLost) {
+            return Err(unknown());
+        }
+        written
+    }
+}
+
+#[async_trait]
+impl Inbox for NodeStore {
+    async fn store(&self, message: InboxMessage) -> Result<bool, LogError> {
+        self.life.moment().await;
+        if self.sim().strikes(Fault::InboxFails) {
+            return Err(unavailable());
+        }
+        self.wait(2).await;
+        self.life.moment().await;
+        let stored = self.store.truth.store(message).await;
+        self.life.moment().await;
+        if self.sim().strikes(Fault::InboxAnswerLost) {
+            return Err(unknown());
+        }
+        stored
+    }
+
+    async fn pending(&self, limit: usize, max_attempts: u32) -> Result<Vec<InboxMessage>, LogError> {
+        self.before_read().await?;
+        self.store.truth.pending(limit, max_attempts).await
+    }
+
+    async fn mark_handled(&self, sequence: u64) -> Result<(), LogError> {
+        self.life.moment().await;
+        if self.sim().strikes(Fault::InboxFails) {
+            return Err(unavailable());
+        }
+        self.store.truth.mark_handled(sequence).await
+    }
+
+    async fn mark_failed(&self, sequence: u64, reason: &str) -> Result<(), LogError> {
+        self.life.moment().await;
+        if self.sim().strikes(Fault::InboxFails) {
+            return Err(unavailable());
+        }
+        self.store.truth.mark_failed(sequence, reason).await
+    }
+}

@@ -1,0 +1,193 @@
+//! Sees every event at the moment it is written: holds it against the shop's invariants,
+//! knows how far each order is, and tells the people what happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use chrono::TimeDelta;
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::processes::{FulfilmentEvent, Step, TimerName};
+use jangbu_audit::gateway_books::GatewayCharge;
+use jangbu_audit::{Auditor, End, Findings, Seen};
+use jangbu_kernel::ports::DueTimer;
+use jangbu_kernel::{OrderId, RecordedEvent, StreamId, Timestamp};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::names::Point;
+use crate::points;
+use crate::sim::{Sim, lock};
+
+/// How long a process may stand still at the end.
+const PATIENCE_SECONDS: i64 = 60;
+
+/// Something that somebody may want to act upon.
+pub(crate) type News = (StreamId, DomainEvent);
+
+/// See above.
+pub(crate) struct Witness {
+    /// Sees nothing: what is written need not be a shop's.
+    blind: bool,
+    news: mpsc::UnboundedSender<News>,
+    eyes: Mutex<Eyes>,
+}
+
+#[derive(Default)]
+struct Eyes {
+    auditor: Auditor,
+    /// Where each order's process stands.
+    processes: BTreeMap<OrderId, Step>,
+    timers: BTreeMap<(StreamId, &'static str), Timestamp>,
+    commands: BTreeSet<Uuid>,
+    /// Commands of which somebody was told that they wrote nothing.
+    refused: BTreeSet<Uuid>,
+    memory: points::Memory,
+    newest: Option<Timestamp>,
+    events: u64,
+}
+
+impl Witness {
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<News>) {
+        let (news, heard) = mpsc::unbounded_channel();
+        (Self { blind: false, news, eyes: Mutex::default() }, heard)
+    }
+
+    /// One that looks away: for logs that are not a shop's.
+    pub fn blind() -> Self {
+        Self { blind: true, ..Self::new().0 }
+    }
+
+    /// Looks at an event as it is written.
+    pub fn sees(&self, sim: &Sim, event: &RecordedEvent) {
+        if self.blind {
+            return;
+        }
+        let told =
+            event.hash.iter().take(8).fold(event.position, |sum, byte| (sum << 5) ^ u64::from(*byte) ^ (sum >> 59));
+        sim.tell("event", told, || {
+            format!("{:>5} {} {} {}", event.position, event.stream, event.event_type, event.payload)
+        });
+        let domain = match DomainEvent::try_from(event) {
+            Ok(domain) => domain,
+            Err(error) => return sim.fail("decodes", format!("position {}: {error}", event.position)),
+        };
+        let mut eyes = lock(&self.eyes);
+        eyes.events += 1;
+        eyes.auditor.observe(Seen { event, domain: &domain });
+        if !eyes.auditor.findings().is_empty()
+            && let Some(first) = eyes.auditor.findings().in_order().first()
+        {
+            sim.fail(first.invariant.code(), format!("position {}: {}", first.position, first.detail));
+        }
+        let command = event.meta.command_id.uuid();
+        eyes.commands.insert(command);
+        if eyes.refused.contains(&command) {
+            let detail = format!(
+                "command {command} wrote position {}, its caller was told that nothing is written",
+                event.position
+            );
+            sim.fail("L1", detail);
+        }
+        if eyes.newest.is_some_and(|newest| event.meta.recorded_at < newest) {
+            sim.reach(Point::TimeRanBack);
+        }
+        eyes.newest = eyes.newest.max(Some(event.meta.recorded_at));
+        eyes.follow_process(event.stream, &domain);
+        eyes.memory.watch(sim, event, &domain);
+        drop(eyes);
+        // Nobody listens any more once the run is over.
+        let _heard = self.news.send((event.stream, domain));
+    }
+
+    /// Somebody was told that a command wrote nothing.
+    pub fn was_refused(&self, sim: &Sim, command: Uuid) {
+        let mut eyes = lock(&self.eyes);
+        if eyes.commands.contains(&command) {
+            sim.fail("L1", format!("the caller of command {command} was told that nothing is written, but it is"));
+        }
+        eyes.refused.insert(command);
+    }
+
+    pub fn events(&self) -> u64 {
+        lock(&self.eyes).events
+    }
+
+    pub fn orders(&self) -> usize {
+        lock(&self.eyes).processes.len()
+    }
+
+    /// The orders whose process has not ended, and where they stand.
+    pub fn open_orders(&self) -> Vec<(OrderId, Step)> {
+        let eyes = lock(&self.eyes);
+        eyes.processes.iter().filter(|(_, step)| **step != Step::Ended).map(|(order, step)| (*order, *step)).collect()
+    }
+
+    /// The timers that are due.
+    pub fn due(&self, now: Timestamp, limit: usize) -> Vec<DueTimer> {
+        let eyes = lock(&self.eyes);
+        let due = eyes.timers.iter().filter(|(_, due_at)| **due_at <= now);
+        let mut due: Vec<DueTimer> = due
+            .map(|((stream, timer), due_at)| DueTimer { stream: *stream, timer: (*timer).to_owned(), due_at: *due_at })
+            .collect();
+        due.sort_by(|one, other| (one.due_at, one.stream, &one.timer).cmp(&(other.due_at, other.stream, &other.timer)));
+        due.truncate(limit);
+        due
+    }
+
+    /// When the next timer is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        lock(&self.eyes).timers.values().min().copied()
+    }
+
+    /// What the invariants say now that everything is at rest.
+    pub fn findings(&self, now: Timestamp, charges: &[GatewayCharge]) -> Findings {
+        let mut auditor = std::mem::take(&mut lock(&self.eyes).auditor);
+        auditor.compare_with_gateway(charges);
+        auditor.finish(End { now, patience: TimeDelta::seconds(PATIENCE_SECONDS) })
+    }
+}
+
+impl Eyes {
+    fn follow_process(&mut self, stream: StreamId, event: &DomainEvent) {
+        let order_id = OrderId::new(stream.id);
+        match event {
+            DomainEvent::Order(jangbu_aggregates::order::OrderEvent::Placed(_)) => {
+                self.processes.insert(order_id, Step::NotStarted);
+            }
+            DomainEvent::Fulfilment(FulfilmentEvent::StepEntered(entered)) => {
+                self.processes.insert(order_id, entered.step);
+            }
+            DomainEvent::Fulfilment(FulfilmentEvent::Parked(_)) => {
+                self.processes.insert(order_id, Step::NeedsOperator);
+            }
+            DomainEvent::Fulfilment(FulfilmentEvent::Ended(_)) => {
+                self.processes.insert(order_id, Step::Ended);
+            }
+            DomainEvent::Fulfilment(FulfilmentEvent::TimerSet(set)) => {
+                self.timers.insert((stream, timer_name(set.timer)), set.due_at);
+            }
+            DomainEvent::Fulfilment(FulfilmentEvent::TimerCancelled(cancelled)) => {
+                self.timers.remove(&(stream, timer_name(cancelled.timer)));
+            }
+            DomainEvent::Fulfilment(FulfilmentEvent::TimerReached(reached)) => {
+                let key = (stream, timer_name(reached.timer));
+                if self.timers.get(&key) == Some(&reached.due_at) {
+                    self.timers.remove(&key);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+const fn timer_name(timer: TimerName) -> &'static str {
+    match timer {
+        TimerName::PaymentDeadline => "payment_deadline",
+        TimerName::Inquiry => "inquiry",
+        TimerName::LabelRetry => "label_retry",
+        TimerName::RefundRetry => "refund_retry",
+        TimerName::CancelRetry => "cancel_retry",
+        TimerName::Completion => "completion",
+        TimerName::CommandRetry => "command_retry",
+    }
+}

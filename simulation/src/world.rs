@@ -1,0 +1,111 @@
+//! A node's clock, ids and vault.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use jangbu_kernel::ports::{Clock, IdSource, Vault, VaultError};
+use jangbu_kernel::time::to_millis;
+use jangbu_kernel::{Sealed, Timestamp, UserId};
+use uuid::Uuid;
+
+use crate::names::Fault;
+use crate::sim::Sim;
+
+/// A node's clock: the true time, and by how much it is wrong.
+pub(crate) struct NodeClock {
+    pub sim: Arc<Sim>,
+    pub wrong_ms: AtomicI64,
+}
+
+impl NodeClock {
+    pub fn new(sim: &Arc<Sim>) -> Self {
+        Self { sim: Arc::clone(sim), wrong_ms: AtomicI64::new(0) }
+    }
+
+    /// Puts the clock forward or back.
+    pub fn step(&self, by_ms: i64) {
+        let now = self.wrong_ms.fetch_add(by_ms, Ordering::Relaxed).saturating_add(by_ms);
+        self.sim
+            .tell("clock", now.unsigned_abs(), || format!("the clock is put by {by_ms} ms, it is wrong by {now} ms"));
+    }
+
+    /// Puts it right.
+    pub fn set_right(&self) {
+        self.wrong_ms.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Clock for NodeClock {
+    fn now(&self) -> Timestamp {
+        to_millis(self.sim.now() + TimeDelta::milliseconds(self.wrong_ms.load(Ordering::Relaxed)))
+    }
+}
+
+/// UUIDs v7 of the true time and a counter: later ones sort behind earlier ones, also
+/// across nodes, and every run mints the same ones.
+pub(crate) struct Ids {
+    sim: Arc<Sim>,
+    minted: AtomicU64,
+}
+
+impl Ids {
+    pub fn new(sim: &Arc<Sim>) -> Self {
+        Self { sim: Arc::clone(sim), minted: AtomicU64::new(0) }
+    }
+}
+
+impl IdSource for Ids {
+    fn new_id(&self) -> Uuid {
+        let millis = u64::try_from(self.sim.now().timestamp_millis()).unwrap_or(0);
+        let count = self.minted.fetch_add(1, Ordering::Relaxed);
+        let mut random = [0_u8; 10];
+        for (place, byte) in random.iter_mut().zip(count.to_be_bytes()) {
+            *place = byte;
+        }
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+}
+
+/// Seals by writing the owner in front: what is tested here is who opens what, and when
+/// the keys cannot be read, not the cipher.
+pub(crate) struct PlainVault(pub Arc<Sim>);
+
+#[async_trait]
+impl Vault for PlainVault {
+    async fn create_key(&self, _: UserId) -> Result<(), VaultError> {
+        Ok(())
+    }
+
+    async fn seal(&self, owner: UserId, context: &str, plain: &str) -> Result<Sealed, VaultError> {
+        Ok(sealed(owner, context, plain))
+    }
+
+    async fn open(&self, context: &str, sealed: &Sealed) -> Result<String, VaultError> {
+        if self.0.strikes(Fault::VaultFails) {
+            let error = jangbu_kernel::log::LogError::Unavailable("simulated".to_owned(), None);
+            return Err(VaultError::Store(error));
+        }
+        let mut parts = sealed.ciphertext().splitn(4, '.');
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("v1"), Some(_), Some(place), Some(plain)) if place == context.replace('.', "/") => {
+                Ok(plain.to_owned())
+            }
+            _ => Err(VaultError::DoesNotOpen),
+        }
+    }
+
+    fn keyed_hash(&self, context: &str, text: &str) -> Uuid {
+        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+        for byte in context.bytes().chain(text.bytes()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
+        uuid::Builder::from_custom_bytes(u128::from(hash).to_be_bytes()).into_uuid()
+    }
+}
+
+/// A text as the vault seals it.
+pub(crate) fn sealed(owner: UserId, context: &str, plain: &str) -> Sealed {
+    Sealed::from_ciphertext(format!("v1.{owner}.{}.{plain}", context.replace('.', "/")))
+}
