@@ -22,7 +22,7 @@ pub async fn a_paused_node_is_fenced(world: &mut World) {
                 let (paused, awake) = if round % 2 == 0 { (&second, &shop.admin) } else { (world.shop(), &onlooker) };
                 let before = paused.said().matches(FENCED).count();
                 paused.pause();
-                the_other_takes_over(awake).await;
+                read_models_follow(awake).await;
                 paused.resume();
                 eventually("the one who slept finds out", async || {
                     (paused.said().matches(FENCED).count() > before).then_some(())
@@ -38,9 +38,9 @@ pub async fn a_paused_node_is_fenced(world: &mut World) {
 }
 
 /// What is written is shown again, so somebody keeps the read models.
-async fn the_other_takes_over(there: &Client) {
+pub async fn read_models_follow(there: &Client) {
     let product = serde_json::json!({"name": "보이차", "price": jangbu_tests::harness::krw(1_000)});
-    eventually("the other node keeps the read models", async || {
+    eventually("somebody keeps the read models", async || {
         let made = there.post("/v1/products", &product).send().await;
         if made.status != 201 {
             return None;
