@@ -83,5 +83,6 @@ impl Store for NodeStore {
 
     async fn close(&self) {
         self.store.truth.close().await;
+        self.store.signal.close();
     }
 }

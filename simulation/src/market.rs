@@ -18,7 +18,7 @@ use crate::people::{People, won};
 use crate::world::sealed;
 
 /// Unit price and first stock of what is for sale: some of it is scarce.
-const SHELF: [(i64, u32); 6] = [(1_500, 300), (7_000, 25), (12_000, 12), (30_000, 6), (52_000, 4), (400, 60)];
+const SHELF: [(i64, u32); 6] = [(1_500, 300), (7_000, 60), (12_000, 40), (30_000, 25), (52_000, 12), (400, 200)];
 /// Buyers in a run, and points that each is given.
 const POINTS: [i64; 6] = [0, 3_000, 20_000, 0, 100_000, 500];
 

@@ -2,18 +2,20 @@
 //! of the store holds to the other engines; what it adds is that nothing is sure to be
 //! answered.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
-use jangbu_kernel::log::watch::HeadWatch;
+use jangbu_kernel::log::watch::{HeadWatch, WatchSource};
 use jangbu_kernel::log::{
     Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
 };
 use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage};
 use jangbu_kernel::{RecordedEvent, StreamId};
 use jangbu_store::MemoryStore;
+use tokio::sync::Notify;
 
 use crate::life::Life;
 use crate::names::{Fault, Point};
@@ -25,11 +27,67 @@ pub(crate) struct SimStore {
     pub sim: Arc<Sim>,
     pub truth: MemoryStore,
     pub witness: Witness,
+    pub signal: Arc<Signal>,
+}
+
+/// Tells that the head has moved, in the order in which it was asked: tokio's own watch
+/// wakes its receivers in an order that is drawn at random.
+#[derive(Default)]
+pub(crate) struct Signal {
+    head: AtomicU64,
+    closed: AtomicBool,
+    moved: Notify,
+}
+
+impl Signal {
+    fn advance(&self, head: u64) {
+        if self.head.fetch_max(head, Ordering::Relaxed) < head {
+            self.moved.notify_waiters();
+        }
+    }
+
+    /// Lets every watcher end.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.moved.notify_waiters();
+    }
+}
+
+/// A watcher of the head.
+struct Watcher {
+    signal: Arc<Signal>,
+    seen: u64,
+}
+
+impl WatchSource for Watcher {
+    fn current(&mut self) -> u64 {
+        self.seen = self.signal.head.load(Ordering::Relaxed);
+        self.seen
+    }
+
+    fn changed(&mut self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(async {
+            loop {
+                let mut moved = pin!(self.signal.moved.notified());
+                // In line before looking, so that nothing is missed in between.
+                moved.as_mut().enable();
+                if self.signal.closed.load(Ordering::Relaxed) {
+                    return false;
+                }
+                let head = self.signal.head.load(Ordering::Relaxed);
+                if head != self.seen {
+                    self.seen = head;
+                    return true;
+                }
+                moved.await;
+            }
+        })
+    }
 }
 
 impl SimStore {
     pub fn new(sim: &Arc<Sim>, witness: Witness) -> Arc<Self> {
-        Arc::new(Self { sim: Arc::clone(sim), truth: MemoryStore::new(), witness })
+        Arc::new(Self { sim: Arc::clone(sim), truth: MemoryStore::new(), witness, signal: Arc::default() })
     }
 
     /// Commits a batch now, before the witness's eyes.
@@ -48,6 +106,13 @@ impl SimStore {
                 }
                 AppendResult::Duplicate { .. } => self.sim.reach(Point::ReceiptRace),
             }
+        }
+        let newest = results.iter().flatten().filter_map(|result| match result {
+            AppendResult::Appended { events } => events.last().map(|event| event.position),
+            AppendResult::Conflict { .. } | AppendResult::Duplicate { .. } => None,
+        });
+        if let Some(head) = newest.max() {
+            self.signal.advance(head);
         }
         results
     }
@@ -233,7 +298,9 @@ impl EventLog for NodeStore {
     }
 
     fn watch_head(&self) -> HeadWatch {
-        self.store.truth.watch_head()
+        let signal = Arc::clone(&self.store.signal);
+        let seen = signal.head.load(Ordering::Relaxed);
+        HeadWatch::new(Box::new(Watcher { signal, seen }))
     }
 
     async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError> {

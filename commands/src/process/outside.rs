@@ -20,7 +20,7 @@ use jangbu_kernel::{CommandId, OrderId, PaymentId, RefundId, Refusal, RefusalCod
 
 use super::Shared;
 use super::payment::PaymentHistory;
-use super::submit::{Backoff, Cause, Submitted, request, submit, unkeyed};
+use super::submit::{Backoff, Cause, Submitted, request, submit};
 use crate::reader::load_state;
 use crate::sealing;
 
@@ -280,10 +280,12 @@ impl Work<'_> {
         ended(submit(self.shared, request(command, self.issued.command_id, &self.issued.cause)).await)
     }
 
-    /// Has something that was learned recorded: under a fresh id, each is a fact of its own.
+    /// Has something that was learned recorded: under a fresh id, each is a fact of its
+    /// own. It leaves a receipt, so that a repeat after a commit whose outcome was unknown
+    /// does not record it a second time, as ignored.
     async fn note(&self, command: Command) -> Step<()> {
         let command_id = CommandId::new(self.shared.deps.world.ids.new_id());
-        ended(submit(self.shared, unkeyed(command, command_id, &self.issued.cause)).await)
+        ended(submit(self.shared, request(command, command_id, &self.issued.cause)).await)
     }
 
     fn gateway(&self) -> &dyn PaymentGateway {
