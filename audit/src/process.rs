@@ -7,7 +7,7 @@ use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::OrderEvent;
 use jangbu_aggregates::payment::PaymentEvent;
 use jangbu_aggregates::points::PointsEvent;
-use jangbu_aggregates::processes::{FulfilmentEvent, Step, TimerName};
+use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction, Step, TimerName};
 use jangbu_aggregates::shipment::ShipmentEvent;
 use jangbu_kernel::{Money, MoneyError, OrderId, PaymentId, StreamId, Timestamp};
 
@@ -29,6 +29,8 @@ struct Case {
     /// Captured and not given back.
     charged: Money,
     points_held: Money,
+    /// A person has decided that what cannot be given back is let go.
+    written_off: bool,
     ending: Option<Ending>,
     process: Option<Process>,
     position: u64,
@@ -94,6 +96,7 @@ impl Fulfilments {
                     captured: false,
                     charged: zero,
                     points_held: zero,
+                    written_off: false,
                     ending: None,
                     process: None,
                     position: seen.event.position,
@@ -179,6 +182,9 @@ impl Fulfilments {
             return seen.report(findings, Invariant::G1, "the fulfilment is of an order that was never placed");
         };
         let moved = seen.event.meta.recorded_at;
+        if let FulfilmentEvent::OperatorResolved(resolved) = event {
+            case.written_off |= resolved.action == OperatorAction::Skip;
+        }
         let process = case.process.get_or_insert(Process {
             step: Step::NotStarted,
             timers: Vec::new(),
@@ -264,7 +270,7 @@ impl Case {
             return;
         }
         let stream = StreamId::order(order_id);
-        if !self.charged.is_zero() {
+        if !self.charged.is_zero() && !self.written_off {
             findings.report(
                 Invariant::G2,
                 position,

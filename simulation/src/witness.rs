@@ -154,6 +154,12 @@ impl Eyes {
             DomainEvent::Order(jangbu_aggregates::order::OrderEvent::Placed(_)) => {
                 self.processes.insert(order_id, Step::NotStarted);
             }
+            DomainEvent::Fulfilment(FulfilmentEvent::Started(started)) => {
+                if let Some((timer, due_at)) = started.timer() {
+                    self.processes.insert(order_id, Step::AwaitingPayment);
+                    self.timers.insert((stream, timer_name(timer)), due_at);
+                }
+            }
             DomainEvent::Fulfilment(FulfilmentEvent::StepEntered(entered)) => {
                 self.processes.insert(order_id, entered.step);
             }
