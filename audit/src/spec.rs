@@ -159,6 +159,26 @@ fn m3_a_late_capture_that_is_going_back_is_not_a_second_one() {
 }
 
 #[test]
+fn m3_a_second_capture_that_goes_back_whole_does_not_stay() {
+    let second = |back| {
+        let mut story = delivered_story();
+        story.tell(AggregateKind::Payment, 31, PaymentEvent::from(payment_requested()));
+        story.tell(AggregateKind::Payment, 31, PaymentEvent::from(PaymentCaptured { amount: won(10_000), ..captured() }));
+        let refund = RefundRequested {
+            order_id: order_id(),
+            refund_id: refund_id(),
+            amount: won(back),
+            allocation: vec![LegRefund { leg: 0, amount: won(back) }],
+            reason: "late_payment".into(),
+        };
+        story.tell(AggregateKind::Payment, 31, PaymentEvent::from(refund));
+        breaks(&story).contains(&M3)
+    };
+    assert!(!second(10_000), "all of it goes back");
+    assert!(second(9_999), "a part of it stays");
+}
+
+#[test]
 fn m5_totals_that_do_not_add_up_are_found() {
     for wrong in [
         OrderPlaced { total: won(10_501), ..order_placed() },

@@ -19,7 +19,6 @@ use crate::sim::Sim;
 pub(crate) struct Memory {
     unknown: BTreeSet<PaymentId>,
     challenged: BTreeSet<PaymentId>,
-    asked: BTreeSet<PaymentId>,
     failed_once: BTreeSet<OrderId>,
     paid: BTreeSet<OrderId>,
     refusals: BTreeMap<OrderId, u32>,
@@ -68,9 +67,6 @@ impl Memory {
 
     fn payment(&mut self, sim: &Sim, payment_id: PaymentId, event: &PaymentEvent) {
         match event {
-            PaymentEvent::CaptureRequested(_) => {
-                self.asked.insert(payment_id);
-            }
             PaymentEvent::OutcomeUnknown(_) => {
                 self.unknown.insert(payment_id);
             }
@@ -91,7 +87,7 @@ impl Memory {
             PaymentEvent::ChallengeConfirmed(_) => {
                 self.challenged.insert(payment_id);
             }
-            PaymentEvent::Voided(_) if self.asked.contains(&payment_id) => sim.reach(Point::NetCancelled),
+            PaymentEvent::Failed(failed) if failed.reason == "net_cancelled" => sim.reach(Point::NetCancelled),
             PaymentEvent::MismatchDetected(_) => sim.reach(Point::Mismatch),
             PaymentEvent::ObservationIgnored(_) => sim.reach(Point::ObservationIgnored),
             PaymentEvent::RefundRefused(_) => sim.reach(Point::RefundRefused),

@@ -39,7 +39,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Looks between two rounds of the caretaker.
 const CARE_EVERY: u32 = 12;
 /// One run in so many has read models.
-const WITH_MODELS: u64 = 8;
+const WITH_MODELS: u64 = 16;
 
 /// What a run came to.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ use jangbu_kernel::{CommandId, EventId, NewEvent, OrderId, PaymentId, ProductId,
 use jangbu_store::MemoryStore;
 use tokio::time::Instant;
 
-use crate::faulty::FaultyLog;
+use crate::faulty::{Fault, FaultyLog};
 use crate::outside::{Booked, LogTimers, ScriptedCarrier, ScriptedGateway};
 use crate::support::{PATIENCE, Shop, eventually};
 
@@ -388,6 +388,24 @@ async fn a_slow_gateway_holds_nobody_else_up_and_no_command_is_lost() {
     house.gateway.slow.add_permits(10);
     house.until(slow_id, OrderStatus::Preparing).await;
     assert_eq!(house.gateway.charged(), 2);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_the_gateway_said_is_recorded_once_when_the_commits_answer_is_lost() {
+    let house = House::open();
+    let (user, product) = house.stocked().await;
+    let order = house.shop.paid_order(user, product, PRICE, "slow");
+    let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
+    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    eventually("the gateway is asked", || async { house.gateway.count("charge") == 1 }).await;
+    // Everything from the answer on is written, and nobody hears of it.
+    house.log.fail_every(1, vec![Fault::AnswerLost; 2]);
+    house.gateway.slow.add_permits(10);
+    house.until(order_id, OrderStatus::Preparing).await;
+    let events = house.commands.history(StreamId::payment(payment_id), None).await.unwrap();
+    let ignored = events.iter().filter(|event| event.event_type == "payment.observation_ignored").count();
+    assert_eq!(ignored, 0, "the repeat of the command found its receipt");
     house.close().await;
 }
 
