@@ -17,7 +17,7 @@ pub struct StreamWrite {
     pub stream: StreamId,
     /// The version the stream must have now; 0: it must not exist.
     pub expected_version: u64,
-    /// The events, at least one.
+    /// The events; none: only the version is checked.
     pub events: Vec<NewEvent>,
 }
 

@@ -168,7 +168,7 @@ impl Gateway {
         let charge = Charge { key, order_id, payment_id, amount, refunded: 0, standing };
         books.charges.insert(key, charge.clone());
         self.message(&mut books, &charge, true, if card == "told_five_times" { 5 } else { 1 });
-        if matches!((card, standing), ("slow", _) | ("declined_then_taken", Standing::Declined)) {
+        if matches!((card, standing), ("slow", Standing::Processing) | ("declined_then_taken", Standing::Declined)) {
             self.takes_later(key, standing);
         }
         charge.outcome()

@@ -60,7 +60,8 @@ impl<'a, S: States> Append<'a, S> {
     pub(super) fn ask<A: Aggregate>(&mut self, id: impl Into<Uuid>, command: &A::Command) -> Result<Added, Stop> {
         let stream = StreamId::new(A::KIND, id.into());
         let known = self.streams.iter().position(|(touched, _)| *touched == stream);
-        let decision = match known.and_then(|place| self.streams.get(place)) {
+        let added = known.and_then(|place| self.streams.get(place)).filter(|(_, events)| !events.is_empty());
+        let decision = match added {
             // The usual case borrows: a stock with a thousand reservations is not copied.
             None => self.states.get::<A>(stream.id)?.decide(command, self.facts),
             Some((_, events)) => {
@@ -70,7 +71,14 @@ impl<'a, S: States> Append<'a, S> {
         };
         match decision {
             Decision::Refused(refusal) => Err(refusal.into()),
-            Decision::AlreadyDone => Ok(Added::Nothing),
+            Decision::AlreadyDone => {
+                // That there is nothing to do is a part of the decision: it is to rest on the
+                // stream's newest version as much as an event would.
+                if known.is_none() {
+                    self.streams.push((stream, Vec::new()));
+                }
+                Ok(Added::Nothing)
+            }
             Decision::Record(events) => {
                 let events = events.into_iter().map(Into::into);
                 match known.and_then(|place| self.streams.get_mut(place)) {
@@ -90,9 +98,11 @@ impl<'a, S: States> Append<'a, S> {
         A::from_any(&state).cloned().ok_or(Missing(stream))
     }
 
-    /// What it came to.
+    /// What it came to. A stream without events is one that an aggregate had nothing to
+    /// add to.
     pub(super) fn finish(self) -> Outcome {
-        if self.streams.is_empty() { Outcome::AlreadyDone } else { Outcome::Record(self.streams) }
+        let nothing = self.streams.iter().all(|(_, events)| events.is_empty());
+        if nothing { Outcome::AlreadyDone } else { Outcome::Record(self.streams) }
     }
 }
 

@@ -230,7 +230,10 @@ impl Decider {
                 return Some(job);
             }
         }
-        let writes = writes.into_iter().filter(|(_, events)| !events.is_empty());
+        // Where others write too, that an aggregate had nothing to add is checked by the append,
+        // as a write of no events: on a state of a moment ago it may be wrong.
+        let exclusive = self.exclusive;
+        let writes = writes.into_iter().filter(|(_, events)| !(exclusive && events.is_empty()));
         let writes: Vec<StreamWrite> = writes.map(|(stream, events)| self.write(stream, &events)).collect();
         let stream = job.request.command.primary();
         let version = self.cache.version(stream).unwrap_or(0);

@@ -23,6 +23,9 @@
 //!   append that may still be refused.
 //! - D5 On such a log "no" and "already done" are said only when the versions that were
 //!   looked at are still the log's.
+//! - D6 On such a log the append also checks the version of a stream to which an aggregate
+//!   of the decision had nothing to add: a stock that knows of no reservation yet has
+//!   nothing to release, and the units would be kept for ever.
 
 mod batch;
 mod cache;
