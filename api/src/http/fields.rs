@@ -131,9 +131,9 @@ const NO_CONTROLS_NOT_BLANK: &str =
     r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0\s][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 
 /// A text that is secret and read as it is: only its length is bounded here.
-pub(crate) struct Secret<const MAX: usize, const MIN: usize = 1>(pub(crate) String);
+pub(crate) struct Secret<const MAX: usize>(pub(crate) String);
 
-impl<const MAX: usize, const MIN: usize> Read for Secret<MAX, MIN> {
+impl<const MAX: usize> Read for Secret<MAX> {
     fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
         let Node::Text(text) = node else {
             errors.wrong_type(at, "a text", &node);
@@ -143,8 +143,8 @@ impl<const MAX: usize, const MIN: usize> Read for Secret<MAX, MIN> {
             errors.push(at, "invalid_characters", "U+0000 is not allowed here");
             return None;
         }
-        if !(MIN..=MAX).contains(&text.chars().count()) {
-            errors.push(at, "invalid_length", format!("expected {MIN} to {MAX} characters"));
+        if !(1..=MAX).contains(&text.chars().count()) {
+            errors.push(at, "invalid_length", format!("expected 1 to {MAX} characters"));
             return None;
         }
         Some(Self(text))
@@ -154,7 +154,7 @@ impl<const MAX: usize, const MIN: usize> Read for Secret<MAX, MIN> {
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
             .pattern(Some(r"^[^\x00]*$"))
-            .min_length(Some(MIN))
+            .min_length(Some(1))
             .max_length(Some(MAX))
             .into()
     }
