@@ -416,12 +416,19 @@ pub(crate) fn described(mut schema: RefOr<Schema>, text: &str) -> RefOr<Schema> 
 
 /// A field of a query as the OpenAPI document shows it.
 pub(crate) fn query_parameter<T: Read>(name: &str, text: &str) -> utoipa::openapi::path::Parameter {
+    let schema: RefOr<Schema> = if T::REQUIRED {
+        T::query_schema()
+    } else {
+        // `?name=` is the same as leaving it out: forms send it so.
+        let empty = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
+        AnyOfBuilder::new().item(T::query_schema()).item(empty).into()
+    };
     utoipa::openapi::path::ParameterBuilder::new()
         .name(name)
         .parameter_in(utoipa::openapi::path::ParameterIn::Query)
         .required(if T::REQUIRED { utoipa::openapi::Required::True } else { utoipa::openapi::Required::False })
         .description(Some(text))
-        .schema(Some(T::query_schema()))
+        .schema(Some(schema))
         .build()
 }
 
