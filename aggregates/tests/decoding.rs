@@ -144,8 +144,8 @@ proptest! {
         let stream = StreamId::new(kind, uuid::Uuid::nil());
         let (event_type, version) = event_type;
         let _ = DomainEvent::decode(stream, event_type, version, &payload);
-        let of_no_type = DomainEvent::decode(stream, &payload, version, "{}");
-        prop_assert!(of_no_type.is_err());
+        let unknown = DomainEvent::decode(stream, &payload, version, "{}");
+        prop_assert!(unknown.is_err());
         let _ = AnyState::from_snapshot(stream, &payload);
     }
 }

@@ -266,7 +266,7 @@ impl HeaderDoc {
 }
 
 /// `*`, or a list of entity tags (RFC 9110, section 13.1.1).
-const TAGS_PATTERN: &str = r#"^(\*|(W/)?"[^"]*"([ \t]*,[ \t]*(W/)?"[^"]*")*)$"#;
+const TAGS_PATTERN: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
 
 const KEY: HeaderDoc =
     header("Idempotency-Key", "8 to 255 visible characters of your choice; a repeat gives the first answer again")

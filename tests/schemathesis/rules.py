@@ -18,6 +18,7 @@ REFRESH_SECONDS = 120
 BEYOND_A_SCHEMA = {
     "bad_cursor",
     "invalid_amount",
+    "invalid_currency",
     "invalid_email",
     "invalid_name",
     "invalid_phone",

@@ -35,7 +35,8 @@ impl IfMatch {
             }
         }
         if tags.is_empty() {
-            return Ok(Self::Anything);
+            // A condition that names no version cannot hold: it is not the same as none.
+            return if headers.contains_key(IF_MATCH) { Err(malformed()) } else { Ok(Self::Anything) };
         }
         Ok(Self::OneOf(tags.into_iter().filter(|tag| !tag.weak).filter_map(|tag| tag.version()).collect()))
     }
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_tags_is_refused() {
-        for text in ["3", "\"3", "\"3\" \"4\"", "\"3\",4"] {
+        for text in ["", " ", "3", "\"3", "\"3\" \"4\"", "\"3\",4"] {
             assert!(read(text).is_err(), "{text}");
         }
     }

@@ -5,7 +5,7 @@
 
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
-    ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
+    AnyOfBuilder, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
 };
 
 use super::node::Node;
@@ -131,9 +131,9 @@ const NO_CONTROLS_NOT_BLANK: &str =
     r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0\s][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 
 /// A text that is secret and read as it is: only its length is bounded here.
-pub(crate) struct Secret<const MAX: usize, const MIN: usize = 1>(pub(crate) String);
+pub(crate) struct Secret<const MAX: usize>(pub(crate) String);
 
-impl<const MAX: usize, const MIN: usize> Read for Secret<MAX, MIN> {
+impl<const MAX: usize> Read for Secret<MAX> {
     fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
         let Node::Text(text) = node else {
             errors.wrong_type(at, "a text", &node);
@@ -143,8 +143,8 @@ impl<const MAX: usize, const MIN: usize> Read for Secret<MAX, MIN> {
             errors.push(at, "invalid_characters", "U+0000 is not allowed here");
             return None;
         }
-        if !(MIN..=MAX).contains(&text.chars().count()) {
-            errors.push(at, "invalid_length", format!("expected {MIN} to {MAX} characters"));
+        if !(1..=MAX).contains(&text.chars().count()) {
+            errors.push(at, "invalid_length", format!("expected 1 to {MAX} characters"));
             return None;
         }
         Some(Self(text))
@@ -154,7 +154,7 @@ impl<const MAX: usize, const MIN: usize> Read for Secret<MAX, MIN> {
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
             .pattern(Some(r"^[^\x00]*$"))
-            .min_length(Some(MIN))
+            .min_length(Some(1))
             .max_length(Some(MAX))
             .into()
     }
@@ -416,12 +416,19 @@ pub(crate) fn described(mut schema: RefOr<Schema>, text: &str) -> RefOr<Schema> 
 
 /// A field of a query as the OpenAPI document shows it.
 pub(crate) fn query_parameter<T: Read>(name: &str, text: &str) -> utoipa::openapi::path::Parameter {
+    let schema: RefOr<Schema> = if T::REQUIRED {
+        T::query_schema()
+    } else {
+        // `?name=` is the same as leaving it out: forms send it so.
+        let empty = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
+        AnyOfBuilder::new().item(T::query_schema()).item(empty).into()
+    };
     utoipa::openapi::path::ParameterBuilder::new()
         .name(name)
         .parameter_in(utoipa::openapi::path::ParameterIn::Query)
         .required(if T::REQUIRED { utoipa::openapi::Required::True } else { utoipa::openapi::Required::False })
         .description(Some(text))
-        .schema(Some(T::query_schema()))
+        .schema(Some(schema))
         .build()
 }
 

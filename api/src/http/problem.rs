@@ -366,7 +366,9 @@ pub(crate) fn of_framework(response: &Response) -> Problem {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::PayloadTooLarge, "the body is too large"),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(Code::UnsupportedMediaType, "the body has to be JSON"),
         StatusCode::REQUEST_TIMEOUT => Problem::new(Code::RequestTimeout, "the request took too long to arrive"),
-        status if status.is_client_error() => Problem::new(Code::ValidationFailed, "the request cannot be understood"),
+        status if status.is_client_error() => {
+            Problem::invalid_at("", "malformed_request", "the request cannot be understood")
+        }
         status => Problem::internal(format!("the framework answered {status}")),
     }
 }

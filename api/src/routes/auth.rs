@@ -10,6 +10,8 @@ use jangbu_commands::identity::{LoggedIn, Profile, Registration};
 use jangbu_kernel::{StreamId, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa_axum::routes;
 
 use super::users::UserView;
@@ -17,8 +19,9 @@ use super::{Entry, Kind};
 use crate::http::body::JsonBody;
 use crate::http::call::{Call, Key};
 use crate::http::conditional::{etag, not_modified};
-use crate::http::fields::{Secret, Text, request_body};
+use crate::http::fields::{At, Errors, Read, Secret, Text, request_body};
 use crate::http::gate::Access;
+use crate::http::node::Node;
 use crate::http::prefer::POSITION;
 use crate::http::problem::{Code, Problem};
 use crate::http::reply::{Made, Outcome};
@@ -40,13 +43,32 @@ pub(super) fn entries() -> Vec<Entry> {
     ]
 }
 
+/// A password that is to be one's own. Its length is judged with the other fields of the
+/// form, so that everything wrong is named at once; the document says it all the same.
+pub(crate) struct NewPassword(String);
+
+impl Read for NewPassword {
+    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        Secret::<1024>::read(node, at, errors).map(|secret| Self(secret.0))
+    }
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+            .pattern(Some(r"^[^\x00]*$"))
+            .min_length(Some(8))
+            .max_length(Some(128))
+            .into()
+    }
+}
+
 request_body! {
     /// Signs somebody up.
     pub(crate) struct RegisterBody {
         /// The address.
         email: Text<1, 320>,
         /// 8 to 128 characters.
-        password: Secret<128, 8>,
+        password: NewPassword,
         /// The name.
         name: Text<1, 100>,
         /// A telephone number.

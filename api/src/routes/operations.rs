@@ -11,9 +11,11 @@ use utoipa_axum::routes;
 
 use super::{Entry, Kind};
 use crate::http::body::NoBody;
+use crate::http::call::Call;
 use crate::http::gate::Access;
 use crate::http::params::PathText;
 use crate::http::problem::{Code, Problem};
+use crate::http::resource::await_min_position;
 use crate::http::view::Listing;
 use crate::state::App;
 
@@ -62,7 +64,8 @@ pub(crate) struct RebuildView {
     get, path = "/v1/projections", operation_id = "listProjections", tag = "operations",
     responses((status = 200, description = "the read models", body = Listing<ProjectionView>)),
 )]
-async fn list(State(app): State<App>) -> Result<Json<Listing<ProjectionView>>, Problem> {
+async fn list(State(app): State<App>, call: Call) -> Result<Json<Listing<ProjectionView>>, Problem> {
+    await_min_position(&app, &call).await?;
     let statuses = app.state.queries.statuses().await?;
     Ok(Json(Listing { items: statuses.into_iter().map(ProjectionView::from).collect(), next_cursor: None }))
 }

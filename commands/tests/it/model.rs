@@ -186,7 +186,7 @@ struct Run {
     products: Vec<ProductId>,
     buyers: Vec<UserId>,
     model: Model,
-    /// What was sent, with whether it was taken: for repeats.
+    /// What was sent, with whether it wrote something: for repeats.
     sent: Vec<(Request, bool)>,
 }
 
@@ -209,15 +209,18 @@ impl Run {
     async fn send(&mut self, command: Command, is_taken: bool) {
         let key = format!("step-{}", self.sent.len());
         let request = self.shop.keyed(command, &key, 1);
+        let head = self.log.head().await.unwrap();
         let result = self.commands.execute(request.clone()).await;
         let refused = matches!(&result, Err(CommandError::Refused(_)));
         assert!(result.is_ok() || refused, "a failure: {result:?}");
         assert_eq!(result.is_ok(), is_taken, "{:?} gave {result:?}", request.command);
-        self.sent.push((request, is_taken));
+        let wrote = self.log.head().await.unwrap() > head;
+        assert!(is_taken || !wrote, "a refusal wrote something: {:?}", request.command);
+        self.sent.push((request, wrote));
     }
 
-    /// The same request again: the same answer, and nothing happens. One that was refused
-    /// may have become possible, which would be a new command: it is left alone.
+    /// The same request again: the same answer, and nothing happens. One that was refused,
+    /// or had nothing left to do, leaves no receipt and its key free: it is left alone.
     async fn repeat(&self, back: usize) {
         let Some((request, true)) = self.sent.len().checked_sub(back).and_then(|at| self.sent.get(at)) else { return };
         let head = self.log.head().await.unwrap();

@@ -26,7 +26,7 @@ impl Reach {
         if std::env::var("JANGBU_TEST_LONG").is_ok_and(|long| long == "1") {
             Self { examples: 150, limit: Duration::from_secs(1_500) }
         } else {
-            Self { examples: 8, limit: Duration::from_secs(170) }
+            Self { examples: 8, limit: Duration::from_secs(900) }
         }
     }
 }

@@ -10,7 +10,7 @@ use jangbu_kernel::ports::PostalAddress;
 use jangbu_kernel::{Currency, Money, OrderId, PaymentId, ProductId, UserId};
 use jangbu_projections::OrderRow;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use super::OrderView;
 use crate::http::body::JsonBody;
@@ -241,6 +241,7 @@ impl Read for LegBody {
                 .required("method")
                 .property("amount", Amount::schema())
                 .required("amount")
+                .additional_properties(Some(AdditionalProperties::FreeForm(false)))
         };
         OneOfBuilder::new()
             .item(leg("card").property("card_token", Secret::<255>::schema()).required("card_token"))
