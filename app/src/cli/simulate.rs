@@ -109,10 +109,11 @@ fn tell_end(outcome: &Outcome, output: &Output) -> anyhow::Result<()> {
         outcome.simulated_ms / 1_000,
         outcome.trace
     ))?;
-    Ok(match &outcome.broken {
+    match &outcome.broken {
         Some(broken) => output.text(&format!("{} does NOT hold: {}", broken.invariant, broken.detail))?,
         None => output.text("everything held")?,
-    })
+    }
+    Ok(())
 }
 
 fn many(arguments: &Arguments, output: &Output) -> anyhow::Result<Done> {

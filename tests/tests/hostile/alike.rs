@@ -85,6 +85,7 @@ impl Verdict {
 }
 
 /// Values as JSON texts, to be put anywhere.
+#[expect(clippy::too_many_lines, reason = "a table: one entry a request")]
 fn values() -> Vec<String> {
     let text = |inner: &str| format!("\"{inner}\"");
     let mut values: Vec<String> = [
@@ -294,6 +295,7 @@ fn wrong_bodies() -> Vec<Hostile> {
 }
 
 /// Paths and queries that are wrong.
+#[expect(clippy::too_many_lines, reason = "a table: one entry a request")]
 fn wrong_addresses() -> Vec<Hostile> {
     let odd = [
         "%00",
