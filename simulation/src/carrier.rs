@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use jangbu_kernel::gateway::{
-    Carrier, CarrierNotice, LabelCancelOutcome, LabelOutcome, LabelRequest, WebhookError,
-};
+use jangbu_kernel::gateway::{Carrier, CarrierNotice, LabelCancelOutcome, LabelOutcome, LabelRequest, WebhookError};
 use jangbu_kernel::{ShipmentId, Timestamp};
 
 use crate::gateway::{NAME, read_words};

@@ -145,7 +145,10 @@ async fn acknowledged(town: &Town, answers: &Answers, errand: &Errand<'_>, answe
     let version = truth.versions(vec![answer.stream]).await.ok().and_then(|versions| versions.first().copied());
     let head = truth.head().await.unwrap_or(0);
     if version.unwrap_or(0) < answer.version || head < answer.position {
-        sim.fail("L1", format!("version {} of {} was acknowledged and is not in the log", answer.version, answer.stream));
+        sim.fail(
+            "L1",
+            format!("version {} of {} was acknowledged and is not in the log", answer.version, answer.stream),
+        );
     }
     // An answer that wrote nothing leaves no receipt: asked again, it may find more.
     if answer.events.is_empty() && !answer.replayed {

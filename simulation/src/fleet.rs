@@ -134,7 +134,8 @@ impl Fleet {
         if let Some(again) = again {
             summary.repeated += 1;
             if again.trace != outcome.trace {
-                let detail = format!("two runs of the seed went differently: {:016x} and {:016x}", outcome.trace, again.trace);
+                let detail =
+                    format!("two runs of the seed went differently: {:016x} and {:016x}", outcome.trace, again.trace);
                 summary.fail(seed, "repeat", detail);
             }
         }

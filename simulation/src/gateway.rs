@@ -168,7 +168,7 @@ impl Gateway {
         let charge = Charge { key, order_id, payment_id, amount, refunded: 0, standing };
         books.charges.insert(key, charge.clone());
         self.message(&mut books, &charge, true, if card == "told_five_times" { 5 } else { 1 });
-        if matches!((card, standing), ("slow", _) | ("declined_then_taken", Standing::Declined)) {
+        if matches!((card, standing), ("slow", Standing::Processing) | ("declined_then_taken", Standing::Declined)) {
             self.takes_later(key, standing);
         }
         charge.outcome()
@@ -332,9 +332,7 @@ impl PaymentGateway for NodeGateway {
         let [message_id, payment_id, order_id, key, word, amount] = words.as_slice() else { return Err(unreadable()) };
         let reference = format!("ch-{key}");
         let outcome = match *word {
-            "captured" => {
-                ChargeOutcome::Captured { reference, amount: won(amount.parse().map_err(|_| unreadable())?) }
-            }
+            "captured" => ChargeOutcome::Captured { reference, amount: won(amount.parse().map_err(|_| unreadable())?) },
             "declined" => ChargeOutcome::Declined { code: "card_declined".to_owned() },
             "challenge" => ChargeOutcome::ChallengeRequired { reference },
             "pending" => ChargeOutcome::Pending { reference },

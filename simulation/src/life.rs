@@ -89,11 +89,8 @@ impl Life {
         }
         let under_way = std::mem::take(&mut *lock(&self.appends));
         for (ticket, batch) in under_way {
-            let choices: &[Fate] = if self.exclusive {
-                &[Fate::Lands, Fate::Gone]
-            } else {
-                &[Fate::Lands, Fate::Gone, Fate::LandsLater]
-            };
+            let choices: &[Fate] =
+                if self.exclusive { &[Fate::Lands, Fate::Gone] } else { &[Fate::Lands, Fate::Gone, Fate::LandsLater] };
             match self.sim.dice(|dice| dice.pick(choices)) {
                 Some(Fate::Lands) => {
                     self.sim.reach(Point::CrashAppendLanded);

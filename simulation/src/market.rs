@@ -42,14 +42,16 @@ pub(crate) async fn open(people: &People) -> Market {
     let mut market = Market { products: Vec::new(), buyers: Vec::new() };
     for (number, (price, quantity)) in SHELF.into_iter().enumerate() {
         let product_id = ProductId::new(ids.new_id());
-        let create = || Command::CreateProduct(CreateProduct {
-            product_id,
-            name: format!("product {number}"),
-            description: None,
-            category_id: None,
-            seller_id: None,
-            price: won(price),
-        });
+        let create = || {
+            Command::CreateProduct(CreateProduct {
+                product_id,
+                name: format!("product {number}"),
+                description: None,
+                category_id: None,
+                seller_id: None,
+                price: won(price),
+            })
+        };
         people.staff(format!("create-{number}"), &create).await;
         people.staff(format!("activate-{number}"), &|| Command::ActivateProduct { product_id }).await;
         people.staff(format!("stock-{number}"), &|| Command::ReceiveStock { product_id, quantity }).await;
@@ -61,11 +63,8 @@ pub(crate) async fn open(people: &People) -> Market {
         market.buyers.push(user_id);
         // Some of them lapse before everything is bought.
         let expires_at = (number % 2 == 0).then(|| people.town.sim.now() + TimeDelta::seconds(150));
-        let grant = |amount: i64, reference: &'static str, expires_at| move || Command::GrantPoints {
-            user_id,
-            amount: won(amount),
-            reference: reference.to_owned(),
-            expires_at,
+        let grant = |amount: i64, reference: &'static str, expires_at| {
+            move || Command::GrantPoints { user_id, amount: won(amount), reference: reference.to_owned(), expires_at }
         };
         if points > 0 {
             people.staff(format!("points-{number}"), &grant(points, "welcome", expires_at)).await;
@@ -77,15 +76,17 @@ pub(crate) async fn open(people: &People) -> Market {
 
 async fn register(people: &People, user_id: UserId, role: Role) {
     let text = |place: &str| sealed(user_id, place, "somebody");
-    let make = || Command::RegisterUser(RegisterUser {
-        user_id,
-        email_claim: user_id.uuid(),
-        email: text(sealing::USER_EMAIL),
-        name: text(sealing::USER_NAME),
-        phone: None,
-        password_hash: text(sealing::USER_PASSWORD_HASH),
-        roles: vec![role],
-    });
+    let make = || {
+        Command::RegisterUser(RegisterUser {
+            user_id,
+            email_claim: user_id.uuid(),
+            email: text(sealing::USER_EMAIL),
+            name: text(sealing::USER_NAME),
+            phone: None,
+            password_hash: text(sealing::USER_PASSWORD_HASH),
+            roles: vec![role],
+        })
+    };
     let caller = Caller { actor: Actor::Anonymous, scope: Scope::Any };
     send(&people.town, &people.answers, Errand { caller, key: format!("register-{user_id}"), make: &make }).await;
 }
@@ -134,8 +135,7 @@ impl People {
     pub async fn buys(self: Arc<Self>, market: Arc<Market>, number: usize) {
         let Some(user) = self.throw(|dice| dice.pick(&market.buyers)) else { return };
         let basket = self.basket(&market);
-        let (at_once, remote, hasty) =
-            self.throw(|dice| (dice.permille(750), dice.permille(60), dice.permille(100)));
+        let (at_once, remote, hasty) = self.throw(|dice| (dice.permille(750), dice.permille(60), dice.permille(100)));
         let legs = at_once.then(|| self.legs(user, basket.total));
         let address = format!(
             r#"{{"recipient":"R","phone":"1","postal_code":"{}","line1":"L"}}"#,
@@ -152,9 +152,7 @@ impl People {
                 shipping_address: sealed(user, sealing::SHIPPING_ADDRESS, &address),
                 expected_total: Some(won(basket.total)),
                 pay_within: hasty.then(|| TimeDelta::seconds(20)),
-                payment: legs
-                    .clone()
-                    .map(|legs| WantedPayment { payment_id: PaymentId::new(ids.new_id()), legs }),
+                payment: legs.clone().map(|legs| WantedPayment { payment_id: PaymentId::new(ids.new_id()), legs }),
             })
         };
         match self.buyer(user, format!("place-{number}"), &make).await {
@@ -185,8 +183,7 @@ impl People {
     /// Logs in, and refreshes the login: now and then with a token that was used before.
     pub async fn logs_in(self: Arc<Self>, user: UserId) {
         let session_id = SessionId::new(self.town.ids.new_id());
-        let start =
-            || Command::StartSession { session_id, user_id: user, token_hash: format!("{session_id}-0") };
+        let start = || Command::StartSession { session_id, user_id: user, token_hash: format!("{session_id}-0") };
         self.buyer(user, format!("login-{session_id}"), &start).await;
         for round in 1..4_u32 {
             tokio::time::sleep(self.throw(|dice| dice.millis(1_000, 40_000))).await;

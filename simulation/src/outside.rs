@@ -81,7 +81,8 @@ pub(crate) async fn call<T: Send + 'static>(
             None
         }
         Route::Answered | Route::Twice | Route::AnswerLost => {
-            let (there, back, again) = sim.dice(|dice| (dice.millis(1, 150), dice.millis(1, 150), dice.millis(1, 3_000)));
+            let (there, back, again) =
+                sim.dice(|dice| (dice.millis(1, 150), dice.millis(1, 150), dice.millis(1, 3_000)));
             let (send, answer) = oneshot::channel();
             let on_its_way = AtWork::begin(&sim);
             // A task of its own: what is on its way arrives also when its sender dies.

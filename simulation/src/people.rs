@@ -10,7 +10,7 @@ use jangbu_aggregates::order::OrderEvent;
 use jangbu_aggregates::payment::PaymentEvent;
 use jangbu_aggregates::processes::FulfilmentEvent;
 use jangbu_aggregates::shipment::ShipmentEvent;
-use jangbu_commands::{CancelledBy, Caller, Command, OperatorAction, ScanRecorded, ScanStatus, Scope};
+use jangbu_commands::{Caller, CancelledBy, Command, OperatorAction, ScanRecorded, ScanStatus, Scope};
 use jangbu_kernel::ports::IdSource as _;
 use jangbu_kernel::{Actor, Money, OrderId, PaymentId, RefundId, ShipmentId, StreamId, UserId};
 use uuid::Uuid;

@@ -139,7 +139,9 @@ async fn live(seed: u64, with_story: bool) -> Outcome {
 async fn play(sim: &Arc<Sim>, store: &Arc<SimStore>, news: mpsc::UnboundedReceiver<News>, dice: &mut Dice) {
     let nodes = if dice.permille(500) { 2 } else { 1 };
     let models = match dice.below(WITH_MODELS) {
-        0 => ReadModels::in_memory_at(Arc::new(NodeClock { sim: Arc::clone(sim), wrong_ms: AtomicI64::new(0) })).await.ok(),
+        0 => ReadModels::in_memory_at(Arc::new(NodeClock { sim: Arc::clone(sim), wrong_ms: AtomicI64::new(0) }))
+            .await
+            .ok(),
         _ => None,
     };
     let (post, letters) = mpsc::unbounded_channel();

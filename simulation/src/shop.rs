@@ -9,9 +9,7 @@ use chrono::TimeDelta;
 use jangbu_aggregates::Policy;
 use jangbu_aggregates::policy::ShippingFee;
 use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions, InboxTask};
-use jangbu_commands::process::{
-    ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks,
-};
+use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
 use jangbu_commands::{Carriers, Commands, DeciderOptions, DeciderTask, Gateways};
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{DueTimer, TimerQueue, World};
@@ -80,7 +78,13 @@ fn policy() -> Policy {
 }
 
 impl Town {
-    pub fn new(sim: &Arc<Sim>, store: &Arc<SimStore>, post: &Post, models: Option<ReadModels>, nodes: usize) -> Arc<Self> {
+    pub fn new(
+        sim: &Arc<Sim>,
+        store: &Arc<SimStore>,
+        post: &Post,
+        models: Option<ReadModels>,
+        nodes: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
             sim: Arc::clone(sim),
             store: Arc::clone(store),

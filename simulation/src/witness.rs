@@ -62,8 +62,11 @@ impl Witness {
         if self.blind {
             return;
         }
-        let told = event.hash.iter().take(8).fold(event.position, |sum, byte| (sum << 5) ^ u64::from(*byte) ^ (sum >> 59));
-        sim.tell("event", told, || format!("{:>5} {} {} {}", event.position, event.stream, event.event_type, event.payload));
+        let told =
+            event.hash.iter().take(8).fold(event.position, |sum, byte| (sum << 5) ^ u64::from(*byte) ^ (sum >> 59));
+        sim.tell("event", told, || {
+            format!("{:>5} {} {} {}", event.position, event.stream, event.event_type, event.payload)
+        });
         let domain = match DomainEvent::try_from(event) {
             Ok(domain) => domain,
             Err(error) => return sim.fail("decodes", format!("position {}: {error}", event.position)),
@@ -79,7 +82,10 @@ impl Witness {
         let command = event.meta.command_id.uuid();
         eyes.commands.insert(command);
         if eyes.refused.contains(&command) {
-            let detail = format!("command {command} wrote position {}, its caller was told that nothing is written", event.position);
+            let detail = format!(
+                "command {command} wrote position {}, its caller was told that nothing is written",
+                event.position
+            );
             sim.fail("L1", detail);
         }
         if eyes.newest.is_some_and(|newest| event.meta.recorded_at < newest) {

@@ -27,7 +27,8 @@ impl NodeClock {
     /// Puts the clock forward or back.
     pub fn step(&self, by_ms: i64) {
         let now = self.wrong_ms.fetch_add(by_ms, Ordering::Relaxed).saturating_add(by_ms);
-        self.sim.tell("clock", now.unsigned_abs(), || format!("the clock is put by {by_ms} ms, it is wrong by {now} ms"));
+        self.sim
+            .tell("clock", now.unsigned_abs(), || format!("the clock is put by {by_ms} ms, it is wrong by {now} ms"));
     }
 
     /// Puts it right.
