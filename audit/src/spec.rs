@@ -162,7 +162,11 @@ fn m3_a_second_capture_that_goes_back_whole_does_not_stay() {
     let second = |back| {
         let mut story = delivered_story();
         story.tell(AggregateKind::Payment, 31, PaymentEvent::from(payment_requested()));
-        story.tell(AggregateKind::Payment, 31, PaymentEvent::from(PaymentCaptured { amount: won(10_000), ..captured() }));
+        story.tell(
+            AggregateKind::Payment,
+            31,
+            PaymentEvent::from(PaymentCaptured { amount: won(10_000), ..captured() }),
+        );
         let refund = RefundRequested {
             order_id: order_id(),
             refund_id: refund_id(),

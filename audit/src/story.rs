@@ -166,12 +166,6 @@ impl Story {
         auditor.finish(end).in_order().into_iter().map(|found| (found.invariant, found.position)).collect()
     }
 
-    /// The events of one stream.
-    pub(crate) fn stream(&self, kind: AggregateKind, stream: u128) -> Vec<RecordedEvent> {
-        let stream = StreamId::new(kind, id(stream));
-        self.events.iter().map(|(event, _)| event).filter(|event| event.stream == stream).cloned().collect()
-    }
-
     /// The position of the newest event.
     pub(crate) fn here(&self) -> u64 {
         self.events.len() as u64
