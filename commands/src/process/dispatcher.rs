@@ -145,6 +145,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 Next::Stopped => break,
             },
             () = at(flush), if flush.is_some() => reader.write().await,
+            // Also when the window is full of commands that the stop has cut off.
+            () = shared.stop.cancelled() => break,
         }
         publish(&window);
         reader.finished(window.finished()).await;
