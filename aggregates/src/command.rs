@@ -31,7 +31,8 @@ use crate::shipment::ScanRecorded;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// These events are to be appended, all or nothing, in this order of streams.
-    /// Each stream appears once.
+    /// Each stream appears once. One without events had nothing to add, which holds only
+    /// for the version that was looked at; at least one has some.
     Record(Vec<(StreamId, Vec<DomainEvent>)>),
     /// The effect is already there.
     AlreadyDone,

@@ -176,9 +176,8 @@ impl World {
             }
         };
         if let Outcome::Record(streams) = &outcome {
-            assert!(!streams.is_empty());
+            assert!(streams.iter().any(|(_, events)| !events.is_empty()), "nothing is recorded");
             for (place, (stream, events)) in streams.iter().enumerate() {
-                assert!(!events.is_empty(), "{stream} without events");
                 assert!(streams[..place].iter().all(|(earlier, _)| earlier != stream), "{stream} twice");
                 for event in events {
                     assert_eq!(event.kind(), stream.kind);
@@ -199,6 +198,7 @@ impl World {
         match self.ask(command, now) {
             Outcome::Record(streams) => streams
                 .into_iter()
+                .filter(|(_, events)| !events.is_empty())
                 .map(|(stream, events)| (stream, events.iter().map(DomainEvent::event_type).collect()))
                 .collect(),
             other => panic!("{command:?}: {other:?}"),
