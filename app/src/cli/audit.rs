@@ -10,9 +10,9 @@ use jangbu_kernel::ports::Clock as _;
 use serde::Serialize;
 
 use super::Done;
+use crate::audit::gateway_books;
 use crate::audit::show::{AsOf, Step, story};
 use crate::audit::verify::{Report, verify};
-use crate::audit::gateway_books;
 use crate::config::Settings;
 use crate::engine;
 use crate::operator::compare_anywhere;
