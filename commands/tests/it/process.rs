@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use jangbu_aggregates::order::{Order, OrderStatus};
 use jangbu_aggregates::payment::Payment;
-use jangbu_aggregates::processes::{CommandIssued, Fulfilment, FulfilmentEvent, ProcessCommand};
+use jangbu_aggregates::processes::{CommandIssued, Fulfilment, FulfilmentEvent, ProcessCommand, Step};
 use jangbu_aggregates::shipment::Shipment;
 use jangbu_aggregates::stock::Stock;
 use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
@@ -139,6 +139,15 @@ impl House {
         format!("{:?} {:?} open {open:?}", fulfilment.step(), fulfilment.parked_reason())
     }
 
+    /// Waits until the process is in a step: its timers count from then on.
+    async fn until_step(&self, order_id: OrderId, step: Step) {
+        eventually(&format!("the process is in {step:?}"), || async {
+            let (process, _) = load_state::<Fulfilment>(self.store.as_ref(), order_id).await.unwrap();
+            process.step() == step
+        })
+        .await;
+    }
+
     async fn until(&self, order_id: OrderId, status: OrderStatus) {
         eventually(&format!("the order is {status:?}"), || async {
             self.order(order_id).await.status() == Some(status)
@@ -174,7 +183,8 @@ async fn an_order_is_paid_shipped_delivered_and_completed() {
         ignored_because: None,
     };
     house.shop.run(&house.commands, Command::RecordScan { shipment_id, scan }).await.unwrap();
-    house.until(order_id, OrderStatus::Delivered).await;
+    house.until_step(order_id, Step::AwaitingCompletion).await;
+    assert_eq!(house.order(order_id).await.status(), Some(OrderStatus::Delivered));
     house.shop.clock.advance(TimeDelta::days(8));
     house.until(order_id, OrderStatus::Completed).await;
     assert_eq!((house.gateway.count("charge"), house.gateway.charged()), (1, 1));
@@ -204,6 +214,7 @@ async fn a_lost_answer_is_asked_after_and_the_money_is_taken_once() {
     house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
     eventually("the outcome is unknown", || async { house.payment(payment_id).await.is_unknown() }).await;
     assert_eq!(house.stock(product).await, (10, 1, 0), "nothing is released while nobody knows");
+    house.until_step(order_id, Step::Inquiring).await;
     house.shop.clock.advance(TimeDelta::seconds(2));
     house.until(order_id, OrderStatus::Preparing).await;
     assert_eq!((house.gateway.count("charge"), house.gateway.charged()), (1, 1));
