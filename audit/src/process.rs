@@ -196,10 +196,8 @@ impl Fulfilments {
         process.position = seen.event.position;
         match event {
             FulfilmentEvent::Started(started) => {
-                if let Some(timer) = started.timer() {
-                    process.step = Step::AwaitingPayment;
-                    process.timers.push(timer);
-                }
+                process.step = Step::AwaitingPayment;
+                process.timers.push(started.timer());
             }
             FulfilmentEvent::StepEntered(entered) => {
                 process.step = entered.step;

@@ -21,6 +21,7 @@ fn started(story: &mut Story) {
         payment_deadline: chrono::DateTime::UNIX_EPOCH,
         first_input: None,
     });
+    story.process(TimerCancelled { timer: TimerName::PaymentDeadline });
 }
 
 fn ended(story: &mut Story, outcome: FulfilmentOutcome) {

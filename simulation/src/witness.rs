@@ -155,10 +155,9 @@ impl Eyes {
                 self.processes.insert(order_id, Step::NotStarted);
             }
             DomainEvent::Fulfilment(FulfilmentEvent::Started(started)) => {
-                if let Some((timer, due_at)) = started.timer() {
-                    self.processes.insert(order_id, Step::AwaitingPayment);
-                    self.timers.insert((stream, timer_name(timer)), due_at);
-                }
+                let (timer, due_at) = started.timer();
+                self.processes.insert(order_id, Step::AwaitingPayment);
+                self.timers.insert((stream, timer_name(timer)), due_at);
             }
             DomainEvent::Fulfilment(FulfilmentEvent::StepEntered(entered)) => {
                 self.processes.insert(order_id, entered.step);

@@ -4,10 +4,8 @@
 use jangbu_kernel::{OrderId, PaymentId, ShipmentId, StreamId};
 
 use super::{Command, PlaceOrder, WantedPayment};
-use crate::event::DomainEvent;
-use crate::order::{Order, OrderEvent};
+use crate::order::Order;
 use crate::payment::{MethodName, Payment};
-use crate::processes::FulfilmentInput;
 use crate::session::Session;
 use crate::shipment::Shipment;
 use crate::state::States;
@@ -23,23 +21,14 @@ impl Command {
     }
 
     /// Streams that come into being with this command, so that there is nothing to load:
-    /// their ids were made for it, or they begin with the event that it hands over. Where
-    /// it was carried out before, the append finds a version that it did not expect; load
-    /// them then.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a hint: what is not named here is read")]
+    /// their ids were made for it. Where it was carried out before, the append finds a
+    /// version that it did not expect; load them then.
     pub fn begins(&self) -> impl Iterator<Item = StreamId> {
-        let (first, second) = match self {
-            Self::PlaceOrder(command) => {
-                let payment = command.payment.as_ref().map(|payment| StreamId::payment(payment.payment_id));
-                (Some(StreamId::order(command.order_id)), payment)
-            }
-            Self::AdvanceFulfilment { order_id, input: FulfilmentInput::Event { event, .. } } => {
-                let placed = matches!(event.as_ref(), DomainEvent::Order(OrderEvent::Placed(_)));
-                (placed.then(|| StreamId::fulfilment(*order_id)), None)
-            }
-            _ => (None, None),
-        };
-        first.into_iter().chain(second)
+        let placed = if let Self::PlaceOrder(command) = self { Some(command) } else { None };
+        placed.into_iter().flat_map(|command| {
+            let payment = command.payment.as_ref().map(|payment| StreamId::payment(payment.payment_id));
+            [StreamId::order(command.order_id), StreamId::fulfilment(command.order_id)].into_iter().chain(payment)
+        })
     }
 
     fn add_others(&self, states: &impl States, streams: &mut Vec<StreamId>) {
@@ -112,7 +101,7 @@ impl Command {
 }
 
 fn add_placing(command: &PlaceOrder, streams: &mut Vec<StreamId>) {
-    streams.push(StreamId::user(command.user_id));
+    streams.extend([StreamId::user(command.user_id), StreamId::fulfilment(command.order_id)]);
     for line in &command.lines {
         streams.extend([StreamId::product(line.product_id), StreamId::stock(line.product_id)]);
     }

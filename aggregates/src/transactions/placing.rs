@@ -1,5 +1,5 @@
-//! Placing an order. Writes `order`, `stock` per line and, when the payment is known,
-//! `payment` and `points`; reads `user` and `product` per line.
+//! Placing an order. Writes `order`, its `fulfilment`, `stock` per line and, when the
+//! payment is known, `payment` and `points`; reads `user` and `product` per line.
 //!
 //! One append, because an order is a promise: it stands with everything it needs kept
 //! for it, or nothing happened.
@@ -13,6 +13,7 @@ use super::pricing::{Quote, price};
 use crate::command::{Outcome, PlaceOrder, WantedPayment};
 use crate::facts::Facts;
 use crate::order::{Order, OrderCommand, OrderPlaced};
+use crate::processes::{Fulfilment, FulfilmentCommand};
 use crate::state::{Missing, States};
 use crate::stock::{Stock, StockCommand};
 use crate::user::User;
@@ -34,6 +35,8 @@ pub fn place_order(states: &impl States, facts: &Facts, command: &PlaceOrder) ->
         let payment_deadline = deadline(command, facts);
         let placed = placed(command, quote, payment_deadline);
         append.ask::<Order>(command.order_id, &OrderCommand::Place(Box::new(placed)))?;
+        let start = FulfilmentCommand::Start { order_id: command.order_id, total, payment_deadline };
+        append.ask::<Fulfilment>(command.order_id, &start)?;
         for (product_id, quantity) in &products {
             let (order_id, expires_at) = (command.order_id, payment_deadline);
             let reserve = StockCommand::Reserve { order_id, quantity: *quantity, expires_at };

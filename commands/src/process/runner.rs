@@ -1,6 +1,6 @@
 //! Hands the events that concern an order to its fulfilment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,11 @@ use crate::reader::decode;
 
 /// The name of the runner's checkpoint. Storage format.
 const READER: &str = "process-manager";
+
+/// The event that begins an order, and the one that begins its fulfilment in the same
+/// append: then the first teaches nothing.
+const PLACED: &str = "order.placed";
+const STARTED: &str = "fulfilment.started";
 
 /// The longest that events are gathered between two pages.
 const GATHER_MOST: Duration = Duration::from_millis(8);
@@ -53,13 +58,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// The events that a fulfilment can have to do with.
 fn event_types() -> Vec<String> {
     let kinds = [AggregateKind::Order, AggregateKind::Payment, AggregateKind::Shipment];
-    DomainEvent::types()
+    let concerned = DomainEvent::types()
         .map(|info| info.event_type)
         .filter(|event_type| {
             event_type.split_once('.').is_some_and(|(kind, _)| kinds.iter().any(|wanted| wanted.name() == kind))
         })
-        .map(str::to_owned)
-        .collect()
+        .chain([STARTED]);
+    concerned.map(str::to_owned).collect()
 }
 
 /// Hands a page over: instances side by side, each in the order of the log, so that
@@ -68,7 +73,13 @@ fn event_types() -> Vec<String> {
 async fn handle(shared: &Shared, events: Vec<Arc<RecordedEvent>>) -> bool {
     // In the order of their ids, so that the same page is handed over the same way every time.
     let mut by_order: BTreeMap<OrderId, Vec<Input>> = BTreeMap::new();
-    for recorded in events {
+    let started: HashSet<Uuid> =
+        events.iter().filter(|event| event.event_type == STARTED).map(|event| event.stream.id).collect();
+    // An order is placed once, and an order and its fulfilment have one id.
+    let has_begun = |event: &RecordedEvent| {
+        event.event_type == STARTED || (event.event_type == PLACED && started.contains(&event.stream.id))
+    };
+    for recorded in events.into_iter().filter(|event| !has_begun(event)) {
         match decode(&recorded) {
             Ok(event) => {
                 // What teaches a fulfilment nothing is not handed over.

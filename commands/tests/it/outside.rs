@@ -213,7 +213,8 @@ impl LogTimers {
                 };
                 match DomainEvent::try_from(recorded).unwrap() {
                     DomainEvent::Fulfilment(FulfilmentEvent::Started(started)) => {
-                        set.extend(started.timer().map(|(timer, due_at)| ((recorded.stream, name(timer)), due_at)));
+                        let (timer, due_at) = started.timer();
+                        set.insert((recorded.stream, name(timer)), due_at);
                     }
                     DomainEvent::Fulfilment(FulfilmentEvent::TimerSet(timer)) => {
                         set.insert((recorded.stream, name(timer.timer)), timer.due_at);

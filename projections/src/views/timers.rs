@@ -49,10 +49,7 @@ impl View for TimersView {
 
     fn fold(row: &mut Option<TimerRow>, fact: &Fact) -> Result<(), FoldError> {
         let DomainEvent::Fulfilment(event) = &fact.event else { return Err(NOT_SHOWN) };
-        let Some(timer) = timer_of(event) else {
-            // A process may begin without a timer.
-            return if matches!(event, FulfilmentEvent::Started(_)) { Ok(()) } else { Err(NOT_SHOWN) };
-        };
+        let Some(timer) = timer_of(event) else { return Err(NOT_SHOWN) };
         if let Some(due_at) = set_to(event) {
             *row = Some(TimerRow { stream: fact.stream, timer: timer_name(timer).to_owned(), due_at });
         } else if let FulfilmentEvent::TimerReached(reached) = event {
@@ -76,7 +73,7 @@ fn timer_of(event: &FulfilmentEvent) -> Option<TimerName> {
         FulfilmentEvent::TimerSet(set) => Some(set.timer),
         FulfilmentEvent::TimerCancelled(cancelled) => Some(cancelled.timer),
         FulfilmentEvent::TimerReached(reached) => Some(reached.timer),
-        FulfilmentEvent::Started(started) => started.timer().map(|(timer, _)| timer),
+        FulfilmentEvent::Started(started) => Some(started.timer().0),
         FulfilmentEvent::InputReceived(_)
         | FulfilmentEvent::StepEntered(_)
         | FulfilmentEvent::CommandIssued(_)
@@ -90,7 +87,7 @@ fn timer_of(event: &FulfilmentEvent) -> Option<TimerName> {
 
 fn set_to(event: &FulfilmentEvent) -> Option<Timestamp> {
     if let FulfilmentEvent::Started(started) = event {
-        started.timer().map(|(_, due_at)| due_at)
+        Some(started.timer().1)
     } else if let FulfilmentEvent::TimerSet(set) = event {
         Some(set.due_at)
     } else {

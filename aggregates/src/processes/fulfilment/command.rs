@@ -1,6 +1,6 @@
 //! What the process can see and what can be asked of it.
 
-use jangbu_kernel::{CommandId, EventId, StreamId, Timestamp};
+use jangbu_kernel::{CommandId, EventId, Money, OrderId, StreamId, Timestamp};
 
 use super::event::{OperatorAction, TimerName};
 use crate::event::DomainEvent;
@@ -8,6 +8,15 @@ use crate::event::DomainEvent;
 /// What can be asked of the process.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FulfilmentCommand {
+    /// The order is being placed.
+    Start {
+        /// Which order.
+        order_id: OrderId,
+        /// What is to be paid.
+        total: Money,
+        /// Unpaid at this moment, it expires.
+        payment_deadline: Timestamp,
+    },
     /// Take an input in.
     Take(FulfilmentInput),
     /// A person decides a parked process.

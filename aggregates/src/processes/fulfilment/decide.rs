@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use jangbu_kernel::time::to_millis;
 use jangbu_kernel::{
-    AggregateKind, CommandId, Decider, Decision, EventId, OrderId, Refusal, RefusalCode, StreamId, Timestamp,
+    AggregateKind, CommandId, Decider, Decision, EventId, Money, OrderId, Refusal, RefusalCode, StreamId, Timestamp,
 };
 
 use super::command::{FulfilmentCommand, FulfilmentInput};
@@ -34,6 +34,9 @@ impl Decider for Fulfilment {
 
     fn decide(&self, command: &FulfilmentCommand, facts: &Facts) -> Decision<FulfilmentEvent> {
         match command {
+            FulfilmentCommand::Start { order_id, total, payment_deadline } => {
+                self.start(*order_id, *total, *payment_deadline)
+            }
             FulfilmentCommand::Take(input) => self.take(input, facts),
             FulfilmentCommand::Resolve { action, reason } => self.resolve(*action, reason, facts),
         }
@@ -45,6 +48,14 @@ impl Decider for Fulfilment {
 }
 
 impl Fulfilment {
+    fn start(&self, order_id: OrderId, total: Money, payment_deadline: Timestamp) -> Decision<FulfilmentEvent> {
+        if self.order_id.is_some() {
+            return Decision::AlreadyDone;
+        }
+        let payment_deadline = to_millis(payment_deadline);
+        Decision::Record(vec![FulfilmentStarted { order_id, total, payment_deadline, first_input: None }.into()])
+    }
+
     fn take(&self, input: &FulfilmentInput, facts: &Facts) -> Decision<FulfilmentEvent> {
         match input {
             FulfilmentInput::Event { position, event_id, stream, event } => {
@@ -70,7 +81,11 @@ impl Fulfilment {
             return Decision::AlreadyDone;
         }
         let mut record = Recorder::new(self, order_id, format!("event/{position}"), facts);
-        if let (DomainEvent::Order(OrderEvent::Placed(placed)), None) = (event, self.payment_deadline) {
+        if let DomainEvent::Order(OrderEvent::Placed(placed)) = event {
+            if self.payment_deadline.is_some() {
+                // The placing began it, and says all there is to learn.
+                return Decision::AlreadyDone;
+            }
             let (total, payment_deadline) = (placed.total, to_millis(placed.payment_deadline));
             let first_input = self.seen.is_empty().then_some(FirstInput { position, event_id });
             record.add(FulfilmentStarted { order_id, total, payment_deadline, first_input });

@@ -25,11 +25,11 @@ events! {
     }
 }
 
-/// An order was placed; its process begins.
+/// An order was placed; its process begins, in the same append.
 ///
-/// With a first input it says all that follows from it: the input was received, the
-/// process waits for the payment, and the timer of the deadline is set. Every order has
-/// this event, and most that are never paid have no other.
+/// It says all that follows from the placing: the process waits for the payment, and the
+/// timer of the deadline is set. Every order has this event, and most that are never paid
+/// have no other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FulfilmentStarted {
     /// Which order.
@@ -40,7 +40,7 @@ pub struct FulfilmentStarted {
     #[serde(with = "jangbu_kernel::time::millis")]
     #[schemars(with = "Timestamp")]
     pub payment_deadline: Timestamp,
-    /// The event that it began with.
+    /// The event that it began with, where the placing did not begin it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_input: Option<FirstInput>,
 }
@@ -57,8 +57,8 @@ pub struct FirstInput {
 impl FulfilmentStarted {
     /// The timer that it sets.
     #[must_use]
-    pub fn timer(&self) -> Option<(TimerName, Timestamp)> {
-        self.first_input.map(|_| (TimerName::PaymentDeadline, self.payment_deadline))
+    pub const fn timer(&self) -> (TimerName, Timestamp) {
+        (TimerName::PaymentDeadline, self.payment_deadline)
     }
 }
 

@@ -84,6 +84,8 @@ impl Bench {
         self.position += 1;
         match self.ask(&command) {
             Decision::Record(events) => events,
+            // A process that has begun has nothing to learn from it.
+            Decision::AlreadyDone if *fact == ProcessFact::OrderPlaced => Vec::new(),
             other => panic!("{fact:?}: {other:?}"),
         }
     }
@@ -315,6 +317,25 @@ fn every_step_answers_every_timer_refusal_and_resolution() {
             assert!(!allowed || step == Step::NeedsOperator);
         }
     }
+}
+
+#[test]
+fn it_begins_the_same_with_the_placing_and_with_its_event() {
+    let by_event = in_step(Step::AwaitingPayment);
+    let due_at = by_event.state.timers()[&TimerName::PaymentDeadline];
+    let start = FulfilmentCommand::Start { order_id: id(1), total: won(10_000), payment_deadline: due_at };
+    let mut by_placing = Bench::new();
+    let Decision::Record(events) = by_placing.ask(&start) else { panic!("not begun") };
+    assert_eq!(events.len(), 1);
+    assert_eq!(by_placing.state.step(), Step::AwaitingPayment);
+    assert_eq!(by_placing.state.timers(), by_event.state.timers());
+    assert_eq!(by_placing.state.order_id(), by_event.state.order_id());
+    for bench in [&by_event, &by_placing] {
+        assert_eq!(bench.decide(&start), Decision::AlreadyDone, "it begins once");
+        assert_eq!(bench.decide(&bench.input(&ProcessFact::OrderPlaced)), Decision::AlreadyDone);
+    }
+    let paid = |mut bench: Bench| commands(&bench.learn(&payment(PaymentNews::Requested)));
+    assert_eq!(paid(by_placing), paid(by_event));
 }
 
 #[test]

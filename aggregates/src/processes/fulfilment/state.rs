@@ -220,11 +220,9 @@ impl Fulfilment {
             FulfilmentEvent::Started(started) => {
                 self.order_id = Some(started.order_id);
                 self.payment_deadline = Some(started.payment_deadline);
-                if let Some(input) = started.first_input {
-                    self.seen.insert(input.position);
-                    self.step = Step::AwaitingPayment;
-                }
-                self.timers.extend(started.timer());
+                self.seen.extend(started.first_input.map(|input| input.position));
+                self.step = Step::AwaitingPayment;
+                self.timers.extend([started.timer()]);
             }
             FulfilmentEvent::InputReceived(input) => self.apply_input(input),
             FulfilmentEvent::StepEntered(entered) => self.step = entered.step,

@@ -20,13 +20,14 @@ fn refused(change: impl FnOnce(&mut PlaceOrder), code: RefusalCode) -> Refusal {
 }
 
 #[test]
-fn an_order_and_its_reservations_are_one_append() {
+fn an_order_its_process_and_its_reservations_are_one_append() {
     let mut world = shop();
     let appended = world.must(&Command::PlaceOrder(place(order(), &[(orange(), 2), (coffee(), 1)])), at(0));
     assert_eq!(
         appended,
         [
             (StreamId::order(order()), vec!["order.placed"]),
+            (StreamId::fulfilment(order()), vec!["fulfilment.started"]),
             (StreamId::stock(orange()), vec!["stock.reserved"]),
             (StreamId::stock(coffee()), vec!["stock.reserved"]),
         ]
@@ -42,8 +43,8 @@ fn a_payment_in_the_body_is_opened_and_its_points_are_held_in_the_same_append() 
     command.payment = Some(pay(payment(), &[card(200), points(50)]));
     let appended = world.must(&Command::PlaceOrder(command), at(0));
     assert_eq!(appended[0].1, ["order.placed", "order.payment_opened"]);
-    assert_eq!(appended[3], (StreamId::payment(payment()), vec!["payment.requested"]));
-    assert_eq!(appended[4], (StreamId::points(user()), vec!["points.held"]));
+    assert_eq!(appended[4], (StreamId::payment(payment()), vec!["payment.requested"]));
+    assert_eq!(appended[5], (StreamId::points(user()), vec!["points.held"]));
     assert_eq!(world.get_or_new::<Order>(order()).status(), Some(OrderStatus::AwaitingPayment));
 }
 
@@ -52,7 +53,7 @@ fn an_order_without_a_price_is_paid_and_allocated_at_once() {
     let mut world = shop();
     let appended = world.must(&Command::PlaceOrder(place(order(), &[(gift(), 1)])), at(0));
     assert_eq!(appended[0].1, ["order.placed", "order.paid"]);
-    assert_eq!(appended[1].1, ["stock.reserved", "stock.allocated"]);
+    assert_eq!(appended[2].1, ["stock.reserved", "stock.allocated"]);
     let mut command = place(order(), &[(gift(), 1)]);
     command.payment = Some(pay(payment(), &[card(100)]));
     let refusal = shop().refuses(&Command::PlaceOrder(command), at(0), RefusalCode::PaymentMethodInvalid);
