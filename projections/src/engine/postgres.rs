@@ -10,6 +10,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{EngineError, RowWrite, Rows, Statement, Step, TableWrite};
+use crate::projector::LEASE_MS;
 use crate::view::{Column, Key, Kind, Value, ViewSpec};
 
 /// Rows of one statement: bounds a message to a few megabytes.
@@ -26,8 +27,15 @@ pub(crate) struct PostgresEngine {
 impl PostgresEngine {
     /// Connects.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, EngineError> {
-        // A rollback of nothing is a warning of the server's that says nothing to anybody.
-        let connect = PgConnectOptions::from_str(url).map_err(unavailable)?.options([("client_min_messages", "error")]);
+        let silence = LEASE_MS.to_string();
+        let settings = [
+            // A rollback of nothing is a warning of the server's that says nothing to anybody.
+            ("client_min_messages", "error"),
+            // A process that stands still in the middle of a transaction holds the lease's row:
+            // whoever is to take over after it must not wait for it to wake.
+            ("idle_in_transaction_session_timeout", silence.as_str()),
+        ];
+        let connect = PgConnectOptions::from_str(url).map_err(unavailable)?.options(settings);
         let pool = PgPoolOptions::new()
             .max_connections(connections.max(2))
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -79,7 +87,8 @@ impl PostgresEngine {
                     Step::Write(write) => write_table(&mut connection, write).await?,
                 }
             }
-            connection.execute("commit").await.map(|_| ()).map_err(unavailable)
+            // Upper case: by this word the fault cases tell it from the log's own.
+            connection.execute("COMMIT").await.map(|_| ()).map_err(unavailable)
         });
         task.await.map_err(|error| EngineError::Unavailable(error.to_string()))?
     }
@@ -123,7 +132,13 @@ impl PostgresEngine {
 
     pub async fn freeze(&self) -> Result<Snapshot, EngineError> {
         let mut connection = self.pool.acquire().await.map_err(unavailable)?;
-        connection.execute("begin isolation level repeatable read read only").await.map_err(unavailable)?;
+        // It holds no lock that anybody waits for, and may rest between two comparisons.
+        connection
+            .execute(
+                "begin isolation level repeatable read read only; set local idle_in_transaction_session_timeout = 0",
+            )
+            .await
+            .map_err(unavailable)?;
         // The moment is fixed by the first query of the transaction.
         connection.execute("select count(*) from views.lease").await.map_err(unavailable)?;
         Ok(Snapshot(connection))
