@@ -4,6 +4,7 @@
 //! to do both in one transaction that is fenced by an epoch. What the statements are
 //! is the same for both: SQL that both speak, with `$1`, `$2`, ... for parameters.
 
+mod checkpoint;
 pub(crate) mod meta;
 mod postgres;
 mod schema;

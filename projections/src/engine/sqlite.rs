@@ -13,12 +13,14 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
+use super::checkpoint::Checkpointer;
 use super::{EngineError, Rows, Statement, Step, TableWrite};
 use crate::view::{Key, Kind, Value, ViewSpec};
 
 /// The writer's page cache: the hot part of the tables and indexes.
 const WRITER_CACHE_KIB: u32 = 32_768;
 const READER_CACHE_KIB: u32 = 4_096;
+const CHECKPOINT_CACHE_KIB: u32 = 1_024;
 /// How long a connection waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prepared statements kept on each connection: two per table and the queries.
@@ -57,7 +59,9 @@ impl SqliteEngine {
         let idle = (0..readers.max(1)).map(|_| connection(path, READER_CACHE_KIB)).collect::<Result<Vec<_>, _>>()?;
         let permits = Arc::new(Semaphore::new(idle.len()));
         let pool = Readers { idle: Arc::new(Mutex::new(idle)), permits };
-        Ok(Self(Database::File { writer: start_writer(writer)?, readers: pool }))
+        let beside = connection(path, CHECKPOINT_CACHE_KIB)?;
+        let checkpointer = Checkpointer::spawn(beside).map_err(|error| EngineError::Unavailable(error.to_string()))?;
+        Ok(Self(Database::File { writer: start_writer(writer, checkpointer)?, readers: pool }))
     }
 
     /// A database that ends with its last handle. Without a clock it goes by the machine's.
@@ -257,24 +261,27 @@ fn connection(path: &Path, cache_kib: u32) -> Result<Connection, EngineError> {
     // Else a statement with `limit ?` is parsed and planned again at every call.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(unavailable)?;
     // NORMAL: a power cut may take the last moments of rows and checkpoint together, and
-    // the log gives them back. 16 MiB of WAL between two checkpoints: a page that is
-    // written again and again goes into the file once. No mmap: every connection's
+    // the log gives them back. Checkpoints are `checkpoint.rs`'s business. No mmap: every connection's
     // mapping would count as this process's memory.
     connection
         .execute_batch(&format!(
-            "pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -{cache_kib}; pragma temp_store = memory; pragma wal_autocheckpoint = 4000; pragma journal_size_limit = 67108864;"
+            "pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -{cache_kib}; pragma temp_store = memory; pragma wal_autocheckpoint = 0; pragma journal_size_limit = 67108864;"
         ))
         .map_err(unavailable)?;
     Ok(connection)
 }
 
-fn start_writer(mut connection: Connection) -> Result<mpsc::SyncSender<Job>, EngineError> {
+fn start_writer(
+    mut connection: Connection,
+    mut checkpointer: Checkpointer,
+) -> Result<mpsc::SyncSender<Job>, EngineError> {
     let (jobs, queue) = mpsc::sync_channel::<Job>(WRITE_QUEUE);
     std::thread::Builder::new()
         .name("views-writer".to_owned())
         .spawn(move || {
             for job in queue {
                 job(&mut connection);
+                checkpointer.after(&connection);
             }
         })
         .map_err(|error| EngineError::Unavailable(error.to_string()))?;
@@ -343,8 +350,10 @@ fn select_on(connection: &Connection, statement: &Statement, kinds: &[Kind]) -> 
 }
 
 fn check_epoch(transaction: &Transaction<'_>, epoch: i64) -> Result<(), EngineError> {
-    let held: i64 =
-        transaction.query_row("select epoch from lease where id = 1", [], |row| row.get(0)).map_err(unavailable)?;
+    let held: i64 = transaction
+        .prepare_cached("select epoch from lease where id = 1")
+        .and_then(|mut held| held.query_row([], |row| row.get(0)))
+        .map_err(unavailable)?;
     if held == epoch { Ok(()) } else { Err(EngineError::Fenced) }
 }
 
