@@ -117,18 +117,18 @@ async fn live(seed: u64, with_story: bool) -> Outcome {
     let sim = Arc::new(Sim::new(seed, rates(&mut dice), faults, with_story));
     let (witness, news) = Witness::new();
     let store = SimStore::new(&sim, witness);
-    tokio::select! {
+    let (calls, simulated_ms) = tokio::select! {
         biased;
-        () = sim.alarm.notified() => {}
-        () = play(&sim, &store, news, &mut dice) => {}
-    }
+        () = sim.alarm.notified() => effort(&sim),
+        effort = play(&sim, &store, news, &mut dice) => effort,
+    };
     Outcome {
         seed,
         trace: sim.hash(),
         orders: store.witness.orders(),
         events: store.witness.events(),
-        calls: sim.calls(),
-        simulated_ms: sim.elapsed_ms(),
+        calls,
+        simulated_ms,
         faults: sim.thrown(),
         points: sim.reached(),
         broken: sim.broken(),
@@ -136,7 +136,19 @@ async fn live(seed: u64, with_story: bool) -> Outcome {
     }
 }
 
-async fn play(sim: &Arc<Sim>, store: &Arc<SimStore>, news: mpsc::UnboundedReceiver<News>, dice: &mut Dice) {
+/// Calls of the ports and simulated milliseconds so far.
+fn effort(sim: &Sim) -> (u64, u64) {
+    (sim.calls(), sim.elapsed_ms())
+}
+
+/// Plays the run; what it took until everything was at rest. Read models are checked
+/// then by threads of their own, for which the simulated clock does not wait.
+async fn play(
+    sim: &Arc<Sim>,
+    store: &Arc<SimStore>,
+    news: mpsc::UnboundedReceiver<News>,
+    dice: &mut Dice,
+) -> (u64, u64) {
     let nodes = if dice.permille(500) { 2 } else { 1 };
     let models = match dice.below(WITH_MODELS) {
         0 => ReadModels::in_memory_at(Arc::new(NodeClock { sim: Arc::clone(sim), wrong_ms: AtomicI64::new(0) }))
@@ -166,9 +178,12 @@ async fn play(sim: &Arc<Sim>, store: &Arc<SimStore>, news: mpsc::UnboundedReceiv
     for node in town.running() {
         node.clock.set_right();
     }
-    if come_to_rest(&people).await {
+    let rested = come_to_rest(&people).await;
+    let effort = effort(sim);
+    if rested {
         rest::check(&people, &market).await;
     }
+    effort
 }
 
 /// Lets people and couriers act on what happens.
