@@ -1,12 +1,17 @@
 """Who calls, and one rule that the tool does not have."""
 
 import os
+import re
 
 import requests
 import schemathesis
 
 SHOP = os.environ["JANGBU_URL"]
 LOGIN = {"email": os.environ["JANGBU_ADMIN_EMAIL"], "password": os.environ["JANGBU_ADMIN_PASSWORD"]}
+
+# The tool knows this header by its name, and now and then sends a bare number in it and
+# calls that valid, whatever the document says.
+IF_MATCH = re.compile(r'\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*')
 
 # Tokens live for five minutes.
 REFRESH_SECONDS = 120
@@ -47,6 +52,8 @@ def valid_requests_are_understood(ctx, response, case):
     if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code != 400:
         return
     for error in response.json().get("errors") or [{"pointer": "?", "code": "?"}]:
+        if error["pointer"] == "/headers/If-Match" and not IF_MATCH.fullmatch(str(case.headers["If-Match"])):
+            continue
         assert error["code"] in BEYOND_A_SCHEMA, f"refused at {error['pointer']}: {error['code']}"
 
 

@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 pub(crate) enum Node {
     Null,
     Bool(bool),
-    /// A number without fraction that fits 64 bit.
+    /// A number without fraction that fits 64 bit. 7.0 is one, as for JSON Schema.
     Integer(i64),
     /// Any other number. Money and counts are never read from it, so its value is not kept.
     OtherNumber,
@@ -66,8 +66,11 @@ impl<'de> Visitor<'de> for NodeVisitor {
     fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
         Ok(i64::try_from(value).map_or(Node::OtherNumber, Node::Integer))
     }
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Node, E> {
-        Ok(Node::OtherNumber)
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
+        // Text form and value are one to one below this.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        let whole = value.fract() == 0.0 && value.abs() < EXACT;
+        Ok(if whole { Node::Integer(value as i64) } else { Node::OtherNumber })
     }
     fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
         Ok(Node::Text(value.to_owned()))
@@ -129,8 +132,10 @@ mod tests {
 
     #[test]
     fn only_whole_numbers_keep_their_value() {
-        assert_eq!(Node::parse(b"7").unwrap(), Node::Integer(7));
-        for other in ["7.0", "1e2", "18446744073709551615"] {
+        for (text, value) in [("7", 7), ("7.0", 7), ("-1e2", -100), ("9007199254740991.0", 9_007_199_254_740_991)] {
+            assert_eq!(Node::parse(text.as_bytes()).unwrap(), Node::Integer(value), "{text}");
+        }
+        for other in ["7.5", "1e-2", "9007199254740993.0", "1e300", "18446744073709551615"] {
             assert_eq!(Node::parse(other.as_bytes()).unwrap(), Node::OtherNumber, "{other}");
         }
     }
