@@ -8,7 +8,7 @@ use ::http::header::{
 };
 use ::http::{HeaderValue, Method, StatusCode};
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::Path;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_swagger_ui::Config;
 
-use crate::document::openapi;
 use crate::http::call::IDEMPOTENCY_KEY;
 use crate::http::edge::edge;
 use crate::http::gate::{Access, gate};
@@ -61,10 +60,8 @@ pub fn router(state: ApiState) -> Router {
 
 /// The router, told when the server begins to drain.
 pub(crate) fn build(state: ApiState, draining: CancellationToken) -> Router {
-    // Texts, numbers and lists of them: writing them cannot fail.
-    let document = Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default());
     let cors = cors(&state.cors_origins);
-    let app = App::new(state, draining, document);
+    let app = App::new(state, draining);
     let mut router: Router<App> = Router::new();
     for entry in routes::all() {
         let (_, paths, methods) = entry.routes;

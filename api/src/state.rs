@@ -1,9 +1,10 @@
 //! What the HTTP floor is given to work with. The program builds an [`ApiState`]
 //! once and hands it to [`crate::serve`] (or [`crate::router`]).
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use futures::future::BoxFuture;
 use jangbu_commands::identity::Identity;
 use jangbu_commands::inbox::Hooks;
@@ -14,6 +15,7 @@ use jangbu_projections::Queries;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::document::openapi;
 use crate::http::limiter::Limiter;
 use crate::tokens::{SigningKey, Tokens};
 
@@ -117,12 +119,12 @@ pub(crate) struct Shared {
     pub(crate) streams: Arc<Semaphore>,
     /// Cancelled when the server begins to drain: open streams end then.
     pub(crate) draining: CancellationToken,
-    /// The OpenAPI document, written out once.
-    pub(crate) document: axum::body::Bytes,
+    /// The OpenAPI document, written out when somebody asks for it first.
+    pub(crate) document: LazyLock<Bytes>,
 }
 
 impl App {
-    pub(crate) fn new(state: ApiState, draining: CancellationToken, document: axum::body::Bytes) -> Self {
+    pub(crate) fn new(state: ApiState, draining: CancellationToken) -> Self {
         let tokens =
             Tokens::new(state.signing_key.clone(), Arc::clone(&state.world.clock), Arc::clone(&state.world.ids));
         let limiter = state.rate_limit.map(Limiter::new);
@@ -132,7 +134,8 @@ impl App {
             limiter,
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
             draining,
-            document,
+            // Texts, numbers and lists of them: writing them cannot fail.
+            document: LazyLock::new(|| Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default())),
         }))
     }
 }

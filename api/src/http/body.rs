@@ -65,7 +65,7 @@ impl<T: Read, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// A JSON body that may be left out.
+/// A JSON body that may be left out, or be null.
 pub(crate) struct MaybeJson<T> {
     pub(crate) value: Option<T>,
     pub(crate) bytes: Bytes,
@@ -82,7 +82,10 @@ impl<T: Read, S: Send + Sync> FromRequest<S> for MaybeJson<T> {
         if !is_json {
             return Err(Problem::new(Code::UnsupportedMediaType, "send Content-Type: application/json"));
         }
-        let value = Some(parse(&bytes)?);
+        let value = match node(&bytes)? {
+            Node::Null => None,
+            node => Some(read_all(node, "").map_err(Problem::invalid)?),
+        };
         Ok(Self { value, bytes })
     }
 }
@@ -109,11 +112,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: Read>(bytes: &Bytes) -> Result<T, Problem> {
-    let node = Node::parse(bytes).map_err(|error| {
+    read_all(node(bytes)?, "").map_err(Problem::invalid)
+}
+
+fn node(bytes: &Bytes) -> Result<Node, Problem> {
+    Node::parse(bytes).map_err(|error| {
         // The parser's own words name a place and a rule, never a value.
         let place = format!("line {}, column {}", error.line(), error.column());
         let detail = if error.is_data() { "a name stands twice in one object" } else { "the body is not JSON" };
         Problem::invalid_at("", "malformed_json", format!("{detail}, {place}"))
-    })?;
-    read_all(node, "").map_err(Problem::invalid)
+    })
 }

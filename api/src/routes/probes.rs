@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use futures::future::join_all;
@@ -125,5 +126,5 @@ async fn metrics(State(app): State<App>) -> Response {
     responses((status = 200, description = "OpenAPI 3.1", body = Object)),
 )]
 async fn document(State(app): State<App>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], app.document.clone()).into_response()
+    ([(CONTENT_TYPE, "application/json")], Bytes::clone(&app.document)).into_response()
 }

@@ -10,6 +10,7 @@ use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Queries, QueryError, ScanRow, ShipmentFilter, ShipmentRow, ShipmentStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::ObjectBuilder;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ use super::orders::{AsOfQuery, LineView, listed_user, page_request};
 use super::{Entry, Kind};
 use crate::http::body::{JsonBody, MaybeJson};
 use crate::http::call::{Call, Key};
-use crate::http::fields::{Text, Whole, read_words, request_body};
+use crate::http::fields::{ReadText, Text, Whole, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::params::{PathId, PathText, QueryFields};
 use crate::http::problem::{Code, Problem};
@@ -44,6 +45,29 @@ pub(super) fn entries() -> Vec<Entry> {
 
 read_words!(ShipmentStatus, "a shipment status such as in_transit");
 
+/// What somebody of the shop can say of a parcel: that it was handed over, or what a
+/// scan tells.
+pub(crate) struct Reported(ShipmentStatus);
+
+impl Reported {
+    fn can_be(status: ShipmentStatus) -> bool {
+        status == ShipmentStatus::Dispatched || scan_status(status).is_some()
+    }
+}
+
+impl ReadText for Reported {
+    const WANTED: &'static str =
+        "dispatched, in_transit, out_for_delivery, attempt_failed, exception, delivered, returned or lost";
+    const CODE: &'static str = "unknown_value";
+    fn parse_text(text: &str) -> Option<Self> {
+        ShipmentStatus::from_name(text).filter(|status| Self::can_be(*status)).map(Self)
+    }
+    fn text_schema() -> ObjectBuilder {
+        let words = ShipmentStatus::ALL.iter().copied().filter(|status| Self::can_be(*status));
+        ObjectBuilder::new().enum_values(Some(words.map(ShipmentStatus::name)))
+    }
+}
+
 request_body! {
     /// Which parcels.
     pub(crate) struct ShipmentListQuery {
@@ -63,7 +87,7 @@ request_body! {
     pub(crate) struct ShipmentStatusBody {
         /// dispatched, in_transit, out_for_delivery, attempt_failed, exception, delivered,
         /// returned or lost.
-        status: ShipmentStatus,
+        status: Reported,
         /// Its number, when it is handed over with another than the label's.
         tracking_number: Option<Text<1, 100>>,
         /// A remark.
@@ -241,15 +265,14 @@ async fn set_status(
     let ShipmentStatusBody { status, tracking_number, note } = body.value;
     let shipment_id = ShipmentId::new(id);
     let tracking_number = tracking_number.map(|number| number.0);
-    let command = if status == ShipmentStatus::Dispatched {
-        Command::DispatchShipment { shipment_id, carrier: None, tracking_number }
-    } else {
+    let Reported(status) = status;
+    let command = if let Some(scanned) = scan_status(status) {
         let scan = ScanRecorded {
             // The decision fills in the parcel's own order and number.
             order_id: OrderId::new(Uuid::nil()),
             carrier: STAFF.to_owned(),
             tracking_number: tracking_number.unwrap_or_default(),
-            status: scan_status(status)?,
+            status: scanned,
             code: status.name().to_owned(),
             place: String::new(),
             at: app.state.world.clock.now(),
@@ -257,6 +280,8 @@ async fn set_status(
             ignored_because: None,
         };
         Command::RecordScan { shipment_id, scan }
+    } else {
+        Command::DispatchShipment { shipment_id, carrier: None, tracking_number }
     };
     let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
     reply::command::<ShipmentRow>(&app, &call, answer, Made::Changed).await
@@ -265,20 +290,20 @@ async fn set_status(
 /// Who scanned, when it was somebody of the shop.
 const STAFF: &str = "staff";
 
-fn scan_status(status: ShipmentStatus) -> Result<ScanStatus, Problem> {
-    match status {
-        ShipmentStatus::InTransit => Ok(ScanStatus::InTransit),
-        ShipmentStatus::OutForDelivery => Ok(ScanStatus::OutForDelivery),
-        ShipmentStatus::AttemptFailed => Ok(ScanStatus::AttemptFailed),
-        ShipmentStatus::Exception => Ok(ScanStatus::Exception),
-        ShipmentStatus::Delivered => Ok(ScanStatus::Delivered),
-        ShipmentStatus::Returned => Ok(ScanStatus::Returned),
-        ShipmentStatus::Lost => Ok(ScanStatus::Lost),
+/// The scan that tells of a state; none: no scan does.
+const fn scan_status(status: ShipmentStatus) -> Option<ScanStatus> {
+    Some(match status {
+        ShipmentStatus::InTransit => ScanStatus::InTransit,
+        ShipmentStatus::OutForDelivery => ScanStatus::OutForDelivery,
+        ShipmentStatus::AttemptFailed => ScanStatus::AttemptFailed,
+        ShipmentStatus::Exception => ScanStatus::Exception,
+        ShipmentStatus::Delivered => ScanStatus::Delivered,
+        ShipmentStatus::Returned => ScanStatus::Returned,
+        ShipmentStatus::Lost => ScanStatus::Lost,
         ShipmentStatus::Requested | ShipmentStatus::Ready | ShipmentStatus::Dispatched | ShipmentStatus::Cancelled => {
-            let detail = "expected dispatched, in_transit, out_for_delivery, attempt_failed, exception, delivered, returned or lost";
-            Err(Problem::invalid_at("/status", "unknown_value", detail))
+            return None;
         }
-    }
+    })
 }
 
 /// Hands a parcel over to the carrier: its goods leave the stock and the order is shipped.
