@@ -12,9 +12,9 @@ use jangbu_kernel::RecordedEvent;
 use jangbu_kernel::log::{AppendResult, ReadFilter};
 
 /// Events kept: some seconds of a busy shop.
-const MOST_EVENTS: usize = 32_768;
+const MOST_EVENTS: usize = 16_384;
 /// Bytes of payload kept.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+const MOST_BYTES: usize = 6 * 1024 * 1024;
 
 /// The newest events of a log.
 #[derive(Debug, Default)]
