@@ -82,10 +82,8 @@ impl<T: Read, S: Send + Sync> FromRequest<S> for MaybeJson<T> {
         if !is_json {
             return Err(Problem::new(Code::UnsupportedMediaType, "send Content-Type: application/json"));
         }
-        let value = match node(&bytes)? {
-            Node::Null => None,
-            node => Some(read_all(node, "").map_err(Problem::invalid)?),
-        };
+        let node = node(&bytes)?;
+        let value = if node == Node::Null { None } else { Some(read_all(node, "").map_err(Problem::invalid)?) };
         Ok(Self { value, bytes })
     }
 }
