@@ -6,6 +6,7 @@ use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::{OrderEvent, OrderPlaced};
 use jangbu_aggregates::payment::{MethodName, PaymentEvent, PaymentRequested};
 use jangbu_aggregates::points::PointsEvent;
+use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction};
 use jangbu_kernel::{Money, MoneyError, OrderId, PaymentId, RefundId, StreamId};
 
 use super::finding::{Check, End, Findings, Invariant, Seen};
@@ -66,6 +67,10 @@ struct Payment {
     captured: Option<Capture>,
     /// Requested and not refused, settled or not.
     refunds: Vec<Refund>,
+    /// The gateway refused to give all of it back, and nothing was asked since.
+    refused_whole: bool,
+    /// A person has answered for a refused refund: it went back by another way.
+    returned_by_hand: bool,
     /// What the points ledger says was spent on it, less what came back.
     points_spent: Money,
     /// What the points ledger keeps for it; it is spent when the order is confirmed.
@@ -106,6 +111,10 @@ impl Check for Payments {
             DomainEvent::Points(event) => self.points(event),
             DomainEvent::Order(OrderEvent::LatePaymentDetected(late)) => {
                 self.late.entry(OrderId::new(seen.event.stream.id)).or_default().push(late.payment_id);
+                Ok(())
+            }
+            DomainEvent::Fulfilment(FulfilmentEvent::OperatorResolved(resolved)) => {
+                self.resolved(OrderId::new(seen.event.stream.id), resolved.action);
                 Ok(())
             }
             _ => Ok(()),
@@ -179,16 +188,19 @@ impl Payments {
                 payment.captured = Some(Capture { amount: captured.amount, position: seen.event.position });
                 self.captured_of_order.entry(payment.order_id).or_default().push(id);
             }
-            PaymentEvent::RefundRequested(refund) => payment.refunds.push(Refund {
-                id: refund.refund_id,
-                amount: refund.amount,
-                settled: false,
-                points: Money::sum(
-                    refund.allocation.iter().filter(|part| payment.is_points(part.leg)).map(|part| &part.amount),
-                    payment.total.currency(),
-                )?,
-                legs_back: Money::zero(payment.total.currency()),
-            }),
+            PaymentEvent::RefundRequested(refund) => {
+                payment.refused_whole = false;
+                payment.refunds.push(Refund {
+                    id: refund.refund_id,
+                    amount: refund.amount,
+                    settled: false,
+                    points: Money::sum(
+                        refund.allocation.iter().filter(|part| payment.is_points(part.leg)).map(|part| &part.amount),
+                        payment.total.currency(),
+                    )?,
+                    legs_back: Money::zero(payment.total.currency()),
+                });
+            }
             PaymentEvent::LegRefunded(leg) => {
                 if !payment.is_points(leg.leg) {
                     payment.gateway_back = payment.gateway_back.checked_add(&leg.amount)?;
@@ -197,7 +209,10 @@ impl Payments {
                     refund.legs_back = refund.legs_back.checked_add(&leg.amount)?;
                 }
             }
-            PaymentEvent::RefundRefused(refused) => payment.refunds.retain(|refund| refund.id != refused.refund_id),
+            PaymentEvent::RefundRefused(refused) => {
+                payment.refused_whole = payment.goes_back_whole();
+                payment.refunds.retain(|refund| refund.id != refused.refund_id);
+            }
             PaymentEvent::RefundSettled(settled) => match payment.refund(settled.refund_id) {
                 Some(refund) if refund.amount == settled.amount && refund.legs_back == settled.amount => {
                     refund.settled = true;
@@ -209,6 +224,18 @@ impl Payments {
             _ => {}
         }
         payment.check_bounds(seen, findings)
+    }
+
+    /// Who skips a refund that the gateway refuses has given the money back himself.
+    fn resolved(&mut self, order_id: OrderId, action: OperatorAction) {
+        if action != OperatorAction::Skip {
+            return;
+        }
+        for id in self.captured_of_order.get(&order_id).into_iter().flatten() {
+            if let Some(payment) = self.payments.get_mut(id) {
+                payment.returned_by_hand |= payment.refused_whole;
+            }
+        }
     }
 
     fn points(&mut self, event: &PointsEvent) -> Result<(), MoneyError> {
@@ -285,6 +312,9 @@ impl Payments {
 impl Payment {
     /// Whether everything that was captured was given back, or is asked back.
     fn goes_back_whole(&self) -> bool {
+        if self.returned_by_hand {
+            return true;
+        }
         let back = Money::sum(self.refunds.iter().map(|refund| &refund.amount), self.total.currency());
         self.captured.as_ref().is_some_and(|capture| back.is_ok_and(|back| back == capture.amount))
     }
@@ -306,6 +336,8 @@ impl Payment {
             legs: requested.legs.iter().map(|leg| (leg.amount, leg.method == MethodName::Points)).collect(),
             captured: None,
             refunds: Vec::new(),
+            refused_whole: false,
+            returned_by_hand: false,
             points_spent: Money::zero(requested.total.currency()),
             points_held: Money::zero(requested.total.currency()),
             asked: false,

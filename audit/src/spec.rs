@@ -184,6 +184,36 @@ fn m3_a_second_capture_that_goes_back_whole_does_not_stay() {
 }
 
 #[test]
+fn m3_a_second_capture_is_answered_for_by_who_skips_its_refused_refund() {
+    let second = |refused_by_gateway, action| {
+        let mut story = delivered_story();
+        story.tell(AggregateKind::Payment, 31, PaymentEvent::from(payment_requested()));
+        story.tell(
+            AggregateKind::Payment,
+            31,
+            PaymentEvent::from(PaymentCaptured { amount: won(10_000), ..captured() }),
+        );
+        if refused_by_gateway {
+            let refund = RefundRequested {
+                order_id: order_id(),
+                refund_id: refund_id(),
+                amount: won(10_000),
+                allocation: vec![LegRefund { leg: 0, amount: won(10_000) }],
+                reason: "late_payment".into(),
+            };
+            story.tell(AggregateKind::Payment, 31, PaymentEvent::from(refund));
+            let refused = RefundRefused { order_id: order_id(), refund_id: refund_id(), reason: "card_closed".into() };
+            story.tell(AggregateKind::Payment, 31, PaymentEvent::from(refused));
+        }
+        story.process(OperatorResolved { action, reason: "sent by bank transfer".into() });
+        breaks(&story).contains(&M3)
+    };
+    assert!(!second(true, OperatorAction::Skip), "it went back by another way");
+    assert!(second(true, OperatorAction::Resume), "nobody answers for it");
+    assert!(second(false, OperatorAction::Skip), "what was never refused is not what was skipped");
+}
+
+#[test]
 fn m5_totals_that_do_not_add_up_are_found() {
     for wrong in [
         OrderPlaced { total: won(10_501), ..order_placed() },
