@@ -29,8 +29,11 @@ pub(crate) trait AnyView: Send {
     /// What is to be written to a table with or without its secondary indexes. The rows
     /// stay changed until [`AnyView::written`].
     fn writes(&self, indexed: bool) -> Result<TableWrite, EngineError>;
-    /// The changed rows are in the table.
+    /// The changed rows are in the table, or on their way.
     fn written(&mut self);
+    /// Lets go of rows that nobody asked for in a long time. Whatever is not changed has
+    /// to be in the table by now.
+    fn trim(&mut self);
     /// Forgets every row: the table may hold others now.
     fn forget(&mut self);
     /// The parked streams.
@@ -160,11 +163,17 @@ impl<V: View> AnyView for ViewRuntime<V> {
         // that lock rows never wait for each other in a circle.
         keys.sort_unstable();
         let (mut upserts, mut deletes) = (Vec::with_capacity(keys.len()), Vec::new());
+        // One that has grown: rows written into buffers of their own spend most on growing them.
+        let mut written = Vec::new();
         for key in keys {
             let Some(slot) = self.rows.peek(&key) else { continue };
             match &slot.row {
                 Ok(Some(row)) => {
-                    let doc = serde_json::to_string(row).map_err(|error| EngineError::Corrupt(error.to_string()))?;
+                    written.clear();
+                    serde_json::to_writer(&mut written, row)
+                        .map_err(|error| EngineError::Corrupt(error.to_string()))?;
+                    let doc =
+                        String::from_utf8(written.clone()).map_err(|error| EngineError::Corrupt(error.to_string()))?;
                     let mut values = key.values();
                     values.extend(V::columns(row));
                     upserts.push(RowWrite { values, doc, stored: slot.stored });
@@ -183,7 +192,11 @@ impl<V: View> AnyView for ViewRuntime<V> {
                 slot.stored = matches!(slot.row, Ok(Some(_)));
             }
         }
-        while self.rows.len() > HOT_ROWS {
+    }
+
+    fn trim(&mut self) {
+        let kept = HOT_ROWS.saturating_add(self.changed.len());
+        while self.rows.len() > kept && self.rows.peek_lru().is_some_and(|(_, slot)| !slot.changed) {
             self.rows.pop_lru();
         }
     }

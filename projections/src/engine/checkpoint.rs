@@ -7,8 +7,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rusqlite::Connection;
 
-/// Rows changed between two checkpoints. Pages that many commits touch are moved once.
-const ROWS_BETWEEN: u64 = 16_384;
+/// Rows changed between two moves: some megabytes. A disk that is given more at once lets
+/// a commit of the log that comes meanwhile wait for all of it.
+const ROWS_BETWEEN: u64 = 2_048;
+/// Moves between two attempts to begin the write-ahead log anew.
+const MOVES_BETWEEN: u32 = 8;
 /// Frames that the writer moves itself: some milliseconds.
 const FEW_FRAMES: i64 = 500;
 /// Rounds in which the thread tries to come near the writer.
@@ -50,7 +53,14 @@ impl Checkpointer {
 }
 
 fn run(connection: &Connection, orders: &Receiver<()>, nearly_done: &AtomicBool) {
+    let mut moves = 0;
     while orders.recv().is_ok() {
+        moves += 1;
+        if moves < MOVES_BETWEEN {
+            passive(connection);
+            continue;
+        }
+        moves = 0;
         for _ in 0..MAX_ROUNDS {
             if passive(connection).is_none_or(|left| left < FEW_FRAMES) {
                 break;

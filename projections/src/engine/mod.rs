@@ -62,6 +62,20 @@ pub(crate) struct TableWrite {
     pub indexed: bool,
 }
 
+impl TableWrite {
+    /// The same, in parts of so many rows at most.
+    pub fn pieces(self, rows: usize) -> impl Iterator<Item = Self> {
+        let Self { table, spec, upserts, deletes, indexed } = self;
+        let (mut upserts, mut deletes) = (upserts.into_iter(), deletes.into_iter());
+        std::iter::from_fn(move || {
+            let upserts: Vec<_> = upserts.by_ref().take(rows).collect();
+            let deletes: Vec<_> = deletes.by_ref().take(rows - upserts.len()).collect();
+            let left = !upserts.is_empty() || !deletes.is_empty();
+            left.then(|| Self { table: table.clone(), spec, upserts, deletes, indexed })
+        })
+    }
+}
+
 /// A step of a transaction.
 #[derive(Debug)]
 pub(crate) enum Step {

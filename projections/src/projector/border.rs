@@ -9,9 +9,13 @@ use super::ProjectorError;
 use super::follow::Follower;
 use super::page::{PAGE, Page};
 use crate::engine::meta::Parked;
-use crate::engine::{Engine, EngineError, Frozen, Step};
+use crate::engine::{Engine, EngineError, Frozen, Step, TableWrite};
 use crate::runtime::AnyView;
 use crate::view::ViewSpec;
+
+/// Rows of a shadow that are written at once: the live projector, which shares the
+/// embedded engine's one writer, waits for so many at most.
+const ROWS_PER_TRANSACTION: usize = 2_000;
 
 /// What became of a redrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +53,6 @@ impl ShadowSet {
     ) -> Result<(), EngineError> {
         for view in &mut self.views {
             let wanted = view.wanted(&page.facts);
-            if !wanted.is_empty() {
-                // A row that was just let go may still be on its way into the table.
-                arrived(&mut self.writing).await?;
-            }
             page.load_into(engine, view.as_mut(), wanted).await?;
             self.parked.extend(page.fold_into(view.as_mut(), now));
         }
@@ -71,36 +71,38 @@ impl ShadowSet {
     }
 
     /// Begins to write what has changed. A failure comes with the next flush; nothing is
-    /// lost by it but the shadow, which fails as a whole.
+    /// lost by it but the shadow, which fails as a whole. Rows on their way into the table
+    /// stay in memory until they have arrived, so that no page waits for them.
     async fn begin_flush(&mut self, engine: &Engine, epoch: i64) -> Result<(), EngineError> {
         let changed = self.views.iter().filter(|view| view.changed() > 0);
-        let steps: Vec<Step> =
-            changed.map(|view| view.writes(self.indexed).map(Step::Write)).collect::<Result<_, _>>()?;
+        let writes: Vec<TableWrite> = changed.map(|view| view.writes(self.indexed)).collect::<Result<_, _>>()?;
+        self.written().await?;
         for view in &mut self.views {
+            view.trim();
             view.written();
         }
-        self.written().await?;
-        if !steps.is_empty() {
+        if !writes.is_empty() {
             let engine = engine.clone();
-            self.writing = Some(tokio::spawn(async move { engine.transaction(Some(epoch), steps).await }));
+            self.writing = Some(tokio::spawn(async move {
+                for piece in writes.into_iter().flat_map(|write| write.pieces(ROWS_PER_TRANSACTION)) {
+                    engine.transaction(Some(epoch), vec![Step::Write(piece)]).await?;
+                }
+                Ok(())
+            }));
         }
         Ok(())
     }
 
     /// Waits for the rows that are on their way.
     pub async fn written(&mut self) -> Result<(), EngineError> {
-        arrived(&mut self.writing).await
+        match self.writing.take() {
+            Some(writing) => writing.await.map_err(|error| EngineError::Unavailable(error.to_string()))?,
+            None => Ok(()),
+        }
     }
 
     pub fn specs(&self) -> Vec<&'static ViewSpec> {
         self.views.iter().map(|view| view.spec()).collect()
-    }
-}
-
-async fn arrived(writing: &mut Option<JoinHandle<Result<(), EngineError>>>) -> Result<(), EngineError> {
-    match writing.take() {
-        Some(writing) => writing.await.map_err(|error| EngineError::Unavailable(error.to_string()))?,
-        None => Ok(()),
     }
 }
 
@@ -247,5 +249,6 @@ async fn redrive_into(
     }));
     engine.transaction(Some(epoch), steps).await?;
     view.written();
+    view.trim();
     Ok(Redriven { events: count, parked_again: again.first().map(|parked| (parked.position, parked.reason.clone())) })
 }

@@ -23,10 +23,10 @@ use crate::queries::QueryError;
 use crate::registry::{Entry, VIEWS};
 use crate::view::{Kind, Value, ViewSpec};
 
-/// Changed rows that are gathered before they are written: large enough that a stock
-/// of a thousand sales is written once, small enough that the live projector, which
-/// shares the embedded engine's one writer, waits a moment only.
-const ROWS_PER_FLUSH: usize = 10_000;
+/// Changed rows that are gathered before they are written: enough that what one order
+/// changes in its life, and the stock of a product over many sales, is written once.
+/// They are what a rebuild takes of memory, some tens of megabytes.
+const ROWS_PER_FLUSH: usize = 40_000;
 /// What a rebuild's threads add to their niceness: about a tenth of the processor when
 /// everybody wants it, all of what nobody wants.
 const NICENESS: i32 = 10;

@@ -1,8 +1,9 @@
 //! Moving the write-ahead log into the database, beside the writer.
 //!
 //! Done inside a commit, as SQLite does it by itself, it makes everybody wait for tens of
-//! megabytes. Here a thread with a connection of its own moves the bulk; the writer is
-//! told when little is left, moves that, and begins the write-ahead log anew.
+//! megabytes. Here a thread with a connection of its own moves a little at a time; now and
+//! then the writer is told that next to nothing is left, moves that, and begins the
+//! write-ahead log anew.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,8 +17,11 @@ use super::Options;
 use super::setup;
 use crate::error::StoreError;
 
-/// Rows written between two checkpoints. Pages that many commits touch are moved once.
-const ROWS_BETWEEN: usize = 16_384;
+/// Rows written between two moves: some megabytes. A disk that is given more at once lets
+/// a commit that comes meanwhile wait for all of it.
+const ROWS_BETWEEN: usize = 2_048;
+/// Moves between two attempts to begin the write-ahead log anew.
+const MOVES_BETWEEN: u32 = 8;
 /// Frames that the writer moves itself: some milliseconds.
 const FEW_FRAMES: i64 = 500;
 /// Rounds in which the thread tries to come near the writer.
@@ -75,7 +79,14 @@ impl Checkpointer {
 }
 
 fn run(connection: &Connection, orders: &Receiver<()>, nearly_done: &AtomicBool, failed: &AtomicBool) {
+    let mut moves = 0;
     while orders.recv().is_ok() {
+        moves += 1;
+        if moves < MOVES_BETWEEN {
+            note(passive(connection), failed);
+            continue;
+        }
+        moves = 0;
         for _ in 0..MAX_ROUNDS {
             let Some(moved) = note(passive(connection), failed) else { break };
             if moved.frames - moved.checkpointed < FEW_FRAMES {
