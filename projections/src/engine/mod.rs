@@ -139,6 +139,15 @@ impl Engine {
         }
     }
 
+    /// Rows that a rebuild writes at once. The embedded engine has one writer, and the live
+    /// projector waits for so many at most; on Postgres a commit costs more than its rows.
+    pub const fn rows_at_once(&self) -> usize {
+        match self {
+            Self::Sqlite(_) => 2_000,
+            Self::Postgres(_) => 20_000,
+        }
+    }
+
     /// The database's own clock, milliseconds since 1970.
     pub const fn now_ms(&self) -> &'static str {
         match self {

@@ -13,10 +13,6 @@ use crate::engine::{Engine, EngineError, Frozen, Step, TableWrite};
 use crate::runtime::AnyView;
 use crate::view::ViewSpec;
 
-/// Rows of a shadow that are written at once: the live projector, which shares the
-/// embedded engine's one writer, waits for so many at most.
-const ROWS_PER_TRANSACTION: usize = 2_000;
-
 /// What became of a redrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redriven {
@@ -84,7 +80,8 @@ impl ShadowSet {
         if !writes.is_empty() {
             let engine = engine.clone();
             self.writing = Some(tokio::spawn(async move {
-                for piece in writes.into_iter().flat_map(|write| write.pieces(ROWS_PER_TRANSACTION)) {
+                let at_once = engine.rows_at_once();
+                for piece in writes.into_iter().flat_map(|write| write.pieces(at_once)) {
                     engine.transaction(Some(epoch), vec![Step::Write(piece)]).await?;
                 }
                 Ok(())

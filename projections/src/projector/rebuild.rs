@@ -30,6 +30,11 @@ const ROWS_PER_FLUSH: usize = 40_000;
 /// What a rebuild's threads add to their niceness: about a tenth of the processor when
 /// everybody wants it, all of what nobody wants.
 const NICENESS: i32 = 10;
+/// While the shop is busy a rebuild rests after each page, so many times as long as the
+/// page took: niceness alone holds nothing back where threads have fixed priorities.
+const RESTS: u32 = 3;
+/// Events that came in during a page, from which on the shop is busy.
+const BUSY: u64 = 100;
 /// Decoded pages that wait to be folded.
 const PAGES_AHEAD: usize = 2;
 /// Differences that are told one by one.
@@ -292,8 +297,12 @@ impl Rebuild {
         let head = self.log.head().await.map_err(ProjectorError::Log)?;
         let (pages, mut ready) = mpsc::channel::<Result<Page, ProjectorError>>(PAGES_AHEAD);
         let (log, mut from) = (Arc::clone(&self.log), set.position);
+        // What came in meanwhile has to be caught up with.
+        let rests = if stage == RebuildStage::Building { RESTS } else { 0 };
         let reader = on_a_thread_that_yields("views-rebuild-reader", async move {
+            let mut newest = head;
             loop {
+                let begun = Instant::now();
                 let page = Page::read(log.as_ref(), from, PAGE).await;
                 let last = page.as_ref().map_or(true, |page| page.events < PAGE || page.end >= head);
                 from = page.as_ref().map_or(from, |page| page.end);
@@ -301,6 +310,11 @@ impl Rebuild {
                 if pages.send(page).await.is_err() || last {
                     return;
                 }
+                let seen = log.head().await.unwrap_or(newest);
+                if seen.saturating_sub(newest) >= BUSY {
+                    tokio::time::sleep(begun.elapsed() * rests).await;
+                }
+                newest = seen;
             }
         })?;
         while let Some(page) = ready.recv().await {
