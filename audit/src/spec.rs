@@ -159,24 +159,31 @@ fn m3_a_late_capture_that_is_going_back_is_not_a_second_one() {
     assert!(!breaks(&story).contains(&M3));
 }
 
+/// A delivered order of which a second payment, 31, was captured as well.
+fn captured_twice_story() -> Story {
+    let mut story = delivered_story();
+    story.tell(AggregateKind::Payment, 31, PaymentEvent::from(payment_requested()));
+    let second = PaymentCaptured { amount: won(10_000), ..captured() };
+    story.tell(AggregateKind::Payment, 31, PaymentEvent::from(second));
+    story
+}
+
+fn give_second_back(story: &mut Story, back: i64) {
+    let refund = RefundRequested {
+        order_id: order_id(),
+        refund_id: refund_id(),
+        amount: won(back),
+        allocation: vec![LegRefund { leg: 0, amount: won(back) }],
+        reason: "late_payment".into(),
+    };
+    story.tell(AggregateKind::Payment, 31, PaymentEvent::from(refund));
+}
+
 #[test]
 fn m3_a_second_capture_that_goes_back_whole_does_not_stay() {
     let second = |back| {
-        let mut story = delivered_story();
-        story.tell(AggregateKind::Payment, 31, PaymentEvent::from(payment_requested()));
-        story.tell(
-            AggregateKind::Payment,
-            31,
-            PaymentEvent::from(PaymentCaptured { amount: won(10_000), ..captured() }),
-        );
-        let refund = RefundRequested {
-            order_id: order_id(),
-            refund_id: refund_id(),
-            amount: won(back),
-            allocation: vec![LegRefund { leg: 0, amount: won(back) }],
-            reason: "late_payment".into(),
-        };
-        story.tell(AggregateKind::Payment, 31, PaymentEvent::from(refund));
+        let mut story = captured_twice_story();
+        give_second_back(&mut story, back);
         breaks(&story).contains(&M3)
     };
     assert!(!second(10_000), "all of it goes back");
@@ -186,22 +193,9 @@ fn m3_a_second_capture_that_goes_back_whole_does_not_stay() {
 #[test]
 fn m3_a_second_capture_is_answered_for_by_who_skips_its_refused_refund() {
     let second = |refused_by_gateway, action| {
-        let mut story = delivered_story();
-        story.tell(AggregateKind::Payment, 31, PaymentEvent::from(payment_requested()));
-        story.tell(
-            AggregateKind::Payment,
-            31,
-            PaymentEvent::from(PaymentCaptured { amount: won(10_000), ..captured() }),
-        );
+        let mut story = captured_twice_story();
         if refused_by_gateway {
-            let refund = RefundRequested {
-                order_id: order_id(),
-                refund_id: refund_id(),
-                amount: won(10_000),
-                allocation: vec![LegRefund { leg: 0, amount: won(10_000) }],
-                reason: "late_payment".into(),
-            };
-            story.tell(AggregateKind::Payment, 31, PaymentEvent::from(refund));
+            give_second_back(&mut story, 10_000);
             let refused = RefundRefused { order_id: order_id(), refund_id: refund_id(), reason: "card_closed".into() };
             story.tell(AggregateKind::Payment, 31, PaymentEvent::from(refused));
         }

@@ -163,7 +163,7 @@ impl<V: View> AnyView for ViewRuntime<V> {
         // that lock rows never wait for each other in a circle.
         keys.sort_unstable();
         let (mut upserts, mut deletes) = (Vec::with_capacity(keys.len()), Vec::new());
-        // One that has grown: rows written into buffers of their own spend most on growing them.
+        // Grown once: a buffer of its own for each row would grow from nothing every time.
         let mut written = Vec::new();
         for key in keys {
             let Some(slot) = self.rows.peek(&key) else { continue };

@@ -25,7 +25,7 @@ use crate::view::{Kind, Value, ViewSpec};
 
 /// Changed rows that are gathered before they are written: enough that what one order
 /// changes in its life, and the stock of a product over many sales, is written once.
-/// They are what a rebuild takes of memory, some tens of megabytes.
+/// They bound what a rebuild takes of memory, with those on their way into the tables.
 const ROWS_PER_FLUSH: usize = 40_000;
 /// What a rebuild's threads add to their niceness: about a tenth of the processor when
 /// everybody wants it, all of what nobody wants.
@@ -33,6 +33,7 @@ const NICENESS: i32 = 10;
 /// While the shop is busy a rebuild rests after each page, so many times as long as the
 /// page took: niceness alone holds nothing back where threads have fixed priorities.
 const RESTS: u32 = 3;
+const LONGEST_REST: Duration = Duration::from_secs(1);
 /// Events that came in during a page, from which on the shop is busy.
 const BUSY: u64 = 100;
 /// Decoded pages that wait to be folded.
@@ -312,7 +313,7 @@ impl Rebuild {
                 }
                 let seen = log.head().await.unwrap_or(newest);
                 if seen.saturating_sub(newest) >= BUSY {
-                    tokio::time::sleep(begun.elapsed() * rests).await;
+                    tokio::time::sleep(begun.elapsed().saturating_mul(rests).min(LONGEST_REST)).await;
                 }
                 newest = seen;
             }
