@@ -99,7 +99,9 @@ impl ReadModels {
 
 fn log_error(error: EngineError) -> LogError {
     match error {
-        EngineError::Fenced | EngineError::Unavailable(_) => LogError::Unavailable(error.to_string(), None),
+        EngineError::Fenced | EngineError::Unavailable(_) | EngineError::Full(_) => {
+            LogError::Unavailable(error.to_string(), None)
+        }
         EngineError::Corrupt(text) => LogError::Damaged(text),
     }
 }

@@ -24,6 +24,9 @@ pub(crate) enum EngineError {
     /// The database cannot be reached, or refuses.
     #[error("the read models are unavailable: {0}")]
     Unavailable(String),
+    /// There is no room on the disk.
+    #[error("the read models are unavailable: {0}")]
+    Full(String),
     /// What is stored cannot be read.
     #[error("the read models are damaged: {0}")]
     Corrupt(String),

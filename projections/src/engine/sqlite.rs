@@ -9,7 +9,7 @@ use jangbu_kernel::Timestamp;
 use jangbu_kernel::ports::Clock;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
-use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params_from_iter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
@@ -29,7 +29,8 @@ const STATEMENTS: usize = 256;
 /// are turned away.
 const WRITE_QUEUE: usize = 4_096;
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+/// Something to be done by the writer; true when there was no room on the disk for it.
+type Job = Box<dyn FnOnce(&mut Connection) -> bool + Send>;
 
 /// SQLite. Clones share one database.
 #[derive(Clone)]
@@ -116,8 +117,11 @@ impl SqliteEngine {
         };
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
+            let outcome = work(connection);
+            let full = matches!(outcome, Err(EngineError::Full(_)));
             // A caller that left does not want to know; the work is done all the same.
-            let _ = answer.send(work(connection));
+            let _ = answer.send(outcome);
+            full
         });
         match writer.try_send(job) {
             Ok(()) => {}
@@ -280,7 +284,9 @@ fn start_writer(
         .name("views-writer".to_owned())
         .spawn(move || {
             for job in queue {
-                job(&mut connection);
+                if job(&mut connection) {
+                    checkpointer.make_room(&connection);
+                }
                 checkpointer.after(&connection);
             }
         })
@@ -295,7 +301,10 @@ async fn run_blocking<T: Send + 'static>(
 }
 
 fn unavailable(error: rusqlite::Error) -> EngineError {
-    EngineError::Unavailable(error.to_string())
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => EngineError::Full(error.to_string()),
+        _ => EngineError::Unavailable(error.to_string()),
+    }
 }
 
 fn closed() -> EngineError {

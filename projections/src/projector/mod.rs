@@ -62,7 +62,7 @@ impl From<EngineError> for ProjectorError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Fenced => Self::Stopped,
-            EngineError::Unavailable(_) | EngineError::Corrupt(_) => Self::Models(error.into()),
+            EngineError::Unavailable(_) | EngineError::Full(_) | EngineError::Corrupt(_) => Self::Models(error.into()),
         }
     }
 }

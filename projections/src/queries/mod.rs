@@ -46,7 +46,7 @@ impl From<EngineError> for QueryError {
         match error {
             EngineError::Corrupt(text) => Self::Corrupt(text),
             EngineError::Fenced => Self::Unavailable(error.to_string()),
-            EngineError::Unavailable(text) => Self::Unavailable(text),
+            EngineError::Unavailable(text) | EngineError::Full(text) => Self::Unavailable(text),
         }
     }
 }

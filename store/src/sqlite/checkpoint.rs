@@ -3,13 +3,14 @@
 //! Done inside a commit, as SQLite does it by itself, it makes everybody wait for tens of
 //! megabytes. Here a thread with a connection of its own moves a little at a time; now and
 //! then the writer is told that next to nothing is left, moves that, and begins the
-//! write-ahead log anew.
+//! write-ahead log anew. On a full disk the writer moves all of it and cuts the file off.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
@@ -22,6 +23,11 @@ use crate::error::StoreError;
 const ROWS_BETWEEN: usize = 2_048;
 /// Moves between two attempts to begin the write-ahead log anew.
 const MOVES_BETWEEN: u32 = 8;
+/// Frames from which it is attempted all the same: 40 MB. Commits of a few events each
+/// write many times the frames that large ones do.
+const MANY_FRAMES: i64 = 10_000;
+/// The least time between two attempts to make room on a full disk.
+const ROOM_EVERY: Duration = Duration::from_secs(1);
 /// Frames that the writer moves itself: some milliseconds.
 const FEW_FRAMES: i64 = 500;
 /// Rounds in which the thread tries to come near the writer.
@@ -39,6 +45,7 @@ pub(super) struct Checkpointer {
     nearly_done: Arc<AtomicBool>,
     failed: Arc<AtomicBool>,
     rows: usize,
+    made_room: Option<Instant>,
     thread: JoinHandle<()>,
 }
 
@@ -54,19 +61,29 @@ impl Checkpointer {
             .name("store-checkpoint".into())
             .spawn(move || run(&connection, &ordered, &done, &ended))
             .map_err(|cause| StoreError::Folder { folder: path.to_owned(), cause })?;
-        Ok(Self { orders, nearly_done, failed: Arc::clone(failed), rows: 0, thread })
+        Ok(Self { orders, nearly_done, failed: Arc::clone(failed), rows: 0, made_room: None, thread })
     }
 
     /// Tells it that so many rows were committed by the writer's connection.
     pub(super) fn committed(&mut self, rows: usize, writer: &Connection) {
         self.rows += rows;
         if self.nearly_done.swap(false, Ordering::AcqRel) {
-            note(passive(writer), &self.failed);
+            note(checkpoint(writer, PASSIVE), &self.failed);
         } else if self.rows >= ROWS_BETWEEN {
             self.rows = 0;
             // Full: it is at it already.
             let _ = self.orders.try_send(());
         }
+    }
+
+    /// Gives the disk back what the write-ahead log takes, after the writer found it full:
+    /// the log itself may be what fills it, and nothing moves it while nothing is written.
+    pub(super) fn make_room(&mut self, writer: &Connection) {
+        if self.made_room.is_some_and(|before| before.elapsed() < ROOM_EVERY) {
+            return;
+        }
+        self.made_room = Some(Instant::now());
+        note(checkpoint(writer, TRUNCATE), &self.failed);
     }
 
     /// Ends the thread.
@@ -82,26 +99,28 @@ fn run(connection: &Connection, orders: &Receiver<()>, nearly_done: &AtomicBool,
     let mut moves = 0;
     while orders.recv().is_ok() {
         moves += 1;
-        if moves < MOVES_BETWEEN {
-            note(passive(connection), failed);
+        let mut moved = note(checkpoint(connection, PASSIVE), failed);
+        if moves < MOVES_BETWEEN && moved.as_ref().is_none_or(|moved| moved.frames < MANY_FRAMES) {
             continue;
         }
         moves = 0;
-        for _ in 0..MAX_ROUNDS {
-            let Some(moved) = note(passive(connection), failed) else { break };
-            if moved.frames - moved.checkpointed < FEW_FRAMES {
+        for _ in 1..MAX_ROUNDS {
+            if moved.is_none_or(|moved| moved.frames - moved.checkpointed < FEW_FRAMES) {
                 break;
             }
+            moved = note(checkpoint(connection, PASSIVE), failed);
         }
         nearly_done.store(true, Ordering::Release);
     }
 }
 
 /// Moves what no reader stands in the way of, without making anybody wait.
-fn passive(connection: &Connection) -> rusqlite::Result<Moved> {
-    connection.query_row("pragma wal_checkpoint(passive)", [], |row| {
-        Ok(Moved { frames: row.get(1)?, checkpointed: row.get(2)? })
-    })
+const PASSIVE: &str = "pragma wal_checkpoint(passive)";
+/// Waits for readers, moves everything and cuts the file off.
+const TRUNCATE: &str = "pragma wal_checkpoint(truncate)";
+
+fn checkpoint(connection: &Connection, how: &str) -> rusqlite::Result<Moved> {
+    connection.query_row(how, [], |row| Ok(Moved { frames: row.get(1)?, checkpointed: row.get(2)? }))
 }
 
 fn note(outcome: rusqlite::Result<Moved>, failed: &AtomicBool) -> Option<Moved> {

@@ -237,6 +237,9 @@ impl Loop {
 
     fn carry_out(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         let outcome = self.transaction(&mut jobs);
+        if matches!(outcome, Err(Failure::ReadOnly(_))) {
+            self.checkpointer.make_room(&self.connection);
+        }
         if jobs.len() > 1 && matches!(outcome, Err(Failure::Unavailable(_) | Failure::ReadOnly(_))) {
             // One of them may have spoilt it for the others.
             for job in jobs {
