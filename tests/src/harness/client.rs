@@ -1,17 +1,26 @@
 //! A caller of the API.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Somebody who calls the API, with or without a token.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: String,
-    token: Option<String>,
+    /// Shared by all that are the same caller.
+    token: Option<Arc<RwLock<String>>>,
+    login: Option<Arc<Login>>,
+}
+
+/// What somebody logs in with.
+struct Login {
+    email: String,
+    password: String,
 }
 
 impl Client {
@@ -25,12 +34,33 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        Self { http, base: base.into(), token: None }
+        Self { http, base: base.into(), token: None, login: None }
     }
 
     /// The same caller with this token.
     pub fn with_token(&self, token: &str) -> Self {
-        Self { token: Some(token.to_owned()), ..self.clone() }
+        Self { token: Some(Arc::new(RwLock::new(token.to_owned()))), login: None, ..self.clone() }
+    }
+
+    /// Logs in; the caller that comes of it, with the answer.
+    pub async fn log_in(&self, email: &str, password: &str) -> (Self, Value) {
+        let login = Login { email: email.to_owned(), password: password.to_owned() };
+        let answer = self.post("/v1/auth/login", &login.body()).send().await.expect(200);
+        let client = self.with_token(answer["access_token"].as_str().unwrap());
+        (Self { login: Some(Arc::new(login)), ..client }, answer)
+    }
+
+    /// Logs in again, for everybody who is this caller: a token is good for five minutes.
+    /// False when that is not possible now.
+    pub async fn log_in_again(&self) -> bool {
+        let (Some(login), Some(token)) = (&self.login, &self.token) else { panic!("a caller who logged in") };
+        let reply = self.post("/v1/auth/login", &login.body()).try_send().await;
+        let Ok(reply) = reply else { return false };
+        if reply.status != 200 {
+            return false;
+        }
+        reply.expect(200)["access_token"].as_str().unwrap().clone_into(&mut token.write().unwrap());
+        true
     }
 
     /// The same caller at another server.
@@ -39,14 +69,14 @@ impl Client {
     }
 
     /// Its token.
-    pub fn token(&self) -> &str {
-        self.token.as_deref().expect("a caller who is logged in")
+    pub fn token(&self) -> String {
+        self.token.as_ref().expect("a caller who is logged in").read().unwrap().clone()
     }
 
     pub fn call(&self, method: Method, path: &str) -> Call {
         let mut builder = self.http.request(method, format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            builder = builder.bearer_auth(token);
+        if self.token.is_some() {
+            builder = builder.bearer_auth(self.token());
         }
         Call { builder, key: None }
     }
@@ -83,6 +113,12 @@ impl Client {
             }
         }
         panic!("{path} does not end");
+    }
+}
+
+impl Login {
+    fn body(&self) -> Value {
+        json!({"email": self.email, "password": self.password})
     }
 }
 

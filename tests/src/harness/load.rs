@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures::future::{join, join_all};
 use serde_json::Value;
@@ -16,6 +17,8 @@ const TOKENS: [&str; 6] =
     ["tok_ok", "tok_ok", "tok_declined", "tok_timeout_charged", "tok_error_then_ok", "tok_duplicate_webhook"];
 /// Shoppers at once.
 pub const SHOPPERS: usize = 8;
+/// How often people log in again: several times while a token is good.
+const LOGIN_EVERY: Duration = Duration::from_secs(60);
 /// Enough for every order of the load.
 const PLENTY: u32 = 100_000;
 
@@ -53,8 +56,23 @@ impl Shop {
             happens(&journal).await;
             journal.stop.set(true);
         };
-        join(join_all(shoppers), happening).await;
+        tokio::select! {
+            _ = join(join_all(shoppers), happening) => {}
+            () = self.log_in_now_and_then() => {}
+        }
         journal.placed.into_inner()
+    }
+
+    async fn log_in_now_and_then(&self) {
+        loop {
+            tokio::time::sleep(LOGIN_EVERY).await;
+            // Who is turned away because of what is happening tries it next time.
+            join_all(self.everybody().map(Client::log_in_again)).await;
+        }
+    }
+
+    fn everybody(&self) -> impl Iterator<Item = &Client> {
+        self.buyers.iter().chain([&self.admin])
     }
 }
 
@@ -149,6 +167,7 @@ impl Journal<'_> {
 pub async fn all_is_as_told(world: &World, shop: &Shop, told: &[Placed]) {
     assert!(!told.is_empty());
     let admin = &shop.admin;
+    assert!(admin.log_in_again().await, "the administrator logs in again");
     let ids: BTreeSet<&str> = told.iter().map(|placed| placed.order["id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), told.len(), "every key has an order of its own");
     for id in &ids {

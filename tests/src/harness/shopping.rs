@@ -46,9 +46,7 @@ pub const BUYER_PASSWORD: &str = "a long enough password";
 impl World {
     /// A caller with the administrator's rights.
     pub async fn admin(&self) -> Client {
-        let login = json!({"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD});
-        let answer = self.visitor().post("/v1/auth/login", &login).send().await.expect(200);
-        self.visitor().with_token(answer["access_token"].as_str().unwrap())
+        self.visitor().log_in(ADMIN_EMAIL, ADMIN_PASSWORD).await.0
     }
 
     /// A new customer, logged in.
@@ -57,10 +55,9 @@ impl World {
         let email = format!("{name}@example.com");
         let account = json!({"email": email, "password": BUYER_PASSWORD, "name": name});
         let user = visitor.post("/v1/auth/register", &account).send().await.expect(201);
-        let login = json!({"email": email, "password": BUYER_PASSWORD});
-        let answer = visitor.post("/v1/auth/login", &login).send().await.expect(200);
+        let (client, answer) = visitor.log_in(&email, BUYER_PASSWORD).await;
         Buyer {
-            client: visitor.with_token(answer["access_token"].as_str().unwrap()),
+            client,
             id: user["id"].as_str().unwrap().to_owned(),
             email,
             refresh_token: answer["refresh_token"].as_str().unwrap().to_owned(),

@@ -82,7 +82,7 @@ async fn tokens_that_do_not_count(world: &World, owner: &Client) {
         let claims = good.split('.').nth(1).unwrap();
         format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{claims}.")
     };
-    let bad = ["x".to_owned(), "a.b.c".to_owned(), unsigned, damaged(good, 0), damaged(good, 1), damaged(good, 2)];
+    let bad = ["x".to_owned(), "a.b.c".to_owned(), unsigned, damaged(&good, 0), damaged(&good, 1), damaged(&good, 2)];
     for token in bad {
         visitor.with_token(&token).get("/v1/orders").send().await.expect_problem(401, "unauthenticated");
     }

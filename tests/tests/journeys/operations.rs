@@ -30,7 +30,7 @@ async fn a_second_node_serves_the_same_shop(world: &World) {
     let buyer = world.buyer("minji").await.client;
     let tea = world.product(&admin, "보이차", 12_000, 1).await;
     // A token of one node counts at the other, and so does every fact.
-    let there = Client::anonymous(format!("http://{}", second.address)).with_token(buyer.token());
+    let there = Client::anonymous(format!("http://{}", second.address)).with_token(&buyer.token());
     let order = there.place(&[(&tea, 1)]).await;
     buyer.post("/v1/orders", &basket(&[(&tea, 1)])).send().await.expect_problem(409, "insufficient_stock");
     there.post("/v1/payments", &by_card(&order, "tok_ok")).send().await.expect(201);
