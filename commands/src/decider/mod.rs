@@ -76,7 +76,7 @@ impl Default for DeciderOptions {
             queue_capacity: 8_192,
             max_batch_events: 1_000,
             max_batch_bytes: 1024 * 1024,
-            cache_capacity: 40_000,
+            cache_capacity: 20_000,
             receipt_capacity: 20_000,
             snapshot_every: 500,
             max_rounds: 16,

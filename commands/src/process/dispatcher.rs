@@ -61,6 +61,7 @@ impl Window {
         };
         let position = recorded.position;
         let issued = Issued {
+            position,
             order_id: OrderId::new(recorded.stream.id),
             command_id: issued.command_id,
             command: issued.command,

@@ -20,7 +20,7 @@ use jangbu_kernel::{CommandId, OrderId, PaymentId, RefundId, Refusal, RefusalCod
 
 use super::Shared;
 use super::payment::PaymentHistory;
-use super::submit::{Backoff, Cause, Submitted, request, submit};
+use super::submit::{Backoff, Cause, Submitted, keyed, submit};
 use crate::reader::load_state;
 use crate::sealing;
 
@@ -30,6 +30,8 @@ const DATA_UNREADABLE: &str = "personal_data_unreadable";
 /// A command that a fulfilment issued.
 #[derive(Debug)]
 pub(super) struct Issued {
+    /// Where in the log it was issued.
+    pub position: u64,
     pub order_id: OrderId,
     pub command_id: CommandId,
     pub command: ProcessCommand,
@@ -275,9 +277,13 @@ impl Work<'_> {
         }
     }
 
-    /// Has the issued command carried out; its id is its receipt key as well.
+    /// Has the issued command carried out, so that carrying it out twice is carrying it out
+    /// once. Its receipt's key begins with its position: keys that grow stand beside each
+    /// other in the table, ids anywhere, a page each.
     async fn submit(&self, command: Command) -> Step<()> {
-        ended(submit(self.shared, request(command, self.issued.command_id, &self.issued.cause)).await)
+        let Issued { position, command_id, cause, .. } = &self.issued;
+        let key = format!("{position:016x}/{command_id}");
+        ended(submit(self.shared, keyed(command, *command_id, key, cause)).await)
     }
 
     /// Has something that was learned recorded: under a fresh id, each is a fact of its
@@ -285,7 +291,7 @@ impl Work<'_> {
     /// does not record it a second time, as ignored.
     async fn note(&self, command: Command) -> Step<()> {
         let command_id = CommandId::new(self.shared.deps.world.ids.new_id());
-        ended(submit(self.shared, request(command, command_id, &self.issued.cause)).await)
+        ended(submit(self.shared, keyed(command, command_id, command_id.to_string(), &self.issued.cause)).await)
     }
 
     fn gateway(&self) -> &dyn PaymentGateway {

@@ -53,12 +53,11 @@ impl Backoff {
     }
 }
 
-/// A request of the process manager. The command id is its receipt key as well, so
-/// that carrying it out twice is carrying it out once.
-pub(super) fn request(command: Command, command_id: CommandId, cause: &Cause) -> Request {
+/// A request of the process manager that leaves a receipt under a key of its own.
+pub(super) fn keyed(command: Command, command_id: CommandId, key: String, cause: &Cause) -> Request {
     let mut request = unkeyed(command, command_id, cause);
-    // The id is derived from what caused the command, so it stands for its content too.
-    request.idempotency = Some(Idempotency { key: command_id.to_string(), fingerprint: [0; 32] });
+    // The key is made of what caused the command, so it stands for its content too.
+    request.idempotency = Some(Idempotency { key, fingerprint: [0; 32] });
     request
 }
 
@@ -80,7 +79,7 @@ pub(super) async fn submit(shared: &Shared, request: Request) -> Submitted {
             Err(CommandError::Refused(refusal)) => return Submitted::Refused(refusal),
             Err(CommandError::ShuttingDown) => return Submitted::Stopped,
             Err(error @ (CommandError::VersionConflict { .. } | CommandError::KeyReused)) => {
-                // Cannot be: no version is named, and the key is the command's own id.
+                // Cannot be: no version is named, and the key is the command's own.
                 tracing::error!(command = request.command.name(), %error, "a command of the process manager is malformed");
                 return Submitted::Refused(Refusal::new(RefusalCode::SagaStateConflict, error.to_string()));
             }

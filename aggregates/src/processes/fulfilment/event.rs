@@ -250,7 +250,7 @@ pub struct StepEntered {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandIssued {
     /// UUID v5 of (stream, input, ordinal): the same decision gives the same id.
-    /// One id, one set of events: the id is also the receipt's key when it is carried out.
+    /// One id, one set of events: the receipt's key has it when it is carried out.
     pub command_id: CommandId,
     /// What is to be done.
     pub command: ProcessCommand,

@@ -41,9 +41,9 @@
 //! [`FulfilmentInput::CommandRefused`] and goes on. An outside call without an answer
 //! is reported as the `Unknown` outcome and not repeated: the process repeats by timers.
 //!
-//! An aggregate command takes the issued command's id as its command id and as the
-//! key of its receipt, so that carrying it out again acts once; an observation takes a
-//! fresh id, because each one is a fact of its own.
+//! An aggregate command takes the issued command's id as its command id, and leaves a
+//! receipt under it and the position it was issued at, so that carrying it out again acts
+//! once; an observation takes a fresh id, because each one is a fact of its own.
 //!
 //! | process command | what the dispatcher does |
 //! |---|---|
