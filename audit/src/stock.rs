@@ -15,6 +15,8 @@ use super::finding::{Check, End, Findings, Invariant, Seen};
 pub(crate) struct Stock {
     products: HashMap<Uuid, Level>,
     holds: HashMap<OrderId, Hold>,
+    /// Orders that the last look for settled ones left over.
+    left_over: usize,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -46,8 +48,9 @@ impl Check for Stock {
         }
         // The events of one append lie side by side; what it ends may be freed right
         // behind. So an ended order is forgotten once nothing is left, and looked at last.
-        if self.holds.len() > SWEEP_AT {
+        if self.holds.len() > SWEEP_AT.max(self.left_over.saturating_mul(2)) {
             self.holds.retain(|_, hold| !hold.is_settled());
+            self.left_over = self.holds.len();
         }
     }
 
@@ -66,7 +69,8 @@ impl Check for Stock {
     }
 }
 
-/// Orders remembered before settled ones are forgotten.
+/// Orders remembered before settled ones are forgotten. Where more than half of them are
+/// open, it is done again when there are twice as many.
 const SWEEP_AT: usize = 100_000;
 
 impl Hold {

@@ -8,10 +8,6 @@ use lru::LruCache;
 use crate::engine::{EngineError, RowWrite, TableWrite};
 use crate::view::{Fact, FoldError, Key, Shows, View, ViewSpec};
 
-/// Rows that are kept in memory between pages, in each view. A miss costs a place in
-/// one query, never a wrong row.
-const HOT_ROWS: usize = 16_384;
-
 /// A view whose row type is forgotten.
 pub(crate) trait AnyView: Send {
     fn spec(&self) -> &'static ViewSpec;
@@ -31,9 +27,9 @@ pub(crate) trait AnyView: Send {
     fn writes(&self, indexed: bool) -> Result<TableWrite, EngineError>;
     /// The changed rows are in the table, or on their way.
     fn written(&mut self);
-    /// Lets go of rows that nobody asked for in a long time. Whatever is not changed has
-    /// to be in the table by now.
-    fn trim(&mut self);
+    /// Lets go of rows that nobody asked for in a long time, and keeps the view's hot rows,
+    /// or some times as many. Whatever is not changed has to be in the table by now.
+    fn trim(&mut self, times: usize);
     /// Forgets every row: the table may hold others now.
     fn forget(&mut self);
     /// The parked streams.
@@ -194,8 +190,8 @@ impl<V: View> AnyView for ViewRuntime<V> {
         }
     }
 
-    fn trim(&mut self) {
-        let kept = HOT_ROWS.saturating_add(self.changed.len());
+    fn trim(&mut self, times: usize) {
+        let kept = V::HOT_ROWS.saturating_mul(times).saturating_add(self.changed.len());
         while self.rows.len() > kept && self.rows.peek_lru().is_some_and(|(_, slot)| !slot.changed) {
             self.rows.pop_lru();
         }

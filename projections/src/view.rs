@@ -283,6 +283,9 @@ pub trait View: Send + Sync + 'static {
     const SPEC: ViewSpec;
     /// Its events.
     const SHOWS: Shows;
+    /// Rows that are kept in memory between pages. A miss costs a place in one query,
+    /// never a wrong row. Most rows change while their order is young, or never again.
+    const HOT_ROWS: usize = 4_096;
 
     /// The row an event concerns, given that it shows here.
     fn key(fact: &Fact) -> Key {

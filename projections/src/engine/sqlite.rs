@@ -18,8 +18,8 @@ use super::{EngineError, Rows, Statement, Step, TableWrite};
 use crate::view::{Key, Kind, Value, ViewSpec};
 
 /// The writer's page cache: the hot part of the tables and indexes.
-const WRITER_CACHE_KIB: u32 = 32_768;
-const READER_CACHE_KIB: u32 = 4_096;
+const WRITER_CACHE_KIB: u32 = 20_480;
+const READER_CACHE_KIB: u32 = 2_048;
 const CHECKPOINT_CACHE_KIB: u32 = 1_024;
 /// How long a connection waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

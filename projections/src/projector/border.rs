@@ -13,6 +13,10 @@ use crate::engine::{Engine, EngineError, Frozen, Step, TableWrite};
 use crate::runtime::AnyView;
 use crate::view::ViewSpec;
 
+/// How many times the hot rows of a live view are kept of one under construction: the past
+/// goes by faster than it came.
+const REBUILD_TIMES: usize = 4;
+
 /// What became of a redrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redriven {
@@ -74,7 +78,7 @@ impl ShadowSet {
         let writes: Vec<TableWrite> = changed.map(|view| view.writes(self.indexed)).collect::<Result<_, _>>()?;
         self.written().await?;
         for view in &mut self.views {
-            view.trim();
+            view.trim(REBUILD_TIMES);
             view.written();
         }
         if !writes.is_empty() {
@@ -246,6 +250,6 @@ async fn redrive_into(
     }));
     engine.transaction(Some(epoch), steps).await?;
     view.written();
-    view.trim();
+    view.trim(1);
     Ok(Redriven { events: count, parked_again: again.first().map(|parked| (parked.position, parked.reason.clone())) })
 }

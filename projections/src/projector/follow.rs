@@ -358,7 +358,7 @@ impl Follower {
         engine.transaction(Some(self.epoch), steps).await?;
         for live in self.views.iter_mut().filter(|live| live.position == from) {
             live.view.written();
-            live.view.trim();
+            live.view.trim(1);
             live.position = page.end;
         }
         Ok(())

@@ -51,6 +51,8 @@ impl View for StockView {
         indexes: &[],
     };
     const SHOWS: Shows = Shows::All(AggregateKind::Stock);
+    /// Small rows, and any product may be the next to be sold.
+    const HOT_ROWS: usize = 16_384;
 
     fn fold(row: &mut Option<StockRow>, fact: &Fact) -> Result<(), FoldError> {
         let DomainEvent::Stock(event) = &fact.event else { return Err(NOT_SHOWN) };
