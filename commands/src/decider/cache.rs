@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use jangbu_aggregates::{AnyState, States};
-use jangbu_kernel::StreamId;
 use jangbu_kernel::log::Snapshot;
+use jangbu_kernel::{AggregateKind, StreamId};
 use lru::LruCache;
 
 /// A state in memory.
@@ -27,27 +27,41 @@ impl Cached {
 }
 
 /// The states, least recently used first to go. See D1-D3 in the module above.
+///
+/// Those that many orders share stand on a shelf of their own: each order brings four
+/// states that nobody asks for again once it is on its way, and they would push out
+/// products and stocks, whose events lie all over the log.
 #[derive(Debug)]
 pub(super) struct Cache {
-    states: LruCache<StreamId, Cached>,
+    shared: LruCache<StreamId, Cached>,
+    passing: LruCache<StreamId, Cached>,
+    /// Of each shelf.
     capacity: usize,
 }
 
 impl Cache {
     pub fn new(capacity: usize) -> Self {
-        Self { states: LruCache::unbounded(), capacity: capacity.max(1) }
+        Self { shared: LruCache::unbounded(), passing: LruCache::unbounded(), capacity: capacity.max(1) }
+    }
+
+    fn shelf(&self, stream: StreamId) -> &LruCache<StreamId, Cached> {
+        if is_passing(stream) { &self.passing } else { &self.shared }
+    }
+
+    fn shelf_mut(&mut self, stream: StreamId) -> &mut LruCache<StreamId, Cached> {
+        if is_passing(stream) { &mut self.passing } else { &mut self.shared }
     }
 
     pub fn peek(&self, stream: StreamId) -> Option<&Cached> {
-        self.states.peek(&stream)
+        self.shelf(stream).peek(&stream)
     }
 
     pub fn get_mut(&mut self, stream: StreamId) -> Option<&mut Cached> {
-        self.states.get_mut(&stream)
+        self.shelf_mut(stream).get_mut(&stream)
     }
 
     pub fn contains(&self, stream: StreamId) -> bool {
-        self.states.contains(&stream)
+        self.shelf(stream).contains(&stream)
     }
 
     pub fn version(&self, stream: StreamId) -> Option<u64> {
@@ -55,32 +69,33 @@ impl Cache {
     }
 
     pub fn put(&mut self, stream: StreamId, cached: Cached) {
-        self.states.put(stream, cached);
+        self.shelf_mut(stream).put(stream, cached);
     }
 
     pub fn remove(&mut self, stream: StreamId) {
-        self.states.pop(&stream);
+        self.shelf_mut(stream).pop(&stream);
     }
 
     pub fn touch(&mut self, streams: &[StreamId]) {
         for stream in streams {
-            self.states.promote(stream);
+            self.shelf_mut(*stream).promote(stream);
         }
     }
 
     /// Makes room, but not at the cost of a state that a batch behind `settled` wrote.
     pub fn shrink(&mut self, settled: u64) {
-        while self.states.len() > self.capacity {
-            match self.states.peek_lru() {
-                Some((_, oldest)) if oldest.written_by <= settled => self.states.pop_lru(),
-                _ => return,
-            };
+        for shelf in [&mut self.shared, &mut self.passing] {
+            while shelf.len() > self.capacity
+                && shelf.peek_lru().is_some_and(|(_, oldest)| oldest.written_by <= settled)
+            {
+                shelf.pop_lru();
+            }
         }
     }
 
     /// The state as a snapshot, when enough was written since the last one.
     pub fn snapshot_if_due(&mut self, stream: StreamId, every: u64) -> Option<Snapshot> {
-        let cached = self.states.peek_mut(&stream)?;
+        let cached = self.shelf_mut(stream).peek_mut(&stream)?;
         if cached.version < cached.snapshot_version.saturating_add(every.max(1)) {
             return None;
         }
@@ -90,7 +105,23 @@ impl Cache {
     }
 
     pub fn len(&self) -> usize {
-        self.states.len()
+        self.shared.len() + self.passing.len()
+    }
+}
+
+/// Whether a stream belongs to one order, or to one login.
+const fn is_passing(stream: StreamId) -> bool {
+    match stream.kind {
+        AggregateKind::Order
+        | AggregateKind::Fulfilment
+        | AggregateKind::Payment
+        | AggregateKind::Shipment
+        | AggregateKind::Session => true,
+        AggregateKind::User
+        | AggregateKind::Email
+        | AggregateKind::Product
+        | AggregateKind::Stock
+        | AggregateKind::Points => false,
     }
 }
 

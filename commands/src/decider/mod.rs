@@ -58,7 +58,8 @@ pub struct DeciderOptions {
     pub max_batch_events: usize,
     /// Bytes of payload after which a batch is closed. The last command may exceed it.
     pub max_batch_bytes: usize,
-    /// Streams whose folded states are kept.
+    /// Streams whose folded states are kept: so many of those that many orders share, such
+    /// as stocks, and so many of those of one order.
     pub cache_capacity: usize,
     /// Receipts that are remembered without asking the log.
     pub receipt_capacity: usize,
@@ -76,7 +77,7 @@ impl Default for DeciderOptions {
             queue_capacity: 8_192,
             max_batch_events: 1_000,
             max_batch_bytes: 1024 * 1024,
-            cache_capacity: 20_000,
+            cache_capacity: 30_000,
             receipt_capacity: 20_000,
             snapshot_every: 500,
             max_rounds: 16,

@@ -65,7 +65,7 @@ impl Default for ProcessOptions {
     fn default() -> Self {
         Self {
             page: 1_000,
-            window: 4_096,
+            window: 1_024,
             outside_calls: 256,
             timer_poll: Duration::from_millis(250),
             checkpoint_every: Duration::from_millis(250),
