@@ -150,3 +150,26 @@ impl States for View<'_> {
         Some(&cached.state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn orders_do_not_push_stocks_out() {
+        let mut cache = Cache::new(2);
+        let mut put = |kind, number| {
+            let stream = StreamId::new(kind, Uuid::from_u128(number));
+            cache.put(stream, Cached::unwritten(stream));
+            cache.shrink(0);
+            (cache.contains(StreamId::new(AggregateKind::Stock, Uuid::from_u128(1))), cache.len())
+        };
+        put(AggregateKind::Stock, 1);
+        for number in 2..10 {
+            let (stock_is_there, kept) = put(AggregateKind::Order, number);
+            assert!(stock_is_there && kept <= 3, "{number}: {kept}");
+        }
+    }
+}

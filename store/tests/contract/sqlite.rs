@@ -165,6 +165,8 @@ async fn a_full_disk_refuses_writes_and_still_reads() {
     };
     assert!(matches!(error, LogError::ReadOnly(_)), "{error:?}");
     assert!(version > 0);
+    let left = std::fs::metadata(folder.path().join("log.db-wal")).unwrap().len();
+    assert_eq!(left, 0, "the disk has back what the write-ahead log took");
     assert_eq!(whole_log(&store).await.len() as u64, version, "what was acknowledged is there, the rest is not");
     store.close().await;
     let freed = open(folder.path()).await;
