@@ -112,11 +112,28 @@ pub(crate) fn touched(batch: &[Prepared]) -> (Vec<StreamId>, Vec<ReceiptKey>) {
 
 /// Judges the appends in order, each on what the accepted ones before it left.
 pub(crate) fn judge(batch: &[Prepared], known: &mut Known) -> Vec<Verdict> {
-    batch.iter().map(|append| judge_one(append, known)).collect()
+    let mut refused = Refused::default();
+    batch.iter().map(|append| refused.note(append, judge_one(append, known, &refused))).collect()
+}
+
+/// The streams of what a batch has refused so far. What was decided later in the batch
+/// counts on the events of the earlier append: its expected version may be right by
+/// chance, when another writer has appended just as many, and what it was decided on is not.
+#[derive(Debug, Default)]
+pub(crate) struct Refused(HashSet<StreamId>);
+
+impl Refused {
+    /// Takes note of an append that is not carried out; gives its verdict back.
+    pub fn note(&mut self, append: &Prepared, verdict: Verdict) -> Verdict {
+        if !matches!(verdict, Verdict::Accepted { .. }) {
+            self.0.extend(append.writes.iter().map(|write| write.stream));
+        }
+        verdict
+    }
 }
 
 /// Judges one append and, if it is accepted, carries it into `known`.
-pub(crate) fn judge_one(append: &Prepared, known: &mut Known) -> Verdict {
+pub(crate) fn judge_one(append: &Prepared, known: &mut Known, refused: &Refused) -> Verdict {
     // The receipt comes first: a repeated command usually conflicts as well, and
     // its caller is to get the first answer, not a conflict.
     if let Some(first) = append.receipt.as_ref().and_then(|receipt| known.receipts.get(&receipt.key)) {
@@ -126,7 +143,7 @@ pub(crate) fn judge_one(append: &Prepared, known: &mut Known) -> Verdict {
     for write in &append.writes {
         let earlier = moved.iter().rev().find(|(stream, _)| *stream == write.stream).map(|(_, version)| *version);
         let stored = known.versions.get(&write.stream).copied().unwrap_or(0);
-        if earlier.unwrap_or(stored) != write.expected_version {
+        if earlier.unwrap_or(stored) != write.expected_version || refused.0.contains(&write.stream) {
             return Verdict::Conflict { stream: write.stream, actual_version: stored };
         }
         moved.push((write.stream, write.expected_version.saturating_add(write.count)));

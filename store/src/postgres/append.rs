@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::columns::Columns;
 use super::{PostgresStore, Shared, read, setup};
-use crate::batch::{self, Known, Prepared, Verdict};
+use crate::batch::{self, Known, Prepared, Refused, Verdict};
 use crate::row::{to_i64, to_u64};
 
 /// How often a batch may lose a race before its caller is told to come again.
@@ -172,11 +172,12 @@ async fn append_under_lock(
         receipts: receipts(connection, &keys).await?,
     };
     let own = if resolving { own_events(connection, batch).await? } else { HashMap::new() };
+    let mut refused = Refused::default();
     let verdicts: Vec<Verdict> = (0..)
         .zip(batch)
         .map(|(index, append)| match own.get(&index) {
             Some(first) => Verdict::Accepted { base: first - 1 },
-            None => batch::judge_one(append, &mut known),
+            None => refused.note(append, batch::judge_one(append, &mut known, &refused)),
         })
         .collect();
     if resolving && verdicts.iter().zip(batch).any(|(verdict, append)| may_still_be_written(verdict, append)) {

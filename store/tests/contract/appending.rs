@@ -102,6 +102,28 @@ pub async fn every_append_of_a_batch_has_its_own_answer(Fixture { store, .. }: F
     assert_eq!(store.append(Vec::new()).await.unwrap(), []);
 }
 
+/// Another writer has appended as many events as a refused append would have: what was
+/// decided on top of that one expects the version that is there, and knows nothing of them.
+pub async fn what_builds_on_a_refused_append_is_refused(Fixture { store, other }: Fixture) {
+    let (stream, beside, more) = (stock(), order(), order());
+    append_one(&*other, append([write(stream, 0, 2)])).await;
+    let results = store
+        .append(vec![
+            append([write(stream, 0, 2)]),
+            append([write(beside, 0, 1), write(stream, 2, 1)]),
+            append([write(beside, 0, 1)]),
+            append([write(more, 0, 1)]),
+        ])
+        .await
+        .unwrap();
+    assert_eq!(results[0], AppendResult::Conflict { stream, actual_version: 2 });
+    assert_eq!(results[1], AppendResult::Conflict { stream, actual_version: 2 });
+    assert_eq!(results[2], AppendResult::Conflict { stream: beside, actual_version: 0 }, "so is what builds on that");
+    assert_eq!(positions(&results[3]), [3], "the others are not");
+    let alone = append_one(&*store, append([write(beside, 0, 1), write(stream, 2, 1)])).await;
+    assert_eq!(positions(&alone), [4, 5], "decided anew, it is taken");
+}
+
 pub async fn a_used_receipt_answers_with_the_first_answer(Fixture { store, other }: Fixture) {
     let (one, two) = (order(), order());
     let with = |stream, expected, key: &str| {

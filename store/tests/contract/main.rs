@@ -61,6 +61,7 @@ contract! {
         a_wrong_expectation_conflicts,
         an_append_over_several_streams_is_all_or_nothing,
         every_append_of_a_batch_has_its_own_answer,
+        what_builds_on_a_refused_append_is_refused,
         a_used_receipt_answers_with_the_first_answer,
         an_append_without_events_keeps_its_receipt,
         a_write_without_events_checks_the_version;
