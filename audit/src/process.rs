@@ -194,15 +194,12 @@ impl Fulfilments {
         });
         process.last_moved = moved;
         process.position = seen.event.position;
+        if let Some(step) = event.step() {
+            process.step = step;
+            process.ended = step == Step::Ended;
+        }
         match event {
-            FulfilmentEvent::Started(started) => {
-                process.step = Step::AwaitingPayment;
-                process.timers.push(started.timer());
-            }
-            FulfilmentEvent::StepEntered(entered) => {
-                process.step = entered.step;
-                process.ended = entered.step == Step::Ended;
-            }
+            FulfilmentEvent::Started(started) => process.timers.push(started.timer()),
             FulfilmentEvent::TimerSet(set) => {
                 process.timers.retain(|(timer, _)| *timer != set.timer);
                 process.timers.push((set.timer, set.due_at));

@@ -150,17 +150,18 @@ impl Witness {
 impl Eyes {
     fn follow_process(&mut self, stream: StreamId, event: &DomainEvent) {
         let order_id = OrderId::new(stream.id);
+        if let DomainEvent::Fulfilment(event) = event
+            && let Some(step) = event.step()
+        {
+            self.processes.insert(order_id, step);
+        }
         match event {
             DomainEvent::Order(jangbu_aggregates::order::OrderEvent::Placed(_)) => {
                 self.processes.insert(order_id, Step::NotStarted);
             }
             DomainEvent::Fulfilment(FulfilmentEvent::Started(started)) => {
                 let (timer, due_at) = started.timer();
-                self.processes.insert(order_id, Step::AwaitingPayment);
                 self.timers.insert((stream, timer_name(timer)), due_at);
-            }
-            DomainEvent::Fulfilment(FulfilmentEvent::StepEntered(entered)) => {
-                self.processes.insert(order_id, entered.step);
             }
             DomainEvent::Fulfilment(FulfilmentEvent::Parked(_)) => {
                 self.processes.insert(order_id, Step::NeedsOperator);

@@ -158,20 +158,18 @@ fn commands(world: &World, context: &str) {
     let mut ids = BTreeSet::new();
     let mut forward_is_over = false;
     for logged in &world.log {
-        match &logged.event {
-            DomainEvent::Fulfilment(FulfilmentEvent::CommandIssued(issued)) => {
-                assert!(ids.insert(issued.command_id), "L2: one id, one command: {context}");
-                let forward = matches!(
-                    issued.command,
-                    ProcessCommand::CapturePayment { .. }
-                        | ProcessCommand::ConfirmOrder { .. }
-                        | ProcessCommand::RequestShipment { .. }
-                        | ProcessCommand::BookCarrier { .. }
-                );
-                assert!(!(forward && forward_is_over), "forward or back, never both: {context}");
-            }
-            DomainEvent::Fulfilment(FulfilmentEvent::CompensationStarted(_)) => forward_is_over = true,
-            _ => {}
+        let DomainEvent::Fulfilment(event) = &logged.event else { continue };
+        for issued in event.issued() {
+            assert!(ids.insert(issued.command_id), "L2: one id, one command: {context}");
+            let forward = matches!(
+                issued.command,
+                ProcessCommand::CapturePayment { .. }
+                    | ProcessCommand::ConfirmOrder { .. }
+                    | ProcessCommand::RequestShipment { .. }
+                    | ProcessCommand::BookCarrier { .. }
+            );
+            assert!(!(forward && forward_is_over), "forward or back, never both: {context}");
         }
+        forward_is_over |= matches!(event, FulfilmentEvent::CompensationStarted(_));
     }
 }

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use chrono::DateTime;
 use jangbu_aggregates::command::{CreateProduct, PlaceOrder, RegisterUser, WantedLine, WantedPayment};
 use jangbu_aggregates::payment::{Instrument, Leg, MethodName, Payment, PaymentEvent, RefundState, Source};
-use jangbu_aggregates::processes::{
-    Fulfilment, FulfilmentEvent, FulfilmentInput, ProcessCommand, TimerName, fact_of, order_of,
-};
+use jangbu_aggregates::processes::{Fulfilment, FulfilmentInput, ProcessCommand, TimerName, fact_of, order_of};
 use jangbu_aggregates::shipment::Shipment;
 use jangbu_aggregates::{AnyState, Command, DomainEvent, Facts, Outcome, Policy, Scope, States};
 use jangbu_kernel::gateway::{ChargeOutcome, LabelCancelOutcome, RefundOutcome};
@@ -128,7 +126,7 @@ impl World {
         self.crash_at = None;
         self.refusals.clear();
         self.inbox = (1..=self.log.len() as u64).filter(|position| self.concerns(*position)).collect();
-        self.outbox = self.log.iter().filter_map(|logged| issued(&logged.event)).collect();
+        self.outbox = self.log.iter().flat_map(|logged| issued(&logged.event)).collect();
     }
 
     fn concerns(&self, position: u64) -> bool {
@@ -451,11 +449,7 @@ impl World {
     }
 }
 
-fn issued(event: &DomainEvent) -> Option<(CommandId, ProcessCommand)> {
-    match event {
-        DomainEvent::Fulfilment(FulfilmentEvent::CommandIssued(issued)) => {
-            Some((issued.command_id, issued.command.clone()))
-        }
-        _ => None,
-    }
+fn issued(event: &DomainEvent) -> impl Iterator<Item = (CommandId, ProcessCommand)> {
+    let issued = if let DomainEvent::Fulfilment(event) = event { event.issued() } else { &[] };
+    issued.iter().map(|issued| (issued.command_id, issued.command.clone()))
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::processes::FulfilmentEvent;
+use jangbu_aggregates::processes::CommandIssued;
 use jangbu_kernel::{OrderId, RecordedEvent};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -23,20 +23,23 @@ use crate::reader::decode;
 
 /// The name of the dispatcher's checkpoint. Storage format.
 const READER: &str = "process-dispatcher";
-/// The only events it looks at.
-const EVENT_TYPE: &str = "fulfilment.command_issued";
+/// The only events it looks at: those that can issue commands.
+const EVENT_TYPES: [&str; 2] = ["fulfilment.input_received", "fulfilment.command_issued"];
+
+/// Which command: the position of the event that issued it, and its place in that event.
+type Place = (u64, usize);
 
 /// Commands that wait behind another one of their order.
-type Waiting = VecDeque<(u64, Issued)>;
+type Waiting = VecDeque<(Place, Issued)>;
 
-/// A command that ended: whose it was, and its position if it is finished.
-type Ended = (OrderId, Option<u64>);
+/// A command that ended: whose it was, and which if it is finished.
+type Ended = (OrderId, Option<Place>);
 
 /// What is under way, and how far the log was read.
 struct Window {
     shared: Arc<Shared>,
-    /// Positions that are not finished.
-    open: BTreeSet<u64>,
+    /// What is not finished.
+    open: BTreeSet<Place>,
     read_to: u64,
     /// Orders that have a command under way, with those that wait behind it: the commands
     /// of one order are carried out one after the other.
@@ -47,52 +50,46 @@ struct Window {
 impl Window {
     /// The position up to which everything is finished.
     fn finished(&self) -> u64 {
-        self.open.first().map_or(self.read_to, |first| first - 1)
+        self.open.first().map_or(self.read_to, |(position, _)| position - 1)
     }
 
     fn take(&mut self, recorded: &RecordedEvent) {
-        let issued = match decode(recorded) {
-            Ok(DomainEvent::Fulfilment(FulfilmentEvent::CommandIssued(issued))) => issued,
+        let event = match decode(recorded) {
+            Ok(DomainEvent::Fulfilment(event)) => event,
             Ok(_) => return,
             Err(error) => {
                 tracing::error!(%error, "an issued command cannot be read");
                 return;
             }
         };
-        let position = recorded.position;
-        let issued = Issued {
-            position,
-            order_id: OrderId::new(recorded.stream.id),
-            command_id: issued.command_id,
-            command: issued.command,
-            cause: Cause {
-                event_id: recorded.event_id.uuid(),
-                correlation_id: recorded.meta.correlation_id,
-                trace: recorded.meta.trace.clone(),
-            },
-        };
-        self.open.insert(position);
+        for (ordinal, issued) in event.issued().iter().enumerate() {
+            self.queue((recorded.position, ordinal), issued_by(recorded, issued.clone()));
+        }
+    }
+
+    fn queue(&mut self, place: Place, issued: Issued) {
+        self.open.insert(place);
         match self.orders.get_mut(&issued.order_id) {
-            Some(waiting) => waiting.push_back((position, issued)),
+            Some(waiting) => waiting.push_back((place, issued)),
             None => {
                 self.orders.insert(issued.order_id, Waiting::new());
-                self.begin(position, issued);
+                self.begin(place, issued);
             }
         }
     }
 
-    fn begin(&mut self, position: u64, issued: Issued) {
+    fn begin(&mut self, place: Place, issued: Issued) {
         let shared = Arc::clone(&self.shared);
         let order_id = issued.order_id;
-        self.tasks.spawn(async move { (order_id, outside::carry_out(&shared, issued).await.then_some(position)) });
+        self.tasks.spawn(async move { (order_id, outside::carry_out(&shared, issued).await.then_some(place)) });
     }
 
     fn close(&mut self, ended: Result<Ended, JoinError>) {
         match ended {
-            Ok((order_id, Some(position))) => {
-                self.open.remove(&position);
+            Ok((order_id, Some(place))) => {
+                self.open.remove(&place);
                 match self.orders.get_mut(&order_id).and_then(VecDeque::pop_front) {
-                    Some((position, issued)) => self.begin(position, issued),
+                    Some((place, issued)) => self.begin(place, issued),
                     None => {
                         self.orders.remove(&order_id);
                     }
@@ -114,9 +111,24 @@ impl Window {
     }
 }
 
+fn issued_by(recorded: &RecordedEvent, CommandIssued { command_id, command }: CommandIssued) -> Issued {
+    Issued {
+        position: recorded.position,
+        order_id: OrderId::new(recorded.stream.id),
+        command_id,
+        command,
+        cause: Cause {
+            event_id: recorded.event_id.uuid(),
+            correlation_id: recorded.meta.correlation_id,
+            trace: recorded.meta.trace.clone(),
+        },
+    }
+}
+
 /// Runs until the program stops, then lets what is under way finish.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let Some(mut reader) = Reader::resume(&shared.deps, &shared.stop, READER, vec![EVENT_TYPE.to_owned()]).await else {
+    let types = EVENT_TYPES.map(str::to_owned).to_vec();
+    let Some(mut reader) = Reader::resume(&shared.deps, &shared.stop, READER, types).await else {
         return;
     };
     let mut window = Window {

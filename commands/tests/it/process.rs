@@ -7,7 +7,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use jangbu_aggregates::order::{Order, OrderStatus};
 use jangbu_aggregates::payment::Payment;
-use jangbu_aggregates::processes::{CommandIssued, Fulfilment, FulfilmentEvent, ProcessCommand, Step};
+use jangbu_aggregates::processes::{
+    CommandIssued, Fulfilment, FulfilmentEvent, InputReceived, ProcessCommand, ProcessFact, Step,
+};
 use jangbu_aggregates::shipment::Shipment;
 use jangbu_aggregates::stock::Stock;
 use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
@@ -428,12 +430,19 @@ async fn the_commands_of_one_order_never_overlap() {
     let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
     house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
     eventually("the gateway is asked", || async { house.gateway.count("charge") == 1 }).await;
-    // A second command of the order, while the first is at the gateway.
-    let issued = CommandIssued {
+    // Two more commands of the order, issued by one event, while the first is at the gateway.
+    let inquiry = |attempt| CommandIssued {
         command_id: CommandId::new(house.shop.id()),
-        command: ProcessCommand::InquirePayment { payment_id, attempt: 1 },
+        command: ProcessCommand::InquirePayment { payment_id, attempt },
     };
-    let issued = FulfilmentEvent::CommandIssued(issued);
+    let issued = FulfilmentEvent::InputReceived(InputReceived {
+        position: 1,
+        event_id: EventId::new(house.shop.id()),
+        event_type: "order.placed".to_owned(),
+        fact: ProcessFact::OrderPlaced,
+        step: None,
+        issued: vec![inquiry(1), inquiry(2)],
+    });
     let stream = StreamId::fulfilment(order_id);
     let stored = house.commands.history(stream, None).await.unwrap();
     let event = NewEvent {
@@ -446,7 +455,7 @@ async fn the_commands_of_one_order_never_overlap() {
     let writes = vec![StreamWrite { stream, expected_version: last.version, events: vec![event] }];
     let append = Append { writes, meta: last.meta.clone(), receipt: None };
     assert!(matches!(house.store.append(vec![append]).await.unwrap()[..], [AppendResult::Appended { .. }]));
-    eventually("the second is taken", || async { house.process.progress().under_way == 2 }).await;
+    eventually("both are taken", || async { house.process.progress().under_way == 3 }).await;
     assert_eq!(house.gateway.count("inquire"), 0, "the gateway is asked about a charge that is under way");
     house.gateway.slow.add_permits(1);
     house.until(order_id, OrderStatus::Preparing).await;

@@ -94,7 +94,7 @@ impl Fulfilment {
             }
         }
         let event_type = event.event_type().to_owned();
-        record.add(InputReceived { position, event_id, event_type, fact });
+        record.add(InputReceived { position, event_id, event_type, fact, step: None, issued: Vec::new() });
         record.finish()
     }
 
@@ -230,7 +230,8 @@ impl Step {
 }
 
 /// Collects the events of one decision and folds each at once, so that what follows
-/// is decided on what is recorded.
+/// is decided on what is recorded. The step and the commands that follow an input
+/// directly become part of its event; once another event stands between, they are their own.
 struct Recorder<'a> {
     state: Fulfilment,
     events: Vec<FulfilmentEvent>,
@@ -280,7 +281,7 @@ impl<'a> Recorder<'a> {
     fn follow(&mut self, plan: Plan) {
         let moved = self.state.step != plan.step;
         if moved {
-            self.add(StepEntered { step: plan.step });
+            self.enter(plan.step);
         }
         for (command, times) in plan.commands {
             let known = self.state.issued(&command);
@@ -317,7 +318,24 @@ impl<'a> Recorder<'a> {
     fn issue(&mut self, command: ProcessCommand) {
         let what = format!("{}/{}", self.identity, self.ordinal);
         self.ordinal += 1;
-        let command_id = CommandId::new(derive_id(self.order_id, &what));
-        self.add(CommandIssued { command_id, command });
+        let issued = CommandIssued { command_id: CommandId::new(derive_id(self.order_id, &what)), command };
+        match self.events.last_mut() {
+            Some(FulfilmentEvent::InputReceived(input)) => {
+                self.state.apply_issued(&issued);
+                input.issued.push(issued);
+            }
+            _ => self.add(issued),
+        }
+    }
+
+    fn enter(&mut self, step: Step) {
+        match self.events.last_mut() {
+            // An input's step comes before what it issued.
+            Some(FulfilmentEvent::InputReceived(input)) if input.issued.is_empty() => {
+                self.state.step = step;
+                input.step = Some(step);
+            }
+            _ => self.add(StepEntered { step }),
+        }
     }
 }

@@ -54,6 +54,46 @@ pub struct FirstInput {
     pub event_id: EventId,
 }
 
+impl FulfilmentEvent {
+    /// The commands that go out with it, in their order.
+    #[must_use]
+    pub const fn issued(&self) -> &[CommandIssued] {
+        match self {
+            Self::CommandIssued(issued) => std::slice::from_ref(issued),
+            Self::InputReceived(input) => input.issued.as_slice(),
+            Self::Started(_)
+            | Self::StepEntered(_)
+            | Self::CommandRefused(_)
+            | Self::TimerSet(_)
+            | Self::TimerCancelled(_)
+            | Self::TimerReached(_)
+            | Self::CompensationStarted(_)
+            | Self::Parked(_)
+            | Self::OperatorResolved(_)
+            | Self::Ended(_) => &[],
+        }
+    }
+
+    /// The step that the process is in from here on, where it says one.
+    #[must_use]
+    pub const fn step(&self) -> Option<Step> {
+        match self {
+            Self::Started(_) => Some(Step::AwaitingPayment),
+            Self::InputReceived(input) => input.step,
+            Self::StepEntered(entered) => Some(entered.step),
+            Self::CommandIssued(_)
+            | Self::CommandRefused(_)
+            | Self::TimerSet(_)
+            | Self::TimerCancelled(_)
+            | Self::TimerReached(_)
+            | Self::CompensationStarted(_)
+            | Self::Parked(_)
+            | Self::OperatorResolved(_)
+            | Self::Ended(_) => None,
+        }
+    }
+}
+
 impl FulfilmentStarted {
     /// The timer that it sets.
     #[must_use]
@@ -62,7 +102,9 @@ impl FulfilmentStarted {
     }
 }
 
-/// An event of another stream was taken note of.
+/// An event of another stream was taken note of, and this is what it led to at once.
+///
+/// One event and not one for each: most of what a process does follows from an input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct InputReceived {
     /// Its position in the log: the same position is handled once.
@@ -73,6 +115,13 @@ pub struct InputReceived {
     pub event_type: String,
     /// What of it the process keeps in mind: its state is a fold of this stream alone.
     pub fact: ProcessFact,
+    /// Where the process moved on to, as `fulfilment.step_entered` says it elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
+    /// The commands that go out, in this order, each as `fulfilment.command_issued` says it
+    /// elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issued: Vec<CommandIssued>,
 }
 
 /// What the process learns from an event of another stream.
@@ -239,14 +288,15 @@ pub enum Step {
     Ended,
 }
 
-/// The process moved on.
+/// The process moved on, other than by an input alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepEntered {
     /// To here.
     pub step: Step,
 }
 
-/// A command goes out. It is carried out at least once and acts once.
+/// A command goes out, other than by an input alone. It is carried out at least once and
+/// acts once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandIssued {
     /// UUID v5 of (stream, input, ordinal): the same decision gives the same id.

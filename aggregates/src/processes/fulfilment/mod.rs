@@ -30,8 +30,9 @@
 //!
 //! # The protocol with the dispatcher
 //!
-//! The dispatcher follows `fulfilment.command_issued` from a checkpoint of its own and
-//! carries each command out **at least once**; the commands of one order one after the
+//! The dispatcher follows what [`FulfilmentEvent::issued`] says, in `fulfilment.input_received`
+//! and in `fulfilment.command_issued`, from a checkpoint of its own and carries each command
+//! out **at least once**; the commands of one order one after the
 //! other in the order they were issued, those of different orders side by side. It
 //! moves its checkpoint on when a command is carried out, not before. There is no
 //! acknowledgement: a command is answered by the events it causes, which come back as

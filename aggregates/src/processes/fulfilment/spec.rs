@@ -119,13 +119,7 @@ impl Bench {
 }
 
 fn commands(events: &[FulfilmentEvent]) -> Vec<ProcessCommand> {
-    events
-        .iter()
-        .filter_map(|event| match event {
-            FulfilmentEvent::CommandIssued(issued) => Some(issued.command.clone()),
-            _ => None,
-        })
-        .collect()
+    events.iter().flat_map(FulfilmentEvent::issued).map(|issued| issued.command.clone()).collect()
 }
 
 fn requested() -> Vec<ProcessFact> {
@@ -400,6 +394,8 @@ proptest! {
                     event_id: id(1),
                     event_type: "a.b".into(),
                     fact: story[*index].clone(),
+                    step: None,
+                    issued: Vec::new(),
                 };
                 bench.state.evolve(&input.into());
             }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::event::{
-    FulfilmentEvent, FulfilmentOutcome, InputReceived, OperatorAction, OperatorResolved, ProcessCommand, ProcessFact,
-    ShipmentNews, Step, TimerName,
+    CommandIssued, FulfilmentEvent, FulfilmentOutcome, InputReceived, OperatorAction, OperatorResolved, ProcessCommand,
+    ProcessFact, ShipmentNews, Step, TimerName,
 };
 use super::knowledge::{KnownOrder, KnownPayment, KnownShipment, OrderPhase};
 
@@ -224,9 +224,15 @@ impl Fulfilment {
                 self.step = Step::AwaitingPayment;
                 self.timers.extend([started.timer()]);
             }
-            FulfilmentEvent::InputReceived(input) => self.apply_input(input),
+            FulfilmentEvent::InputReceived(input) => {
+                self.apply_input(input);
+                self.step = input.step.unwrap_or(self.step);
+                for issued in &input.issued {
+                    self.apply_issued(issued);
+                }
+            }
             FulfilmentEvent::StepEntered(entered) => self.step = entered.step,
-            FulfilmentEvent::CommandIssued(issued) => self.apply_issued(issued.command_id, &issued.command),
+            FulfilmentEvent::CommandIssued(issued) => self.apply_issued(issued),
             FulfilmentEvent::CommandRefused(refused) => {
                 if let Some(issued) = self.issued.iter_mut().find(|issued| issued.command_id == refused.command_id) {
                     issued.refused = Some(refused.code.clone());
@@ -255,7 +261,8 @@ impl Fulfilment {
         }
     }
 
-    fn apply_issued(&mut self, command_id: CommandId, command: &ProcessCommand) {
+    pub(super) fn apply_issued(&mut self, CommandIssued { command_id, command }: &CommandIssued) {
+        let command_id = *command_id;
         if let ProcessCommand::NetCancelPayment { payment_id, .. } = command {
             let payment = self.payment_mut(*payment_id);
             payment.net_cancel_since.get_or_insert(payment.rings);

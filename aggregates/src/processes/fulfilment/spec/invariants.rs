@@ -19,18 +19,39 @@ fn i3_the_same_decision_issues_the_same_ids_and_another_one_others() {
     assert_eq!(bench.decide(&input), bench.decide(&input));
     let mut first = in_step(Step::Inquiring);
     let ids = |events: &[FulfilmentEvent]| {
-        events
-            .iter()
-            .filter_map(|event| match event {
-                FulfilmentEvent::CommandIssued(issued) => Some(issued.command_id),
-                _ => None,
-            })
-            .collect::<Vec<_>>()
+        events.iter().flat_map(FulfilmentEvent::issued).map(|issued| issued.command_id).collect::<Vec<_>>()
     };
     let one = ids(&first.ring(TimerName::Inquiry));
     let two = ids(&first.ring(TimerName::Inquiry));
     assert_eq!((one.len(), two.len()), (1, 1));
     assert_ne!(one, two);
+}
+
+#[test]
+fn what_an_input_leads_to_stands_in_its_own_event_in_the_order_it_was_decided() {
+    let mut bench = in_step(Step::Capturing);
+    let events = bench.learn(&captured());
+    let [FulfilmentEvent::InputReceived(input)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((input.step, input.issued.len()), (Some(Step::Confirming), 1));
+    // Folding the one event gives what folding its parts gives.
+    let mut parts = in_step(Step::Capturing).state;
+    parts.evolve(&InputReceived { step: None, issued: Vec::new(), ..input.clone() }.into());
+    parts.evolve(&StepEntered { step: Step::Confirming }.into());
+    parts.evolve(&input.issued[0].clone().into());
+    assert_eq!(serde_json::to_value(&bench.state).unwrap(), serde_json::to_value(&parts).unwrap());
+}
+
+#[test]
+fn what_follows_another_event_of_the_same_decision_stands_by_itself() {
+    let mut bench = in_step(Step::Shipping);
+    bench.learn(&shipment(ShipmentNews::Requested));
+    let events = bench.learn(&shipment(ShipmentNews::Cancelled));
+    let types: Vec<_> = events.iter().map(FulfilmentEvent::event_type).collect();
+    assert_eq!(types[..3], ["fulfilment.input_received", "fulfilment.compensation_started", "fulfilment.step_entered"]);
+    assert_eq!(bench.state.step(), Step::Compensating);
+    let FulfilmentEvent::InputReceived(input) = &events[0] else { panic!("{events:?}") };
+    assert_eq!((input.step, input.issued.len()), (None, 0));
+    assert!(!commands(&events).is_empty());
 }
 
 #[test]
