@@ -35,9 +35,10 @@ pub(super) struct Parts<'a> {
     pub(super) outside_url: Option<&'a str>,
 }
 
-/// How often the metrics recorder tidies up.
-const UPKEEP_EVERY: Duration = Duration::from_secs(5);
-/// Bytes that the allocator takes from the system for themselves.
+/// How often the metrics recorder tidies up and freed memory is given back.
+const UPKEEP_EVERY: Duration = Duration::from_secs(1);
+/// Bytes that the allocator looks for what it can give back at; below the size from which
+/// on it takes them straight from the system (`.cargo/config.toml`).
 const LARGE: usize = 8 * 1024 * 1024;
 
 /// Starts to serve; the task ends after `shutdown`, when requests under way are answered.
@@ -160,7 +161,7 @@ pub(super) async fn upkeep(shutdown: CancellationToken) {
 
 /// Has the allocator give the system back what was freed a second ago or earlier. It looks
 /// for that when something large is freed and at no other time: a shop at rest would keep
-/// for ever what its last password was hashed in.
+/// for ever what its last busy minute took.
 fn give_back_memory() {
     // Never touched, so it costs microseconds and takes no memory.
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE)));
