@@ -207,17 +207,17 @@ impl Inbox for SqliteStore {
     async fn store(&self, message: InboxMessage) -> Result<bool, LogError> {
         let headers = crate::ledger::headers_text(&message.headers)?;
         self.write(move |connection| {
-            let new = connection.execute(
+            let mut statement = connection.prepare_cached(
                 "insert into inbox (source, message_id, headers, body, received_at) values (?1, ?2, ?3, ?4, ?5) \
                  on conflict do nothing",
-                params![
-                    message.source,
-                    message.message_id,
-                    headers,
-                    message.body,
-                    message.received_at.timestamp_millis()
-                ],
             )?;
+            let new = statement.execute(params![
+                message.source,
+                message.message_id,
+                headers,
+                message.body,
+                message.received_at.timestamp_millis()
+            ])?;
             Ok(new > 0)
         })
         .await
@@ -237,7 +237,8 @@ impl Inbox for SqliteStore {
 
     async fn mark_handled(&self, sequence: u64) -> Result<(), LogError> {
         self.write(move |connection| {
-            connection.execute("update inbox set handled = 1 where sequence = ?1", [to_i64(sequence)]).map(|_| ())
+            let mut statement = connection.prepare_cached("update inbox set handled = 1 where sequence = ?1")?;
+            statement.execute([to_i64(sequence)]).map(|_| ())
         })
         .await
     }
