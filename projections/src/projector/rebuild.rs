@@ -32,7 +32,7 @@ const ROWS_PER_FLUSH: usize = 40_000;
 const NICENESS: i32 = 10;
 /// While the shop is busy a rebuild rests after each page, so many times as long as the
 /// page took: niceness alone holds nothing back where threads have fixed priorities.
-const RESTS: u32 = 3;
+const RESTS: u32 = 4;
 const LONGEST_REST: Duration = Duration::from_secs(1);
 /// Events that came in during a page, from which on the shop is busy.
 const BUSY: u64 = 100;
