@@ -157,8 +157,8 @@ impl FulfilmentRow {
     }
 }
 
-/// Brings the shown fields up to the process's state. More than half of all events pass
-/// here and most of them change one field: what has not changed is not made again.
+/// Brings the shown fields up to the process's state. Every event of a process passes here
+/// and changes few of them: what has not changed is not made again.
 fn show(row: &mut FulfilmentRow, at: Timestamp) {
     let process = &row.process.0;
     let known = &row.open_commands;

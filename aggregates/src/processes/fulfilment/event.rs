@@ -288,15 +288,15 @@ pub enum Step {
     Ended,
 }
 
-/// The process moved on, other than by an input alone.
+/// The process moved on, where the event of its input does not say so.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepEntered {
     /// To here.
     pub step: Step,
 }
 
-/// A command goes out, other than by an input alone. It is carried out at least once and
-/// acts once.
+/// A command goes out: part of the event of its input, or an event of its own where another
+/// one stands between. It is carried out at least once and acts once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandIssued {
     /// UUID v5 of (stream, input, ordinal): the same decision gives the same id.
