@@ -24,6 +24,10 @@ use crate::SetupError;
 /// The largest answer that is read, in bytes.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
+/// Less than servers keep a connection that is not used: one that they close just while
+/// it is taken up again loses the request, and its outcome is unknown.
+const LONGEST_IDLE: Duration = Duration::from_secs(4);
+
 /// How patient we are with an outside service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutboundPolicy {
@@ -257,6 +261,7 @@ fn client(base: &Url) -> reqwest::Result<reqwest::Client> {
     let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
+        .pool_idle_timeout(LONGEST_IDLE)
         .no_proxy();
     if base.scheme() == "https" { builder.build() } else { builder.tls_certs_only([]).build() }
 }

@@ -49,6 +49,9 @@ use courier::Courier;
 use store::Store;
 pub use store::StoreError;
 
+/// Less than servers keep a connection that is not used: one that they close just while
+/// it is taken up again loses the webhook until it is tried again.
+const LONGEST_IDLE: Duration = Duration::from_secs(4);
 /// How long a stop waits for requests that are under way.
 const PATIENCE_AT_STOP: Duration = Duration::from_secs(5);
 
@@ -168,7 +171,10 @@ impl Sandbox {
 /// The client for webhooks. Without a target that asks for TLS it needs no trust
 /// anchors, which a bare machine does not have.
 fn webhook_client(target: Option<&Url>) -> reqwest::Result<reqwest::Client> {
-    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+    let builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_idle_timeout(LONGEST_IDLE)
+        .no_proxy();
     match target {
         Some(url) if url.scheme() == "https" => builder.build(),
         _ => builder.tls_certs_only([]).build(),

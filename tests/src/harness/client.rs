@@ -2,10 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
+
+/// The server closes a connection that brought nothing for 10 s. One that it closes just
+/// while it is taken up again loses the request.
+const LONGEST_IDLE: Duration = Duration::from_secs(4);
 
 /// Somebody who calls the API, with or without a token.
 #[derive(Clone)]
@@ -31,6 +36,7 @@ impl Client {
             .tls_certs_only([])
             .no_proxy()
             .timeout(super::LIMIT)
+            .pool_idle_timeout(LONGEST_IDLE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
