@@ -4,6 +4,7 @@
 //! and what it does at the border between two pages; `rebuild.rs` builds views anew
 //! beside it.
 
+mod aside;
 mod border;
 mod follow;
 mod page;

@@ -14,12 +14,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::aside::on_a_thread_that_yields;
 use super::border::{Control, Met, Purpose, ShadowSet};
 use super::page::{PAGE, Page};
 use super::{Inner, ProjectorError};
 use crate::engine::meta::shadow_of;
 use crate::engine::{Engine, Frozen, Statement, sql};
-use crate::queries::QueryError;
 use crate::registry::{Entry, VIEWS};
 use crate::view::{Kind, Value, ViewSpec};
 
@@ -27,11 +27,8 @@ use crate::view::{Kind, Value, ViewSpec};
 /// changes in its life, and the stock of a product over many sales, is written once.
 /// They bound what a rebuild takes of memory, with those on their way into the tables.
 const ROWS_PER_FLUSH: usize = 40_000;
-/// What a rebuild's threads add to their niceness: about a tenth of the processor when
-/// everybody wants it, all of what nobody wants.
-const NICENESS: i32 = 10;
 /// While the shop is busy a rebuild rests after each page, so many times as long as the
-/// page took: niceness alone holds nothing back where threads have fixed priorities.
+/// page took: its rows and indexes are written by the thread that writes the live ones.
 const RESTS: u32 = 4;
 const LONGEST_REST: Duration = Duration::from_secs(1);
 /// Events that came in during a page, from which on the shop is busy.
@@ -161,28 +158,6 @@ pub(super) async fn run(
         report
     })?;
     report.await.map_err(|_| ProjectorError::Stopped)?
-}
-
-/// Runs work on a thread of its own that steps aside for everything else: folding keeps
-/// a processor busy for a long time, and neither the tasks that answer callers nor the
-/// live projector are to wait for it.
-fn on_a_thread_that_yields<T: Send + 'static>(
-    name: &str,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<oneshot::Receiver<T>, ProjectorError> {
-    let runtime = tokio::runtime::Handle::current();
-    let (done, result) = oneshot::channel();
-    let body = move || {
-        if let Err(error) = rustix::process::nice(NICENESS) {
-            tracing::warn!(%error, "a rebuild runs with full priority: {error}");
-        }
-        // Whoever asked has left, if this cannot be sent.
-        let _ = done.send(runtime.block_on(work));
-    };
-    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
-        ProjectorError::Models(QueryError::Unavailable(format!("a rebuild has no thread to run on: {error}")))
-    })?;
-    Ok(result)
 }
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Entry>, ProjectorError> {

@@ -1,0 +1,73 @@
+//! Work that steps aside for the shop's own.
+
+use std::error::Error;
+
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
+use tokio::sync::oneshot;
+
+use super::ProjectorError;
+use crate::queries::QueryError;
+
+/// The priority of such work, of 99: a niceness of 10 on Linux, about a tenth of the
+/// processor when everybody wants it, all of what nobody wants.
+const PRIORITY: u8 = 22;
+
+/// Runs work on a thread of its own that steps aside for everything else: folding keeps
+/// a processor busy for a long time, and neither the tasks that answer callers nor the
+/// live projector are to wait for it.
+pub(super) fn on_a_thread_that_yields<T: Send + 'static>(
+    name: &str,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<oneshot::Receiver<T>, ProjectorError> {
+    let runtime = tokio::runtime::Handle::current();
+    let (done, result) = oneshot::channel();
+    let body = move || {
+        if let Err(error) = step_aside() {
+            tracing::warn!(%error, "the priority of a rebuild could not be lowered: {error}");
+        }
+        // Whoever asked has left, if this cannot be sent.
+        let _ = done.send(runtime.block_on(work));
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
+        ProjectorError::Models(QueryError::Unavailable(format!("a rebuild has no thread to run on: {error}")))
+    })?;
+    Ok(result)
+}
+
+/// Lowers the calling thread's priority. A fixed one (`SCHED_RR`) that the process was
+/// started with goes, too: niceness means nothing beside it, and the kernel's own threads,
+/// which finish the writes of every commit, would wait for a processor.
+fn step_aside() -> Result<(), Box<dyn Error>> {
+    let priority = ThreadPriority::Crossplatform(PRIORITY.try_into()?);
+    let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
+    set_thread_priority_and_policy(thread_native_id(), priority, batch)?;
+    Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    /// Niceness and policy of the calling thread, as proc(5) numbers its fields.
+    fn nice_and_policy() -> (i32, u32) {
+        let told = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        // What stands before them is the id and a name with any characters.
+        let mut fields = told.rsplit_once(") ").unwrap().1.split(' ');
+        let nice = fields.nth(19 - 3).unwrap().parse().unwrap();
+        (nice, fields.nth(41 - 20).unwrap().parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn such_work_is_nicer_than_the_rest_and_the_rest_stays_as_it_was() {
+        const SCHED_BATCH: u32 = 3;
+        let before = nice_and_policy();
+        let aside = on_a_thread_that_yields("aside", async { nice_and_policy() }).unwrap().await.unwrap();
+        assert!(aside.0 >= 10, "{aside:?}");
+        assert_eq!(aside.1, SCHED_BATCH);
+        assert_eq!(nice_and_policy(), before);
+    }
+}
