@@ -2,7 +2,7 @@
 //!
 //! `page.rs` reads and folds, once for all views; `follow.rs` is the loop, its lease
 //! and what it does at the border between two pages; `rebuild.rs` builds views anew
-//! beside it.
+//! beside it, on the threads of `aside.rs`.
 
 mod aside;
 mod border;
