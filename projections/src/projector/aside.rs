@@ -4,14 +4,17 @@ use std::error::Error;
 
 use thread_priority::{
     NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+    thread_schedule_policy,
 };
 use tokio::sync::oneshot;
 
 use super::ProjectorError;
 use crate::queries::QueryError;
 
-/// The priority of such work, of 99: a niceness of 10 on Linux, about a tenth of the
-/// processor when everybody wants it, all of what nobody wants.
+/// What such work adds to its niceness: about a tenth of the processor when everybody
+/// wants it, all of what nobody wants.
+const NICENESS: i32 = 10;
+/// The same, of 99, where there was a fixed priority instead.
 const PRIORITY: u8 = 22;
 
 /// Runs work on a thread of its own that steps aside for everything else: folding keeps
@@ -37,18 +40,24 @@ pub(super) fn on_a_thread_that_yields<T: Send + 'static>(
 }
 
 /// Lowers the calling thread's priority. A fixed one (`SCHED_RR`) that the process was
-/// started with goes, too: niceness means nothing beside it, and the kernel's own threads,
+/// started with goes: niceness means nothing beside it, and the kernel's own threads,
 /// which finish the writes of every commit, would wait for a processor.
 fn step_aside() -> Result<(), Box<dyn Error>> {
-    let priority = ThreadPriority::Crossplatform(PRIORITY.try_into()?);
-    let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
-    set_thread_priority_and_policy(thread_native_id(), priority, batch)?;
+    if matches!(thread_schedule_policy()?, ThreadSchedulePolicy::Realtime(_)) {
+        let priority = ThreadPriority::Crossplatform(PRIORITY.try_into()?);
+        let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
+        set_thread_priority_and_policy(thread_native_id(), priority, batch)?;
+    } else {
+        rustix::process::nice(NICENESS)?;
+    }
     Ok(())
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use thread_priority::RealtimeThreadSchedulePolicy;
 
     use super::*;
 
@@ -61,13 +70,26 @@ mod tests {
         (nice, fields.nth(41 - 20).unwrap().parse().unwrap())
     }
 
+    async fn aside() -> (i32, u32) {
+        on_a_thread_that_yields("aside", async { nice_and_policy() }).unwrap().await.unwrap()
+    }
+
     #[tokio::test]
     async fn such_work_is_nicer_than_the_rest_and_the_rest_stays_as_it_was() {
-        const SCHED_BATCH: u32 = 3;
         let before = nice_and_policy();
-        let aside = on_a_thread_that_yields("aside", async { nice_and_policy() }).unwrap().await.unwrap();
-        assert!(aside.0 >= 10, "{aside:?}");
-        assert_eq!(aside.1, SCHED_BATCH);
+        assert_eq!(aside().await, ((before.0 + NICENESS).min(19), before.1));
         assert_eq!(nice_and_policy(), before);
+    }
+
+    #[tokio::test]
+    async fn such_work_gives_up_a_fixed_priority() {
+        const SCHED_BATCH: u32 = 3;
+        let one = ThreadPriority::Crossplatform(1.try_into().unwrap());
+        let fixed = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+        if set_thread_priority_and_policy(thread_native_id(), one, fixed).is_err() {
+            // Whoever may not have one has none to give up.
+            return;
+        }
+        assert_eq!(aside().await, (NICENESS, SCHED_BATCH));
     }
 }
