@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
-use jangbu_projections::ReadModels;
+use jangbu_projections::{Options, ReadModels};
 use jangbu_store::{PostgresStore, SqliteStore, Store, StoreError};
 
 use crate::config::{Engine, Settings};
+use crate::threads;
 
 /// The file of the embedded log, whose presence says that there is a store.
 const LOG_FILE: &str = "log.db";
@@ -24,7 +25,7 @@ pub async fn open_for_reading(settings: &Settings) -> anyhow::Result<Arc<dyn Sto
                     settings.data_dir.display()
                 );
             }
-            let store = SqliteStore::open_read_only(&settings.data_dir, jangbu_store::sqlite::Options::default());
+            let store = SqliteStore::open_read_only(&settings.data_dir, log_options());
             Ok(Arc::new(store.map_err(|error| explain(error, settings))?))
         }
         Engine::Postgres(_) => open_for_writing(settings).await,
@@ -38,7 +39,7 @@ pub async fn open_for_reading(settings: &Settings) -> anyhow::Result<Arc<dyn Sto
 pub async fn open_for_writing(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
     match &settings.engine {
         Engine::Embedded => {
-            let store = SqliteStore::open(&settings.data_dir, jangbu_store::sqlite::Options::default());
+            let store = SqliteStore::open(&settings.data_dir, log_options());
             Ok(Arc::new(store.map_err(|error| explain(error, settings))?))
         }
         Engine::Postgres(url) => {
@@ -53,12 +54,13 @@ pub async fn open_for_writing(settings: &Settings) -> anyhow::Result<Arc<dyn Sto
 /// # Errors
 /// When they cannot be used.
 pub async fn read_models(settings: &Settings) -> anyhow::Result<ReadModels> {
-    let options = jangbu_projections::Options::default();
     match &settings.engine {
-        Engine::Embedded => ReadModels::open_sqlite(&settings.data_dir, options)
-            .await
-            .with_context(|| format!("cannot use the read models in {}", settings.data_dir.display())),
-        Engine::Postgres(url) => ReadModels::connect_postgres(url.expose(), options)
+        Engine::Embedded => {
+            ReadModels::open_sqlite(&settings.data_dir, Options { connections: threads::view_readers() })
+                .await
+                .with_context(|| format!("cannot use the read models in {}", settings.data_dir.display()))
+        }
+        Engine::Postgres(url) => ReadModels::connect_postgres(url.expose(), Options::default())
             .await
             .with_context(|| format!("cannot use the read models in {url}")),
     }
@@ -77,6 +79,10 @@ pub async fn make_ready(store: &dyn Store, may_migrate: bool) -> anyhow::Result<
         bail!("the store has schema version {found}, this program needs {known}: run `jangbu migrate` first");
     }
     Ok(())
+}
+
+fn log_options() -> jangbu_store::sqlite::Options {
+    jangbu_store::sqlite::Options { readers: threads::log_readers(), ..jangbu_store::sqlite::Options::default() }
 }
 
 /// What went wrong, where, and what to do, in one line.

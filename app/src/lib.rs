@@ -19,3 +19,4 @@ mod observe;
 pub mod operator;
 mod output;
 mod password;
+mod threads;

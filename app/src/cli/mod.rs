@@ -117,7 +117,11 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<Done> {
     let Cli { flags, json, command } = cli;
     let output = Output::new(json);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("jangbu").build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("jangbu")
+        .max_blocking_threads(crate::threads::blocking())
+        .build()?;
     let done = runtime.block_on(dispatch(command, flags, &output));
     // Blocking work that is still under way (a password being hashed) must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

@@ -1,0 +1,34 @@
+//! How many threads may stand in something that blocks: a read of SQLite, a password
+//! that is hashed.
+//!
+//! Each kind of such work is bounded by those who do it, and there are as many threads as
+//! all of them take together: none waits for another kind. There are no more than that.
+//! The runtime gives all of its idle threads work in turn, so that with many
+//! of them each keeps memory of its own for what only few do (twice as much for the whole
+//! program under load).
+
+use std::num::NonZero;
+use std::thread::available_parallelism;
+
+use jangbu_commands::identity::PasswordSettings;
+
+/// Reads of the embedded log at once: some more than can be at work.
+pub fn log_readers() -> u32 {
+    readers(4)
+}
+
+/// Reads of the embedded read models at once.
+pub fn view_readers() -> u32 {
+    readers(8)
+}
+
+/// All of them, and the passwords that are hashed at once.
+pub fn blocking() -> usize {
+    let readers = log_readers().saturating_add(view_readers());
+    usize::try_from(readers).unwrap_or(usize::MAX).saturating_add(PasswordSettings::default().at_once)
+}
+
+fn readers(most: u32) -> u32 {
+    let processors = available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(processors).unwrap_or(most).saturating_add(1).min(most)
+}
