@@ -18,6 +18,7 @@ pub mod authorization;
 pub mod decider;
 pub mod identity;
 pub mod inbox;
+mod lease;
 mod measure;
 mod number;
 pub mod process;
@@ -28,6 +29,7 @@ pub mod sealing;
 
 pub use adapters::{Carriers, Gateways, Registry};
 pub use decider::{Commands, DeciderOptions, DeciderTask};
+pub use lease::LeaseHolder;
 pub use number::order_number;
 pub use quote::quote;
 pub use reader::{history, load_state};

@@ -1,7 +1,8 @@
-//! Ports to what is not pure: clock, ids, keys, checkpoints, the inbox and the
+//! Ports to what is not pure: clock, ids, keys, checkpoints, leases, the inbox and the
 //! timer queue. Only the program and the tests choose what stands behind them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -129,6 +130,25 @@ pub trait Checkpoints: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be written.
     async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError>;
+}
+
+/// Work that one node at a time is to do. A lease spares the others the same work; it is
+/// no lock: who was paused may go on for a moment after his lease has passed to another,
+/// so whatever it covers must be right when two do it.
+#[async_trait]
+pub trait Leases: Send + Sync + 'static {
+    /// Takes a lease that nobody holds, or renews one's own, for so long from now on by the
+    /// store's own clock. False when another holds it.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn hold(&self, lease: &str, holder: Uuid, length: Duration) -> Result<bool, LogError>;
+    /// Gives a lease back, so that another may have it at once; nothing happens to one that
+    /// is another's.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn give_back(&self, lease: &str, holder: Uuid) -> Result<(), LogError>;
 }
 
 /// A message from outside, stored before it is acknowledged.

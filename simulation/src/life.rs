@@ -1,6 +1,6 @@
 //! The life of a node: what it may still do, and what is under way when it is killed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -29,6 +29,8 @@ pub(crate) struct Life {
     /// The only writer there is.
     pub exclusive: bool,
     over: AtomicBool,
+    /// The leases that it held when it last asked.
+    leases: Mutex<BTreeSet<String>>,
     next: AtomicU64,
     appends: Mutex<BTreeMap<u64, Vec<Append>>>,
     outside_calls: AtomicU32,
@@ -46,6 +48,7 @@ impl Life {
             node,
             exclusive,
             over: AtomicBool::new(false),
+            leases: Mutex::default(),
             next: AtomicU64::new(0),
             appends: Mutex::default(),
             outside_calls: AtomicU32::new(0),
@@ -121,6 +124,17 @@ impl Life {
     /// The append reaches the log; none when a kill decided otherwise.
     pub fn arrive(&self, ticket: u64) -> Option<Vec<Append>> {
         lock(&self.appends).remove(&ticket)
+    }
+
+    /// Notes whether it has a lease; true when it had it and has it no more.
+    pub fn note_lease(&self, lease: &str, held: bool) -> bool {
+        let mut leases = lock(&self.leases);
+        if held {
+            leases.insert(lease.to_owned());
+            false
+        } else {
+            leases.remove(lease)
+        }
     }
 
     /// Counts a call outside for as long as the guard lives.

@@ -40,6 +40,10 @@ named! {
         CheckpointFails = "checkpoint fails",
         /// A checkpoint is written and the answer is lost.
         CheckpointAnswerLost = "checkpoint's answer is lost",
+        /// A lease cannot be renewed.
+        LeaseFails = "lease fails",
+        /// Renewing a lease takes longer than it lasts.
+        LeaseSlow = "lease is slow",
         /// The inbox cannot be written.
         InboxFails = "inbox fails",
         /// A message is stored and its sender does not hear of it.
@@ -152,6 +156,8 @@ named! {
         LandedLate = "commit landed after it was given up",
         /// A client was turned away because too much waited.
         Busy = "turned away as busy",
+        /// Another node took work over from one that lives.
+        LeaseLost = "lease lost to another node",
         /// Another projector took the read models over.
         Fenced = "projector fenced by another",
         /// A reading clock ran backwards.

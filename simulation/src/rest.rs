@@ -28,10 +28,11 @@ pub(crate) async fn is_quiet(town: &Town) -> bool {
     let head = town.store.truth.head().await.unwrap_or(0);
     town.sim.at_work() == 0
         && running.len() == town.nodes
-        && running.iter().all(|node| {
-            let progress = node.process.progress();
-            progress.handled >= head && progress.dispatched >= head && progress.under_way == 0
-        })
+        && running.iter().all(|node| node.process.progress().under_way == 0)
+        && running
+            .iter()
+            .map(|node| node.process.progress())
+            .any(|progress| progress.active && progress.handled >= head && progress.dispatched >= head)
         && town.store.truth.pending(1, ANY_ATTEMPTS).await.is_ok_and(|pending| pending.is_empty())
 }
 

@@ -75,7 +75,7 @@ const fn rate(fault: Fault) -> u64 {
         Fault::ReadFails | Fault::ReadSlow => 400,
         Fault::CheckpointFails | Fault::CheckpointAnswerLost => 4_000,
         Fault::InboxFails | Fault::InboxAnswerLost => 10_000,
-        Fault::TimersFail => 4_000,
+        Fault::LeaseFails | Fault::LeaseSlow | Fault::TimersFail => 4_000,
         Fault::VaultFails => 10_000,
         Fault::Crash => 200,
         Fault::Restart => 60,

@@ -10,11 +10,12 @@ use jangbu_aggregates::Policy;
 use jangbu_aggregates::policy::ShippingFee;
 use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions, InboxTask};
 use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
-use jangbu_commands::{Carriers, Commands, DeciderOptions, DeciderTask, Gateways};
+use jangbu_commands::{Carriers, Commands, DeciderOptions, DeciderTask, Gateways, LeaseHolder};
 use jangbu_kernel::log::LogError;
-use jangbu_kernel::ports::{DueTimer, TimerQueue, World};
+use jangbu_kernel::ports::{DueTimer, IdSource as _, TimerQueue, World};
 use jangbu_kernel::{Money, Timestamp};
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
+use uuid::Uuid;
 
 use crate::carrier::{Hauler, NodeCarrier};
 use crate::dice::Dice;
@@ -28,6 +29,8 @@ use crate::world::{Ids, NodeClock, PlainVault};
 
 /// How long a node that is stopped in good order may finish what it is at.
 const STOP_PATIENCE: Duration = Duration::from_secs(6);
+/// How long a node carries the orders on without renewing its lease.
+const LEASE: Duration = Duration::from_secs(10);
 /// How often the parts of a node are looked after.
 const WATCH_EVERY: Duration = Duration::from_secs(10);
 
@@ -178,9 +181,16 @@ impl Town {
             Some(models) => Arc::new(models.clone()),
             None => Arc::new(Timers { store: Arc::clone(&self.store), life: Arc::clone(&life) }),
         };
+        let lease = LeaseHolder {
+            leases: Arc::clone(&log) as _,
+            // A node that comes back may be known by its name, or be a new one.
+            node: if dice.permille(500) { Uuid::from_u128(node as u128 + 1) } else { self.ids.new_id() },
+            length: dice.pick(&[LEASE, 3 * LEASE]).unwrap_or(LEASE),
+        };
         let (hooks, inbox) = Hooks::spawn(InboxDeps {
             commands: commands.clone(),
             inbox: Arc::clone(&log) as _,
+            lease: lease.clone(),
             world: world.clone(),
             gateways: Arc::clone(&gateways),
             carriers: Arc::clone(&carriers),
@@ -189,6 +199,7 @@ impl Town {
         let (process, tasks) = ProcessManager::spawn(ProcessDeps {
             commands: commands.clone(),
             checkpoints: Arc::clone(&log) as _,
+            lease,
             timers,
             world,
             gateways,
@@ -226,7 +237,7 @@ fn process_options(dice: &mut Dice) -> ProcessOptions {
 }
 
 fn inbox_options(dice: &mut Dice) -> InboxOptions {
-    InboxOptions { page: dice.pick(&[1, 4, 256]).unwrap_or(4), ..InboxOptions::default() }
+    InboxOptions { page: dice.pick(&[1, 4, 256]).unwrap_or(4), poll: Duration::from_secs(5), ..InboxOptions::default() }
 }
 
 impl Node {

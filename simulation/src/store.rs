@@ -6,16 +6,18 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jangbu_kernel::log::watch::{HeadWatch, WatchSource};
 use jangbu_kernel::log::{
     Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
 };
-use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, Leases};
 use jangbu_kernel::{RecordedEvent, StreamId};
 use jangbu_store::MemoryStore;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::life::Life;
 use crate::names::{Fault, Point};
@@ -327,6 +329,32 @@ impl Checkpoints for NodeStore {
             return Err(unknown());
         }
         written
+    }
+}
+
+#[async_trait]
+impl Leases for NodeStore {
+    async fn hold(&self, lease: &str, holder: Uuid, length: Duration) -> Result<bool, LogError> {
+        self.life.moment().await;
+        if self.sim().strikes(Fault::LeaseFails) {
+            return Err(unavailable());
+        }
+        if self.sim().strikes(Fault::LeaseSlow) {
+            // Longer than it lasts: meanwhile it may be another's.
+            self.wait(3 * u64::try_from(length.as_millis()).unwrap_or(u64::MAX)).await;
+            self.life.moment().await;
+        }
+        let held = self.store.truth.hold(lease, holder, length).await?;
+        if self.life.note_lease(lease, held) {
+            self.sim().reach(Point::LeaseLost);
+        }
+        self.life.moment().await;
+        Ok(held)
+    }
+
+    async fn give_back(&self, lease: &str, holder: Uuid) -> Result<(), LogError> {
+        self.life.moment().await;
+        self.store.truth.give_back(lease, holder).await
     }
 }
 

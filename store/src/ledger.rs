@@ -39,7 +39,11 @@ pub trait Ledger: EventLog {
 /// An engine: the log, the other durable truth, and its own upkeep.
 #[async_trait]
 pub trait Store:
-    Ledger + jangbu_kernel::ports::KeyStore + jangbu_kernel::ports::Checkpoints + jangbu_kernel::ports::Inbox
+    Ledger
+    + jangbu_kernel::ports::KeyStore
+    + jangbu_kernel::ports::Checkpoints
+    + jangbu_kernel::ports::Leases
+    + jangbu_kernel::ports::Inbox
 {
     /// The engine's name: `memory`, `sqlite` or `postgres`.
     fn engine(&self) -> &'static str;

@@ -1,5 +1,5 @@
 //! Floor 2, what the house remembers: the log and the other durable truth
-//! (receipts, snapshots, wrapped keys, checkpoints, the inbox), on three engines
+//! (receipts, snapshots, wrapped keys, checkpoints, leases, the inbox), on three engines
 //! behind the ports of [`jangbu_kernel::log`] and [`jangbu_kernel::ports`].
 //!
 //! It moves envelopes and never sees an aggregate's types. What never may live
@@ -23,6 +23,7 @@ pub(crate) mod batch;
 pub mod error;
 pub mod hash;
 pub(crate) mod head;
+pub(crate) mod leases;
 pub mod ledger;
 pub mod memory;
 pub mod merkle;

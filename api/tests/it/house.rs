@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Body;
@@ -14,7 +15,7 @@ use http_body_util::BodyExt as _;
 use jangbu_api::{ApiState, RateLimit, SigningKey};
 use jangbu_commands::identity::{Identity, PasswordSettings, Registration, RequestContext};
 use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions};
-use jangbu_commands::{Carriers, Commands, DeciderOptions, Gateways, Policy};
+use jangbu_commands::{Carriers, Commands, DeciderOptions, Gateways, LeaseHolder, Policy};
 use jangbu_kernel::gateway::{
     Carrier, CarrierNotice, ChargeOutcome, ChargeRequest, GatewayNotice, LabelCancelOutcome, LabelOutcome,
     LabelRequest, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
@@ -195,7 +196,8 @@ impl House {
         let projector = Projector::spawn(log, models.clone(), test_world.clone());
         let (hooks, inbox) = Hooks::spawn(InboxDeps {
             commands: commands.clone(),
-            inbox: Arc::new(store),
+            inbox: Arc::new(store.clone()),
+            lease: LeaseHolder { leases: Arc::new(store), node: Uuid::from_u128(1), length: Duration::from_secs(5) },
             world: world.clone(),
             gateways: Arc::new(Gateways::new(Arc::new(Nobody))),
             carriers: Arc::new(Carriers::new(Arc::new(Nobody))),

@@ -6,6 +6,7 @@
 
 mod admin;
 mod banner;
+mod identity;
 mod keys;
 pub mod outside;
 mod serving;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use jangbu_commands::LeaseHolder;
 use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions, InboxTask};
 use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
@@ -69,6 +71,8 @@ impl Default for NodeOptions {
     }
 }
 
+/// How long a node that others hear nothing of keeps the work that one node does for all.
+const LEASE: Duration = Duration::from_secs(5);
 /// How often the parts are looked after.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// How long the process manager may finish what is under way.
@@ -114,8 +118,10 @@ impl Node {
         let projector = roles
             .projector
             .then(|| Projector::spawn(Arc::clone(&side.store) as _, models.clone(), Arc::clone(&side.world.clock)));
-        let (processes, handle) = start_processes(roles, &side, &models, outside.as_ref());
-        let (hooks, inbox) = start_inbox(&side, outside.as_ref());
+        let node = identity::node_id(&settings.data_dir)?;
+        let lease = LeaseHolder { leases: Arc::clone(&side.store) as _, node, length: LEASE };
+        let (processes, handle) = start_processes(roles, lease.clone(), &side, &models, outside.as_ref());
+        let (hooks, inbox) = start_inbox(lease, &side, outside.as_ref());
         let admin = admin::ensure(&*side.store, &side.identity, &side.world, &settings).await?;
 
         let shutdown = CancellationToken::new();
@@ -285,6 +291,7 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 fn start_processes(
     roles: Roles,
+    lease: LeaseHolder,
     side: &WriteSide,
     models: &ReadModels,
     outside: Option<&Outside>,
@@ -293,6 +300,7 @@ fn start_processes(
     let (handle, tasks) = ProcessManager::spawn(ProcessDeps {
         commands: side.commands.clone(),
         checkpoints: Arc::clone(&side.store) as _,
+        lease,
         timers: Arc::new(models.clone()),
         world: side.world.clone(),
         gateways: Arc::clone(&outside.gateways),
@@ -302,11 +310,12 @@ fn start_processes(
     (Some(tasks), Some(handle))
 }
 
-fn start_inbox(side: &WriteSide, outside: Option<&Outside>) -> (Option<Hooks>, Option<InboxTask>) {
+fn start_inbox(lease: LeaseHolder, side: &WriteSide, outside: Option<&Outside>) -> (Option<Hooks>, Option<InboxTask>) {
     let spawned = outside.map(|outside| {
         Hooks::spawn(InboxDeps {
             commands: side.commands.clone(),
             inbox: Arc::clone(&side.store) as _,
+            lease,
             world: side.world.clone(),
             gateways: Arc::clone(&outside.gateways),
             carriers: Arc::clone(&outside.carriers),

@@ -1,9 +1,9 @@
 //! What gateways and carriers tell of their own accord.
 //!
 //! A message is checked by the adapter it names itself to be of, stored, and only then
-//! acknowledged; a message that was here before is acknowledged too. A worker turns
-//! stored messages into commands, in the order of arrival for each payment and
-//! parcel. A message that cannot be handled after some tries stays, with its reason,
+//! acknowledged; a message that was here before is acknowledged too. The worker of one
+//! node at a time turns stored messages into commands, in the order of arrival for each
+//! payment and parcel. A message that cannot be handled after some tries stays, with its reason,
 //! for a person to look at.
 
 mod notice;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{Carriers, Gateways};
 use crate::decider::Commands;
+use crate::lease::LeaseHolder;
 use notice::Notice;
 
 /// The limits of the inbox.
@@ -45,7 +46,7 @@ impl Default for InboxOptions {
             max_attempts: 10,
             retry_first: Duration::from_millis(200),
             retry_longest: Duration::from_secs(60),
-            poll: Duration::from_secs(5),
+            poll: Duration::from_millis(250),
         }
     }
 }
@@ -57,6 +58,8 @@ pub struct InboxDeps {
     pub commands: Commands,
     /// The durable inbox.
     pub inbox: Arc<dyn Inbox>,
+    /// Says which node's worker works.
+    pub lease: LeaseHolder,
     /// Clock, ids and vault.
     pub world: World,
     /// The gateways whose messages are taken.

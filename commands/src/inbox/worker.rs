@@ -1,6 +1,7 @@
 //! Turns stored messages into commands.
 
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use super::InboxDeps;
 use super::notice::Notice;
+use crate::lease::{Ended, Lease};
 use crate::process::PaymentHistory;
 use crate::request::{Caller, CommandError, Idempotency, Request};
 
@@ -36,11 +38,36 @@ impl From<jangbu_kernel::log::LogError> for Failure {
     }
 }
 
-/// Runs until the program stops.
+/// The name of the lease. Storage format.
+const LEASE: &str = "inbox";
+
+/// Works whenever it is this node's turn, until the program stops.
 pub(super) async fn run(deps: Arc<InboxDeps>, news: Arc<Notify>, stop: CancellationToken) {
+    let lease = Lease::new(LEASE, deps.lease.clone(), stop.clone());
+    while let Some(until) = lease.wait().await {
+        let turn = stop.child_token();
+        let mut work = pin!(work(&deps, &news, &turn));
+        let ended = tokio::select! {
+            biased;
+            () = &mut work => Ended::Stopped,
+            ended = lease.keep(until) => {
+                turn.cancel();
+                work.await;
+                ended
+            }
+        };
+        match ended {
+            Ended::Stopped => return lease.give_back().await,
+            Ended::Lost => tracing::warn!("the inbox's lease is lost; standing by"),
+        }
+    }
+}
+
+/// Works until its turn is over.
+async fn work(deps: &InboxDeps, news: &Notify, stop: &CancellationToken) {
     let mut not_before: HashMap<u64, Instant> = HashMap::new();
     loop {
-        let handled = turn(&deps, &mut not_before).await;
+        let handled = turn(deps, &mut not_before).await;
         let now = Instant::now();
         not_before.retain(|_, moment| *moment > now);
         if stop.is_cancelled() {

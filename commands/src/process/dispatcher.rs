@@ -138,7 +138,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         orders: HashMap::new(),
         tasks: JoinSet::new(),
     };
-    shared.dispatched.send_replace(window.finished());
+    shared.known.dispatched.send_replace(window.finished());
     loop {
         let room = shared.deps.options.window.max(1).saturating_sub(window.open.len());
         let flush = reader.write_due();
@@ -174,9 +174,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 fn publish(window: &Window) {
     let open = window.open.len();
-    window.shared.under_way.store(open, Ordering::Relaxed);
+    window.shared.known.under_way.store(open, Ordering::Relaxed);
     metrics::gauge!("jangbu_process_commands_under_way").set(crate::measure::count(open));
-    window.shared.dispatched.send_replace(window.finished());
+    window.shared.known.dispatched.send_replace(window.finished());
 }
 
 async fn at(moment: Option<Instant>) {

@@ -8,12 +8,14 @@
 //! - `dispatcher.rs` reads the commands that fulfilments issued from a checkpoint of
 //!   its own and carries them out; `outside.rs` talks to gateway and carrier.
 //! - `timers.rs` hands over the timers that are due.
+//! - `turn.rs` has one node at a time do all this, under a lease.
 //! - `settled.rs` lets a caller wait until a fulfilment has come to rest.
 //!
 //! Safe against a stop at any moment: a checkpoint passes a position only when its
 //! work is done, and doing work twice changes nothing (inputs are known by their
 //! position, commands by their id, charges and refunds by the id of the event that
-//! asked for them, labels by the shipment).
+//! asked for them, labels by the shipment). That is also why a node that was paused past
+//! its lease does no harm when it goes on for a moment.
 
 mod dispatcher;
 mod outside;
@@ -23,9 +25,10 @@ mod runner;
 mod settled;
 mod submit;
 mod timers;
+mod turn;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jangbu_kernel::ports::{Checkpoints, TimerQueue, World};
@@ -37,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{Carriers, Gateways};
 use crate::decider::Commands;
+use crate::lease::LeaseHolder;
 use crate::request::{Answer, Caller, CommandError};
 use settled::Waiters;
 
@@ -82,6 +86,8 @@ pub struct ProcessDeps {
     pub commands: Commands,
     /// Keeps how far it has come.
     pub checkpoints: Arc<dyn Checkpoints>,
+    /// Says which node does the work.
+    pub lease: LeaseHolder,
     /// Knows what is due.
     pub timers: Arc<dyn TimerQueue>,
     /// Clock, ids and vault.
@@ -94,23 +100,40 @@ pub struct ProcessDeps {
     pub options: ProcessOptions,
 }
 
-/// Everything that the parts share.
+/// Everything that the parts share during one turn of this node.
 struct Shared {
     deps: ProcessDeps,
+    known: Arc<Known>,
+    outside: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+/// How far it is, for whoever asks; outlives a turn.
+struct Known {
     /// The position up to which the runner has handed everything over.
     handled: watch::Sender<u64>,
     /// The position up to which every issued command is finished.
     dispatched: watch::Sender<u64>,
     /// Commands under way.
     under_way: AtomicUsize,
-    outside: Semaphore,
+    /// Whether it is this node's turn.
+    active: AtomicBool,
     waiters: Waiters,
-    stop: CancellationToken,
+}
+
+impl Shared {
+    /// The same for another turn, which ends when the program stops, or before.
+    fn turn(&self) -> Arc<Self> {
+        let (deps, known) = (self.deps.clone(), Arc::clone(&self.known));
+        Arc::new(Self { deps, known, outside: Arc::clone(&self.outside), stop: self.stop.child_token() })
+    }
 }
 
 /// How far the process manager is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
+    /// Whether this node does the work now. What follows is as of its last turn otherwise.
+    pub active: bool,
     /// The position up to which every event was handed to its fulfilment.
     pub handled: u64,
     /// The position up to which every issued command is finished.
@@ -135,23 +158,24 @@ pub struct ProcessTasks {
 }
 
 impl ProcessManager {
-    /// Starts runner, dispatcher and timers.
+    /// Starts it. It works, or stands by, until it is stopped.
     #[must_use]
     pub fn spawn(deps: ProcessDeps) -> (ProcessManagerHandle, ProcessTasks) {
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
-            handled: watch::Sender::new(0),
-            dispatched: watch::Sender::new(0),
-            under_way: AtomicUsize::new(0),
-            outside: Semaphore::new(deps.options.outside_calls.max(1)),
-            waiters: Waiters::default(),
+            known: Arc::new(Known {
+                handled: watch::Sender::new(0),
+                dispatched: watch::Sender::new(0),
+                under_way: AtomicUsize::new(0),
+                active: AtomicBool::new(false),
+                waiters: Waiters::default(),
+            }),
+            outside: Arc::new(Semaphore::new(deps.options.outside_calls.max(1))),
             stop: stop.clone(),
             deps,
         });
         let mut tasks = JoinSet::new();
-        tasks.spawn(runner::run(Arc::clone(&shared)));
-        tasks.spawn(dispatcher::run(Arc::clone(&shared)));
-        tasks.spawn(timers::run(Arc::clone(&shared)));
+        tasks.spawn(turn::run(Arc::clone(&shared)));
         (ProcessManagerHandle(shared), ProcessTasks { stop, tasks })
     }
 }
@@ -183,9 +207,10 @@ impl ProcessManagerHandle {
     #[must_use]
     pub fn progress(&self) -> Progress {
         Progress {
-            handled: *self.0.handled.borrow(),
-            dispatched: *self.0.dispatched.borrow(),
-            under_way: self.0.under_way.load(Ordering::Relaxed),
+            active: self.0.known.active.load(Ordering::Relaxed),
+            handled: *self.0.known.handled.borrow(),
+            dispatched: *self.0.known.dispatched.borrow(),
+            under_way: self.0.known.under_way.load(Ordering::Relaxed),
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn carry_out(shared: &Shared, issued: Issued) -> bool {
         Err(Halt::Refused(refusal)) => ("refused", work.report(&refusal).await),
     };
     metrics::counter!("jangbu_process_commands_total", "command" => name, "outcome" => outcome).increment(1);
-    shared.waiters.wake(work.issued.order_id);
+    shared.known.waiters.wake(work.issued.order_id);
     finished
 }
 

@@ -17,7 +17,7 @@ use super::submit::{Cause, Submitted, submit, unkeyed};
 use crate::reader::decode;
 
 /// The name of the runner's checkpoint. Storage format.
-const READER: &str = "process-manager";
+pub(super) const READER: &str = "process-manager";
 
 /// The event that begins an order, and the one that begins its fulfilment in the same
 /// append: then the first teaches nothing.
@@ -37,14 +37,14 @@ struct Input {
 /// Runs until the program stops.
 pub(super) async fn run(shared: Arc<Shared>) {
     let Some(mut reader) = Reader::resume(&shared.deps, &shared.stop, READER, event_types()).await else { return };
-    shared.handled.send_replace(reader.done());
+    shared.known.handled.send_replace(reader.done());
     while let Next::Page(events, read_to) = reader.next(shared.deps.options.page).await {
         let begun = Instant::now();
         metrics::histogram!("jangbu_process_page_events").record(crate::measure::count(events.len()));
         if !handle(&shared, events).await {
             break;
         }
-        shared.handled.send_replace(read_to);
+        shared.known.handled.send_replace(read_to);
         reader.finished(read_to).await;
         // Under load as much time as the page took, so that commits are shared by many.
         tokio::select! {
@@ -122,6 +122,6 @@ async fn hand_over(shared: &Shared, input: Input) -> bool {
         }
         Submitted::Stopped => return false,
     }
-    shared.waiters.wake(order_id);
+    shared.known.waiters.wake(order_id);
     true
 }

@@ -77,6 +77,6 @@ async fn ring(shared: &Shared, timer: &DueTimer) -> bool {
         }
         Submitted::Stopped => return false,
     }
-    shared.waiters.wake(order_id);
+    shared.known.waiters.wake(order_id);
     true
 }

@@ -13,7 +13,7 @@ use jangbu_store::MemoryStore;
 use uuid::Uuid;
 
 use crate::outside::{ScriptedCarrier, ScriptedGateway};
-use crate::support::{Shop, eventually};
+use crate::support::{Shop, eventually, lease};
 
 const PRICE: i64 = 1_000;
 
@@ -21,6 +21,7 @@ fn hooks(shop: &Shop, commands: &Commands, store: &Arc<MemoryStore>) -> (Hooks, 
     Hooks::spawn(InboxDeps {
         commands: commands.clone(),
         inbox: store.clone(),
+        lease: lease(store.clone(), 1),
         world: shop.world.clone(),
         gateways: Arc::new(Gateways::new(Arc::new(ScriptedGateway::default()))),
         carriers: Arc::new(Carriers::new(Arc::new(ScriptedCarrier::default()))),

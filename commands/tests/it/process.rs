@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::faulty::{Fault, FaultyLog};
 use crate::outside::{Booked, LogTimers, ScriptedCarrier, ScriptedGateway};
-use crate::support::{PATIENCE, Shop, eventually};
+use crate::support::{PATIENCE, Shop, eventually, lease};
 
 const PRICE: i64 = 53_000;
 
@@ -44,21 +44,37 @@ impl House {
         let shop = Shop::new();
         let (gateway, carrier) = (Arc::new(ScriptedGateway::default()), Arc::new(ScriptedCarrier::default()));
         let store = Arc::new(MemoryStore::new());
-        Self::on(shop, store.clone(), store, gateway, carrier)
+        let log = FaultyLog::over(store.clone());
+        Self::on(shop, 1, log, store.clone(), store, gateway, carrier)
+    }
+
+    /// Two nodes on one log, before one outside world.
+    fn two_nodes() -> (Self, Self) {
+        let shop = Shop::new();
+        let (gateway, carrier) = (Arc::new(ScriptedGateway::default()), Arc::new(ScriptedCarrier::default()));
+        let store = Arc::new(MemoryStore::new());
+        let node = |number| {
+            let log = FaultyLog::shared(store.clone());
+            let (store, gateway, carrier) = (store.clone(), gateway.clone(), carrier.clone());
+            Self::on(shop.clone(), number, log, store.clone(), store, gateway, carrier)
+        };
+        (node(1), node(2))
     }
 
     fn on(
         shop: Shop,
+        node: u128,
+        log: Arc<FaultyLog>,
         store: Arc<MemoryStore>,
         checkpoints: Arc<dyn Checkpoints>,
         gateway: Arc<ScriptedGateway>,
         carrier: Arc<ScriptedCarrier>,
     ) -> Self {
-        let log = FaultyLog::over(store.clone());
         let (commands, decider) = shop.decider(log.clone());
         let (process, tasks) = ProcessManager::spawn(ProcessDeps {
             commands: commands.clone(),
             checkpoints,
+            lease: lease(store.clone(), node),
             timers: Arc::new(LogTimers(store.clone())),
             world: shop.world.clone(),
             gateways: Arc::new(Gateways::new(gateway.clone())),
@@ -81,7 +97,8 @@ impl House {
         self.decider.abort().await;
         let checkpoints: Arc<dyn Checkpoints> =
             if keeps_checkpoints { self.store.clone() } else { Arc::new(MemoryStore::new()) };
-        Self::on(self.shop, self.store, checkpoints, self.gateway, self.carrier)
+        let log = FaultyLog::over(self.store.clone());
+        Self::on(self.shop, 1, log, self.store, checkpoints, self.gateway, self.carrier)
     }
 
     /// Waits until everything is handed over and nothing is under way.
@@ -462,4 +479,33 @@ async fn the_commands_of_one_order_never_overlap() {
     house.at_peace().await;
     assert_eq!((house.gateway.count("charge"), house.gateway.charged()), (1, 1));
     house.close().await;
+}
+
+#[tokio::test]
+async fn one_node_at_a_time_carries_orders_on() {
+    let (one, two) = House::two_nodes();
+    eventually("the first one works", || async { one.process.progress().active }).await;
+    // Who asks the one that stands by hears when the other has done the work.
+    let (order_id, ..) = two.place("ok").await;
+    assert_eq!(two.order(order_id).await.status(), Some(OrderStatus::Preparing));
+    assert!(!two.process.progress().active);
+    assert_eq!(two.log.reached.load(Ordering::SeqCst), 4, "user, product, stock and order; nothing of the process");
+    // It takes over when nothing is heard of the other any more.
+    one.tasks.abort().await;
+    let (order_id, ..) = two.place("ok").await;
+    assert_eq!(two.order(order_id).await.status(), Some(OrderStatus::Preparing));
+    assert!(two.process.progress().active);
+    assert_eq!((two.gateway.count("charge"), two.gateway.charged()), (2, 2));
+    one.decider.stop().await;
+    two.close().await;
+}
+
+#[tokio::test]
+async fn a_node_that_stops_hands_its_turn_over() {
+    let (one, two) = House::two_nodes();
+    eventually("the first one works", || async { one.process.progress().active }).await;
+    one.close().await;
+    eventually("the second one works", || async { two.process.progress().active }).await;
+    two.place("ok").await;
+    two.close().await;
 }

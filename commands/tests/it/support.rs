@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use jangbu_commands::{
     Answer, Caller, Command, CommandError, Commands, CreateProduct, DeciderOptions, DeciderTask, Idempotency,
-    Instrument, Leg, MethodName, PlaceOrder, Policy, RegisterUser, Request, Scope, WantedLine, WantedPayment, sealing,
+    Instrument, LeaseHolder, Leg, MethodName, PlaceOrder, Policy, RegisterUser, Request, Scope, WantedLine,
+    WantedPayment, sealing,
 };
 use jangbu_kernel::log::EventLog;
-use jangbu_kernel::ports::{Clock, IdSource, Vault, VaultError, World};
+use jangbu_kernel::ports::{Clock, IdSource, Leases, Vault, VaultError, World};
 use jangbu_kernel::{
     Actor, CommandId, CorrelationId, Money, OrderId, PaymentId, ProductId, Role, Sealed, Timestamp, UserId,
 };
@@ -187,6 +188,11 @@ impl Shop {
             }],
         }
     }
+}
+
+/// What a node is to others. The same number is the same node, so a crash holds nobody up.
+pub fn lease(leases: Arc<dyn Leases>, node: u128) -> LeaseHolder {
+    LeaseHolder { leases, node: Uuid::from_u128(node), length: Duration::from_millis(500) }
 }
 
 /// Waits for a condition, within a limit.

@@ -17,6 +17,7 @@ use jangbu_kernel::{RecordedEvent, StreamId, UserId};
 use crate::FILTER_WINDOW;
 use crate::batch::{self, Known};
 use crate::head::HeadSignal;
+use crate::leases::LocalLeases;
 use crate::merkle::MerkleFrontier;
 
 /// The memory engine. Clones share one store.
@@ -54,6 +55,7 @@ struct State {
     user_keys: HashMap<UserId, Option<Vec<u8>>>,
     secrets: HashMap<String, Vec<u8>>,
     checkpoints: HashMap<String, u64>,
+    leases: LocalLeases,
     inbox: Vec<Stored>,
     closed: bool,
 }

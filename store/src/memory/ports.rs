@@ -1,9 +1,12 @@
 //! The memory engine behind the ports beside the log.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jangbu_kernel::UserId;
 use jangbu_kernel::log::{LogError, SealedRoot};
-use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore, Leases};
+use uuid::Uuid;
 
 use super::{MemoryStore, Stored};
 use crate::error::StoreError;
@@ -96,6 +99,18 @@ impl Checkpoints for MemoryStore {
         let mut state = self.state()?;
         let kept = state.checkpoints.entry(reader.to_owned()).or_insert(0);
         *kept = position.max(*kept);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Leases for MemoryStore {
+    async fn hold(&self, lease: &str, holder: Uuid, length: Duration) -> Result<bool, LogError> {
+        Ok(self.state()?.leases.hold(lease, holder, length))
+    }
+
+    async fn give_back(&self, lease: &str, holder: Uuid) -> Result<(), LogError> {
+        self.state()?.leases.give_back(lease, holder);
         Ok(())
     }
 }

@@ -1,12 +1,15 @@
 //! Postgres behind the ports beside the log. Each write is one statement, and
 //! doing it twice is the same as doing it once.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jangbu_kernel::UserId;
 use jangbu_kernel::log::{LogError, SealedRoot};
-use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore, Leases};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use uuid::Uuid;
 
 use super::{PostgresStore, read, setup};
 use crate::error::StoreError;
@@ -171,6 +174,39 @@ impl Checkpoints for PostgresStore {
             .bind(reader.to_owned())
             .bind(to_i64(position))
             .execute(pool)
+        })
+        .await
+        .map(|_| ())
+    }
+}
+
+#[async_trait]
+impl Leases for PostgresStore {
+    async fn hold(&self, lease: &str, holder: Uuid, length: Duration) -> Result<bool, LogError> {
+        let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+        let held: Option<bool> = self
+            .ask(|pool| {
+                sqlx::query_scalar(
+                    "with clock (ms) as (select (extract(epoch from clock_timestamp()) * 1000)::bigint) \
+                     insert into leases as kept (name, holder, until_ms) select $1, $2, ms + $3 from clock \
+                     on conflict (name) do update set holder = excluded.holder, until_ms = excluded.until_ms \
+                     where kept.holder = excluded.holder or kept.until_ms <= (select ms from clock) returning true",
+                )
+                .bind(lease.to_owned())
+                .bind(holder)
+                .bind(length)
+                .fetch_optional(pool)
+            })
+            .await?;
+        Ok(held.is_some())
+    }
+
+    async fn give_back(&self, lease: &str, holder: Uuid) -> Result<(), LogError> {
+        self.ask(|pool| {
+            sqlx::query("delete from leases where name = $1 and holder = $2")
+                .bind(lease.to_owned())
+                .bind(holder)
+                .execute(pool)
         })
         .await
         .map(|_| ())

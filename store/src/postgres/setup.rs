@@ -11,7 +11,10 @@ use super::Options;
 use crate::error::StoreError;
 
 /// The migrations in order; the schema version is the number of the last one.
-const MIGRATIONS: [(&str, &str); 1] = [("log", include_str!("../../../migrations/postgres/0001_log.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("log", include_str!("../../../migrations/postgres/0001_log.sql")),
+    ("leases", include_str!("../../../migrations/postgres/0002_leases.sql")),
+];
 /// Where the migrations that have run are listed; read models list theirs elsewhere.
 const MIGRATIONS_TABLE: &str = "store_migrations";
 /// The schema version that this program writes.

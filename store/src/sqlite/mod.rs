@@ -24,6 +24,7 @@ use rusqlite::Connection;
 
 use crate::error::StoreError;
 use crate::head::HeadSignal;
+use crate::leases::LocalLeases;
 use crate::tail::Tail;
 use checkpoint::Checkpointer;
 use readers::Readers;
@@ -58,6 +59,7 @@ struct Shared {
     readers: Readers,
     head: Arc<HeadSignal>,
     tail: Arc<Tail>,
+    leases: LocalLeases,
 }
 
 impl SqliteStore {
@@ -80,7 +82,13 @@ impl SqliteStore {
         let writer = Writer::spawn(connection, checkpointer, lock, &path, Arc::clone(&head), failed)
             .map_err(|cause| StoreError::Folder { folder: folder.to_owned(), cause })?;
         let readers = Readers::new(path, &options);
-        Ok(Self(Arc::new(Shared { writer: Some(writer), readers, head, tail: Arc::default() })))
+        Ok(Self(Arc::new(Shared {
+            writer: Some(writer),
+            readers,
+            head,
+            tail: Arc::default(),
+            leases: LocalLeases::default(),
+        })))
     }
 
     /// Opens an existing store for reading only; a server may be running on it.
@@ -94,7 +102,7 @@ impl SqliteStore {
         setup::refuse_newer(&connection)?;
         let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
         let readers = Readers::new(path, &options);
-        Ok(Self(Arc::new(Shared { writer: None, readers, head, tail: Arc::default() })))
+        Ok(Self(Arc::new(Shared { writer: None, readers, head, tail: Arc::default(), leases: LocalLeases::default() })))
     }
 
     fn writer(&self) -> Result<&Writer, LogError> {

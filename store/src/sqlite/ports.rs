@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use jangbu_kernel::UserId;
 use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::log::{EventLog as _, LogError, SealedRoot};
-use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore, Leases};
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension as _, Row, params};
+use uuid::Uuid;
 
 use super::{SqliteStore, read, setup};
 use crate::error::StoreError;
@@ -199,6 +200,19 @@ impl Checkpoints for SqliteStore {
             statement.execute(params![reader, to_i64(position)]).map(|_| ())
         })
         .await
+    }
+}
+
+#[async_trait]
+impl Leases for SqliteStore {
+    async fn hold(&self, lease: &str, holder: Uuid, length: Duration) -> Result<bool, LogError> {
+        self.writer()?;
+        Ok(self.0.leases.hold(lease, holder, length))
+    }
+
+    async fn give_back(&self, lease: &str, holder: Uuid) -> Result<(), LogError> {
+        self.0.leases.give_back(lease, holder);
+        Ok(())
     }
 }
 

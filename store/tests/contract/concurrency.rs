@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use jangbu_kernel::RecordedEvent;
 use jangbu_kernel::log::{AppendResult, ReadFilter, StreamWrite};
 use jangbu_store::Store;
 use tokio::task::JoinSet;
@@ -90,6 +91,51 @@ pub async fn two_handles_write_the_same_streams(Fixture { store, other }: Fixtur
     tasks.join_all().await;
     assert_eq!(store.versions(streams.to_vec()).await.unwrap(), [4 * ROUNDS; 2]);
     assert_eq!(whole_log(&*other).await.len() as u64, 8 * ROUNDS);
+}
+
+/// Both handles write and are followed, each by one that takes everything and one that
+/// takes little at a time and not all: all of them see the one log, in order.
+pub async fn followers_see_what_both_handles_wrote(Fixture { store, other }: Fixture) {
+    const APPENDS: u64 = 60;
+    let mut tasks = JoinSet::new();
+    for store in [&store, &other] {
+        let writer = Arc::clone(store);
+        tasks.spawn(async move {
+            for _ in 0..APPENDS {
+                let mut received = write(stock(), 0, 1);
+                received.events[0].event_type = "stock.received";
+                append_one(&*writer, append([write(order(), 0, 2), received])).await;
+            }
+            Vec::new()
+        });
+    }
+    let stocks = ReadFilter { event_types: vec!["stock.received".to_owned()], correlation_id: None };
+    for store in [&store, &other] {
+        for (filter, limit) in [(ReadFilter::default(), 1_000), (stocks.clone(), 3)] {
+            let store = Arc::clone(store);
+            tasks.spawn(async move {
+                let (mut after, mut seen, mut watch) = (0, Vec::new(), store.watch_head());
+                while after < 2 * 3 * APPENDS {
+                    let (events, read_to) = store.follow(after, limit, &filter).await.unwrap();
+                    assert!(events.iter().all(|event| (after + 1..=read_to).contains(&event.position)));
+                    seen.extend(events.iter().map(|event| event.position));
+                    if read_to == after {
+                        timeout(LIMIT, watch.changed()).await.unwrap();
+                    }
+                    after = read_to;
+                }
+                seen
+            });
+        }
+    }
+    let seen = timeout(LIMIT, tasks.join_all()).await.unwrap();
+    let log = whole_log(&*store).await;
+    let positions = |wanted: &dyn Fn(&RecordedEvent) -> bool| -> Vec<u64> {
+        log.iter().filter(|event| wanted(event)).map(|event| event.position).collect()
+    };
+    let (all, stocks) = (positions(&|_| true), positions(&|event| event.event_type == "stock.received"));
+    assert_eq!(seen.iter().filter(|seen| **seen == all).count(), 2);
+    assert_eq!(seen.iter().filter(|seen| **seen == stocks).count(), 2);
 }
 
 /// Drops the future of an append after each possible number of polls. Whatever

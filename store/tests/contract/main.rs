@@ -69,6 +69,7 @@ contract! {
         eight_writers_and_a_reader,
         thirty_two_writers_and_a_reader,
         two_handles_write_the_same_streams,
+        followers_see_what_both_handles_wrote,
         a_dropped_append_is_whole_or_absent,
         watchers_hear_of_commits_and_of_the_close;
     model:
@@ -88,6 +89,7 @@ contract! {
     side:
         keys_are_kept_once,
         checkpoints_only_move_forward,
+        a_lease_has_one_holder_at_a_time,
         the_inbox_takes_a_message_once,
         a_closed_store_refuses,
         migrating_again_changes_nothing;

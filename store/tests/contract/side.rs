@@ -1,10 +1,12 @@
 //! Keys, checkpoints, the inbox, opening and closing.
 
+use std::time::Duration;
+
 use jangbu_kernel::UserId;
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::InboxMessage;
 
-use crate::fixture::{Fixture, append, append_one, moment, new_id, order, whole_log, write};
+use crate::fixture::{Fixture, LIMIT, append, append_one, moment, new_id, order, whole_log, write};
 
 pub async fn keys_are_kept_once(Fixture { store, other }: Fixture) {
     let owner = UserId::new(new_id());
@@ -27,6 +29,29 @@ pub async fn checkpoints_only_move_forward(Fixture { store, other }: Fixture) {
         assert_eq!(other.checkpoint("a reader").await.unwrap(), expected);
     }
     assert_eq!(store.checkpoint("another").await.unwrap(), 0);
+}
+
+pub async fn a_lease_has_one_holder_at_a_time(Fixture { store, other }: Fixture) {
+    let (one, two) = (new_id(), new_id());
+    let (long, short) = (Duration::from_secs(600), Duration::from_millis(30));
+    assert!(store.hold("work", one, long).await.unwrap());
+    assert!(store.hold("work", one, long).await.unwrap(), "its holder renews it");
+    assert!(!other.hold("work", two, long).await.unwrap());
+    assert!(other.hold("other work", two, long).await.unwrap());
+    other.give_back("work", two).await.unwrap();
+    assert!(!other.hold("work", two, long).await.unwrap(), "only its holder gives it back");
+    store.give_back("work", one).await.unwrap();
+    assert!(other.hold("work", two, long).await.unwrap());
+    assert!(!store.hold("work", one, long).await.unwrap());
+    // A holder that is not heard of loses it.
+    assert!(other.hold("work", two, short).await.unwrap());
+    let taken = tokio::time::timeout(LIMIT, async {
+        while !store.hold("work", one, long).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    taken.await.unwrap();
+    assert!(!other.hold("work", two, long).await.unwrap());
 }
 
 fn message(source: &str, id: &str) -> InboxMessage {

@@ -105,6 +105,11 @@ impl Journal<'_> {
         self.turned_away.get()
     }
 
+    /// The orders acknowledged behind the first `seen`.
+    pub fn since(&self, seen: usize) -> Vec<Placed> {
+        self.placed.borrow()[seen..].to_vec()
+    }
+
     /// Waits until so many more orders were acknowledged.
     pub async fn goes_on(&self, more: usize) {
         let before = self.count();
@@ -114,7 +119,7 @@ impl Journal<'_> {
     /// Asks for every order behind the first `seen` again, under its key: the answer is
     /// the one that was given. How many there are now.
     pub async fn word_is_kept(&self, seen: usize) -> usize {
-        let placed: Vec<Placed> = self.placed.borrow()[seen..].to_vec();
+        let placed = self.since(seen);
         join_all(placed.iter().map(async |placed| {
             let again = self.place(placed.buyer, &placed.key).await;
             assert_eq!(again.expect(201)["id"], placed.order["id"], "another order under the same key");

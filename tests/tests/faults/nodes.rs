@@ -1,6 +1,6 @@
 //! Two nodes on one Postgres, one of which stands still for longer than its lease.
 
-use jangbu_tests::harness::load::{SHOPPERS, Shop, all_is_as_told};
+use jangbu_tests::harness::load::{Journal, SHOPPERS, Shop, all_is_as_told};
 use jangbu_tests::harness::{Client, World, eventually, times};
 
 /// What a projector says that finds somebody else in its place.
@@ -13,16 +13,19 @@ pub async fn a_paused_node_is_fenced(world: &mut World) {
     // One buyer at each node.
     shop.buyers[1] = shop.buyers[1].at(&there);
     let onlooker = shop.admin.at(&there);
-    let rounds = times(1, 6);
+    let rounds = times(2, 6);
     let told = shop
         .under_load(async |journal| {
             for round in 0..rounds {
                 journal.goes_on(SHOPPERS).await;
                 // Whoever keeps the read models stands still: the one who started last, then in turns.
+                // The other one, then, carries orders on as well, until it is its turn to stand still.
                 let (paused, awake) = if round % 2 == 0 { (&second, &shop.admin) } else { (world.shop(), &onlooker) };
                 let before = paused.said().matches(FENCED).count();
                 paused.pause();
+                let seen = journal.count();
                 read_models_follow(awake).await;
+                orders_are_carried_on(awake, journal, seen).await;
                 paused.resume();
                 eventually("the one who slept finds out", async || {
                     (paused.said().matches(FENCED).count() > before).then_some(())
@@ -47,6 +50,21 @@ pub async fn read_models_follow(there: &Client) {
         }
         let read = there.get("/v1/products?limit=1").header("jangbu-min-position", made.position().to_string());
         (read.header("prefer", "wait=5").send().await.status == 200).then_some(())
+    })
+    .await;
+}
+
+/// What was paid since is prepared, so somebody carries orders on.
+async fn orders_are_carried_on(there: &Client, journal: &Journal<'_>, seen: usize) {
+    eventually("somebody carries orders on", async || {
+        for placed in journal.since(seen) {
+            let path = format!("/v1/orders/{}", placed.order["id"].as_str().unwrap());
+            let read = there.get(&path).try_send().await.ok().filter(|read| read.status == 200)?;
+            if read.json()["status"] == "preparing" {
+                return Some(());
+            }
+        }
+        None
     })
     .await;
 }

@@ -1,0 +1,113 @@
+//! Work that one node at a time does: holding a lease for as long as the work goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jangbu_kernel::ports::Leases;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Attempts to renew a lease before it runs out.
+const RENEWALS: u32 = 10;
+
+/// Where leases are kept, and who asks for them.
+#[derive(Clone)]
+pub struct LeaseHolder {
+    /// Where they are kept.
+    pub leases: Arc<dyn Leases>,
+    /// Who this node is to the others: the same after a restart, so that it need not wait
+    /// for a lease that it held itself.
+    pub node: Uuid,
+    /// How long a lease lasts that is not renewed; it is renewed ten times as often.
+    pub length: Duration,
+}
+
+/// One lease, as seen by a node that wants it.
+pub(crate) struct Lease {
+    name: &'static str,
+    holder: LeaseHolder,
+    stop: CancellationToken,
+}
+
+/// Why a lease is no longer kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The program is stopping.
+    Stopped,
+    /// Another node has it, or may have it.
+    Lost,
+}
+
+impl Lease {
+    pub fn new(name: &'static str, holder: LeaseHolder, stop: CancellationToken) -> Self {
+        Self { name, holder, stop }
+    }
+
+    /// Stands by until the lease is free and taken: until when it is held for certain;
+    /// none when the program is stopping.
+    pub async fn wait(&self) -> Option<Instant> {
+        loop {
+            match self.hold().await? {
+                Ok(Some(until)) if until > Instant::now() => return Some(until),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(lease = self.name, error, "a lease cannot be asked for now"),
+            }
+            self.pause().await?;
+        }
+    }
+
+    /// Renews the lease for as long as that works.
+    pub async fn keep(&self, mut until: Instant) -> Ended {
+        loop {
+            if self.pause().await.is_none() {
+                return Ended::Stopped;
+            }
+            match self.hold().await {
+                None => return Ended::Stopped,
+                Some(Ok(Some(renewed))) => until = renewed,
+                Some(Ok(None)) => return Ended::Lost,
+                Some(Err(error)) => tracing::warn!(lease = self.name, error, "a lease cannot be renewed for now"),
+            }
+            if until <= Instant::now() {
+                return Ended::Lost;
+            }
+        }
+    }
+
+    /// Lets another node begin at once. Best effort: the lease ends by itself.
+    pub async fn give_back(&self) {
+        let LeaseHolder { leases, node, length } = &self.holder;
+        match timeout(*length, leases.give_back(self.name, *node)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(lease = self.name, %error, "a lease could not be given back"),
+            Err(_) => tracing::warn!(lease = self.name, "a lease could not be given back in time"),
+        }
+    }
+
+    /// Takes or renews it: until when, counted from before the store was asked, or that it is
+    /// another's. None when the program is stopping.
+    async fn hold(&self) -> Option<Result<Option<Instant>, String>> {
+        let LeaseHolder { leases, node, length } = &self.holder;
+        let asked = Instant::now();
+        let held = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return None,
+            held = timeout(*length, leases.hold(self.name, *node, *length)) => held,
+        };
+        Some(match held {
+            Ok(Ok(held)) => Ok(held.then(|| asked + *length)),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the store did not answer in time".to_owned()),
+        })
+    }
+
+    /// Waits for the next renewal; none when the program is stopping.
+    async fn pause(&self) -> Option<()> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            () = sleep(self.holder.length / RENEWALS) => Some(()),
+        }
+    }
+}

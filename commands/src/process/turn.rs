@@ -1,0 +1,65 @@
+//! One node at a time carries the orders on.
+//!
+//! Two that did all of it would come to the same end, since doing work twice changes
+//! nothing; but each would do all of the work, and they would meet in every stream. So the
+//! one that holds the lease works, and the others look now and then whether it is free.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::{Shared, dispatcher, runner, timers};
+use crate::lease::{Ended, Lease};
+
+/// The name of the lease. Storage format.
+const LEASE: &str = "process-manager";
+/// How long the parts may finish what is under way when another node has taken over.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// Runs until the program stops, or a part fails.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let lease = Lease::new(LEASE, shared.deps.lease.clone(), shared.stop.clone());
+    while let Some(until) = lease.wait().await {
+        let turn = shared.turn();
+        let mut parts = JoinSet::new();
+        parts.spawn(runner::run(Arc::clone(&turn)));
+        parts.spawn(dispatcher::run(Arc::clone(&turn)));
+        parts.spawn(timers::run(Arc::clone(&turn)));
+        set_active(&shared, true);
+        let ended = tokio::select! {
+            biased;
+            ended = lease.keep(until) => Some(ended),
+            _ = parts.join_next() => shared.stop.is_cancelled().then_some(Ended::Stopped),
+        };
+        turn.stop.cancel();
+        finish(parts, ended).await;
+        set_active(&shared, false);
+        match ended {
+            Some(Ended::Lost) => tracing::warn!("the process manager's lease is lost; standing by"),
+            Some(Ended::Stopped) => return lease.give_back().await,
+            // A part has ended by itself: whoever looks after this task is to see it.
+            None => return,
+        }
+    }
+}
+
+fn set_active(shared: &Shared, active: bool) {
+    shared.known.active.store(active, Ordering::Relaxed);
+    if !active {
+        shared.known.under_way.store(0, Ordering::Relaxed);
+    }
+    metrics::gauge!("jangbu_process_manager_active").set(if active { 1.0 } else { 0.0 });
+}
+
+/// Lets the parts finish what they are at. When the program stops, its own patience counts.
+async fn finish(mut parts: JoinSet<()>, ended: Option<Ended>) {
+    let finished = async { while parts.join_next().await.is_some() {} };
+    if ended == Some(Ended::Stopped) {
+        finished.await;
+    } else if timeout(PATIENCE, finished).await.is_err() {
+        parts.shutdown().await;
+    }
+}
