@@ -1,6 +1,6 @@
 //! A request on its way, and the batch it is decided in.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jangbu_kernel::log::{Append, ReceiptKey, Snapshot};
 use jangbu_kernel::{Refusal, StreamId};
@@ -76,8 +76,8 @@ impl Verdict {
 pub(super) struct Decided {
     pub job: Job,
     pub verdict: Verdict,
-    /// What was looked at; kept only where somebody else may write and nothing is appended.
-    pub reads: Vec<StreamId>,
+    /// The streams that were looked at or written.
+    pub rests_on: Vec<StreamId>,
 }
 
 /// Jobs that are decided together and committed together.
@@ -87,8 +87,8 @@ pub(super) struct Batch {
     pub number: u64,
     pub appends: Vec<Append>,
     pub decided: Vec<Decided>,
-    /// The streams that its appends write.
-    pub touched: HashSet<StreamId>,
+    /// The streams that its appends write, with the version each had before.
+    pub touched: HashMap<StreamId, u64>,
     pub events: usize,
     pub bytes: usize,
     /// Takes no more jobs.
@@ -106,5 +106,28 @@ impl Batch {
 
     pub const fn is_empty(&self) -> bool {
         self.decided.is_empty()
+    }
+
+    /// Takes an append in; gives its place.
+    pub fn push(&mut self, append: Append) -> usize {
+        for write in &append.writes {
+            self.touched.entry(write.stream).or_insert(write.expected_version);
+        }
+        let events = || append.writes.iter().flat_map(|write| &write.events);
+        self.events += events().count();
+        self.bytes += events().map(|event| event.payload.len()).sum::<usize>();
+        self.appends.push(append);
+        self.appends.len() - 1
+    }
+
+    /// What of the streams that a decision rests on this batch writes: those that it wrote
+    /// itself, since what others of its batch write is never only looked at (D4).
+    pub fn written_by<'a>(&'a self, decided: &'a Decided) -> impl Iterator<Item = StreamId> + 'a {
+        decided.rests_on.iter().copied().filter(|stream| self.touched.contains_key(stream))
+    }
+
+    /// All streams that its decisions rest on.
+    pub fn rests_on(&self) -> HashSet<StreamId> {
+        self.decided.iter().flat_map(|decided| decided.rests_on.iter().copied()).collect()
     }
 }

@@ -152,17 +152,20 @@ impl Decider {
             self.pending.push_back(job);
             return None;
         }
-        let reads = if self.exclusive { Vec::new() } else { self.reads_and(stream) };
-        self.open.decided.push(Decided { job, verdict, reads });
+        let rests_on = self.reads_and(std::iter::once(stream));
+        self.open.decided.push(Decided { job, verdict, rests_on });
         None
     }
 
-    fn reads_and(&self, primary: StreamId) -> Vec<StreamId> {
-        let mut reads = self.reads.clone();
-        if !reads.contains(&primary) {
-            reads.push(primary);
+    /// What the decision under way has looked at, and these streams.
+    fn reads_and(&self, streams: impl Iterator<Item = StreamId>) -> Vec<StreamId> {
+        let mut all = self.reads.clone();
+        for stream in streams {
+            if !all.contains(&stream) {
+                all.push(stream);
+            }
         }
-        reads
+        all
     }
 
     /// Answers or parks a job whose key was used before; gives it back when it is the first.
@@ -223,15 +226,14 @@ impl Decider {
     /// Takes a decision into the open batch and into the states. Gives the job back
     /// when it has to wait for the next batch (D4).
     fn accept(&mut self, job: Job, writes: Vec<(StreamId, Vec<DomainEvent>)>) -> Option<Job> {
-        if !self.exclusive {
-            let only_read = |stream: &&StreamId| writes.iter().all(|(written, _)| written != *stream);
-            if self.reads.iter().filter(only_read).any(|stream| self.open.touched.contains(stream)) {
-                self.open.closed = true;
-                return Some(job);
-            }
+        let only_read = |stream: &&StreamId| writes.iter().all(|(written, _)| written != *stream);
+        if self.reads.iter().filter(only_read).any(|stream| self.open.touched.contains_key(stream)) {
+            self.open.closed = true;
+            return Some(job);
         }
         // Where others write too, that an aggregate had nothing to add is checked by the append,
         // as a write of no events: on a state of a moment ago it may be wrong.
+        let rests_on = self.reads_and(writes.iter().map(|(stream, _)| *stream));
         let exclusive = self.exclusive;
         let writes = writes.into_iter().filter(|(_, events)| !(exclusive && events.is_empty()));
         let writes: Vec<StreamWrite> = writes.map(|(stream, events)| self.write(stream, &events)).collect();
@@ -255,9 +257,9 @@ impl Decider {
             trace: request.trace.clone(),
             recorded_at: self.facts.now,
         };
-        let verdict = Verdict::Accepted { append: self.open.appends.len(), stream, version };
-        self.open.appends.push(Append { writes, meta, receipt });
-        self.open.decided.push(Decided { job, verdict, reads: Vec::new() });
+        let append = self.open.push(Append { writes, meta, receipt });
+        let verdict = Verdict::Accepted { append, stream, version };
+        self.open.decided.push(Decided { job, verdict, rests_on });
         self.open.closed |=
             self.open.events >= self.options.max_batch_events || self.open.bytes >= self.options.max_batch_bytes;
         None
@@ -267,17 +269,13 @@ impl Decider {
     fn write(&mut self, stream: StreamId, events: &[DomainEvent]) -> StreamWrite {
         let mut wrapped = Vec::with_capacity(events.len());
         for event in events {
-            let payload = event.payload_json();
-            self.open.bytes += payload.len();
             wrapped.push(NewEvent {
                 event_id: EventId::new(self.world.ids.new_id()),
                 event_type: event.event_type(),
                 schema_version: event.schema_version(),
-                payload,
+                payload: event.payload_json(),
             });
         }
-        self.open.events += events.len();
-        self.open.touched.insert(stream);
         let mut expected_version = 0;
         // It is there: `outcome` loaded every stream that is written.
         if let Some(cached) = self.cache.get_mut(stream) {

@@ -5,8 +5,8 @@
 //! after the other on the states in memory, each seeing what the earlier ones
 //! decided**. What they decided is one append batch. While it commits, the next
 //! batch is already being decided on top of it; it is sent only after the one below
-//! has wholly succeeded, and thrown away with it otherwise. Nobody is answered before
-//! the batch that his answer rests on is committed.
+//! has landed, without what rested on any of it that did not succeed. Nobody is answered
+//! before the batch that his answer rests on is committed.
 //!
 //! `task.rs` is the loop, `decide.rs` takes requests into the open batch, `settle.rs`
 //! answers after the commit, `cache.rs` keeps the states, `follower.rs` hears of what
@@ -15,12 +15,13 @@
 //! Why this is right:
 //! - D1 A cached state is the fold of its stream up to the cached version, over
 //!   committed events and those of the batch in flight and of the open batch only.
-//! - D2 When a batch is not wholly accepted, every stream that it or the batch above it
-//!   touched leaves the cache, and the batch above is decided anew.
+//! - D2 When an append is not carried out, the streams it wrote leave the cache. What the
+//!   batch above decided on them is decided anew, and so is whatever shares a stream with
+//!   that; the rest stands.
 //! - D3 A stream that an uncommitted batch touched is never evicted for room.
-//! - D4 On a log with other writers, a command that only reads a stream which the same
-//!   batch writes waits for the next batch: within one append batch nothing rests on an
-//!   append that may still be refused.
+//! - D4 A command that only reads a stream which the same batch writes waits for the next
+//!   batch: within one append batch nothing rests on an append that may still be refused,
+//!   because another node was faster or its receipt was there before.
 //! - D5 On such a log "no" and "already done" are said only when the versions that were
 //!   looked at are still the log's.
 //! - D6 On such a log the append also checks the version of a stream to which an aggregate

@@ -1,10 +1,10 @@
 //! After the commit: answers, receipts, and what is to be decided anew.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jangbu_kernel::StreamId;
-use jangbu_kernel::log::{AppendResult, LogError, Receipt, Snapshot};
+use jangbu_kernel::log::{Append, AppendResult, LogError, Receipt, Snapshot};
 
 use super::batch::{Batch, Decided, Job, Verdict};
 use super::decide::replay;
@@ -16,27 +16,23 @@ impl Decider {
     pub fn settle(&mut self, batch: Batch, commit: Commit) {
         self.settled = batch.number;
         let mut again = Vec::new();
-        match commit.results {
+        let spoiled = match commit.results {
             Err(error) => {
-                self.forget(&batch);
+                let spoiled = batch.touched.keys().copied().collect();
                 self.fail(batch, error, &mut again);
-                self.discard_open(&mut again);
+                spoiled
             }
             Ok(results) => {
-                let whole = results.iter().all(|result| matches!(result, AppendResult::Appended { .. }));
-                if !whole {
-                    self.forget(&batch);
-                }
-                let stale = self.drop_stale(&batch, &commit.current);
-                let snapshots = Told { whole, stale: &stale, current: commit.current, head: commit.head }
+                let mut spoiled = moved_on(&batch, &commit.current);
+                spoiled.extend(not_carried_out(&batch, &results));
+                let snapshots = Told { spoiled: &spoiled, current: commit.current, head: commit.head }
                     .tell(self, batch, results, &mut again);
-                if whole {
-                    self.keep_snapshots(snapshots);
-                }
-                if !whole || stale.iter().any(|stream| self.open.touched.contains(stream)) {
-                    self.discard_open(&mut again);
-                }
+                self.keep_snapshots(snapshots);
+                spoiled
             }
+        };
+        if !spoiled.is_empty() {
+            self.throw_away(spoiled, &mut again);
         }
         for job in again.into_iter().rev() {
             self.pending.push_front(job);
@@ -45,37 +41,33 @@ impl Decider {
         metrics::gauge!("jangbu_decider_cached_states").set(crate::measure::count(self.cache.len()));
     }
 
-    /// Streams of the check list that other nodes have moved on; they leave the cache.
-    fn drop_stale(&mut self, batch: &Batch, current: &Result<Vec<u64>, LogError>) -> Vec<StreamId> {
-        let Ok(current) = current else { return Vec::new() };
-        let stale: Vec<StreamId> = batch
-            .to_check
-            .iter()
-            .zip(current)
-            .filter(|((_, seen), current)| seen != *current)
-            .map(|((stream, _), _)| *stream)
-            .collect();
-        for stream in &stale {
+    /// States that are not what the log holds leave the cache; what the open batch decided
+    /// on them is decided anew, and so is all that was decided on what that wrote (D2).
+    pub fn throw_away(&mut self, mut spoiled: HashSet<StreamId>, again: &mut Vec<Job>) {
+        let fallen = fallen(&self.open, &mut spoiled);
+        for stream in &spoiled {
             self.cache.remove(*stream);
         }
-        stale
-    }
-
-    fn forget(&mut self, batch: &Batch) {
-        for stream in &batch.touched {
-            self.cache.remove(*stream);
+        if !fallen.contains(&true) {
+            return;
         }
-    }
-
-    /// Throws the open batch away; its jobs are decided anew (D2).
-    fn discard_open(&mut self, again: &mut Vec<Job>) {
-        let next = Batch::numbered(self.open.number + 1);
-        let open = std::mem::replace(&mut self.open, next);
-        self.forget(&open);
-        for decided in open.decided {
-            let followers = self.release_key(&decided.job, &decided.verdict);
-            again.push(decided.job);
-            again.extend(followers);
+        // The number stays: states that it wrote are marked with it.
+        let number = self.open.number;
+        let open = std::mem::replace(&mut self.open, Batch::numbered(number));
+        let mut appends: Vec<Option<Append>> = open.appends.into_iter().map(Some).collect();
+        for (mut decided, fallen) in open.decided.into_iter().zip(fallen) {
+            if fallen {
+                let followers = self.release_key(&decided.job, &decided.verdict);
+                again.push(decided.job);
+                again.extend(followers);
+                continue;
+            }
+            if let Verdict::Accepted { append: place, .. } = &mut decided.verdict
+                && let Some(append) = appends.get_mut(*place).and_then(Option::take)
+            {
+                *place = self.open.push(append);
+            }
+            self.open.decided.push(decided);
         }
     }
 
@@ -138,10 +130,45 @@ impl Decider {
     }
 }
 
+/// Streams that were looked at and that other nodes have moved on.
+fn moved_on(batch: &Batch, current: &Result<Vec<u64>, LogError>) -> HashSet<StreamId> {
+    let current = current.as_deref().unwrap_or_default();
+    let looked_at = batch.to_check.iter().zip(current);
+    looked_at.filter(|((_, seen), current)| seen != *current).map(|((stream, _), _)| *stream).collect()
+}
+
+/// The streams of appends that the log did not take: the states in memory hold what it
+/// does not.
+fn not_carried_out(batch: &Batch, results: &[AppendResult]) -> HashSet<StreamId> {
+    let refused = |decided: &&Decided| match decided.verdict {
+        Verdict::Accepted { append, .. } => !matches!(results.get(append), Some(AppendResult::Appended { .. })),
+        Verdict::AlreadyDone { .. } | Verdict::Refused(_) | Verdict::OtherVersion { .. } => false,
+    };
+    batch.decided.iter().filter(refused).flat_map(|decided| batch.written_by(decided)).collect()
+}
+
+/// Which decisions of a batch fall with these streams. What a fallen one wrote is spoiled
+/// as well, for those before it too: the state in memory is that of all of them.
+fn fallen(batch: &Batch, spoiled: &mut HashSet<StreamId>) -> Vec<bool> {
+    let mut fallen = vec![false; batch.decided.len()];
+    loop {
+        let before = spoiled.len();
+        for (decided, fallen) in batch.decided.iter().zip(&mut fallen).filter(|(_, fallen)| !**fallen) {
+            if decided.rests_on.iter().any(|stream| spoiled.contains(stream)) {
+                *fallen = true;
+                spoiled.extend(batch.written_by(decided));
+            }
+        }
+        if spoiled.len() == before {
+            return fallen;
+        }
+    }
+}
+
 /// What the log said of a batch, on its way to the callers.
 struct Told<'a> {
-    whole: bool,
-    stale: &'a [StreamId],
+    /// Streams whose states in memory were not what the log holds.
+    spoiled: &'a HashSet<StreamId>,
     current: Result<Vec<u64>, LogError>,
     head: Result<u64, LogError>,
 }
@@ -156,7 +183,7 @@ impl Told<'_> {
         again: &mut Vec<Job>,
     ) -> Vec<Snapshot> {
         let mut results: HashMap<usize, AppendResult> = results.into_iter().enumerate().collect();
-        for Decided { job, verdict, reads } in batch.decided {
+        for Decided { job, verdict, rests_on } in batch.decided {
             let followers = decider.release_key(&job, &verdict);
             match verdict {
                 Verdict::Accepted { append, stream, version } => match results.remove(&append) {
@@ -172,12 +199,12 @@ impl Told<'_> {
                     None => job.answer(Err(CommandError::OutcomeUnknown("the log gave no answer".to_owned()))),
                 },
                 Verdict::AlreadyDone { .. } | Verdict::Refused(_) | Verdict::OtherVersion { .. } => {
-                    self.tell_nothing_written(decider, job, verdict, &reads, again);
+                    self.tell_nothing_written(decider, job, verdict, &rests_on, again);
                 }
             }
             again.extend(followers);
         }
-        batch.snapshots
+        batch.snapshots.into_iter().filter(|snapshot| !self.spoiled.contains(&snapshot.stream)).collect()
     }
 
     fn tell_nothing_written(
@@ -185,12 +212,12 @@ impl Told<'_> {
         decider: &Decider,
         job: Job,
         verdict: Verdict,
-        reads: &[StreamId],
+        rests_on: &[StreamId],
         again: &mut Vec<Job>,
     ) {
         if let Err(error) = &self.current {
             job.answer(Err(CommandError::Unavailable(error.to_string())));
-        } else if !self.whole || reads.iter().any(|stream| self.stale.contains(stream)) {
+        } else if rests_on.iter().any(|stream| self.spoiled.contains(stream)) {
             decider.try_again(job, again);
         } else {
             let answer = match (verdict, &self.head) {

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::DeciderOptions;
 use super::batch::{Batch, Job, Verdict};
 use super::cache::Cache;
-use super::follower;
+use super::follower::{self, News};
 
 /// Jobs that are taken out of the queue at a time: enough to fill a batch, few
 /// enough that the queue's bound stays the bound.
@@ -59,7 +59,7 @@ pub(super) struct Decider {
     requests: mpsc::Receiver<Job>,
     taken: Vec<Job>,
     drained: bool,
-    others: Option<mpsc::Receiver<Vec<(StreamId, u64)>>>,
+    others: Option<mpsc::Receiver<News>>,
     stop: CancellationToken,
 }
 
@@ -134,7 +134,7 @@ impl Decider {
                 self.pending.extend(self.taken.drain(..));
             }
             heard = hear(&mut self.others) => match heard {
-                Some(versions) => self.forget_older(&versions),
+                Some(events) => self.take_note(&events),
                 None => self.others = None,
             },
         }
@@ -149,22 +149,8 @@ impl Decider {
     }
 
     fn hear_of_others(&mut self) {
-        while let Some(Ok(versions)) = self.others.as_mut().map(mpsc::Receiver::try_recv) {
-            self.forget_older(&versions);
-        }
-    }
-
-    /// Drops cached states that other nodes have moved on. What an uncommitted batch
-    /// wrote stays (D3): if it is behind, the append says so.
-    fn forget_older(&mut self, versions: &[(StreamId, u64)]) {
-        for (stream, version) in versions {
-            if self
-                .cache
-                .peek(*stream)
-                .is_some_and(|cached| cached.version < *version && cached.written_by <= self.settled)
-            {
-                self.cache.remove(*stream);
-            }
+        while let Some(Ok(events)) = self.others.as_mut().map(mpsc::Receiver::try_recv) {
+            self.take_note(&events);
         }
     }
 
@@ -189,8 +175,9 @@ impl Decider {
     /// Notes what is only known now, before anything is decided on top: the versions
     /// that "no" and "already done" rest on, and states that are due for a snapshot.
     fn prepare(&mut self, batch: &mut Batch) {
-        for decided in batch.decided.iter().filter(|decided| !decided.verdict.is_accepted()) {
-            for stream in &decided.reads {
+        let others_write = !self.exclusive;
+        for decided in batch.decided.iter().filter(|decided| others_write && !decided.verdict.is_accepted()) {
+            for stream in &decided.rests_on {
                 // A state that has left the cache meanwhile has no version: it will not match, and is read anew.
                 let version = self.cache.version(*stream).unwrap_or(u64::MAX);
                 batch.to_check.push((*stream, version));
@@ -198,7 +185,7 @@ impl Decider {
         }
         batch.to_check.sort_unstable();
         batch.to_check.dedup();
-        for stream in &batch.touched {
+        for stream in batch.touched.keys() {
             if let Some(snapshot) = self.cache.snapshot_if_due(*stream, self.options.snapshot_every) {
                 batch.snapshots.push(snapshot);
             }
@@ -223,7 +210,7 @@ async fn finished(in_flight: &mut Option<InFlight>) -> Result<Commit, JoinError>
     }
 }
 
-async fn hear(others: &mut Option<mpsc::Receiver<Vec<(StreamId, u64)>>>) -> Option<Vec<(StreamId, u64)>> {
+async fn hear(others: &mut Option<mpsc::Receiver<News>>) -> Option<News> {
     match others {
         Some(others) => others.recv().await,
         None => std::future::pending().await,

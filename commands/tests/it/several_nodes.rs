@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use futures::future::join_all;
 use jangbu_aggregates::stock::Stock;
 use jangbu_commands::{Command, CommandError, load_state};
-use jangbu_kernel::RefusalCode;
+use jangbu_kernel::{RefusalCode, StreamId};
 use jangbu_store::MemoryStore;
 
 use crate::faulty::{Fault, FaultyLog};
@@ -58,6 +58,126 @@ async fn a_conflict_is_decided_anew_on_what_the_other_node_wrote() {
     }
     task_one.stop().await;
     task_two.stop().await;
+}
+
+/// Lets every task that can go on do so. Nothing here waits for a clock.
+async fn everybody_goes_on() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_another_node_wrote_is_known_without_loading_it_again() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let log = FaultyLog::shared(store.clone());
+    let (one, task_one) = shop.decider(log.clone());
+    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let user = shop.user(&one).await;
+    let product_id = shop.product(&one, 1_000, 1).await;
+    log.loads.lock().unwrap().clear();
+    for units in 2..20_u32 {
+        shop.run(&two, Command::ReceiveStock { product_id, quantity: units }).await.unwrap();
+        everybody_goes_on().await;
+        let order = shop.order(user, &[(product_id, units)]);
+        shop.run(&one, Command::PlaceOrder(order)).await.unwrap();
+        everybody_goes_on().await;
+    }
+    assert!(!log.has_loaded(StreamId::stock(product_id)));
+    assert_eq!(log.reached.load(Ordering::SeqCst), 3 + 18, "an append met what it had not heard of");
+    task_one.stop().await;
+    task_two.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_decided_on_an_older_state_is_decided_anew_before_it_is_sent() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let log = FaultyLog::shared(store.clone());
+    let (one, task_one) = shop.decider(log.clone());
+    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let (other, product_id) = (shop.product(&one, 1_000, 1).await, shop.product(&one, 1_000, 1).await);
+    log.batches.lock().unwrap().clear();
+    log.hold();
+    // While the first batch is under way the second is decided, and another node is faster.
+    let first = shop.run(&one, Command::ReceiveStock { product_id: other, quantity: 1 });
+    let second = shop.run(&one, Command::ReceiveStock { product_id, quantity: 1 });
+    let faster = async {
+        everybody_goes_on().await;
+        shop.run(&two, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+        everybody_goes_on().await;
+        log.let_go();
+    };
+    let (first, second, ()) = tokio::join!(
+        first,
+        async {
+            everybody_goes_on().await;
+            second.await
+        },
+        faster
+    );
+    assert_eq!((first.unwrap().version, second.unwrap().version), (2, 3));
+    assert_eq!(*log.batches.lock().unwrap(), [1, 1], "it was sent to be refused");
+    task_one.stop().await;
+    task_two.stop().await;
+}
+
+#[tokio::test]
+async fn what_does_not_rest_on_a_refused_append_stands() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let log = FaultyLog::shared(store.clone());
+    let (one, task_one) = shop.decider(log.clone());
+    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let (contested, calm) = (shop.product(&one, 1_000, 1).await, shop.product(&one, 1_000, 1).await);
+    log.loads.lock().unwrap().clear();
+    log.hold();
+    let receive = |product_id, quantity| shop.run(&one, Command::ReceiveStock { product_id, quantity });
+    let work = async {
+        let refused = receive(contested, 10);
+        let above = async {
+            everybody_goes_on().await;
+            tokio::join!(receive(contested, 100), receive(calm, 100))
+        };
+        tokio::join!(refused, above)
+    };
+    let faster = async {
+        for _ in 0..3 {
+            everybody_goes_on().await;
+        }
+        shop.run(&two, Command::ReceiveStock { product_id: contested, quantity: 1_000 }).await.unwrap();
+        log.let_go();
+    };
+    let ((refused, (contested_again, stood)), ()) = tokio::join!(work, faster);
+    assert_eq!((refused.unwrap().version, contested_again.unwrap().version, stood.unwrap().version), (3, 4, 2));
+    assert!(!log.has_loaded(StreamId::stock(calm)), "what stood was thrown away as well");
+    let (stock, _) = load_state::<Stock>(store.as_ref(), contested).await.unwrap();
+    assert_eq!(stock.on_hand(), 1_111);
+    task_one.stop().await;
+    task_two.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_rests_on_an_append_whose_key_turns_out_to_be_used() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let (commands, task) = shop.decider(FaultyLog::over(store.clone()));
+    let user = shop.user(&commands).await;
+    let product_id = shop.product(&commands, 1_000, 5).await;
+    shop.run(&commands, Command::DeactivateProduct { product_id }).await.unwrap();
+    let receive = Command::ReceiveStock { product_id, quantity: 1 };
+    commands.execute(shop.keyed(receive, "key", 1)).await.unwrap();
+    task.stop().await;
+    // A decider that does not remember the key finds out by its append. What arrives with
+    // the request and looks at what that would have changed must not be taken in.
+    let (commands, task) = shop.decider(FaultyLog::over(store.clone()));
+    let activate = commands.execute(shop.keyed(Command::ActivateProduct { product_id }, "key", 2));
+    let order = shop.run(&commands, Command::PlaceOrder(shop.order(user, &[(product_id, 1)])));
+    let (activated, ordered) = tokio::join!(activate, order);
+    assert!(matches!(activated, Err(CommandError::KeyReused)), "{activated:?}");
+    assert!(matches!(ordered, Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::ProductNotActive));
+    task.stop().await;
 }
 
 #[tokio::test]
