@@ -2,11 +2,12 @@
 //! process manager) finds here what this handle has just appended, without asking the
 //! database for rows that were in memory a moment ago.
 //!
-//! Only committed events come in, in position order and without a gap: where other
-//! nodes wrote in between, what is older is let go. A miss is only slower.
+//! Only committed events come in, in position order and without a gap. Where other nodes
+//! wrote in between, what was appended here waits until the gap is filled: the first who
+//! follows the log to it reads it for all. A miss is only slower.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jangbu_kernel::RecordedEvent;
 use jangbu_kernel::log::{AppendResult, ReadFilter};
@@ -24,26 +25,62 @@ pub(crate) struct Tail(Mutex<Ring>);
 struct Ring {
     events: VecDeque<Arc<RecordedEvent>>,
     bytes: usize,
+    /// Appended here, behind events of others that are not here yet.
+    waiting: VecDeque<Arc<RecordedEvent>>,
 }
 
 impl Tail {
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes in what a commit has appended. Call it before the head is moved.
     pub(crate) fn extend(&self, results: &[AppendResult]) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.ring();
         for result in results {
             if let AppendResult::Appended { events } = result {
-                events.iter().for_each(|event| ring.push(event));
+                ring.waiting.extend(events.iter().map(Arc::clone));
             }
         }
+        ring.close_up();
+        if ring.waiting.len() > MOST_EVENTS {
+            // Nobody fills the gap: what is older is let go.
+            ring.begin_anew();
+        }
         ring.shrink();
+    }
+
+    /// Takes in what was read of the log from where the tail ends.
+    pub(crate) fn fill(&self, read: &[Arc<RecordedEvent>]) {
+        let mut ring = self.ring();
+        for event in read {
+            if ring.end().is_none_or(|end| end + 1 == event.position) {
+                ring.push(Arc::clone(event));
+            }
+        }
+        ring.close_up();
+        ring.shrink();
+    }
+
+    /// How many events are missing behind `after`, as far as is known, when the tail ends
+    /// there and would go on with them.
+    pub(crate) fn missing_behind(&self, after: u64, head: u64) -> Option<u64> {
+        let ring = self.ring();
+        let ends_there = match ring.end() {
+            Some(end) => end == after,
+            // Whoever is far behind would only push out what comes next.
+            None => head - after.min(head) <= MOST_EVENTS as u64,
+        };
+        let next = ring.waiting.front().map_or(head + 1, |event| event.position);
+        (ends_there && next > after + 1).then(|| next - after - 1)
     }
 
     /// Events behind `after`, as [`jangbu_kernel::log::EventLog::read_all`] gives them;
     /// none when they are not all here.
     pub(crate) fn read(&self, after: u64, limit: usize, filter: &ReadFilter) -> Option<(Vec<Arc<RecordedEvent>>, u64)> {
-        let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ring = self.ring();
         let first = ring.events.front()?.position;
-        let last = ring.events.back()?.position;
+        let last = ring.end()?;
         if limit == 0 || after + 1 < first || after >= last {
             return None;
         }
@@ -59,13 +96,43 @@ impl Tail {
 }
 
 impl Ring {
-    fn push(&mut self, event: &Arc<RecordedEvent>) {
-        if self.events.back().is_some_and(|newest| newest.position + 1 != event.position) {
-            self.events.clear();
-            self.bytes = 0;
-        }
+    /// The position of the newest event.
+    fn end(&self) -> Option<u64> {
+        self.events.back().map(|event| event.position)
+    }
+
+    fn push(&mut self, event: Arc<RecordedEvent>) {
         self.bytes += event.payload.len();
-        self.events.push_back(Arc::clone(event));
+        self.events.push_back(event);
+    }
+
+    /// Takes over what waits and has no gap before it any more.
+    fn close_up(&mut self) {
+        while let Some(event) = self.waiting.pop_front() {
+            match self.end() {
+                // It was read from the log already.
+                Some(end) if event.position <= end => {}
+                Some(end) if event.position > end + 1 => {
+                    self.waiting.push_front(event);
+                    return;
+                }
+                Some(_) | None => self.push(event),
+            }
+        }
+    }
+
+    /// Lets everything go but what waits without a gap at its end.
+    fn begin_anew(&mut self) {
+        self.events.clear();
+        self.bytes = 0;
+        let waiting = std::mem::take(&mut self.waiting);
+        for event in waiting {
+            if self.end().is_some_and(|end| end + 1 != event.position) {
+                self.events.clear();
+                self.bytes = 0;
+            }
+            self.push(event);
+        }
     }
 
     fn shrink(&mut self) {
@@ -73,5 +140,89 @@ impl Ring {
             let Some(oldest) = self.events.pop_front() else { return };
             self.bytes -= oldest.payload.len();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use jangbu_kernel::{Actor, AggregateKind, CommandId, CorrelationId, EventId, EventMeta, StreamId, Timestamp};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn event(position: u64) -> Arc<RecordedEvent> {
+        let id = Uuid::from_u128(position.into());
+        Arc::new(RecordedEvent {
+            position,
+            stream: StreamId::new(AggregateKind::Stock, id),
+            version: 1,
+            event_id: EventId::new(id),
+            event_type: "stock.received".to_owned(),
+            schema_version: 1,
+            payload: "{}".to_owned(),
+            meta: EventMeta {
+                correlation_id: CorrelationId::new(id),
+                causation_id: id,
+                command_id: CommandId::new(id),
+                actor: Actor::System("system"),
+                trace: None,
+                recorded_at: Timestamp::UNIX_EPOCH,
+            },
+            hash: [0; 32],
+        })
+    }
+
+    fn appended(tail: &Tail, positions: std::ops::RangeInclusive<u64>) {
+        tail.extend(&[AppendResult::Appended { events: positions.map(event).collect() }]);
+    }
+
+    fn behind(tail: &Tail, after: u64) -> Option<Vec<u64>> {
+        let (events, read_to) = tail.read(after, 1_000, &ReadFilter::default())?;
+        assert_eq!(events.last().map(|event| event.position), Some(read_to));
+        Some(events.iter().map(|event| event.position).collect())
+    }
+
+    #[test]
+    fn what_others_wrote_in_between_is_filled_in_once_for_all() {
+        let tail = Tail::default();
+        appended(&tail, 1..=3);
+        assert_eq!(tail.missing_behind(3, 3), None);
+        // Another node has 4 and 5, and 8 is its own as well.
+        appended(&tail, 6..=7);
+        appended(&tail, 9..=9);
+        assert_eq!(behind(&tail, 2), Some(vec![3]));
+        assert_eq!((behind(&tail, 3), tail.missing_behind(3, 9)), (None, Some(2)));
+        assert_eq!(tail.missing_behind(2, 9), None, "it does not end there");
+        tail.fill(&[event(4), event(5)]);
+        assert_eq!(behind(&tail, 1), Some(vec![2, 3, 4, 5, 6, 7]));
+        assert_eq!(tail.missing_behind(7, 9), Some(1));
+        // Read too far, and twice: each event is there once.
+        tail.fill(&[event(8), event(9)]);
+        tail.fill(&[event(8), event(9)]);
+        assert_eq!(behind(&tail, 5), Some(vec![6, 7, 8, 9]));
+        appended(&tail, 10..=10);
+        assert_eq!(behind(&tail, 8), Some(vec![9, 10]));
+    }
+
+    #[test]
+    fn a_gap_that_nobody_fills_is_given_up() {
+        let tail = Tail::default();
+        appended(&tail, 1..=1);
+        let most = MOST_EVENTS as u64;
+        appended(&tail, 3..=10);
+        appended(&tail, 12..=12 + most);
+        assert_eq!(behind(&tail, 0), None);
+        assert_eq!(behind(&tail, 12 + most - 2), Some(vec![12 + most - 1, 12 + most]));
+        assert_eq!(tail.0.lock().unwrap().events.len(), MOST_EVENTS);
+    }
+
+    #[test]
+    fn whoever_is_far_behind_does_not_begin_the_tail() {
+        let tail = Tail::default();
+        assert_eq!(tail.missing_behind(0, MOST_EVENTS as u64 + 1), None);
+        assert_eq!(tail.missing_behind(5, 8), Some(3));
+        tail.fill(&[event(6), event(7), event(8)]);
+        assert_eq!(behind(&tail, 5), Some(vec![6, 7, 8]));
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! The fast way is one statement that either writes the whole batch or nothing.
 //! When it writes nothing because somebody was there before, the batch is judged
-//! under the lock of the counter row. When its answer is lost, the same is done
+//! under the lock of the counter row, and so are the next ones until nobody was. When its answer is lost, the same is done
 //! on another connection, after looking for the batch's own events: the lock
 //! makes sure that a statement still under way has ended first, and the unique
 //! versions that the same events are never written twice.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jangbu_kernel::StreamId;
@@ -75,13 +76,19 @@ impl PostgresStore {
 
 /// Attempts the batch until there is a result, within limits.
 async fn carry_out(shared: &Shared, batch: &[Prepared]) -> Result<Vec<Verdict>, LogError> {
-    let mut fast = fast_verdicts(batch);
+    // Where the last batch met what others wrote, this one may well: then it is judged at once.
+    let contended = shared.contended.load(Ordering::Relaxed);
+    let mut fast = if contended { None } else { fast_verdicts(batch) };
     let mut races = 0;
     // Set when an answer was lost: from then on nothing may be reported as failed.
     let mut resolve_until: Option<Instant> = None;
     loop {
         let trouble = match attempt(shared, batch, fast.take(), resolve_until.is_some()).await {
-            Ok(verdicts) => return Ok(verdicts),
+            Ok(verdicts) => {
+                let whole = batch::accepted(batch, &verdicts).count() == batch.len();
+                shared.contended.store(!whole, Ordering::Relaxed);
+                return Ok(verdicts);
+            }
             Err(trouble) => trouble,
         };
         match (trouble, resolve_until) {

@@ -14,6 +14,7 @@ mod wakeups;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use jangbu_kernel::log::LogError;
@@ -76,6 +77,10 @@ struct Shared {
     connect: sqlx::postgres::PgConnectOptions,
     head: HeadSignal,
     tail: Tail,
+    /// The last batch met what another node had written.
+    contended: AtomicBool,
+    /// Held by whoever reads into the tail what other nodes wrote.
+    filling: tokio::sync::Mutex<()>,
     /// Set after an append of this node, to wake the others.
     appended: tokio::sync::Notify,
     stop: CancellationToken,
@@ -98,6 +103,8 @@ impl PostgresStore {
             lanes: Lanes::new(connect.clone(), &options),
             head: HeadSignal::new(read::head(&pool).await.unwrap_or(0)),
             tail: Tail::default(),
+            contended: AtomicBool::new(false),
+            filling: tokio::sync::Mutex::default(),
             pool,
             options,
             connect,

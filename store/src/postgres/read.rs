@@ -13,7 +13,7 @@ use jangbu_kernel::{RecordedEvent, StreamId};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row as _, types::Uuid};
 
-use super::{PostgresStore, append, setup};
+use super::{PostgresStore, Shared, append, setup};
 use crate::FILTER_WINDOW;
 use crate::batch;
 use crate::row::{self, EventColumns, StoredRow, limit_i64, to_i64, to_u64};
@@ -55,6 +55,9 @@ pub(super) const VERSIONS: &str = "select s.n, v.version \
 pub(super) const RECEIPTS: &str = "select r.scope, r.key, r.fingerprint, r.stream_kind, r.stream_id, r.version, \
      r.position, r.recorded_at \
      from unnest($1::text[], $2::text[]) as k (scope, key) join receipts r on r.scope = k.scope and r.key = k.key";
+
+/// Events of others that are read into the tail at once.
+const FILLED_AT_ONCE: usize = 2_000;
 
 #[async_trait]
 impl EventLog for PostgresStore {
@@ -137,6 +140,9 @@ impl EventLog for PostgresStore {
         if let Some(found) = self.0.tail.read(after, limit, filter) {
             return Ok(found);
         }
+        if let Some(found) = self.filled_in(after, limit, filter).await? {
+            return Ok(found);
+        }
         let (events, read_to) = self.read_all(after, limit, filter).await?;
         Ok((events.into_iter().map(Arc::new).collect(), read_to))
     }
@@ -205,6 +211,30 @@ impl EventLog for PostgresStore {
 }
 
 impl PostgresStore {
+    /// What a follower at the end of the tail misses, because another node wrote it: read
+    /// by the first who comes there, for all who follow. None when it is somewhere else.
+    async fn filled_in(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<Option<(Vec<Arc<RecordedEvent>>, u64)>, LogError> {
+        let Shared { tail, head, filling, .. } = &*self.0;
+        if tail.missing_behind(after, head.current()).is_none() {
+            return Ok(None);
+        }
+        let _turn = filling.lock().await;
+        if let Some(found) = tail.read(after, limit, filter) {
+            return Ok(Some(found));
+        }
+        let Some(missing) = tail.missing_behind(after, head.current()) else { return Ok(None) };
+        let most = usize::try_from(missing).unwrap_or(FILLED_AT_ONCE).min(FILLED_AT_ONCE);
+        let (events, _) = self.read_all(after, most, &ReadFilter::default()).await?;
+        let events: Vec<_> = events.into_iter().map(Arc::new).collect();
+        tail.fill(&events);
+        Ok(tail.read(after, limit, filter))
+    }
+
     /// The streams asked for, with their snapshots and without their events.
     async fn snapshots(&self, streams: &[(StreamId, u16)]) -> Result<Vec<LoadedStream>, LogError> {
         let names: Vec<StreamId> = streams.iter().map(|(stream, _)| *stream).collect();
