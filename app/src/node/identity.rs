@@ -1,7 +1,7 @@
 //! Who this node is to other nodes.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -10,23 +10,48 @@ use uuid::Uuid;
 /// The file in the data folder that holds the node's id.
 const NODE_ID_FILE: &str = "node.id";
 
-/// The id that this data folder's node goes by: made at its first start and kept, so that
-/// a node that comes back after a crash need not wait for leases that it held itself.
-///
-/// # Errors
-/// When the file cannot be read or written, or holds something else.
-pub fn node_id(data_dir: &Path) -> anyhow::Result<Uuid> {
-    let path = data_dir.join(NODE_ID_FILE);
-    match fs::read_to_string(&path) {
-        Ok(text) => Uuid::parse_str(text.trim())
-            .with_context(|| format!("{} does not hold a node's id: remove it, a new one is made", path.display())),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let id = Uuid::new_v4();
-            let written = fs::create_dir_all(data_dir).and_then(|()| fs::write(&path, format!("{id}\n")));
-            written.with_context(|| format!("cannot write {}", path.display()))?;
-            Ok(id)
+/// The id that a data folder's node goes by: made at its first start and kept, so that a
+/// node that comes back after a crash need not wait for leases that it held itself.
+#[derive(Debug)]
+pub struct Identity {
+    /// The id.
+    pub id: Uuid,
+    /// Locked for as long as the node runs. None when another node runs in this folder:
+    /// the id is made up then.
+    _lock: Option<File>,
+}
+
+impl Identity {
+    /// Reads or makes the id.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or holds something else.
+    pub fn of(data_dir: &Path) -> anyhow::Result<Self> {
+        let path = data_dir.join(NODE_ID_FILE);
+        let cannot = || format!("cannot keep this node's id in {}", path.display());
+        std::fs::create_dir_all(data_dir).with_context(cannot)?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).with_context(cannot)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                tracing::warn!("another node runs in this data folder: give each one its own (JANGBU_DATA_DIR)");
+                return Ok(Self { id: Uuid::new_v4(), _lock: None });
+            }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
         }
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        let mut text = String::new();
+        file.read_to_string(&mut text).with_context(cannot)?;
+        let id = if text.is_empty() {
+            let id = Uuid::new_v4();
+            file.write_all(format!("{id}\n").as_bytes()).with_context(cannot)?;
+            id
+        } else {
+            Uuid::parse_str(text.trim()).with_context(|| {
+                format!("{} does not hold a node's id: remove it, a new one is made", path.display())
+            })?
+        };
+        Ok(Self { id, _lock: Some(file) })
     }
 }
 
@@ -36,16 +61,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_keeps_its_id_and_two_folders_have_two() {
+    fn a_folder_keeps_its_id_and_no_two_nodes_have_one() {
         let parent = tempfile::tempdir().unwrap();
         let (one, two) = (parent.path().join("one"), parent.path().join("two"));
-        let id = node_id(&one).unwrap();
-        assert_eq!(node_id(&one).unwrap(), id);
-        assert_ne!(node_id(&two).unwrap(), id);
-        fs::write(one.join(NODE_ID_FILE), "").unwrap();
-        let error = format!("{:#}", node_id(&one).unwrap_err());
+        let first = Identity::of(&one).unwrap();
+        assert_ne!(Identity::of(&two).unwrap().id, first.id);
+        assert_ne!(Identity::of(&one).unwrap().id, first.id, "another node in the same folder");
+        let id = first.id;
+        drop(first);
+        assert_eq!(Identity::of(&one).unwrap().id, id, "the same node, started again");
+        std::fs::write(one.join(NODE_ID_FILE), "something else").unwrap();
+        let error = format!("{:#}", Identity::of(&one).unwrap_err());
         assert!(error.contains("remove it"), "{error}");
-        fs::remove_file(one.join(NODE_ID_FILE)).unwrap();
-        assert_ne!(node_id(&one).unwrap(), id);
+        std::fs::remove_file(one.join(NODE_ID_FILE)).unwrap();
+        assert_ne!(Identity::of(&one).unwrap().id, id);
     }
 }

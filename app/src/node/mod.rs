@@ -34,6 +34,7 @@ use crate::engine;
 use crate::operator::{self, Operator, Published, Token, reachable};
 use admin::FirstAdmin;
 use banner::Greeting;
+use identity::Identity;
 use outside::Outside;
 pub use write_side::WriteSide;
 
@@ -83,6 +84,8 @@ const PROJECTOR_PATIENCE: Duration = Duration::from_secs(2);
 /// A running node.
 pub struct Node {
     settings: Settings,
+    /// Its id is this node's for as long as it is held.
+    _identity: Identity,
     bound: SocketAddr,
     admin: Option<FirstAdmin>,
     sandbox_url: Option<String>,
@@ -109,6 +112,7 @@ impl Node {
         let roles = options.roles;
         check_roles(roles, &settings, options.roles_apart)?;
         let store = engine::open_for_writing(&settings).await?;
+        let identity = Identity::of(&settings.data_dir)?;
         let listener = listen(settings.listen).await?;
         let bound = listener.local_addr()?;
         let side = WriteSide::over(store, &settings, options.may_migrate).await?;
@@ -118,8 +122,7 @@ impl Node {
         let projector = roles
             .projector
             .then(|| Projector::spawn(Arc::clone(&side.store) as _, models.clone(), Arc::clone(&side.world.clock)));
-        let node = identity::node_id(&settings.data_dir)?;
-        let lease = LeaseHolder { leases: Arc::clone(&side.store) as _, node, length: LEASE };
+        let lease = LeaseHolder { leases: Arc::clone(&side.store) as _, node: identity.id, length: LEASE };
         let (processes, handle) = start_processes(roles, lease.clone(), &side, &models, outside.as_ref());
         let (hooks, inbox) = start_inbox(lease, &side, outside.as_ref());
         let admin = admin::ensure(&*side.store, &side.identity, &side.world, &settings).await?;
@@ -147,6 +150,7 @@ impl Node {
         let metrics = tokio::spawn(serving::upkeep(shutdown.clone()));
         Ok(Self {
             settings,
+            _identity: identity,
             bound,
             admin,
             sandbox_url,

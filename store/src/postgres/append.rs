@@ -2,10 +2,11 @@
 //!
 //! The fast way is one statement that either writes the whole batch or nothing.
 //! When it writes nothing because somebody was there before, the batch is judged
-//! under the lock of the counter row, and so are the next ones until nobody was. When its answer is lost, the same is done
-//! on another connection, after looking for the batch's own events: the lock
-//! makes sure that a statement still under way has ended first, and the unique
-//! versions that the same events are never written twice.
+//! under the lock of the counter row, and so are the next ones until nobody was.
+//! When its answer is lost, the same is done on another connection, after looking
+//! for the batch's own events: the lock makes sure that a statement still under way
+//! has ended first, and the unique versions that the same events are never written
+//! twice.
 
 use std::collections::HashMap;
 use std::sync::Arc;
