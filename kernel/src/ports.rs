@@ -138,7 +138,7 @@ pub trait Checkpoints: Send + Sync + 'static {
 #[async_trait]
 pub trait Leases: Send + Sync + 'static {
     /// Takes a lease that nobody holds, or renews one's own, for so long from now on by the
-    /// store's own clock. False when another holds it.
+    /// store's own clock. False when another holds it. All ask for a lease with one length.
     ///
     /// # Errors
     /// When the store cannot be written.

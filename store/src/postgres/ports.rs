@@ -184,13 +184,16 @@ impl Checkpoints for PostgresStore {
 impl Leases for PostgresStore {
     async fn hold(&self, lease: &str, holder: Uuid, length: Duration) -> Result<bool, LogError> {
         let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+        // What is held for much longer than it could be asked for was written before the
+        // server's clock was put back; once the length is for those who waited for the row.
         let held: Option<bool> = self
             .ask(|pool| {
                 sqlx::query_scalar(
                     "with clock (ms) as (select (extract(epoch from clock_timestamp()) * 1000)::bigint) \
                      insert into leases as kept (name, holder, until_ms) select $1, $2, ms + $3 from clock \
                      on conflict (name) do update set holder = excluded.holder, until_ms = excluded.until_ms \
-                     where kept.holder = excluded.holder or kept.until_ms <= (select ms from clock) returning true",
+                     where kept.holder = excluded.holder or kept.until_ms <= (select ms from clock) \
+                     or kept.until_ms > excluded.until_ms + $3 returning true",
                 )
                 .bind(lease.to_owned())
                 .bind(holder)

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jangbu_kernel::log::{AppendResult, EventLog as _, LogError, StreamWrite};
+use jangbu_kernel::ports::Leases as _;
 use jangbu_store::postgres::Options;
 use jangbu_store::{Flaw, PostgresStore, Store as _, StoreError, seal_to_head, verify_log};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::fixture::{
-    Still, append, append_one, connect, event, fill, order, positions, receipt, whole_log, with_database, write,
+    Still, append, append_one, connect, event, fill, new_id, order, positions, receipt, whole_log, with_database, write,
 };
 use proxy::{Cut, Proxy};
 
@@ -221,6 +222,25 @@ async fn tampering_is_found() {
         assert_eq!(verify_log(&store, |_| {}).await.unwrap().flaw, None);
         run(&mut database, "delete from events where position = 5").await.unwrap();
         assert_eq!(verify_log(&store, |_| {}).await.unwrap().flaw, Some(Flaw::Truncated { sealed: 5, head: 4 }));
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_not_held_for_ever_when_the_servers_clock_is_put_back() {
+    with_database(async |url: String| {
+        let store = connect(&url).await;
+        store.migrate().await.unwrap();
+        let (gone, next) = (new_id(), new_id());
+        let length = Duration::from_secs(60);
+        assert!(store.hold("work", gone, length).await.unwrap());
+        assert!(!store.hold("work", next, length).await.unwrap());
+        // As after an hour back: its end is an hour away, and nobody renews it.
+        let mut connection = raw(&url).await;
+        run(&mut connection, "update leases set until_ms = until_ms + 3600000").await.unwrap();
+        connection.close().await.unwrap();
+        assert!(store.hold("work", next, length).await.unwrap());
         store.close().await;
     })
     .await;
