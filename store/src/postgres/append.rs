@@ -86,8 +86,8 @@ async fn carry_out(shared: &Shared, batch: &[Prepared]) -> Result<Vec<Verdict>, 
     loop {
         let trouble = match attempt(shared, batch, fast.take(), resolve_until.is_some()).await {
             Ok(verdicts) => {
-                let whole = batch::accepted(batch, &verdicts).count() == batch.len();
-                shared.contended.store(!whole, Ordering::Relaxed);
+                let contended = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Conflict { .. }));
+                shared.contended.store(contended, Ordering::Relaxed);
                 return Ok(verdicts);
             }
             Err(trouble) => trouble,

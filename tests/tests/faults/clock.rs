@@ -79,8 +79,9 @@ async fn some_are_placed(world: &World, product: &str) -> Vec<Value> {
 /// rising when the clock goes back.)
 async fn the_shop_has_it(world: &World, step: &str) {
     let offset: i64 = step.parse().unwrap();
-    let admin = world.admin().await;
     eventually("the shop has the stepped time", async || {
+        // A token of the time before may have run out in this one.
+        let admin = world.admin().await;
         let id = world.product(&admin, "보이차", 1_000, 0).await;
         let events = world.run_well(&["events", "list", "--stream", &format!("product-{id}"), "--json"]).await;
         let first: Value = serde_json::from_str(events.lines().next().unwrap()).unwrap();
