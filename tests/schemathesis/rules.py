@@ -1,13 +1,18 @@
 """Who calls, and one rule that the tool does not have."""
 
+import json
 import os
 import re
+import subprocess
+import uuid
 
 import requests
 import schemathesis
 
-SHOP = os.environ["JANGBU_URL"]
-LOGIN = {"email": os.environ["JANGBU_ADMIN_EMAIL"], "password": os.environ["JANGBU_ADMIN_PASSWORD"]}
+SHOP = os.environ["SHOP_UNDER_TEST"]
+PROGRAM = os.environ["PROGRAM_UNDER_TEST"]
+# Those of the shop are set around this tool.
+SETTINGS = dict(os.environ)
 
 # The tool knows this header by its name, and now and then sends a bare number in it and
 # calls that valid, whatever the document says.
@@ -35,23 +40,18 @@ BEYOND_A_SCHEMA = {
 
 @schemathesis.auth(refresh_interval=REFRESH_SECONDS)
 class Administrator:
-    """Every call is made by somebody who may do everything."""
-
-    # The tool reads his address in the shop's answers and tries passwords until his account
-    # is locked, as it should be. Whoever is logged in stays so.
-    refresh_token = None
+    """Every call is made by somebody who may do everything. He is a new one each time: the
+    tool reads addresses in the shop's answers and tries passwords until an account is
+    locked, and it ends sessions, as an administrator may."""
 
     def get(self, case, context):
-        answer = self.refreshed() or requests.post(f"{SHOP}/v1/auth/login", json=LOGIN, timeout=30)
+        command = [PROGRAM, "users", "create", "--email", f"{uuid.uuid4()}@example.com", "--role", "admin", "--json"]
+        made = subprocess.run(command, env=SETTINGS, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=60)
+        user = json.loads(made.stdout)
+        login = {"email": user["email"], "password": user["password"]}
+        answer = requests.post(f"{SHOP}/v1/auth/login", json=login, timeout=30)
         answer.raise_for_status()
-        Administrator.refresh_token = answer.json()["refresh_token"]
         return answer.json()["access_token"]
-
-    def refreshed(self):
-        if self.refresh_token is None:
-            return None
-        answer = requests.post(f"{SHOP}/v1/auth/refresh", json={"refresh_token": self.refresh_token}, timeout=30)
-        return answer if answer.ok else None
 
     def set(self, case, data, context):
         case.headers["Authorization"] = f"Bearer {data}"

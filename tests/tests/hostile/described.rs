@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::harness::{ADMIN_EMAIL, ADMIN_PASSWORD, Engine, World, run};
+use crate::harness::{Engine, World, run};
 
 /// How far a run goes.
 struct Reach {
@@ -51,6 +51,8 @@ fn tool() -> PathBuf {
 async fn the_document_is_true(world: &mut World) {
     let reach = Reach::chosen();
     let shop = format!("http://{}", world.shop_address());
+    let settings = world.command(&[]);
+    let settings = settings.as_std();
     let mut command = Command::new(tool());
     command
         .arg("--config-file")
@@ -60,9 +62,9 @@ async fn the_document_is_true(world: &mut World) {
         .current_dir(world.folder())
         .env("PYTHONPATH", rules())
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("JANGBU_URL", &shop)
-        .env("JANGBU_ADMIN_EMAIL", ADMIN_EMAIL)
-        .env("JANGBU_ADMIN_PASSWORD", ADMIN_PASSWORD)
+        .env("SHOP_UNDER_TEST", &shop)
+        .env("PROGRAM_UNDER_TEST", settings.get_program())
+        .envs(settings.get_envs().filter_map(|(name, value)| Some((name, value?))))
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let output = tokio::time::timeout(reach.limit, command.output()).await.expect("it ends in time").unwrap();
