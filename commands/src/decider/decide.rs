@@ -231,9 +231,9 @@ impl Decider {
             self.open.closed = true;
             return Some(job);
         }
+        let rests_on = self.reads_and(writes.iter().map(|(stream, _)| *stream));
         // Where others write too, that an aggregate had nothing to add is checked by the append,
         // as a write of no events: on a state of a moment ago it may be wrong.
-        let rests_on = self.reads_and(writes.iter().map(|(stream, _)| *stream));
         let exclusive = self.exclusive;
         let writes = writes.into_iter().filter(|(_, events)| !(exclusive && events.is_empty()));
         let writes: Vec<StreamWrite> = writes.map(|(stream, events)| self.write(stream, &events)).collect();

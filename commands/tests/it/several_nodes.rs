@@ -5,19 +5,27 @@ use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
 use jangbu_aggregates::stock::Stock;
-use jangbu_commands::{Command, CommandError, load_state};
+use jangbu_commands::{Command, CommandError, Commands, DeciderTask, load_state};
 use jangbu_kernel::{RefusalCode, StreamId};
 use jangbu_store::MemoryStore;
 
 use crate::faulty::{Fault, FaultyLog};
 use crate::support::Shop;
 
+type Node = (Commands, DeciderTask);
+
+/// One store, the first node's log over it, and two nodes that know of each other.
+fn two_nodes(shop: &Shop) -> (Arc<MemoryStore>, Arc<FaultyLog>, Node, Node) {
+    let store = Arc::new(MemoryStore::new());
+    let log = FaultyLog::shared(store.clone());
+    let (one, two) = (shop.decider(log.clone()), shop.decider(FaultyLog::shared(store.clone())));
+    (store, log, one, two)
+}
+
 #[tokio::test]
 async fn two_nodes_sell_a_hundred_units_to_five_hundred_buyers_once() {
     let shop = Shop::new();
-    let store = Arc::new(MemoryStore::new());
-    let (one, task_one) = shop.decider(FaultyLog::shared(store.clone()));
-    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let (store, _, (one, task_one), (two, task_two)) = two_nodes(&shop);
     let user = shop.user(&one).await;
     let product = shop.product(&two, 1_000, 100).await;
 
@@ -47,9 +55,7 @@ async fn two_nodes_sell_a_hundred_units_to_five_hundred_buyers_once() {
 #[tokio::test]
 async fn a_conflict_is_decided_anew_on_what_the_other_node_wrote() {
     let shop = Shop::new();
-    let store = Arc::new(MemoryStore::new());
-    let (one, task_one) = shop.decider(FaultyLog::shared(store.clone()));
-    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let (_, _, (one, task_one), (two, task_two)) = two_nodes(&shop);
     let product_id = shop.product(&one, 1_000, 1).await;
     for version in 2..20 {
         let commands = if version % 2 == 0 { &two } else { &one };
@@ -70,10 +76,7 @@ async fn everybody_goes_on() {
 #[tokio::test]
 async fn what_another_node_wrote_is_known_without_loading_it_again() {
     let shop = Shop::new();
-    let store = Arc::new(MemoryStore::new());
-    let log = FaultyLog::shared(store.clone());
-    let (one, task_one) = shop.decider(log.clone());
-    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let (_, log, (one, task_one), (two, task_two)) = two_nodes(&shop);
     let user = shop.user(&one).await;
     let product_id = shop.product(&one, 1_000, 1).await;
     log.loads.lock().unwrap().clear();
@@ -93,10 +96,7 @@ async fn what_another_node_wrote_is_known_without_loading_it_again() {
 #[tokio::test]
 async fn what_was_decided_on_an_older_state_is_decided_anew_before_it_is_sent() {
     let shop = Shop::new();
-    let store = Arc::new(MemoryStore::new());
-    let log = FaultyLog::shared(store.clone());
-    let (one, task_one) = shop.decider(log.clone());
-    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let (_, log, (one, task_one), (two, task_two)) = two_nodes(&shop);
     let (other, product_id) = (shop.product(&one, 1_000, 1).await, shop.product(&one, 1_000, 1).await);
     log.batches.lock().unwrap().clear();
     log.hold();
@@ -126,10 +126,7 @@ async fn what_was_decided_on_an_older_state_is_decided_anew_before_it_is_sent() 
 #[tokio::test]
 async fn what_does_not_rest_on_a_refused_append_stands() {
     let shop = Shop::new();
-    let store = Arc::new(MemoryStore::new());
-    let log = FaultyLog::shared(store.clone());
-    let (one, task_one) = shop.decider(log.clone());
-    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let (store, log, (one, task_one), (two, task_two)) = two_nodes(&shop);
     let (contested, calm) = (shop.product(&one, 1_000, 1).await, shop.product(&one, 1_000, 1).await);
     log.loads.lock().unwrap().clear();
     log.hold();
@@ -183,10 +180,7 @@ async fn nothing_rests_on_an_append_whose_key_turns_out_to_be_used() {
 #[tokio::test]
 async fn a_refusal_is_never_given_on_an_old_state() {
     let shop = Shop::new();
-    let store = Arc::new(MemoryStore::new());
-    let log = FaultyLog::shared(store.clone());
-    let (one, task_one) = shop.decider(log.clone());
-    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let (_, log, (one, task_one), (two, task_two)) = two_nodes(&shop);
     let user = shop.user(&one).await;
     let product_id = shop.product(&one, 1_000, 1).await;
     for round in 2..30_u32 {
@@ -205,9 +199,7 @@ async fn a_refusal_is_never_given_on_an_old_state() {
 #[tokio::test]
 async fn if_match_is_judged_on_the_log_and_not_on_an_old_state() {
     let shop = Shop::new();
-    let store = Arc::new(MemoryStore::new());
-    let (one, task_one) = shop.decider(FaultyLog::shared(store.clone()));
-    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let (_, _, (one, task_one), (two, task_two)) = two_nodes(&shop);
     let product_id = shop.product(&one, 1_000, 1).await;
     shop.run(&two, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
     let mut request = shop.request(Command::ReceiveStock { product_id, quantity: 1 });
@@ -221,9 +213,7 @@ async fn if_match_is_judged_on_the_log_and_not_on_an_old_state() {
 #[tokio::test]
 async fn a_key_acts_once_over_all_nodes() {
     let shop = Shop::new();
-    let store = Arc::new(MemoryStore::new());
-    let (one, task_one) = shop.decider(FaultyLog::shared(store.clone()));
-    let (two, task_two) = shop.decider(FaultyLog::shared(store.clone()));
+    let (store, _, (one, task_one), (two, task_two)) = two_nodes(&shop);
     let user = shop.user(&one).await;
     let product_id = shop.product(&one, 1_000, 50).await;
     let answers = join_all((0..20).map(|n| {
