@@ -1,13 +1,13 @@
 //! Appending: judge the batch on what is stored, insert what was accepted.
 //!
 //! The fast way takes for granted what almost always holds: streams have the version
-//! that this process gave them, a stream that is to begin is not there, and no receipt
-//! is. The unique keys of the tables find out where that is wrong; then the transaction
-//! is run again and the batch is judged on what is read.
+//! that this process gave them, and a stream that is to begin is not there. The unique
+//! keys of the table find out where that is wrong; then the transaction is run again and
+//! the batch is judged on what is read. Receipts are always looked for (`receipts.rs`).
 
 use std::sync::Arc;
 
-use jangbu_kernel::log::{AppendResult, LogError, Receipt, ReceiptKey};
+use jangbu_kernel::log::{AppendResult, LogError, ReceiptKey};
 use jangbu_kernel::{RecordedEvent, StreamId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::oneshot;
@@ -21,8 +21,6 @@ use crate::tail::Tail;
 const INSERT_EVENT: &str = "insert into events (position, stream_kind, stream_id, version, event_id, event_type, \
      schema_version, payload, correlation_id, causation_id, command_id, actor, trace, recorded_at, hash) \
      values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
-const INSERT_RECEIPT: &str = "insert into receipts (scope, key, fingerprint, stream_kind, stream_id, version, position, \
-     recorded_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
 struct AppendJob {
     batch: Vec<Prepared>,
@@ -64,7 +62,6 @@ impl SqliteStore {
 fn append(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Vec<Verdict>> {
     let verdicts = verdicts(inside, batch)?;
     let mut insert_event = inside.connection.prepare_cached(INSERT_EVENT)?;
-    let mut insert_receipt = inside.connection.prepare_cached(INSERT_RECEIPT)?;
     for (append, base) in batch::accepted(batch, &verdicts) {
         for (position, event) in (base + 1..).zip(&append.events) {
             insert(&mut insert_event, position, event, &append.actor)?;
@@ -74,16 +71,7 @@ fn append(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Vec<V
         }
         if let Some(new) = &append.receipt {
             let position = base + append.events.len() as u64;
-            insert_receipt.execute(params![
-                new.key.scope,
-                new.key.key,
-                new.fingerprint,
-                new.stream.kind.name(),
-                new.stream.id.as_bytes(),
-                to_i64(new.version),
-                to_i64(position),
-                append.recorded_at.timestamp_millis(),
-            ])?;
+            inside.receipts.write(inside.connection, new, position, append.recorded_at)?;
         }
     }
     Ok(verdicts)
@@ -121,9 +109,8 @@ fn verdicts(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Vec
         if verdicts.iter().all(|verdict| matches!(verdict, Verdict::Accepted { .. })) {
             return Ok(verdicts);
         }
-        // Why one is not accepted is only known when the receipts are read, too.
     }
-    Ok(batch::judge(batch, &mut read_known(inside.connection, batch)?))
+    Ok(batch::judge(batch, &mut read_known(inside, batch)?))
 }
 
 /// What judging the batch needs, as far as possible without looking.
@@ -141,22 +128,33 @@ fn assume_known(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result
         };
         known.versions.insert(write.stream, version);
     }
+    let keys = batch.iter().filter_map(|append| append.receipt.as_ref()).map(|receipt| &receipt.key);
+    find_receipts(inside, keys, &mut known)?;
     Ok(known)
 }
 
 /// The same, read inside the transaction.
-fn read_known(connection: &Connection, batch: &[Prepared]) -> rusqlite::Result<Known> {
+fn read_known(inside: &Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Known> {
     let (streams, keys) = batch::touched(batch);
-    let mut known = Known { head: to_u64(read::head(connection)?), ..Known::default() };
+    let mut known = Known { head: to_u64(read::head(inside.connection)?), ..Known::default() };
     for stream in streams {
-        known.versions.insert(stream, version(connection, stream)?);
+        known.versions.insert(stream, version(inside.connection, stream)?);
     }
+    find_receipts(inside, &keys, &mut known)?;
+    Ok(known)
+}
+
+fn find_receipts<'a>(
+    inside: &Inside<'_>,
+    keys: impl IntoIterator<Item = &'a ReceiptKey>,
+    known: &mut Known,
+) -> rusqlite::Result<()> {
     for key in keys {
-        if let Some(receipt) = receipt(connection, &key)? {
-            known.receipts.insert(key, receipt);
+        if let Some(receipt) = inside.receipts.find(inside.connection, key)? {
+            known.receipts.insert(key.clone(), receipt);
         }
     }
-    Ok(known)
+    Ok(())
 }
 
 /// The version of a stream, 0 where there is none.
@@ -167,12 +165,4 @@ pub(super) fn version(connection: &Connection, stream: StreamId) -> rusqlite::Re
     let version: Option<i64> =
         statement.query_row(params![stream.id.as_bytes(), stream.kind.name()], |row| row.get(0)).optional()?;
     Ok(version.map_or(0, to_u64))
-}
-
-pub(super) fn receipt(connection: &Connection, key: &ReceiptKey) -> rusqlite::Result<Option<Receipt>> {
-    let mut statement = connection.prepare_cached(
-        "select fingerprint, stream_kind, stream_id, version, position, recorded_at from receipts \
-         where scope = ?1 and key = ?2",
-    )?;
-    statement.query_row(params![key.scope, key.key], read::receipt).optional()
 }

@@ -11,6 +11,7 @@ mod checkpoint;
 mod ports;
 mod read;
 mod readers;
+mod receipts;
 mod setup;
 mod versions;
 mod writer;
@@ -28,6 +29,7 @@ use crate::leases::LocalLeases;
 use crate::tail::Tail;
 use checkpoint::Checkpointer;
 use readers::Readers;
+use receipts::{Receipts, Unindexed};
 use writer::{Task, Writer};
 
 /// How the engine is to be opened.
@@ -40,11 +42,14 @@ pub struct Options {
     /// The file grows no further than this many pages of 4 KiB; appends are then
     /// refused as on a full disk. `None`: as far as the disk goes.
     pub max_pages: Option<u32>,
+    /// Receipts that are known by memory alone before they are entered into the index,
+    /// 24 bytes each, twice; at least 1.
+    pub receipt_run: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 4, busy_timeout: Duration::from_secs(5), max_pages: None }
+        Self { readers: 4, busy_timeout: Duration::from_secs(5), max_pages: None, receipt_run: 32_768 }
     }
 }
 
@@ -57,6 +62,7 @@ struct Shared {
     /// None when open read-only.
     writer: Option<Writer>,
     readers: Readers,
+    unindexed: Arc<Unindexed>,
     head: Arc<HeadSignal>,
     tail: Arc<Tail>,
     leases: LocalLeases,
@@ -74,17 +80,23 @@ impl SqliteStore {
         setup::check_library()?;
         let lock = setup::lock(folder)?;
         let path = setup::database_path(folder);
-        let connection = setup::open_writer(&path, &options)?;
+        let mut connection = setup::open_writer(&path, &options)?;
         setup::refuse_newer(&connection)?;
+        let unindexed = Arc::default();
+        let mut receipts = Receipts::new(Arc::clone(&unindexed), options.receipt_run);
+        if setup::is_current(&connection)? {
+            receipts.load(&mut connection).map_err(setup::open_error)?;
+        }
         let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
         let failed = Arc::default();
         let checkpointer = Checkpointer::spawn(&path, &options, &failed)?;
-        let writer = Writer::spawn(connection, checkpointer, lock, &path, Arc::clone(&head), failed)
+        let writer = Writer::spawn(connection, checkpointer, receipts, lock, &path, Arc::clone(&head), failed)
             .map_err(|cause| StoreError::Folder { folder: folder.to_owned(), cause })?;
         let readers = Readers::new(path, &options);
         Ok(Self(Arc::new(Shared {
             writer: Some(writer),
             readers,
+            unindexed,
             head,
             tail: Arc::default(),
             leases: LocalLeases::default(),
@@ -102,7 +114,14 @@ impl SqliteStore {
         setup::refuse_newer(&connection)?;
         let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
         let readers = Readers::new(path, &options);
-        Ok(Self(Arc::new(Shared { writer: None, readers, head, tail: Arc::default(), leases: LocalLeases::default() })))
+        Ok(Self(Arc::new(Shared {
+            writer: None,
+            readers,
+            unindexed: Arc::default(),
+            head,
+            tail: Arc::default(),
+            leases: LocalLeases::default(),
+        })))
     }
 
     fn writer(&self) -> Result<&Writer, LogError> {

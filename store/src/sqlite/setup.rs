@@ -27,7 +27,10 @@ const WAL_KEPT_BYTES: i64 = 128 * 1024 * 1024;
 const STATEMENTS_KEPT: usize = 64;
 
 /// The migrations in order; the schema version is how many have run.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_log.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/sqlite/0001_log.sql"),
+    include_str!("../../../migrations/sqlite/0002_receipts.sql"),
+];
 
 /// The schema version that this program writes.
 pub(super) const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
@@ -126,6 +129,11 @@ pub(super) fn schema_version(connection: &Connection) -> rusqlite::Result<u32> {
 pub(super) fn refuse_newer(connection: &Connection) -> Result<(), StoreError> {
     let found = schema_version(connection).map_err(open_error)?;
     if found > SCHEMA_VERSION { Err(StoreError::Newer { found, known: SCHEMA_VERSION }) } else { Ok(()) }
+}
+
+/// Whether every migration has run.
+pub(super) fn is_current(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(schema_version(connection).map_err(open_error)? == SCHEMA_VERSION)
 }
 
 /// The head at opening; 0 where the tables are yet to be made.

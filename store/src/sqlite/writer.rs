@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpointer;
+use super::receipts::Receipts;
 use super::versions::Versions;
 use super::{read, setup};
 use crate::head::HeadSignal;
@@ -54,6 +55,7 @@ impl From<Failure> for LogError {
 pub(super) struct Inside<'a> {
     pub connection: &'a Connection,
     pub versions: &'a mut Versions,
+    pub receipts: &'a mut Receipts,
     /// Nothing may be taken for granted: it was tried before, and something was wrong.
     pub careful: bool,
 }
@@ -124,6 +126,7 @@ impl Writer {
     pub(super) fn spawn(
         connection: Connection,
         checkpointer: Checkpointer,
+        receipts: Receipts,
         lock: File,
         path: &Path,
         head: Arc<HeadSignal>,
@@ -134,6 +137,7 @@ impl Writer {
             connection,
             checkpointer,
             versions: Versions::new(),
+            receipts,
             lock,
             wal: wal_path(path),
             head,
@@ -193,6 +197,7 @@ struct Loop {
     connection: Connection,
     checkpointer: Checkpointer,
     versions: Versions,
+    receipts: Receipts,
     lock: File,
     wal: PathBuf,
     head: Arc<HeadSignal>,
@@ -211,7 +216,7 @@ impl Loop {
                     self.carry_out(jobs);
                 }
                 Message::Migrate(answer) => {
-                    let _ = answer.send(setup::migrate(&mut self.connection));
+                    let _ = answer.send(self.migrate());
                 }
                 // What was sent before is done; what comes after is refused.
                 Message::Close => break,
@@ -233,6 +238,11 @@ impl Loop {
             tracing::warn!(%error, "the store's connection did not close cleanly");
         }
         drop(self.lock);
+    }
+
+    fn migrate(&mut self) -> rusqlite::Result<()> {
+        setup::migrate(&mut self.connection)?;
+        self.receipts.load(&mut self.connection)
     }
 
     fn carry_out(&mut self, mut jobs: Vec<Box<dyn Job>>) {
@@ -282,21 +292,25 @@ impl Loop {
         if let Err(error) = self.connection.execute_batch("commit") {
             return Err(self.abandon(&error, true));
         }
+        self.receipts.committed();
         Ok(head)
     }
 
     fn run_inside(&mut self, jobs: &mut [Box<dyn Job>], careful: bool) -> rusqlite::Result<i64> {
         self.connection.execute_batch("begin immediate")?;
-        let mut inside = Inside { connection: &self.connection, versions: &mut self.versions, careful };
+        let (versions, receipts) = (&mut self.versions, &mut self.receipts);
+        let mut inside = Inside { connection: &self.connection, versions, receipts, careful };
         for job in jobs {
             job.run(&mut inside)?;
         }
+        self.receipts.enter_some(&self.connection)?;
         read::head(&self.connection)
     }
 
     /// Rolls back and decides what the failure means for the callers and for the future.
     fn abandon(&mut self, error: &rusqlite::Error, committing: bool) -> Failure {
         self.versions.clear();
+        self.receipts.rolled_back();
         let (failure, fatal) = classify(error, committing);
         if fatal {
             self.failed.store(true, Ordering::Release);

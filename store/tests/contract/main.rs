@@ -21,6 +21,7 @@ mod fixture;
 mod model;
 mod postgres;
 mod reading;
+mod receipts;
 mod sealing;
 mod side;
 mod sqlite;
