@@ -4,6 +4,7 @@
 use jangbu_kernel::{StreamId, Timestamp};
 
 use super::{Engine, EngineError, Statement, Step, sql};
+use crate::projector::LEASE_MS;
 use crate::registry::VIEWS;
 use crate::view::{Kind, Value, ViewSpec};
 
@@ -15,6 +16,14 @@ pub(crate) struct Lease {
     pub silent_ms: i64,
     /// The head of the log as the owner last saw it.
     pub head: u64,
+}
+
+impl Lease {
+    /// Whether the owner is gone. One who showed himself in a far future did so before the
+    /// database's clock was put back, and not since.
+    pub const fn is_silent(&self) -> bool {
+        self.silent_ms.unsigned_abs() > LEASE_MS.unsigned_abs()
+    }
 }
 
 /// A view's place in the log.

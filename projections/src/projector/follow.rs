@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ProjectorError;
 use super::border::Control;
 use super::page::{PAGE, Page};
-use super::{LEASE_MS, ProjectorError};
 use crate::engine::meta::Parked;
 use crate::engine::{Engine, EngineError, Step};
 use crate::models::ReadModels;
@@ -134,7 +134,7 @@ impl Follower {
                 asked = self.controls.recv() => if asked.is_none() { return false },
             }
             match self.engine().lease().await {
-                Ok(lease) if lease.silent_ms > LEASE_MS => return true,
+                Ok(lease) if lease.is_silent() => return true,
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the projector's lease cannot be read: {error}"),
             }

@@ -2,7 +2,6 @@
 
 use super::{Queries, QueryError};
 use crate::engine::meta::{Lease, Record};
-use crate::projector::LEASE_MS;
 use crate::registry::VIEWS;
 
 /// What a view is doing.
@@ -52,7 +51,7 @@ pub struct ProjectionStatus {
 const CATCHING_UP: u64 = 8_192;
 
 pub(crate) fn statuses(lease: Lease, records: &[Record], head: u64) -> Vec<ProjectionStatus> {
-    let alive = lease.silent_ms < LEASE_MS;
+    let alive = !lease.is_silent();
     let known = VIEWS.iter().filter_map(|view| records.iter().find(|record| record.name == view.spec.name));
     known
         .map(|record| {

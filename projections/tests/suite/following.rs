@@ -21,6 +21,7 @@ crate::on_both_engines! {
     an_unknown_event_parks_its_stream,
     a_page_that_was_written_all_the_same_is_not_folded_twice,
     a_newer_projector_fences_the_older,
+    an_owner_who_was_last_seen_in_the_future_is_gone,
     due_timers_come_earliest_first,
     another_process_waits_by_the_checkpoints,
 }
@@ -350,6 +351,34 @@ async fn a_newer_projector_fences_the_older(fixture: &Fixture) {
     // It takes over again, under an epoch of its own.
     fixture.caught_up(&older).await;
     assert_eq!(fixture.number("select epoch from {}lease").await, 3);
+    fixture.rows_are_the_log(&older).await;
+    older.stop().await;
+}
+
+/// A database's clock that was put back makes the last sign of an owner who is gone lie in
+/// the future: nobody waits until it is past.
+async fn an_owner_who_was_last_seen_in_the_future_is_gone(fixture: &Fixture) {
+    let older = fixture.projector();
+    fixture.order(1, 0, won(1_000)).await;
+    fixture.caught_up(&older).await;
+    let newer = fixture.projector_on(fixture.elsewhere().await);
+    fixture.until("select epoch from {}lease", 2).await;
+    fixture.order(2, 0, won(1_000)).await;
+    fixture.caught_up(&newer).await;
+    fixture.caught_up(&older).await;
+    // Giving the lease back leaves a sign of life an hour ahead instead.
+    let sqlite = "create trigger ahead after update on lease when new.renewed_ms = 0 begin
+            update lease set renewed_ms = cast(unixepoch('subsec') * 1000 as integer) + 3600000; end;";
+    let postgres = "create function views.ahead() returns trigger language plpgsql as $$ begin
+            if new.renewed_ms = 0 then
+                new.renewed_ms := (extract(epoch from clock_timestamp()) * 1000)::bigint + 3600000;
+            end if; return new; end $$;
+        create trigger ahead before update on views.lease for each row execute function views.ahead();";
+    fixture.script(sqlite, postgres).await;
+    newer.stop().await;
+    fixture.until("select epoch from {}lease", 3).await;
+    fixture.order(3, 0, won(1_000)).await;
+    fixture.caught_up(&older).await;
     fixture.rows_are_the_log(&older).await;
     older.stop().await;
 }
