@@ -35,6 +35,8 @@ pub enum Case {
     TwoNodes,
     /// Commands on existing streams, against commands that begin one
     ExistingStream,
+    /// Commands of one event each without HTTP, on fresh and on existing streams
+    Commands,
     /// Rebuilding all read models (against: reading and parsing the log)
     Replay,
     /// How far the read models are behind at half of place-order's maximum

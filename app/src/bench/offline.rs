@@ -58,15 +58,7 @@ impl Offline {
         let mut shop = SmallShop { products: Vec::new(), buyers: Vec::new() };
         for number in 0..products {
             let product_id = ProductId::new(side.world.ids.new_id());
-            let create = CreateProduct {
-                product_id,
-                name: format!("측정용 상품 {number}"),
-                description: None,
-                category_id: None,
-                seller_id: None,
-                price: Money::krw(i64::try_from(PRICE)?)?,
-            };
-            side.commands.execute(request(&side.world, system(), Command::CreateProduct(create))).await?;
+            side.commands.execute(making(&side.world, product_id, number)?).await?;
             let receive = Command::ReceiveStock { product_id, quantity: PLENTY };
             side.commands.execute(request(&side.world, system(), receive)).await?;
             shop.products.push(product_id);
@@ -106,6 +98,31 @@ impl Offline {
                 request.idempotency = Some(Idempotency { key, fingerprint });
             }
             Ok(vec![request])
+        })
+        .await
+    }
+
+    /// Makes products, many at once: one event each, on a stream that it begins. How many
+    /// a second.
+    ///
+    /// # Errors
+    /// When one is not made.
+    pub async fn products_made(&self, until: Until) -> anyhow::Result<u64> {
+        self.many(until, |world, _, random| {
+            Ok(vec![making(world, ProductId::new(world.ids.new_id()), random.usize(..))?])
+        })
+        .await
+    }
+
+    /// Receives goods for the products there are, many at once: one event each, on a
+    /// stream that has a past. How many a second.
+    ///
+    /// # Errors
+    /// When a command is refused.
+    pub async fn goods_received(&self, until: Until) -> anyhow::Result<u64> {
+        self.many(until, |world, shop, random| {
+            let product_id = *random.choice(&shop.products).context("a shop without products")?;
+            Ok(vec![request(world, system(), Command::ReceiveStock { product_id, quantity: 1 })])
         })
         .await
     }
@@ -185,6 +202,18 @@ const fn system() -> Caller {
 fn request(world: &World, caller: Caller, command: Command) -> Request {
     let (command_id, correlation_id) = (CommandId::new(world.ids.new_id()), CorrelationId::new(world.ids.new_id()));
     Request::new(command, caller, command_id, correlation_id)
+}
+
+fn making(world: &World, product_id: ProductId, number: usize) -> anyhow::Result<Request> {
+    let create = CreateProduct {
+        product_id,
+        name: format!("측정용 상품 {number}"),
+        description: None,
+        category_id: None,
+        seller_id: None,
+        price: Money::krw(i64::try_from(PRICE)?)?,
+    };
+    Ok(request(world, system(), Command::CreateProduct(create)))
 }
 
 /// An order of so many lines by somebody, and its id.

@@ -26,6 +26,12 @@ impl Goal {
         Self { reach, moonshot, more_is_better: true, unit: "" }
     }
 
+    /// So many a second, at least.
+    #[must_use]
+    pub const fn a_second(reach: u64, moonshot: u64) -> Self {
+        Self { reach: reach * 1_000, moonshot: moonshot * 1_000, more_is_better: true, unit: "/s" }
+    }
+
     /// At most so many thousandths of the unit.
     #[must_use]
     pub const fn at_most(reach: u64, moonshot: u64, unit: &'static str) -> Self {

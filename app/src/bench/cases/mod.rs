@@ -1,6 +1,7 @@
 //! The cases: one file a family. Each gives a report with the rows of the table that it
 //! is about.
 
+mod commands;
 mod contention;
 mod logs;
 mod placing;
@@ -41,6 +42,7 @@ pub(super) fn all(args: &BenchArgs) -> Vec<Case> {
         Case::Roles,
         Case::Rebuild,
         Case::ExistingStream,
+        Case::Commands,
         Case::Replay,
         Case::Lag,
         Case::OrderList,
@@ -68,6 +70,7 @@ pub(super) async fn run(bench: &Bench, case: Case) -> anyhow::Result<Report> {
         Case::Roles => sides::roles(bench).await,
         Case::Rebuild => sides::rebuild(bench).await,
         Case::ExistingStream => sides::existing_stream(bench).await,
+        Case::Commands => commands::commands(bench).await,
         Case::FlashSale => contention::flash_sale(bench).await,
         Case::Buyers => contention::buyers(bench).await,
         Case::TwoNodes => contention::two_nodes(bench).await,
