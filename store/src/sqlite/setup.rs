@@ -19,7 +19,7 @@ const MIN_LIBRARY: i32 = 3_051_003;
 /// `PRAGMA synchronous` reads back as this when it is FULL.
 const SYNCHRONOUS_FULL: i64 = 2;
 /// The writer's page cache, KiB, negative as SQLite wants it.
-const WRITER_CACHE_KIB: i64 = -24_576;
+const WRITER_CACHE_KIB: i64 = -16_384;
 const READER_CACHE_KIB: i64 = -2_048;
 const CHECKPOINT_CACHE_KIB: i64 = -1_024;
 /// After a checkpoint the WAL file is cut to this many bytes.
