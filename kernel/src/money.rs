@@ -73,7 +73,8 @@ pub enum MoneyError {
     /// More decimals than the currency is counted in.
     #[error("more decimals than the currency allows")]
     TooManyDecimals,
-    /// The result does not fit, or the amount is beyond [`Money::MAX_UNITS`].
+    /// The result does not fit, or the amount is beyond [`Money::MAX_UNITS`] or what
+    /// 64-bit minor units hold.
     #[error("amount out of range")]
     OutOfRange,
     /// Two currencies were mixed.
@@ -91,8 +92,8 @@ pub struct Money {
 }
 
 impl Money {
-    /// The largest absolute amount in whole units of any currency: 10^15. It
-    /// keeps every sum of a few thousand amounts inside 64-bit minor units.
+    /// The largest absolute amount in whole units of any currency: 10^15, and no more than
+    /// 64-bit minor units hold (in a currency of four decimals some 9.2 * 10^14).
     pub const MAX_UNITS: i64 = 1_000_000_000_000_000;
 
     /// An amount in a currency.
@@ -104,7 +105,8 @@ impl Money {
         if amount.scale() > currency.scale() {
             return Err(MoneyError::TooManyDecimals);
         }
-        if amount.abs() > Decimal::from(Self::MAX_UNITS) {
+        let most_minor_units = Decimal::new(i64::MAX, currency.scale());
+        if amount.abs() > Decimal::from(Self::MAX_UNITS).min(most_minor_units) {
             return Err(MoneyError::OutOfRange);
         }
         Ok(Self { amount, currency })
@@ -175,7 +177,7 @@ impl Money {
         let scale = self.currency.scale();
         let mut scaled = self.amount;
         scaled.rescale(scale);
-        // In range by construction: |amount| <= 10^15 and no currency has more than 4 decimals.
+        // In range by construction, see `new`.
         i64::try_from(scaled.mantissa()).unwrap_or(i64::MAX)
     }
 
@@ -311,6 +313,18 @@ mod tests {
             assert_eq!(Money::parse(text, Currency::KRW), Err(MoneyError::NotADecimal), "{text:?}");
         }
         assert_eq!(Money::parse("1000000000000001", Currency::KRW), Err(MoneyError::OutOfRange));
+    }
+
+    /// In a currency of four decimals 10^15 whole units are more than 64 bits hold.
+    #[test]
+    fn an_amount_beyond_its_minor_units_is_refused() {
+        let unit: Currency = "CLF".parse().unwrap();
+        let most = Money::parse("922337203685477.5807", unit).unwrap();
+        assert_eq!(most.minor_units(), i64::MAX);
+        for text in ["922337203685477.5808", "922337204000000.0", "-922337204000000", "1000000000000000"] {
+            assert_eq!(Money::parse(text, unit), Err(MoneyError::OutOfRange), "{text}");
+        }
+        assert_eq!(most.checked_add(&Money::from_minor_units(1, unit).unwrap()), Err(MoneyError::OutOfRange));
     }
 
     #[test]
