@@ -70,6 +70,8 @@ pub(super) struct Receipts {
     unindexed: Arc<Unindexed>,
     /// Entries that make a run.
     run: usize,
+    /// What the index lacked at the opening is known.
+    loaded: bool,
     /// Last entry of the run under way that a commit has brought into the index.
     entered: Option<Entry>,
     staged: Staged,
@@ -85,21 +87,23 @@ struct Staged {
 impl Receipts {
     /// None known; see [`Self::load`].
     pub(super) fn new(unindexed: Arc<Unindexed>, run: usize) -> Self {
-        Self { unindexed, run: run.max(1), entered: None, staged: Staged::default() }
+        Self { unindexed, run: run.max(1), loaded: false, entered: None, staged: Staged::default() }
     }
 
-    /// Finds what is not in the index yet. Enters it first where it is much, as after a migration.
+    /// Finds what is not in the index yet, once. Enters it first where it is much, as after
+    /// a migration.
     pub(super) fn load(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
+        if self.loaded {
+            return Ok(());
+        }
         let bearable = self.run.saturating_mul(RUNS_AT_START);
         let mut found = not_indexed(connection, ENTERED_AT_ONCE.max(bearable))?;
         while found.len() > bearable {
             enter_all(connection, &found)?;
             found = not_indexed(connection, ENTERED_AT_ONCE)?;
         }
-        self.staged = Staged::default();
-        self.entered = None;
-        let mut runs = self.unindexed.0.write().unwrap_or_else(PoisonError::into_inner);
-        *runs = Runs { filling: found, entering: BTreeSet::new() };
+        self.unindexed.0.write().unwrap_or_else(PoisonError::into_inner).filling = found;
+        self.loaded = true;
         Ok(())
     }
 
