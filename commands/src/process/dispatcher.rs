@@ -15,10 +15,10 @@ use jangbu_kernel::{OrderId, RecordedEvent};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::Shared;
 use super::outside::{self, Issued};
 use super::reader::{Next, Reader};
 use super::submit::Cause;
+use super::{MOST_WAITING, Shared};
 use crate::reader::decode;
 
 /// The name of the dispatcher's checkpoint. Storage format.
@@ -51,6 +51,14 @@ impl Window {
     /// The position up to which everything is finished.
     fn finished(&self) -> u64 {
         self.open.first().map_or(self.read_to, |(position, _)| position - 1)
+    }
+
+    /// How many more commands may be taken up. Those that wait for their buyer's share do
+    /// not keep the commands of others out.
+    fn room(&self) -> usize {
+        let window = self.shared.deps.options.window.max(1);
+        let waiting = self.shared.outside.waiting().min(window.saturating_mul(MOST_WAITING));
+        window.saturating_add(waiting).saturating_sub(self.open.len()).min(window)
     }
 
     fn take(&mut self, recorded: &RecordedEvent) {
@@ -140,7 +148,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     };
     shared.known.dispatched.send_replace(window.finished());
     loop {
-        let room = shared.deps.options.window.max(1).saturating_sub(window.open.len());
+        let room = window.room();
         let flush = reader.write_due();
         tokio::select! {
             biased;
@@ -158,6 +166,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 Next::Stopped => break,
             },
             () = at(flush), if flush.is_some() => reader.write().await,
+            () = shared.outside.began_to_wait(), if room == 0 => {}
             // Also when the window is full of commands that the stop has cut off.
             () = shared.stop.cancelled() => break,
         }

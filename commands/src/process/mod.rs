@@ -7,6 +7,7 @@
 //!   to its fulfilment: pages, instances side by side, order kept within an instance.
 //! - `dispatcher.rs` reads the commands that fulfilments issued from a checkpoint of
 //!   its own and carries them out; `outside.rs` talks to gateway and carrier.
+//! - `places.rs` bounds the calls to the outside, for all buyers and for one.
 //! - `timers.rs` hands over the timers that are due.
 //! - `turn.rs` has one node at a time do all this, under a lease.
 //! - `settled.rs` lets a caller wait until a fulfilment has come to rest.
@@ -20,6 +21,7 @@
 mod dispatcher;
 mod outside;
 mod payment;
+mod places;
 mod reader;
 mod runner;
 mod settled;
@@ -33,7 +35,7 @@ use std::time::Duration;
 
 use jangbu_kernel::ports::{Checkpoints, TimerQueue, World};
 use jangbu_kernel::{CorrelationId, OrderId, PaymentId};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -42,18 +44,24 @@ use crate::adapters::{Carriers, Gateways};
 use crate::decider::Commands;
 use crate::lease::LeaseHolder;
 use crate::request::{Answer, Caller, CommandError};
+use places::Places;
 use settled::Waiters;
 
 pub(crate) use payment::PaymentHistory;
+
+/// So many windows of commands may wait for their buyers' shares: about a minute of the
+/// slowest cards of one buyer, in some tens of megabytes.
+const MOST_WAITING: usize = 8;
 
 /// The limits of the process manager.
 #[derive(Clone, Debug)]
 pub struct ProcessOptions {
     /// Events of one page of the runner.
     pub page: usize,
-    /// Issued commands that may be under way.
+    /// Issued commands that may be under way. Those that wait for their buyer's share of
+    /// the outside calls do not count, up to [`MOST_WAITING`] times as many.
     pub window: usize,
-    /// Calls to the outside world at a time.
+    /// Calls to the outside world at a time; one buyer has an eighth of them.
     pub outside_calls: usize,
     /// How often the timer queue is looked at.
     pub timer_poll: Duration,
@@ -104,7 +112,7 @@ pub struct ProcessDeps {
 struct Shared {
     deps: ProcessDeps,
     known: Arc<Known>,
-    outside: Arc<Semaphore>,
+    outside: Arc<Places>,
     stop: CancellationToken,
 }
 
@@ -170,7 +178,7 @@ impl ProcessManager {
                 active: AtomicBool::new(false),
                 waiters: Waiters::default(),
             }),
-            outside: Arc::new(Semaphore::new(deps.options.outside_calls.max(1))),
+            outside: Arc::new(Places::new(deps.options.outside_calls)),
             stop: stop.clone(),
             deps,
         });

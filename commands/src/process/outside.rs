@@ -16,7 +16,9 @@ use jangbu_kernel::gateway::{
 };
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{PostalAddress, VaultError};
-use jangbu_kernel::{CommandId, OrderId, PaymentId, RefundId, Refusal, RefusalCode, Sealed, ShipmentId, StreamId};
+use jangbu_kernel::{
+    CommandId, OrderId, PaymentId, RefundId, Refusal, RefusalCode, Sealed, ShipmentId, StreamId, UserId,
+};
 
 use super::Shared;
 use super::payment::PaymentHistory;
@@ -167,7 +169,7 @@ impl Work<'_> {
         };
         let (order_id, amount) = (self.issued.order_id, leg.amount);
         let request = ChargeRequest { idempotency_key, order_id, payment_id, amount, card_token };
-        let outcome = self.outside(self.gateway().charge(request)).await?;
+        let outcome = self.outside(payment.state.user_id(), self.gateway().charge(request)).await?;
         self.observe(payment_id, outcome, Source::Answer).await
     }
 
@@ -177,7 +179,7 @@ impl Work<'_> {
         let (true, Some(reference)) = (payment.state.needs_confirm(), payment.state.gateway_reference()) else {
             return Ok(());
         };
-        let outcome = self.outside(self.gateway().confirm(reference)).await?;
+        let outcome = self.outside(payment.state.user_id(), self.gateway().confirm(reference)).await?;
         self.observe(payment_id, outcome, Source::Answer).await
     }
 
@@ -185,7 +187,7 @@ impl Work<'_> {
     async fn inquire(&self, payment_id: PaymentId) -> Step<()> {
         let payment = self.payment(payment_id).await?;
         let (true, Some(key)) = (payment.state.needs_inquiry(), payment.charge_key()) else { return Ok(()) };
-        let outcome = self.outside(self.gateway().inquire(key)).await?;
+        let outcome = self.outside(payment.state.user_id(), self.gateway().inquire(key)).await?;
         self.observe(payment_id, outcome, Source::Inquiry).await
     }
 
@@ -194,7 +196,7 @@ impl Work<'_> {
         self.submit(Command::RequestNetCancel { payment_id, reason: reason.to_owned() }).await?;
         let payment = self.payment(payment_id).await?;
         let (true, Some(key)) = (payment.state.needs_net_cancel(), payment.charge_key()) else { return Ok(()) };
-        let outcome = self.outside(self.gateway().net_cancel(key)).await?;
+        let outcome = self.outside(payment.state.user_id(), self.gateway().net_cancel(key)).await?;
         self.observe(payment_id, outcome, Source::Answer).await
     }
 
@@ -223,7 +225,7 @@ impl Work<'_> {
             return Err(Halt::Refused(Refusal::new(RefusalCode::PaymentStateConflict, detail)));
         };
         let request = RefundRequest { idempotency_key, reference, amount: part.amount };
-        let observation = self.outside(self.gateway().refund(request)).await?;
+        let observation = self.outside(payment.state.user_id(), self.gateway().refund(request)).await?;
         self.note(Command::ObserveRefund { payment_id, refund_id, observation, source: Source::Answer }).await
     }
 
@@ -237,7 +239,7 @@ impl Work<'_> {
         let observation = match opened.and_then(|json| serde_json::from_str::<PostalAddress>(&json).ok()) {
             Some(address) => {
                 let request = LabelRequest { shipment_id, order_id: self.issued.order_id, address };
-                self.outside(self.carrier().request_label(request)).await?
+                self.outside(shipment.user_id(), self.carrier().request_label(request)).await?
             }
             None => LabelOutcome::Refused { code: DATA_UNREADABLE.to_owned() },
         };
@@ -247,10 +249,11 @@ impl Work<'_> {
 
     /// Calls the label off, then the shipment.
     async fn call_off(&self, shipment_id: ShipmentId, reason: &str) -> Step<()> {
-        if self.shipment(shipment_id).await?.state() == ShipmentState::Cancelled {
+        let shipment = self.shipment(shipment_id).await?;
+        if shipment.state() == ShipmentState::Cancelled {
             return Ok(());
         }
-        match self.outside(self.carrier().cancel_label(shipment_id)).await? {
+        match self.outside(shipment.user_id(), self.carrier().cancel_label(shipment_id)).await? {
             LabelCancelOutcome::Cancelled => {
                 self.submit(Command::CancelShipment { shipment_id, reason: reason.to_owned() }).await
             }
@@ -302,12 +305,13 @@ impl Work<'_> {
         self.shared.deps.carriers.chosen().as_ref()
     }
 
-    /// Makes a call to the outside world as soon as there is a place for it.
-    async fn outside<T>(&self, call: impl Future<Output = T>) -> Step<T> {
-        let _permit = tokio::select! {
+    /// Makes a call to the outside world as soon as there is a place for it among those of
+    /// its buyer.
+    async fn outside<T>(&self, buyer: Option<UserId>, call: impl Future<Output = T>) -> Step<T> {
+        let _place = tokio::select! {
             biased;
             () = self.shared.stop.cancelled() => return Err(Halt::Stopped),
-            permit = self.shared.outside.acquire() => permit.map_err(|_| Halt::Stopped)?,
+            place = self.shared.outside.take(buyer) => place.ok_or(Halt::Stopped)?,
         };
         Ok(call.await)
     }

@@ -73,7 +73,8 @@ pub(super) async fn sync(
         return Ok(Answer { stream, version, position, replayed: false, events: [].into() });
     };
     let observation = {
-        let Ok(_permit) = shared.outside.acquire().await else { return Err(CommandError::ShuttingDown) };
+        let place = shared.outside.take(payment.state.user_id()).await;
+        let Some(_place) = place else { return Err(CommandError::ShuttingDown) };
         shared.deps.gateways.chosen().inquire(key).await
     };
     let command = Command::ObservePayment { payment_id, observation, source: Source::Inquiry };

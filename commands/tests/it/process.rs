@@ -26,6 +26,17 @@ use crate::support::{PATIENCE, Shop, eventually, lease};
 
 const PRICE: i64 = 53_000;
 
+/// Waits that a test has time for.
+fn quick() -> ProcessOptions {
+    ProcessOptions {
+        timer_poll: Duration::from_millis(2),
+        checkpoint_every: Duration::ZERO,
+        retry_first: Duration::from_millis(1),
+        retry_longest: Duration::from_millis(10),
+        ..ProcessOptions::default()
+    }
+}
+
 /// A running shop with its outside world.
 struct House {
     shop: Shop,
@@ -79,15 +90,25 @@ impl House {
             world: shop.world.clone(),
             gateways: Arc::new(Gateways::new(gateway.clone())),
             carriers: Arc::new(Carriers::new(carrier.clone())),
-            options: ProcessOptions {
-                timer_poll: Duration::from_millis(2),
-                checkpoint_every: Duration::ZERO,
-                retry_first: Duration::from_millis(1),
-                retry_longest: Duration::from_millis(10),
-                ..ProcessOptions::default()
-            },
+            options: quick(),
         });
         Self { shop, store, log, gateway, carrier, commands, decider, process, tasks }
+    }
+
+    /// The same house, whose process manager may do no more than this at once.
+    async fn narrowed(mut self, window: usize, outside_calls: usize) -> Self {
+        self.tasks.abort().await;
+        (self.process, self.tasks) = ProcessManager::spawn(ProcessDeps {
+            commands: self.commands.clone(),
+            checkpoints: self.store.clone(),
+            lease: lease(self.store.clone(), 1),
+            timers: Arc::new(LogTimers(self.store.clone())),
+            world: self.shop.world.clone(),
+            gateways: Arc::new(Gateways::new(self.gateway.clone())),
+            carriers: Arc::new(Carriers::new(self.carrier.clone())),
+            options: ProcessOptions { window, outside_calls, ..quick() },
+        });
+        self
     }
 
     /// Ends it as a crash would, and starts again on the same store.
@@ -418,6 +439,26 @@ async fn a_slow_gateway_holds_nobody_else_up_and_no_command_is_lost() {
     house.gateway.slow.add_permits(10);
     house.until(slow_id, OrderStatus::Preparing).await;
     assert_eq!(house.gateway.charged(), 2);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_slow_cards_of_one_buyer_keep_nobody_else_waiting() {
+    const PLACES: usize = 8;
+    let house = House::open().narrowed(PLACES, PLACES).await;
+    let hoarder = house.shop.user(&house.commands).await;
+    let product = house.shop.product(&house.commands, PRICE, 100).await;
+    // More than there are places, and more than may be under way.
+    for _ in 0..5 * PLACES {
+        let order = house.shop.paid_order(hoarder, product, PRICE, "slow");
+        house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    }
+    eventually("the gateway is asked", || async { house.gateway.count("charge") > 0 }).await;
+    house.place("ok").await;
+    assert_eq!((house.gateway.count("charge"), house.gateway.charged()), (2, 1), "one place is the hoarder's");
+    house.gateway.slow.add_permits(5 * PLACES);
+    house.at_peace().await;
+    assert_eq!(house.gateway.charged(), 5 * PLACES + 1);
     house.close().await;
 }
 
