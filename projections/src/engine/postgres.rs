@@ -17,6 +17,17 @@ use crate::view::{Column, Key, Kind, Value, ViewSpec};
 const ROWS_PER_INSERT: usize = 4_000;
 /// How long a caller waits for a connection before it is told that there is none.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a question may wait for a table that somebody has locked, and how long it may
+/// take at all, in milliseconds. Shorter than the wait for a connection: those who ask
+/// something else find one.
+const LOCK_TIMEOUT_MS: &str = "2000";
+const STATEMENT_TIMEOUT_MS: &str = "4000";
+/// What takes part in a transaction of the projector's takes as long as it takes.
+const BEGIN: &str =
+    "begin; set local synchronous_commit = off; set local lock_timeout = 0; set local statement_timeout = 0";
+/// What compares whole tables does, too, and may rest between two comparisons.
+const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read read only; \
+    set local idle_in_transaction_session_timeout = 0; set local lock_timeout = 0; set local statement_timeout = 0";
 
 /// Postgres. Clones share one pool.
 #[derive(Clone)]
@@ -34,6 +45,8 @@ impl PostgresEngine {
             // A process that stands still in the middle of a transaction holds the lease's row:
             // whoever is to take over after it must not wait for it to wake.
             ("idle_in_transaction_session_timeout", silence.as_str()),
+            ("lock_timeout", LOCK_TIMEOUT_MS),
+            ("statement_timeout", STATEMENT_TIMEOUT_MS),
         ];
         let connect = PgConnectOptions::from_str(url).map_err(unavailable)?.options(settings);
         let pool = PgPoolOptions::new()
@@ -68,7 +81,7 @@ impl PostgresEngine {
             let mut connection = pool.acquire().await.map_err(unavailable)?;
             // Rows and checkpoint may be lost together: the log gives them back. One round
             // trip; what is not committed below is rolled back when the connection is released.
-            connection.execute("begin; set local synchronous_commit = off").await.map_err(unavailable)?;
+            connection.execute(BEGIN).await.map_err(unavailable)?;
             if let Some(epoch) = epoch {
                 // Shared: a newer owner's update waits for this transaction, then fences the next.
                 let held: i64 = sqlx::query_scalar("select epoch from views.lease where id = 1 for share")
@@ -132,13 +145,8 @@ impl PostgresEngine {
 
     pub async fn freeze(&self) -> Result<Snapshot, EngineError> {
         let mut connection = self.pool.acquire().await.map_err(unavailable)?;
-        // It holds no lock that anybody waits for, and may rest between two comparisons.
-        connection
-            .execute(
-                "begin isolation level repeatable read read only; set local idle_in_transaction_session_timeout = 0",
-            )
-            .await
-            .map_err(unavailable)?;
+        // It holds no lock that anybody waits for.
+        connection.execute(BEGIN_SNAPSHOT).await.map_err(unavailable)?;
         // The moment is fixed by the first query of the transaction.
         connection.execute("select count(*) from views.lease").await.map_err(unavailable)?;
         Ok(Snapshot(connection))

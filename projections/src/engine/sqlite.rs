@@ -23,6 +23,9 @@ const READER_CACHE_KIB: u32 = 2_048;
 const CHECKPOINT_CACHE_KIB: u32 = 1_024;
 /// How long a connection waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a question waits for a file that another process has locked, and before that
+/// for its turn.
+const READ_PATIENCE: Duration = Duration::from_secs(4);
 /// Prepared statements kept on each connection: two per table and the queries.
 const STATEMENTS: usize = 256;
 /// Jobs that wait for the writer thread, more than there are callers; beyond it they
@@ -57,7 +60,7 @@ impl SqliteEngine {
     /// Opens or makes the database file.
     pub fn open(path: &Path, readers: usize) -> Result<Self, EngineError> {
         let writer = connection(path, WRITER_CACHE_KIB)?;
-        let idle = (0..readers.max(1)).map(|_| connection(path, READER_CACHE_KIB)).collect::<Result<Vec<_>, _>>()?;
+        let idle = (0..readers.max(1)).map(|_| reader(path)).collect::<Result<Vec<_>, _>>()?;
         let permits = Arc::new(Semaphore::new(idle.len()));
         let pool = Readers { idle: Arc::new(Mutex::new(idle)), permits };
         let beside = connection(path, CHECKPOINT_CACHE_KIB)?;
@@ -201,7 +204,10 @@ impl SqliteEngine {
 
 impl Readers {
     async fn lend(&self) -> Result<Lent, EngineError> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
+        let permit = tokio::time::timeout(READ_PATIENCE, Arc::clone(&self.permits).acquire_owned())
+            .await
+            .map_err(|_| EngineError::Unavailable("no reader came free in time".to_owned()))?
+            .map_err(|_| closed())?;
         let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         Ok(Lent { connection, idle: Arc::clone(&self.idle), _permit: permit })
     }
@@ -256,6 +262,12 @@ impl Snapshot {
             }
         }
     }
+}
+
+fn reader(path: &Path) -> Result<Connection, EngineError> {
+    let connection = connection(path, READER_CACHE_KIB)?;
+    connection.busy_timeout(READ_PATIENCE).map_err(unavailable)?;
+    Ok(connection)
 }
 
 fn connection(path: &Path, cache_kib: u32) -> Result<Connection, EngineError> {

@@ -56,6 +56,13 @@ pub enum Place {
     Postgres { admin: String, url: String, name: String },
 }
 
+/// A lock on tables; it ends with its connection.
+#[expect(dead_code, reason = "held, not used")]
+pub enum Lock {
+    Sqlite(rusqlite::Connection),
+    Postgres(PgConnection),
+}
+
 pub struct Fixture {
     pub store: MemoryStore,
     pub models: ReadModels,
@@ -160,6 +167,28 @@ impl Fixture {
             Place::Postgres { url, .. } => {
                 let mut connection = PgConnection::connect(url).await.unwrap();
                 sqlx::raw_sql(AssertSqlSafe(postgres.to_owned())).execute(&mut connection).await.unwrap();
+            }
+        }
+    }
+
+    /// Locks the orders' tables until what this gives is dropped.
+    pub async fn lock_orders(&self) -> Lock {
+        match &self.place {
+            Place::Sqlite(dir) => {
+                let connection = rusqlite::Connection::open(dir.path().join("views.db")).unwrap();
+                connection.busy_timeout(LIMIT).unwrap();
+                connection.execute_batch("begin exclusive").unwrap();
+                Lock::Sqlite(connection)
+            }
+            Place::Postgres { url, .. } => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                let tables = "select format('lock table views.%I in access exclusive mode', tablename) \
+                    from pg_tables where schemaname = 'views' and tablename like 'orders%'";
+                let locks: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
+                assert!(!locks.is_empty());
+                let text = format!("begin; {}", locks.join("; "));
+                sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await.unwrap();
+                Lock::Postgres(connection)
             }
         }
     }

@@ -6,7 +6,7 @@ use jangbu_aggregates::stock::StockReceived;
 use jangbu_kernel::{CategoryId, Money, ProductId, StreamId};
 use jangbu_projections::{OrderFilter, OrderStatus, PageRequest, ProductFilter, ProductSort, QueryError};
 
-use crate::fixture::{Fixture, at, buyer, id, paid, won};
+use crate::fixture::{Fixture, Place, at, buyer, deadline, id, paid, won};
 
 crate::on_both_engines! {
     cursors_walk_equal_times_once,
@@ -16,6 +16,7 @@ crate::on_both_engines! {
     two_syllables_are_found,
     filters_and_orders_choose_products,
     sums_are_exact_beyond_floats,
+    a_table_that_is_locked_is_told_in_time,
 }
 
 fn page(cursor: Option<String>, limit: u32) -> PageRequest {
@@ -212,4 +213,35 @@ async fn sums_are_exact_beyond_floats(fixture: &Fixture) {
     let rows = fixture.models.queries().orders(&OrderFilter::default(), &PageRequest::default()).await.unwrap().items;
     assert!(rows.iter().all(|order| order.total == odd));
     projector.stop().await;
+}
+
+/// Somebody holds the lists' tables for as long as he likes.
+async fn a_table_that_is_locked_is_told_in_time(fixture: &Fixture) {
+    let projector = fixture.projector();
+    fixture.order(1, 0, won(1_000)).await;
+    fixture.caught_up(&projector).await;
+    projector.stop().await;
+    let lock = fixture.lock_orders().await;
+    let queries = fixture.models.queries();
+    let (first, all) = (page(None, 1), OrderFilter::default());
+    // More of them than there are connections.
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let (queries, all, first) = (queries.clone(), all.clone(), first.clone());
+        asked.spawn(async move { tokio::time::timeout_at(deadline(), queries.orders(&all, &first)).await });
+    }
+    for answer in asked.join_all().await {
+        let answer = answer.expect("an answer, though the table is locked");
+        match &fixture.place {
+            // A writer keeps no reader out.
+            Place::Sqlite(_) => assert_eq!(answer.unwrap().items.len(), 1),
+            Place::Postgres { .. } => assert!(matches!(answer, Err(QueryError::Unavailable(_))), "{answer:?}"),
+        }
+    }
+    drop(lock);
+    // The server notices the end of a connection in its own time.
+    let limit = deadline();
+    while queries.orders(&all, &first).await.is_err() {
+        assert!(tokio::time::Instant::now() < limit, "the table is free again");
+    }
 }

@@ -69,7 +69,10 @@ impl Readers {
         work: impl FnOnce(&Connection) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, LogError> {
         let closed = || LogError::Unavailable("the store is closed".into(), None);
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| closed())?;
+        let turn = tokio::time::timeout(self.busy_timeout, Arc::clone(&self.turns).acquire_owned())
+            .await
+            .map_err(|_| LogError::Unavailable("no reader came free in time".into(), None))?
+            .map_err(|_| closed())?;
         let (path, busy_timeout, idle) = (self.path.clone(), self.busy_timeout, Arc::clone(&self.idle));
         let read = move || {
             let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
