@@ -114,7 +114,7 @@ fn complete(operation: &mut Operation, method: &Method, path: &str, access: Acce
     if *method == Method::PUT && PUT_TOO.contains(&path) {
         operation.operation_id = operation.operation_id.as_ref().map(|id| format!("{id}WithPut"));
     }
-    let codes = codes(operation, method, path, access, kind, refusals);
+    let codes = codes(method, path, access, kind, refusals);
     for status in statuses(&codes) {
         operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(|| {
             let of_status = codes.iter().filter(|code| code.status() == status);
@@ -122,6 +122,7 @@ fn complete(operation: &mut Operation, method: &Method, path: &str, access: Acce
         });
     }
     texts_in_the_path(operation);
+    cursors(operation);
     headers(operation, method, kind);
     describe_access(operation, access);
 }
@@ -139,17 +140,25 @@ fn texts_in_the_path(operation: &mut Operation) {
     }
 }
 
+/// How every `next_cursor` begins (base64 of the name of its first member) and goes on.
+const CURSOR_PATTERN: &str = "^eyJsaXN0Ijoi[A-Za-z0-9_-]+$";
+
+/// What a list gave out looks like.
+fn cursors(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && parameter.name == "cursor"
+            && let Some(RefOr::T(Schema::Object(object))) = &mut parameter.schema
+        {
+            object.pattern = Some(CURSOR_PATTERN.to_owned());
+        }
+    }
+}
+
 /// Paths whose handler answers PUT as it answers POST.
 const PUT_TOO: &[&str] = &["/v1/orders/{id}/cancel", "/v1/shipments/{id}/status"];
 
-fn codes(
-    operation: &Operation,
-    method: &Method,
-    path: &str,
-    access: Access,
-    kind: Kind,
-    refusals: &[Code],
-) -> Vec<Code> {
+fn codes(method: &Method, path: &str, access: Access, kind: Kind, refusals: &[Code]) -> Vec<Code> {
     let mut codes = refusals.to_vec();
     let hook = access == Access::Open && kind == Kind::Action;
     if kind == Kind::Page {
@@ -173,10 +182,7 @@ fn codes(
         codes.push(Code::NotFound);
     }
     if *method != Method::GET {
-        codes.extend([Code::PayloadTooLarge, Code::RequestTimeout]);
-    }
-    if operation.request_body.is_some() && !hook {
-        codes.push(Code::UnsupportedMediaType);
+        codes.extend([Code::PayloadTooLarge, Code::RequestTimeout, Code::UnsupportedMediaType]);
     }
     match kind {
         Kind::Command(key) => {
@@ -186,7 +192,9 @@ fn codes(
             }
         }
         Kind::Live if *method != Method::GET => codes.push(Code::VersionConflict),
-        Kind::Query | Kind::One | Kind::Live if *method == Method::GET => codes.push(Code::ReadModelBehind),
+        Kind::Query | Kind::One | Kind::Live if *method == Method::GET => {
+            codes.extend([Code::ReadModelBehind, Code::PositionUnknown]);
+        }
         Kind::Query | Kind::One | Kind::Live | Kind::Action | Kind::Page => {}
     }
     codes
@@ -282,9 +290,12 @@ const WAIT_FOR: HeaderDoc = header(
     "`committed` (the default), `projected` or `settled`; 202 when it is not reached in time",
 )
 .like("^(committed|projected|settled)$");
-const MIN_POSITION: HeaderDoc =
-    header("Jangbu-Min-Position", "wait until the read model shows this position; else 503 read_model_behind")
-        .like("^[0-9]{1,18}$");
+const MIN_POSITION: HeaderDoc = header(
+    "Jangbu-Min-Position",
+    "a `Jangbu-Position` of this shop: wait until the read model shows it; else 503 read_model_behind, and 409 \
+     position_unknown at once when the log never gave it",
+)
+.like("^[0-9]{1,18}$");
 const ETAG: HeaderDoc = header("ETag", "the version");
 const POSITION: HeaderDoc = header("Jangbu-Position", "the position of what was recorded");
 const REPLAYED: HeaderDoc = header("Idempotent-Replayed", "`true` when this is the answer to an earlier request");

@@ -25,12 +25,14 @@
     )
 )]
 
+mod connections;
 mod document;
 mod http;
 mod leftover;
 mod router;
 mod routes;
 mod server;
+mod shares;
 mod stall;
 mod state;
 mod tokens;
@@ -39,6 +41,7 @@ mod wire;
 pub use crate::document::openapi;
 pub use crate::http::body::MAX_BODY;
 pub use crate::http::gate::Access;
+pub use crate::http::origin::{InvalidNetwork, Network};
 pub use crate::http::problem::{Code, FieldProblem, Problem};
 pub use crate::router::{Route, route_table, router};
 pub use crate::server::{ServerOptions, serve};

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::connections::{Connections, Seat};
 use crate::http::edge::Unroutable;
 use crate::leftover::leftovers;
 use crate::router::build;
@@ -32,7 +33,8 @@ use crate::wire::Wire;
 /// The limits of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// Connections at once; more wait in the system's own queue.
+    /// Connections at once, of which one address may hold three quarters; more wait in the
+    /// system's own queue.
     pub max_connections: usize,
     /// The first byte of a connection has to come within this time.
     pub first_byte_timeout: Duration,
@@ -78,6 +80,7 @@ pub async fn serve(
     let address = listener.local_addr()?;
     let draining = CancellationToken::new();
     let ids = Arc::clone(&state.world.ids);
+    let by_address = Connections::new(options.max_connections, state.trusted_proxies.clone());
     let router = build(state, draining.clone());
     let places = Arc::new(Semaphore::new(options.max_connections));
     let mut connections = JoinSet::new();
@@ -97,8 +100,12 @@ pub async fn serve(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((permit, stream, peer)) => {
+                let Some(seat) = by_address.seat(peer.ip()) else {
+                    metrics::counter!("jangbu_connections_refused_total").increment(1);
+                    continue;
+                };
                 let (router, ids) = (router.clone(), Arc::clone(&ids));
-                let connection = Connection { stream, peer, router, ids, options, permit };
+                let connection = Connection { stream, peer, router, ids, options, seat, _permit: permit };
                 connections.spawn(connection.run(draining.clone()));
             }
             Err(error) => {
@@ -123,25 +130,28 @@ struct Connection {
     router: Router,
     ids: Arc<dyn IdSource>,
     options: ServerOptions,
-    permit: OwnedSemaphorePermit,
+    seat: Seat,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     async fn run(self, draining: CancellationToken) {
-        let Self { stream, peer, router, ids, options, permit } = self;
-        let _permit = permit;
-        let first_byte = tokio::select! {
-            first = tokio::time::timeout(options.first_byte_timeout, stream.readable()) => first,
-            () = draining.cancelled() => return,
+        let Self { stream, peer, router, ids, options, seat, _permit } = self;
+        let spoken = tokio::select! {
+            spoken = tokio::time::timeout(options.first_byte_timeout, has_spoken(&stream)) => spoken == Ok(true),
+            () = seat.make_room.cancelled() => false,
+            () = draining.cancelled() => false,
         };
-        if !matches!(first_byte, Ok(Ok(()))) {
+        if !spoken {
             return;
         }
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
         let (lender, left) = leftovers();
+        let make_room = seat.make_room.clone();
         let service = service_fn(move |request: Request<Incoming>| {
+            seat.in_use();
             let mut request = lender.lend(request).map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
             if let Some(reason) = Unroutable::of(&request) {
@@ -160,6 +170,7 @@ impl Connection {
         let ended = loop {
             tokio::select! {
                 ended = connection.as_mut() => break ended,
+                () = make_room.cancelled() => break Ok(()),
                 () = draining.cancelled(), if !ending => {
                     // An idle connection closes now, a busy one after its answer.
                     ending = true;
@@ -173,4 +184,10 @@ impl Connection {
             tracing::debug!(%error, "a connection ended early");
         }
     }
+}
+
+/// Waits for the first byte; false when the other side has closed. It looks for the byte
+/// itself: a socket that was just accepted counts as ready to be read until somebody tries.
+async fn has_spoken(stream: &TcpStream) -> bool {
+    matches!(stream.peek(&mut [0]).await, Ok(1..))
 }

@@ -10,13 +10,15 @@ use jangbu_commands::identity::Identity;
 use jangbu_commands::inbox::Hooks;
 use jangbu_commands::process::ProcessManagerHandle;
 use jangbu_commands::{Commands, Policy};
+use jangbu_kernel::UserId;
 use jangbu_kernel::ports::World;
 use jangbu_projections::Queries;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::document::openapi;
 use crate::http::limiter::Limiter;
+use crate::http::origin::Network;
+use crate::shares::Shares;
 use crate::tokens::{SigningKey, Tokens};
 
 /// Looks at one dependency; the text says what is wrong with it.
@@ -52,6 +54,8 @@ pub struct ApiState {
     pub signing_key: SigningKey,
     /// Requests a caller may make; none: as many as he likes.
     pub rate_limit: Option<RateLimit>,
+    /// Proxies in front of this server, which say who calls.
+    pub trusted_proxies: Vec<Network>,
     /// Origins of web pages that may call; empty: none but the server's own pages.
     pub cors_origins: Vec<http::HeaderValue>,
     /// The dependencies that `/readyz` reports, by name; without one of them it is not ready.
@@ -107,6 +111,8 @@ impl RateLimit {
 
 /// Streams of events that may be open at once.
 const MOST_STREAMS: usize = 1_000;
+/// Of one user.
+const STREAMS_OF_ONE: usize = 10;
 
 /// The state as the handlers hold it: one pointer.
 #[derive(Clone)]
@@ -116,7 +122,7 @@ pub(crate) struct Shared {
     pub(crate) state: ApiState,
     pub(crate) tokens: Tokens,
     pub(crate) limiter: Option<Limiter>,
-    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) streams: Arc<Shares<UserId>>,
     /// Cancelled when the server begins to drain: open streams end then.
     pub(crate) draining: CancellationToken,
     /// The OpenAPI document, written out when somebody asks for it first.
@@ -132,7 +138,7 @@ impl App {
             state,
             tokens,
             limiter,
-            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+            streams: Shares::new(MOST_STREAMS, STREAMS_OF_ONE),
             draining,
             // Texts, numbers and lists of them: writing them cannot fail.
             document: LazyLock::new(|| Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default())),

@@ -34,8 +34,10 @@ macro_rules! permissions {
 permissions! {
     /// Create, activate and deactivate products.
     ProductsWrite = "products:write": [Staff, Admin],
-    /// Look at stock numbers.
+    /// See how much of a product can be bought.
     StockRead = "stock:read": [Customer, Staff, Auditor, Admin],
+    /// See all numbers of a stock, and how they were.
+    StockReadAny = "stock:read:any": [Staff, Auditor, Admin],
     /// Receive and adjust stock.
     StockWrite = "stock:write": [Staff, Admin],
     /// Buy, for oneself.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::fields::{Read, read_all};
@@ -24,6 +24,7 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let declared = declared_length(request.headers());
+        let coded = is_coded(request.headers());
         let body = request.into_body();
         if declared.is_some_and(|length| length > MAX_BODY as u64) {
             return Err(too_large());
@@ -31,7 +32,13 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
         let collected = Limited::new(body, MAX_BODY).collect();
         match tokio::time::timeout(BODY_TIMEOUT, collected).await {
             Err(_) => Err(Problem::new(Code::RequestTimeout, "the body took too long to arrive")),
-            Ok(Ok(collected)) => Ok(Self(collected.to_bytes())),
+            Ok(Ok(collected)) => match collected.to_bytes() {
+                bytes if coded && !bytes.is_empty() => Err(Problem::new(
+                    Code::UnsupportedMediaType,
+                    "send the body as it is, without a Content-Encoding such as gzip",
+                )),
+                bytes => Ok(Self(bytes)),
+            },
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
             Ok(Err(_)) => Err(Problem::invalid_at("", "malformed_body", "the body ended early or cannot be read")),
         }
@@ -40,6 +47,16 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether a body is compressed or otherwise coded. None is unpacked: what 64 KiB are
+/// packed into can be a thousand times as much.
+fn is_coded(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(CONTENT_ENCODING).iter();
+    codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(|coding| {
+        let coding = coding.trim_ascii();
+        !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
+    })
 }
 
 fn too_large() -> Problem {

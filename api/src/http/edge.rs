@@ -11,6 +11,7 @@ use futures::FutureExt as _;
 use http::header::{ALLOW, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
+use super::origin::name_the_caller;
 use super::prefer::LONGEST_WAIT;
 use super::problem::{self, Problem};
 use super::trace::{REQUEST_ID, RequestNames};
@@ -61,6 +62,7 @@ impl From<Unroutable> for Problem {
 /// The layer around everything.
 pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    name_the_caller(&mut request, &app.state.trusted_proxies);
     let names = RequestNames::of(request.headers(), &*app.state.world.ids);
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
@@ -130,6 +132,14 @@ fn measure(method: http::Method, route: Option<String>, response: &Response, sta
     let took = started.elapsed();
     let status = response.status();
     tracing::debug!(%method, route, status = status.as_u16(), ?took, "answered");
-    let labels = [("method", method.as_str().to_owned()), ("route", route), ("status", status.as_str().to_owned())];
+    let labels =
+        [("method", method_label(&method).to_owned()), ("route", route), ("status", status.as_str().to_owned())];
     metrics::histogram!("http_request_duration_seconds", &labels).record(took);
+}
+
+/// A method as a label. Anybody can invent methods, and a label is kept for good.
+fn method_label(method: &http::Method) -> &str {
+    use http::Method;
+    const KNOWN: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
+    if KNOWN.contains(method) { method.as_str() } else { "other" }
 }

@@ -1,7 +1,8 @@
 //! One rate limit per caller: by user when somebody is logged in, else by address.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
@@ -14,13 +15,28 @@ use super::problem::{Code, Problem};
 use crate::state::RateLimit;
 
 /// After so many checks callers who have been quiet are forgotten.
-const CHECKS_BETWEEN_SWEEPS: u32 = 65_536;
+const CHECKS_BETWEEN_SWEEPS: u32 = 8_192;
+/// Callers who are told apart, about 100 bytes each. Whoever can use many addresses would
+/// fill the memory otherwise; when there are so many, those of a crowd are counted together.
+const MOST_CALLERS: usize = 100_000;
+/// Crowds that all callers are spread over then.
+const CROWDS: u64 = 1_024;
 
 /// Whose requests are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CallerKey {
     User(UserId),
     Peer(IpAddr),
+    /// Some of all callers, when there are too many to tell apart.
+    Crowd(u64),
+}
+
+impl CallerKey {
+    fn crowd(self) -> Self {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        Self::Crowd(hasher.finish() % CROWDS)
+    }
 }
 
 pub(crate) struct Limiter {
@@ -28,6 +44,8 @@ pub(crate) struct Limiter {
     limiter: RateLimiter<CallerKey, DefaultKeyedStateStore<CallerKey>, DefaultClock, StateInformationMiddleware>,
     clock: DefaultClock,
     checks: AtomicU32,
+    /// There are too many callers to tell them apart.
+    crowded: AtomicBool,
 }
 
 /// What is left to a caller.
@@ -45,15 +63,16 @@ impl Limiter {
         let clock = DefaultClock::default();
         let limiter = RateLimiter::dashmap_with_clock(quota.allow_burst(limit.requests), clock.clone())
             .with_middleware::<StateInformationMiddleware>();
-        Self { limit, limiter, clock, checks: AtomicU32::new(0) }
+        Self { limit, limiter, clock, checks: AtomicU32::new(0), crowded: AtomicBool::new(false) }
     }
 
     /// Counts a request.
     pub(crate) fn check(&self, caller: CallerKey) -> Result<Allowance, (Problem, Allowance)> {
         if self.checks.fetch_add(1, Ordering::Relaxed) % CHECKS_BETWEEN_SWEEPS == CHECKS_BETWEEN_SWEEPS - 1 {
-            self.limiter.retain_recent();
+            self.sweep();
         }
-        match self.limiter.check_key(&caller) {
+        let counted = if self.crowded.load(Ordering::Relaxed) { caller.crowd() } else { caller };
+        match self.limiter.check_key(&counted) {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity();
                 let used = u128::from(self.limit.requests.get().saturating_sub(remaining));
@@ -66,6 +85,15 @@ impl Limiter {
                 Err((problem, Allowance { remaining: 0, reset_seconds: wait }))
             }
         }
+    }
+
+    /// Forgets who has been quiet. Until the next time no more than the checks in between can
+    /// be added.
+    fn sweep(&self) {
+        self.limiter.retain_recent();
+        self.limiter.shrink_to_fit();
+        let room = MOST_CALLERS.saturating_sub(CHECKS_BETWEEN_SWEEPS as usize);
+        self.crowded.store(self.limiter.len() > room, Ordering::Relaxed);
     }
 
     /// Writes `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
@@ -98,5 +126,17 @@ mod tests {
         assert_eq!((problem.code(), allowance.remaining), (Code::RateLimited, 0));
         assert!(allowance.reset_seconds > 1_700, "{allowance:?}");
         assert!(limiter.check(other).is_ok());
+    }
+    #[test]
+    fn callers_without_number_are_counted_in_crowds() {
+        let limiter = Limiter::new(RateLimit::parse("1/hour").unwrap().unwrap());
+        let checks = 2 * u32::try_from(MOST_CALLERS).unwrap();
+        let mut refused = 0;
+        for number in 0..checks {
+            let caller = CallerKey::Peer(std::net::Ipv4Addr::from_bits(number).into());
+            refused += u32::from(limiter.check(caller).is_err());
+        }
+        assert!(limiter.limiter.len() <= MOST_CALLERS + CROWDS as usize, "{}", limiter.limiter.len());
+        assert!(refused > checks / 3, "a crowd has the allowance of one: {refused}");
     }
 }

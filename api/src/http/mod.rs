@@ -4,12 +4,14 @@ pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod conditional;
 pub(crate) mod edge;
+pub(crate) mod events;
 pub(crate) mod failure;
 pub(crate) mod fields;
 pub(crate) mod gate;
 pub(crate) mod limiter;
 pub(crate) mod money;
 pub(crate) mod node;
+pub(crate) mod origin;
 pub(crate) mod params;
 #[cfg(test)]
 mod parsers;

@@ -6,7 +6,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use jangbu_kernel::{Refusal, RefusalCode};
 use serde::Serialize;
@@ -89,6 +89,8 @@ codes! {
     UserNotActive = "user_not_active", CONFLICT, "The account is not active";
     /// The reference was used for another entry.
     ReferenceReused = "reference_reused", CONFLICT, "The reference was used before";
+    /// The log never gave this position: it is another log, or an older state of this one.
+    PositionUnknown = "position_unknown", CONFLICT, "This log never gave that position";
     /// The version in `If-Match` is not the current one.
     VersionConflict = "version_conflict", PRECONDITION_FAILED, "The version has moved on";
     /// The body is too large.
@@ -97,7 +99,7 @@ codes! {
     UriTooLong = "uri_too_long", URI_TOO_LONG, "The address is too long";
     /// The head of the request has too many headers.
     HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The request has too many headers";
-    /// The body is not JSON.
+    /// The body is not JSON, or it is compressed.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has to be JSON";
     /// The legs do not add up to the order's total.
     PaymentTotalMismatch = "payment_total_mismatch", UNPROCESSABLE_ENTITY, "The legs do not add up to the total";
@@ -329,6 +331,10 @@ impl Problem {
         }
         if let Some(version) = parts.current_version {
             headers.insert(ETAG, super::conditional::etag(version));
+        }
+        if parts.code == Code::UnsupportedMediaType {
+            // RFC 9110, section 15.5.16.
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Some(challenge) = challenge(parts.code) {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

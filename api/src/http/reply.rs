@@ -118,12 +118,23 @@ pub(crate) async fn read<R: Resource>(
 /// Shows one thing, or 304 when the caller has this version.
 pub(crate) async fn show<R: Resource>(app: &App, call: &Call, row: R) -> Result<Response, Problem> {
     let version = row.version();
-    let tag = [(ETAG, etag(version))];
     if not_modified(&call.headers, version) {
-        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+        return Ok(unchanged(version));
     }
     let view = row.view(app).await?;
-    Ok((tag, Json(view)).into_response())
+    Ok(([(ETAG, etag(version))], Json(view)).into_response())
+}
+
+/// The same for a view that is there already.
+pub(crate) fn show_view(call: &Call, version: u64, view: &impl Serialize) -> Response {
+    if not_modified(&call.headers, version) {
+        return unchanged(version);
+    }
+    ([(ETAG, etag(version))], Json(view)).into_response()
+}
+
+fn unchanged(version: u64) -> Response {
+    (StatusCode::NOT_MODIFIED, [(ETAG, etag(version))]).into_response()
 }
 
 /// Shows one thing whatever the caller has: it shows more than its version covers.

@@ -84,9 +84,22 @@ pub(crate) async fn prefix(app: &App, stream: StreamId, as_of: Option<AsOf>) -> 
     Ok(events)
 }
 
-/// Waits for `Jangbu-Min-Position`.
+/// Waits for `Jangbu-Min-Position`. A position that the log has not given is refused at
+/// once: no waiting brings it about that the caller's fact is in this log.
 pub(crate) async fn await_min_position(app: &App, call: &Call) -> Result<(), Problem> {
     let Some(position) = call.wait.min_position else { return Ok(()) };
+    if app.state.queries.wait_for(position, Instant::now()).await {
+        return Ok(());
+    }
+    // What this node knows may be older than another node's answer: then the store is asked.
+    let log = app.state.commands.log();
+    if position > log.watch_head().current() {
+        let head = log.head().await?;
+        if position > head {
+            let detail = format!("the log ends at position {head}: what you have seen is not in it, read without one");
+            return Err(Problem::new(Code::PositionUnknown, detail));
+        }
+    }
     if app.state.queries.wait_for(position, Instant::now() + call.wait.limit()).await {
         return Ok(());
     }

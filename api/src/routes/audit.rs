@@ -9,17 +9,31 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::orders::AsOfQuery;
+use super::orders::page_limit;
 use super::{Entry, Kind};
+use crate::http::events;
+use crate::http::fields::{Text, Whole, request_body};
 use crate::http::gate::Access;
 use crate::http::params::{PathText, QueryFields};
 use crate::http::problem::Problem;
-use crate::http::resource::prefix;
+use crate::http::resource::AsOf;
 use crate::http::view::{Listing, Moment};
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
     vec![Entry::new(Access::Needs(Permission::AuditRead), Kind::Query, &[], routes!(stream))]
+}
+
+request_body! {
+    /// Which events of a stream.
+    pub(crate) struct EventsQuery {
+        /// Only those up to this version or time.
+        as_of: Option<AsOf>,
+        /// `next_cursor` of the page before.
+        cursor: Option<Text<1, 1000>>,
+        /// Items of a page, 50 when it is left out.
+        limit: Option<Whole<1, 200>>,
+    }
 }
 
 /// An event as it stands in the log: who, when, what, why.
@@ -86,21 +100,17 @@ pub(crate) fn records(events: &[RecordedEvent]) -> Result<Vec<RecordView>, Probl
     get, path = "/v1/audit/streams/{stream}", operation_id = "getAuditStream", tag = "audit",
     params(
         ("stream" = String, Path, description = "`<aggregate>-<uuid>`", pattern = "^(user|email|session|product|stock|order|payment|shipment|points|fulfilment)-[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"),
-        AsOfQuery,
+        EventsQuery,
     ),
-    responses((status = 200, description = "its events, oldest first", body = Listing<RecordView>)),
+    responses((status = 200, description = "a page of its events, oldest first", body = Listing<RecordView>)),
 )]
 async fn stream(
     State(app): State<App>,
     PathText(stream): PathText,
-    QueryFields(query): QueryFields<AsOfQuery>,
+    QueryFields(query): QueryFields<EventsQuery>,
 ) -> Result<Json<Listing<RecordView>>, Problem> {
     let stream: StreamId = stream.parse().map_err(|error: jangbu_kernel::stream::InvalidStreamId| {
         Problem::invalid_at("/path/stream", "invalid_id", error.to_string())
     })?;
-    let events = prefix(&app, stream, query.as_of).await?;
-    if events.is_empty() {
-        return Err(Problem::not_found("stream"));
-    }
-    Ok(Json(Listing { items: records(&events)?, next_cursor: None }))
+    events::page(&app, stream, query.as_of, query.cursor, page_limit(query.limit)).await
 }

@@ -23,7 +23,7 @@ use crate::http::gate::Access;
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::{Code, Problem};
 use crate::http::reply::{self, Made};
-use crate::http::resource::{Resource, await_min_position, prefix};
+use crate::http::resource::{Resource, await_min_position, load, prefix};
 use crate::http::view::{Amount, Listing, Moment};
 use crate::state::App;
 
@@ -281,6 +281,7 @@ async fn cancel_payment(
 async fn synchronise(State(app): State<App>, PathId(id): PathId, call: Call, _: NoBody) -> Result<Response, Problem> {
     let caller = call.principal()?.caller();
     let payment_id = PaymentId::new(id);
+    let _visible: PaymentRow = load(&app, &call, id, None).await?;
     call.check_version(&app, StreamId::payment(payment_id)).await?;
     let processes = app.state.processes.as_ref();
     let processes = processes.ok_or_else(|| Problem::unavailable("this node runs no process manager"))?;

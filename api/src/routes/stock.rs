@@ -61,13 +61,16 @@ request_body! {
 #[schema(as = Stock)]
 pub(crate) struct StockView {
     product_id: Uuid,
-    /// In the house.
-    on_hand: i64,
+    /// In the house. Only for those who work in the shop, as are the next two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_hand: Option<i64>,
     /// Kept for orders that are not paid yet.
-    reserved: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserved: Option<i64>,
     /// Kept for paid orders.
-    allocated: i64,
-    /// `on_hand - reserved - allocated`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allocated: Option<i64>,
+    /// `on_hand - reserved - allocated`: what can be bought.
     available: i64,
     version: u64,
 }
@@ -98,11 +101,21 @@ impl Resource for StockRow {
     }
     async fn view(self, _: &App) -> Result<StockView, Problem> {
         let Self { product_id, on_hand, reserved, allocated, available, version } = self;
-        Ok(StockView { product_id: product_id.uuid(), on_hand, reserved, allocated, available, version })
+        Ok(StockView {
+            product_id: product_id.uuid(),
+            on_hand: Some(on_hand),
+            reserved: Some(reserved),
+            allocated: Some(allocated),
+            available,
+            version,
+        })
     }
 }
 
 /// The stock of a product. A product that never had any has 0.
+///
+/// Who buys sees what is `available` now; the other numbers, and how it was earlier, need
+/// `stock:read:any`.
 #[utoipa::path(
     get, path = "/v1/stock/{product_id}", operation_id = "getStock", tag = "stock",
     params(("product_id" = Uuid, Path, description = "the product"), AsOfQuery),
@@ -114,6 +127,11 @@ async fn one(
     call: Call,
     QueryFields(query): QueryFields<AsOfQuery>,
 ) -> Result<Response, Problem> {
+    let sees_all = call.principal()?.may(Permission::StockReadAny);
+    if query.as_of.is_some() && !sees_all {
+        let needed = Permission::StockReadAny.name();
+        return Err(Problem::new(Code::Forbidden, format!("the stock of an earlier time needs {needed}")));
+    }
     let row = match load::<StockRow>(&app, &call, id, query.as_of).await {
         Err(problem) if problem.code() == Code::NotFound && query.as_of.is_none() => {
             // No stock yet is 0 of a product, and nothing at all of what is no product.
@@ -122,7 +140,12 @@ async fn one(
         }
         loaded => loaded?,
     };
-    reply::show(&app, &call, row).await
+    if sees_all {
+        return reply::show(&app, &call, row).await;
+    }
+    let (version, available) = (row.version, row.available);
+    let view = StockView { product_id: id, on_hand: None, reserved: None, allocated: None, available, version };
+    Ok(reply::show_view(&call, version, &view))
 }
 
 /// Goods came in.

@@ -78,24 +78,3 @@ async fn an_expired_token_says_so_and_a_public_route_does_not_mind() {
     assert!(answer.header("www-authenticate").contains("invalid_token"));
     house.get(&token, "/v1/products").await.expect(200);
 }
-
-#[tokio::test]
-async fn what_is_somebody_elses_does_not_exist() {
-    let house = House::new().await;
-    let staff = house.somebody(&[Role::Staff]).await;
-    let (owner, other) = (house.somebody(&[Role::Customer]).await, house.somebody(&[Role::Customer]).await);
-    let product = house.product(&staff, "1000", 5).await;
-    let body = crate::house::order_body(&product, 1);
-    let order = house.post(&owner, "/v1/orders", &[("idempotency-key", "somebody-elses")], &body).await.expect(201);
-    let path = format!("/v1/orders/{}", order.body["id"].as_str().unwrap());
-    for suffix in ["", "/history", "/events", "/payments", "/shipments", "?as_of=1"] {
-        house.get(&other, &format!("{path}{suffix}")).await.problem(404, "not_found");
-    }
-    house.post(&other, &format!("{path}/cancel"), &[], &serde_json::json!({})).await.problem(404, "not_found");
-    let number = order.body["number"].as_str().unwrap();
-    house.get(&other, &format!("/v1/orders/by-number/{number}")).await.problem(404, "not_found");
-    house.get(&owner, &path).await.expect(200);
-    house.get(&staff, &path).await.expect(200);
-    let listed = house.get(&other, "/v1/orders").await.expect(200);
-    assert_eq!(listed.body["items"].as_array().unwrap().len(), 0);
-}

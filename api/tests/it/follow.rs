@@ -55,3 +55,35 @@ async fn a_follower_sees_what_was_and_what_comes_and_can_go_on_later() {
         request("GET", &format!("{order}/events"), &buyer, &[("last-event-id", "x")]).body(Body::empty()).unwrap();
     house.send(sent).await.problem(400, "validation_failed");
 }
+
+#[tokio::test]
+async fn one_user_does_not_hold_all_streams() {
+    /// What one user may have open.
+    const OF_ONE: usize = 10;
+    let house = House::new().await;
+    let staff = house.somebody(&[Role::Staff]).await;
+    let buyer = house.somebody(&[Role::Customer]).await;
+    let product = house.product(&staff, "1000", 5).await;
+    let placed = house
+        .post(&buyer, "/v1/orders", &[("idempotency-key", "followed-by-many")], &order_body(&product, 1))
+        .await
+        .expect(201);
+    let path = format!("/v1/orders/{}/events", placed.body["id"].as_str().unwrap());
+    let follow = |token: &str| {
+        let sent = request("GET", &path, token, &[]).body(Body::empty()).unwrap();
+        house.router.clone().oneshot(sent)
+    };
+    let mut open = Vec::new();
+    for _ in 0..OF_ONE {
+        let response = follow(&buyer).await.unwrap();
+        assert_eq!(response.status(), 200);
+        open.push(response);
+    }
+    let refused = house.get(&buyer, &path).await.problem(429, "rate_limited");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
+    // Others follow, the buyer does everything else, and a stream that was closed makes room.
+    assert_eq!(follow(&staff).await.unwrap().status(), 200);
+    house.get(&buyer, "/v1/orders").await.expect(200);
+    open.pop();
+    assert_eq!(follow(&buyer).await.unwrap().status(), 200);
+}

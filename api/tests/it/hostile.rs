@@ -130,6 +130,27 @@ async fn what_a_caller_sent_never_comes_back() {
 }
 
 #[tokio::test]
+async fn a_compressed_body_is_refused_for_what_it_is() {
+    let house = House::new().await;
+    let body = json!({"email": "x@example.com", "password": "not the password"});
+    for coding in ["gzip", "GZIP", "br", "identity, gzip", "x"] {
+        for path in ["/v1/auth/login", "/v1/hooks/payments/sandbox"] {
+            let answer = house.post("", path, &[("content-encoding", coding)], &body).await;
+            let answer = answer.problem(415, "unsupported_media_type");
+            assert_eq!(answer.header("accept-encoding"), "identity", "{coding} {path}");
+        }
+    }
+    for coding in ["identity", "Identity", ""] {
+        let answer = house.post("", "/v1/auth/login", &[("content-encoding", coding)], &body).await;
+        answer.problem(401, "unauthenticated");
+    }
+    // Nothing at all can be called compressed.
+    let staff = house.somebody(&[Role::Staff]).await;
+    let path = format!("/v1/products/{NOBODY}/activate");
+    house.send_json("POST", &staff, &path, &[("content-encoding", "gzip")], "").await.problem(404, "not_found");
+}
+
+#[tokio::test]
 async fn broken_queries_paths_and_headers_are_named() {
     let house = House::new().await;
     let staff = house.somebody(&[Role::Staff]).await;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,6 +27,8 @@ use jangbu_store::memory::MemoryStore;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;
+
+use crate::counting::CountingLog;
 
 pub const NOW_MS: i64 = 1_795_222_800_000;
 pub const PASSWORD: &str = "correct horse battery";
@@ -130,7 +132,9 @@ pub struct House {
     pub router: axum::Router,
     pub state: ApiState,
     pub world: Arc<TestWorld>,
-    _projector: ProjectorHandle,
+    pub projector: ProjectorHandle,
+    /// Events of streams that were read so far.
+    pub reads: Arc<AtomicUsize>,
 }
 
 /// An answer, taken apart.
@@ -184,7 +188,9 @@ impl House {
         let test_world = Arc::new(TestWorld::default());
         let world = World { clock: test_world.clone(), ids: test_world.clone(), vault: test_world.clone() };
         let store = MemoryStore::new();
-        let log: Arc<dyn jangbu_kernel::log::EventLog> = Arc::new(store.clone());
+        let reads = Arc::new(AtomicUsize::new(0));
+        let log = Arc::new(CountingLog { inner: store.clone(), reads: Arc::clone(&reads) });
+        let log: Arc<dyn jangbu_kernel::log::EventLog> = log;
         let policy = Arc::new(Policy::default());
         let (commands, decider) =
             Commands::spawn(Arc::clone(&log), &world, Arc::clone(&policy), DeciderOptions::default());
@@ -216,6 +222,7 @@ impl House {
             policy,
             signing_key: SigningKey::from_pkcs8("test", pkcs8.as_ref()).unwrap(),
             rate_limit,
+            trusted_proxies: vec![jangbu_api::Network::parse("10.0.0.0/8").unwrap()],
             cors_origins: vec!["https://shop.example.com".parse().unwrap()],
             readiness: vec![
                 ("store", Arc::new(|| Box::pin(async { Ok(()) }))),
@@ -225,7 +232,7 @@ impl House {
             render_metrics: Arc::new(|| "# nothing\n".to_owned()),
             rebuild: Arc::new(|_| Box::pin(async { Ok(()) })),
         };
-        Self { router: jangbu_api::router(state.clone()), state, world: test_world, _projector: projector }
+        Self { router: jangbu_api::router(state.clone()), state, world: test_world, projector, reads }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

@@ -10,11 +10,14 @@
 )]
 
 mod access;
+mod costs;
+mod counting;
 mod document;
 mod follow;
 mod hostile;
 mod house;
 mod limits;
 mod orders;
+mod owners;
 mod serving;
 mod wire;

@@ -54,8 +54,12 @@ async fn an_order_is_placed_shown_and_called_off() {
     let by_number = shop.house.get(&shop.buyer, &format!("/v1/orders/by-number/{number}")).await.expect(200);
     assert_eq!(by_number.body, placed.body);
 
+    // Who buys sees what can be bought, and no more.
     let stock = shop.house.get(&shop.buyer, &format!("/v1/stock/{}", shop.product)).await.expect(200);
-    assert_eq!((&stock.body["reserved"], &stock.body["available"]), (&json!(2), &json!(8)));
+    assert_eq!(stock.body["available"], 8);
+    assert_eq!(stock.body, json!({"product_id": shop.product, "available": 8, "version": stock.body["version"]}));
+    let earlier = format!("/v1/stock/{}?as_of=1", shop.product);
+    shop.house.get(&shop.buyer, &earlier).await.problem(403, "forbidden");
 
     let cancel = format!("{}/cancel", path(&placed));
     let cancelled = shop.house.send_json("PUT", &shop.buyer, &cancel, &[("if-match", "\"1\"")], "").await.expect(200);
@@ -187,14 +191,29 @@ async fn waiting_for_a_stage_is_200_when_it_came_and_202_when_it_did_not() {
     assert_eq!(settled.header("location"), path(&settled));
 }
 
+/// A read that does not wait, of what the read models may not show yet.
+fn read_at(shop: &Shop, position: u64) -> http::Request<axum::body::Body> {
+    let headers = [("jangbu-min-position", &*position.to_string()), ("prefer", "wait=0")];
+    crate::house::request("GET", "/v1/orders", &shop.buyer, &headers).body(axum::body::Body::empty()).unwrap()
+}
+
 #[tokio::test]
 async fn a_read_model_that_is_behind_says_so() {
     let shop = Shop::new().await;
-    let far = [("jangbu-min-position", "1000000"), ("prefer", "wait=0")];
-    let request = crate::house::request("GET", "/v1/orders", &shop.buyer, &far);
-    let answer =
-        shop.house.send(request.body(axum::body::Body::empty()).unwrap()).await.problem(503, "read_model_behind");
+    shop.house.projector.stop().await;
+    let placed = shop.place("not-shown-yet", &order_body(&shop.product, 1)).await.expect(201);
+    let position = placed.header("jangbu-position").parse().unwrap();
+    let answer = shop.house.send(read_at(&shop, position)).await.problem(503, "read_model_behind");
     assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[tokio::test]
+async fn a_position_that_the_log_never_gave_is_refused_at_once() {
+    let shop = Shop::new().await;
+    let head = shop.house.state.commands.log().head().await.unwrap();
+    for position in [head + 1, 999_999_999, u64::MAX] {
+        shop.house.send(read_at(&shop, position)).await.problem(409, "position_unknown");
+    }
 }
 
 #[tokio::test]

@@ -1,18 +1,19 @@
 //! The accept loop, over real connections.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jangbu_api::{ServerOptions, serve};
 use jangbu_kernel::Role;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::house::{House, order_body};
 
 pub struct Server {
-    pub address: std::net::SocketAddr,
+    pub address: SocketAddr,
     pub stop: CancellationToken,
     pub task: JoinHandle<std::io::Result<()>>,
 }
@@ -38,17 +39,64 @@ pub async fn read_to_end(stream: &mut TcpStream) -> String {
 
 const GET: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
+/// Longer than any test waits: what is to end by another limit does not end by this one.
+const NEVER: Duration = Duration::from_secs(3_600);
+
 #[tokio::test]
-async fn silent_and_slow_clients_are_let_go() {
+async fn a_client_that_says_nothing_is_let_go() {
     let house = House::new().await;
-    let short = Duration::from_millis(50);
-    let options = ServerOptions { first_byte_timeout: short, header_timeout: short, ..ServerOptions::default() };
+    let first_byte_timeout = Duration::from_millis(50);
+    let options = ServerOptions { first_byte_timeout, header_timeout: NEVER, ..ServerOptions::default() };
     let server = start(&house, options).await;
     let mut silent = TcpStream::connect(server.address).await.unwrap();
     assert_eq!(read_to_end(&mut silent).await, "");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_end_its_head_is_let_go() {
+    let house = House::new().await;
+    let header_timeout = Duration::from_millis(50);
+    let options = ServerOptions { first_byte_timeout: NEVER, header_timeout, ..ServerOptions::default() };
+    let server = start(&house, options).await;
     let mut slow = TcpStream::connect(server.address).await.unwrap();
     slow.write_all(b"GET /livez HTTP/1.1\r\nhost:").await.unwrap();
     assert!(!read_to_end(&mut slow).await.contains("200 OK"));
+}
+
+/// A connection from an address of this machine.
+async fn connect_from(address: [u8; 4], server: &Server) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((address, 0))).unwrap();
+    socket.connect(server.address).await.unwrap()
+}
+
+#[tokio::test]
+async fn one_address_does_not_hold_all_connections() {
+    const KEPT_ALIVE: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    let house = House::new().await;
+    let options = ServerOptions { max_connections: 4, first_byte_timeout: NEVER, ..ServerOptions::default() };
+    let server = start(&house, options).await;
+    // Three quarters are this address's; the oldest of its silent ones goes for a fourth.
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(connect_from([127, 0, 0, 2], &server).await);
+    }
+    let mut used = Vec::new();
+    for mut oldest in silent {
+        let mut next = connect_from([127, 0, 0, 2], &server).await;
+        assert_eq!(read_to_end(&mut oldest).await, "");
+        next.write_all(KEPT_ALIVE).await.unwrap();
+        let mut answer = [0; 15];
+        within(next.read_exact(&mut answer)).await.unwrap();
+        used.push(next);
+    }
+    // What is in use stays, and one more is closed.
+    let mut beyond = connect_from([127, 0, 0, 2], &server).await;
+    assert_eq!(read_to_end(&mut beyond).await, "");
+    let mut other = connect_from([127, 0, 0, 3], &server).await;
+    other.write_all(GET).await.unwrap();
+    assert!(read_to_end(&mut other).await.starts_with("HTTP/1.1 200 OK"));
+    drop(used);
 }
 
 #[tokio::test]
@@ -112,7 +160,7 @@ async fn the_end_waits_for_what_is_under_way_and_no_longer() {
     drop(idle);
 }
 
-async fn follow_an_order(house: &House, address: std::net::SocketAddr) -> TcpStream {
+async fn follow_an_order(house: &House, address: SocketAddr) -> TcpStream {
     let staff = house.somebody(&[Role::Staff]).await;
     let buyer = house.somebody(&[Role::Customer]).await;
     let product = house.product(&staff, "1000", 1).await;

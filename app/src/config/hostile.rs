@@ -16,6 +16,7 @@ const NAMES: &[&str] = &[
     "SANDBOX_URL",
     "SANDBOX_CARRIER_STEP_MS",
     "RATE_LIMIT",
+    "TRUSTED_PROXIES",
     "CORS_ORIGINS",
     "LOG",
     "LOG_FORMAT",

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jangbu_aggregates::Policy;
-use jangbu_api::RateLimit;
+use jangbu_api::{Network, RateLimit};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
@@ -144,6 +144,8 @@ pub struct Settings {
     pub sandbox: Option<SandboxSettings>,
     /// How many requests a caller may make; none: as many as he likes.
     pub rate_limit: Option<RateLimit>,
+    /// Proxies that say who calls.
+    pub trusted_proxies: Vec<Network>,
     /// Requests that may wait for the decider; one more is answered 503.
     pub command_queue: usize,
     /// Origins of browsers that may call; empty: none but the server's own pages.
@@ -216,6 +218,7 @@ impl Settings {
             gateway_timeout: Duration::from_millis(gateway_timeout_ms),
             sandbox: sandbox(&raw)?,
             rate_limit: rate_limit(raw.rate_limit.as_deref().unwrap_or(DEFAULT_RATE_LIMIT))?,
+            trusted_proxies: trusted_proxies(raw.trusted_proxies.as_deref())?,
             command_queue: command_queue(raw.command_queue)?,
             cors_origins: cors_origins(raw.cors_origins.as_deref())?,
             log: raw.log.clone().unwrap_or_else(|| "info".to_owned()),
@@ -293,6 +296,16 @@ fn sandbox(raw: &Raw) -> Result<Option<SandboxSettings>, ConfigError> {
 
 fn rate_limit(text: &str) -> Result<Option<RateLimit>, ConfigError> {
     RateLimit::parse(text).map_err(|error| ConfigError::value("JANGBU_RATE_LIMIT", format!("{text:?}: {error}")))
+}
+
+fn trusted_proxies(text: Option<&str>) -> Result<Vec<Network>, ConfigError> {
+    let networks = text.unwrap_or_default().split(',').map(str::trim).filter(|network| !network.is_empty());
+    networks
+        .map(|network| {
+            Network::parse(network)
+                .map_err(|error| ConfigError::value("JANGBU_TRUSTED_PROXIES", format!("{network:?}: {error}")))
+        })
+        .collect()
 }
 
 fn command_queue(length: Option<u64>) -> Result<usize, ConfigError> {

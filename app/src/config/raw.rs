@@ -63,6 +63,7 @@ pub(super) struct Raw {
     pub(super) sandbox_webhook_secret: Option<String>,
     pub(super) sandbox_carrier_step_ms: Option<u64>,
     pub(super) rate_limit: Option<String>,
+    pub(super) trusted_proxies: Option<String>,
     pub(super) command_queue: Option<u64>,
     pub(super) cors_origins: Option<String>,
     pub(super) log: Option<String>,
@@ -73,7 +74,7 @@ pub(super) struct Raw {
 }
 
 /// Every plain setting; the order is that of the documentation.
-const SETTINGS: [&str; 20] = [
+const SETTINGS: [&str; 21] = [
     "listen",
     "data_dir",
     "database_url",
@@ -89,6 +90,7 @@ const SETTINGS: [&str; 20] = [
     "sandbox_webhook_secret",
     "sandbox_carrier_step_ms",
     "rate_limit",
+    "trusted_proxies",
     "command_queue",
     "cors_origins",
     "log",

@@ -6,6 +6,7 @@
 
 mod admin;
 mod banner;
+mod files;
 mod identity;
 mod keys;
 pub mod outside;
@@ -34,6 +35,7 @@ use crate::engine;
 use crate::operator::{self, Operator, Published, Token, reachable};
 use admin::FirstAdmin;
 use banner::Greeting;
+use files::Files;
 use identity::Identity;
 use outside::Outside;
 pub use write_side::WriteSide;
@@ -116,7 +118,12 @@ impl Node {
         let listener = listen(settings.listen).await?;
         let bound = listener.local_addr()?;
         let side = WriteSide::over(store, &settings, options.may_migrate).await?;
-        let outside = if roles.api || roles.process_manager { Some(Outside::start(&settings).await?) } else { None };
+        let files = Files::of_this_process();
+        let outside = if roles.api || roles.process_manager {
+            Some(Outside::start(&settings, files.outside_calls).await?)
+        } else {
+            None
+        };
         let sealer = Sealer::spawn(Arc::clone(&side.store) as _, Arc::clone(&side.world.clock));
         let models = engine::read_models(&settings).await?;
         let projector = roles
@@ -136,6 +143,7 @@ impl Node {
             processes: handle,
             hooks: hooks.filter(|_| roles.api),
             outside_url: outside.as_ref().map(|outside| outside.sandbox_url.as_str()),
+            connections: files.connections,
         };
         let http = serving::spawn(listener, parts, shutdown.clone()).await?;
         let (operators, operator_address, token) = serve_operators(&side, projector.clone(), shutdown.clone()).await?;
@@ -309,7 +317,7 @@ fn start_processes(
         world: side.world.clone(),
         gateways: Arc::clone(&outside.gateways),
         carriers: Arc::clone(&outside.carriers),
-        options: ProcessOptions::default(),
+        options: ProcessOptions { outside_calls: outside.calls_at_once, ..ProcessOptions::default() },
     });
     (Some(tasks), Some(handle))
 }

@@ -123,6 +123,8 @@ pub struct Outside {
     pub gateways: Arc<Gateways>,
     /// The carriers.
     pub carriers: Arc<Carriers>,
+    /// How many calls there may be at once, to all of them.
+    pub calls_at_once: usize,
 }
 
 impl Outside {
@@ -130,7 +132,7 @@ impl Outside {
     ///
     /// # Errors
     /// When no gateway is configured, or the sandbox cannot start.
-    pub async fn start(settings: &Settings) -> anyhow::Result<Self> {
+    pub async fn start(settings: &Settings, calls_at_once: usize) -> anyhow::Result<Self> {
         let Some(configured) = &settings.sandbox else {
             bail!("there is no payment gateway: this version knows the sandbox only, set JANGBU_SANDBOX=on");
         };
@@ -147,11 +149,15 @@ impl Outside {
             base_url: sandbox_url.clone(),
             api_key: secrets.api_key,
             webhook_secrets: vec![secrets.webhook_secret],
-            policy: OutboundPolicy { timeout: settings.gateway_timeout, ..OutboundPolicy::default() },
+            policy: OutboundPolicy {
+                timeout: settings.gateway_timeout,
+                at_once: calls_at_once,
+                ..OutboundPolicy::default()
+            },
         };
         let gateways = Gateways::new(gateways::connect(NAME, &service)?);
         let carriers = Carriers::new(carriers::connect(NAME, &service)?);
-        Ok(Self { sandbox, sandbox_url, gateways: Arc::new(gateways), carriers: Arc::new(carriers) })
+        Ok(Self { sandbox, sandbox_url, gateways: Arc::new(gateways), carriers: Arc::new(carriers), calls_at_once })
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Parts<'a> {
     pub(super) hooks: Option<Hooks>,
     /// Where the gateway and the carrier are.
     pub(super) outside_url: Option<&'a str>,
+    /// Connections that clients may hold at once.
+    pub(super) connections: usize,
 }
 
 /// How often the metrics recorder tidies up and freed memory is given back.
@@ -65,13 +67,15 @@ pub(super) async fn spawn(
         policy: Arc::new(parts.settings.policy.clone()),
         signing_key: keys::signing_key(&parts.side.secrets).await?,
         rate_limit: parts.settings.rate_limit,
+        trusted_proxies: parts.settings.trusted_proxies.clone(),
         cors_origins: parts.settings.cors_origins.iter().map(|origin| origin.parse()).collect::<Result<_, _>>()?,
         readiness,
         outside: parts.outside_url.map(outside).transpose()?.into_iter().collect(),
         render_metrics,
         rebuild: rebuild(parts.projector.cloned()),
     };
-    Ok(tokio::spawn(jangbu_api::serve(listener, state, ServerOptions::default(), shutdown)))
+    let options = ServerOptions { max_connections: parts.connections, ..ServerOptions::default() };
+    Ok(tokio::spawn(jangbu_api::serve(listener, state, options, shutdown)))
 }
 
 /// The dependencies that a node is not ready without.

@@ -83,6 +83,45 @@ pub async fn five_thousand_connections(world: &mut World) {
     buyer.post("/v1/orders", &basket(&[(&tea, 1)])).send().await.expect(201);
 }
 
+/// The hard limit of files that some machines start a process with.
+const FEW_FILES: usize = 256;
+/// Between two requests on a connection that is to stay open.
+const STAYS: Duration = Duration::from_secs(2);
+
+/// Somebody opens more connections than the shop may have files and keeps them in use.
+pub async fn few_files_carry_orders_on(world: &mut World) {
+    assert!(world.terminate_shop().await.success());
+    let lowered = format!("ulimit -n {FEW_FILES} && exec \"$@\"");
+    world.put_before_the_shop(["sh", "-c", &lowered, "sh"].map(ToOwned::to_owned).to_vec());
+    world.start_shop().await;
+    let admin = world.admin().await;
+    let buyer = world.buyer("minji").await.client;
+    let tea = world.product(&admin, "보이차", 12_000, 100).await;
+    let address: std::net::SocketAddr = world.shop_address().parse().unwrap();
+    let mut hoard = tokio::task::JoinSet::new();
+    for _ in 0..2 * FEW_FILES {
+        // Another address than the buyer's.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
+        let mut connection = socket.connect(address).await.unwrap();
+        hoard.spawn(async move {
+            let mut answer = [0; 4_096];
+            // Until the server lets go of it.
+            while connection.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.is_ok()
+                && connection.read(&mut answer).await.is_ok_and(|read| read > 0)
+            {
+                tokio::time::sleep(STAYS).await;
+            }
+        });
+    }
+    for _ in 0..times(3, 20) {
+        buyer.buy(&[(&tea, 1)]).await;
+    }
+    assert!(!hoard.is_empty());
+    println!("{} sockets of {FEW_FILES} files", world.shop().open_sockets());
+    hoard.shutdown().await;
+}
+
 /// Opens so many connections, says this on each and reads so many bytes of an answer.
 async fn open_all(world: &World, count: usize, said: &str, read: usize) -> Vec<TcpStream> {
     let address = world.shop_address().parse().unwrap();

@@ -11,9 +11,8 @@ use axum::response::{IntoResponse as _, Response};
 use futures::stream;
 use jangbu_kernel::log::EventLog;
 use jangbu_kernel::log::watch::HeadWatch;
-use jangbu_kernel::{OrderId, RecordedEvent, StreamId};
+use jangbu_kernel::{OrderId, RecordedEvent, StreamId, UserId};
 use jangbu_projections::OrderRow;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +21,7 @@ use crate::http::params::PathId;
 use crate::http::problem::{Code, Problem};
 use crate::http::resource::load;
 use crate::routes::audit::RecordView;
+use crate::shares::{Exhausted, Share};
 use crate::state::App;
 
 /// A stream ends after this time, as an access token does; the browser comes back by
@@ -37,7 +37,8 @@ const PAGE: usize = 100;
 /// Follows an order: first what happened so far, then what happens.
 ///
 /// `Last-Event-ID` is the version of the last event seen. The stream ends after five
-/// minutes; reconnect with `Last-Event-ID`, as browsers do by themselves.
+/// minutes; reconnect with `Last-Event-ID`, as browsers do by themselves. A user may have
+/// ten streams open at once; one more is answered 429.
 #[utoipa::path(
     get, path = "/v1/orders/{id}/events", operation_id = "followOrder", tag = "orders",
     params(
@@ -49,9 +50,7 @@ const PAGE: usize = 100;
 pub(super) async fn follow(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<Response, Problem> {
     let order: OrderRow = load(&app, &call, id, None).await?;
     let seen = last_seen(&call)?;
-    let permit = Arc::clone(&app.streams)
-        .try_acquire_owned()
-        .map_err(|_| Problem::new(Code::UpstreamUnavailable, "too many streams are open, try again").retry_after(5))?;
+    let share = app.streams.take(call.principal()?.user_id).map_err(too_many)?;
     let log = Arc::clone(app.state.commands.log());
     let follower = Follower {
         head: log.watch_head(),
@@ -62,7 +61,7 @@ pub(super) async fn follow(State(app): State<App>, PathId(id): PathId, call: Cal
         ends_at: Instant::now() + LONGEST,
         looked_at: Instant::now(),
         draining: app.draining.clone(),
-        _permit: permit,
+        _share: share,
     };
     let events = stream::unfold(follower, |mut follower| async move {
         let event = follower.next().await?;
@@ -70,6 +69,15 @@ pub(super) async fn follow(State(app): State<App>, PathId(id): PathId, call: Cal
     });
     let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
     Ok(([("x-accel-buffering", "no")], sse).into_response())
+}
+
+fn too_many(exhausted: Exhausted) -> Problem {
+    const SECONDS: u64 = 5;
+    let problem = match exhausted {
+        Exhausted::All => Problem::new(Code::UpstreamUnavailable, "too many streams are open, try again"),
+        Exhausted::Share => Problem::new(Code::RateLimited, "you have too many streams open, close some of them"),
+    };
+    problem.retry_after(SECONDS)
 }
 
 fn last_seen(call: &Call) -> Result<u64, Problem> {
@@ -94,7 +102,7 @@ struct Follower {
     looked_at: Instant,
     draining: CancellationToken,
     /// Counts the open streams; given back when the client leaves.
-    _permit: OwnedSemaphorePermit,
+    _share: Share<UserId>,
 }
 
 impl Follower {

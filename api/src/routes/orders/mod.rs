@@ -27,7 +27,7 @@ use crate::state::App;
 pub(crate) use {place::PlaceOrderBody, quote::QuoteBody, read::OrderListQuery};
 
 pub(crate) use place::{LegBody, Legs, legs};
-pub(crate) use read::{AsOfQuery, listed_user, page_request};
+pub(crate) use read::{AsOfQuery, listed_user, page_limit, page_request};
 pub(crate) use view::{LineView, OrderView};
 
 /// Reading orders.

@@ -4,18 +4,19 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::Scope;
-use jangbu_kernel::{OrderId, StreamId, Timestamp, UserId};
+use jangbu_kernel::{StreamId, Timestamp, UserId};
 use jangbu_projections::{OrderFilter, OrderRow, OrderStatus, PageRequest, PaymentRow, ShipmentRow};
 
 use super::OrderView;
 use crate::http::call::Call;
+use crate::http::events;
 use crate::http::fields::{Text, Whole, read_words, request_body};
 use crate::http::params::{PathId, PathText, QueryFields};
 use crate::http::problem::Problem;
 use crate::http::reply;
 use crate::http::resource::{AsOf, await_min_position, is_visible, load};
 use crate::http::view::Listing;
-use crate::routes::audit::{RecordView, records};
+use crate::routes::audit::RecordView;
 use crate::routes::payments::PaymentView;
 use crate::routes::shipments::ShipmentView;
 use crate::state::App;
@@ -48,11 +49,28 @@ request_body! {
     }
 }
 
+request_body! {
+    /// Which events of an order.
+    pub(crate) struct HistoryQuery {
+        /// `next_cursor` of the page before.
+        cursor: Option<Text<1, 1000>>,
+        /// Items of a page, 50 when it is left out.
+        limit: Option<Whole<1, 200>>,
+    }
+}
+
+/// Items of a page that is asked for without a number.
+const DEFAULT_LIMIT: u8 = 50;
+
 /// A page as it is asked for.
 pub(crate) fn page_request(cursor: Option<Text<1, 1000>>, limit: Option<Whole<1, 200>>) -> PageRequest {
-    const DEFAULT: u32 = 50;
-    let limit = limit.and_then(|limit| u32::try_from(limit.0).ok()).unwrap_or(DEFAULT);
+    let limit = limit.and_then(|limit| u32::try_from(limit.0).ok()).unwrap_or(DEFAULT_LIMIT.into());
     PageRequest { cursor: cursor.map(|cursor| cursor.0), limit }
+}
+
+/// How many items a page of events has.
+pub(crate) fn page_limit(limit: Option<Whole<1, 200>>) -> usize {
+    limit.and_then(|limit| usize::try_from(limit.0).ok()).unwrap_or(DEFAULT_LIMIT.into())
 }
 
 /// Whose things a list shows: one's own, or whoever's is asked for.
@@ -120,20 +138,17 @@ pub(super) async fn by_number(
 /// Everything that happened to an order: who, when, what.
 #[utoipa::path(
     get, path = "/v1/orders/{id}/history", operation_id = "getOrderHistory", tag = "orders",
-    params(("id" = uuid::Uuid, Path, description = "the order")),
-    responses((status = 200, description = "its events, oldest first", body = Listing<RecordView>)),
+    params(("id" = uuid::Uuid, Path, description = "the order"), HistoryQuery),
+    responses((status = 200, description = "a page of its events, oldest first", body = Listing<RecordView>)),
 )]
 pub(super) async fn history(
     State(app): State<App>,
     PathId(id): PathId,
     call: Call,
+    QueryFields(query): QueryFields<HistoryQuery>,
 ) -> Result<Json<Listing<RecordView>>, Problem> {
-    let events = app.state.commands.history(StreamId::order(OrderId::new(id)), None).await?;
-    let owner = jangbu_projections::fold::order(&events)?.map(|row| row.user_id);
-    if owner.is_none_or(|owner| !is_visible(Some(owner), &call)) {
-        return Err(Problem::not_found("order"));
-    }
-    Ok(Json(Listing { items: records(&events)?, next_cursor: None }))
+    let order: OrderRow = load(&app, &call, id, None).await?;
+    events::page(&app, StreamId::order(order.id), None, query.cursor, page_limit(query.limit)).await
 }
 
 /// The payments of an order, oldest first.

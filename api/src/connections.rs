@@ -1,0 +1,155 @@
+//! Whose connections there are: one address cannot hold all of them.
+//!
+//! An address that holds its share loses its oldest connection on which nothing was
+//! asked yet for each new one, so that silence keeps nobody out; when all of them are in
+//! use, the new one is closed. A connection from a trusted proxy carries the requests of
+//! many and needs no share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::http::origin::{Network, is_trusted};
+
+/// One address holds at most this part of all connections. It is large because an office
+/// or a proxy nobody named is one address, too.
+const SHARE: (usize, usize) = (3, 4);
+/// Whoever has an IPv6 address has all of a network this long.
+const IPV6_PREFIX: u32 = 64;
+
+/// The connections by address; knows only addresses that hold some.
+pub(crate) struct Connections {
+    share: usize,
+    trusted: Vec<Network>,
+    by_address: Mutex<HashMap<IpAddr, Held>>,
+}
+
+#[derive(Default)]
+struct Held {
+    count: usize,
+    /// Those on which nothing was asked yet, the oldest first.
+    silent: BTreeMap<u64, CancellationToken>,
+    next: u64,
+}
+
+/// What a connection holds for as long as it lasts.
+pub(crate) struct Seat {
+    connections: Arc<Connections>,
+    /// None for a proxy's.
+    place: Option<(IpAddr, u64)>,
+    used: AtomicBool,
+    /// Cancelled when the connection is to make room.
+    pub(crate) make_room: CancellationToken,
+}
+
+impl Connections {
+    pub(crate) fn new(all: usize, trusted: Vec<Network>) -> Arc<Self> {
+        let (part, of) = SHARE;
+        let share = (all.saturating_mul(part) / of).max(1);
+        Arc::new(Self { share, trusted, by_address: Mutex::default() })
+    }
+
+    /// A seat for a connection from this address; none when all of its share is in use.
+    pub(crate) fn seat(self: &Arc<Self>, peer: IpAddr) -> Option<Seat> {
+        let make_room = CancellationToken::new();
+        let seat = |place| Seat {
+            connections: Arc::clone(self),
+            place,
+            used: AtomicBool::new(false),
+            make_room: make_room.clone(),
+        };
+        if is_trusted(&self.trusted, peer) {
+            return Some(seat(None));
+        }
+        let address = counted_as(peer);
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = by_address.entry(address).or_default();
+        if held.count >= self.share {
+            let (_, oldest) = held.silent.pop_first()?;
+            oldest.cancel();
+        }
+        let number = held.next;
+        held.next += 1;
+        held.count += 1;
+        held.silent.insert(number, make_room.clone());
+        Some(seat(Some((address, number))))
+    }
+}
+
+impl Seat {
+    /// Something was asked: from now on the connection is in use.
+    pub(crate) fn in_use(&self) {
+        let Some((address, number)) = self.place else { return };
+        if self.used.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut by_address = self.connections.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = by_address.get_mut(&address) {
+            held.silent.remove(&number);
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let Some((address, number)) = self.place else { return };
+        let mut by_address = self.connections.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(held) = by_address.get_mut(&address) else { return };
+        held.silent.remove(&number);
+        held.count = held.count.saturating_sub(1);
+        if held.count == 0 {
+            by_address.remove(&address);
+        }
+    }
+}
+
+/// The address that connections from here are counted under.
+fn counted_as(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            let mask = u128::MAX << (u128::BITS - IPV6_PREFIX);
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn silence_makes_room_and_what_is_in_use_does_not() {
+        let connections = Connections::new(4, Vec::new());
+        let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
+        let silent: Vec<_> = (0..3).map(|_| connections.seat(one).unwrap()).collect();
+        let next = connections.seat(one).unwrap();
+        assert!(silent[0].make_room.is_cancelled() && !silent[1].make_room.is_cancelled(), "the oldest goes");
+        for seat in silent.iter().chain([&next]) {
+            seat.in_use();
+        }
+        assert!(connections.seat(one).is_none(), "all are in use");
+        assert!(connections.seat(other).is_some());
+        drop((silent, next));
+        assert!(connections.by_address.lock().unwrap().is_empty(), "who holds none is forgotten");
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_caller_and_a_proxy_is_many() {
+        let connections = Connections::new(2, vec![Network::parse("10.0.0.0/8").unwrap()]);
+        let held = connections.seat(address("2001:db8::1")).unwrap();
+        held.in_use();
+        assert!(connections.seat(address("2001:db8::ffff:1")).is_none());
+        assert!(connections.seat(address("2001:db8:0:1::1")).is_some());
+        let many: Vec<_> = (0..10).map(|_| connections.seat(address("::ffff:10.1.2.3")).unwrap()).collect();
+        many.iter().for_each(Seat::in_use);
+        assert!(connections.seat(address("10.1.2.3")).is_some());
+    }
+}

@@ -1,0 +1,78 @@
+//! A log that counts the events of streams that are read from it: what a request costs,
+//! whatever the machine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use jangbu_kernel::log::watch::HeadWatch;
+use jangbu_kernel::log::{
+    Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
+};
+use jangbu_kernel::{RecordedEvent, StreamId};
+use jangbu_store::memory::MemoryStore;
+
+pub struct CountingLog {
+    pub inner: MemoryStore,
+    pub reads: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl EventLog for CountingLog {
+    async fn append(&self, batch: Vec<Append>) -> Result<Vec<AppendResult>, LogError> {
+        self.inner.append(batch).await
+    }
+    fn exclusive(&self) -> bool {
+        self.inner.exclusive()
+    }
+    async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {
+        let loaded = self.inner.load(streams).await?;
+        self.reads.fetch_add(loaded.iter().map(|stream| stream.events.len()).sum(), Ordering::Relaxed);
+        Ok(loaded)
+    }
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from_version: u64,
+        to_version: u64,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        let events = self.inner.read_stream(stream, from_version, to_version, limit).await?;
+        self.reads.fetch_add(events.len(), Ordering::Relaxed);
+        Ok(events)
+    }
+    async fn read_all(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
+        self.inner.read_all(after, limit, filter).await
+    }
+    async fn follow(
+        &self,
+        after: u64,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Result<(Vec<Arc<RecordedEvent>>, u64), LogError> {
+        self.inner.follow(after, limit, filter).await
+    }
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
+        self.inner.versions(streams).await
+    }
+    async fn receipts(&self, keys: Vec<ReceiptKey>) -> Result<Vec<Option<Receipt>>, LogError> {
+        self.inner.receipts(keys).await
+    }
+    async fn save_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
+        self.inner.save_snapshots(snapshots).await
+    }
+    async fn head(&self) -> Result<u64, LogError> {
+        self.inner.head().await
+    }
+    fn watch_head(&self) -> HeadWatch {
+        self.inner.watch_head()
+    }
+    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
+        self.inner.sealed_roots(after, limit).await
+    }
+}

@@ -1,0 +1,248 @@
+//! Every operation on something that belongs to somebody, as the route table has them: its
+//! owner reaches it, and for nobody else does it exist. A 404 alone proves nothing, so each
+//! thing is seen by its owner in the same breath.
+
+use axum::body::Body;
+use http_body_util::BodyExt as _;
+use jangbu_api::{Access, Route, openapi, route_table};
+use jangbu_commands::authorization::allows;
+use jangbu_commands::{Caller, Command, Request, Scope, Source};
+use jangbu_kernel::gateway::{ChargeOutcome, LabelOutcome};
+use jangbu_kernel::ports::IdSource as _;
+use jangbu_kernel::{Actor, CommandId, CorrelationId, Money, OrderId, PaymentId, Role, ShipmentId};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use crate::house::{House, order_body, request};
+
+const PRICE: i64 = 10_000;
+
+/// Whose a thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    Owners,
+    Shops,
+}
+
+/// One of each thing that a path can name.
+pub struct Street {
+    pub house: House,
+    pub owner: String,
+    stranger: String,
+    staff: String,
+    /// What stands in front of a parameter, what replaces the parameter, and whose it is.
+    things: Vec<(&'static str, String, Whose)>,
+    position: String,
+    document: Value,
+}
+
+impl Street {
+    pub async fn new() -> Self {
+        let house = House::new().await;
+        let staff = house.somebody(&[Role::Staff]).await;
+        let (owner, stranger) = (house.somebody(&[Role::Customer]).await, house.somebody(&[Role::Customer]).await);
+        let product = house.product(&staff, &PRICE.to_string(), 5).await;
+        let mut body = order_body(&product, 1);
+        body["payment"] = json!({"legs": [{"method": "card", "amount": PRICE.to_string(), "card_token": "tok_ok"}]});
+        let order =
+            house.post(&owner, "/v1/orders", &[("idempotency-key", "the-owners-order")], &body).await.expect(201);
+        let order_id = text(&order.body["id"]);
+        let paid =
+            read(&house, &owner, &format!("/v1/orders/{order_id}/payments"), order.header("jangbu-position")).await;
+        let payment_id = text(&paid["items"][0]["id"]);
+        let (shipment_id, tracking_number) = (house.world.new_id(), "TRACK-1");
+        carry_on(&house, &order_id, &payment_id, shipment_id, tracking_number).await;
+        let refund = json!({"amount": "100", "reason": "broken"});
+        let refunds = format!("/v1/payments/{payment_id}/refunds");
+        house.post(&staff, &refunds, &[("idempotency-key", "the-owners-refund")], &refund).await.expect(201);
+        let user = text(&house.get(&owner, "/v1/auth/profile").await.expect(200).body["id"]);
+        let position = house.state.commands.log().head().await.unwrap().to_string();
+        let things = vec![
+            ("/v1/orders/{id}", order_id.clone(), Whose::Owners),
+            ("/v1/orders/by-number/{number}", text(&order.body["number"]), Whose::Owners),
+            ("/v1/payments/{id}", payment_id, Whose::Owners),
+            ("/v1/shipments/{id}", shipment_id.to_string(), Whose::Owners),
+            ("/v1/shipments/tracking/{tracking_number}", tracking_number.to_owned(), Whose::Owners),
+            ("/v1/users/{id}", user, Whose::Owners),
+            ("/v1/sagas/{order_id}", order_id.clone(), Whose::Owners),
+            ("/v1/audit/streams/{stream}", format!("order-{order_id}"), Whose::Owners),
+            ("/v1/products/{id}", product.clone(), Whose::Shops),
+            ("/v1/stock/{product_id}", product, Whose::Shops),
+            ("/v1/projections/{name}", "orders".to_owned(), Whose::Shops),
+        ];
+        let document = serde_json::to_value(openapi()).unwrap();
+        Self { house, owner, stranger, staff, things, position, document }
+    }
+
+    /// The thing in place of this.
+    pub fn thing(&self, place: &str) -> &str {
+        let thing = self.things.iter().find(|(known, ..)| *known == place);
+        thing.map(|(_, thing, _)| thing.as_str()).unwrap()
+    }
+
+    /// From now on reads see everything that is in the log.
+    pub async fn catch_up(&mut self) {
+        self.position = self.house.state.commands.log().head().await.unwrap().to_string();
+    }
+
+    /// The route's path with a thing in it, and whose that is.
+    pub fn concrete(&self, path: &str) -> (String, Whose) {
+        let thing =
+            self.things.iter().filter(|(place, ..)| path.starts_with(place)).max_by_key(|(place, ..)| place.len());
+        let (place, thing, whose) = thing.unwrap_or_else(|| panic!("no thing for {path}: add one to the street"));
+        let (before, _) = place.split_once('{').unwrap();
+        let rest = &path[place.len()..];
+        assert!(!rest.contains('{'), "no thing for the last part of {path}: add one to the street");
+        (format!("{before}{thing}{rest}"), *whose)
+    }
+
+    fn operation(&self, route: &Route) -> &Value {
+        &self.document["paths"][&route.path][route.method.as_str().to_lowercase()]
+    }
+
+    /// A body that the route reads to its end.
+    fn body(&self, route: &Route) -> Value {
+        self.operation(route)["requestBody"]["content"]["application/json"]["example"].clone()
+    }
+
+    /// The status, and the code of a rejection. A stream of events is not read.
+    pub async fn ask(&self, route: &Route, path: &str, token: &str, key: &str) -> (u16, String) {
+        let mut headers = vec![("content-type", "application/json")];
+        if route.method == http::Method::GET {
+            headers.extend([("jangbu-min-position", self.position.as_str()), ("prefer", "wait=30")]);
+        } else {
+            headers.push(("idempotency-key", key));
+        }
+        let body = self.body(route);
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let asked = request(route.method.as_str(), path, token, &headers).body(body).unwrap();
+        let response = self.house.router.clone().oneshot(asked).await.unwrap();
+        let status = response.status().as_u16();
+        if status < 400 {
+            return (status, String::new());
+        }
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let problem: Value = serde_json::from_slice(&body).unwrap();
+        (status, text(&problem["code"]))
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("a text: {value}")).to_owned()
+}
+
+async fn read(house: &House, token: &str, path: &str, position: &str) -> Value {
+    let headers = [("jangbu-min-position", position), ("prefer", "wait=30")];
+    house.send(request("GET", path, token, &headers).body(Body::empty()).unwrap()).await.expect(200).body
+}
+
+/// What the process manager would do: the money comes, the parcel gets its number.
+async fn carry_on(house: &House, order: &str, payment: &str, shipment: Uuid, tracking_number: &str) {
+    let order_id = OrderId::new(order.parse().unwrap());
+    let payment_id = PaymentId::new(payment.parse().unwrap());
+    let shipment_id = ShipmentId::new(shipment);
+    let charged = ChargeOutcome::Captured { reference: "charge-1".to_owned(), amount: Money::krw(PRICE).unwrap() };
+    let label = LabelOutcome::Ready { tracking_number: tracking_number.to_owned() };
+    for command in [
+        Command::RequestCapture { payment_id },
+        Command::ObservePayment { payment_id, observation: charged, source: Source::Answer },
+        Command::ConfirmOrder { order_id, payment_id },
+        Command::RequestShipment { order_id, shipment_id },
+        Command::ObserveLabel { shipment_id, carrier: "sandbox".to_owned(), observation: label },
+    ] {
+        let name = command.name();
+        let caller = Caller { actor: Actor::System("system"), scope: Scope::Any };
+        let (id, correlation) = (CommandId::new(house.world.new_id()), CorrelationId::new(house.world.new_id()));
+        let done = house.state.commands.execute(Request::new(command, caller, id, correlation)).await;
+        done.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+/// Whether a customer gets past the gate.
+fn is_for_customers(access: Access) -> bool {
+    let holds = |permission| allows(&[Role::Customer], permission);
+    match access {
+        Access::Open | Access::Public | Access::LoggedIn => true,
+        Access::Needs(permission) | Access::Own(permission) => holds(permission),
+        Access::OwnOrAny { own, any } => holds(own) || holds(any),
+    }
+}
+
+/// What a customer may use, but for probes and documents.
+pub fn customers_routes() -> impl Iterator<Item = Route> {
+    route_table().into_iter().filter(|route| route.access != Access::Open && is_for_customers(route.access))
+}
+
+#[tokio::test]
+async fn what_is_somebody_elses_does_not_exist() {
+    let street = Street::new().await;
+    let (mut seen, mut acted) = (0, 0);
+    let routes = route_table().into_iter().filter(|route| route.path.contains('{') && route.access != Access::Open);
+    for route in routes {
+        // Also a route for staff alone has its thing, so that it is there when customers may come.
+        let (path, whose) = street.concrete(&route.path);
+        if !is_for_customers(route.access) {
+            continue;
+        }
+        let place = format!("{} {}", route.method, route.path);
+        if route.method != http::Method::GET {
+            assert_eq!(whose, Whose::Owners, "{place}: what a customer may change is somebody's");
+            let key = format!("walk-{acted}-of-nobody");
+            assert_eq!(street.ask(&route, &path, "", &key).await.0, 401, "{place}");
+            let strangers = street.ask(&route, &path, &street.stranger, &format!("walk-{acted}-stranger")).await;
+            assert_eq!(strangers, (404, "not_found".to_owned()), "{place}: a stranger");
+            let (status, code) = street.ask(&route, &path, &street.owner, &format!("walk-{acted}-of-owner")).await;
+            assert!(![400, 401, 403, 404, 405].contains(&status), "{place}: the owner gets {status} {code}");
+            acted += 1;
+            continue;
+        }
+        let mut paths = vec![path.clone()];
+        let parameters = street.operation(&route)["parameters"].as_array().cloned().unwrap_or_default();
+        if whose == Whose::Owners && parameters.iter().any(|parameter| parameter["name"] == "as_of") {
+            paths.push(format!("{path}?as_of=1"));
+        }
+        for path in paths {
+            assert_eq!(street.ask(&route, &path, &street.owner, "").await.0, 200, "{place}: the owner of {path}");
+            assert_eq!(street.ask(&route, &path, &street.staff, "").await.0, 200, "{place}: somebody of the shop");
+            let strangers = street.ask(&route, &path, &street.stranger, "").await;
+            let anonymous = street.ask(&route, &path, "", "").await.0;
+            match whose {
+                Whose::Owners => {
+                    assert_eq!(strangers, (404, "not_found".to_owned()), "{place}: a stranger at {path}");
+                    assert_eq!(anonymous, 401, "{place}");
+                }
+                Whose::Shops => {
+                    assert_eq!(strangers.0, 200, "{place}: a stranger at {path}");
+                    assert_eq!(anonymous, if route.access == Access::Public { 200 } else { 401 }, "{place}");
+                }
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 15 && acted >= 5, "the walk is the whole walk: {seen} {acted}");
+}
+
+#[tokio::test]
+async fn a_list_shows_ones_own_and_nobody_elses() {
+    let street = Street::new().await;
+    let user = text(&street.house.get(&street.owner, "/v1/auth/profile").await.expect(200).body["id"]);
+    let mut walked = 0;
+    for route in route_table() {
+        let is_own = matches!(route.access, Access::Own(_) | Access::OwnOrAny { .. });
+        if route.method != http::Method::GET || route.path.contains('{') || !is_own {
+            continue;
+        }
+        let list = async |token: &str, query: &str| {
+            let answer = read(&street.house, token, &format!("{}{query}", route.path), &street.position).await;
+            answer["items"].as_array().unwrap_or_else(|| panic!("{} is a list: {answer}", route.path)).len()
+        };
+        assert_eq!(list(&street.owner, "").await, 1, "{}", route.path);
+        assert_eq!(list(&street.staff, "").await, 1, "{}", route.path);
+        for query in [String::new(), format!("?user_id={user}")] {
+            assert_eq!(list(&street.stranger, &query).await, 0, "{}{query}", route.path);
+        }
+        walked += 1;
+    }
+    assert!(walked >= 3, "{walked}");
+}
