@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::document::openapi;
 use crate::http::limiter::Limiter;
 use crate::http::origin::Network;
+use crate::routes::probes::Looked;
 use crate::shares::Shares;
 use crate::tokens::{SigningKey, Tokens};
 
@@ -123,6 +124,8 @@ pub(crate) struct Shared {
     pub(crate) tokens: Tokens,
     pub(crate) limiter: Option<Limiter>,
     pub(crate) streams: Arc<Shares<UserId>>,
+    /// The last look at the dependencies; held while somebody looks.
+    pub(crate) looked: tokio::sync::Mutex<Option<Looked>>,
     /// Cancelled when the server begins to drain: open streams end then.
     pub(crate) draining: CancellationToken,
     /// The OpenAPI document, written out when somebody asks for it first.
@@ -139,6 +142,7 @@ impl App {
             tokens,
             limiter,
             streams: Shares::new(MOST_STREAMS, STREAMS_OF_ONE),
+            looked: tokio::sync::Mutex::default(),
             draining,
             // Texts, numbers and lists of them: writing them cannot fail.
             document: LazyLock::new(|| Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default())),

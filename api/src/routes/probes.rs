@@ -1,6 +1,6 @@
 //! For those who watch the program: probes, metrics, documents. No login.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::Bytes;
@@ -32,7 +32,7 @@ pub(super) fn entries() -> Vec<Entry> {
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A dependency.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 #[schema(as = DependencyCheck)]
 pub(crate) struct CheckView {
     #[schema(examples("store"))]
@@ -90,7 +90,21 @@ async fn health(State(app): State<App>) -> Response {
     readiness(&app).await
 }
 
-async fn readiness(app: &App) -> Response {
+/// What the dependencies said.
+pub(crate) struct Looked {
+    began: Instant,
+    checks: Vec<CheckView>,
+}
+
+/// The state of every dependency, asked for after the caller asked. One look at a time
+/// serves all who wait for one: a look takes connections, and probes are not counted.
+async fn look(app: &App) -> Vec<CheckView> {
+    let asked = Instant::now();
+    let mut last = app.looked.lock().await;
+    if let Some(looked) = last.as_ref().filter(|looked| looked.began >= asked) {
+        return looked.checks.clone();
+    }
+    let began = Instant::now();
     let required = app.state.readiness.iter().map(|dependency| (dependency, true));
     let outside = app.state.outside.iter().map(|dependency| (dependency, false));
     let checks = required.chain(outside).map(|((name, check), required)| async move {
@@ -99,6 +113,12 @@ async fn readiness(app: &App) -> Response {
         CheckView { name, state: if problem.is_none() { "up" } else { "down" }, required, detail: problem }
     });
     let checks = join_all(checks).await;
+    *last = Some(Looked { began, checks: checks.clone() });
+    checks
+}
+
+async fn readiness(app: &App) -> Response {
+    let checks = look(app).await;
     let stopping = app.draining.is_cancelled();
     let ready = !stopping && checks.iter().all(|check| check.detail.is_none() || !check.required);
     let status = match (stopping, ready) {

@@ -1,9 +1,14 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use jangbu_api::{Access, openapi, route_table};
+use axum::body::Body;
+use futures::future::join_all;
+use jangbu_api::{Access, ApiState, DependencyCheck, openapi, route_table};
 use serde_json::Value;
+use tower::ServiceExt as _;
 
-use crate::house::House;
+use crate::house::{House, request};
 
 fn document() -> Value {
     serde_json::to_value(openapi()).unwrap()
@@ -129,4 +134,28 @@ async fn probes_tell_how_things_stand() {
     house.get("", "/metrics").await.expect(200);
     let keys = house.get("", "/.well-known/jwks.json").await.expect(200);
     assert_eq!(keys.body["keys"][0]["kid"], "test");
+}
+
+#[tokio::test]
+async fn many_who_ask_for_readiness_are_answered_by_one_look() {
+    let house = House::new().await;
+    let looks = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&looks);
+    let check: DependencyCheck = Arc::new(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        // Others come in the meantime.
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            Ok(())
+        })
+    });
+    let state = ApiState { readiness: vec![("counted", check)], ..house.state.clone() };
+    let router = jangbu_api::router(state);
+    let asked =
+        (0..50).map(|_| router.clone().oneshot(request("GET", "/readyz", "", &[]).body(Body::empty()).unwrap()));
+    for answer in join_all(asked).await {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    // The look that was under way, and one for all who came after it had begun.
+    assert!(looks.load(Ordering::Relaxed) <= 3, "{looks:?}");
 }

@@ -1,6 +1,10 @@
+use std::net::SocketAddr;
+
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use jangbu_api::RateLimit;
 use jangbu_kernel::Role;
+use tower::ServiceExt as _;
 
 use crate::house::{House, request};
 
@@ -24,6 +28,26 @@ async fn a_caller_has_so_many_requests_and_others_have_theirs() {
     }
     house.get("", "/v1/orders").await.problem(429, "rate_limited");
     house.get("", "/livez").await.expect(200);
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_caller_has_an_allowance() {
+    let house = House::with_limit(RateLimit::parse("2/hour").unwrap()).await;
+    let look = async |peer: [u8; 4], caller: &str| {
+        let mut asked = request("GET", "/v1/products", "", &[("x-forwarded-for", caller)]).body(Body::empty()).unwrap();
+        asked.extensions_mut().insert(ConnectInfo(SocketAddr::from((peer, 1))));
+        house.router.clone().oneshot(asked).await.unwrap().status().as_u16()
+    };
+    let (proxy, stranger) = ([10, 0, 0, 1], [192, 0, 2, 1]);
+    for _ in 0..2 {
+        assert_eq!(look(proxy, "203.0.113.1").await, 200);
+    }
+    assert_eq!(look(proxy, "198.51.100.7, 203.0.113.1").await, 429, "what stands left of a caller is its own word");
+    assert_eq!(look(proxy, "203.0.113.2").await, 200);
+    for name in ["203.0.113.3", "203.0.113.4"] {
+        assert_eq!(look(stranger, name).await, 200);
+    }
+    assert_eq!(look(stranger, "203.0.113.5").await, 429, "nobody believes a stranger");
 }
 
 #[tokio::test]
