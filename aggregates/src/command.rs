@@ -92,6 +92,9 @@ pub struct RegisterUser {
     pub user_id: UserId,
     /// Keyed hash of the normalised address.
     pub email_claim: Uuid,
+    /// Keyed hashes of the forms that the address had under earlier rules: whoever signed up
+    /// with one of them still has it. None for a plain address.
+    pub other_claims: Vec<Uuid>,
     /// The address, sealed.
     pub email: Sealed,
     /// The name, sealed.
@@ -135,6 +138,8 @@ pub enum Command {
         name: Option<Sealed>,
         /// The new number, sealed.
         phone: Option<Sealed>,
+        /// Take the number out.
+        clear_phone: bool,
     },
     /// Gives a role.
     GrantRole {
@@ -273,11 +278,20 @@ pub enum Command {
         /// Its number; the label's when absent.
         tracking_number: Option<String>,
     },
+    /// The number that was written down is not the parcel's.
+    CorrectTrackingNumber {
+        /// Of which parcel.
+        shipment_id: ShipmentId,
+        /// The parcel's number.
+        tracking_number: String,
+        /// Why.
+        reason: String,
+    },
     /// A scan of a parcel.
     RecordScan {
         /// Of which parcel.
         shipment_id: ShipmentId,
-        /// The scan; its `order_id` and `ignored_because` are filled in by the decision.
+        /// The scan; its `order_id`, `received_at` and `ignored_because` are filled in by the decision.
         scan: ScanRecorded,
     },
     // ---- from the process manager and from outside ----

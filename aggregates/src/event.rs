@@ -3,6 +3,7 @@
 use jangbu_kernel::macros::{DecodeError, EventTypeInfo};
 use jangbu_kernel::{AggregateKind, RecordedEvent, StreamId};
 
+use crate::buyer::BuyerEvent;
 use crate::order::OrderEvent;
 use crate::payment::PaymentEvent;
 use crate::points::PointsEvent;
@@ -82,6 +83,8 @@ domain_events! {
     Points(PointsEvent),
     /// Of an order's fulfilment.
     Fulfilment(FulfilmentEvent),
+    /// Of a buyer's waiting orders.
+    Buyer(BuyerEvent),
 }
 
 impl TryFrom<&RecordedEvent> for DomainEvent {

@@ -7,6 +7,7 @@
 //! are stored, sent or shown. Start with `order/`, then `transactions/` (decisions
 //! over several aggregates), then `processes/`.
 
+pub mod buyer;
 mod checks;
 pub mod command;
 pub mod event;

@@ -26,6 +26,14 @@ pub struct Policy {
     /// Waits before another attempt at a refund or at calling a label off; when they
     /// are used up a person is asked.
     pub undo_retries: Vec<TimeDelta>,
+    /// How far a carrier's clock may be ahead of ours before its time is not believed.
+    pub scan_clock_tolerance: TimeDelta,
+    /// Time that points have to be used when a refund gives them back after they lapsed.
+    pub refunded_points_life: TimeDelta,
+    /// Orders that a buyer may have open without a payment in flight; none: any number.
+    pub max_open_unpaid_orders: Option<u32>,
+    /// Units of one product in those orders together; none: any number.
+    pub max_unpaid_units: Option<u32>,
     /// Wrong passwords in a row before the account is locked.
     pub max_login_failures: u32,
     /// How long it stays locked.
@@ -58,6 +66,10 @@ impl Default for Policy {
             not_found_before_net_cancel: 2,
             label_retries: vec![seconds(1), seconds(2), seconds(4)],
             undo_retries: vec![seconds(1), seconds(4), seconds(16), seconds(64), TimeDelta::minutes(5)],
+            scan_clock_tolerance: TimeDelta::minutes(10),
+            refunded_points_life: TimeDelta::days(30),
+            max_open_unpaid_orders: Some(3),
+            max_unpaid_units: Some(999),
             max_login_failures: 5,
             lock_duration: TimeDelta::minutes(15),
             refresh_token_life: TimeDelta::days(30),

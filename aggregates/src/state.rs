@@ -3,6 +3,7 @@
 use jangbu_kernel::{AggregateKind, Decider, StreamId};
 use uuid::Uuid;
 
+use crate::buyer::Buyer;
 use crate::event::DomainEvent;
 use crate::facts::Facts;
 use crate::order::Order;
@@ -118,4 +119,6 @@ any_state! {
     Points(Points),
     /// Of an order's fulfilment.
     Fulfilment(Fulfilment),
+    /// Of a buyer's waiting orders.
+    Buyer(Buyer),
 }

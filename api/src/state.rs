@@ -9,9 +9,9 @@ use futures::future::BoxFuture;
 use jangbu_commands::identity::Identity;
 use jangbu_commands::inbox::Hooks;
 use jangbu_commands::process::ProcessManagerHandle;
-use jangbu_commands::{Commands, Policy};
-use jangbu_kernel::UserId;
+use jangbu_commands::{Carriers, Commands, Policy};
 use jangbu_kernel::ports::World;
+use jangbu_kernel::{Currency, ProductId, UserId};
 use jangbu_projections::Queries;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +45,8 @@ pub struct ApiState {
     /// The process manager; none on a node that does not run one. Without it nothing is
     /// reported as settled and payments cannot be synchronised here.
     pub processes: Option<ProcessManagerHandle>,
+    /// Who carries the parcels: asked whether an address will do.
+    pub carriers: Arc<Carriers>,
     /// Takes in what gateways and carriers tell.
     pub hooks: Hooks,
     /// Clock, ids and vault.
@@ -115,6 +117,9 @@ const MOST_STREAMS: usize = 1_000;
 /// Of one user.
 const STREAMS_OF_ONE: usize = 10;
 
+/// Products whose currency is kept in mind.
+const MOST_CURRENCIES: u64 = 20_000;
+
 /// The state as the handlers hold it: one pointer.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Shared>);
@@ -126,6 +131,9 @@ pub(crate) struct Shared {
     pub(crate) streams: Arc<Shares<UserId>>,
     /// The last look at the dependencies; held while somebody looks.
     pub(crate) looked: tokio::sync::Mutex<Option<Looked>>,
+    /// What products are priced in, for amounts that name no currency. A product keeps its
+    /// currency, so what is known stays true; the bound keeps a large catalogue out of memory.
+    pub(crate) currencies: moka::sync::Cache<ProductId, Currency>,
     /// Cancelled when the server begins to drain: open streams end then.
     pub(crate) draining: CancellationToken,
     /// The OpenAPI document, written out when somebody asks for it first.
@@ -143,6 +151,7 @@ impl App {
             limiter,
             streams: Shares::new(MOST_STREAMS, STREAMS_OF_ONE),
             looked: tokio::sync::Mutex::default(),
+            currencies: moka::sync::Cache::new(MOST_CURRENCIES),
             draining,
             // Texts, numbers and lists of them: writing them cannot fail.
             document: LazyLock::new(|| Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default())),

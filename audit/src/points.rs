@@ -77,7 +77,7 @@ impl Ledger {
                 Ok((!whole || spent.is_negative()).then_some("more comes back than was spent"))
             }
             PointsEvent::Expired(expired) => {
-                let part = PointsPart { entry: expired.entry, amount: expired.amount };
+                let part = PointsPart { entry: expired.entry, amount: expired.amount, extended_to: None };
                 Ok((!self.take(&[part])?).then_some("an entry lapses that was never granted"))
             }
         }

@@ -241,7 +241,7 @@ fn m6_points_out_of_nothing_are_found() {
         payment_id: payment_id(),
         refund_id: refund_id(),
         amount: won(1),
-        parts: vec![PointsPart { entry: 1, amount: won(1) }],
+        parts: vec![PointsPart { entry: 1, amount: won(1), extended_to: None }],
     });
     assert!(story.broken().contains(&(M6, 2)));
 }

@@ -227,7 +227,7 @@ pub(crate) fn points_held() -> PointsHeld {
         payment_id: payment_id(),
         order_id: order_id(),
         amount: won(500),
-        parts: vec![PointsPart { entry: 1, amount: won(500) }],
+        parts: vec![PointsPart { entry: 1, amount: won(500), extended_to: None }],
     }
 }
 
@@ -274,7 +274,7 @@ pub(crate) fn refund(story: &mut Story) {
         payment_id: payment_id(),
         refund_id: refund_id(),
         amount: won(500),
-        parts: vec![PointsPart { entry: 1, amount: won(500) }],
+        parts: vec![PointsPart { entry: 1, amount: won(500), extended_to: None }],
     });
     story.same_command();
     story.payment(RefundSettled { order_id: order_id(), refund_id: refund_id(), amount: won(10_500) });

@@ -31,7 +31,7 @@ pub use adapters::{Carriers, Gateways, Registry};
 pub use decider::{Commands, DeciderOptions, DeciderTask};
 pub use lease::LeaseHolder;
 pub use number::order_number;
-pub use quote::quote;
+pub use quote::{currency_of, quote};
 pub use reader::{history, load_state};
 pub use request::{Answer, Caller, CommandError, Idempotency, Request};
 

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jangbu_aggregates::product::Product;
 use jangbu_aggregates::state::AnyState;
 use jangbu_aggregates::transactions::{Quote, quote_order};
 use jangbu_aggregates::{Facts, Missing, Policy, States};
 use jangbu_kernel::log::LogError;
-use jangbu_kernel::{StreamId, Timestamp};
+use jangbu_kernel::{Currency, ProductId, StreamId, Timestamp};
 
 use crate::decider::Commands;
-use crate::reader::fold;
+use crate::reader::{fold, load_state};
 use crate::request::CommandError;
 use jangbu_aggregates::Scope;
 use jangbu_aggregates::command::WantedLine;
@@ -49,6 +50,15 @@ pub async fn quote(
             Err(Missing(stream)) => load(commands, &mut states, vec![stream]).await?,
         }
     }
+}
+
+/// What a product is priced in; none when there is no such product.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn currency_of(commands: &Commands, product_id: ProductId) -> Result<Option<Currency>, LogError> {
+    let (product, _) = load_state::<Product>(commands.log().as_ref(), product_id).await?;
+    Ok(product.name_and_price().map(|(_, price)| price.currency()))
 }
 
 async fn load(commands: &Commands, states: &mut Loaded, streams: Vec<StreamId>) -> Result<(), LogError> {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::ids::{OrderId, PaymentId, ShipmentId};
 use crate::money::Money;
+use crate::ports::{AddressFault, PostalAddress};
 
 /// A request to take money now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +149,7 @@ pub struct LabelRequest {
     /// The order it is for.
     pub order_id: OrderId,
     /// Who receives it, opened. Never logged.
-    pub address: crate::ports::PostalAddress,
+    pub address: PostalAddress,
 }
 
 /// What became of a label request.
@@ -197,6 +198,10 @@ pub struct CarrierNotice {
 pub trait Carrier: Send + Sync + 'static {
     /// The carrier's name, as in `carrier:<name>` and `/v1/hooks/carriers/<name>`.
     fn name(&self) -> &str;
+    /// What it would refuse a label for, told before the order is taken and paid.
+    fn address_faults(&self, address: &PostalAddress) -> Vec<AddressFault> {
+        address.faults()
+    }
     /// Asks for a label.
     async fn request_label(&self, request: LabelRequest) -> LabelOutcome;
     /// Calls a label off. Calling off what was never asked for is a success.

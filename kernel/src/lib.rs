@@ -19,6 +19,7 @@ pub mod ports;
 pub mod refusal;
 pub mod sealed;
 pub mod stream;
+pub mod text;
 pub mod time;
 
 pub use access::Role;

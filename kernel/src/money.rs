@@ -150,6 +150,14 @@ impl Money {
     pub const fn amount(&self) -> Decimal {
         self.amount
     }
+    /// The amount with as many decimals as its currency is counted in, as people write it:
+    /// 10.50 USD. What is stored has the normalised amount.
+    #[must_use]
+    pub fn shown(&self) -> Decimal {
+        let mut shown = self.amount;
+        shown.rescale(self.currency.scale());
+        shown
+    }
     /// The currency.
     #[must_use]
     pub const fn currency(&self) -> Currency {
@@ -174,11 +182,8 @@ impl Money {
     /// The amount in the currency's smallest unit: 12.50 USD is 1250.
     #[must_use]
     pub fn minor_units(&self) -> i64 {
-        let scale = self.currency.scale();
-        let mut scaled = self.amount;
-        scaled.rescale(scale);
         // In range by construction, see `new`.
-        i64::try_from(scaled.mantissa()).unwrap_or(i64::MAX)
+        i64::try_from(self.shown().mantissa()).unwrap_or(i64::MAX)
     }
 
     /// The amount with this many smallest units: the inverse of [`Money::minor_units`].
@@ -242,7 +247,7 @@ impl Money {
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.amount, self.currency)
+        write!(f, "{} {}", self.shown(), self.currency)
     }
 }
 impl fmt::Debug for Money {
@@ -291,6 +296,15 @@ mod tests {
 
     fn won(units: i64) -> Money {
         Money::krw(units).unwrap()
+    }
+
+    #[test]
+    fn an_amount_is_shown_with_the_decimals_of_its_currency() {
+        let dollars: Currency = "USD".parse().unwrap();
+        for (text, shown) in [("10.5", "10.50 USD"), ("10.50", "10.50 USD"), ("7", "7.00 USD"), ("0", "0.00 USD")] {
+            assert_eq!(Money::parse(text, dollars).unwrap().to_string(), shown);
+        }
+        assert_eq!(won(53_000).to_string(), "53000 KRW");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::ids::UserId;
 use crate::log::LogError;
 use crate::sealed::Sealed;
 use crate::stream::StreamId;
+use crate::text;
 use crate::time::Timestamp;
 
 /// Tells the time.
@@ -42,6 +43,42 @@ pub struct PostalAddress {
     /// Flat, floor, door.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line2: Option<String>,
+}
+
+/// Why nobody could send anything to an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressFault {
+    /// The field, as in [`PostalAddress`].
+    pub field: &'static str,
+    /// One sentence for a person.
+    pub detail: String,
+}
+
+impl PostalAddress {
+    /// Longest recipient, telephone number, postal code and line, in characters: what fits on
+    /// a label.
+    const LONGEST: [usize; 4] = [100, 32, 16, 200];
+
+    /// What no label can be made of, whoever carries the parcel. A [`Carrier`] adds its own
+    /// rules to these.
+    ///
+    /// [`Carrier`]: crate::gateway::Carrier
+    #[must_use]
+    pub fn faults(&self) -> Vec<AddressFault> {
+        let [recipient, phone, postal_code, line] = Self::LONGEST;
+        let fields = [
+            ("recipient", Some(&self.recipient), recipient),
+            ("phone", Some(&self.phone), phone),
+            ("postal_code", Some(&self.postal_code), postal_code),
+            ("line1", Some(&self.line1), line),
+            ("line2", self.line2.as_ref(), line),
+        ];
+        let given = fields.into_iter().filter_map(|(field, text, longest)| Some((field, text?, longest)));
+        let unfit = given.filter(|(_, text, longest)| text::is_blank(text) || text.chars().count() > *longest);
+        unfit
+            .map(|(field, _, longest)| AddressFault { field, detail: format!("expected 1 to {longest} characters") })
+            .collect()
+    }
 }
 
 impl std::fmt::Debug for PostalAddress {

@@ -42,6 +42,8 @@ refusal_codes! {
     InsufficientPoints = "insufficient_points",
     /// The order's state does not allow this.
     OrderStateConflict = "order_state_conflict",
+    /// The buyer has as many orders open without a payment in flight as the shop allows.
+    TooManyOpenOrders = "too_many_open_orders",
     /// Some of the order is on its way.
     OrderAlreadyDispatched = "order_already_dispatched",
     /// A payment is under way or its outcome is unknown.

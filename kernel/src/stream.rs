@@ -56,6 +56,8 @@ aggregate_kinds! {
     Points = "points",
     /// The process manager's own stream of an order, under the order's id.
     Fulfilment = "fulfilment",
+    /// The orders of a buyer that wait for a payment, under the user's id.
+    Buyer = "buyer",
 }
 
 /// The identity of a stream. Shown, stored and parsed as `<kind>-<uuid>`.
@@ -102,6 +104,11 @@ impl StreamId {
     #[must_use]
     pub const fn order(id: OrderId) -> Self {
         Self::new(AggregateKind::Order, id.uuid())
+    }
+    /// `buyer-<user id>`.
+    #[must_use]
+    pub const fn buyer(id: UserId) -> Self {
+        Self::new(AggregateKind::Buyer, id.uuid())
     }
     /// `payment-<id>`.
     #[must_use]

@@ -80,6 +80,7 @@ async fn register(people: &People, user_id: UserId, role: Role) {
         Command::RegisterUser(RegisterUser {
             user_id,
             email_claim: user_id.uuid(),
+            other_claims: Vec::new(),
             email: text(sealing::USER_EMAIL),
             name: text(sealing::USER_NAME),
             phone: None,

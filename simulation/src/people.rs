@@ -295,6 +295,7 @@ impl People {
                 place: "the buyer's door".to_owned(),
                 at,
                 note: None,
+                received_at: None,
                 ignored_because: None,
             },
         };

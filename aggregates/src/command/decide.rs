@@ -34,8 +34,12 @@ impl Command {
         match self {
             // Accounts.
             Self::RegisterUser(command) => register_user(s, f, command),
-            Self::ChangeContactDetails { user_id, name, phone } => {
-                let command = UserCommand::ChangeContactDetails { name: name.clone(), phone: phone.clone() };
+            Self::ChangeContactDetails { user_id, name, phone, clear_phone } => {
+                let command = UserCommand::ChangeContactDetails {
+                    name: name.clone(),
+                    phone: phone.clone(),
+                    clear_phone: *clear_phone,
+                };
                 single::<User>(s, f, *user_id, &command)
             }
             Self::GrantRole { user_id, role } => single::<User>(s, f, *user_id, &UserCommand::GrantRole(*role)),
@@ -126,6 +130,11 @@ impl Command {
             }
             Self::RecordScan { shipment_id, scan } => {
                 single::<Shipment>(s, f, *shipment_id, &ShipmentCommand::RecordScan(scan.clone()))
+            }
+            Self::CorrectTrackingNumber { shipment_id, tracking_number, reason } => {
+                let (tracking_number, reason) = (tracking_number.clone(), reason.clone());
+                let command = ShipmentCommand::CorrectTrackingNumber { tracking_number, reason };
+                single::<Shipment>(s, f, *shipment_id, &command)
             }
             Self::ObserveLabel { shipment_id, carrier, observation } => {
                 let command = ShipmentCommand::ObserveLabel { carrier: carrier.clone(), outcome: observation.clone() };

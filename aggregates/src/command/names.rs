@@ -31,6 +31,7 @@ impl Command {
             Self::CancelPayment { .. } => "cancel_payment",
             Self::RefundPayment { .. } => "refund_payment",
             Self::DispatchShipment { .. } => "dispatch_shipment",
+            Self::CorrectTrackingNumber { .. } => "correct_tracking_number",
             Self::RecordScan { .. } => "record_scan",
             Self::AdvanceFulfilment { .. } => "advance_fulfilment",
             Self::ResolveFulfilment { .. } => "resolve_fulfilment",
@@ -98,6 +99,7 @@ impl Command {
             | Self::RequestFullRefund { payment_id, .. }
             | Self::ObserveRefund { payment_id, .. } => StreamId::payment(*payment_id),
             Self::DispatchShipment { shipment_id, .. }
+            | Self::CorrectTrackingNumber { shipment_id, .. }
             | Self::RecordScan { shipment_id, .. }
             | Self::RequestShipment { shipment_id, .. }
             | Self::ObserveLabel { shipment_id, .. }

@@ -86,6 +86,7 @@ impl Command {
             | Self::RequestFullRefund { payment_id, .. }
             | Self::ObserveRefund { payment_id, .. } => Ok(states.get::<Payment>(*payment_id)?.user_id().into()),
             Self::DispatchShipment { shipment_id, .. }
+            | Self::CorrectTrackingNumber { shipment_id, .. }
             | Self::RecordScan { shipment_id, .. }
             | Self::ObserveLabel { shipment_id, .. }
             | Self::CancelShipment { shipment_id, .. } => Ok(states.get::<Shipment>(*shipment_id)?.user_id().into()),

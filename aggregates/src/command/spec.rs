@@ -35,7 +35,7 @@ fn shop() -> World {
 fn registration(number: u128) -> RegisterUser {
     let (user_id, email_claim, roles) = (id(number), id(number), vec![Role::Customer]);
     let (email, name, phone, password_hash) = (sealed("e"), sealed("n"), None, sealed("p"));
-    RegisterUser { user_id, email_claim, email, name, phone, password_hash, roles }
+    RegisterUser { user_id, email_claim, other_claims: vec![], email, name, phone, password_hash, roles }
 }
 
 fn place(order: u128, user: u128) -> Command {
@@ -59,7 +59,7 @@ fn what_belongs_to_somebody_else_does_not_exist() {
         Command::ConfirmDelivery { order_id: id(10) },
         place(11, 1),
         place(10, 2),
-        Command::ChangeContactDetails { user_id: id(1), name: None, phone: None },
+        Command::ChangeContactDetails { user_id: id(1), name: None, phone: None, clear_phone: false },
         Command::ReceiveStock { product_id: id(5), quantity: 1 },
         Command::RequestPayment { order_id: id(10), payment: WantedPayment { payment_id: id(20), legs: vec![] } },
     ];

@@ -33,7 +33,10 @@ impl Command {
 
     fn add_others(&self, states: &impl States, streams: &mut Vec<StreamId>) {
         match self {
-            Self::RegisterUser(command) => streams.push(StreamId::email(command.email_claim)),
+            Self::RegisterUser(command) => {
+                let claims = command.other_claims.iter().chain([&command.email_claim]);
+                streams.extend(claims.map(|claim| StreamId::email(*claim)));
+            }
             Self::StartSession { user_id, .. } | Self::GrantPoints { user_id, .. } => {
                 streams.push(StreamId::user(*user_id));
             }
@@ -85,6 +88,7 @@ impl Command {
             | Self::ConfirmDelivery { .. }
             | Self::ConfirmPayment { .. }
             | Self::RefundPayment { .. }
+            | Self::CorrectTrackingNumber { .. }
             | Self::RecordScan { .. }
             | Self::RequestCapture { .. }
             | Self::RequestNetCancel { .. }
@@ -101,7 +105,11 @@ impl Command {
 }
 
 fn add_placing(command: &PlaceOrder, streams: &mut Vec<StreamId>) {
-    streams.extend([StreamId::user(command.user_id), StreamId::fulfilment(command.order_id)]);
+    streams.extend([
+        StreamId::user(command.user_id),
+        StreamId::buyer(command.user_id),
+        StreamId::fulfilment(command.order_id),
+    ]);
     for line in &command.lines {
         streams.extend([StreamId::product(line.product_id), StreamId::stock(line.product_id)]);
     }
@@ -150,5 +158,7 @@ fn add_parcel(states: &impl States, shipment_id: ShipmentId, streams: &mut Vec<S
     if let Some(order_id) = states.get::<Shipment>(shipment_id).ok().and_then(Shipment::order_id) {
         streams.push(StreamId::order(order_id));
         add_lines(states, order_id, streams);
+        let paid_by = states.get::<Order>(order_id).ok().and_then(Order::paid_by);
+        streams.extend(paid_by.map(StreamId::payment));
     }
 }

@@ -260,6 +260,12 @@ impl Payment {
         self.add_up(left)
     }
 
+    /// Whether money was taken and refunds claim all of it.
+    #[must_use]
+    pub fn is_given_back(&self) -> bool {
+        self.captured().is_positive() && self.refundable().is_zero()
+    }
+
     /// Of one leg: what is captured and claimed by no refund.
     #[must_use]
     pub fn leg_refundable(&self, leg: u8) -> Money {

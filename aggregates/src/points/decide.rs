@@ -9,7 +9,7 @@ use super::command::PointsCommand;
 use super::event::{
     PointsCaptured, PointsEvent, PointsExpired, PointsGranted, PointsHeld, PointsReleased, PointsRestored,
 };
-use super::state::{Part, Points, Use, units_of, won, write_parts};
+use super::state::{Grant, Part, Points, Use, units_of, won, write_parts};
 use crate::facts::Facts;
 
 /// Characters of a grant's reference.
@@ -25,7 +25,7 @@ impl Decider for Points {
     fn decide(&self, command: &PointsCommand, facts: &Facts) -> Decision<PointsEvent> {
         match command {
             PointsCommand::Grant { amount, reference, expires_at } => {
-                self.grant(amount, reference, *expires_at, facts.now)
+                self.give(amount, reference, *expires_at, facts.now)
             }
             PointsCommand::Hold { payment_id, order_id, amount } => {
                 self.hold(*payment_id, *order_id, amount, facts.now)
@@ -46,7 +46,9 @@ impl Decider for Points {
                 }
                 Some(Use::Captured { .. } | Use::Released) | None => Decision::AlreadyDone,
             },
-            PointsCommand::Restore { payment_id, refund_id, amount } => self.restore(*payment_id, *refund_id, amount),
+            PointsCommand::Restore { payment_id, refund_id, amount } => {
+                self.restore(*payment_id, *refund_id, amount, facts)
+            }
         }
     }
 
@@ -56,7 +58,7 @@ impl Decider for Points {
 }
 
 impl Points {
-    fn grant(
+    fn give(
         &self,
         amount: &Money,
         reference: &str,
@@ -112,7 +114,13 @@ impl Points {
         self.with_lapses(now, PointsHeld { payment_id, order_id, amount: *amount, parts })
     }
 
-    fn restore(&self, payment_id: PaymentId, refund_id: RefundId, amount: &Money) -> Decision<PointsEvent> {
+    fn restore(
+        &self,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        amount: &Money,
+        facts: &Facts,
+    ) -> Decision<PointsEvent> {
         let Some(Use::Captured { parts, refunds }) = self.payments.get(&payment_id) else {
             return Refusal::new(RefusalCode::RefundExceedsCaptured, "the payment has spent no points").into();
         };
@@ -127,8 +135,16 @@ impl Points {
             return Refusal::new(RefusalCode::RefundExceedsCaptured, "more points than the payment has spent").into();
         }
         // Last taken, first returned: what comes back in part lapses latest.
-        let parts = write_parts(&take_from(parts.iter().rev().copied(), units));
-        Decision::one(PointsRestored { payment_id, refund_id, amount: *amount, parts })
+        let back = take_from(parts.iter().rev().copied(), units);
+        let lapsed = |part: &Part| self.grant(part.entry).is_some_and(|grant| grant.has_lapsed(facts.now));
+        let extended_to = facts.now.checked_add_signed(facts.policy.refunded_points_life).map(to_millis);
+        let mut parts = write_parts(&back);
+        for (_, named) in back.iter().zip(&mut parts).filter(|(part, _)| lapsed(part)) {
+            named.extended_to = extended_to;
+        }
+        let restored = PointsRestored { payment_id, refund_id, amount: *amount, parts };
+        // What had lapsed before must not live on with what comes back.
+        if back.iter().any(lapsed) { self.with_lapses(facts.now, restored) } else { Decision::one(restored) }
     }
 
     /// Takes this many free points: first those that lapse first, then by number. What
@@ -147,6 +163,10 @@ impl Points {
             lapsed.map(|(entry, grant)| PointsExpired { entry, amount: won(grant.free) }.into()).collect();
         events.push(event.into());
         Decision::Record(events)
+    }
+
+    fn grant(&self, entry: u32) -> Option<&Grant> {
+        self.grants.get(usize::try_from(entry).ok()?.checked_sub(1)?)
     }
 
     fn next_entry(&self) -> Option<u32> {

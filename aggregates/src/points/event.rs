@@ -40,6 +40,11 @@ pub struct PointsPart {
     pub entry: u32,
     /// How many of it.
     pub amount: Money,
+    /// For points that a refund gives back to a grant that had lapsed by then: until when what
+    /// is free of that grant can be used.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "jangbu_kernel::time::millis::option")]
+    #[schemars(with = "Option<Timestamp>")]
+    pub extended_to: Option<Timestamp>,
 }
 
 /// Points are kept for a payment that is not captured yet.

@@ -30,7 +30,7 @@ fn restore(units: i64) -> PointsCommand {
     PointsCommand::Restore { payment_id: payment(), refund_id: refund(), amount: won(units) }
 }
 fn parts(parts: &[(u32, i64)]) -> Vec<PointsPart> {
-    parts.iter().map(|(entry, units)| PointsPart { entry: *entry, amount: won(*units) }).collect()
+    parts.iter().map(|(entry, units)| PointsPart { entry: *entry, amount: won(*units), extended_to: None }).collect()
 }
 fn held(units: i64, of: &[(u32, i64)]) -> PointsEvent {
     PointsHeld { payment_id: payment(), order_id: order(), amount: won(units), parts: parts(of) }.into()
@@ -142,6 +142,24 @@ fn i6_a_refund_goes_back_to_the_grants_last_taken_first_returned() {
     given::<Points>(&[&events[..], &[restored(80, &[(2, 50), (1, 30)])]].concat())
         .when(&again)
         .refused(RefusalCode::RefundExceedsCaptured);
+}
+
+#[test]
+fn i6_what_comes_back_to_a_lapsed_grant_can_be_used_for_a_while() {
+    let log = [granted(500, "welcome", Some(at(100))), held(300, &[(1, 300)]), captured(300)];
+    let later = at(200);
+    let until = later + chrono::TimeDelta::days(30);
+    let back = PointsPart { entry: 1, amount: won(300), extended_to: Some(until) };
+    let (payment_id, refund_id) = (payment(), refund());
+    // What had lapsed with the grant is written off first and does not live on.
+    let points = given::<Points>(&log).at(later).when(&restore(300)).records(&[
+        PointsExpired { entry: 1, amount: won(200) }.into(),
+        PointsRestored { payment_id, refund_id, amount: won(300), parts: vec![back] }.into(),
+    ]);
+    assert_eq!((points.available(later), points.balance()), (300, 300));
+    assert_eq!(points.available(until), 0);
+    // To a grant that stands they go back as they were.
+    given::<Points>(&log).at(at(50)).when(&restore(300)).records(&[restored(300, &[(1, 300)])]);
 }
 
 fn any_command() -> impl Strategy<Value = (PointsCommand, i64)> {

@@ -92,6 +92,12 @@ impl Points {
                     refunds.insert(restored.refund_id);
                     take_parts(parts, &back);
                     self.move_free(&back, 1);
+                    for part in &restored.parts {
+                        let grant = place(part.entry).and_then(|place| self.grants.get_mut(place));
+                        if let (Some(extended_to), Some(grant)) = (part.extended_to, grant) {
+                            grant.expires_at = Some(extended_to);
+                        }
+                    }
                     self.balance = self.balance.saturating_add(units_of(&back));
                 }
             }
@@ -149,7 +155,7 @@ fn read_parts(parts: &[PointsPart]) -> Vec<Part> {
 
 /// The parts as an event names them.
 pub(super) fn write_parts(parts: &[Part]) -> Vec<PointsPart> {
-    parts.iter().map(|part| PointsPart { entry: part.entry, amount: won(part.units) }).collect()
+    parts.iter().map(|part| PointsPart { entry: part.entry, amount: won(part.units), extended_to: None }).collect()
 }
 
 /// Units of a ledger as money. They are bounded by the largest amount of money when

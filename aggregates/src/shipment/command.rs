@@ -34,8 +34,15 @@ pub enum ShipmentCommand {
         /// Its number; the label's when absent.
         tracking_number: Option<String>,
     },
-    /// Somebody scanned it. `order_id` and `ignored_because` are filled in by the decision.
+    /// Somebody scanned it. `order_id`, `received_at` and `ignored_because` are filled in by the decision.
     RecordScan(ScanRecorded),
+    /// The number that was written down is not the parcel's.
+    CorrectTrackingNumber {
+        /// The parcel's number.
+        tracking_number: String,
+        /// Why.
+        reason: String,
+    },
     /// Calls it off before it is handed over.
     Cancel {
         /// Why, a code.

@@ -1,24 +1,27 @@
 //! What a parcel decides.
 
 use jangbu_kernel::gateway::LabelOutcome;
-use jangbu_kernel::{AggregateKind, Decider, Decision, Refusal, RefusalCode};
+use jangbu_kernel::{AggregateKind, Decider, Decision, Refusal, RefusalCode, text};
 
 use super::command::ShipmentCommand;
 use super::event::{
     ShipmentCancelled, ShipmentDispatched, ShipmentEvent, ShipmentReady, ShipmentRefused, ShipmentRequested,
+    TrackingNumberCorrected,
 };
-use super::scans::MAX_SCAN_TEXT;
+use super::scans::{MAX_SCAN_TEXT, number_key};
 use super::state::{Shipment, ShipmentState};
+use crate::checks;
 use crate::facts::Facts;
 
 impl Decider for Shipment {
     const KIND: AggregateKind = AggregateKind::Shipment;
-    const STATE_VERSION: u16 = 1;
+    // 2: what makes a scan the same scan includes its status.
+    const STATE_VERSION: u16 = 2;
     type Event = ShipmentEvent;
     type Command = ShipmentCommand;
     type Facts = Facts;
 
-    fn decide(&self, command: &ShipmentCommand, _: &Facts) -> Decision<ShipmentEvent> {
+    fn decide(&self, command: &ShipmentCommand, facts: &Facts) -> Decision<ShipmentEvent> {
         match command {
             ShipmentCommand::Request { order_id, user_id, lines, shipping_address } => match self.order_id {
                 Some(known) if known == *order_id => Decision::AlreadyDone,
@@ -34,7 +37,10 @@ impl Decider for Shipment {
             ShipmentCommand::Dispatch { carrier, tracking_number } => {
                 self.dispatch(carrier.as_deref(), tracking_number.as_deref())
             }
-            ShipmentCommand::RecordScan(scan) => self.record_scan(scan),
+            ShipmentCommand::RecordScan(scan) => self.record_scan(scan, facts),
+            ShipmentCommand::CorrectTrackingNumber { tracking_number, reason } => {
+                self.correct_tracking_number(tracking_number, reason)
+            }
             ShipmentCommand::Cancel { reason } => self.cancel(reason),
         }
     }
@@ -61,6 +67,13 @@ pub(super) fn conflict(shipment: &Shipment, detail: &str) -> Refusal {
         | ShipmentState::Lost => &["record_scan"],
     };
     Refusal::new(RefusalCode::ShipmentStateConflict, detail).in_state(shipment.state().name(), allowed)
+}
+
+fn check_name(pointer: &str, text: &str) -> Result<(), Refusal> {
+    if !text::is_blank(text) && text.chars().count() <= MAX_SCAN_TEXT {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::ValidationFailed, format!("1 to {MAX_SCAN_TEXT} characters")).at(pointer))
 }
 
 impl Shipment {
@@ -94,7 +107,8 @@ impl Shipment {
         let carrier = carrier.or(self.carrier());
         let number = tracking_number.or(self.tracking_number());
         if self.state.is_dispatched() {
-            return if carrier == self.carrier() && number == self.tracking_number() {
+            let same = number.map(number_key) == self.tracking_number().map(number_key);
+            return if carrier == self.carrier() && same {
                 Decision::AlreadyDone
             } else {
                 conflict(self, "the parcel is handed over already").into()
@@ -107,13 +121,35 @@ impl Shipment {
             return conflict(self, "there is no label: carrier and tracking number must be given").into();
         };
         for (pointer, text) in [("/carrier", carrier), ("/tracking_number", number)] {
-            if text.is_empty() || text.chars().count() > MAX_SCAN_TEXT {
-                return Refusal::new(RefusalCode::ValidationFailed, format!("1 to {MAX_SCAN_TEXT} characters"))
-                    .at(pointer)
-                    .into();
+            if let Err(refusal) = check_name(pointer, text) {
+                return refusal.into();
             }
         }
         Decision::one(ShipmentDispatched { order_id, carrier: carrier.to_owned(), tracking_number: number.to_owned() })
+    }
+
+    fn correct_tracking_number(&self, number: &str, reason: &str) -> Decision<ShipmentEvent> {
+        let Some(order_id) = self.order_id else {
+            return not_found().into();
+        };
+        let Some(previous) = self.tracking_number() else {
+            return conflict(self, "there is no number yet: dispatching the parcel gives it one").into();
+        };
+        if previous == number {
+            return Decision::AlreadyDone;
+        }
+        if self.state == ShipmentState::Cancelled {
+            return conflict(self, "the shipment was called off").into();
+        }
+        if let Err(refusal) = check_name("/tracking_number", number).and_then(|()| checks::reason(reason)) {
+            return refusal.into();
+        }
+        Decision::one(TrackingNumberCorrected {
+            order_id,
+            previous: previous.to_owned(),
+            tracking_number: number.to_owned(),
+            reason: reason.to_owned(),
+        })
     }
 
     fn cancel(&self, reason: &str) -> Decision<ShipmentEvent> {

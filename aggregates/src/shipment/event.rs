@@ -22,6 +22,7 @@ events! {
         "shipment.returned" v 1 => Returned(ShipmentReturned),
         "shipment.lost" v 1 => Lost(ShipmentLost),
         "shipment.cancelled" v 1 => Cancelled(ShipmentCancelled),
+        "shipment.tracking_number_corrected" v 1 => TrackingNumberCorrected(TrackingNumberCorrected),
     }
 }
 
@@ -110,6 +111,11 @@ pub struct ScanRecorded {
     #[serde(with = "jangbu_kernel::time::millis")]
     #[schemars(with = "Timestamp")]
     pub at: Timestamp,
+    /// Our time, when the carrier's was too far ahead of it to be true: the scan counts, but
+    /// its time puts no other scan behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "jangbu_kernel::time::millis::option")]
+    #[schemars(with = "Option<Timestamp>")]
+    pub received_at: Option<Timestamp>,
     /// A remark of the shop's staff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -151,6 +157,19 @@ order_only! {
 pub struct ShipmentCancelled {
     /// Of which order.
     pub order_id: OrderId,
+    /// Why.
+    pub reason: String,
+}
+
+/// The number that was written down was not the parcel's. Scans under the old one stay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TrackingNumberCorrected {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// The number until now.
+    pub previous: String,
+    /// The parcel's number.
+    pub tracking_number: String,
     /// Why.
     pub reason: String,
 }

@@ -1,7 +1,7 @@
 //! Scans of a parcel: which are new, and which change anything.
 
-use jangbu_kernel::time::rfc3339;
-use jangbu_kernel::{Decision, OrderId, Refusal, RefusalCode};
+use jangbu_kernel::time::{rfc3339, to_millis};
+use jangbu_kernel::{Decision, OrderId, Refusal, RefusalCode, Timestamp, text};
 use uuid::Uuid;
 
 use super::decide::{conflict, not_found};
@@ -10,6 +10,7 @@ use super::event::{
     ShipmentInTransit, ShipmentLost, ShipmentOutForDelivery, ShipmentReturned,
 };
 use super::state::{Shipment, ShipmentState};
+use crate::facts::Facts;
 
 /// Who scanned, when it was somebody of the shop.
 pub const STAFF: &str = "staff";
@@ -24,21 +25,37 @@ pub const MAX_SCAN_TEXT: usize = 300;
 /// Namespace of scan keys. Storage format of snapshots: never change.
 const SCAN_NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_5c0e_2f5b_4a8e_9d1b_7c3a_5e0f_8b21);
 
-/// What makes a scan the same scan: carrier, number, time, code and place.
+/// What makes a scan the same scan: carrier, number, time, code, place and status. How its
+/// texts were written down does not matter.
 pub(super) fn scan_key(scan: &ScanRecorded) -> Uuid {
-    let fields = [&scan.carrier, &scan.tracking_number, &rfc3339(scan.at), &scan.code, &scan.place];
+    let fields = [
+        text::composed(&scan.carrier),
+        number_key(&scan.tracking_number),
+        rfc3339(scan.at),
+        text::composed(&scan.code),
+        text::composed(&scan.place),
+        ShipmentState::of_scan(scan.status).name().to_owned(),
+    ];
     // The length before each field keeps ("ab", "c") apart from ("a", "bc").
     let mut text = String::new();
     for field in fields {
         text.push_str(&field.len().to_string());
         text.push(':');
-        text.push_str(field);
+        text.push_str(&field);
     }
     Uuid::new_v5(&SCAN_NAMESPACE, text.as_bytes())
 }
 
+/// A tracking number as it is compared: people and carriers write it with blanks and hyphens
+/// or without, and in letters of any width. One without a letter or digit is compared whole.
+#[must_use]
+pub fn number_key(number: &str) -> String {
+    let key = text::key(number);
+    if key.is_empty() { text::folded(number) } else { key }
+}
+
 impl Shipment {
-    pub(super) fn record_scan(&self, scan: &ScanRecorded) -> Decision<ShipmentEvent> {
+    pub(super) fn record_scan(&self, scan: &ScanRecorded, facts: &Facts) -> Decision<ShipmentEvent> {
         let Some(order_id) = self.order_id else {
             return not_found().into();
         };
@@ -58,7 +75,10 @@ impl Shipment {
         if let Err(refusal) = check_texts(&scan) {
             return refusal.into();
         }
-        scan.ignored_because = self.reason_to_ignore(&scan).map(str::to_owned);
+        // The latest moment that a carrier's clock may show.
+        let latest = facts.now.checked_add_signed(facts.policy.scan_clock_tolerance).unwrap_or(facts.now);
+        scan.received_at = (scan.at > latest).then_some(to_millis(facts.now));
+        scan.ignored_because = self.reason_to_ignore(&scan, latest).map(str::to_owned);
         let reached = ShipmentState::of_scan(scan.status);
         let moves = scan.ignored_because.is_none() && reached != self.state;
         if self.scans.len() >= MAX_SCANS && !(moves && ends_journey(scan.status)) {
@@ -72,9 +92,10 @@ impl Shipment {
         Decision::Record(events)
     }
 
-    fn reason_to_ignore(&self, scan: &ScanRecorded) -> Option<&'static str> {
+    fn reason_to_ignore(&self, scan: &ScanRecorded, latest: Timestamp) -> Option<&'static str> {
         let ours = [self.label.as_ref(), self.dispatched_with.as_ref()];
-        let known = ours.into_iter().flatten().any(|(_, number)| *number == scan.tracking_number);
+        let told = number_key(&scan.tracking_number);
+        let known = ours.into_iter().flatten().any(|(_, number)| number_key(number) == told);
         match self.state {
             ShipmentState::None | ShipmentState::Requested | ShipmentState::Ready => Some("not_dispatched"),
             ShipmentState::Cancelled => Some("already_cancelled"),
@@ -89,7 +110,9 @@ impl Shipment {
             | ShipmentState::Exception
             | ShipmentState::Delivered
             | ShipmentState::Lost => {
-                let older = self.latest_scan_at.is_some_and(|latest| scan.at < latest);
+                // A time from the future orders nothing, also where it was taken in earlier.
+                let newest = self.latest_scan_at.filter(|newest| *newest <= latest);
+                let older = newest.is_some_and(|newest| scan.at < newest);
                 // An end is an end, whatever the carrier's clocks say.
                 (older && !ends_journey(scan.status)).then_some("older_than_known")
             }

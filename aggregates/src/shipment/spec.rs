@@ -43,6 +43,7 @@ fn scan_at(status: ScanStatus, seconds: i64, carrier: &str) -> ShipmentCommand {
         place: "Busan".into(),
         at: at(seconds),
         note: None,
+        received_at: None,
         ignored_because: None,
     })
 }
@@ -181,13 +182,97 @@ fn i2_what_is_called_off_stays_and_what_left_is_not_called_off() {
 }
 
 #[test]
-fn i3_a_scan_is_the_same_by_carrier_number_time_code_and_place() {
+fn i3_a_scan_is_the_same_by_carrier_number_time_code_place_and_status() {
     let mut shipment = in_state(ShipmentState::Dispatched);
     assert_eq!(answer_of(&mut shipment, &scan(ScanStatus::InTransit)), "+");
-    assert_eq!(answer_of(&mut shipment, &scan(ScanStatus::Exception)), "=", "the status is not part of it");
+    assert_eq!(answer_of(&mut shipment, &scan(ScanStatus::InTransit)), "=");
+    assert_eq!(answer_of(&mut shipment, &scan(ScanStatus::OutForDelivery)), "+", "in the same minute");
     assert_eq!(answer_of(&mut shipment, &scan_at(ScanStatus::InTransit, 101, "swift")), "+");
     assert_eq!(answer_of(&mut shipment, &scan_at(ScanStatus::Exception, 50, "swift")), "!", "older than what is known");
     assert_eq!(shipment.state(), ShipmentState::InTransit);
+}
+
+#[test]
+fn i3_a_delivery_in_the_minute_code_and_place_of_another_scan_counts() {
+    for carrier in ["swift", STAFF] {
+        let mut shipment = in_state(ShipmentState::Dispatched);
+        assert_eq!(answer_of(&mut shipment, &scan_at(ScanStatus::InTransit, 100, carrier)), "+");
+        assert_eq!(answer_of(&mut shipment, &scan_at(ScanStatus::Delivered, 100, carrier)), "+");
+        assert_eq!(shipment.state(), ShipmentState::Delivered, "{carrier}");
+    }
+}
+
+fn told(change: impl FnOnce(&mut ScanRecorded)) -> ShipmentCommand {
+    let ShipmentCommand::RecordScan(mut scan) = scan(ScanStatus::InTransit) else { unreachable!() };
+    change(&mut scan);
+    ShipmentCommand::RecordScan(scan)
+}
+
+#[test]
+fn i3_a_number_is_the_parcels_however_it_is_written() {
+    for number in ["t1", "T-1", " T 1 ", "Ｔ１", "T\u{200b}1"] {
+        let mut shipment = in_state(ShipmentState::Dispatched);
+        assert_eq!(answer_of(&mut shipment, &told(|scan| scan.tracking_number = number.into())), "+", "{number:?}");
+        assert_eq!(answer_of(&mut shipment, &scan(ScanStatus::InTransit)), "=", "{number:?} is the same scan");
+    }
+    assert_ne!(number_key("--"), number_key("-"), "what has no letter is compared whole");
+}
+
+#[test]
+fn i6_a_time_from_the_future_orders_nothing() {
+    let nine_hours = 9 * 3_600;
+    let mut shipment = in_state(ShipmentState::Dispatched);
+    let Decision::Record(events) = ask(&mut shipment, &scan_at(ScanStatus::InTransit, nine_hours, "swift")) else {
+        panic!("it is kept");
+    };
+    let [ShipmentEvent::ScanRecorded(kept), ShipmentEvent::InTransit(_)] = events.as_slice() else {
+        panic!("it counts: {events:?}");
+    };
+    assert_eq!((kept.at, kept.received_at), (at(nine_hours), Some(at(0))));
+    assert_eq!(answer_of(&mut shipment, &scan_at(ScanStatus::OutForDelivery, 60, "swift")), "+");
+    assert_eq!(shipment.state(), ShipmentState::OutForDelivery);
+    // Within the tolerance a clock is believed, and orders.
+    let Decision::Record(events) = ask(&mut shipment, &scan_at(ScanStatus::AttemptFailed, 600, "swift")) else {
+        panic!("it is kept");
+    };
+    assert!(matches!(&events[0], ShipmentEvent::ScanRecorded(kept) if kept.received_at.is_none()));
+    assert_eq!(answer_of(&mut shipment, &scan_at(ScanStatus::InTransit, 599, "swift")), "!");
+}
+
+#[test]
+fn i6_a_time_that_was_believed_earlier_orders_nothing_while_it_lies_ahead() {
+    let mut shipment = in_state(ShipmentState::Dispatched);
+    let ShipmentCommand::RecordScan(ahead) = scan_at(ScanStatus::InTransit, 9 * 3_600, "swift") else { unreachable!() };
+    // As it was recorded before times were looked at.
+    shipment.evolve(&ahead.into());
+    assert_eq!(answer_of(&mut shipment, &scan_at(ScanStatus::OutForDelivery, 60, "swift")), "+");
+}
+
+#[test]
+fn i7_a_corrected_number_is_the_parcels_and_old_scans_stay() {
+    let correct = |number: &str, reason: &str| ShipmentCommand::CorrectTrackingNumber {
+        tracking_number: number.into(),
+        reason: reason.into(),
+    };
+    let mut none = in_state(ShipmentState::None);
+    assert_eq!(word(&ask(&mut none, &correct("T2", "typo"))), "not_found");
+    for state in [ShipmentState::Requested, ShipmentState::Cancelled] {
+        assert_eq!(word(&ask(&mut in_state(state), &correct("T2", "typo"))), "shipment_state_conflict");
+    }
+    let mut shipment = in_state(ShipmentState::Requested);
+    let by_hand = ShipmentCommand::Dispatch { carrier: Some("swift".into()), tracking_number: Some("T1".into()) };
+    ask(&mut shipment, &by_hand);
+    assert_eq!(answer_of(&mut shipment, &scan(ScanStatus::InTransit)), "+");
+    for (number, reason) in [("T2", " "), ("\u{3164}", "typo"), ("", "typo")] {
+        assert_eq!(word(&ask(&mut shipment, &correct(number, reason))), "validation_failed", "{number:?} {reason:?}");
+    }
+    assert_eq!(word(&ask(&mut shipment, &correct("T2", "typo"))), "+");
+    assert_eq!(word(&ask(&mut shipment, &correct("T2", "typo"))), "=");
+    assert_eq!((shipment.tracking_number(), shipment.state()), (Some("T2"), ShipmentState::InTransit));
+    assert_eq!(answer_of(&mut shipment, &scan(ScanStatus::InTransit)), "=", "what was scanned stays");
+    assert_eq!(answer_of(&mut shipment, &scan(ScanStatus::Delivered)), "!", "another parcel's number now");
+    let ours = told(|scan| (scan.tracking_number, scan.status) = ("T2".into(), ScanStatus::Delivered));
+    assert_eq!(answer_of(&mut shipment, &ours), "+");
 }
 
 #[test]
@@ -232,7 +317,7 @@ fn i5_each_refusal_counts_once_and_a_lost_answer_not_at_all() {
 }
 
 #[test]
-fn i6_beyond_the_limit_only_an_end_is_kept() {
+fn i8_beyond_the_limit_only_an_end_is_kept() {
     let mut shipment = in_state(ShipmentState::Dispatched);
     for second in 0..i64::try_from(MAX_SCANS).unwrap() {
         assert_eq!(answer_of(&mut shipment, &scan_at(ScanStatus::InTransit, second, "swift")), "+");

@@ -194,7 +194,7 @@ impl Shipment {
             }
             ShipmentEvent::ScanRecorded(scan) => {
                 self.scans.push(scan_key(scan));
-                if scan.ignored_because.is_none() {
+                if scan.ignored_because.is_none() && scan.received_at.is_none() {
                     self.latest_scan_at = self.latest_scan_at.max(Some(scan.at));
                 }
             }
@@ -206,6 +206,11 @@ impl Shipment {
             ShipmentEvent::Returned(_) => self.state = ShipmentState::Returned,
             ShipmentEvent::Lost(_) => self.state = ShipmentState::Lost,
             ShipmentEvent::Cancelled(_) => self.state = ShipmentState::Cancelled,
+            ShipmentEvent::TrackingNumberCorrected(corrected) => {
+                if let Some((_, number)) = self.dispatched_with.as_mut().or(self.label.as_mut()) {
+                    number.clone_from(&corrected.tracking_number);
+                }
+            }
         }
     }
 }

@@ -55,6 +55,17 @@ impl<'a, S: States> Append<'a, S> {
         self.states.get(id)
     }
 
+    /// The state before this decision, which stands only if nobody else has changed it by then:
+    /// for what is not written and yet must not move meanwhile.
+    pub(super) fn unmoved<A: Aggregate>(&mut self, id: impl Into<Uuid>) -> Result<&'a A, Missing> {
+        let stream = StreamId::new(A::KIND, id.into());
+        let state = self.states.get(stream.id)?;
+        if self.streams.iter().all(|(touched, _)| *touched != stream) {
+            self.streams.push((stream, Vec::new()));
+        }
+        Ok(state)
+    }
+
     /// Asks an aggregate for its part. What this decision has added to its stream so
     /// far counts: the second command to one aggregate sees what the first one did.
     pub(super) fn ask<A: Aggregate>(&mut self, id: impl Into<Uuid>, command: &A::Command) -> Result<Added, Stop> {

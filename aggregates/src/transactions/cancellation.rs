@@ -1,11 +1,12 @@
 //! Calling an order off, and finishing that once everything is returned. Writes `order`,
-//! and when nothing stands in the way `payment`, `stock` per line and `points`: a
+//! and when nothing stands in the way `payment`, `stock` per line, `points` and `buyer`: a
 //! cancelled order holds nothing, from that moment on.
 
 use jangbu_kernel::OrderId;
 
 use super::append::decide;
 use super::ending::{free_everything, nothing_in_flight};
+use super::waiting::note_changed;
 use crate::command::Outcome;
 use crate::facts::Facts;
 use crate::order::{CancelledBy, Order, OrderCommand, OrderStatus};
@@ -45,7 +46,7 @@ pub fn cancel_order(
             }
             free_everything(append, order_id, ORDER_CANCELLED)?;
         }
-        Ok(())
+        note_changed(append, facts, order_id)
     })
 }
 

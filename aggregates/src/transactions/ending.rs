@@ -1,11 +1,13 @@
 //! Ends of an order that nobody asked for: expiry, failure, and money that comes after
 //! an end. Expiry and failure write `order`, `stock` per line and, when points are a
-//! leg of its payment, `points`: what has ended holds nothing, from that moment on.
+//! leg of its payment, `points`, and `buyer` when nobody was paying it: what has ended holds
+//! nothing, from that moment on.
 
 use jangbu_kernel::{OrderId, PaymentId, Refusal, RefusalCode};
 
 use super::append::{Append, Stop, decide};
 use super::payments::{payment_of, release_points};
+use super::waiting::note_changed;
 use crate::command::Outcome;
 use crate::facts::Facts;
 use crate::order::{Order, OrderCommand};
@@ -28,7 +30,8 @@ pub fn expire_order(states: &impl States, facts: &Facts, order_id: OrderId) -> R
             }
         }
         append.ask::<Order>(order_id, &OrderCommand::Expire)?;
-        free_everything(append, order_id, "order_expired")
+        free_everything(append, order_id, "order_expired")?;
+        note_changed(append, facts, order_id)
     })
 }
 
@@ -41,7 +44,8 @@ pub fn fail_order(states: &impl States, facts: &Facts, order_id: OrderId, reason
     decide(states, facts, |append| {
         nothing_in_flight(append, order_id)?;
         append.ask::<Order>(order_id, &OrderCommand::Fail { reason: reason.to_owned() })?;
-        free_everything(append, order_id, "order_failed")
+        free_everything(append, order_id, "order_failed")?;
+        note_changed(append, facts, order_id)
     })
 }
 

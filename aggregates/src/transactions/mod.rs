@@ -16,6 +16,7 @@ mod registration;
 mod sessions;
 mod shipping;
 mod shop;
+mod waiting;
 
 #[cfg(test)]
 mod spec;

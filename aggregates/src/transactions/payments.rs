@@ -2,11 +2,13 @@
 //!
 //! Each writes `payment` (but for the failure, which the payment has recorded itself),
 //! `order` and, when points are a leg, `points`: an order names one open payment, and
-//! points are held exactly as long as that payment can still take them.
+//! points are held exactly as long as that payment can still take them. And `buyer`: whether
+//! the order waits for a payment changes with each of them.
 
 use jangbu_kernel::{Money, OrderId, PaymentId, Refusal, RefusalCode, UserId};
 
 use super::append::{Append, Stop, decide};
+use super::waiting::note_changed;
 use crate::checks;
 use crate::command::{Outcome, WantedPayment};
 use crate::facts::Facts;
@@ -31,7 +33,10 @@ pub fn request_payment(
     decide(states, facts, |append| {
         let order = append.before::<Order>(order_id)?;
         match (order.user_id(), order.total()) {
-            (Some(user_id), Some(total)) => open_payment(append, order_id, user_id, total, payment),
+            (Some(user_id), Some(total)) => {
+                open_payment(append, order_id, user_id, total, payment)?;
+                note_changed(append, facts, order_id)
+            }
             (_, _) => Err(checks::not_found("order").into()),
         }
     })
@@ -78,6 +83,7 @@ pub fn cancel_payment(states: &impl States, facts: &Facts, payment_id: PaymentId
         if let (PaymentState::Voided, Some(order_id)) = (payment.state(), payment.order_id()) {
             append.ask::<Order>(order_id, &OrderCommand::RecordPaymentFailure { payment_id, reason })?;
             release_points(append, payment_id, CALLED_OFF)?;
+            note_changed(append, facts, order_id)?;
         }
         Ok(())
     })
@@ -103,7 +109,8 @@ pub fn record_payment_failure(
         }
         let failed = OrderCommand::RecordPaymentFailure { payment_id, reason: reason.to_owned() };
         append.ask::<Order>(order_id, &failed)?;
-        release_points(append, payment_id, "payment_failed")
+        release_points(append, payment_id, "payment_failed")?;
+        note_changed(append, facts, order_id)
     })
 }
 

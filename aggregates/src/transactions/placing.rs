@@ -1,5 +1,5 @@
 //! Placing an order. Writes `order`, its `fulfilment`, `stock` per line and, when the
-//! payment is known, `payment` and `points`; reads `user` and `product` per line.
+//! payment is known, `payment` and `points`, else `buyer`; reads `user` and `product` per line.
 //!
 //! One append, because an order is a promise: it stands with everything it needs kept
 //! for it, or nothing happened.
@@ -10,6 +10,7 @@ use jangbu_kernel::{Refusal, RefusalCode, Timestamp};
 use super::append::{Stop, decide};
 use super::payments::open_payment;
 use super::pricing::{Quote, price};
+use super::waiting::note_placed;
 use crate::command::{Outcome, PlaceOrder, WantedPayment};
 use crate::facts::Facts;
 use crate::order::{Order, OrderCommand, OrderPlaced};
@@ -41,6 +42,9 @@ pub fn place_order(states: &impl States, facts: &Facts, command: &PlaceOrder) ->
             let (order_id, expires_at) = (command.order_id, payment_deadline);
             let reserve = StockCommand::Reserve { order_id, quantity: *quantity, expires_at };
             append.ask::<Stock>(*product_id, &reserve)?;
+        }
+        if !total.is_zero() {
+            note_placed(append, facts, command.order_id, command.payment.is_some())?;
         }
         match &command.payment {
             Some(payment) if total.is_zero() => Err(nothing_to_pay(payment).into()),

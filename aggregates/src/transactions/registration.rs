@@ -1,11 +1,11 @@
 //! Signing up. Touches `user` and `email`: an address belongs to one user only if
-//! its claim and the registration stand or fall together.
+//! its claim and the registration stand or fall together. Reads the claims on its other spellings.
 
 use super::append::decide;
 use crate::command::{Outcome, RegisterUser};
 use crate::facts::Facts;
 use crate::state::{Missing, States};
-use crate::user::{EmailClaim, EmailCommand, User, UserCommand, UserRegistered};
+use crate::user::{EmailClaim, EmailCommand, User, UserCommand, UserRegistered, email_taken};
 
 /// Registers a user and claims the address.
 ///
@@ -13,6 +13,11 @@ use crate::user::{EmailClaim, EmailCommand, User, UserCommand, UserRegistered};
 /// [`Missing`]: a stream that is not loaded.
 pub fn register_user(states: &impl States, facts: &Facts, command: &RegisterUser) -> Result<Outcome, Missing> {
     decide(states, facts, |append| {
+        for claim in &command.other_claims {
+            if append.before::<EmailClaim>(*claim)?.user_id().is_some_and(|owner| owner != command.user_id) {
+                return Err(email_taken().into());
+            }
+        }
         append.ask::<EmailClaim>(command.email_claim, &EmailCommand::Claim { user_id: command.user_id })?;
         let registered = UserRegistered {
             email: command.email.clone(),

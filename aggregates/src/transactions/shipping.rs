@@ -2,7 +2,8 @@
 //!
 //! Opening writes `shipment` and `order`: an order that is being prepared has a parcel.
 //! Handing over writes `shipment`, `order` and `stock` per line: what left the house is
-//! not counted in it, and an order cannot be called off any more the moment it left.
+//! not counted in it, and an order cannot be called off any more the moment it left. It
+//! reads `payment`: goods whose money has all gone back do not leave.
 
 use jangbu_kernel::{OrderId, Refusal, RefusalCode, ShipmentId};
 
@@ -11,6 +12,7 @@ use crate::checks;
 use crate::command::Outcome;
 use crate::facts::Facts;
 use crate::order::{Order, OrderCommand};
+use crate::payment::Payment;
 use crate::shipment::{Shipment, ShipmentCommand};
 use crate::state::{Missing, States};
 use crate::stock::{Stock, StockCommand};
@@ -66,10 +68,23 @@ pub fn dispatch_shipment(
             let refusal = Refusal::new(RefusalCode::ShipmentStateConflict, "the parcel is not the order's");
             return Err(refusal.in_state(shipment.state().name(), []).into());
         }
+        // A refund of another moment must not slip in between: money and goods go one way.
+        let payment = order.paid_by().map(|payment_id| append.unmoved::<Payment>(payment_id)).transpose()?;
+        if payment.is_some_and(Payment::is_given_back) {
+            return Err(given_back(order).into());
+        }
         append.ask::<Order>(order_id, &OrderCommand::MarkShipped)?;
         for line in order.lines() {
             append.ask::<Stock>(line.product_id, &StockCommand::Ship { order_id })?;
         }
         Ok(())
     })
+}
+
+fn given_back(order: &Order) -> Refusal {
+    let detail = "all of the order's money is given back or on its way: it is to be called off, not sent";
+    let refusal = Refusal::new(RefusalCode::OrderStateConflict, detail);
+    let Some(status) = order.status() else { return refusal };
+    let others = status.allowed_commands().iter().copied().filter(|command| *command != "dispatch_shipment");
+    refusal.in_state(status.name(), others.collect::<Vec<_>>())
 }

@@ -15,6 +15,8 @@ pub enum UserCommand {
         name: Option<Sealed>,
         /// The new telephone number, sealed.
         phone: Option<Sealed>,
+        /// Take the telephone number out.
+        clear_phone: bool,
     },
     /// Give a role.
     GrantRole(Role),

@@ -32,10 +32,12 @@ impl Decider for User {
         };
         match command {
             UserCommand::Register(_) => Decision::AlreadyDone,
-            UserCommand::ChangeContactDetails { name: None, phone: None } => Decision::AlreadyDone,
-            UserCommand::ChangeContactDetails { name, phone } => {
-                Decision::one(ContactDetailsChanged { name: name.clone(), phone: phone.clone() })
-            }
+            UserCommand::ChangeContactDetails { name: None, phone: None, clear_phone: false } => Decision::AlreadyDone,
+            UserCommand::ChangeContactDetails { name, phone, clear_phone } => Decision::one(ContactDetailsChanged {
+                name: name.clone(),
+                phone: phone.clone(),
+                phone_cleared: *clear_phone,
+            }),
             UserCommand::GrantRole(role) if account.roles.contains(role) => Decision::AlreadyDone,
             UserCommand::GrantRole(role) => Decision::one(RoleGranted { role: *role }),
             UserCommand::RevokeRole(role) if account.roles.contains(role) => Decision::one(RoleRevoked { role: *role }),
@@ -98,6 +100,11 @@ fn account_locked() -> Refusal {
     Refusal::new(RefusalCode::AccountLocked, "too many wrong passwords, try again later").in_state("locked", [])
 }
 
+/// The address belongs to somebody.
+pub(crate) fn email_taken() -> Refusal {
+    Refusal::new(RefusalCode::EmailTaken, "the address has an account already").at("/email")
+}
+
 impl Decider for EmailClaim {
     const KIND: AggregateKind = AggregateKind::Email;
     const STATE_VERSION: u16 = 1;
@@ -110,7 +117,7 @@ impl Decider for EmailClaim {
         match self.claimed_by {
             None => Decision::one(EmailClaimed { user_id: *user_id }),
             Some(owner) if owner == *user_id => Decision::AlreadyDone,
-            Some(_) => Refusal::new(RefusalCode::EmailTaken, "the address has an account already").at("/email").into(),
+            Some(_) => email_taken().into(),
         }
     }
 

@@ -49,6 +49,9 @@ pub struct ContactDetailsChanged {
     /// The new telephone number, sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<Sealed>,
+    /// The telephone number was taken out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub phone_cleared: bool,
 }
 
 /// A role was given.

@@ -24,5 +24,6 @@ mod state;
 mod spec;
 
 pub use command::{EmailCommand, UserCommand};
+pub(crate) use decide::email_taken;
 pub use event::*;
 pub use state::{EmailClaim, User, UserStatus};

@@ -41,8 +41,8 @@ fn every_state_answers_every_command_as_the_table_says() {
     let name = Some(sealed("new"));
     let commands = [
         ("register", UserCommand::Register(registration()), at(0)),
-        ("change_name", UserCommand::ChangeContactDetails { name, phone: None }, at(0)),
-        ("change_nothing", UserCommand::ChangeContactDetails { name: None, phone: None }, at(0)),
+        ("change_name", UserCommand::ChangeContactDetails { name, phone: None, clear_phone: false }, at(0)),
+        ("change_nothing", UserCommand::ChangeContactDetails { name: None, phone: None, clear_phone: false }, at(0)),
         ("grant", UserCommand::GrantRole(Role::Staff), at(0)),
         ("grant_again", UserCommand::GrantRole(Role::Customer), at(0)),
         ("revoke", UserCommand::RevokeRole(Role::Customer), at(0)),

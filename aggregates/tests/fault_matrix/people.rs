@@ -202,6 +202,7 @@ impl Run<'_> {
                 place: format!("{status:?}"),
                 at,
                 note: None,
+                received_at: None,
                 ignored_because: None,
             };
             self.world.must(&Command::RecordScan { shipment_id, scan })?;

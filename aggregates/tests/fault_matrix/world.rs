@@ -392,6 +392,7 @@ impl World {
             Command::RegisterUser(RegisterUser {
                 user_id,
                 email_claim: id(77),
+                other_claims: Vec::new(),
                 email: sealed("e"),
                 name: sealed("n"),
                 phone: None,

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jangbu_kernel::StreamId;
 
-use super::fields::Text;
+use super::fields::Line;
 use super::problem::Problem;
 use super::resource::AsOf;
 use super::view::Listing;
@@ -20,7 +20,7 @@ pub(crate) async fn page(
     app: &App,
     stream: StreamId,
     as_of: Option<AsOf>,
-    cursor: Option<Text<1, 1000>>,
+    cursor: Option<Line<1, 1000>>,
     limit: usize,
 ) -> Result<Json<Listing<RecordView>>, Problem> {
     let after = match cursor {

@@ -79,6 +79,7 @@ impl From<QueryError> for Problem {
             QueryError::BadCursor => {
                 Self::invalid_at("/query/cursor", "bad_cursor", "the cursor is not one that this list gave out")
             }
+            QueryError::SearchTooLong => Self::invalid_at("/query/q", "too_long", error.to_string()),
             QueryError::Unavailable(cause) => Self::unavailable(cause),
             QueryError::Corrupt(cause) => Self::internal(cause),
         }

@@ -3,6 +3,8 @@
 //! The bounds of a value are part of its type (`Text<1, 200>`), so the check, the
 //! message and the schema in the OpenAPI document cannot differ.
 
+use jangbu_commands::identity::Change;
+use jangbu_kernel::text::{self, Unfit};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
     AnyOfBuilder, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
@@ -67,8 +69,16 @@ pub(crate) trait Read: Sized {
         errors.push(at, "required", "this is required");
         None
     }
+    /// Whether it stands there and yet is nothing, where it may be left out.
+    fn is_absent(_: &Node) -> bool {
+        false
+    }
     /// Its schema.
     fn schema() -> RefOr<Schema>;
+    /// Its schema where it may be left out.
+    fn optional_schema() -> RefOr<Schema> {
+        Self::schema()
+    }
     /// Its schema in a query, where everything is a text.
     fn query_schema() -> RefOr<Schema> {
         Self::schema()
@@ -78,57 +88,111 @@ pub(crate) trait Read: Sized {
 impl<T: Read> Read for Option<T> {
     const REQUIRED: bool = false;
     fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
-        if node == Node::Null { Some(None) } else { T::read(node, at, errors).map(Some) }
+        let absent = node == Node::Null || T::is_absent(&node);
+        if absent { Some(None) } else { T::read(node, at, errors).map(Some) }
     }
     fn absent(_: &At<'_>, _: &mut Errors) -> Option<Self> {
         Some(None)
     }
     fn schema() -> RefOr<Schema> {
-        T::schema()
+        T::optional_schema()
     }
     fn query_schema() -> RefOr<Schema> {
         T::query_schema()
     }
 }
 
-/// A text of a bounded number of characters, without control characters but line
-/// breaks and tabs.
+/// A text of one line, of a bounded number of characters once it is in the form in which it
+/// is kept ([`text::line`]).
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Line<const MIN: usize, const MAX: usize>(pub(crate) String);
+
+/// The same, of several lines ([`text::prose`]).
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Text<const MIN: usize, const MAX: usize>(pub(crate) String);
 
-impl<const MIN: usize, const MAX: usize> Read for Text<MIN, MAX> {
-    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
-        let (Node::Text(text) | Node::Bare(text)) = node else {
-            errors.wrong_type(at, "a text", &node);
-            return None;
-        };
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-            errors.push(at, "invalid_characters", "control characters are not allowed here");
-            return None;
+macro_rules! read_text {
+    ($type:ident, $keep:path, $one_line:literal) => {
+        impl<const MIN: usize, const MAX: usize> Read for $type<MIN, MAX> {
+            fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+                read_kept(node, at, errors, $keep, MIN..=MAX).map(Self)
+            }
+            fn is_absent(node: &Node) -> bool {
+                is_blank(node)
+            }
+            fn schema() -> RefOr<Schema> {
+                text_schema(text::pattern($one_line, false, MIN), MIN, MAX)
+            }
+            fn optional_schema() -> RefOr<Schema> {
+                text_schema(text::pattern($one_line, true, MIN), 0, MAX)
+            }
         }
-        let length = text.chars().count();
-        if length < MIN || length > MAX || (MIN > 0 && text.trim().is_empty()) {
-            errors.push(at, "invalid_length", format!("expected {MIN} to {MAX} characters"));
-            return None;
-        }
-        Some(Self(text))
-    }
-    fn schema() -> RefOr<Schema> {
-        let pattern = if MIN == 0 { NO_CONTROLS } else { NO_CONTROLS_NOT_BLANK };
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .pattern(Some(pattern))
-            .min_length(Some(MIN))
-            .max_length(Some(MAX))
-            .into()
+    };
+}
+read_text!(Line, text::line, true);
+read_text!(Text, text::prose, false);
+
+/// What stands in a field that may be left out and has nothing to see in it is left out.
+fn is_blank(node: &Node) -> bool {
+    match node {
+        Node::Text(text) | Node::Bare(text) => matches!(text::prose(text), Err(Unfit::Blank)),
+        Node::Null | Node::Bool(_) | Node::Integer(_) | Node::OtherNumber | Node::List(_) | Node::Object(_) => false,
     }
 }
 
-/// Line breaks and tabs are the only control characters of a text.
-const NO_CONTROLS: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
-/// The same with something to see in it.
-const NO_CONTROLS_NOT_BLANK: &str =
-    r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0\s][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
+fn read_kept(
+    node: Node,
+    at: &At<'_>,
+    errors: &mut Errors,
+    keep: impl Fn(&str) -> Result<String, Unfit>,
+    length: std::ops::RangeInclusive<usize>,
+) -> Option<String> {
+    let (Node::Text(given) | Node::Bare(given)) = node else {
+        errors.wrong_type(at, "a text", &node);
+        return None;
+    };
+    match keep(&given) {
+        Ok(kept) if length.contains(&kept.chars().count()) => Some(kept),
+        Err(Unfit::Characters) => {
+            errors.push(at, "invalid_characters", Unfit::Characters.to_string());
+            None
+        }
+        Ok(_) | Err(Unfit::Blank) => {
+            errors.push(at, "invalid_length", format!("expected {} to {} characters", length.start(), length.end()));
+            None
+        }
+    }
+}
+
+fn text_schema(pattern: String, min: usize, max: usize) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(pattern))
+        .min_length(Some(min))
+        .max_length(Some(max))
+        .into()
+}
+
+/// What becomes of a field that may be empty: left out, blank, null, or a value.
+impl<T: Read> Read for Change<T> {
+    const REQUIRED: bool = false;
+    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        if node == Node::Null {
+            return Some(Self::Clear);
+        }
+        if T::is_absent(&node) { Some(Self::Keep) } else { T::read(node, at, errors).map(Self::Set) }
+    }
+    fn absent(_: &At<'_>, _: &mut Errors) -> Option<Self> {
+        Some(Self::Keep)
+    }
+    fn schema() -> RefOr<Schema> {
+        let mut schema = T::optional_schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
+        }
+        schema
+    }
+}
 
 /// A text that is secret and read as it is: only its length is bounded here.
 pub(crate) struct Secret<const MAX: usize>(pub(crate) String);

@@ -2,12 +2,13 @@
 //! API wrote, its parser reads back.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use jangbu_kernel::{OrderId, Timestamp, time};
+use jangbu_commands::identity::Change;
+use jangbu_kernel::{OrderId, Timestamp, text, time};
 use proptest::prelude::*;
 
 use super::call::read_key;
 use super::conditional::{IfMatch, etag, not_modified};
-use super::fields::{At, Errors, List, Read, ReadText as _, Secret, Text, Whole, read_all};
+use super::fields::{At, Errors, Line, List, Read, ReadText as _, Secret, Text, Whole, read_all};
 use super::money::Amount;
 use super::node::Node;
 use super::params::{decode, parse_query, parse_uuid};
@@ -104,6 +105,8 @@ proptest! {
         answers::<routes::users::UserListQuery>(&node)?;
         answers::<routes::sagas::SagaListQuery>(&node)?;
         answers::<Text<1, 10>>(&node)?;
+        answers::<Line<1, 10>>(&node)?;
+        answers::<Change<Line<1, 10>>>(&node)?;
         answers::<Secret<10>>(&node)?;
         answers::<Whole<-5, 5>>(&node)?;
         answers::<List<Amount, 1, 3>>(&node)?;
@@ -125,6 +128,36 @@ proptest! {
                 prop_assert_eq!(money.amount(), text.parse().unwrap());
             }
         }
+    }
+
+    #[test]
+    fn the_forms_of_one_text_are_read_as_one(text in "[가-힣a-zA-Z0-9éü]{1,20}( [가-힣a-z]{1,5})?") {
+        let read = |text: &str| read_all::<Line<1, 40>>(Node::Text(text.to_owned()), "").map(|line| line.0).ok();
+        let parted: String = text.chars().flat_map(|c| [c, '\u{200b}']).collect();
+        for form in [text::decomposed(&text), format!(" {text}\u{3000}"), format!("\u{feff}{text}\t"), parted] {
+            prop_assert_eq!(read(&form), Some(text.clone()), "{:?}", form);
+        }
+    }
+
+    #[test]
+    fn a_text_without_anything_to_see_is_absent_or_refused(blank in "[ \t\r\n\u{a0}\u{3000}\u{200b}\u{3164}\u{115f}\u{ffa0}\u{feff}]{0,20}") {
+        let node = || Node::Text(blank.clone());
+        prop_assert!(read_all::<Line<1, 40>>(node(), "").is_err());
+        prop_assert!(read_all::<Text<1, 40>>(node(), "").is_err());
+        prop_assert!(read_all::<Option<Line<1, 40>>>(node(), "").unwrap().is_none());
+        prop_assert!(read_all::<Option<Text<1, 40>>>(node(), "").unwrap().is_none());
+        prop_assert!(matches!(read_all::<Change<Line<1, 40>>>(node(), ""), Ok(Change::Keep)));
+        prop_assert!(matches!(read_all::<Change<Line<1, 40>>>(Node::Null, ""), Ok(Change::Clear)));
+    }
+
+    #[test]
+    fn the_document_and_the_reader_say_the_same_of_a_text(text in "(?s).{0,12}|[a가\u{301}\u{3164}\u{200b}\u{200f}\u{202e} \t\n\u{0}\u{fe0f}]{0,8}") {
+        let fits = |one_line, blank| regex::Regex::new(&text::pattern(one_line, blank, 1)).unwrap().is_match(&text);
+        let node = || Node::Text(text.clone());
+        prop_assert_eq!(read_all::<Line<1, 100>>(node(), "").is_ok(), fits(true, false), "{:?}", text);
+        prop_assert_eq!(read_all::<Text<1, 100>>(node(), "").is_ok(), fits(false, false), "{:?}", text);
+        prop_assert_eq!(read_all::<Option<Line<1, 100>>>(node(), "").is_ok(), fits(true, true), "{:?}", text);
+        prop_assert_eq!(read_all::<Option<Text<1, 100>>>(node(), "").is_ok(), fits(false, true), "{:?}", text);
     }
 
     #[test]

@@ -71,6 +71,8 @@ codes! {
     InsufficientPoints = "insufficient_points", CONFLICT, "Not enough points";
     /// The order's state does not allow this.
     OrderStateConflict = "order_state_conflict", CONFLICT, "The order's state does not allow this";
+    /// The buyer has as many orders open without a payment in flight as the shop allows.
+    TooManyOpenOrders = "too_many_open_orders", CONFLICT, "Too many orders wait for their payment";
     /// Some of the order is on its way.
     OrderAlreadyDispatched = "order_already_dispatched", CONFLICT, "The order is on its way";
     /// A payment is under way or its outcome is unknown.
@@ -135,6 +137,7 @@ impl From<RefusalCode> for Code {
             RefusalCode::InsufficientStock => Self::InsufficientStock,
             RefusalCode::InsufficientPoints => Self::InsufficientPoints,
             RefusalCode::OrderStateConflict => Self::OrderStateConflict,
+            RefusalCode::TooManyOpenOrders => Self::TooManyOpenOrders,
             RefusalCode::OrderAlreadyDispatched => Self::OrderAlreadyDispatched,
             RefusalCode::PaymentInProgress => Self::PaymentInProgress,
             RefusalCode::PaymentStateConflict => Self::PaymentStateConflict,

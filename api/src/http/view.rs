@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use jangbu_kernel::ports::{PostalAddress, VaultError};
 use jangbu_kernel::{Money, Sealed, Timestamp, time};
+use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
@@ -15,9 +16,17 @@ use super::problem::Problem;
 use crate::state::App;
 
 /// An amount of money: `{"amount": "53000", "currency": "KRW"}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Amount(Money);
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut object = to.serialize_struct("Amount", 2)?;
+        object.serialize_field("amount", &self.0.shown().to_string())?;
+        object.serialize_field("currency", self.0.currency().code())?;
+        object.end()
+    }
+}
 
 impl From<Money> for Amount {
     fn from(money: Money) -> Self {

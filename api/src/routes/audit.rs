@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::orders::page_limit;
 use super::{Entry, Kind};
 use crate::http::events;
-use crate::http::fields::{Text, Whole, request_body};
+use crate::http::fields::{Line, Whole, request_body};
 use crate::http::gate::Access;
 use crate::http::params::{PathText, QueryFields};
 use crate::http::problem::Problem;
@@ -30,7 +30,7 @@ request_body! {
         /// Only those up to this version or time.
         as_of: Option<AsOf>,
         /// `next_cursor` of the page before.
-        cursor: Option<Text<1, 1000>>,
+        cursor: Option<Line<1, 1000>>,
         /// Items of a page, 50 when it is left out.
         limit: Option<Whole<1, 200>>,
     }
@@ -99,7 +99,7 @@ pub(crate) fn records(events: &[RecordedEvent]) -> Result<Vec<RecordView>, Probl
 #[utoipa::path(
     get, path = "/v1/audit/streams/{stream}", operation_id = "getAuditStream", tag = "audit",
     params(
-        ("stream" = String, Path, description = "`<aggregate>-<uuid>`", pattern = "^(user|email|session|product|stock|order|payment|shipment|points|fulfilment)-[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"),
+        ("stream" = String, Path, description = "`<aggregate>-<uuid>`", pattern = "^(user|email|session|product|stock|order|payment|shipment|points|fulfilment|buyer)-[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"),
         EventsQuery,
     ),
     responses((status = 200, description = "a page of its events, oldest first", body = Listing<RecordView>)),

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use jangbu_commands::Answer;
-use jangbu_commands::identity::{LoggedIn, Profile, Registration};
+use jangbu_commands::identity::{Change, LoggedIn, Profile, Registration};
 use jangbu_kernel::{StreamId, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,7 +19,7 @@ use super::{Entry, Kind};
 use crate::http::body::JsonBody;
 use crate::http::call::{Call, Key};
 use crate::http::conditional::{etag, not_modified};
-use crate::http::fields::{At, Errors, Read, Secret, Text, request_body};
+use crate::http::fields::{At, Errors, Line, Read, Secret, request_body};
 use crate::http::gate::Access;
 use crate::http::node::Node;
 use crate::http::prefer::POSITION;
@@ -66,13 +66,13 @@ request_body! {
     /// Signs somebody up.
     pub(crate) struct RegisterBody {
         /// The address.
-        email: Text<1, 320>,
+        email: Line<1, 320>,
         /// 8 to 128 characters.
         password: NewPassword,
         /// The name.
-        name: Text<1, 100>,
+        name: Line<1, 100>,
         /// A telephone number.
-        phone: Option<Text<1, 32>>,
+        phone: Option<Line<1, 32>>,
     }
 }
 
@@ -80,7 +80,7 @@ request_body! {
     /// Logs somebody in.
     pub(crate) struct LoginBody {
         /// The address.
-        email: Text<1, 320>,
+        email: Line<1, 320>,
         /// The password.
         password: Secret<1024>,
     }
@@ -98,9 +98,9 @@ request_body! {
     /// Replaces what is there; what is left out stays.
     pub(crate) struct ProfileBody {
         /// The name.
-        name: Option<Text<1, 100>>,
-        /// A telephone number.
-        phone: Option<Text<1, 32>>,
+        name: Option<Line<1, 100>>,
+        /// A telephone number; null takes it out.
+        phone: Change<Line<1, 32>>,
     }
 }
 
@@ -213,7 +213,12 @@ async fn change_profile(State(app): State<App>, call: Call, body: JsonBody<Profi
     let user_id = call.principal()?.user_id;
     let context = call.context(&body.bytes)?;
     let if_match = call.expected_version(&app, StreamId::user(user_id)).await?;
-    let (name, phone) = (body.value.name.map(|name| name.0), body.value.phone.map(|phone| phone.0));
+    let name = body.value.name.map(|name| name.0);
+    let phone = match body.value.phone {
+        Change::Keep => Change::Keep,
+        Change::Clear => Change::Clear,
+        Change::Set(phone) => Change::Set(phone.0),
+    };
     let answer = app.state.identity.change_profile(user_id, name, phone, if_match, context).await?;
     answer_with_profile(&app, &call, answer, Made::Changed).await
 }

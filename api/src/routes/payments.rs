@@ -18,7 +18,7 @@ use super::refunds::RefundView;
 use super::{Entry, Kind};
 use crate::http::body::{JsonBody, NoBody};
 use crate::http::call::{Call, Key};
-use crate::http::fields::{Text, Whole, read_words, request_body};
+use crate::http::fields::{Line, Whole, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::{Code, Problem};
@@ -75,7 +75,7 @@ request_body! {
         /// Only this buyer's; staff only, all others see their own.
         user_id: Option<UserId>,
         /// `next_cursor` of the page before.
-        cursor: Option<Text<1, 1000>>,
+        cursor: Option<Line<1, 1000>>,
         /// Items of a page, 50 when it is left out.
         limit: Option<Whole<1, 200>>,
     }

@@ -17,7 +17,7 @@ use super::orders::page_request;
 use super::{Entry, Kind};
 use crate::http::body::JsonBody;
 use crate::http::call::{Call, Key};
-use crate::http::fields::{At, Errors, Text, Whole, request_body};
+use crate::http::fields::{At, Errors, Line, Whole, request_body};
 use crate::http::gate::Access;
 use crate::http::money;
 use crate::http::params::{PathId, QueryFields};
@@ -45,7 +45,7 @@ request_body! {
         /// How many; a point is a won.
         amount: money::Amount,
         /// What for; the same reference is one entry.
-        reference: Text<1, 200>,
+        reference: Line<1, 200>,
         /// When what is left of them lapses.
         expires_at: Option<Timestamp>,
     }
@@ -55,7 +55,7 @@ request_body! {
     /// Which entries.
     pub(crate) struct PointsEntryQuery {
         /// `next_cursor` of the page before.
-        cursor: Option<Text<1, 1000>>,
+        cursor: Option<Line<1, 1000>>,
         /// Items of a page, 50 when it is left out.
         limit: Option<Whole<1, 200>>,
     }
@@ -66,7 +66,7 @@ request_body! {
 #[schema(as = Points)]
 pub(crate) struct PointsView {
     user_id: Uuid,
-    /// All of them.
+    /// All of them, but for those that have lapsed.
     balance: Amount,
     /// Kept for payments that are not captured yet.
     held: Amount,
@@ -165,7 +165,11 @@ async fn one(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<R
         Some(row) => Some(row),
         None => PointsRow::fold(&prefix(&app, StreamId::points(user_id), None).await?)?,
     };
-    reply::show(&app, &call, row.unwrap_or_else(|| PointsRow::empty(user_id))).await
+    let row = row.unwrap_or_else(|| PointsRow::empty(user_id));
+    let lapses = row.lapses();
+    let row = row.at(app.state.world.clock.now()).map_err(|error| Problem::internal(error.to_string()))?;
+    // What lapses changes what is shown without a new version.
+    if lapses { reply::show_always(&app, row).await } else { reply::show(&app, &call, row).await }
 }
 
 /// The ledger of a user, newest entry first.

@@ -17,7 +17,7 @@ use super::orders::page_request;
 use super::{Entry, Kind};
 use crate::http::body::{JsonBody, NoBody};
 use crate::http::call::{Call, Key};
-use crate::http::fields::{At, Errors, Text, Whole, read_words, request_body};
+use crate::http::fields::{At, Errors, Line, Text, Whole, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::money;
 use crate::http::params::{PathId, QueryFields};
@@ -45,7 +45,7 @@ request_body! {
     /// Which products.
     pub(crate) struct ProductListQuery {
         /// Words in name or description.
-        q: Option<Text<1, 200>>,
+        q: Option<Line<1, 200>>,
         /// Only of this category.
         category: Option<CategoryId>,
         /// Only of this seller.
@@ -59,7 +59,7 @@ request_body! {
         /// In which order; the newest first when it is left out.
         sort: Option<ProductSort>,
         /// `next_cursor` of the page before.
-        cursor: Option<Text<1, 1000>>,
+        cursor: Option<Line<1, 1000>>,
         /// Items of a page, 50 when it is left out.
         limit: Option<Whole<1, 200>>,
     }
@@ -69,9 +69,9 @@ request_body! {
     /// Puts a product into the catalogue, on sale.
     pub(crate) struct CreateProductBody {
         /// What it is called.
-        name: Text<1, 200>,
+        name: Line<1, 200>,
         /// What it is.
-        description: Option<Text<0, 5000>>,
+        description: Option<Text<1, 5000>>,
         /// Where it is filed.
         category_id: Option<CategoryId>,
         /// Who sells it.
@@ -201,7 +201,7 @@ async fn create(State(app): State<App>, call: Call, body: JsonBody<CreateProduct
     let command = Command::CreateProduct(CreateProduct {
         product_id: ProductId::new(app.state.world.ids.new_id()),
         name: name.0,
-        description: description.map(|text| text.0).filter(|text| !text.is_empty()),
+        description: description.map(|text| text.0),
         category_id,
         seller_id,
         price,

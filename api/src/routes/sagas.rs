@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::orders::page_request;
 use super::{Entry, Kind};
 use crate::http::call::Call;
-use crate::http::fields::{Text, Whole, read_words, request_body};
+use crate::http::fields::{Line, Whole, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::Problem;
@@ -41,7 +41,7 @@ request_body! {
         /// Only those that somebody should look at: parked, or without news for this many seconds.
         stuck_seconds: Option<Whole<1, 31_536_000>>,
         /// `next_cursor` of the page before.
-        cursor: Option<Text<1, 1000>>,
+        cursor: Option<Line<1, 1000>>,
         /// Items of a page, 50 when it is left out.
         limit: Option<Whole<1, 200>>,
     }

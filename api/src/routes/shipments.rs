@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::authorization::Permission;
-use jangbu_commands::{Command, ScanRecorded, ScanStatus};
+use jangbu_commands::{Command, ScanRecorded, ScanStatus, Scope};
 use jangbu_kernel::{OrderId, RecordedEvent, ShipmentId, StreamId, UserId};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Queries, QueryError, ScanRow, ShipmentFilter, ShipmentRow, ShipmentStatus};
@@ -18,7 +18,7 @@ use super::orders::{AsOfQuery, LineView, listed_user, page_request};
 use super::{Entry, Kind};
 use crate::http::body::{JsonBody, MaybeJson};
 use crate::http::call::{Call, Key};
-use crate::http::fields::{ReadText, Text, Whole, read_words, request_body};
+use crate::http::fields::{Line, ReadText, Text, Whole, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::params::{PathId, PathText, QueryFields};
 use crate::http::problem::{Code, Problem};
@@ -40,6 +40,7 @@ pub(super) fn entries() -> Vec<Entry> {
         Entry::new(READ, Kind::One, &[], routes!(by_tracking_number)),
         Entry::new(write, optional, conflicts, routes!(set_status)),
         Entry::new(write, optional, conflicts, routes!(dispatch)),
+        Entry::new(write, optional, &[Code::ShipmentStateConflict], routes!(correct_tracking_number)),
     ]
 }
 
@@ -76,7 +77,7 @@ request_body! {
         /// Only this buyer's; staff only, all others see their own.
         user_id: Option<UserId>,
         /// `next_cursor` of the page before.
-        cursor: Option<Text<1, 1000>>,
+        cursor: Option<Line<1, 1000>>,
         /// Items of a page, 50 when it is left out.
         limit: Option<Whole<1, 200>>,
     }
@@ -89,9 +90,19 @@ request_body! {
         /// returned or lost.
         status: Reported,
         /// Its number, when it is handed over with another than the label's.
-        tracking_number: Option<Text<1, 100>>,
+        tracking_number: Option<Line<1, 100>>,
         /// A remark.
         note: Option<Text<1, 300>>,
+    }
+}
+
+request_body! {
+    /// Puts a parcel's number right.
+    pub(crate) struct TrackingNumberBody {
+        /// The parcel's number.
+        tracking_number: Line<1, 100>,
+        /// Why it is changed.
+        reason: Text<1, 500>,
     }
 }
 
@@ -99,9 +110,9 @@ request_body! {
     /// Hands a parcel over.
     pub(crate) struct DispatchBody {
         /// The carrier, the label's when it is left out.
-        carrier: Option<Text<1, 50>>,
+        carrier: Option<Line<1, 50>>,
         /// The parcel's number, the label's when it is left out.
-        tracking_number: Option<Text<1, 100>>,
+        tracking_number: Option<Line<1, 100>>,
     }
 }
 
@@ -114,6 +125,8 @@ pub(crate) struct ScanView {
     code: String,
     place: String,
     at: Moment,
+    /// Our time, where the carrier's is too far ahead of it to be true; else null.
+    received_at: Option<Moment>,
     note: Option<String>,
     carrier: String,
     /// Why it changed nothing; null when it did.
@@ -127,6 +140,7 @@ impl From<ScanRow> for ScanView {
             code: row.code,
             place: row.place,
             at: row.at.into(),
+            received_at: row.received_at.map(Moment::from),
             note: row.note,
             carrier: row.carrier,
             ignored_because: row.ignored_because,
@@ -232,7 +246,8 @@ async fn one(
     reply::read::<ShipmentRow>(&app, &call, id, query.as_of).await
 }
 
-/// One parcel by the number that follows it.
+/// One parcel by the number that follows it, with blanks and hyphens or without. Where a
+/// number was used again, the newest parcel.
 #[utoipa::path(
     get, path = "/v1/shipments/tracking/{tracking_number}", operation_id = "getShipmentByTrackingNumber", tag = "shipments",
     params(("tracking_number" = String, Path, description = "the number that follows it")),
@@ -244,7 +259,12 @@ async fn by_tracking_number(
     call: Call,
 ) -> Result<Response, Problem> {
     await_min_position(&app, &call).await?;
-    let row = app.state.queries.shipment_by_tracking(&number).await?;
+    // Carriers use their numbers again: everybody gets the newest parcel of those they may see.
+    let of = match call.principal()?.scope {
+        Scope::Own(user_id) => Some(user_id),
+        Scope::Any => None,
+    };
+    let row = app.state.queries.shipment_by_tracking(&number, of).await?;
     let row = row.filter(|row| is_visible(Some(row.user_id), &call)).ok_or_else(|| Problem::not_found("shipment"))?;
     reply::show(&app, &call, row).await
 }
@@ -277,6 +297,7 @@ async fn set_status(
             place: String::new(),
             at: app.state.world.clock.now(),
             note: note.map(|note| note.0),
+            received_at: None,
             ignored_because: None,
         };
         Command::RecordScan { shipment_id, scan }
@@ -324,6 +345,29 @@ async fn dispatch(
         shipment_id: ShipmentId::new(id),
         carrier: carrier.map(|carrier| carrier.0),
         tracking_number: tracking_number.map(|number| number.0),
+    };
+    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
+    reply::command::<ShipmentRow>(&app, &call, answer, Made::Changed).await
+}
+
+/// Puts right a number that was written down wrongly. What was scanned under the old one stays.
+#[utoipa::path(
+    put, path = "/v1/shipments/{id}/tracking-number", operation_id = "correctTrackingNumber", tag = "shipments",
+    params(("id" = Uuid, Path, description = "the parcel")),
+    request_body(content = TrackingNumberBody, example = json!({"tracking_number": "600000000015", "reason": "two digits were swapped"})),
+    responses((status = 200, description = "the parcel", body = ShipmentView)),
+)]
+async fn correct_tracking_number(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<TrackingNumberBody>,
+) -> Result<Response, Problem> {
+    let TrackingNumberBody { tracking_number, reason } = body.value;
+    let command = Command::CorrectTrackingNumber {
+        shipment_id: ShipmentId::new(id),
+        tracking_number: tracking_number.0,
+        reason: reason.0,
     };
     let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
     reply::command::<ShipmentRow>(&app, &call, answer, Made::Changed).await

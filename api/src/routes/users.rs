@@ -18,7 +18,7 @@ use super::orders::page_request;
 use super::{Entry, Kind};
 use crate::http::body::JsonBody;
 use crate::http::call::Call;
-use crate::http::fields::{List, Text, Whole, read_words, request_body};
+use crate::http::fields::{Line, List, Whole, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::Problem;
@@ -48,7 +48,7 @@ request_body! {
         /// Only those with a role beyond customer, or only those without.
         staff: Option<bool>,
         /// `next_cursor` of the page before.
-        cursor: Option<Text<1, 1000>>,
+        cursor: Option<Line<1, 1000>>,
         /// Items of a page, 50 when it is left out.
         limit: Option<Whole<1, 200>>,
     }

@@ -185,13 +185,19 @@ impl House {
     }
 
     pub async fn with_limit(rate_limit: Option<RateLimit>) -> Self {
+        // Cases of their own look at what a buyer may keep waiting.
+        let policy = Policy { max_open_unpaid_orders: None, max_unpaid_units: None, ..Policy::default() };
+        Self::with(rate_limit, policy).await
+    }
+
+    pub async fn with(rate_limit: Option<RateLimit>, policy: Policy) -> Self {
         let test_world = Arc::new(TestWorld::default());
         let world = World { clock: test_world.clone(), ids: test_world.clone(), vault: test_world.clone() };
         let store = MemoryStore::new();
         let reads = Arc::new(AtomicUsize::new(0));
         let log = Arc::new(CountingLog { inner: store.clone(), reads: Arc::clone(&reads) });
         let log: Arc<dyn jangbu_kernel::log::EventLog> = log;
-        let policy = Arc::new(Policy::default());
+        let policy = Arc::new(policy);
         let (commands, decider) =
             Commands::spawn(Arc::clone(&log), &world, Arc::clone(&policy), DeciderOptions::default());
         // Both end with the runtime of the test.
@@ -217,6 +223,7 @@ impl House {
             identity,
             queries: models.queries(),
             processes: None,
+            carriers: Arc::new(Carriers::new(Arc::new(Nobody))),
             hooks,
             world,
             policy,

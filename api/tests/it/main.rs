@@ -20,4 +20,5 @@ mod limits;
 mod orders;
 mod owners;
 mod serving;
+mod text;
 mod wire;

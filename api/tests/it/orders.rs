@@ -14,7 +14,15 @@ struct Shop {
 
 impl Shop {
     async fn new() -> Self {
-        let house = House::new().await;
+        Self::in_a(House::new().await).await
+    }
+
+    /// The shop's own rules, the limits on what waits among them.
+    async fn strict() -> Self {
+        Self::in_a(House::with(None, jangbu_commands::Policy::default()).await).await
+    }
+
+    async fn in_a(house: House) -> Self {
         let staff = house.somebody(&[Role::Staff]).await;
         let buyer = house.somebody(&[Role::Customer]).await;
         let product = house.product(&staff, "25000", 10).await;
@@ -337,4 +345,65 @@ async fn lists_go_on_where_the_page_before_ended() {
     distinct.sort();
     distinct.dedup();
     assert_eq!((seen.len(), distinct.len()), (5, 5));
+}
+
+#[tokio::test]
+async fn an_amount_without_a_currency_is_in_that_of_the_goods() {
+    let shop = Shop::new().await;
+    let price = json!({"amount": "10.50", "currency": "USD"});
+    let made = json!({"name": "coffee", "price": price});
+    let made = shop.house.post(&shop.staff, "/v1/products", &[], &made).await.expect(201);
+    assert_eq!(made.body["price"], price, "with the decimals of its currency");
+    let id = made.body["id"].as_str().unwrap();
+    let receive = format!("/v1/stock/{id}/receive");
+    shop.house
+        .post(&shop.staff, &receive, &[("idempotency-key", "usd-goods")], &json!({"quantity": 9}))
+        .await
+        .expect(200);
+    let body = |total: &str, amount: &str| {
+        let mut body = order_body(id, 2);
+        body["expected_total"] = json!(total);
+        body["payment"] = json!({"legs": [{"method": "card", "amount": amount, "card_token": "tok_ok"}]});
+        body
+    };
+    let placed = shop.place("paid-in-dollars", &body("21.00", "21.00")).await.expect(201);
+    assert_eq!(placed.body["total"], json!({"amount": "21.00", "currency": "USD"}));
+    let payment = format!("/v1/payments/{}", placed.body["payment_id"].as_str().unwrap());
+    let payment = shop.house.get(&shop.buyer, &payment).await.expect(200);
+    assert_eq!(payment.body["legs"][0]["amount"], json!({"amount": "21.00", "currency": "USD"}));
+    assert_eq!(payment.body["refunded"], json!({"amount": "0.00", "currency": "USD"}));
+    shop.place("another-total-usd", &body("20.99", "21.00")).await.problem(422, "total_changed");
+    shop.place("another-amount-usd", &body("21.00", "20.99")).await.problem(422, "payment_total_mismatch");
+    let refused = shop.place("too-many-decimals", &body("21.00", "21.001")).await;
+    assert_eq!(refused.problem(400, "validation_failed").pointers(), ["/payment/legs/0/amount"]);
+}
+
+#[tokio::test]
+async fn a_buyer_keeps_three_orders_waiting_and_is_told_what_to_do() {
+    let shop = Shop::strict().await;
+    let key = |number: u32| format!("waiting-order-{number}");
+    let first = shop.place(&key(0), &order_body(&shop.product, 1)).await.expect(201);
+    for number in 1..3 {
+        shop.place(&key(number), &order_body(&shop.product, 1)).await.expect(201);
+    }
+    let refused = shop.place(&key(3), &order_body(&shop.product, 1)).await.problem(409, "too_many_open_orders");
+    assert!(refused.body["detail"].as_str().unwrap().contains("pay one or call one off"), "{}", refused.text);
+    // A repeat of what was carried out is a repeat; others are not concerned.
+    assert_eq!(shop.place(&key(0), &order_body(&shop.product, 1)).await.expect(201).body, first.body);
+    let other = shop.house.somebody(&[Role::Customer]).await;
+    let body = order_body(&shop.product, 1);
+    shop.house.post(&other, "/v1/orders", &[("idempotency-key", "somebody-else")], &body).await.expect(201);
+    shop.house.post(&shop.buyer, &format!("{}/cancel", path(&first)), &[], &json!({})).await.expect(200);
+    shop.place(&key(4), &order_body(&shop.product, 1)).await.expect(201);
+}
+
+#[tokio::test]
+async fn of_orders_that_come_at_once_no_more_wait_than_may() {
+    let shop = Shop::strict().await;
+    let bodies: Vec<(String, Value)> =
+        (0..8).map(|number| (format!("all-at-once-{number}"), order_body(&shop.product, 1))).collect();
+    let placed = futures::future::join_all(bodies.iter().map(|(key, body)| shop.place(key, body))).await;
+    let statuses: Vec<u16> = placed.iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 3, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 5, "{statuses:?}");
 }

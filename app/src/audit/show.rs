@@ -131,6 +131,7 @@ fn state_name(state: &AnyState, at: Timestamp) -> String {
         AnyState::Shipment(shipment) if !shipment.exists() => nothing(),
         AnyState::Shipment(shipment) => shipment.state().name().to_owned(),
         AnyState::Points(points) => format!("balance {}, held {}", points.balance(), points.held()),
+        AnyState::Buyer(buyer) => format!("{} waiting", buyer.waiting(at)),
         AnyState::Fulfilment(fulfilment) => snake_case(&fulfilment.step()),
     }
 }

@@ -257,6 +257,7 @@ async fn register(side: &WriteSide) -> anyhow::Result<(UserId, Sealed)> {
     let register = RegisterUser {
         user_id,
         email_claim: Uuid::new_v4(),
+        other_claims: Vec::new(),
         email: world.vault.seal(user_id, sealing::USER_EMAIL, &format!("{user_id}@example.com")).await?,
         name: world.vault.seal(user_id, sealing::USER_NAME, "측정 구매자").await?,
         phone: None,

@@ -223,7 +223,7 @@ impl Settings {
             cors_origins: cors_origins(raw.cors_origins.as_deref())?,
             log: raw.log.clone().unwrap_or_else(|| "info".to_owned()),
             log_format: log_format(raw.log_format.as_deref())?,
-            policy: policy::policy(raw.policy.as_ref(), raw.shipping.as_ref())?,
+            policy: policy::policy(&raw)?,
             ignored,
         })
     }

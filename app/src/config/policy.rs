@@ -7,6 +7,7 @@ use jangbu_kernel::{Currency, Money};
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::raw::Raw;
 
 /// `[policy]`: what is absent stays the shop's own.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -21,6 +22,11 @@ pub(super) struct PolicyFile {
     not_found_before_net_cancel: Option<u32>,
     label_retries_ms: Option<Vec<i64>>,
     undo_retries_ms: Option<Vec<i64>>,
+    /// A number or `off`; a setting of the same name outside of the section has the last word.
+    max_open_unpaid_orders: Option<String>,
+    max_unpaid_units: Option<String>,
+    refunded_points_life_seconds: Option<i64>,
+    scan_clock_tolerance_seconds: Option<i64>,
     max_login_failures: Option<u32>,
     lock_duration_seconds: Option<i64>,
     refresh_token_life_seconds: Option<i64>,
@@ -46,13 +52,14 @@ struct FeeFile {
 /// A hundred years: far beyond any rule, and safe to add to any time.
 const LONGEST_SECONDS: i64 = 100 * 366 * 24 * 3_600;
 
-pub(super) fn policy(file: Option<&PolicyFile>, shipping: Option<&ShippingFile>) -> Result<Policy, ConfigError> {
+pub(super) fn policy(raw: &Raw) -> Result<Policy, ConfigError> {
     let mut policy = Policy::default();
-    if let Some(file) = file {
+    if let Some(file) = &raw.policy {
         durations(&mut policy, file)?;
         counts(&mut policy, file)?;
     }
-    if let Some(shipping) = shipping {
+    waiting_orders(&mut policy, raw)?;
+    if let Some(shipping) = &raw.shipping {
         policy.shipping_fees = shipping.fees.iter().map(fee).collect::<Result<_, _>>()?;
     }
     Ok(policy)
@@ -63,6 +70,8 @@ fn durations(policy: &mut Policy, file: &PolicyFile) -> Result<(), ConfigError> 
         ("policy.payment_deadline_seconds", file.payment_deadline_seconds, &mut policy.payment_deadline),
         ("policy.owner_cancel_window_seconds", file.owner_cancel_window_seconds, &mut policy.owner_cancel_window),
         ("policy.completion_delay_seconds", file.completion_delay_seconds, &mut policy.completion_delay),
+        ("policy.refunded_points_life_seconds", file.refunded_points_life_seconds, &mut policy.refunded_points_life),
+        ("policy.scan_clock_tolerance_seconds", file.scan_clock_tolerance_seconds, &mut policy.scan_clock_tolerance),
         ("policy.lock_duration_seconds", file.lock_duration_seconds, &mut policy.lock_duration),
         ("policy.refresh_token_life_seconds", file.refresh_token_life_seconds, &mut policy.refresh_token_life),
     ];
@@ -88,6 +97,30 @@ fn durations(policy: &mut Policy, file: &PolicyFile) -> Result<(), ConfigError> 
                 return Err(ConfigError::value(setting, "expected a list of waits in milliseconds, each at least 1"));
             }
             *target = value.iter().map(|wait| TimeDelta::milliseconds(*wait)).collect();
+        }
+    }
+    Ok(())
+}
+
+/// What a buyer may keep waiting for a payment: limits that can be taken off.
+fn waiting_orders(policy: &mut Policy, raw: &Raw) -> Result<(), ConfigError> {
+    let file = |of: fn(&PolicyFile) -> &Option<String>| raw.policy.as_ref().and_then(|file| of(file).as_deref());
+    let orders = raw.max_open_unpaid_orders.as_deref().or(file(|file| &file.max_open_unpaid_orders));
+    let units = raw.max_unpaid_units.as_deref().or(file(|file| &file.max_unpaid_units));
+    for (setting, value, target) in [
+        ("JANGBU_MAX_OPEN_UNPAID_ORDERS", orders, &mut policy.max_open_unpaid_orders),
+        ("JANGBU_MAX_UNPAID_UNITS", units, &mut policy.max_unpaid_units),
+    ] {
+        match value {
+            None => {}
+            Some("off") => *target = None,
+            Some(number) => match number.parse() {
+                Ok(most @ 1..) => *target = Some(most),
+                Ok(0) | Err(_) => {
+                    let problem = format!("{number:?} is not known, expected a whole number of at least 1, or off");
+                    return Err(ConfigError::value(setting, problem));
+                }
+            },
         }
     }
     Ok(())

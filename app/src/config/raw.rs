@@ -66,6 +66,8 @@ pub(super) struct Raw {
     pub(super) trusted_proxies: Option<String>,
     pub(super) command_queue: Option<u64>,
     pub(super) cors_origins: Option<String>,
+    pub(super) max_open_unpaid_orders: Option<String>,
+    pub(super) max_unpaid_units: Option<String>,
     pub(super) log: Option<String>,
     pub(super) log_format: Option<String>,
     pub(super) otlp_endpoint: Option<String>,
@@ -74,7 +76,7 @@ pub(super) struct Raw {
 }
 
 /// Every plain setting; the order is that of the documentation.
-const SETTINGS: [&str; 21] = [
+const SETTINGS: [&str; 23] = [
     "listen",
     "data_dir",
     "database_url",
@@ -93,6 +95,8 @@ const SETTINGS: [&str; 21] = [
     "trusted_proxies",
     "command_queue",
     "cors_origins",
+    "max_open_unpaid_orders",
+    "max_unpaid_units",
     "log",
     "log_format",
     "otlp_endpoint",

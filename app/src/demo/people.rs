@@ -25,7 +25,13 @@ pub struct Buyer {
     pub address: Value,
     /// The buyer's own connection.
     pub shopper: Shopper,
+    /// Orders that the stories leave waiting for a payment.
+    pub waiting: usize,
 }
+
+/// Orders that a buyer of the demo leaves waiting at most: one less than a shop allows by
+/// default, since every order of the demo waits for a moment before it is paid.
+const MOST_WAITING: usize = 2;
 
 /// All of them.
 pub struct People {
@@ -50,7 +56,7 @@ impl People {
                 "recipient": name, "phone": phone, "postal_code": postal_code,
                 "line1": line1, "line2": format!("{}호", random.u32(101..2005)),
             });
-            buyers.push(Buyer { id: text(&user, "id")?.to_owned(), address, shopper });
+            buyers.push(Buyer { id: text(&user, "id")?.to_owned(), address, shopper, waiting: 0 });
         }
         Ok(Self { buyers })
     }
@@ -63,6 +69,12 @@ impl People {
     /// Any buyer.
     pub fn any(&mut self, random: &mut fastrand::Rng) -> Option<&mut Buyer> {
         random.choice(self.buyers.iter_mut())
+    }
+
+    /// Any buyer who may leave one more order waiting.
+    pub fn any_with_room(&mut self, random: &mut fastrand::Rng) -> Option<&mut Buyer> {
+        let with_room: Vec<&mut Buyer> = self.buyers.iter_mut().filter(|buyer| buyer.waiting < MOST_WAITING).collect();
+        random.choice(with_room)
     }
 }
 

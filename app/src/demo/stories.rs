@@ -82,6 +82,11 @@ impl Story {
         }
     }
 
+    /// Whether its order can still be paid when the next one is placed.
+    const fn leaves_waiting(self) -> bool {
+        matches!(self, Self::Unpaid | Self::Declined | Self::Expired)
+    }
+
     /// Whether it waits for retries or for a lost answer.
     const fn is_slow(self) -> bool {
         matches!(self, Self::Failed | Self::LostAnswer)
@@ -140,7 +145,14 @@ impl<'a> Teller<'a> {
             if (story.is_slow() && slow > SLOW_STORIES) || !self.can_tell(story) {
                 continue;
             }
-            let buyer = people.any(random).context("there is no buyer")?;
+            let buyer = if story.leaves_waiting() {
+                // Where nobody has room left the story is not told.
+                let Some(buyer) = people.any_with_room(random) else { continue };
+                buyer.waiting += 1;
+                buyer
+            } else {
+                people.any(random).context("there is no buyer")?
+            };
             let order = self.tell(story, buyer, random).await.with_context(|| format!("in the story {story:?}"))?;
             if story == Story::CancelledPaid {
                 told.last_number = Some(text(&order, "number")?.to_owned());

@@ -141,7 +141,7 @@ impl Node {
             models: &models,
             projector: projector.as_ref(),
             processes: handle,
-            hooks: hooks.filter(|_| roles.api),
+            hooks: hooks.filter(|_| roles.api).zip(outside.as_ref().map(|outside| Arc::clone(&outside.carriers))),
             outside_url: outside.as_ref().map(|outside| outside.sandbox_url.as_str()),
             connections: files.connections,
         };

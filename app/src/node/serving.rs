@@ -9,6 +9,7 @@ use axum::response::IntoResponse as _;
 use axum::routing::get;
 use futures::FutureExt as _;
 use jangbu_api::{ApiState, DependencyCheck, Rebuild, RenderMetrics, ServerOptions};
+use jangbu_commands::Carriers;
 use jangbu_commands::inbox::Hooks;
 use jangbu_commands::process::ProcessManagerHandle;
 use jangbu_projections::{ProjectorHandle, ReadModels, RebuildOptions};
@@ -30,7 +31,7 @@ pub(super) struct Parts<'a> {
     pub(super) projector: Option<&'a ProjectorHandle>,
     pub(super) processes: Option<ProcessManagerHandle>,
     /// None on a node that takes no requests.
-    pub(super) hooks: Option<Hooks>,
+    pub(super) hooks: Option<(Hooks, Arc<Carriers>)>,
     /// Where the gateway and the carrier are.
     pub(super) outside_url: Option<&'a str>,
     /// Connections that clients may hold at once.
@@ -52,7 +53,7 @@ pub(super) async fn spawn(
     let metrics = observe::metrics()?;
     let render_metrics: RenderMetrics = Arc::new(move || metrics.render());
     let readiness = readiness(parts.side, parts.models);
-    let Some(hooks) = parts.hooks else {
+    let Some((hooks, carriers)) = parts.hooks else {
         let router = how_it_is(readiness, render_metrics);
         let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
         return Ok(tokio::spawn(IntoFuture::into_future(serving)));
@@ -62,6 +63,7 @@ pub(super) async fn spawn(
         identity: parts.side.identity.clone(),
         queries: parts.models.queries(),
         processes: parts.processes,
+        carriers,
         hooks,
         world: parts.side.world.clone(),
         policy: Arc::new(parts.settings.policy.clone()),

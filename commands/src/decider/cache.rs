@@ -121,7 +121,8 @@ const fn is_passing(stream: StreamId) -> bool {
         | AggregateKind::Email
         | AggregateKind::Product
         | AggregateKind::Stock
-        | AggregateKind::Points => false,
+        | AggregateKind::Points
+        | AggregateKind::Buyer => false,
     }
 }
 

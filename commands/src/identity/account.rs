@@ -74,7 +74,7 @@ impl Account {
         match event {
             UserEvent::ContactDetailsChanged(changed) => {
                 account.name = changed.name.unwrap_or(account.name);
-                account.phone = changed.phone.or(account.phone);
+                account.phone = if changed.phone_cleared { None } else { changed.phone.or(account.phone) };
             }
             UserEvent::RoleGranted(granted) => {
                 account.roles.push(granted.role);

@@ -1,9 +1,18 @@
 //! E-mail addresses: checked for shape and brought into one form.
 
-/// An address in normal form: trimmed, lower case. Two spellings that reach one
-/// mailbox by common practice are one address here.
+use jangbu_kernel::text;
+
+/// An address in normal form. Spellings that reach one mailbox are one address here: letter
+/// case, the way letters are composed, their width, and the two ways of writing a domain
+/// (RFC 5890) do not matter.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Email(String);
+pub struct Email {
+    /// As it is kept and shown: lower case, NFC, the domain in its own script.
+    address: String,
+    /// What it is known by: local part folded, domain in ASCII. For an address of ASCII
+    /// letters the two are the same.
+    key: String,
+}
 
 /// The text is not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,36 +28,76 @@ impl Email {
     ///
     /// # Errors
     /// When the text is not an address.
-    pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
-        let address = text.trim().to_lowercase();
-        let (local, domain) = address.rsplit_once('@').ok_or(InvalidEmail)?;
-        let plain = |c: char| {
-            !c.is_control() && !c.is_whitespace() && !matches!(c, '@' | '<' | '>' | ',' | ';' | '"' | '\\' | '(' | ')')
-        };
-        let local_fits = (1..=Self::MAX_LOCAL_LENGTH).contains(&local.len())
-            && local.chars().all(plain)
-            && !local.starts_with('.')
-            && !local.ends_with('.')
-            && !local.contains("..");
-        let label_fits = |label: &str| {
-            (1..=63).contains(&label.len())
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-        };
+    pub fn parse(given: &str) -> Result<Self, InvalidEmail> {
+        let kept = text::line(given).map_err(|_| InvalidEmail)?;
+        let (local, domain) = split(&kept).ok_or(InvalidEmail)?;
+        let local = text::composed(&local.to_lowercase());
+        let (folded, domain) = (text::folded(&local), idna::domain_to_ascii(domain).map_err(|_| InvalidEmail)?);
         let domain_fits = domain.contains('.') && domain.split('.').all(label_fits);
-        if address.len() <= Self::MAX_LENGTH && local_fits && domain_fits {
-            Ok(Self(address))
-        } else {
-            Err(InvalidEmail)
+        // What folds into something else than an address would be another one to somebody.
+        if !local_fits(&local) || !local_fits(&folded) || !domain_fits {
+            return Err(InvalidEmail);
         }
+        let (shown, readable) = idna::domain_to_unicode(&domain);
+        let shown = if readable.is_ok() { shown } else { domain.clone() };
+        let (address, key) = (format!("{local}@{shown}"), format!("{folded}@{domain}"));
+        if address.len().max(key.len()) <= Self::MAX_LENGTH { Ok(Self { address, key }) } else { Err(InvalidEmail) }
     }
 
-    /// The normal form.
+    /// The forms under which somebody may have claimed an address, the likeliest first: as it
+    /// was typed, which is how earlier versions took it; as it is claimed today; and the
+    /// other spellings that earlier versions held apart.
+    pub(super) fn known_forms(given: &str) -> Vec<String> {
+        let mut forms = vec![given.trim().to_lowercase()];
+        if let Ok(email) = Self::parse(given) {
+            let domain = email.key.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
+            let local = email.address.rsplit_once('@').map(|(local, _)| local).unwrap_or_default();
+            let decomposed = text::decomposed(&email.address);
+            forms.extend([email.key.clone(), format!("{local}@{domain}"), decomposed, email.address]);
+        }
+        let mut known = Vec::with_capacity(forms.len());
+        for form in forms {
+            if !known.contains(&form) {
+                known.push(form);
+            }
+        }
+        known
+    }
+
+    /// What it is known by: the same for all spellings of one address.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The normal form, as it is kept and shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.address
     }
+}
+
+/// Local part and domain; the sign between them may be of any width.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let (place, sign) = text.char_indices().rev().find(|(_, c)| matches!(c, '@' | '\u{ff20}' | '\u{fe6b}'))?;
+    Some((text.get(..place)?, text.get(place + sign.len_utf8()..)?))
+}
+
+fn local_fits(local: &str) -> bool {
+    let plain = |c: char| {
+        !c.is_control() && !c.is_whitespace() && !matches!(c, '@' | '<' | '>' | ',' | ';' | '"' | '\\' | '(' | ')')
+    };
+    (1..=Email::MAX_LOCAL_LENGTH).contains(&local.len())
+        && local.chars().all(plain)
+        && !local.starts_with('.')
+        && !local.ends_with('.')
+        && !local.contains("..")
+}
+
+fn label_fits(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 impl std::fmt::Debug for Email {
@@ -63,7 +112,53 @@ mod tests {
 
     #[test]
     fn spellings_of_one_address_are_one() {
-        assert_eq!(Email::parse(" Kim.Minji@Example.COM "), Email::parse("kim.minji@example.com"));
+        for (plain, others) in [
+            (
+                "kim.minji@example.com",
+                vec![
+                    " Kim.Minji@Example.COM ",
+                    "ｋｉｍ．minji＠ｅｘａｍｐｌｅ.com",
+                    "kim.\u{200b}minji@example.com",
+                    "kim.minji@example。com",
+                    "kim.minji@exam\u{ad}ple.com",
+                ],
+            ),
+            (
+                "가나@예시.kr",
+                vec![
+                    "\u{1100}\u{1161}나@예시.kr",
+                    "가나@xn--vv4b11d.kr",
+                    "가나@XN--VV4B11D.KR",
+                    "가나@\u{110b}\u{1168}\u{1109}\u{1175}.kr",
+                ],
+            ),
+            ("straße@example.com", vec!["STRASSE@example.com"]),
+        ] {
+            let plain = Email::parse(plain).unwrap();
+            for other in others {
+                assert_eq!(Email::parse(other).unwrap().key(), plain.key(), "{other}");
+            }
+        }
+        assert_eq!(Email::parse("가나@XN--VV4B11D.kr").unwrap().as_str(), "가나@예시.kr");
+    }
+
+    #[test]
+    fn a_plain_address_has_one_form_and_is_claimed_as_ever() {
+        assert_eq!(Email::known_forms(" Kim.Minji@Example.COM "), ["kim.minji@example.com"]);
+    }
+
+    #[test]
+    fn addresses_claimed_by_earlier_rules_are_found() {
+        // Earlier: trimmed and in lower case, whatever its letters were made of.
+        for (then, now) in [
+            ("\u{1100}\u{1161}@example.com", "가@example.com"),
+            ("가@예시.kr", "가@xn--vv4b11d.kr"),
+            ("가@xn--vv4b11d.kr", "가@예시.kr"),
+            ("ｋｉｍ@example.com", "ｋｉｍ@example.com"),
+            ("straße@example.com", "Straße@example.com"),
+        ] {
+            assert!(Email::known_forms(now).contains(&then.to_lowercase()), "{then} by {now}");
+        }
     }
 
     #[test]
@@ -81,6 +176,12 @@ mod tests {
             ".a@b.kr",
             "a\u{0}@b.kr",
             "a@b.kr\nx",
+            "\u{3164}@b.kr",
+            "\u{200d}@b.kr",
+            "a\u{202e}b@c.kr",
+            "a℀b\u{ff20}@c.kr",
+            "a…b@c.kr",
+            "a@b\u{2028}.kr",
         ] {
             assert!(Email::parse(text).is_err(), "{text:?}");
         }

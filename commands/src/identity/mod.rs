@@ -28,6 +28,7 @@ pub use self::email::Email;
 use self::password::PasswordPool;
 pub use self::password::PasswordSettings;
 use self::refresh_token::RefreshToken;
+use self::validation::Checked;
 pub use self::validation::FieldError;
 use crate::sealing::{USER_EMAIL, USER_NAME, USER_PASSWORD_HASH, USER_PHONE};
 use crate::{Answer, Caller, CommandError, Commands, Idempotency, Request};
@@ -39,6 +40,17 @@ const ACCOUNT_MEMORY: Duration = Duration::from_millis(900);
 const ACCOUNTS_IN_MIND: u64 = 50_000;
 /// The context of the keyed hash that claims an address.
 const CLAIM_CONTEXT: &str = "email.claim";
+
+/// What becomes of something that may be there or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change<T> {
+    /// It stays as it is.
+    Keep,
+    /// It is taken out.
+    Clear,
+    /// It is replaced.
+    Set(T),
+}
 
 /// What came with a request that is not its content.
 #[derive(Clone, Debug)]
@@ -56,7 +68,7 @@ pub struct RequestContext {
 pub struct Registration {
     /// The address as typed.
     pub email: String,
-    /// The password, 8-128 characters.
+    /// The password, 8-128 characters as a reader counts them.
     pub password: String,
     /// The name, 1-100 characters.
     pub name: String,
@@ -172,11 +184,14 @@ impl Identity {
         actor: Actor,
         context: RequestContext,
     ) -> Result<Answer, IdentityError> {
-        let email = validation::check_registration(&registration).map_err(IdentityError::Invalid)?;
-        let email_claim = self.claim(&email);
+        let Checked { email, name, phone } =
+            validation::check_registration(&registration).map_err(IdentityError::Invalid)?;
+        let email_claim = self.claim(email.key());
+        let mut other_claims = self.claims_of(&registration.email);
+        other_claims.retain(|claim| *claim != email_claim);
         // With a key the receipt must have the first word, or a repeat would be told that its own
         // address is taken.
-        if context.idempotency.is_none() && self.owner_of(email_claim).await?.is_some() {
+        if context.idempotency.is_none() && self.user_by_email(&registration.email).await?.is_some() {
             let taken = Refusal::new(RefusalCode::EmailTaken, "the address has an account").at("/email");
             return Err(CommandError::Refused(taken).into());
         }
@@ -184,15 +199,16 @@ impl Identity {
         let hash = self.passwords.hash(registration.password).await?;
         let vault = &self.world.vault;
         vault.create_key(user_id).await?;
-        let phone = match &registration.phone {
+        let phone = match &phone {
             Some(phone) => Some(vault.seal(user_id, USER_PHONE, phone).await?),
             None => None,
         };
         let command = Command::RegisterUser(RegisterUser {
             user_id,
             email_claim,
+            other_claims,
             email: vault.seal(user_id, USER_EMAIL, email.as_str()).await?,
-            name: vault.seal(user_id, USER_NAME, registration.name.trim()).await?,
+            name: vault.seal(user_id, USER_NAME, &name).await?,
             phone,
             password_hash: vault.seal(user_id, USER_PASSWORD_HASH, &hash).await?,
             roles,
@@ -318,21 +334,22 @@ impl Identity {
         &self,
         user_id: UserId,
         name: Option<String>,
-        phone: Option<String>,
+        phone: Change<String>,
         if_match: Option<u64>,
         context: RequestContext,
     ) -> Result<Answer, IdentityError> {
-        validation::check_contact(name.as_deref(), phone.as_deref()).map_err(IdentityError::Invalid)?;
+        let (name, phone) = validation::check_contact(name.as_deref(), phone).map_err(IdentityError::Invalid)?;
         let vault = &self.world.vault;
         let name = match name {
-            Some(name) => Some(vault.seal(user_id, USER_NAME, name.trim()).await?),
+            Some(name) => Some(vault.seal(user_id, USER_NAME, &name).await?),
             None => None,
         };
+        let clear_phone = phone == Change::Clear;
         let phone = match phone {
-            Some(phone) => Some(vault.seal(user_id, USER_PHONE, &phone).await?),
-            None => None,
+            Change::Set(phone) => Some(vault.seal(user_id, USER_PHONE, &phone).await?),
+            Change::Keep | Change::Clear => None,
         };
-        let command = Command::ChangeContactDetails { user_id, name, phone };
+        let command = Command::ChangeContactDetails { user_id, name, phone, clear_phone };
         let scope = Scope::Own(user_id);
         Ok(self.execute(command, Actor::User(user_id), scope, if_match, context).await?)
     }
@@ -357,14 +374,22 @@ impl Identity {
     /// # Errors
     /// When the store cannot be read.
     pub async fn user_by_email(&self, email: &str) -> Result<Option<UserId>, IdentityError> {
-        match Email::parse(email) {
-            Ok(email) => self.owner_of(self.claim(&email)).await,
-            Err(_) => Ok(None),
+        for claim in self.claims_of(email) {
+            if let Some(owner) = self.owner_of(claim).await? {
+                return Ok(Some(owner));
+            }
         }
+        Ok(None)
     }
 
-    fn claim(&self, email: &Email) -> Uuid {
-        self.world.vault.keyed_hash(CLAIM_CONTEXT, email.as_str())
+    fn claim(&self, form: &str) -> Uuid {
+        self.world.vault.keyed_hash(CLAIM_CONTEXT, form)
+    }
+
+    /// Where the owner of an address may be found: under its form of today, and under those
+    /// that it had when it was claimed earlier. One for a plain address.
+    fn claims_of(&self, email: &str) -> Vec<Uuid> {
+        Email::known_forms(email).iter().map(|form| self.claim(form)).collect()
     }
 
     async fn owner_of(&self, claim: Uuid) -> Result<Option<UserId>, IdentityError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
+use jangbu_kernel::text;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::IdentityError;
@@ -102,7 +103,7 @@ fn hasher(settings: PasswordSettings) -> Result<Argon2<'static>, IdentityError> 
 
 fn hash(settings: PasswordSettings, password: &str) -> Result<String, IdentityError> {
     hasher(settings)?
-        .hash_password(password.as_bytes())
+        .hash_password(text::composed(password).as_bytes())
         .map(|hash| hash.to_string())
         .map_err(|error| IdentityError::Unavailable(format!("argon2: {error}")))
 }
@@ -110,7 +111,14 @@ fn hash(settings: PasswordSettings, password: &str) -> Result<String, IdentityEr
 fn verify(password: &str, hash: &str) -> bool {
     let Ok(parsed) = PasswordHash::new(hash) else { return false };
     // The cost is read from the hash itself, so hashes made under older settings still verify.
-    Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok()
+    let is = |form: &str| Argon2::default().verify_password(form.as_bytes(), &parsed).is_ok();
+    let composed = text::composed(password);
+    if is(&composed) {
+        return true;
+    }
+    // Earlier versions hashed what the keyboard sent, composed or not.
+    let decomposed = text::decomposed(password);
+    (password != composed && is(password)) || (decomposed != composed && decomposed != password && is(&decomposed))
 }
 
 #[cfg(test)]
@@ -129,6 +137,20 @@ mod tests {
         assert!(pool.verify("correct horse".to_owned(), hash.clone()).await.unwrap());
         assert!(!pool.verify("wrong horse".to_owned(), hash).await.unwrap());
         assert!(!pool.verify("any".to_owned(), "no hash".to_owned()).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_on_every_keyboard() {
+        let pool = PasswordPool::new(quick());
+        let forms = ["비밀번호 café".to_owned(), text::decomposed("비밀번호 café")];
+        let hash = pool.hash(forms[1].clone()).await.unwrap();
+        // A hash of an earlier version is of the bytes as they came.
+        let earlier = hasher(quick()).unwrap().hash_password(forms[1].as_bytes()).unwrap().to_string();
+        for form in forms {
+            assert!(pool.verify(form.clone(), hash.clone()).await.unwrap(), "{form:?}");
+            assert!(pool.verify(form.clone(), earlier.clone()).await.unwrap(), "{form:?}");
+        }
+        assert!(!pool.verify("비밀번호 cafe".to_owned(), hash).await.unwrap());
     }
 
     #[tokio::test]

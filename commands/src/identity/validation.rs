@@ -1,7 +1,9 @@
 //! The rules of the fields a person fills in about themselves.
 
-use super::Registration;
+use jangbu_kernel::text;
+
 use super::email::Email;
+use super::{Change, Registration};
 
 /// A value that breaks a rule of its field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,51 +16,75 @@ pub struct FieldError {
     pub detail: String,
 }
 
-/// Shortest and longest password, in characters. The upper bound keeps hashing cheap to refuse.
+/// Shortest and longest password, in characters as a reader counts them. The upper bound
+/// keeps hashing cheap to refuse.
 pub(super) const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 8..=128;
 const MAX_NAME_LENGTH: usize = 100;
 const MAX_PHONE_LENGTH: usize = 32;
 
+/// The fields of a sign-up in the form in which they are kept.
+pub(super) struct Checked {
+    pub(super) email: Email,
+    pub(super) name: String,
+    pub(super) phone: Option<String>,
+}
+
 /// Checks all fields of a sign-up at once.
-pub(super) fn check_registration(registration: &Registration) -> Result<Email, Vec<FieldError>> {
+pub(super) fn check_registration(registration: &Registration) -> Result<Checked, Vec<FieldError>> {
     let mut errors = Vec::new();
-    let email = Email::parse(&registration.email);
-    if email.is_err() {
-        errors.push(error("/email", "invalid_email", "not an e-mail address"));
-    }
-    if !PASSWORD_LENGTH.contains(&registration.password.chars().count()) {
+    let email =
+        Email::parse(&registration.email).map_err(|_| error("/email", "invalid_email", "not an e-mail address"));
+    let email = noted(email, &mut errors);
+    if !PASSWORD_LENGTH.contains(&text::clusters(&text::composed(&registration.password))) {
         errors.push(error("/password", "invalid_length", "a password has 8 to 128 characters"));
     }
-    errors.extend(check_name(&registration.name));
-    errors.extend(registration.phone.as_deref().and_then(check_phone));
-    match email {
-        Ok(email) if errors.is_empty() => Ok(email),
+    let name = noted(check_name(&registration.name), &mut errors);
+    let given = registration.phone.as_deref().filter(|phone| !text::is_blank(phone));
+    let phone = given.and_then(|phone| noted(check_phone(phone), &mut errors));
+    match (email, name) {
+        (Some(email), Some(name)) if errors.is_empty() => Ok(Checked { email, name, phone }),
         _ => Err(errors),
     }
 }
 
-/// Checks a change of name or telephone number; one of them must be there.
-pub(super) fn check_contact(name: Option<&str>, phone: Option<&str>) -> Result<(), Vec<FieldError>> {
+/// Checks a change of name or telephone number; one of them must be there. Gives them in the
+/// form in which they are kept.
+pub(super) fn check_contact(
+    name: Option<&str>,
+    phone: Change<String>,
+) -> Result<(Option<String>, Change<String>), Vec<FieldError>> {
     let mut errors = Vec::new();
-    if name.is_none() && phone.is_none() {
+    if name.is_none() && phone == Change::Keep {
         errors.push(error("", "nothing_to_change", "give a name or a phone"));
     }
-    errors.extend(name.and_then(check_name));
-    errors.extend(phone.and_then(check_phone));
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+    let name = name.and_then(|name| noted(check_name(name), &mut errors));
+    let phone = match phone {
+        Change::Set(phone) => noted(check_phone(&phone), &mut errors).map_or(Change::Keep, Change::Set),
+        Change::Keep => Change::Keep,
+        Change::Clear => Change::Clear,
+    };
+    if errors.is_empty() { Ok((name, phone)) } else { Err(errors) }
 }
 
-fn check_name(name: &str) -> Option<FieldError> {
-    let name = name.trim();
-    let fits = !name.is_empty() && name.chars().count() <= MAX_NAME_LENGTH && !name.chars().any(char::is_control);
-    (!fits).then(|| error("/name", "invalid_name", "a name has 1 to 100 characters and no control characters"))
+fn noted<T>(checked: Result<T, FieldError>, errors: &mut Vec<FieldError>) -> Option<T> {
+    checked.map_err(|error| errors.push(error)).ok()
 }
 
-fn check_phone(phone: &str) -> Option<FieldError> {
-    let fits = (3..=MAX_PHONE_LENGTH).contains(&phone.len())
-        && phone.chars().any(|c| c.is_ascii_digit())
-        && phone.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ' | '(' | ')' | '.'));
-    (!fits).then(|| error("/phone", "invalid_phone", "a phone number has 3 to 32 digits, spaces and + - ( ) ."))
+fn check_name(name: &str) -> Result<String, FieldError> {
+    text::line(name)
+        .ok()
+        .filter(|name| name.chars().count() <= MAX_NAME_LENGTH)
+        .ok_or_else(|| error("/name", "invalid_name", "a name has 1 to 100 characters that can be seen, in one line"))
+}
+
+fn check_phone(phone: &str) -> Result<String, FieldError> {
+    let fits = |phone: &String| {
+        (3..=MAX_PHONE_LENGTH).contains(&phone.len())
+            && phone.chars().any(|c| c.is_ascii_digit())
+            && phone.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ' | '(' | ')' | '.'))
+    };
+    let invalid = || error("/phone", "invalid_phone", "a phone number has 3 to 32 digits, spaces and + - ( ) .");
+    text::line(&text::compatible(phone)).ok().filter(fits).ok_or_else(invalid)
 }
 
 fn error(pointer: &'static str, code: &'static str, detail: &str) -> FieldError {
@@ -77,9 +103,21 @@ mod tests {
             name: " ".to_owned(),
             phone: Some("call me".to_owned()),
         })
-        .unwrap_err();
+        .err()
+        .unwrap();
         let pointers: Vec<_> = errors.iter().map(|error| error.pointer).collect();
         assert_eq!(pointers, ["/email", "/password", "/name", "/phone"]);
+    }
+
+    #[test]
+    fn a_contact_is_kept_in_one_form() {
+        let (name, phone) =
+            check_contact(Some(" \u{1100}\u{1161}\u{200b}나 "), Change::Set("０１０-１２３４".to_owned())).unwrap();
+        assert_eq!((name.as_deref(), phone), (Some("가나"), Change::Set("010-1234".to_owned())));
+        for invisible in ["\u{3164}", "\u{200b}", "a\u{202e}b", "a\nb"] {
+            assert!(check_contact(Some(invisible), Change::Keep).is_err(), "{invisible:?}");
+        }
+        assert_eq!(check_contact(None, Change::Clear), Ok((None, Change::Clear)));
     }
 
     #[test]
@@ -91,6 +129,9 @@ mod tests {
             phone: None,
         };
         assert!(check_registration(&registration("비밀번호여덟글자")).is_ok());
+        // Two code points each, and four of them.
+        assert!(check_registration(&registration(&"e\u{301}".repeat(4))).is_err());
+        assert!(check_registration(&registration(&text::decomposed("비밀번호여덟글자"))).is_ok());
         assert!(check_registration(&registration("비밀번호")).is_err());
         assert!(check_registration(&registration(&"x".repeat(129))).is_err());
     }

@@ -189,6 +189,7 @@ async fn handle(deps: &InboxDeps, message: &InboxMessage, notice: Notice) -> Res
                 place,
                 at,
                 note: None,
+                received_at: None,
                 ignored_because: None,
             };
             submit(deps, message, Actor::Carrier(name.to_owned()), Command::RecordScan { shipment_id, scan }, &events)

@@ -220,6 +220,7 @@ async fn an_order_is_paid_shipped_delivered_and_completed() {
         place: "door".to_owned(),
         at: house.shop.world.clock.now(),
         note: None,
+        received_at: None,
         ignored_because: None,
     };
     house.shop.run(&house.commands, Command::RecordScan { shipment_id, scan }).await.unwrap();

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
 use jangbu_aggregates::stock::Stock;
-use jangbu_commands::{Command, CommandError, Commands, DeciderTask, load_state};
-use jangbu_kernel::{RefusalCode, StreamId};
+use jangbu_commands::{Answer, CancelledBy, Command, CommandError, Commands, DeciderTask, Policy, Source, load_state};
+use jangbu_kernel::gateway::{ChargeOutcome, LabelOutcome};
+use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, RefusalCode, ShipmentId, StreamId, UserId};
 use jangbu_store::MemoryStore;
 
 use crate::faulty::{Fault, FaultyLog};
@@ -50,6 +51,111 @@ async fn two_nodes_sell_a_hundred_units_to_five_hundred_buyers_once() {
     assert_eq!(stock.reserved(), 100);
     task_one.stop().await;
     task_two.stop().await;
+}
+
+/// Runs a command at a node that may be busy for a moment.
+async fn patiently(shop: &Shop, commands: &Commands, make: impl Fn() -> Command) -> Result<Answer, CommandError> {
+    loop {
+        match shop.run(commands, make()).await {
+            Err(CommandError::Busy { .. }) => tokio::task::yield_now().await,
+            result => return result,
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_nodes_let_a_buyer_keep_no_more_orders_waiting_than_one() {
+    let shop = Shop::with(Policy::default());
+    let (_, _, (one, task_one), (two, task_two)) = two_nodes(&shop);
+    let user = shop.user(&one).await;
+    let product = shop.product(&two, 1_000, 100).await;
+    let node = |n: usize| if n.is_multiple_of(2) { one.clone() } else { two.clone() };
+    let (mut open, mut refused) = (Vec::new(), 0);
+    for round in 0..6 {
+        let results = join_all((0..20).map(|n| {
+            let (shop, commands) = (shop.clone(), node(n));
+            async move {
+                let place = || Command::PlaceOrder(shop.order(user, &[(product, 1)]));
+                patiently(&shop, &commands, place).await
+            }
+        }))
+        .await;
+        for result in results {
+            match result {
+                Ok(answer) => open.push(OrderId::new(answer.stream.id)),
+                Err(CommandError::Refused(refusal)) => {
+                    assert_eq!(refusal.code, RefusalCode::TooManyOpenOrders);
+                    refused += 1;
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!(open.len(), 3, "round {round}");
+        // Called off at the node that did not place it, or at the one that did.
+        let order_id = open.remove(0);
+        let cancel = || Command::CancelOrder { order_id, by: CancelledBy::Owner, reason: None };
+        patiently(&shop, &node(round), cancel).await.unwrap();
+    }
+    assert_eq!(refused, 6 * 20 - 3 - 5);
+    task_one.stop().await;
+    task_two.stop().await;
+}
+
+/// A refund of all of it at one node, the hand-over at the other: never both.
+#[tokio::test]
+async fn of_a_whole_refund_and_the_hand_over_at_two_nodes_one_comes_first() {
+    let (mut left, mut stayed) = (0, 0);
+    for round in 0..12_usize {
+        let shop = Shop::new();
+        let (_, _, (one, task_one), (two, task_two)) = two_nodes(&shop);
+        let user = shop.user(&one).await;
+        let product = shop.product(&one, 1_000, 5).await;
+        let shipment_id = ShipmentId::new(shop.id());
+        let (order_id, payment_id) = paid_order(&shop, &one, user, product).await;
+        shop.run(&one, Command::RequestShipment { order_id, shipment_id }).await.unwrap();
+        let label = LabelOutcome::Ready { tracking_number: "T1".into() };
+        let ready = Command::ObserveLabel { shipment_id, carrier: "swift".into(), observation: label };
+        shop.run(&one, ready).await.unwrap();
+        // The second node has the payment in mind as it was before.
+        shop.run(&two, Command::ConfirmPayment { payment_id }).await.unwrap_err();
+        let (refund_id, amount) = (RefundId::new(shop.id()), Money::krw(1_000).unwrap());
+        let refund = || Command::RefundPayment { payment_id, refund_id, amount, reason: "goodwill".into() };
+        let dispatch = || Command::DispatchShipment { shipment_id, carrier: None, tracking_number: None };
+        let (refund, dispatch) = if round.is_multiple_of(2) {
+            tokio::join!(patiently(&shop, &one, refund), patiently(&shop, &two, dispatch))
+        } else {
+            let (dispatch, refund) = tokio::join!(patiently(&shop, &two, dispatch), patiently(&shop, &one, refund));
+            (refund, dispatch)
+        };
+        let (refunded_at, dispatched) = (refund.unwrap().position, dispatch);
+        match dispatched {
+            Ok(answer) => {
+                left += 1;
+                assert!(answer.position < refunded_at, "it left after all of its money had gone back");
+            }
+            Err(CommandError::Refused(refusal)) => {
+                stayed += 1;
+                assert_eq!(refusal.code, RefusalCode::OrderStateConflict);
+            }
+            Err(other) => panic!("{other}"),
+        }
+        task_one.stop().await;
+        task_two.stop().await;
+    }
+    assert_eq!(left + stayed, 12);
+}
+
+/// An order of one piece, its money here and confirmed.
+async fn paid_order(shop: &Shop, commands: &Commands, user: UserId, product: ProductId) -> (OrderId, PaymentId) {
+    let order = shop.paid_order(user, product, 1_000, "tok_ok");
+    let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
+    shop.run(commands, Command::PlaceOrder(order)).await.unwrap();
+    shop.run(commands, Command::RequestCapture { payment_id }).await.unwrap();
+    let observation = ChargeOutcome::Captured { reference: "ch_1".into(), amount: Money::krw(1_000).unwrap() };
+    let observe = Command::ObservePayment { payment_id, observation, source: Source::Answer };
+    shop.run(commands, observe).await.unwrap();
+    shop.run(commands, Command::ConfirmOrder { order_id, payment_id }).await.unwrap();
+    (order_id, payment_id)
 }
 
 #[tokio::test]

@@ -90,12 +90,18 @@ pub struct Shop {
 
 impl Shop {
     pub fn new() -> Self {
+        // Cases of their own look at what a buyer may keep waiting.
+        Self::with(Policy { max_open_unpaid_orders: None, max_unpaid_units: None, ..Policy::default() })
+    }
+
+    pub fn with(policy: Policy) -> Self {
+        let policy = Arc::new(policy);
         let source = NEXT_SOURCE.fetch_add(1, Ordering::SeqCst) << 32;
         let clock = Arc::new(TestClock(AtomicU64::new(1_795_222_800_000)));
         let vault = Arc::new(TestVault::default());
         let ids = Arc::new(CountingIds(AtomicU64::new(source + 1)));
         let world = World { clock: clock.clone(), ids, vault: vault.clone() };
-        Self { clock, vault, world, policy: Arc::new(Policy::default()), next: Arc::new(AtomicU64::new(source)) }
+        Self { clock, vault, world, policy, next: Arc::new(AtomicU64::new(source)) }
     }
 
     pub fn id(&self) -> Uuid {
@@ -131,6 +137,7 @@ impl Shop {
         let command = Command::RegisterUser(RegisterUser {
             user_id,
             email_claim: self.id(),
+            other_claims: Vec::new(),
             email: seal(sealing::USER_EMAIL, "somebody@example.com"),
             name: seal(sealing::USER_NAME, "Somebody"),
             phone: None,

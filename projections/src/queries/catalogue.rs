@@ -1,5 +1,7 @@
 //! Products and stock.
 
+use std::collections::BTreeSet;
+
 use jangbu_kernel::{CategoryId, Money, ProductId, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +13,10 @@ use crate::view::{Kind, Value};
 use crate::views::products::wanted_terms;
 use crate::views::{ProductRow, StockRow, query_words};
 
-/// Words of a search that count; more make it no better, only slower.
-const MOST_WORDS: usize = 8;
-/// Letters of a word that count.
-const LONGEST_WORD: usize = 32;
+/// Different words of a search; each is one more condition on every row that is looked at.
+pub const MOST_SEARCH_WORDS: usize = 20;
+/// Letters of all its words: each pair of them is one more look into the index.
+pub const MOST_SEARCH_LETTERS: usize = 400;
 
 /// A product with what can be bought of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -180,7 +182,7 @@ impl Queries {
             select = select.when("p.active");
         }
         if let Some(q) = &filter.q {
-            let words = words_of(q);
+            let words = words_of(q)?;
             if words.is_empty() && !q.trim().is_empty() {
                 // Nothing but punctuation occurs in no product.
                 return Ok(Page { items: Vec::new(), next_cursor: None });
@@ -234,8 +236,28 @@ fn with_stock(found: &[Value]) -> Result<ProductWithStock, QueryError> {
     Ok(ProductWithStock { product: row(found.first())?, available })
 }
 
-fn words_of(q: &str) -> Vec<String> {
-    let mut words = query_words(q);
-    words.truncate(MOST_WORDS);
-    words.into_iter().map(|word| word.chars().take(LONGEST_WORD).collect()).collect()
+/// The words that are looked for, each once. All of them count: a search that is too long is
+/// refused, not cut.
+fn words_of(q: &str) -> Result<Vec<String>, QueryError> {
+    let words: BTreeSet<String> = query_words(q).into_iter().collect();
+    let letters: usize = words.iter().map(|word| word.chars().count()).sum();
+    if words.len() > MOST_SEARCH_WORDS || letters > MOST_SEARCH_LETTERS {
+        return Err(QueryError::SearchTooLong);
+    }
+    Ok(words.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_counts_and_too_many_are_refused() {
+        let words = |count: usize| (0..count).map(|number| format!("w{number}")).collect::<Vec<_>>().join(" ");
+        assert_eq!(words_of(&words(MOST_SEARCH_WORDS)).unwrap().len(), MOST_SEARCH_WORDS);
+        assert!(matches!(words_of(&words(MOST_SEARCH_WORDS + 1)), Err(QueryError::SearchTooLong)));
+        assert_eq!(words_of(&"x".repeat(MOST_SEARCH_LETTERS)).unwrap(), ["x".repeat(MOST_SEARCH_LETTERS)]);
+        assert!(words_of(&"x".repeat(MOST_SEARCH_LETTERS + 1)).is_err());
+        assert_eq!(words_of("차 \u{110e}\u{1161} 차").unwrap(), ["차"]);
+    }
 }

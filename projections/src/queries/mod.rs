@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::engine::EngineError;
 use crate::models::ReadModels;
 
-pub use catalogue::{ProductFilter, ProductSort, ProductWithStock};
+pub use catalogue::{MOST_SEARCH_LETTERS, MOST_SEARCH_WORDS, ProductFilter, ProductSort, ProductWithStock};
 pub use fulfilments::{FulfilmentFilter, FulfilmentState};
 pub use people::UserFilter;
 pub use sales::{OrderFilter, PaymentFilter, ShipmentFilter};
@@ -33,6 +33,9 @@ pub enum QueryError {
     /// The cursor was not made by this list.
     #[error("the cursor is not one of this list")]
     BadCursor,
+    /// More words are looked for than a search takes.
+    #[error("a search takes at most {MOST_SEARCH_WORDS} different words of {MOST_SEARCH_LETTERS} letters together")]
+    SearchTooLong,
     /// The read models cannot be reached; trying again later may help.
     #[error("the read models are unavailable: {0}")]
     Unavailable(String),

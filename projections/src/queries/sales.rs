@@ -1,5 +1,6 @@
 //! Orders, payments, parcels.
 
+use jangbu_aggregates::shipment::number_key;
 use jangbu_kernel::{OrderId, PaymentId, ShipmentId, Timestamp, UserId};
 
 use super::cursor::Like;
@@ -126,15 +127,22 @@ impl Queries {
         self.first(self.table("shipments").with("id", "=", Value::id(id)), "").await
     }
 
-    /// A parcel by the number that follows it; the newest, should two carriers use one number.
+    /// A parcel by the number that follows it, however it is written; of one buyer, or of
+    /// anybody. The newest, since carriers use their numbers again.
     ///
     /// # Errors
     /// When the read models cannot be read.
-    pub async fn shipment_by_tracking(&self, tracking_number: &str) -> Result<Option<ShipmentRow>, QueryError> {
-        if tracking_number.contains('\0') {
+    pub async fn shipment_by_tracking(
+        &self,
+        tracking_number: &str,
+        of: Option<UserId>,
+    ) -> Result<Option<ShipmentRow>, QueryError> {
+        let key = number_key(tracking_number);
+        if key.contains('\0') {
             return Ok(None);
         }
-        let select = self.table("shipments").with("tracking_number", "=", Value::text(tracking_number));
+        let select = self.table("shipments").with("tracking_key", "=", Value::text(key));
+        let select = select.with_some("user_id", "=", of.map(Value::id));
         self.first(select, " order by created_at desc, id desc").await
     }
 

@@ -1,8 +1,10 @@
 //! Points: what a user has.
 
+use std::collections::BTreeMap;
+
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::points::PointsEvent;
-use jangbu_kernel::{AggregateKind, Currency, Money, UserId};
+use jangbu_aggregates::points::{PointsEvent, PointsPart};
+use jangbu_kernel::{AggregateKind, Currency, Money, MoneyError, PaymentId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, next};
@@ -18,6 +20,12 @@ pub struct PointsRow {
     pub held: Money,
     /// What can be used: `balance - held`.
     pub available: Money,
+    /// Grants so far: the next one has the number behind.
+    grants: u32,
+    /// Grants that lapse, by their number.
+    lapsing: BTreeMap<u32, Lapsing>,
+    /// What is kept of them, by payment: when it is released it goes back there.
+    kept: BTreeMap<PaymentId, Vec<PointsPart>>,
     /// The version of the ledger that is folded in.
     pub version: u64,
 }
@@ -27,8 +35,91 @@ impl PointsRow {
     #[must_use]
     pub const fn empty(user_id: UserId) -> Self {
         let none = Money::zero(Currency::KRW);
-        Self { user_id, balance: none, held: none, available: none, version: 0 }
+        Self {
+            user_id,
+            balance: none,
+            held: none,
+            available: none,
+            grants: 0,
+            lapsing: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            version: 0,
+        }
     }
+
+    /// Whether what can be used changes with time alone.
+    #[must_use]
+    pub fn lapses(&self) -> bool {
+        self.lapsing.values().any(|grant| grant.free > 0)
+    }
+
+    /// As it is at a moment: what has lapsed by then is gone, whether or not the ledger has
+    /// written it off yet. It is the same rule as the one by which points are taken.
+    ///
+    /// # Errors
+    /// When the amounts cannot be counted.
+    pub fn at(mut self, now: Timestamp) -> Result<Self, MoneyError> {
+        let lapsed = self.lapsing.values().filter(|grant| grant.expires_at <= now);
+        let lapsed = Money::krw(lapsed.fold(0_i64, |sum, grant| sum.saturating_add(grant.free)))?;
+        self.balance = self.balance.checked_sub(&lapsed)?;
+        self.available = self.balance.checked_sub(&self.held)?;
+        Ok(self)
+    }
+
+    /// Follows what is free of the grants that lapse.
+    fn follow(&mut self, event: &PointsEvent) {
+        match event {
+            PointsEvent::Granted(granted) => {
+                self.grants = self.grants.saturating_add(1);
+                if let Some(expires_at) = granted.expires_at {
+                    let free = granted.amount.minor_units();
+                    self.lapsing.insert(self.grants, Lapsing { free, expires_at });
+                }
+            }
+            PointsEvent::Held(held) => {
+                self.free(&held.parts, -1);
+                let lapsing = held.parts.iter().filter(|part| self.lapsing.contains_key(&part.entry));
+                self.kept.insert(held.payment_id, lapsing.cloned().collect());
+            }
+            PointsEvent::Released(released) => {
+                let parts = self.kept.remove(&released.payment_id).unwrap_or_default();
+                self.free(&parts, 1);
+            }
+            PointsEvent::Captured(captured) => {
+                self.kept.remove(&captured.payment_id);
+            }
+            PointsEvent::Restored(restored) => {
+                self.free(&restored.parts, 1);
+                for part in &restored.parts {
+                    if let (Some(extended_to), Some(grant)) = (part.extended_to, self.lapsing.get_mut(&part.entry)) {
+                        grant.expires_at = extended_to;
+                    }
+                }
+            }
+            PointsEvent::Expired(expired) => {
+                if let Some(grant) = self.lapsing.get_mut(&expired.entry) {
+                    grant.free = grant.free.saturating_sub(expired.amount.minor_units());
+                }
+            }
+        }
+    }
+
+    fn free(&mut self, parts: &[PointsPart], sign: i64) {
+        for part in parts {
+            if let Some(grant) = self.lapsing.get_mut(&part.entry) {
+                grant.free = grant.free.saturating_add(part.amount.minor_units().saturating_mul(sign));
+            }
+        }
+    }
+}
+
+/// What is left of a grant that lapses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Lapsing {
+    /// Neither kept nor spent nor written off, in won.
+    free: i64,
+    #[serde(with = "jangbu_kernel::time::millis")]
+    expires_at: Timestamp,
 }
 
 /// The view "points".
@@ -38,7 +129,8 @@ impl View for PointsView {
     type Row = PointsRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "points",
-        version: 2,
+        // 3: it knows when points lapse.
+        version: 3,
         key: &[column("user_id", Kind::Uuid)],
         columns: &[
             column("balance", Kind::Int),
@@ -66,6 +158,7 @@ impl View for PointsView {
             PointsEvent::Granted(_) | PointsEvent::Restored(_) | PointsEvent::Expired(_) => {}
         }
         changed.balance = balance_after(changed.balance, event)?;
+        changed.follow(event);
         changed.available = changed.balance.checked_sub(&changed.held)?;
         changed.version = fact.version;
         *row = Some(changed);

@@ -123,7 +123,14 @@ impl View for PointsEntriesView {
             payment_id,
             balance_after: after,
             at: fact.at,
-            expires_at: grant.and_then(|granted| granted.expires_at),
+            expires_at: match event {
+                PointsEvent::Granted(granted) => granted.expires_at,
+                PointsEvent::Restored(restored) => restored.parts.iter().filter_map(|part| part.extended_to).max(),
+                PointsEvent::Held(_)
+                | PointsEvent::Captured(_)
+                | PointsEvent::Released(_)
+                | PointsEvent::Expired(_) => None,
+            },
         });
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::product::ProductEvent;
-use jangbu_kernel::{AggregateKind, CategoryId, Money, ProductId, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, CategoryId, Money, ProductId, Timestamp, UserId, text};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
@@ -40,7 +40,8 @@ impl View for ProductsView {
     type Row = ProductRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "products",
-        version: 2,
+        // 3: the words are folded, not only in small letters.
+        version: 3,
         key: &[column("id", Kind::Uuid)],
         columns: &[
             fixed("name", Kind::Text),
@@ -109,8 +110,8 @@ impl View for ProductsView {
     }
 }
 
-/// The words of a product, in small letters with a space between: what a search
-/// looks into.
+/// The words of a product, [folded](text::folded) with a space between: what a search looks
+/// into.
 #[must_use]
 pub fn search_text(name: &str, description: Option<&str>) -> String {
     let mut words = query_words(name);
@@ -118,12 +119,14 @@ pub fn search_text(name: &str, description: Option<&str>) -> String {
     words.join(" ")
 }
 
-/// The words of a text, in small letters, without punctuation.
+/// The words of a text, [folded](text::folded), without punctuation. What is looked for goes
+/// the same way as what it is looked for in.
 #[must_use]
 pub fn query_words(text: &str) -> Vec<String> {
-    text.split(|letter: char| !letter.is_alphanumeric())
+    text::folded(text)
+        .split(|letter: char| !letter.is_alphanumeric())
         .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
+        .map(str::to_owned)
         .collect()
 }
 
@@ -166,6 +169,36 @@ mod tests {
     #[test]
     fn terms_hold_every_pair_once_and_no_punctuation() {
         assert_eq!(search_terms(&search_text("Aa-AA!", Some("b"))), "a aa b");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_looked_for_is_found_in_any_form_of_its_letters(
+            words in proptest::collection::vec("[가-힣]{1,4}|[a-zA-Zéß]{1,6}|[0-9]{1,4}", 1..4),
+        ) {
+            let name = words.join(" ");
+            let wide = |text: &str| text.chars().map(|c| match c {
+                '!'..='~' => char::from_u32(u32::from(c) + 0xfee0).unwrap_or(c),
+                c => c,
+            }).collect::<String>();
+            let parted = |text: &str| text.chars().flat_map(|c| [c, '\u{200b}']).collect::<String>();
+            for kept in [text::composed(&name), text::decomposed(&name)] {
+                let haystack = search_text(&kept, None);
+                let terms = search_terms(&haystack);
+                for word in &words {
+                    for form in [text::composed(word), text::decomposed(word), wide(word), parted(word), word.to_uppercase()] {
+                        let wanted = query_words(&form);
+                        proptest::prop_assert_eq!(wanted.len(), 1);
+                        for wanted in wanted {
+                            proptest::prop_assert!(haystack.contains(&wanted), "{} in {}", wanted, haystack);
+                            for term in wanted_terms(&wanted) {
+                                proptest::prop_assert!(terms.split(' ').any(|known| known == term), "{}", term);
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Parcels with their scans.
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::shipment::{ScanRecorded, ScanStatus, ShipmentEvent, ShipmentRequested};
+use jangbu_aggregates::shipment::{ScanRecorded, ScanStatus, ShipmentEvent, ShipmentRequested, number_key};
 use jangbu_kernel::{AggregateKind, OrderId, Sealed, ShipmentId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,9 @@ pub struct ScanRow {
     /// When, by the carrier's clock.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub at: Timestamp,
+    /// Our time, when the carrier's was too far ahead of it to be true.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "jangbu_kernel::time::millis::option")]
+    pub received_at: Option<Timestamp>,
     /// A remark of the shop's staff.
     pub note: Option<String>,
     /// By whom.
@@ -100,13 +103,14 @@ impl View for ShipmentsView {
     type Row = ShipmentRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "shipments",
-        version: 2,
+        // 3: parcels are found by their number however it is written.
+        version: 3,
         key: &[column("id", Kind::Uuid)],
         columns: &[
             fixed("order_id", Kind::Uuid),
             fixed("user_id", Kind::Uuid),
             column("status", Kind::Text),
-            column("tracking_number", Kind::Text),
+            column("tracking_key", Kind::Text),
             fixed("created_at", Kind::Time),
             column("version", Kind::Int),
         ],
@@ -115,7 +119,7 @@ impl View for ShipmentsView {
             index("order_created", "order_id, created_at, id"),
             index("user_created", "user_id, created_at, id"),
             index("status_created", "status, created_at, id"),
-            index("tracking", "tracking_number, created_at, id"),
+            index("tracking", "tracking_key, created_at, id"),
         ],
     };
     const SHOWS: Shows = Shows::All(AggregateKind::Shipment);
@@ -139,7 +143,7 @@ impl View for ShipmentsView {
             Value::id(row.order_id),
             Value::id(row.user_id),
             Value::name(row.status.name()),
-            Value::Text(row.tracking_number.clone()),
+            Value::Text(row.tracking_number.as_deref().map(number_key)),
             Value::time(row.created_at),
             Value::count(row.version),
         ]
@@ -193,6 +197,10 @@ fn change(row: &mut ShipmentRow, event: &ShipmentEvent, at: Timestamp) {
         ShipmentEvent::Returned(_) => ShipmentStatus::Returned,
         ShipmentEvent::Lost(_) => ShipmentStatus::Lost,
         ShipmentEvent::Cancelled(_) => ShipmentStatus::Cancelled,
+        ShipmentEvent::TrackingNumberCorrected(corrected) => {
+            row.tracking_number = Some(corrected.tracking_number.clone());
+            row.status
+        }
         // Another attempt follows, or the order fails; the creation is folded before.
         ShipmentEvent::Refused(_) | ShipmentEvent::Requested(_) => row.status,
     };
@@ -214,6 +222,7 @@ fn scan_row(scan: &ScanRecorded) -> ScanRow {
         code: scan.code.clone(),
         place: scan.place.clone(),
         at: scan.at,
+        received_at: scan.received_at,
         note: scan.note.clone(),
         carrier: scan.carrier.clone(),
         ignored_because: scan.ignored_because.clone(),

@@ -107,7 +107,7 @@ fn change(row: &mut UserRow, event: &UserEvent) {
             if let Some(name) = &changed.name {
                 row.name = name.clone();
             }
-            if changed.phone.is_some() {
+            if changed.phone.is_some() || changed.phone_cleared {
                 row.phone.clone_from(&changed.phone);
             }
         }

@@ -15,6 +15,8 @@ const LEDGER: Shown = In(&["points", "points_entries"]);
 const TIMER: Shown = In(&["fulfilments", "timers"]);
 const SESSION: Shown = Nowhere("sessions are read by folding their stream when a token is refreshed");
 
+const WAITING: Shown = Nowhere("they only limit what is placed next; the orders themselves show what waits");
+
 const TABLE: &[(&str, Shown)] = &[
     ("user.registered", In(&["users"])),
     ("user.contact_details_changed", In(&["users"])),
@@ -83,6 +85,7 @@ const TABLE: &[(&str, Shown)] = &[
     ("shipment.returned", In(&["shipments"])),
     ("shipment.lost", In(&["shipments"])),
     ("shipment.cancelled", In(&["shipments"])),
+    ("shipment.tracking_number_corrected", In(&["shipments"])),
     ("points.granted", LEDGER),
     ("points.held", LEDGER),
     ("points.captured", LEDGER),
@@ -101,6 +104,8 @@ const TABLE: &[(&str, Shown)] = &[
     ("fulfilment.parked", In(&["fulfilments"])),
     ("fulfilment.operator_resolved", In(&["fulfilments"])),
     ("fulfilment.ended", In(&["fulfilments"])),
+    ("buyer.order_opened", WAITING),
+    ("buyer.order_closed", WAITING),
 ];
 
 #[test]

@@ -90,7 +90,7 @@ async fn stock_people_and_points(fixture: &Fixture, order: OrderId, payment: Pay
             payment_id: payment,
             order_id: order,
             amount: won(3_000),
-            parts: vec![PointsPart { entry: 1, amount: won(3_000) }],
+            parts: vec![PointsPart { entry: 1, amount: won(3_000), extended_to: None }],
         }
         .into(),
         PointsCaptured { payment_id: payment, amount: won(3_000) }.into(),
@@ -164,6 +164,7 @@ async fn payment_and_parcel(
             place: "서울".into(),
             at: at(8),
             note: None,
+            received_at: None,
             ignored_because: None,
         }
         .into(),
@@ -193,7 +194,7 @@ async fn a_row_is_the_fold_of_its_stream(fixture: &Fixture) {
 
     let shipment_row = queries.shipment(shipment).await.unwrap();
     assert_eq!(shipment_row, fold::shipment(&fixture.stream(StreamId::shipment(shipment)).await).unwrap());
-    assert_eq!(queries.shipment_by_tracking("T-1").await.unwrap(), shipment_row);
+    assert_eq!(queries.shipment_by_tracking("T-1", None).await.unwrap(), shipment_row);
     assert_eq!(queries.shipments_of_order(order).await.unwrap(), [shipment_row.unwrap()]);
 
     let product = jangbu_kernel::ProductId::new(id(1));

@@ -1,12 +1,16 @@
 //! Lists: pages, cursors, filters, search, sums.
 
 use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::points::{
+    PointsCaptured, PointsEvent, PointsExpired, PointsGranted, PointsHeld, PointsPart, PointsRestored,
+};
 use jangbu_aggregates::product::{ProductCreated, ProductDeactivated};
+use jangbu_aggregates::shipment::{ShipmentDispatched, ShipmentEvent, ShipmentRequested, TrackingNumberCorrected};
 use jangbu_aggregates::stock::StockReceived;
-use jangbu_kernel::{CategoryId, Money, ProductId, StreamId};
+use jangbu_kernel::{CategoryId, Money, OrderId, PaymentId, ProductId, RefundId, ShipmentId, StreamId, UserId};
 use jangbu_projections::{OrderFilter, OrderStatus, PageRequest, ProductFilter, ProductSort, QueryError};
 
-use crate::fixture::{Fixture, Place, at, buyer, deadline, id, paid, won};
+use crate::fixture::{Fixture, Place, at, buyer, deadline, id, paid, sealed, won};
 
 crate::on_both_engines! {
     cursors_walk_equal_times_once,
@@ -14,6 +18,10 @@ crate::on_both_engines! {
     filters_choose_orders,
     a_cursor_and_an_upper_bound_go_together,
     two_syllables_are_found,
+    a_word_is_found_in_any_form_of_its_letters,
+    every_word_of_a_search_counts_up_to_a_limit,
+    a_number_used_again_finds_everybodys_own_parcel,
+    points_that_lapse_are_not_shown_as_usable,
     filters_and_orders_choose_products,
     sums_are_exact_beyond_floats,
     a_table_that_is_locked_is_told_in_time,
@@ -85,7 +93,7 @@ async fn filters_choose_orders(fixture: &Fixture) {
         OrderFilter { user_id: Some(buyer()), status: Some(OrderStatus::Paid), from: Some(at(100)), to: Some(at(400)) };
     let found = queries.orders(&filter, &PageRequest::default()).await.unwrap();
     assert_eq!(found.items.iter().map(|order| order.id.uuid()).collect::<Vec<_>>(), [id(2)]);
-    let nobody = OrderFilter { user_id: Some(jangbu_kernel::UserId::new(id(1))), ..OrderFilter::default() };
+    let nobody = OrderFilter { user_id: Some(UserId::new(id(1))), ..OrderFilter::default() };
     assert_eq!(queries.orders(&nobody, &PageRequest::default()).await.unwrap().items, []);
     projector.stop().await;
 }
@@ -135,6 +143,121 @@ async fn two_syllables_are_found(fixture: &Fixture) {
         assert_eq!(names_found(fixture, nothing).await, Vec::<String>::new(), "{nothing}");
     }
     assert_eq!(names_found(fixture, " ").await.len(), 5);
+    fixture.rows_are_the_log(&projector).await;
+    projector.stop().await;
+}
+
+async fn a_word_is_found_in_any_form_of_its_letters(fixture: &Fixture) {
+    let projector = fixture.projector();
+    let named =
+        ["보리차", "\u{1107}\u{1169}\u{1105}\u{1175}\u{110e}\u{1161} \u{ff11}\u{ff2c}", "Café crème", "사\u{200b}과"];
+    for (number, name) in (0_u128..).zip(named) {
+        fixture.product(number, name, 1_000).await;
+    }
+    fixture.caught_up(&projector).await;
+    for barley in ["차", "\u{110e}\u{1161}", "보리\u{200b}차", "\u{1107}\u{1169}\u{1105}\u{1175}차"] {
+        assert_eq!(names_found(fixture, barley).await.len(), 2, "{barley}");
+    }
+    assert_eq!(names_found(fixture, "1l").await.len(), 1);
+    for cafe in ["café", "CAFE\u{301}", "ＣＡＦÉ", "crème café"] {
+        assert_eq!(names_found(fixture, cafe).await, ["Café crème"], "{cafe}");
+    }
+    assert_eq!(names_found(fixture, "사과").await.len(), 1);
+    fixture.rows_are_the_log(&projector).await;
+    projector.stop().await;
+}
+
+async fn every_word_of_a_search_counts_up_to_a_limit(fixture: &Fixture) {
+    let projector = fixture.projector();
+    let words = |count: usize| (0..count).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ");
+    fixture.product(1, &words(19), 1_000).await;
+    let long = "가".repeat(60);
+    fixture.product(2, &long, 1_000).await;
+    fixture.caught_up(&projector).await;
+    assert_eq!(names_found(fixture, &words(19)).await.len(), 1);
+    // The last word is looked at as well, and so is the last letter.
+    assert_eq!(names_found(fixture, &format!("{} other", words(19))).await, Vec::<String>::new());
+    assert_eq!(names_found(fixture, &long).await.len(), 1);
+    assert_eq!(names_found(fixture, &format!("{long}나")).await, Vec::<String>::new());
+    let filter = ProductFilter { q: Some(words(21)), ..ProductFilter::default() };
+    let refused = fixture.models.queries().products(&filter, &page(None, 10)).await;
+    assert_eq!(refused.map(|_| ()), Err(QueryError::SearchTooLong));
+    projector.stop().await;
+}
+
+async fn a_number_used_again_finds_everybodys_own_parcel(fixture: &Fixture) {
+    let parcel = |number: u128, user: UserId, tracking: &str| {
+        let order_id = OrderId::new(id(number));
+        let (lines, shipping_address) = (Vec::new(), sealed("address"));
+        let (carrier, tracking_number) = ("sandbox".to_owned(), tracking.to_owned());
+        vec![
+            ShipmentEvent::from(ShipmentRequested { order_id, user_id: user, lines, shipping_address }),
+            ShipmentDispatched { order_id, carrier, tracking_number }.into(),
+        ]
+    };
+    let (early, late) = (UserId::new(id(61)), UserId::new(id(62)));
+    for (number, user, tracking) in
+        [(71, early, "6012-3456 7890"), (72, late, "６０１２３４５６７８９０"), (73, late, "")]
+    {
+        let events = parcel(number, user, tracking).into_iter().map(DomainEvent::Shipment).collect();
+        fixture.append(StreamId::shipment(ShipmentId::new(id(number))), i64::try_from(number).unwrap(), events).await;
+    }
+    let projector = fixture.projector();
+    fixture.caught_up(&projector).await;
+    let queries = fixture.models.queries();
+    for written in ["601234567890", "6012-3456-7890", " 6012 3456 7890 ", "６０１２-３４５６-７８９０"] {
+        let found = async |of| queries.shipment_by_tracking(written, of).await.unwrap().map(|row| row.id.uuid());
+        assert_eq!(found(Some(early)).await, Some(id(71)), "{written}");
+        assert_eq!(found(Some(late)).await, Some(id(72)), "{written}");
+        assert_eq!(found(None).await, Some(id(72)), "{written}: the newest");
+        assert_eq!(found(Some(UserId::new(id(63)))).await, None, "{written}");
+    }
+    let (order_id, reason) = (OrderId::new(id(71)), "typo".to_owned());
+    let (previous, tracking_number) = ("6012-3456 7890".to_owned(), "AB 12".to_owned());
+    let corrected = ShipmentEvent::from(TrackingNumberCorrected { order_id, previous, tracking_number, reason });
+    fixture.append(StreamId::shipment(ShipmentId::new(id(71))), 80, vec![DomainEvent::Shipment(corrected)]).await;
+    fixture.caught_up(&projector).await;
+    assert!(queries.shipment_by_tracking("601234567890", Some(early)).await.unwrap().is_none());
+    let row = queries.shipment_by_tracking("ab-12", Some(early)).await.unwrap().unwrap();
+    assert_eq!(row.tracking_number.as_deref(), Some("AB 12"));
+    fixture.rows_are_the_log(&projector).await;
+    projector.stop().await;
+}
+
+async fn points_that_lapse_are_not_shown_as_usable(fixture: &Fixture) {
+    let user = buyer();
+    let (payment_id, order_id, refund_id) = (PaymentId::new(id(31)), OrderId::new(id(32)), RefundId::new(id(33)));
+    let granted = |units, reference: &str, expires_at| PointsGranted {
+        amount: won(units),
+        reference: reference.into(),
+        expires_at,
+    };
+    let part = |units, extended_to| vec![PointsPart { entry: 1, amount: won(units), extended_to }];
+    let ledger = vec![
+        PointsEvent::from(granted(500, "short", Some(at(1_000)))),
+        granted(300, "for ever", None).into(),
+        PointsHeld { payment_id, order_id, amount: won(200), parts: part(200, None) }.into(),
+    ];
+    fixture.append(StreamId::points(user), 1, ledger.into_iter().map(DomainEvent::Points).collect()).await;
+    let projector = fixture.projector();
+    fixture.caught_up(&projector).await;
+    let queries = fixture.models.queries();
+    let seen = async |millis| {
+        let row = queries.points(user).await.unwrap().at(at(millis)).unwrap();
+        (row.balance, row.held, row.available)
+    };
+    assert_eq!(seen(999).await, (won(800), won(200), won(600)));
+    assert_eq!(seen(1_000).await, (won(500), won(200), won(300)), "what is kept for a payment stays kept");
+    // Spent, and given back after the grant has lapsed: usable for the time that the shop sets.
+    let later = vec![
+        PointsEvent::from(PointsCaptured { payment_id, amount: won(200) }),
+        PointsExpired { entry: 1, amount: won(300) }.into(),
+        PointsRestored { payment_id, refund_id, amount: won(200), parts: part(200, Some(at(9_000))) }.into(),
+    ];
+    fixture.append(StreamId::points(user), 2_000, later.into_iter().map(DomainEvent::Points).collect()).await;
+    fixture.caught_up(&projector).await;
+    assert_eq!(seen(8_999).await, (won(500), won(0), won(500)));
+    assert_eq!(seen(9_000).await, (won(300), won(0), won(300)));
     fixture.rows_are_the_log(&projector).await;
     projector.stop().await;
 }

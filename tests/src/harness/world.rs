@@ -142,6 +142,9 @@ impl World {
             .env("JANGBU_ADMIN_PASSWORD", ADMIN_PASSWORD)
             .env("JANGBU_GATEWAY_TIMEOUT_MS", GATEWAY_TIMEOUT_MS)
             .env("JANGBU_RATE_LIMIT", "off")
+            // Cases of their own look at these; the others buy as much as they like.
+            .env("JANGBU_MAX_OPEN_UNPAID_ORDERS", "off")
+            .env("JANGBU_MAX_UNPAID_UNITS", "off")
             .env("JANGBU_LOG", "info")
             .env("NO_COLOR", "1");
         if let Some(url) = self.database_url() {

@@ -206,6 +206,7 @@ fn bodies() -> Vec<(Method, String, Value)> {
         ),
         (Method::PUT, format!("/v1/users/{NO_ID}/roles"), json!({"roles": ["customer"]})),
         post("/v1/shipments/{id}/status", json!({"status": "delivered", "tracking_number": "x", "note": "x"})),
+        (Method::PUT, format!("/v1/shipments/{NO_ID}/tracking-number"), json!({"tracking_number": "x", "reason": "x"})),
         post("/v1/shipments/{id}/dispatch", json!({"carrier": "x", "tracking_number": "x"})),
         post("/v1/sagas/{id}/resume", json!({"reason": "x"})),
         post("/v1/auth/login", json!({"email": "x@example.com", "password": "long enough"})),

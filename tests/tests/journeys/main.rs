@@ -19,6 +19,7 @@
 )]
 
 use jangbu_tests::harness;
+mod goods;
 mod identity;
 mod keys;
 mod manners;
@@ -62,6 +63,10 @@ journeys! {
         a_short_line_reserves_nothing,
         ten_cancels_give_one_refund,
         a_refusing_carrier_undoes_the_order;
+    goods:
+        what_is_given_back_does_not_leave,
+        a_number_used_again_shows_everybody_their_own_parcel,
+        a_buyer_keeps_only_so_many_orders_waiting;
     keys:
         equal_requests_give_one_order,
         a_key_outlives_a_restart;

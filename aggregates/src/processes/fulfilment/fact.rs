@@ -24,7 +24,8 @@ pub fn order_of(stream: StreamId, event: &DomainEvent) -> Option<OrderId> {
         | DomainEvent::Product(_)
         | DomainEvent::Stock(_)
         | DomainEvent::Points(_)
-        | DomainEvent::Fulfilment(_) => None,
+        | DomainEvent::Fulfilment(_)
+        | DomainEvent::Buyer(_) => None,
     }
 }
 
@@ -47,7 +48,8 @@ pub fn fact_of(stream: StreamId, event: &DomainEvent) -> Option<ProcessFact> {
         | DomainEvent::Product(_)
         | DomainEvent::Stock(_)
         | DomainEvent::Points(_)
-        | DomainEvent::Fulfilment(_) => None,
+        | DomainEvent::Fulfilment(_)
+        | DomainEvent::Buyer(_) => None,
     }
 }
 
@@ -110,7 +112,8 @@ fn shipment_news(event: &ShipmentEvent) -> Option<ShipmentNews> {
         | ShipmentEvent::InTransit(_)
         | ShipmentEvent::OutForDelivery(_)
         | ShipmentEvent::AttemptFailed(_)
-        | ShipmentEvent::ExceptionReported(_) => return None,
+        | ShipmentEvent::ExceptionReported(_)
+        | ShipmentEvent::TrackingNumberCorrected(_) => return None,
     })
 }
 
@@ -150,5 +153,6 @@ fn shipment_order(event: &ShipmentEvent) -> OrderId {
         ShipmentEvent::Returned(event) => event.order_id,
         ShipmentEvent::Lost(event) => event.order_id,
         ShipmentEvent::Cancelled(event) => event.order_id,
+        ShipmentEvent::TrackingNumberCorrected(event) => event.order_id,
     }
 }

@@ -75,6 +75,36 @@ fn no_parcel_leaves_before_the_money_is_here_or_while_on_hold() {
     assert_eq!(stock(&world), (10, 0, 2));
 }
 
+fn staff_refund(refund_id: u128, units: i64) -> Command {
+    let (payment_id, amount, reason) = (payment(), won(units), "goodwill".to_owned());
+    Command::RefundPayment { payment_id, refund_id: id(refund_id), amount, reason }
+}
+
+#[test]
+fn goods_whose_money_has_all_gone_back_do_not_leave() {
+    let mut world = paid_world();
+    world.must(&ship(), at(4));
+    world.must(&staff_refund(41, 100), at(5));
+    world.must(&staff_refund(42, 150), at(5));
+    // It is enough that all of it is claimed: the gateway may take its time.
+    let refusal = world.refuses(&dispatch(), at(6), RefusalCode::OrderStateConflict);
+    assert_eq!(refusal.current_state, Some("preparing"));
+    assert_eq!(refusal.allowed_commands, ["cancel_order"]);
+    let scan = Command::DispatchShipment { shipment_id: shipment(), carrier: None, tracking_number: None };
+    world.refuses(&scan, at(6), RefusalCode::ShipmentStateConflict);
+    assert_eq!(stock(&world), (10, 0, 2));
+}
+
+#[test]
+fn goods_leave_whose_money_has_gone_back_in_part() {
+    let mut world = paid_world();
+    world.must(&ship(), at(4));
+    world.must(&staff_refund(41, 249), at(5));
+    let appended = world.must(&dispatch(), at(6));
+    assert_eq!(appended[0].1, ["shipment.dispatched"]);
+    assert_eq!(stock(&world), (8, 0, 0));
+}
+
 #[test]
 fn a_failed_payment_frees_its_points_and_another_may_follow() {
     let mut world = placed_with_payment();
@@ -244,7 +274,16 @@ fn stock_and_points_are_for_what_and_whom_there_is() {
 fn an_address_registers_once_and_a_login_starts_the_count_anew() {
     let mut world = shop();
     let (email, name, phone, password_hash) = (sealed("e"), sealed("n"), None, sealed("p"));
-    let other = RegisterUser { user_id: id(3), email_claim: id(2), email, name, phone, password_hash, roles: vec![] };
+    let other = RegisterUser {
+        user_id: id(3),
+        email_claim: id(2),
+        other_claims: vec![],
+        email,
+        name,
+        phone,
+        password_hash,
+        roles: vec![],
+    };
     world.refuses(&Command::RegisterUser(other), at(0), RefusalCode::EmailTaken);
     let start = |session| Command::StartSession { session_id: id(session), user_id: user(), token_hash: "a".into() };
     assert_eq!(world.must(&start(60), at(0)).len(), 1);

@@ -52,7 +52,8 @@ pub(super) fn shop() -> World {
     let mut world = World::default();
     let (email, name, phone, password_hash) = (sealed("e"), sealed("n"), None, sealed("p"));
     let (user_id, email_claim, roles) = (user(), id(2), vec![Role::Customer]);
-    let register = RegisterUser { user_id, email_claim, email, name, phone, password_hash, roles };
+    let register =
+        RegisterUser { user_id, email_claim, other_claims: vec![], email, name, phone, password_hash, roles };
     world.must(&Command::RegisterUser(register), at(0));
     for (product_id, price, quantity) in [(orange(), 100, 10), (coffee(), 50, 5), (gift(), 0, 1)] {
         let (name, price) = ("한라봉".to_owned(), won(price));

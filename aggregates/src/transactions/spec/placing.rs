@@ -30,6 +30,7 @@ fn an_order_its_process_and_its_reservations_are_one_append() {
             (StreamId::fulfilment(order()), vec!["fulfilment.started"]),
             (StreamId::stock(orange()), vec!["stock.reserved"]),
             (StreamId::stock(coffee()), vec!["stock.reserved"]),
+            (StreamId::buyer(user()), vec!["buyer.order_opened"]),
         ]
     );
     assert_eq!(world.get_or_new::<Stock>(orange()).reserved_for(order()), 2);
@@ -129,6 +130,72 @@ fn what_is_off_sale_and_who_is_locked_out_cannot_buy() {
     }
     world.refuses(&command, at(0), RefusalCode::UserNotActive);
     world.must(&command, at(900));
+}
+
+/// Places an order that nobody pays yet.
+fn waiting(number: u128, quantity: u32) -> Command {
+    Command::PlaceOrder(place(id(number), &[(orange(), quantity)]))
+}
+
+#[test]
+fn a_buyer_keeps_no_more_orders_waiting_than_the_policy_allows() {
+    let mut world = shop();
+    for number in 100..103 {
+        world.must(&waiting(number, 1), at(0));
+    }
+    let refusal = world.refuses(&waiting(103, 1), at(1), RefusalCode::TooManyOpenOrders);
+    assert!(refusal.detail.contains("at most 3"), "{}", refusal.detail);
+    // Paying one, calling one off, and time make room.
+    let payment = pay(payment(), &[card(100)]);
+    world.must(&Command::RequestPayment { order_id: id(100), payment }, at(2));
+    world.must(&waiting(103, 1), at(2));
+    world.refuses(&waiting(104, 1), at(2), RefusalCode::TooManyOpenOrders);
+    world.must(&Command::CancelOrder { order_id: id(101), by: CancelledBy::Owner, reason: None }, at(3));
+    world.must(&waiting(104, 1), at(3));
+    world.must(&Command::ExpireOrder { order_id: id(102) }, at(900));
+    world.must(&waiting(105, 1), at(900));
+    world.check_folds();
+}
+
+#[test]
+fn an_order_whose_payment_failed_waits_again() {
+    let mut world = shop();
+    for number in 0..4 {
+        let (order_id, payment_id) = (id(100 + number), id(200 + number));
+        let mut command = place(order_id, &[(orange(), 1)]);
+        command.payment = Some(pay(payment_id, &[card(100)]));
+        world.must(&Command::PlaceOrder(command), at(0));
+        world.must(&Command::CancelPayment { payment_id }, at(0));
+    }
+    // Four wait: that is one more than may, and the next is refused whether it is paid or not.
+    world.refuses(&waiting(104, 1), at(1), RefusalCode::TooManyOpenOrders);
+    let mut paid = place(id(104), &[(orange(), 1)]);
+    paid.payment = Some(pay(id(204), &[card(100)]));
+    world.refuses(&Command::PlaceOrder(paid.clone()), at(1), RefusalCode::TooManyOpenOrders);
+    world.must(&Command::CancelOrder { order_id: id(100), by: CancelledBy::Owner, reason: None }, at(1));
+    world.must(&Command::PlaceOrder(paid), at(1));
+    world.check_folds();
+}
+
+#[test]
+fn a_buyer_keeps_no_more_units_of_a_product_waiting_than_the_policy_allows() {
+    let mut world = shop();
+    world.must(&Command::ReceiveStock { product_id: orange(), quantity: 5_000 }, at(0));
+    world.must(&waiting(100, 600), at(0));
+    world.refuses(&waiting(101, 400), at(0), RefusalCode::TooManyOpenOrders);
+    world.must(&waiting(101, 399), at(0));
+}
+
+#[test]
+fn without_limits_nothing_is_written_about_what_waits() {
+    let mut world = shop();
+    let mut facts = facts(at(0));
+    let policy = std::sync::Arc::make_mut(&mut facts.policy);
+    (policy.max_open_unpaid_orders, policy.max_unpaid_units) = (None, None);
+    for number in 100..110 {
+        assert!(matches!(world.run(&waiting(number, 1), &facts), Outcome::Record(_)));
+    }
+    assert!(world.log.iter().all(|(stream, _)| stream.kind != jangbu_kernel::AggregateKind::Buyer));
 }
 
 #[test]

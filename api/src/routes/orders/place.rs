@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use jangbu_commands::{
     Command, Instrument, Leg, MethodName, PlaceOrder, WantedLine, WantedPayment, order_number, sealing,
 };
-use jangbu_kernel::ports::PostalAddress;
+use jangbu_kernel::ports::{AddressFault, PostalAddress};
 use jangbu_kernel::{Currency, Money, OrderId, PaymentId, ProductId, UserId};
 use jangbu_projections::OrderRow;
 use utoipa::openapi::RefOr;
@@ -15,7 +15,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder,
 use super::OrderView;
 use crate::http::body::JsonBody;
 use crate::http::call::{Call, Key};
-use crate::http::fields::{At, Errors, Fields, List, Read, Secret, Text, Whole, request_body};
+use crate::http::fields::{At, Errors, Fields, Line, List, Read, Secret, Whole, request_body};
 use crate::http::money::Amount;
 use crate::http::node::Node;
 use crate::http::problem::{Code, FieldProblem, Problem};
@@ -29,6 +29,7 @@ pub(super) const REFUSALS: &[Code] = &[
     Code::ProductNotActive,
     Code::UserNotActive,
     Code::NotFound,
+    Code::TooManyOpenOrders,
     Code::PaymentTotalMismatch,
     Code::PaymentMethodInvalid,
     Code::TotalChanged,
@@ -53,15 +54,15 @@ request_body! {
     /// Where an order goes.
     pub(crate) struct AddressBody {
         /// Who receives.
-        recipient: Text<1, 100>,
+        recipient: Line<1, 100>,
         /// How to reach them.
-        phone: Text<3, 32>,
+        phone: Line<3, 32>,
         /// Postal code.
-        postal_code: Text<1, 16>,
+        postal_code: Line<1, 16>,
         /// Street and number.
-        line1: Text<1, 200>,
+        line1: Line<1, 200>,
         /// Flat, floor, door.
-        line2: Option<Text<0, 200>>,
+        line2: Option<Line<1, 200>>,
     }
 }
 
@@ -112,19 +113,21 @@ pub(super) async fn place(
     call.idempotency(Key::Required, &body.bytes)?;
     let wanted = body.value;
     check_lines(&app, &wanted.lines)?;
+    let currency = currency_of_goods(&app, &wanted).await?;
+    let address = checked_address(&app, wanted.shipping_address)?;
     let user_id = call.principal()?.user_id;
     let world = &app.state.world;
     let order_id = OrderId::new(world.ids.new_id());
     let mut errors = Errors::default();
     let total_at = At::Name(&At::Root(""), "expected_total");
-    let expected_total = wanted.expected_total.as_ref().and_then(|total| total.or_won(&total_at, &mut errors));
+    let expected_total = wanted.expected_total.as_ref().and_then(|total| total.or_in(currency, &total_at, &mut errors));
     if !errors.is_empty() {
         return Err(Problem::invalid(errors.into_vec()));
     }
     let payment = match wanted.payment {
         Some(payment) => Some(WantedPayment {
             payment_id: PaymentId::new(world.ids.new_id()),
-            legs: legs(&app, user_id, payment.legs, Currency::KRW, "/payment/legs").await?,
+            legs: legs(&app, user_id, payment.legs, currency, "/payment/legs").await?,
         }),
         None => None,
     };
@@ -133,7 +136,7 @@ pub(super) async fn place(
         number: order_number(world.clock.now(), order_id),
         user_id,
         lines: wanted_lines(&wanted.lines),
-        shipping_address: seal_address(&app, user_id, wanted.shipping_address).await?,
+        shipping_address: seal_address(&app, user_id, &address).await?,
         expected_total,
         pay_within: wanted.pay_within_seconds.and_then(|seconds| TimeDelta::try_seconds(seconds.0)),
         payment,
@@ -141,6 +144,22 @@ pub(super) async fn place(
     let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
     let location = format!("/v1/orders/{}", answer.stream.id);
     reply::command::<OrderRow>(&app, &call, answer, Made::Created(location)).await
+}
+
+/// The currency of the goods: amounts of the body that name none are in it. Looked up only
+/// when there are such amounts.
+async fn currency_of_goods(app: &App, wanted: &PlaceOrderBody) -> Result<Currency, Problem> {
+    let mut legs = wanted.payment.iter().flat_map(|payment| &payment.legs.0);
+    let is_open = legs.any(LegBody::is_open) || matches!(wanted.expected_total, Some(Amount::Open(_)));
+    let Some(line) = wanted.lines.0.first().filter(|_| is_open) else { return Ok(Currency::KRW) };
+    if let Some(known) = app.currencies.get(&line.product_id) {
+        return Ok(known);
+    }
+    let currency = jangbu_commands::currency_of(&app.state.commands, line.product_id).await?;
+    // What is not there is refused by the decision.
+    let Some(currency) = currency else { return Ok(Currency::KRW) };
+    app.currencies.insert(line.product_id, currency);
+    Ok(currency)
 }
 
 /// The shop's limit on a line, before equal products are merged: all lines at once.
@@ -172,15 +191,31 @@ pub(super) fn wanted_lines(lines: &Lines) -> Vec<WantedLine> {
         .collect()
 }
 
-async fn seal_address(app: &App, user_id: UserId, body: AddressBody) -> Result<jangbu_kernel::Sealed, Problem> {
+/// The address, when the carrier can send something there: what a label needs is known before
+/// anything is paid.
+pub(super) fn checked_address(app: &App, body: AddressBody) -> Result<PostalAddress, Problem> {
     let address = PostalAddress {
         recipient: body.recipient.0,
         phone: body.phone.0,
         postal_code: body.postal_code.0,
         line1: body.line1.0,
-        line2: body.line2.map(|line| line.0).filter(|line| !line.is_empty()),
+        line2: body.line2.map(|line| line.0),
     };
-    let json = serde_json::to_string(&address).map_err(|error| Problem::internal(error.to_string()))?;
+    let faults = app.state.carriers.chosen().address_faults(&address);
+    if faults.is_empty() {
+        return Ok(address);
+    }
+    let root = At::Root("/shipping_address");
+    let problem = |AddressFault { field, detail }| FieldProblem {
+        pointer: At::Name(&root, field).pointer(),
+        code: "refused_by_carrier",
+        detail,
+    };
+    Err(Problem::invalid(faults.into_iter().map(problem).collect()))
+}
+
+async fn seal_address(app: &App, user_id: UserId, address: &PostalAddress) -> Result<jangbu_kernel::Sealed, Problem> {
+    let json = serde_json::to_string(address).map_err(|error| Problem::internal(error.to_string()))?;
     Ok(app.state.world.vault.seal(user_id, sealing::SHIPPING_ADDRESS, &json).await?)
 }
 
@@ -223,7 +258,7 @@ impl Read for LegBody {
             }
         };
         let mut fields = Fields::open(node, known, at, errors)?;
-        let method: Option<Text<1, 40>> = fields.take("method", at, errors);
+        let method: Option<Line<1, 40>> = fields.take("method", at, errors);
         let amount: Option<Amount> = fields.take("amount", at, errors);
         let method = if method?.0 == "card" {
             LegMethod::Card { token: fields.take("card_token", at, errors)? }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::place::{AddressBody, Lines, PaymentBody, check_lines, wanted_lines};
+use super::place::{AddressBody, Lines, PaymentBody, check_lines, checked_address, wanted_lines};
 use crate::http::body::JsonBody;
 use crate::http::fields::request_body;
 use crate::http::money::Amount;
@@ -63,7 +63,10 @@ pub(crate) struct QuoteView {
 pub(super) async fn quote(State(app): State<App>, body: JsonBody<QuoteBody>) -> Result<Json<QuoteView>, Problem> {
     let QuoteBody { lines, shipping_address, expected_total, payment } = body.value;
     // They were checked by being read; what it costs does not depend on them.
-    drop((shipping_address, expected_total, payment));
+    drop((expected_total, payment));
+    if let Some(address) = shipping_address {
+        checked_address(&app, address)?;
+    }
     check_lines(&app, &lines)?;
     let lines = wanted_lines(&lines);
     let quote =

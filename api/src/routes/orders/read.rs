@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::Scope;
-use jangbu_kernel::{StreamId, Timestamp, UserId};
+use jangbu_kernel::{StreamId, Timestamp, UserId, text};
 use jangbu_projections::{OrderFilter, OrderRow, OrderStatus, PageRequest, PaymentRow, ShipmentRow};
 
 use super::OrderView;
 use crate::http::call::Call;
 use crate::http::events;
-use crate::http::fields::{Text, Whole, read_words, request_body};
+use crate::http::fields::{Line, Whole, read_words, request_body};
 use crate::http::params::{PathId, PathText, QueryFields};
 use crate::http::problem::Problem;
 use crate::http::reply;
@@ -35,7 +35,7 @@ request_body! {
         /// Placed before this moment.
         to: Option<Timestamp>,
         /// `next_cursor` of the page before.
-        cursor: Option<Text<1, 1000>>,
+        cursor: Option<Line<1, 1000>>,
         /// Items of a page, 50 when it is left out.
         limit: Option<Whole<1, 200>>,
     }
@@ -53,7 +53,7 @@ request_body! {
     /// Which events of an order.
     pub(crate) struct HistoryQuery {
         /// `next_cursor` of the page before.
-        cursor: Option<Text<1, 1000>>,
+        cursor: Option<Line<1, 1000>>,
         /// Items of a page, 50 when it is left out.
         limit: Option<Whole<1, 200>>,
     }
@@ -63,7 +63,7 @@ request_body! {
 const DEFAULT_LIMIT: u8 = 50;
 
 /// A page as it is asked for.
-pub(crate) fn page_request(cursor: Option<Text<1, 1000>>, limit: Option<Whole<1, 200>>) -> PageRequest {
+pub(crate) fn page_request(cursor: Option<Line<1, 1000>>, limit: Option<Whole<1, 200>>) -> PageRequest {
     let limit = limit.and_then(|limit| u32::try_from(limit.0).ok()).unwrap_or(DEFAULT_LIMIT.into());
     PageRequest { cursor: cursor.map(|cursor| cursor.0), limit }
 }
@@ -130,6 +130,8 @@ pub(super) async fn by_number(
     call: Call,
 ) -> Result<Response, Problem> {
     await_min_position(&app, &call).await?;
+    // Numbers are read out and typed: their letters are capital ones, of no particular width.
+    let number = text::compatible(number.trim()).to_uppercase();
     let row = app.state.queries.order_by_number(&number).await?;
     let row = row.filter(|row| is_visible(Some(row.user_id), &call)).ok_or_else(|| Problem::not_found("order"))?;
     reply::show(&app, &call, row).await

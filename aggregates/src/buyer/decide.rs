@@ -1,0 +1,144 @@
+//! What a buyer's waiting orders keep in mind and decide.
+
+use std::collections::BTreeMap;
+
+use jangbu_kernel::time::to_millis;
+use jangbu_kernel::{AggregateKind, Decider, Decision, OrderId, Refusal, RefusalCode, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::event::{BuyerEvent, OrderClosed, OrderOpened, WaitingLine};
+use crate::facts::Facts;
+
+/// A buyer's waiting orders.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Buyer {
+    waiting: BTreeMap<OrderId, Waiting>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Waiting {
+    lines: Vec<WaitingLine>,
+    until: Timestamp,
+}
+
+/// What can be asked of a buyer's waiting orders.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BuyerCommand {
+    /// A new order would wait.
+    Open {
+        /// Which.
+        order_id: OrderId,
+        /// What it holds.
+        lines: Vec<WaitingLine>,
+        /// Until when at most.
+        until: Timestamp,
+    },
+    /// An order waits again: its payment failed. No limit can undo that.
+    Reopen {
+        /// Which.
+        order_id: OrderId,
+        /// What it holds.
+        lines: Vec<WaitingLine>,
+        /// Until when at most.
+        until: Timestamp,
+    },
+    /// An order waits no more.
+    Close {
+        /// Which.
+        order_id: OrderId,
+    },
+}
+
+impl Decider for Buyer {
+    const KIND: AggregateKind = AggregateKind::Buyer;
+    const STATE_VERSION: u16 = 1;
+    type Event = BuyerEvent;
+    type Command = BuyerCommand;
+    type Facts = Facts;
+
+    fn decide(&self, command: &BuyerCommand, facts: &Facts) -> Decision<BuyerEvent> {
+        let opened = |order_id: &OrderId, lines: &[WaitingLine], until: &Timestamp| {
+            let (lines, at, until) = (lines.to_vec(), to_millis(facts.now), to_millis(*until));
+            Decision::one(OrderOpened { order_id: *order_id, lines, at, until })
+        };
+        match command {
+            BuyerCommand::Open { order_id, .. } | BuyerCommand::Reopen { order_id, .. }
+                if self.waiting.contains_key(order_id) =>
+            {
+                Decision::AlreadyDone
+            }
+            BuyerCommand::Open { order_id, lines, until } => match self.may_wait(lines, facts) {
+                Ok(()) => opened(order_id, lines, until),
+                Err(refusal) => refusal.into(),
+            },
+            BuyerCommand::Reopen { order_id, lines, until } => opened(order_id, lines, until),
+            BuyerCommand::Close { order_id } if self.waiting.contains_key(order_id) => {
+                Decision::one(OrderClosed { order_id: *order_id })
+            }
+            BuyerCommand::Close { .. } => Decision::AlreadyDone,
+        }
+    }
+
+    fn evolve(&mut self, event: &BuyerEvent) {
+        match event {
+            BuyerEvent::OrderOpened(opened) => {
+                // What nobody noted the end of has ended all the same.
+                self.waiting.retain(|_, waiting| waiting.until > opened.at);
+                let waiting = Waiting { lines: opened.lines.clone(), until: opened.until };
+                self.waiting.insert(opened.order_id, waiting);
+            }
+            BuyerEvent::OrderClosed(closed) => {
+                self.waiting.remove(&closed.order_id);
+            }
+        }
+    }
+}
+
+impl Buyer {
+    /// How many orders wait at a moment.
+    #[must_use]
+    pub fn waiting(&self, at: Timestamp) -> usize {
+        self.waiting.values().filter(|waiting| waiting.until > at).count()
+    }
+
+    /// Whether an order with these lines may wait beside the others.
+    fn may_wait(&self, lines: &[WaitingLine], facts: &Facts) -> Result<(), Refusal> {
+        self.check(1, lines, true, facts)
+    }
+
+    /// Whether an order may be placed that is being paid from the start. It does not wait, so
+    /// it is refused only when more waits already than may: payments that failed.
+    ///
+    /// # Errors
+    /// `too_many_open_orders`.
+    pub fn may_pay_another(&self, lines: &[WaitingLine], facts: &Facts) -> Result<(), Refusal> {
+        self.check(0, lines, false, facts)
+    }
+
+    fn check(&self, more: usize, lines: &[WaitingLine], count_lines: bool, facts: &Facts) -> Result<(), Refusal> {
+        let waiting = || self.waiting.values().filter(|waiting| waiting.until > facts.now);
+        let too_many = |detail: String| Err(Refusal::new(RefusalCode::TooManyOpenOrders, detail));
+        let orders = self.waiting(facts.now);
+        if let Some(most) = facts.policy.max_open_unpaid_orders
+            && orders + more > usize::try_from(most).unwrap_or(usize::MAX)
+        {
+            return too_many(format!(
+                "{orders} of your orders wait for their payment, at most {most} may: pay one or call one off first"
+            ));
+        }
+        let Some(most) = facts.policy.max_unpaid_units else { return Ok(()) };
+        for line in lines {
+            let of_product =
+                waiting().flat_map(|waiting| &waiting.lines).filter(|held| held.product_id == line.product_id);
+            let held = of_product.fold(0_u32, |sum, held| sum.saturating_add(held.quantity));
+            let wanted = if count_lines { held.saturating_add(line.quantity) } else { held };
+            if wanted > most {
+                return too_many(format!(
+                    "your orders that wait for their payment hold {held} units of product {}, at most {most} may be held: pay one or call one off first",
+                    line.product_id
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! Goods and what follows them: money that went back, numbers, orders that wait.
+
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::harness::{World, basket, krw};
+
+pub async fn what_is_given_back_does_not_leave(world: &mut World) {
+    let admin = world.admin().await;
+    let buyer = world.buyer("minji").await.client;
+    let tea = world.product(&admin, "보이차", 12_000, 10).await;
+
+    let order = buyer.buy(&[(&tea, 2)]).await;
+    let parcel = admin.parcel_of(&order, "ready").await;
+    let payment = buyer.read(&format!("/v1/orders/{}", order["id"].as_str().unwrap())).await["payment_id"].clone();
+    let refunds = format!("/v1/payments/{}/refunds", payment.as_str().unwrap());
+    let all = json!({"amount": order["total"], "reason": "goodwill"});
+    admin.post(&refunds, &all).settled().send().await.expect(201);
+
+    let path = format!("/v1/shipments/{}", parcel["id"].as_str().unwrap());
+    let by_hand = json!({"carrier": "other", "tracking_number": "X-1"});
+    let dispatched = json!({"status": "dispatched"});
+    for refused in [
+        admin.post(&format!("{path}/dispatch"), &by_hand).send().await,
+        admin.post(&format!("{path}/dispatch"), &json!({})).send().await,
+        admin.post(&format!("{path}/status"), &dispatched).send().await,
+        admin.call(reqwest::Method::PUT, &format!("{path}/status")).json(&dispatched).send().await,
+    ] {
+        let problem = refused.expect_problem(409, "order_state_conflict");
+        assert_eq!(problem["current_state"], "preparing");
+        assert_eq!(problem["allowed_commands"], json!(["cancel_order"]));
+    }
+    admin.stock_becomes(&tea, 10, 0, 2).await;
+
+    let other = buyer.buy(&[(&tea, 1)]).await;
+    let parcel = admin.parcel_of(&other, "ready").await;
+    let payment = buyer.read(&format!("/v1/orders/{}", other["id"].as_str().unwrap())).await["payment_id"].clone();
+    let refunds = format!("/v1/payments/{}/refunds", payment.as_str().unwrap());
+    let part = json!({"amount": "1000", "reason": "goodwill"});
+    admin.post(&refunds, &part).settled().send().await.expect(201);
+    let path = format!("/v1/shipments/{}/dispatch", parcel["id"].as_str().unwrap());
+    admin.post(&path, &json!({})).send().await.expect(200);
+    buyer.order_reaches(&other, "shipped").await;
+}
+
+pub async fn a_number_used_again_shows_everybody_their_own_parcel(world: &mut World) {
+    let admin = world.admin().await;
+    let cup = world.product(&admin, "찻잔", 30_000, 5).await;
+    let mut parcels = Vec::new();
+    for name in ["minji", "jisoo"] {
+        let buyer = world.buyer(name).await.client;
+        let order = buyer.buy(&[(&cup, 1)]).await;
+        let parcel = admin.parcel_of(&order, "ready").await;
+        let path = format!("/v1/shipments/{}", parcel["id"].as_str().unwrap());
+        let dispatch = json!({"carrier": "other", "tracking_number": "6012-3456 7890"});
+        admin.post(&format!("{path}/dispatch"), &dispatch).send().await.expect(200);
+        admin.becomes(&path, "dispatched").await;
+        parcels.push((buyer, parcel["id"].clone(), path));
+    }
+    for (buyer, id, _) in &parcels {
+        for number in ["601234567890", "6012-3456%207890", "6012%203456-7890", "%EF%BC%96012-34567890"] {
+            let found = buyer.read(&format!("/v1/shipments/tracking/{number}")).await;
+            assert_eq!(found["id"], *id, "{number}");
+        }
+    }
+    assert_eq!(admin.read("/v1/shipments/tracking/601234567890").await["id"], parcels[1].1, "the newest");
+
+    let (buyer, id, path) = &parcels[0];
+    let correct = |body: serde_json::Value| {
+        let call = admin.call(reqwest::Method::PUT, &format!("{path}/tracking-number"));
+        call.json(&body).send()
+    };
+    correct(json!({"tracking_number": "77-1"})).await.expect_problem(400, "validation_failed");
+    correct(json!({"tracking_number": "\u{3164}", "reason": "typo"})).await.expect_problem(400, "validation_failed");
+    let corrected = correct(json!({"tracking_number": "77-1", "reason": "typo"})).await;
+    assert_eq!(corrected.expect(200)["tracking_number"], "77-1");
+    let position = corrected.position().to_string();
+    let found = buyer.get("/v1/shipments/tracking/771").header("jangbu-min-position", &position).send().await;
+    assert_eq!(found.expect(200)["id"], *id);
+    buyer.get("/v1/shipments/tracking/601234567890").send().await.expect_problem(404, "not_found");
+}
+
+pub async fn a_buyer_keeps_only_so_many_orders_waiting(world: &mut World) {
+    world.put_around_the_shop("JANGBU_MAX_OPEN_UNPAID_ORDERS", "3");
+    world.put_around_the_shop("JANGBU_MAX_UNPAID_UNITS", "4");
+    world.terminate_shop().await;
+    world.start_shop().await;
+    let admin = world.admin().await;
+    let buyer = world.buyer("minji").await.client;
+    let tea = world.product(&admin, "보이차", 12_000, 100).await;
+    let cup = world.product(&admin, "찻잔", 30_000, 100).await;
+
+    let place = async |lines: &[(&str, u32)]| buyer.post("/v1/orders", &basket(lines)).send().await;
+    let one: [(&str, u32); 1] = [(&tea, 1)];
+    let at_once = join_all((0..8).map(|_| place(&one))).await;
+    let (placed, refused): (Vec<_>, Vec<_>) = at_once.into_iter().partition(|reply| reply.status == 201);
+    assert_eq!((placed.len(), refused.len()), (3, 5));
+    for reply in refused {
+        reply.expect_problem(409, "too_many_open_orders");
+    }
+    admin.stock_becomes(&tea, 100, 3, 0).await;
+    // A paid one makes room, and what is in the way then is the number of pieces.
+    let first = placed[0].expect(201);
+    buyer.pay(&first, "tok_ok").send().await.expect(201);
+    place(&[(&tea, 3)]).await.expect_problem(409, "too_many_open_orders");
+    place(&[(&tea, 2)]).await.expect(201);
+    // A declined card gives none.
+    place(&[(&cup, 1)]).await.expect_problem(409, "too_many_open_orders");
+    let second = placed[1].expect(201);
+    assert_eq!(buyer.pay(&second, "tok_declined").send().await.expect(201)["status"], "failed");
+    place(&[(&cup, 1)]).await.expect_problem(409, "too_many_open_orders");
+    let cancel = format!("/v1/orders/{}/cancel", second["id"].as_str().unwrap());
+    buyer.post(&cancel, &json!({})).send().await.expect(200);
+    assert_eq!(place(&[(&cup, 1)]).await.expect(201)["subtotal"], krw(30_000));
+    // Others are not concerned.
+    let other = world.buyer("jisoo").await.client;
+    other.post("/v1/orders", &basket(&[(&tea, 4)])).send().await.expect(201);
+}
