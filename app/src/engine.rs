@@ -66,6 +66,21 @@ pub async fn read_models(settings: &Settings) -> anyhow::Result<ReadModels> {
     }
 }
 
+/// Opens the read models only to read them; nothing is made or written. None where there
+/// are none.
+///
+/// # Errors
+/// When they cannot be opened.
+pub async fn read_models_to_read(settings: &Settings) -> anyhow::Result<Option<ReadModels>> {
+    match &settings.engine {
+        Engine::Embedded => ReadModels::open_sqlite_to_read(&settings.data_dir)
+            .with_context(|| format!("cannot read the read models in {}", settings.data_dir.display())),
+        Engine::Postgres(url) => ReadModels::connect_postgres_to_read(url.expose())
+            .await
+            .with_context(|| format!("cannot read the read models in {url}")),
+    }
+}
+
 /// Brings the tables up to this version, or checks that they are.
 ///
 /// # Errors

@@ -8,6 +8,8 @@ use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use crate::cli::Done;
+
 /// Where a command's result goes, and in which form.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
@@ -81,6 +83,18 @@ impl Output {
             table.add_row([(*name).to_owned(), value.clone()]);
         }
         self.text(&table.to_string())
+    }
+
+    /// What a command came to, after it was printed as far as somebody read it: whoever
+    /// closes the output early, as `head` does, does not make a failed check a passed one.
+    ///
+    /// # Errors
+    /// When the output could not be written for another reason.
+    pub fn conclude(&self, done: Done, printed: anyhow::Result<()>) -> anyhow::Result<Done> {
+        match printed {
+            Err(error) if !self.is_broken_pipe(&error) => Err(error),
+            Ok(()) | Err(_) => Ok(done),
+        }
     }
 
     /// Whether an error only says that nobody reads the output any more.

@@ -30,6 +30,8 @@ macro_rules! invariants {
 }
 
 invariants! {
+    /// Nothing that was acknowledged is lost.
+    L1 = "L1", "what was acknowledged is there: receipts, checkpoints and counters point into the log";
     /// Positions and versions have no gaps.
     L3 = "L3", "positions are 1..n and stream versions 1..n, without gaps";
     /// The hashes hold.
@@ -59,11 +61,50 @@ invariants! {
     /// What was undone is undone.
     G2 = "G2", "a cancelled, expired or failed order holds nothing and has charged nothing";
     /// Nothing is sent unpaid.
-    G3 = "G3", "no shipment without captured money";
+    G3 = "G3", "no parcel leaves without captured money that was not given back";
     /// One live token.
     T1 = "T1", "at most one live refresh token in a family";
     /// The views tell the truth.
     P1 = "P1", "a read model equals the fold of the log at its checkpoint";
+}
+
+/// What an invariant has to be held against before anything can be said about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// The rows as they are stored.
+    Rows,
+    /// Every event from the first to the last.
+    Events,
+    /// Every event, and the gateway's own list.
+    EventsAndBooks,
+    /// The read models.
+    ReadModels,
+}
+
+impl Invariant {
+    /// What it has to be held against. As long as that was not done it is not checked,
+    /// which is not the same as broken 0 times.
+    #[must_use]
+    pub const fn ground(self) -> Ground {
+        match self {
+            Self::L1 | Self::L3 | Self::L5 => Ground::Rows,
+            Self::Decodes
+            | Self::L2
+            | Self::M1
+            | Self::M2
+            | Self::M5
+            | Self::M6
+            | Self::S1
+            | Self::S2
+            | Self::S3
+            | Self::G1
+            | Self::G2
+            | Self::G3
+            | Self::T1 => Ground::Events,
+            Self::M3 => Ground::EventsAndBooks,
+            Self::P1 => Ground::ReadModels,
+        }
+    }
 }
 
 impl Serialize for Invariant {

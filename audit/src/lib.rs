@@ -29,7 +29,7 @@ mod spec;
 #[allow(clippy::unwrap_used, clippy::wildcard_imports, reason = "tests")]
 mod story;
 
-pub use finding::{Check, End, Findings, Invariant, Seen, Violation};
+pub use finding::{Check, End, Findings, Ground, Invariant, Seen, Violation};
 
 /// Every check of the domain's invariants.
 pub struct Auditor {
@@ -64,9 +64,14 @@ impl Auditor {
         }
     }
 
-    /// Holds the gateway's own list against what the log says it took.
-    pub fn compare_with_gateway(&mut self, charges: &[gateway_books::GatewayCharge]) {
-        self.payments.compare_with_gateway(charges, &mut self.findings);
+    /// Holds the gateway's own list against what the log says it took. Where the shop was at
+    /// work meanwhile, `as_of` is a position that the log had before the list was read: what
+    /// moved behind it is left out.
+    #[must_use]
+    pub fn compare_with_gateway(&self, charges: &[gateway_books::GatewayCharge], as_of: u64) -> Findings {
+        let mut findings = Findings::default();
+        self.payments.compare_with_gateway(charges, as_of, &mut findings);
+        findings
     }
 
     /// The findings so far, to add what other parts of the audit see.

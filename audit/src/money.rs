@@ -80,6 +80,8 @@ struct Payment {
     /// What the legs outside gave back.
     gateway_back: Money,
     position: u64,
+    /// Where it moved last.
+    moved: u64,
 }
 
 struct Capture {
@@ -166,6 +168,7 @@ impl Payments {
             seen.report(findings, Invariant::M2, "the payment was never requested");
             return Ok(());
         };
+        payment.moved = seen.event.position;
         payment.asked = match event {
             PaymentEvent::CaptureRequested(_)
             | PaymentEvent::ChallengeConfirmed(_)
@@ -269,13 +272,13 @@ impl Payments {
 
 impl Payments {
     /// M3: order by order the gateway kept as much as the log says. Orders of which
-    /// something is still being asked at the gateway are left out: there the answer is
-    /// on its way.
-    pub(crate) fn compare_with_gateway(&self, charges: &[GatewayCharge], findings: &mut Findings) {
+    /// something is still being asked at the gateway, or that moved behind `as_of`, are left
+    /// out: there the answer is on its way, or came after the list was read.
+    pub(crate) fn compare_with_gateway(&self, charges: &[GatewayCharge], as_of: u64, findings: &mut Findings) {
         let mut kept: BTreeMap<OrderId, (Result<Money, MoneyError>, u64)> = BTreeMap::new();
         let mut open = HashSet::new();
         for payment in self.payments.values() {
-            if payment.asked {
+            if payment.asked || payment.moved > as_of {
                 open.insert(payment.order_id);
             }
             let amount = payment.kept_at_gateway();
@@ -343,6 +346,7 @@ impl Payment {
             asked: false,
             gateway_back: Money::zero(requested.total.currency()),
             position,
+            moved: position,
         }
     }
 

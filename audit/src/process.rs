@@ -9,7 +9,7 @@ use jangbu_aggregates::payment::PaymentEvent;
 use jangbu_aggregates::points::PointsEvent;
 use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction, Step, TimerName};
 use jangbu_aggregates::shipment::ShipmentEvent;
-use jangbu_kernel::{Money, MoneyError, OrderId, PaymentId, StreamId, Timestamp};
+use jangbu_kernel::{Money, MoneyError, OrderId, PaymentId, RefundId, StreamId, Timestamp};
 
 use super::finding::{Check, End, Findings, Invariant, Seen};
 
@@ -28,6 +28,8 @@ struct Case {
     captured: bool,
     /// Captured and not given back.
     charged: Money,
+    /// Refunds under way.
+    asked_back: Vec<(RefundId, Money)>,
     points_held: Money,
     /// A person has decided that what cannot be given back is let go.
     written_off: bool,
@@ -95,6 +97,7 @@ impl Fulfilments {
                     paid: false,
                     captured: false,
                     charged: zero,
+                    asked_back: Vec::new(),
                     points_held: zero,
                     written_off: false,
                     ending: None,
@@ -123,20 +126,32 @@ impl Fulfilments {
     }
 
     fn payment(&mut self, seen: Seen<'_>, event: &PaymentEvent) -> Result<(), MoneyError> {
-        let (order_id, change) = match event {
+        let order_id = match event {
             PaymentEvent::Requested(requested) => {
                 self.payments.insert(PaymentId::new(seen.event.stream.id), requested.order_id);
                 return Ok(());
             }
-            PaymentEvent::Captured(captured) => (captured.order_id, captured.amount),
-            PaymentEvent::RefundSettled(settled) => {
-                (settled.order_id, Money::zero(settled.amount.currency()).checked_sub(&settled.amount)?)
-            }
+            PaymentEvent::Captured(captured) => captured.order_id,
+            PaymentEvent::RefundRequested(refund) => refund.order_id,
+            PaymentEvent::RefundSettled(settled) => settled.order_id,
+            PaymentEvent::RefundRefused(refused) => refused.order_id,
             _ => return Ok(()),
         };
-        if let Some(case) = self.orders.get_mut(&order_id) {
-            case.captured |= change.is_positive();
-            case.charged = case.charged.checked_add(&change)?;
+        let Some(case) = self.orders.get_mut(&order_id) else { return Ok(()) };
+        match event {
+            PaymentEvent::Captured(captured) => {
+                case.captured |= captured.amount.is_positive();
+                case.charged = case.charged.checked_add(&captured.amount)?;
+            }
+            PaymentEvent::RefundRequested(refund) => case.asked_back.push((refund.refund_id, refund.amount)),
+            PaymentEvent::RefundSettled(settled) => {
+                case.asked_back.retain(|(refund, _)| *refund != settled.refund_id);
+                case.charged = case.charged.checked_sub(&settled.amount)?;
+            }
+            PaymentEvent::RefundRefused(refused) => {
+                case.asked_back.retain(|(refund, _)| *refund != refused.refund_id);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -170,9 +185,17 @@ impl Fulfilments {
         let Some(case) = self.orders.get(&order_id) else {
             return seen.report(findings, Invariant::G3, "the shipment is of an order that was never placed");
         };
-        // What staff gave back afterwards is no reason to keep the goods back.
         if !case.paid || !(case.captured || case.total.is_zero()) {
-            seen.report(findings, Invariant::G3, "a parcel goes out for an order whose money was not captured");
+            return seen.report(findings, Invariant::G3, "a parcel goes out for an order whose money was not captured");
+        }
+        // A part that went back may be for anything; when all of it did, nothing is bought any more.
+        let leaves = matches!(event, ShipmentEvent::Dispatched(_));
+        if leaves && !case.total.is_zero() && !case.keeps_money() {
+            seen.report(
+                findings,
+                Invariant::G3,
+                "a parcel leaves although all that was captured was given back, or is on its way back",
+            );
         }
     }
 
@@ -222,6 +245,12 @@ impl Fulfilments {
 }
 
 impl Case {
+    /// Whether anything of what was captured is neither given back nor asked back.
+    fn keeps_money(&self) -> bool {
+        let asked_back = Money::sum(self.asked_back.iter().map(|(_, amount)| amount), self.charged.currency());
+        asked_back.and_then(|back| self.charged.checked_sub(&back)).is_ok_and(|kept| kept.is_positive())
+    }
+
     /// G1: a process that has not ended still moves, waits for a moment to come, or
     /// waits for somebody outside.
     fn check_process(&self, order_id: OrderId, end: End, findings: &mut Findings) {

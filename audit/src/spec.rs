@@ -334,6 +334,40 @@ fn g2_points_kept_for_an_undone_order_are_found() {
 }
 
 #[test]
+fn g3_a_parcel_that_leaves_after_everything_went_back_is_found() {
+    let before_it_leaves = || {
+        let mut story = Story::default();
+        story.placed();
+        started(&mut story);
+        story.paid();
+        story.shipment(shipment_requested());
+        story
+    };
+    let leaves = |story: &mut Story| {
+        story.shipment(ShipmentDispatched {
+            order_id: order_id(),
+            carrier: "sandbox".into(),
+            tracking_number: "1".into(),
+        });
+        (G3, story.here())
+    };
+    let mut story = before_it_leaves();
+    refund(&mut story);
+    let found = leaves(&mut story);
+    assert!(story.broken().contains(&found));
+
+    let mut story = before_it_leaves();
+    part_refund(&mut story);
+    let found = leaves(&mut story);
+    assert!(!story.broken().contains(&found), "what is given back in part is still bought");
+
+    let mut story = before_it_leaves();
+    let found = leaves(&mut story);
+    refund(&mut story);
+    assert!(!story.broken().contains(&found), "what is given back afterwards was bought when it left");
+}
+
+#[test]
 fn g3_a_parcel_for_an_unpaid_order_is_found() {
     let mut story = Story::default();
     story.placed();

@@ -148,9 +148,10 @@ impl Story {
 
     /// The same beside the gateway's own list.
     pub(crate) fn broken_beside(&self, charges: &[GatewayCharge]) -> Vec<Invariant> {
-        let mut auditor = self.audited();
-        auditor.compare_with_gateway(charges);
-        self.finished(auditor).into_iter().map(|(invariant, _)| invariant).collect()
+        let auditor = self.audited();
+        let books = auditor.compare_with_gateway(charges, self.here()).in_order();
+        let log = self.finished(auditor).into_iter().map(|(invariant, _)| invariant);
+        log.chain(books.into_iter().map(|found| found.invariant)).collect()
     }
 
     fn audited(&self) -> Auditor {
@@ -278,4 +279,20 @@ pub(crate) fn refund(story: &mut Story) {
     });
     story.same_command();
     story.payment(RefundSettled { order_id: order_id(), refund_id: refund_id(), amount: won(10_500) });
+}
+
+/// A refund of 1,000 of the card's part, from the request to its end.
+pub(crate) fn part_refund(story: &mut Story) {
+    let amount = won(1_000);
+    story.payment(RefundRequested {
+        order_id: order_id(),
+        refund_id: refund_id(),
+        amount,
+        allocation: vec![LegRefund { leg: 0, amount }],
+        reason: "scratched".into(),
+    });
+    let (order_id, refund_id) = (order_id(), refund_id());
+    story.payment(LegRefunded { order_id, refund_id, leg: 0, amount, reference: None, source: Source::Answer });
+    story.same_command();
+    story.payment(RefundSettled { order_id, refund_id, amount });
 }

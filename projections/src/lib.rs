@@ -26,8 +26,8 @@ pub mod views;
 
 pub use models::{Options, ReadModels};
 pub use projector::{
-    Difference, Projector, ProjectorError, ProjectorHandle, RebuildOptions, RebuildProgress, RebuildReport,
-    RebuildStage, RebuiltView, Redriven,
+    Compared, ComparedView, Difference, Projector, ProjectorError, ProjectorHandle, RebuildOptions, RebuildProgress,
+    RebuildReport, RebuildStage, RebuiltView, Redriven,
 };
 pub use queries::{
     FulfilmentFilter, FulfilmentState, OrderFilter, Page, PageRequest, PaymentFilter, ProductFilter, ProductSort,

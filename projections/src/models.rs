@@ -17,6 +17,9 @@ use crate::view::{Kind, Value};
 /// log gives it back.
 pub const FILE: &str = "views.db";
 
+/// Connections that a comparison needs: for the frozen moment, and for what is asked beside it.
+const READING_CONNECTIONS: u32 = 2;
+
 /// How read models are opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -60,6 +63,28 @@ impl ReadModels {
     pub async fn connect_postgres(url: &str, options: Options) -> Result<Self, QueryError> {
         let engine = PostgresEngine::connect(url, options.connections).await?;
         Self::prepared(Engine::Postgres(engine)).await
+    }
+
+    /// Opens the embedded read models only to compare them with the log; nothing is made or
+    /// written. None where there are none.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn open_sqlite_to_read(dir: &Path) -> Result<Option<Self>, QueryError> {
+        let engine = SqliteEngine::open_to_read(&dir.join(FILE))?;
+        Ok(engine.map(|engine| Self { engine: Engine::Sqlite(engine), published: watch::channel(None).0 }))
+    }
+
+    /// The same in the log's Postgres database.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn connect_postgres_to_read(url: &str) -> Result<Option<Self>, QueryError> {
+        let engine = Engine::Postgres(PostgresEngine::connect(url, READING_CONNECTIONS).await?);
+        let made = sql("select to_regclass($1) is not null", vec![Value::text(engine.table("projections"))]);
+        let made = engine.select(made, &[Kind::Bool]).await?;
+        let made = made.first().and_then(|row| row.first()) == Some(&Value::bool(true));
+        Ok(made.then(|| Self { engine, published: watch::channel(None).0 }))
     }
 
     /// Read models that end with their last handle, for tests.

@@ -9,7 +9,7 @@ use jangbu_kernel::log::{LogError, SealedRoot};
 use jangbu_kernel::ports::KeyStore;
 use jangbu_store::merkle::Hash;
 use jangbu_store::row::StoredRow;
-use jangbu_store::{Ledger, MerkleFrontier, Store, StoreError};
+use jangbu_store::{KeptReceipt, Ledger, Marks, MerkleFrontier, Store, StoreError};
 
 use crate::life::Life;
 use crate::sim::Sim;
@@ -41,6 +41,18 @@ impl Ledger for NodeStore {
 
     async fn keep_seal(&self, root: SealedRoot, frontier: &MerkleFrontier) -> Result<bool, LogError> {
         self.store.truth.keep_seal(root, frontier).await
+    }
+
+    async fn marks(&self) -> Result<Marks, LogError> {
+        self.store.truth.marks().await
+    }
+
+    async fn kept_receipts(&self, after: Option<&KeptReceipt>, limit: usize) -> Result<Vec<KeptReceipt>, LogError> {
+        self.store.truth.kept_receipts(after, limit).await
+    }
+
+    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, u64)>, LogError> {
+        self.store.truth.snapshots_ahead(limit).await
     }
 }
 

@@ -72,7 +72,7 @@ async fn log(town: &Town) {
     }
     match jangbu_store::verify_log(truth, |_| {}).await {
         Ok(verified) => {
-            if let Some(flaw) = verified.flaw {
+            if let Some(flaw) = verified.flaw() {
                 sim.fail("L3", flaw.to_string());
             }
         }

@@ -1,7 +1,7 @@
 //! What sealing and verifying need of an engine, beyond the ports of the kernel.
 
 use async_trait::async_trait;
-use jangbu_kernel::log::{EventLog, LogError, SealedRoot};
+use jangbu_kernel::log::{EventLog, LogError, ReceiptKey, SealedRoot};
 
 use crate::error::StoreError;
 use crate::merkle::{Hash, MerkleFrontier};
@@ -34,6 +34,63 @@ pub trait Ledger: EventLog {
     /// # Errors
     /// When the store cannot be written, or this size was sealed with another root.
     async fn keep_seal(&self, root: SealedRoot, frontier: &MerkleFrontier) -> Result<bool, LogError>;
+
+    /// What stands beside the events and tells how far the log has come, as stored.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn marks(&self) -> Result<Marks, LogError>;
+
+    /// Receipts in the order in which the engine keeps them, behind one of them, at most
+    /// `limit`, each with the place of the event that it names.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn kept_receipts(&self, after: Option<&KeptReceipt>, limit: usize) -> Result<Vec<KeptReceipt>, LogError>;
+
+    /// Snapshots of versions that their streams do not have, at most `limit`: the stream as
+    /// `<kind>-<id>`, and the version.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, u64)>, LogError>;
+}
+
+/// What tells how far a log has come without being an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// The counter from which positions are given out, where there is one.
+    pub counter: Option<u64>,
+    /// The newest seal.
+    pub frontier: Option<StoredFrontier>,
+    /// The reader that has come furthest, and its position.
+    pub checkpoint: Option<(String, u64)>,
+}
+
+/// The frontier of the newest seal, as its columns have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFrontier {
+    /// How many leaves it is of.
+    pub size: u64,
+    /// Its peaks, see [`MerkleFrontier::to_bytes`].
+    pub peaks: Vec<u8>,
+}
+
+/// A receipt as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptReceipt {
+    /// Its number, where the engine keeps them in that order; else 0.
+    pub number: u64,
+    /// Its key.
+    pub key: ReceiptKey,
+    /// The stream that it names, as `<kind>-<id>`.
+    pub stream: String,
+    /// The version that it names.
+    pub version: u64,
+    /// Position of the last event of its append.
+    pub position: u64,
+    /// Where the event of that stream and version is, if it is there.
+    pub event_position: Option<u64>,
 }
 
 /// An engine: the log, the other durable truth, and its own upkeep.

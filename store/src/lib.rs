@@ -36,14 +36,14 @@ pub(crate) mod tail;
 pub mod verify;
 
 pub use error::StoreError;
-pub use ledger::{Ledger, Store};
+pub use ledger::{KeptReceipt, Ledger, Marks, Store, StoredFrontier};
 pub use memory::MemoryStore;
 pub use merkle::MerkleFrontier;
 
 pub use postgres::PostgresStore;
-pub use sealer::{Sealer, seal_to_head};
+pub use sealer::{Sealer, SealerHealth, SealerOptions, SealingFails, seal_in_pages, seal_to_head};
 pub use sqlite::SqliteStore;
-pub use verify::{Flaw, LogVerifier, Verification, verify_log};
+pub use verify::{Flaw, Pages, Verification, verify_each, verify_log};
 
 /// Positions that one call of `read_all` with a filter looks through at most.
 /// Bounds the work of a call whose filter matches nothing.

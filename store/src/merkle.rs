@@ -67,6 +67,22 @@ impl MerkleFrontier {
         self.peaks.concat()
     }
 
+    /// The first leaf, counted from 1, of the first subtree that differs from what
+    /// [`to_bytes`](Self::to_bytes) wrote of a tree of this size; none when all are the same.
+    #[must_use]
+    pub fn differs_from(&self, bytes: &[u8]) -> Option<u64> {
+        let (others, rest) = bytes.as_chunks::<32>();
+        let mut first = 1;
+        let sizes = (0..u64::BITS).rev().map(|bit| 1_u64 << bit).filter(|size| self.size & size != 0);
+        for (place, (peak, size)) in self.peaks.iter().zip(sizes).enumerate() {
+            if others.get(place) != Some(peak) {
+                return Some(first);
+            }
+            first += size;
+        }
+        (!rest.is_empty() || others.len() != self.peaks.len()).then_some(1)
+    }
+
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
     ///
     /// # Errors
@@ -151,6 +167,24 @@ mod tests {
             assert_eq!(frontier.root(), by_definition(&leaves[..=index]));
             assert_eq!(MerkleFrontier::from_bytes(frontier.size(), &frontier.to_bytes()).unwrap(), frontier);
         }
+    }
+
+    /// 7 leaves are subtrees of 4, 2 and 1.
+    #[test]
+    fn the_first_subtree_that_differs_is_named() {
+        let tree = |altered: Option<u8>| {
+            let mut frontier = MerkleFrontier::new();
+            (1..=7_u8).for_each(|leaf| frontier.push([if altered == Some(leaf) { 99 } else { leaf }; 32]));
+            frontier
+        };
+        let bytes = tree(None).to_bytes();
+        assert_eq!(tree(None).differs_from(&bytes), None);
+        for (altered, first) in [(1, 1), (4, 1), (5, 5), (6, 5), (7, 7)] {
+            assert_eq!(tree(Some(altered)).differs_from(&bytes), Some(first), "leaf {altered}");
+        }
+        assert_eq!(tree(None).differs_from(&bytes[..64]), Some(7), "one is missing");
+        assert_eq!(tree(None).differs_from(&[bytes.as_slice(), &[0]].concat()), Some(1), "there is more than one tree");
+        assert_eq!(MerkleFrontier::new().differs_from(&[]), None);
     }
 
     #[test]

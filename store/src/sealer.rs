@@ -4,39 +4,73 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jangbu_kernel::Timestamp;
 use jangbu_kernel::log::{LogError, SealedRoot};
 use jangbu_kernel::ports::Clock;
-use jangbu_kernel::time::to_millis;
+use jangbu_kernel::time::{rfc3339, to_millis};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::Ledger;
 use crate::merkle::MerkleFrontier;
 
-/// How long new events may wait for their seal; a second is promised.
-const PAUSE: Duration = Duration::from_millis(500);
-/// Hashes read at once, 32 bytes each.
-const PAGE: usize = 8_192;
-/// Wait after a failure, so that a store that is down is not asked in a loop.
-const RETRY: Duration = Duration::from_secs(1);
+/// How a sealer goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct SealerOptions {
+    /// How long new events may wait for their seal; a second is promised.
+    pub pause: Duration,
+    /// Hashes read at once, 32 bytes each.
+    pub page: usize,
+    /// Wait after a failure, so that a store that is down is not asked in a loop.
+    pub retry: Duration,
+    /// How often a failure that goes on is told again in the log.
+    pub tell_every: Duration,
+}
+
+impl Default for SealerOptions {
+    fn default() -> Self {
+        Self {
+            pause: Duration::from_millis(500),
+            page: 8_192,
+            retry: Duration::from_secs(1),
+            tell_every: Duration::from_secs(600),
+        }
+    }
+}
 
 /// Seals up to the present head, starting from the newest seal.
 ///
 /// # Errors
 /// When the store fails, or a stored frontier, hash or root does not fit.
 pub async fn seal_to_head(log: &dyn Ledger, clock: &dyn Clock) -> Result<MerkleFrontier, LogError> {
+    seal_in_pages(log, clock, SealerOptions::default().page).await
+}
+
+/// The same, so many hashes at once.
+///
+/// # Errors
+/// As [`seal_to_head`].
+pub async fn seal_in_pages(log: &dyn Ledger, clock: &dyn Clock, page: usize) -> Result<MerkleFrontier, LogError> {
     let mut frontier = log.sealed_frontier().await?;
-    grow_and_seal(log, clock, &mut frontier).await?;
+    grow_and_seal(log, clock, &mut frontier, page).await?;
     Ok(frontier)
 }
 
 /// Grows the frontier to the head and keeps the root, if there is anything new.
-async fn grow_and_seal(log: &dyn Ledger, clock: &dyn Clock, frontier: &mut MerkleFrontier) -> Result<(), LogError> {
+async fn grow_and_seal(
+    log: &dyn Ledger,
+    clock: &dyn Clock,
+    frontier: &mut MerkleFrontier,
+    page: usize,
+) -> Result<(), LogError> {
+    let page = page.max(1);
     let before = frontier.size();
     let mut grown = frontier.clone();
     loop {
-        let leaves = log.leaf_hashes(grown.size(), PAGE).await?;
-        let full = leaves.len() == PAGE;
+        let leaves = log.leaf_hashes(grown.size(), page).await?;
+        let full = leaves.len() == page;
         leaves.into_iter().for_each(|leaf| grown.push(leaf));
         if !full {
             break;
@@ -51,21 +85,67 @@ async fn grow_and_seal(log: &dyn Ledger, clock: &dyn Clock, frontier: &mut Merkl
     Ok(())
 }
 
+/// Why nothing is sealed at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealingFails {
+    /// When it failed first, without a success since.
+    pub since: Timestamp,
+    /// What was said then.
+    pub reason: String,
+}
+
+/// How a sealer fares. Clones follow the same one.
+#[derive(Clone, Debug)]
+pub struct SealerHealth(watch::Receiver<Option<SealingFails>>);
+
+impl SealerHealth {
+    /// Nothing when the newest attempt succeeded.
+    ///
+    /// # Errors
+    /// One sentence for people: since when nothing is sealed, and why.
+    pub fn check(&self) -> Result<(), String> {
+        let fails = self.0.borrow();
+        let Some(SealingFails { since, reason }) = &*fails else { return Ok(()) };
+        Err(format!("no event is sealed since {}: {reason}", rfc3339(*since)))
+    }
+
+    /// Why nothing is sealed, if that is so.
+    #[must_use]
+    pub fn fails(&self) -> Option<SealingFails> {
+        self.0.borrow().clone()
+    }
+}
+
 /// A running sealer task. Several may run on one log: equal sizes have equal
 /// roots by construction.
 #[derive(Debug)]
 pub struct Sealer {
     stop: CancellationToken,
     task: JoinHandle<()>,
+    health: SealerHealth,
 }
 
 impl Sealer {
     /// Starts the task.
     #[must_use]
     pub fn spawn(log: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> Self {
+        Self::spawn_with(log, clock, SealerOptions::default())
+    }
+
+    /// The same with options.
+    #[must_use]
+    pub fn spawn_with(log: Arc<dyn Ledger>, clock: Arc<dyn Clock>, options: SealerOptions) -> Self {
         let stop = CancellationToken::new();
-        let task = tokio::spawn(run(log, clock, stop.clone()));
-        Self { stop, task }
+        let (told, health) = watch::channel(None);
+        let work = Work { log, clock, options, told, told_at: None, frontier: None };
+        let task = tokio::spawn(work.run(stop.clone()));
+        Self { stop, task, health: SealerHealth(health) }
+    }
+
+    /// How it fares.
+    #[must_use]
+    pub fn health(&self) -> SealerHealth {
+        self.health.clone()
     }
 
     /// Whether it has ended, although nobody stopped it: it has failed then.
@@ -83,38 +163,76 @@ impl Sealer {
     }
 }
 
-async fn run(log: Arc<dyn Ledger>, clock: Arc<dyn Clock>, stop: CancellationToken) {
-    let mut head = log.watch_head();
-    let mut frontier = None;
-    loop {
-        let stopping = stop.is_cancelled();
-        let pause = match round(&*log, &*clock, &mut frontier).await {
-            Ok(()) => PAUSE,
-            Err(error) => {
-                tracing::error!(%error, "the log could not be sealed");
-                frontier = None;
-                RETRY
-            }
-        };
-        if stopping {
-            return;
-        }
-        let next = async {
-            tokio::time::sleep(pause).await;
-            // After a failure there is something to seal even if the head stays.
-            pause == RETRY || head.changed().await
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            open = next => if !open { return },
-        }
-    }
+struct Work {
+    log: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    options: SealerOptions,
+    told: watch::Sender<Option<SealingFails>>,
+    /// When the failure that goes on was last told in the log.
+    told_at: Option<Instant>,
+    /// What is surely kept; none where that has to be read.
+    frontier: Option<MerkleFrontier>,
 }
 
-async fn round(log: &dyn Ledger, clock: &dyn Clock, kept: &mut Option<MerkleFrontier>) -> Result<(), LogError> {
-    let frontier = match kept {
-        Some(frontier) => frontier,
-        None => kept.insert(log.sealed_frontier().await?),
-    };
-    grow_and_seal(log, clock, frontier).await
+impl Work {
+    async fn run(mut self, stop: CancellationToken) {
+        let mut head = self.log.watch_head();
+        loop {
+            let stopping = stop.is_cancelled();
+            let outcome = self.round().await;
+            let failed = outcome.is_err();
+            self.tell(outcome);
+            if stopping {
+                return;
+            }
+            let pause = if failed { self.options.retry } else { self.options.pause };
+            let next = async {
+                tokio::time::sleep(pause).await;
+                // After a failure there is something to seal even if the head stays.
+                failed || head.changed().await
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                open = next => if !open { return },
+            }
+        }
+    }
+
+    async fn round(&mut self) -> Result<(), LogError> {
+        let frontier = match &mut self.frontier {
+            Some(frontier) => frontier,
+            kept => kept.insert(self.log.sealed_frontier().await?),
+        };
+        grow_and_seal(&*self.log, &*self.clock, frontier, self.options.page).await
+    }
+
+    /// Says how the round went: to whoever follows the sealer always, in the log when it
+    /// begins to fail, now and then while that goes on, and when it is over.
+    fn tell(&mut self, outcome: Result<(), LogError>) {
+        let Err(error) = outcome else {
+            if let Some(SealingFails { since, .. }) = self.told.send_replace(None) {
+                self.told_at = None;
+                tracing::info!(since = rfc3339(since), "the log is sealed again");
+            }
+            return;
+        };
+        self.frontier = None;
+        metrics::counter!("jangbu_seal_failures_total").increment(1);
+        let reason = error.to_string();
+        if self.told_at.is_none_or(|told| told.elapsed() >= self.options.tell_every) {
+            self.told_at = Some(Instant::now());
+            tracing::error!(%error, "the log cannot be sealed: {reason}; it is tried again, and the audit shows what has no seal");
+        }
+        self.told.send_if_modified(|fails| match fails {
+            Some(known) if known.reason == reason => false,
+            Some(known) => {
+                known.reason = reason;
+                true
+            }
+            None => {
+                *fails = Some(SealingFails { since: self.clock.now(), reason });
+                true
+            }
+        });
+    }
 }

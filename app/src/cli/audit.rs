@@ -1,21 +1,23 @@
 //! `jangbu audit`: the story of a stream, and the proof over all of them.
 
-use anyhow::bail;
+use std::sync::Arc;
+
+use anyhow::{anyhow, bail};
 use chrono::TimeDelta;
 use clap::{Args, Subcommand};
 use jangbu_audit::{End, Invariant};
 use jangbu_integrations::SystemClock;
 use jangbu_kernel::StreamId;
 use jangbu_kernel::ports::Clock as _;
+use jangbu_store::Store;
 use serde::Serialize;
 
 use super::Done;
-use crate::audit::gateway_books;
+use crate::audit::gateway_books::{self, Books};
 use crate::audit::show::{AsOf, Step, story};
-use crate::audit::verify::{Report, verify};
+use crate::audit::verify::{Audit, Report, verify};
 use crate::config::Settings;
 use crate::engine;
-use crate::operator::compare_anywhere;
 use crate::output::{Output, Progress};
 
 /// Violations shown to a person; `--json` has them all.
@@ -49,13 +51,32 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+The log is verified by itself: positions, versions, hashes, sealed roots, receipts, and the
+invariants over every event. The read models are compared with it, and so are the books of the
+gateway when it answers. What was not checked says so: it is not the same as broken 0 times.
+Nothing is written, and a running server goes on.
+
+Exit code 1 when something that was checked does not hold.
+
+Examples:
+  jangbu audit verify
+  jangbu audit verify --no-read-models --no-gateway-books
+  jangbu audit verify --gateway-books http://127.0.0.1:8090")]
 struct VerifyArguments {
-    /// Compare the read models with the log as well
+    /// Compare the read models with the log, as is done anyway, and fail where that cannot be done
     #[arg(long)]
     read_models: bool,
-    /// Compare the gateway's own books with the log: base address of the sandbox
+    /// Leave the read models out
+    #[arg(long, conflicts_with = "read_models")]
+    no_read_models: bool,
+    /// Base address of the sandbox whose books are compared with the log [default: the one
+    /// that the running server or the configuration names, when it answers]
     #[arg(long, value_name = "URL")]
     gateway_books: Option<String>,
+    /// Leave the gateway's books out
+    #[arg(long, conflicts_with = "gateway_books")]
+    no_gateway_books: bool,
     /// Seconds that a process may stand still before that counts as not ending
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     stuck_after: u32,
@@ -117,21 +138,65 @@ async fn show(stream: StreamId, as_of: Option<AsOf>, settings: &Settings, output
 
 async fn run_verify(arguments: &VerifyArguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
     let store = engine::open_for_reading(settings).await?;
-    let total = store.head().await?;
-    let mut progress = Progress::new("verifying", total);
+    // The books come before the log is read: a charge that they have is known to the log by
+    // then, and what moved since is left out.
+    let as_of = store.head().await?;
+    let books = match &arguments.gateway_books {
+        Some(url) => Books::Read(gateway_books::read(url).await?),
+        None if arguments.no_gateway_books => Books::NotRead("left out".to_owned()),
+        None => gateway_books::read_if_there(settings).await,
+    };
+    let mut progress = Progress::new("verifying", as_of);
     let end = End { now: SystemClock.now(), patience: TimeDelta::seconds(arguments.stuck_after.into()) };
-    let mut audit = verify(&*store, |done| progress.at(done, total.max(done))).await?;
+    let mut audit = verify(&*store, |done| progress.at(done, as_of.max(done))).await?;
     progress.end();
+    match books {
+        Books::Read(charges) => audit.compare_with_gateway(&charges, as_of),
+        Books::NotRead(why) => audit.without_gateway(why),
+    }
+    compare_read_models(&mut audit, arguments, settings, Arc::clone(&store)).await?;
     store.close().await;
-    if let Some(url) = &arguments.gateway_books {
-        audit.compare_with_gateway(&gateway_books::read(url).await?);
-    }
-    if arguments.read_models {
-        audit.compare_with_read_models(&compare_anywhere(settings).await?);
-    }
     let report = audit.finish(end);
-    print(&report, output)?;
-    Ok(if report.ok { Done::Yes } else { Done::CheckFailed })
+    let done = if report.ok { Done::Yes } else { Done::CheckFailed };
+    output.conclude(done, print(&report, output))
+}
+
+async fn compare_read_models(
+    audit: &mut Audit,
+    arguments: &VerifyArguments,
+    settings: &Settings,
+    log: Arc<dyn Store>,
+) -> anyhow::Result<()> {
+    if arguments.no_read_models {
+        audit.without_read_models("left out");
+        return Ok(());
+    }
+    if !audit.rows_hold() {
+        audit.without_read_models("the log that they would be compared with does not hold");
+        return Ok(());
+    }
+    let opened = engine::read_models_to_read(settings).await;
+    let models = match opened {
+        Ok(Some(models)) => models,
+        Ok(None) if arguments.read_models => bail!("there are no read models"),
+        Ok(None) => {
+            audit.without_read_models("there are none");
+            return Ok(());
+        }
+        Err(error) if arguments.read_models => return Err(error),
+        Err(error) => {
+            audit.without_read_models(format!("{error:#}"));
+            return Ok(());
+        }
+    };
+    let mut progress = Progress::new("comparing read models", 0);
+    match models.compare(log, &SystemClock, |position, head| progress.at(position, head)).await {
+        Ok(views) => audit.compare_with_read_models(&views),
+        Err(error) => audit.read_models_are_damaged(&format!("{:#}", anyhow!(error))),
+    }
+    progress.end();
+    models.close().await;
+    Ok(())
 }
 
 fn print(report: &Report, output: &Output) -> anyhow::Result<()> {
@@ -150,20 +215,35 @@ fn print(report: &Report, output: &Output) -> anyhow::Result<()> {
     if let Some(more) = report.violations.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         output.text(&format!("and {more} more; --json shows them all"))?;
     }
-    let invariants = Invariant::ALL;
-    let rows: Vec<_> =
-        invariants.iter().map(|invariant| (invariant, report.invariants.get(invariant.code()))).collect();
-    output.list(&rows, &["", "invariant", "broken"], |(invariant, broken)| {
-        let broken = broken.copied().unwrap_or(0);
-        vec![invariant.code().to_owned(), invariant.statement().to_owned(), broken.to_string()]
+    output.list(Invariant::ALL, &["", "invariant", "broken"], |invariant| {
+        let broken = report.invariants.get(invariant.code()).copied().flatten();
+        let broken = broken.map_or_else(|| "not checked".to_owned(), |broken| broken.to_string());
+        vec![invariant.code().to_owned(), invariant.statement().to_owned(), broken]
     })?;
+    for (code, why) in &report.not_checked {
+        output.text(&format!("{code} was not checked: {why}"))?;
+    }
     output.text(&format!(
-        "{} events of {} streams, {} sealed roots ({} events not sealed yet), {} events/s, root {}",
-        report.events, report.streams, report.roots, report.unsealed, report.events_per_second, report.root
+        "{} events of {} streams, {} sealed roots ({} events not sealed yet), {} receipts, {} events/s, root {}",
+        report.events,
+        report.streams,
+        report.roots,
+        report.unsealed,
+        report.receipts,
+        report.events_per_second,
+        report.root
     ))?;
     match report.first_bad_position {
-        None if report.ok => output.text("the log holds")?,
+        None if report.log_holds => output.text("the log holds")?,
         first => output.text(&format!("the log does NOT hold, first bad position: {}", first.unwrap_or_default()))?,
+    }
+    if report.read_models_agree == Some(false) {
+        // Where the log itself does not hold, they may be all that is left of the truth.
+        let advice = if report.log_holds { ": `jangbu replay --from-scratch` builds them anew from it" } else { "" };
+        output.text(&format!("the read models differ from the log{advice}"))?;
+    }
+    if report.gateway_agrees == Some(false) {
+        output.text("the gateway's books differ from the log")?;
     }
     Ok(())
 }

@@ -32,11 +32,11 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
     let found = ServerFile::read(&settings.data_dir)?.map(|file| format!("http://{}", file.address));
     let url = arguments.url.or(found).unwrap_or_else(|| format!("http://{}", settings.listen));
     let health = ask(url.trim_end_matches('/')).await?;
-    output.fields(
+    let printed = output.fields(
         &health,
         &[("server", health.url.clone()), ("ready", health.ready.to_string()), ("detail", health.detail.clone())],
-    )?;
-    Ok(if health.ready { Done::Yes } else { Done::CheckFailed })
+    );
+    output.conclude(if health.ready { Done::Yes } else { Done::CheckFailed }, printed.map_err(Into::into))
 }
 
 async fn ask(url: &str) -> anyhow::Result<Health> {

@@ -63,13 +63,13 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
     }
     progress.end();
     let Some((views, position, events, took_ms)) = result else { bail!("the replay broke off") };
-    print(&views, output)?;
-    if !output.is_json() {
-        let rate = crate::output::per_second(events, std::time::Duration::from_millis(took_ms));
-        output.text(&format!("{events} events up to position {position} in {took_ms} ms, {rate} events/s"))?;
-    }
     let differ = views.iter().any(|view| view.differences.is_some_and(|differences| differences > 0));
-    Ok(if differ { Done::CheckFailed } else { Done::Yes })
+    let printed = print(&views, output).and_then(|()| {
+        let rate = crate::output::per_second(events, std::time::Duration::from_millis(took_ms));
+        let summary = format!("{events} events up to position {position} in {took_ms} ms, {rate} events/s");
+        if output.is_json() { Ok(()) } else { output.text(&summary) }
+    });
+    output.conclude(if differ { Done::CheckFailed } else { Done::Yes }, printed.map_err(Into::into))
 }
 
 fn print(views: &[RebuiltLine], output: &Output) -> std::io::Result<()> {

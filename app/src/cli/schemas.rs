@@ -97,17 +97,13 @@ fn check(folder: &Path, released: Option<&Path>, output: &Output) -> anyhow::Res
     if let Some(released) = released {
         findings.extend(strangers(released, &schemas)?);
     }
-    if output.is_json() || !findings.is_empty() {
-        output
-            .list(&findings, &["schema", "problem"], |finding| vec![finding.schema.clone(), finding.problem.clone()])?;
-    }
-    if !findings.is_empty() {
-        return Ok(Done::CheckFailed);
-    }
-    if !output.is_json() {
-        output.text(&format!("{} schemas are as in {}", schemas.len(), folder.display()))?;
-    }
-    Ok(Done::Yes)
+    let done = if findings.is_empty() { Done::Yes } else { Done::CheckFailed };
+    let printed = if output.is_json() || !findings.is_empty() {
+        output.list(&findings, &["schema", "problem"], |finding| vec![finding.schema.clone(), finding.problem.clone()])
+    } else {
+        output.text(&format!("{} schemas are as in {}", schemas.len(), folder.display()))
+    };
+    output.conclude(done, printed.map_err(Into::into))
 }
 
 /// Schemas in a folder of which this program knows nothing: such events could be

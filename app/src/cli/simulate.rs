@@ -92,11 +92,9 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
 
 fn replay(seed: u64, output: &Output) -> anyhow::Result<Done> {
     let outcome = run_seed(seed, true);
-    for line in &outcome.story {
-        output.text(line)?;
-    }
-    tell_end(&outcome, output)?;
-    Ok(if outcome.broken.is_none() { Done::Yes } else { Done::CheckFailed })
+    let story = outcome.story.iter().try_for_each(|line| output.text(line)).map_err(anyhow::Error::from);
+    let printed = story.and_then(|()| tell_end(&outcome, output));
+    output.conclude(if outcome.broken.is_none() { Done::Yes } else { Done::CheckFailed }, printed)
 }
 
 fn tell_end(outcome: &Outcome, output: &Output) -> anyhow::Result<()> {
@@ -143,8 +141,7 @@ fn many(arguments: &Arguments, output: &Output) -> anyhow::Result<Done> {
         summary.failures.len() < MAX_FAILURES
     });
     let report = Report::new(&summary, began.elapsed(), threads);
-    print(&report, output)?;
-    Ok(if report.ok { Done::Yes } else { Done::CheckFailed })
+    output.conclude(if report.ok { Done::Yes } else { Done::CheckFailed }, print(&report, output))
 }
 
 impl Report {

@@ -144,6 +144,7 @@ impl Node {
             hooks: hooks.filter(|_| roles.api).zip(outside.as_ref().map(|outside| Arc::clone(&outside.carriers))),
             outside_url: outside.as_ref().map(|outside| outside.sandbox_url.as_str()),
             connections: files.connections,
+            sealer: sealer.health(),
         };
         let http = serving::spawn(listener, parts, shutdown.clone()).await?;
         let (operators, operator_address, token) = serve_operators(&side, projector.clone(), shutdown.clone()).await?;

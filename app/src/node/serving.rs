@@ -13,7 +13,7 @@ use jangbu_commands::Carriers;
 use jangbu_commands::inbox::Hooks;
 use jangbu_commands::process::ProcessManagerHandle;
 use jangbu_projections::{ProjectorHandle, ReadModels, RebuildOptions};
-use jangbu_store::Store;
+use jangbu_store::{SealerHealth, Store};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -36,6 +36,8 @@ pub(super) struct Parts<'a> {
     pub(super) outside_url: Option<&'a str>,
     /// Connections that clients may hold at once.
     pub(super) connections: usize,
+    /// Whether the log is being sealed.
+    pub(super) sealer: SealerHealth,
 }
 
 /// How often the metrics recorder tidies up and freed memory is given back.
@@ -53,8 +55,9 @@ pub(super) async fn spawn(
     let metrics = observe::metrics()?;
     let render_metrics: RenderMetrics = Arc::new(move || metrics.render());
     let readiness = readiness(parts.side, parts.models);
+    let sealing = sealing(parts.sealer);
     let Some((hooks, carriers)) = parts.hooks else {
-        let router = how_it_is(readiness, render_metrics);
+        let router = how_it_is(readiness, vec![sealing], render_metrics);
         let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
         return Ok(tokio::spawn(IntoFuture::into_future(serving)));
     };
@@ -72,7 +75,7 @@ pub(super) async fn spawn(
         trusted_proxies: parts.settings.trusted_proxies.clone(),
         cors_origins: parts.settings.cors_origins.iter().map(|origin| origin.parse()).collect::<Result<_, _>>()?,
         readiness,
-        outside: parts.outside_url.map(outside).transpose()?.into_iter().collect(),
+        outside: parts.outside_url.map(outside).transpose()?.into_iter().chain([sealing]).collect(),
         render_metrics,
         rebuild: rebuild(parts.projector.cloned()),
     };
@@ -93,6 +96,13 @@ fn readiness(side: &WriteSide, models: &ReadModels) -> Vec<(&'static str, Depend
         async move { queries.statuses().await.map(|_| ()).map_err(|error| error.to_string()) }.boxed()
     });
     vec![("log", log), ("read_models", read_models)]
+}
+
+/// Whether the log is sealed. Requests are served all the same: what is appended is safe,
+/// only nothing vouches for it yet.
+fn sealing(health: SealerHealth) -> (&'static str, DependencyCheck) {
+    let check: DependencyCheck = Arc::new(move || std::future::ready(health.check()).boxed());
+    ("sealer", check)
 }
 
 /// Whether somebody listens where the gateway and the carrier are. No request is sent:
@@ -139,12 +149,19 @@ fn rebuild(projector: Option<ProjectorHandle>) -> Rebuild {
     })
 }
 
-/// What a node without the API answers: whether it lives, is ready, and its figures.
-fn how_it_is(readiness: Vec<(&'static str, DependencyCheck)>, render_metrics: RenderMetrics) -> Router {
+/// What a node without the API answers: whether it lives, is ready, and its figures. What
+/// is wrong beside that which it needs is told, too.
+fn how_it_is(
+    readiness: Vec<(&'static str, DependencyCheck)>,
+    beside: Vec<(&'static str, DependencyCheck)>,
+    render_metrics: RenderMetrics,
+) -> Router {
     let ready = async move || {
-        for (name, check) in &readiness {
-            if let Err(problem) = check().await {
-                return (StatusCode::SERVICE_UNAVAILABLE, format!("{name}: {problem}")).into_response();
+        for (checks, code) in [(&readiness, StatusCode::SERVICE_UNAVAILABLE), (&beside, StatusCode::OK)] {
+            for (name, check) in checks {
+                if let Err(problem) = check().await {
+                    return (code, format!("{name}: {problem}")).into_response();
+                }
             }
         }
         StatusCode::NO_CONTENT.into_response()

@@ -14,5 +14,5 @@ mod routes;
 pub use client::RunningServer;
 pub(crate) use file::{Published, reachable};
 pub use file::{ServerFile, Token};
-pub use rebuild::{RebuildEvent, RebuildRequest, RebuiltLine, compare_anywhere, rebuild_anywhere};
+pub use rebuild::{RebuildEvent, RebuildRequest, RebuiltLine, rebuild_anywhere};
 pub use routes::{Created, NewUser, Operator, OperatorError, RoleChange, router};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use jangbu_projections::{Projector, ProjectorHandle, RebuildOptions, RebuildProgress, RebuildReport, RebuildStage};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -201,23 +201,4 @@ pub async fn rebuild_anywhere(
     models.close().await;
     side.close().await;
     outcome
-}
-
-/// The same, when only the result counts.
-///
-/// # Errors
-/// As [`rebuild_anywhere`]; also when the rebuild was not done.
-pub async fn compare_anywhere(settings: &Settings) -> anyhow::Result<Vec<RebuiltLine>> {
-    let request = RebuildRequest { verify_only: true, ..RebuildRequest::default() };
-    let mut found = None;
-    rebuild_anywhere(settings, &request, |event| {
-        match event {
-            RebuildEvent::Progress { .. } => {}
-            RebuildEvent::Done { views, .. } => found = Some(views),
-            RebuildEvent::Failed { reason } => bail!("the read models cannot be compared: {reason}"),
-        }
-        Ok(())
-    })
-    .await?;
-    found.ok_or_else(|| anyhow!("the comparison of the read models broke off"))
 }

@@ -3,7 +3,7 @@
 
 use jangbu_kernel::{StreamId, Timestamp};
 
-use super::{Engine, EngineError, Statement, Step, sql};
+use super::{Engine, EngineError, Frozen, Statement, Step, sql};
 use crate::projector::LEASE_MS;
 use crate::registry::VIEWS;
 use crate::view::{Kind, Value, ViewSpec};
@@ -60,6 +60,22 @@ fn unsigned(value: Option<&Value>) -> u64 {
 
 fn text(value: Option<&Value>) -> String {
     if let Some(Value::Text(Some(text))) = value { text.clone() } else { String::new() }
+}
+
+/// The columns of [`Engine::records`].
+const RECORD: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
+
+fn records(rows: &[Vec<Value>]) -> Vec<Record> {
+    rows.iter()
+        .map(|row| Record {
+            name: text(row.first()),
+            version: number(row.get(1)),
+            position: unsigned(row.get(2)),
+            generation: number(row.get(3)),
+            rebuilding: number(row.get(4)) != 0,
+            parked_streams: unsigned(row.get(5)),
+        })
+        .collect()
 }
 
 pub(crate) fn steps(statements: Vec<Statement>) -> Vec<Step> {
@@ -182,27 +198,23 @@ impl Engine {
 
     /// Every view's place in the log.
     pub async fn records(&self) -> Result<Vec<Record>, EngineError> {
-        let statement = sql(
+        Ok(records(&self.select(self.ask_records(), RECORD).await?))
+    }
+
+    /// The same in a frozen moment.
+    pub async fn records_of(&self, frozen: &mut Frozen) -> Result<Vec<Record>, EngineError> {
+        Ok(records(&frozen.select(self.ask_records(), RECORD).await?))
+    }
+
+    fn ask_records(&self) -> Statement {
+        sql(
             format!(
                 "select p.name, p.version, p.position, p.generation, p.rebuilding, (select count(*) from {} s where s.view = p.name) from {} p",
                 self.table("parked_streams"),
                 self.table("projections")
             ),
             vec![],
-        );
-        let kinds = &[Kind::Text, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
-        let rows = self.select(statement, kinds).await?;
-        Ok(rows
-            .iter()
-            .map(|row| Record {
-                name: text(row.first()),
-                version: number(row.get(1)),
-                position: unsigned(row.get(2)),
-                generation: number(row.get(3)),
-                rebuilding: number(row.get(4)) != 0,
-                parked_streams: unsigned(row.get(5)),
-            })
-            .collect())
+        )
     }
 
     /// The position that every view has reached.

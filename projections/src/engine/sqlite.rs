@@ -9,7 +9,7 @@ use jangbu_kernel::Timestamp;
 use jangbu_kernel::ports::Clock;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params_from_iter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
@@ -21,6 +21,7 @@ use crate::view::{Key, Kind, Value, ViewSpec};
 const WRITER_CACHE_KIB: u32 = 20_480;
 const READER_CACHE_KIB: u32 = 2_048;
 const CHECKPOINT_CACHE_KIB: u32 = 1_024;
+const SCRATCH_CACHE_KIB: u32 = 65_536;
 /// How long a connection waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a question waits for a file that another process has locked, and before that
@@ -76,6 +77,31 @@ impl SqliteEngine {
             .execute_batch("create temp table clock (ms bigint not null); insert into temp.clock values (0);")
             .map_err(unavailable)?;
         Ok(Self(Database::Memory { connection: Arc::new(Mutex::new(connection)), clock }))
+    }
+
+    /// A database of this process's own, in memory as far as the page cache goes and in a
+    /// nameless file of the system's temporary folder beyond it.
+    pub fn scratch() -> Result<Self, EngineError> {
+        let connection = Connection::open("").map_err(unavailable)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection
+            .execute_batch(&format!(
+                "pragma journal_mode = off; pragma synchronous = off; pragma cache_size = -{SCRATCH_CACHE_KIB};"
+            ))
+            .map_err(unavailable)?;
+        Ok(Self(Database::Memory { connection: Arc::new(Mutex::new(connection)), clock: None }))
+    }
+
+    /// A file as it is at this moment, only to be read. None where there is no such file.
+    pub fn open_to_read(path: &Path) -> Result<Option<Self>, EngineError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(unavailable)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(Some(Self(Database::Memory { connection: Arc::new(Mutex::new(connection)), clock: None })))
     }
 
     /// The database's own clock, in SQL.
@@ -190,7 +216,18 @@ impl SqliteEngine {
     }
 
     pub async fn freeze(&self) -> Result<Snapshot, EngineError> {
-        let Database::File { readers, .. } = &self.0 else { return Ok(Snapshot::Live(self.clone())) };
+        let readers = match &self.0 {
+            Database::File { readers, .. } => readers,
+            Database::Memory { connection, .. } => {
+                let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                // Another process may write to a file that is only read here. The moment lasts
+                // until the connection is closed.
+                if connection.is_readonly("main").map_err(unavailable)? && connection.is_autocommit() {
+                    connection.execute_batch("begin; select count(*) from lease;").map_err(unavailable)?;
+                }
+                return Ok(Snapshot::Live(self.clone()));
+            }
+        };
         let mut lent = readers.lend().await?;
         let lent = run_blocking(move || {
             // The moment is fixed by the first read of the transaction.

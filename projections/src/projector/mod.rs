@@ -2,10 +2,12 @@
 //!
 //! `page.rs` reads and folds, once for all views; `follow.rs` is the loop, its lease
 //! and what it does at the border between two pages; `rebuild.rs` builds views anew
-//! beside it, on the threads of `aside.rs`.
+//! beside it, on the threads of `aside.rs`; `compare.rs` holds
+//! them against the log without writing anything.
 
 mod aside;
 mod border;
+mod compare;
 mod follow;
 mod page;
 mod rebuild;
@@ -26,6 +28,7 @@ use crate::queries::{ProjectionStatus, QueryError};
 use border::Control;
 
 pub use border::Redriven;
+pub use compare::{Compared, ComparedView};
 pub use rebuild::{Difference, RebuildOptions, RebuildProgress, RebuildReport, RebuildStage, RebuiltView};
 
 /// An owner that was silent for longer, by the database's clock, may be replaced.

@@ -15,7 +15,7 @@ use jangbu_kernel::{
     Actor, CommandId, CorrelationId, EventId, EventMeta, Money, NewEvent, OrderId, PaymentId, ProductId, RecordedEvent,
     Sealed, StreamId, Timestamp, UserId,
 };
-use jangbu_projections::{Options, Projector, ProjectorHandle, ReadModels, RebuildOptions};
+use jangbu_projections::{Compared, ComparedView, Options, Projector, ProjectorHandle, ReadModels, RebuildOptions};
 use jangbu_store::MemoryStore;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tokio::time::Instant;
@@ -137,6 +137,25 @@ impl Fixture {
         for view in &report.views {
             assert_eq!(view.differences, Some(0), "{view:?}");
         }
+        for view in self.compared().await {
+            assert!(matches!(view.outcome, Compared::Rows { differences: 0, .. }), "{view:?}");
+        }
+    }
+
+    /// The read models as somebody sees them who opens them only to read.
+    pub async fn to_read(&self) -> Option<ReadModels> {
+        match &self.place {
+            Place::Sqlite(dir) => ReadModels::open_sqlite_to_read(dir.path()).unwrap(),
+            Place::Postgres { url, .. } => ReadModels::connect_postgres_to_read(url).await.unwrap(),
+        }
+    }
+
+    /// What comes of holding them against the log.
+    pub async fn compared(&self) -> Vec<ComparedView> {
+        let models = self.to_read().await.unwrap();
+        let compared = models.compare(self.log(), &FixedClock, |_, _| {}).await.unwrap();
+        models.close().await;
+        compared
     }
 
     /// Runs a statement behind the projector's back. `{}` stands for the schema.

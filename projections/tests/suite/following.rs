@@ -8,9 +8,14 @@ use jangbu_aggregates::processes::*;
 use jangbu_aggregates::shipment::*;
 use jangbu_aggregates::stock::*;
 use jangbu_aggregates::user::*;
+use jangbu_kernel::log::EventLog as _;
 use jangbu_kernel::ports::TimerQueue as _;
 use jangbu_kernel::{OrderId, PaymentId, RefundId, Role, ShipmentId, StreamId, UserId};
-use jangbu_projections::{EntryKind, OrderStatus, PageRequest, PaymentStatus, ProjectionState, ProjectorError, fold};
+use jangbu_projections::{
+    Compared, EntryKind, OrderStatus, PageRequest, PaymentStatus, ProjectionState, ProjectorError, fold,
+};
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::Instant;
 
 use crate::fixture::{Fixture, Place, at, buyer, deadline, id, paid, payment_requested, placed, sealed, won};
 
@@ -21,9 +26,53 @@ crate::on_both_engines! {
     an_unknown_event_parks_its_stream,
     a_page_that_was_written_all_the_same_is_not_folded_twice,
     a_newer_projector_fences_the_older,
+    a_page_waits_for_an_epoch_that_is_being_taken,
     an_owner_who_was_last_seen_in_the_future_is_gone,
     due_timers_come_earliest_first,
     another_process_waits_by_the_checkpoints,
+    whoever_only_reads_finds_every_row_that_differs,
+}
+
+/// Held against the log without a projector: each kind of difference, a view that is ahead,
+/// one that another program folded, and read models that are not there.
+async fn whoever_only_reads_finds_every_row_that_differs(fixture: &Fixture) {
+    let projector = fixture.projector();
+    for number in 1..=3 {
+        fixture.order(number, 0, won(1_000)).await;
+    }
+    fixture.caught_up(&projector).await;
+    fixture.rows_are_the_log(&projector).await;
+    projector.stop().await;
+    let orders = async || fixture.compared().await.into_iter().find(|view| view.name == "orders").unwrap();
+    let told = async || match orders().await.outcome {
+        Compared::Rows { differences, examples } => {
+            (differences, examples.into_iter().map(|example| example.what).collect::<Vec<_>>())
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((orders().await.rows, told().await), (3, (0, vec![])));
+    for (tampering, difference) in [
+        ("update {}orders set status = 'completed' where number = 'N-1'", "different"),
+        ("update {}orders set doc = doc || ' ' where number = 'N-2'", "different"),
+        ("delete from {}orders where number = 'N-3'", "missing"),
+    ] {
+        let before = told().await.0;
+        fixture.tamper(tampering).await;
+        let (differences, examples) = told().await;
+        assert!(differences == before + 1 && examples.contains(&difference.to_owned()), "{tampering}: {examples:?}");
+    }
+    let head = fixture.store.head().await.unwrap();
+    fixture.tamper("update {}projections set position = position + 1 where name = 'stock'").await;
+    fixture.tamper("update {}projections set version = version + 1 where name = 'users'").await;
+    fixture.tamper("delete from {}projections where name = 'points'").await;
+    for view in fixture.compared().await {
+        match view.name {
+            "stock" => assert_eq!((view.outcome, view.position), (Compared::Ahead, head + 1)),
+            "users" => assert_eq!(view.outcome, Compared::OtherVersion),
+            "points" => assert_eq!(view.outcome, Compared::Missing),
+            _ => assert!(matches!(view.outcome, Compared::Rows { .. }), "{view:?}"),
+        }
+    }
 }
 
 fn order_events(events: Vec<OrderEvent>) -> Vec<DomainEvent> {
@@ -354,6 +403,40 @@ async fn a_newer_projector_fences_the_older(fixture: &Fixture) {
     assert_eq!(fixture.number("select epoch from {}lease").await, 3);
     fixture.rows_are_the_log(&older).await;
     older.stop().await;
+}
+
+/// Whoever writes a page holds on to the epoch until it is written: one that is being taken
+/// at that moment is waited for, and then nothing is written.
+async fn a_page_waits_for_an_epoch_that_is_being_taken(fixture: &Fixture) {
+    let Place::Postgres { url, .. } = &fixture.place else {
+        // Of an embedded file there is one writer at a time.
+        return;
+    };
+    let projector = fixture.projector();
+    fixture.order(1, 0, won(1_000)).await;
+    fixture.caught_up(&projector).await;
+    let (mut taker, mut watcher) =
+        (PgConnection::connect(url).await.unwrap(), PgConnection::connect(url).await.unwrap());
+    sqlx::raw_sql("begin; update views.lease set epoch = epoch + 1").execute(&mut taker).await.unwrap();
+    fixture.order(2, 0, won(1_000)).await;
+    let limit = deadline();
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() \
+                 and wait_event_type = 'Lock' and query like 'select epoch from views.lease%'";
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut watcher).await.unwrap() == 0 {
+        assert!(Instant::now() < limit, "nobody waits for the epoch");
+        tokio::task::yield_now().await;
+    }
+    sqlx::raw_sql("update views.lease set renewed_ms = renewed_ms + 3600000; commit")
+        .execute(&mut taker)
+        .await
+        .unwrap();
+    fixture.until("select count(*) from {}orders", 1).await;
+    // Nobody renews the epoch that was taken, so it takes over again in a while.
+    sqlx::raw_sql("update views.lease set renewed_ms = 0").execute(&mut taker).await.unwrap();
+    fixture.caught_up(&projector).await;
+    assert_eq!(fixture.number("select epoch from {}lease").await, 3);
+    fixture.rows_are_the_log(&projector).await;
+    projector.stop().await;
 }
 
 /// A database's clock that was put back makes the last sign of an owner who is gone lie in

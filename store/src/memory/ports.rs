@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{MemoryStore, Stored};
 use crate::error::StoreError;
-use crate::ledger::{Ledger, Store, other_root};
+use crate::ledger::{KeptReceipt, Ledger, Marks, Store, StoredFrontier, other_root};
 use crate::merkle::{Hash, MerkleFrontier};
 use crate::row::StoredRow;
 
@@ -41,6 +41,45 @@ impl Ledger for MemoryStore {
             state.frontier = frontier.clone();
         }
         Ok(true)
+    }
+
+    async fn marks(&self) -> Result<Marks, LogError> {
+        let state = self.state()?;
+        let furthest = state.checkpoints.iter().max_by_key(|(_, position)| **position);
+        let frontier = Some(&state.frontier).filter(|frontier| frontier.size() > 0);
+        Ok(Marks {
+            counter: None,
+            frontier: frontier.map(|frontier| StoredFrontier { size: frontier.size(), peaks: frontier.to_bytes() }),
+            checkpoint: furthest.map(|(reader, position)| (reader.clone(), *position)),
+        })
+    }
+
+    async fn kept_receipts(&self, after: Option<&KeptReceipt>, limit: usize) -> Result<Vec<KeptReceipt>, LogError> {
+        let state = self.state()?;
+        let mut behind: Vec<_> = state
+            .known
+            .receipts
+            .iter()
+            .filter(|(key, _)| after.is_none_or(|after| **key > after.key))
+            .map(|(key, receipt)| KeptReceipt {
+                number: 0,
+                key: key.clone(),
+                stream: receipt.stream.to_string(),
+                version: receipt.version,
+                position: receipt.position,
+                event_position: state.stream_from(receipt.stream, receipt.version).next().map(|event| event.position),
+            })
+            .collect();
+        behind.sort_by(|one, other| one.key.cmp(&other.key));
+        behind.truncate(limit);
+        Ok(behind)
+    }
+
+    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, u64)>, LogError> {
+        let state = self.state()?;
+        let version = |stream| state.known.versions.get(stream).copied().unwrap_or(0);
+        let ahead = state.snapshots.values().filter(|kept| kept.version > version(&kept.stream));
+        Ok(ahead.take(limit).map(|kept| (kept.stream.to_string(), kept.version)).collect())
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod append;
 mod columns;
+mod evidence;
 mod lanes;
 mod ports;
 mod read;

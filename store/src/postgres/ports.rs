@@ -11,9 +11,11 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::{PostgresStore, read, setup};
+use super::{PostgresStore, evidence, read, setup};
 use crate::error::StoreError;
-use crate::ledger::{Ledger, Store, consecutive_hashes, frontier_of_seal, headers_text, other_root};
+use crate::ledger::{
+    KeptReceipt, Ledger, Marks, Store, consecutive_hashes, frontier_of_seal, headers_text, other_root,
+};
 use crate::merkle::{Hash, MerkleFrontier};
 use crate::row::{self, StoredRow, limit_i64, to_i64, to_u64};
 
@@ -75,6 +77,18 @@ impl Ledger for PostgresStore {
             })
             .await?;
         if kept.as_deref() == Some(&hash) { Ok(new > 0) } else { Err(other_root(root.size)) }
+    }
+
+    async fn marks(&self) -> Result<Marks, LogError> {
+        self.ask(evidence::marks).await
+    }
+
+    async fn kept_receipts(&self, after: Option<&KeptReceipt>, limit: usize) -> Result<Vec<KeptReceipt>, LogError> {
+        self.ask(|pool| evidence::receipts(pool, after, limit)).await
+    }
+
+    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, u64)>, LogError> {
+        self.ask(|pool| evidence::snapshots_ahead(pool, limit)).await
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod append;
 mod checkpoint;
+mod evidence;
 mod ports;
 mod read;
 mod readers;

@@ -11,9 +11,9 @@ use rusqlite::types::Type;
 use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
-use super::{SqliteStore, read, setup};
+use super::{SqliteStore, evidence, read, setup};
 use crate::error::StoreError;
-use crate::ledger::{Ledger, Store, consecutive_hashes, frontier_of_seal, other_root};
+use crate::ledger::{KeptReceipt, Ledger, Marks, Store, consecutive_hashes, frontier_of_seal, other_root};
 use crate::merkle::{Hash, MerkleFrontier};
 use crate::row::{StoredRow, limit_i64, to_i64, to_u64};
 
@@ -47,7 +47,7 @@ impl Ledger for SqliteStore {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(read::ROWS_AFTER)?;
             let rows = statement.query_map(params![to_i64(after), limit_i64(limit)], read::stored_row)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            rows.collect::<rusqlite::Result<_>>().map_err(evidence::unreadable)
         })
         .await
     }
@@ -98,6 +98,19 @@ impl Ledger for SqliteStore {
             })
             .await?;
         if kept.1 == root.root { Ok(kept.0) } else { Err(other_root(root.size)) }
+    }
+
+    async fn marks(&self) -> Result<Marks, LogError> {
+        self.read(|connection| Ok(evidence::marks(connection)?)).await
+    }
+
+    async fn kept_receipts(&self, after: Option<&KeptReceipt>, limit: usize) -> Result<Vec<KeptReceipt>, LogError> {
+        let after = after.map_or(0, |receipt| receipt.number);
+        self.read(move |connection| Ok(evidence::receipts(connection, after, limit)?)).await
+    }
+
+    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, u64)>, LogError> {
+        self.read(move |connection| Ok(evidence::snapshots_ahead(connection, limit)?)).await
     }
 }
 

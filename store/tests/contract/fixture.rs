@@ -188,7 +188,7 @@ pub fn positions(result: &AppendResult) -> Vec<u64> {
 pub async fn whole_log(store: &dyn Store) -> Vec<RecordedEvent> {
     let before = store.head().await.unwrap();
     let verification = jangbu_store::verify_log(store, |_| {}).await.unwrap();
-    assert_eq!(verification.flaw, None);
+    assert_eq!(verification.flaws, []);
     let mut events = Vec::new();
     loop {
         let (page, read_to) = store.read_all(events.len() as u64, 5_000, &Default::default()).await.unwrap();

@@ -19,6 +19,7 @@ mod appending;
 mod concurrency;
 mod fixture;
 mod model;
+mod planting;
 mod postgres;
 mod reading;
 mod receipts;

@@ -55,7 +55,11 @@ fn draw((writes, key): Sketch, streams: &[StreamId], versions: &mut [u64]) -> Ap
         let n = streams.iter().position(|stream| *stream == write.stream).unwrap();
         versions[n] += write.events.len() as u64;
     }
+    // A receipt names the version that its stream has once the append is accepted; one whose
+    // append does not write the stream names none.
+    let own = writes.iter().find(|write| write.stream == streams[0]);
+    let version = own.map_or(0, |write| write.expected_version + write.events.len() as u64);
     let mut append = append(writes);
-    append.receipt = key.map(|key| receipt(&format!("{}-{key}", streams[0]), streams[0], 1));
+    append.receipt = key.map(|key| receipt(&format!("{}-{key}", streams[0]), streams[0], version));
     append
 }

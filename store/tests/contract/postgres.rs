@@ -10,7 +10,7 @@ use std::time::Duration;
 use jangbu_kernel::log::{AppendResult, EventLog as _, LogError, StreamWrite};
 use jangbu_kernel::ports::Leases as _;
 use jangbu_store::postgres::Options;
-use jangbu_store::{Flaw, PostgresStore, Store as _, StoreError, seal_to_head, verify_log};
+use jangbu_store::{PostgresStore, Store as _, StoreError, seal_to_head};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::task::JoinSet;
 
@@ -208,26 +208,6 @@ async fn events_and_roots_cannot_be_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tampering_is_found() {
-    with_database(async |url: String| {
-        let store = connect(&url).await;
-        store.migrate().await.unwrap();
-        fill(&store, order(), 0, 5).await;
-        seal_to_head(&store, &Still).await.unwrap();
-        let mut database = raw(&url).await;
-        run(&mut database, "alter table events disable trigger events_are_kept").await.unwrap();
-        run(&mut database, "update events set payload = replace(payload, '1', '7') where position = 2").await.unwrap();
-        assert_eq!(verify_log(&store, |_| {}).await.unwrap().flaw, Some(Flaw::Hash { position: 2 }));
-        run(&mut database, "update events set payload = replace(payload, '7', '1') where position = 2").await.unwrap();
-        assert_eq!(verify_log(&store, |_| {}).await.unwrap().flaw, None);
-        run(&mut database, "delete from events where position = 5").await.unwrap();
-        assert_eq!(verify_log(&store, |_| {}).await.unwrap().flaw, Some(Flaw::Truncated { sealed: 5, head: 4 }));
-        store.close().await;
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_is_not_held_for_ever_when_the_servers_clock_is_put_back() {
     with_database(async |url: String| {
         let store = connect(&url).await;
@@ -284,6 +264,200 @@ async fn a_read_only_server_refuses_writes_and_still_reads() {
         assert_eq!(whole_log(&store).await.len(), 2);
         store.close().await;
         writable.close().await;
+    })
+    .await;
+}
+
+/// Options of a store whose statements wait as long as a test needs.
+fn patient() -> Options {
+    let long = crate::fixture::LIMIT;
+    Options { statement_timeout: long, lock_timeout: long, ..Options::default() }
+}
+
+/// A backend of the store stands before a lock in a statement like this.
+async fn waits_in(database: &mut PgConnection, like: &str) -> bool {
+    let waiting: i64 = sqlx::query_scalar(
+        "select count(*) from pg_stat_activity where datname = current_database() \
+         and application_name = 'jangbu-store' and wait_event_type = 'Lock' and query like $1",
+    )
+    .bind(like)
+    .fetch_one(&mut *database)
+    .await
+    .unwrap();
+    waiting > 0
+}
+
+async fn until_it_waits_in(database: &mut PgConnection, like: &str) {
+    let wait = async {
+        while !waits_in(database, like).await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(crate::fixture::LIMIT, wait).await.unwrap_or_else(|_| panic!("nobody waits in {like}"));
+}
+
+/// At the end of a transaction that inserted events, and before it is committed, this
+/// waits for an advisory lock. The word to the client pushes out every row of the answer
+/// that the server has written so far: whoever takes rows for the commit is found out.
+const COMMIT_WAITS: &str = "
+create function wait_at_commit() returns trigger language plpgsql as $$
+begin
+    raise info 'about to commit';
+    perform pg_advisory_xact_lock_shared(8);
+    if exists (select from pg_class where relname = 'commits_fail') then
+        raise exception 'the commit fails';
+    end if;
+    return null;
+end $$;
+create constraint trigger wait_at_commit after insert on events deferrable initially deferred
+    for each row execute function wait_at_commit();";
+
+/// Nobody is answered, and nobody who follows the log sees anything, before the server
+/// has said that the commit is done: on the fast way and under the lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_is_answered_after_its_commit() {
+    with_database(async |url: String| {
+        let store = PostgresStore::connect(&url, patient()).await.unwrap();
+        store.migrate().await.unwrap();
+        let (mut holder, mut watcher) = (raw(&url).await, raw(&url).await);
+        run(&mut watcher, COMMIT_WAITS).await.unwrap();
+        let old = order();
+        fill(&store, old, 0, 1).await;
+        for (way, conflicting) in [("fast", false), ("under the lock", true)] {
+            let before = store.head().await.unwrap();
+            run(&mut holder, "select pg_advisory_lock(8)").await.unwrap();
+            let mut batch = vec![append([write(order(), 0, 2)])];
+            batch.extend(conflicting.then(|| append([write(old, 0, 1)])));
+            let appending = tokio::spawn({
+                let store = store.clone();
+                async move { store.append(batch).await }
+            });
+            until_it_waits_in(&mut watcher, if conflicting { "commit" } else { "%insert into events%" }).await;
+            for _ in 0..20 {
+                // Each asks the server something: an early answer has time to arrive.
+                assert!(waits_in(&mut watcher, "%").await, "{way}: the commit does not wait");
+                assert!(!appending.is_finished(), "{way}: answered before the commit");
+                let (followed, _) = store.follow(before, 10, &Default::default()).await.unwrap();
+                assert!(followed.is_empty(), "{way}: followed before the commit: {followed:?}");
+            }
+            run(&mut holder, "select pg_advisory_unlock(8)").await.unwrap();
+            let results = appending.await.unwrap().unwrap();
+            assert_eq!(positions(&results[0]), [before + 1, before + 2], "{way}");
+        }
+        store.close().await;
+    })
+    .await;
+}
+
+/// An append that did not come to pass leaves nothing for those who follow: its
+/// positions go to the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_commit_is_followed_by_nobody() {
+    with_database(async |url: String| {
+        let store = connect(&url).await;
+        store.migrate().await.unwrap();
+        let mut database = raw(&url).await;
+        run(&mut database, COMMIT_WAITS).await.unwrap();
+        fill(&store, order(), 0, 1).await;
+        run(&mut database, "create table commits_fail ()").await.unwrap();
+        let failed = store.append(vec![append([write(order(), 0, 2)])]).await;
+        assert!(matches!(failed, Err(LogError::Unavailable(..))), "the server said that it failed: {failed:?}");
+        run(&mut database, "drop table commits_fail").await.unwrap();
+        let stream = order();
+        assert_eq!(positions(&append_one(&store, append([write(stream, 0, 3)])).await), [2, 3, 4]);
+        let (followed, _) = store.follow(1, 10, &Default::default()).await.unwrap();
+        assert!(followed.len() == 3 && followed.iter().all(|event| event.stream == stream), "{followed:?}");
+        store.close().await;
+    })
+    .await;
+}
+
+/// Whoever judges a batch holds the counter row: what another node is about to commit
+/// counts. Here the batch only checks a version that the other one moves on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_judged_after_the_commit_that_is_under_way() {
+    with_database(async |url: String| {
+        let store = PostgresStore::connect(&url, patient()).await.unwrap();
+        store.migrate().await.unwrap();
+        let stream = order();
+        fill(&store, stream, 0, 2).await;
+        let (mut other, mut watcher) = (raw(&url).await, raw(&url).await);
+        run(
+            &mut other,
+            "begin; update log_head set position = 3; \
+             insert into events select 3, stream_kind, stream_id, 3, gen_random_uuid(), event_type, schema_version, \
+             payload, correlation_id, causation_id, command_id, actor, trace, recorded_at, hash \
+             from events where position = 2",
+        )
+        .await
+        .unwrap();
+        let judged = tokio::spawn({
+            let store = store.clone();
+            async move { append_one(&store, append([write(stream, 2, 0)])).await }
+        });
+        until_it_waits_in(&mut watcher, "select position from log_head%").await;
+        assert!(!judged.is_finished(), "judged on what is no longer so in a moment");
+        run(&mut other, "commit").await.unwrap();
+        assert_eq!(judged.await.unwrap(), AppendResult::Conflict { stream, actual_version: 3 });
+        store.close().await;
+    })
+    .await;
+}
+
+/// The answer is lost while the statement still waits at the server: whoever looks for
+/// what became of it waits until it has ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_is_resolved_after_its_statement_has_ended() {
+    with_database(async |url: String| {
+        let proxy = Proxy::start(&url).await;
+        let direct = connect(&url).await;
+        direct.migrate().await.unwrap();
+        let options = Options { resolve_timeout: crate::fixture::LIMIT, ..patient() };
+        let store = PostgresStore::connect(&proxy.url, options).await.unwrap();
+        let (mut other, mut watcher) = (raw(&url).await, raw(&url).await);
+        run(&mut other, "begin; select position from log_head for update").await.unwrap();
+        proxy.cut_at("order.placed", Cut::AtOnceAfterSending);
+        let stream = order();
+        let lost = tokio::spawn({
+            let store = store.clone();
+            async move { append_one(&store, append([write(stream, 0, 2)])).await }
+        });
+        until_it_waits_in(&mut watcher, "select position from log_head%").await;
+        assert!(proxy.has_cut() && !lost.is_finished());
+        run(&mut other, "commit").await.unwrap();
+        assert_eq!(positions(&lost.await.unwrap()), [1, 2]);
+        assert_eq!(direct.versions(vec![stream]).await.unwrap(), [2]);
+        store.close().await;
+        direct.close().await;
+    })
+    .await;
+}
+
+/// The store's own transactions are as durable as the server makes them, whatever the
+/// read models beside it do without.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_is_committed_synchronously() {
+    with_database(async |url: String| {
+        let store = connect(&url).await;
+        store.migrate().await.unwrap();
+        let mut database = raw(&url).await;
+        let asked: String = sqlx::query_scalar("show synchronous_commit").fetch_one(&mut database).await.unwrap();
+        run(
+            &mut database,
+            "create table seen (setting text); \
+             create function see() returns trigger language plpgsql as $$ begin \
+             insert into seen values (current_setting('synchronous_commit')); return null; end $$; \
+             create trigger see after insert on events for each statement execute function see()",
+        )
+        .await
+        .unwrap();
+        let old = order();
+        fill(&store, old, 0, 1).await;
+        // The second is written under the lock.
+        store.append(vec![append([write(order(), 0, 1)]), append([write(old, 0, 1)])]).await.unwrap();
+        let seen: Vec<String> = sqlx::query_scalar("select setting from seen").fetch_all(&mut database).await.unwrap();
+        assert_eq!(seen, [asked.clone(), asked]);
+        store.close().await;
     })
     .await;
 }

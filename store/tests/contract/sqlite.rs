@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use jangbu_kernel::log::{AppendResult, EventLog as _, LogError, StreamWrite};
 use jangbu_kernel::ports::Checkpoints as _;
-use jangbu_store::{Flaw, SqliteStore, Store as _, StoreError, seal_to_head, sqlite, verify_log};
+use jangbu_store::{SqliteStore, Store as _, StoreError, seal_to_head, sqlite};
 use rusqlite::Connection;
 
 use crate::fixture::{Still, append, append_one, event, eventually, fill, order, stock, whole_log, write};
@@ -90,48 +90,6 @@ async fn events_and_roots_cannot_be_changed() {
         let error = database.execute(change, []).unwrap_err();
         assert!(error.to_string().contains("never changed"), "{change}: {error}");
     }
-    store.close().await;
-}
-
-#[tokio::test]
-async fn tampering_is_found() {
-    let drop_guards = "drop trigger events_are_not_updated; drop trigger events_are_not_deleted;";
-    for (tampering, expected) in [
-        ("update events set payload = replace(payload, '1', '7') where position = 2", Flaw::Hash { position: 2 }),
-        ("update events set actor = 'anonymous' where position = 4", Flaw::Hash { position: 4 }),
-        ("delete from events where position = 3", Flaw::Position { expected: 3, found: 4 }),
-        ("delete from events where position > 3", Flaw::Truncated { sealed: 5, head: 3 }),
-        ("update events set version = 9 where position = 5", Flaw::Hash { position: 5 }),
-    ] {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(folder.path()).await;
-        fill(&store, order(), 0, 5).await;
-        seal_to_head(&store, &Still).await.unwrap();
-        assert_eq!(verify_log(&store, |_| {}).await.unwrap().flaw, None);
-        raw(folder.path()).execute_batch(&format!("{drop_guards} {tampering};")).unwrap();
-        assert_eq!(verify_log(&store, |_| {}).await.unwrap().flaw, Some(expected), "after {tampering}");
-        store.close().await;
-    }
-}
-
-/// A row rewritten together with its hash is consistent in itself; the sealed root tells.
-#[tokio::test]
-async fn a_forged_hash_is_found_by_the_root() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
-    fill(&store, order(), 0, 5).await;
-    seal_to_head(&store, &Still).await.unwrap();
-    let mut row = jangbu_store::Ledger::rows(&store, 1, 1).await.unwrap().remove(0);
-    row.payload = "{\"n\":700}".into();
-    let database = raw(folder.path());
-    database.execute_batch("drop trigger events_are_not_updated").unwrap();
-    database
-        .execute(
-            "update events set payload = ?1, hash = ?2 where position = 2",
-            rusqlite::params![row.payload, row.leaf_hash()],
-        )
-        .unwrap();
-    assert_eq!(verify_log(&store, |_| {}).await.unwrap().flaw, Some(Flaw::Root { size: 5 }));
     store.close().await;
 }
 
@@ -260,4 +218,85 @@ async fn a_store_reopens_as_it_was() {
     let store_again = store.clone();
     eventually("a dropped handle does not close the store", async || store_again.head().await.unwrap() == 30).await;
     store.close().await;
+}
+
+/// A commit that the database refuses at its very end, by a foreign key that is looked at
+/// only then: nobody who follows the log sees what was in it, and its positions go to the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_commit_is_followed_by_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    fill(&store, order(), 0, 1).await;
+    let database = raw(folder.path());
+    database
+        .execute_batch(
+            "create table none (id integer primary key); \
+             create table refused (id integer references none (id) deferrable initially deferred); \
+             create trigger refuse after insert on events begin insert into refused values (1); end;",
+        )
+        .unwrap();
+    let failed = store.append(vec![append([write(order(), 0, 2)])]).await;
+    assert!(matches!(failed, Err(LogError::Unavailable(..))), "it surely is not there: {failed:?}");
+    assert!(!store.has_failed(), "the next may well succeed");
+    database.execute_batch("drop trigger refuse").unwrap();
+    let stream = order();
+    let appended = append_one(&store, append([write(stream, 0, 3)])).await;
+    assert_eq!(crate::fixture::positions(&appended), [2, 3, 4]);
+    let (followed, _) = store.follow(1, 10, &Default::default()).await.unwrap();
+    assert!(followed.len() == 3 && followed.iter().all(|event| event.stream == stream), "{followed:?}");
+    store.close().await;
+}
+
+const LIMITED_FOLDER: &str = "JANGBU_TEST_LIMITED_FOLDER";
+
+/// The system refuses to write the end of a commit. What will be found on the disk is
+/// open then, and that is what the caller is told; nothing more is accepted.
+#[tokio::test]
+async fn a_commit_that_could_not_be_written_is_told_as_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    fill(&store, order(), 0, 1).await;
+    store.close().await;
+    // Blocks of 512 bytes. Without the trap the signal would end the process.
+    let script =
+        "trap '' XFSZ; ulimit -f 1024; exec \"$0\" --exact sqlite::child_whose_files_are_limited --ignored --nocapture";
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .env(LIMITED_FOLDER, folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let acknowledged: usize = said.lines().find_map(|line| line.strip_prefix("ACKNOWLEDGED ")?.parse().ok()).unwrap();
+    let store = open(folder.path()).await;
+    let found = whole_log(&store).await.len();
+    assert!((acknowledged..=acknowledged + 1).contains(&found), "{found} found, {acknowledged} acknowledged");
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the test above runs it in a process of its own under a limit"]
+async fn child_whose_files_are_limited() {
+    let folder = std::env::var(LIMITED_FOLDER).expect("run by the test of limited files only");
+    let store = open(folder.as_ref()).await;
+    let stream = stock();
+    let mut acknowledged = 1;
+    let error = loop {
+        let large = StreamWrite {
+            stream,
+            expected_version: acknowledged - 1,
+            events: vec![event(format!("\"{}\"", "x".repeat(20_000)))],
+        };
+        match store.append(vec![append([large])]).await {
+            Ok(_) => acknowledged += 1,
+            Err(error) => break error,
+        }
+        assert!(acknowledged < 200, "the limit was never met");
+    };
+    assert!(matches!(error, LogError::OutcomeUnknown(_)), "told as {error:?}");
+    assert!(store.has_failed());
+    let next = store.append(vec![append([write(order(), 0, 1)])]).await;
+    assert!(matches!(next, Err(LogError::Unavailable(..))), "{next:?}");
+    std::io::stdout().lock().write_all(format!("ACKNOWLEDGED {acknowledged}\n").as_bytes()).unwrap();
 }

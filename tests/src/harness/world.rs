@@ -285,6 +285,8 @@ impl World {
         let books = self.sandbox_url();
         if self.sandbox.is_some() {
             audit.extend(["--gateway-books", &books]);
+        } else {
+            audit.push("--no-gateway-books");
         }
         self.run_well(&audit).await;
         if self.replays.get() {

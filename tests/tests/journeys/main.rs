@@ -19,6 +19,7 @@
 )]
 
 use jangbu_tests::harness;
+mod auditing;
 mod goods;
 mod identity;
 mod keys;
@@ -56,6 +57,11 @@ macro_rules! journeys {
 }
 
 journeys! {
+    auditing:
+        what_was_not_checked_says_so,
+        a_changed_read_model_is_no_damage_of_the_log,
+        a_log_that_was_cut_is_found_by_whatever_is_left,
+        a_failed_check_fails_also_when_nobody_reads_it;
     orders:
         an_order_reaches_the_door,
         points_and_card_share_an_order_and_both_come_back,

@@ -1,0 +1,85 @@
+//! What stands beside the events and tells how far they once went: whatever points
+//! behind the last of them proves that some are gone.
+
+use jangbu_kernel::log::LogError;
+
+use super::Flaw;
+use super::pass::Pass;
+use crate::ledger::{KeptReceipt, Ledger, Marks};
+
+/// Snapshots that are ahead of their streams, told one by one.
+const SNAPSHOTS: usize = 10;
+
+/// Checks all of it against the rows that were read. `before` was read before them.
+pub(super) async fn check(
+    log: &dyn Ledger,
+    pass: &mut Pass,
+    before: &Marks,
+    receipts_at_once: usize,
+) -> Result<(), LogError> {
+    let head = pass.size();
+    if let Some(counter) = before.counter.filter(|counter| *counter > head) {
+        pass.note(Flaw::Lost { head, witness: format!("the counter of positions stands at {counter}") });
+    }
+    if let Some((reader, position)) = before.checkpoint.as_ref().filter(|(_, position)| *position > head) {
+        pass.note(Flaw::Lost { head, witness: format!("{reader} has handled position {position}") });
+    }
+    receipts(log, pass, receipts_at_once).await?;
+    for (stream, version) in log.snapshots_ahead(SNAPSHOTS).await? {
+        pass.note(Flaw::Snapshot { stream, version, head });
+    }
+    let after = log.marks().await?;
+    if let Some(counter) = after.counter.filter(|counter| *counter < head) {
+        pass.note(Flaw::Counter { counter, head });
+    }
+    let frontier = after.frontier.map_or(0, |frontier| frontier.size);
+    if frontier < pass.newest_root() {
+        pass.note(Flaw::FrontierGone { size: pass.newest_root() });
+    }
+    Ok(())
+}
+
+/// Each receipt points at an event that is there, of the stream and version it names, and
+/// that is no later than the append it answers for.
+async fn receipts(log: &dyn Ledger, pass: &mut Pass, at_once: usize) -> Result<(), LogError> {
+    let head = pass.size();
+    let mut furthest = head;
+    let mut last: Option<KeptReceipt> = None;
+    loop {
+        let page = log.kept_receipts(last.as_ref(), at_once).await?;
+        for receipt in &page {
+            pass.receipt();
+            if receipt.position > furthest && log.rows(receipt.position - 1, 1).await?.is_empty() {
+                furthest = receipt.position;
+            }
+            if receipt.position <= head
+                && let Some(what) = misses(receipt)
+            {
+                pass.note(Flaw::Receipt { position: receipt.position, what });
+            }
+        }
+        let full = page.len() >= at_once;
+        last = page.into_iter().next_back();
+        if !full || pass.is_broken() {
+            break;
+        }
+    }
+    if furthest > head {
+        pass.note(Flaw::Lost { head, witness: format!("a receipt is of an append that ends at position {furthest}") });
+    }
+    Ok(())
+}
+
+/// What is wrong with a receipt, if anything.
+fn misses(receipt: &KeptReceipt) -> Option<String> {
+    let KeptReceipt { stream, version, .. } = receipt;
+    match receipt.event_position {
+        // An answer that shows no resource names the version before the first.
+        None if *version == 0 => None,
+        None => Some(format!("names version {version} of {stream}, which the log does not have")),
+        Some(later) if later > receipt.position => {
+            Some(format!("names version {version} of {stream}, which came later, at position {later}"))
+        }
+        Some(_) => None,
+    }
+}
