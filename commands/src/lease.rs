@@ -111,3 +111,53 @@ impl Lease {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use async_trait::async_trait;
+    use jangbu_kernel::log::LogError;
+
+    use super::*;
+
+    const LENGTH: Duration = Duration::from_secs(5);
+
+    /// Gives the lease at once, and says so after a while.
+    struct SlowToAnswer(Duration);
+
+    #[async_trait]
+    impl Leases for SlowToAnswer {
+        async fn hold(&self, _: &str, _: Uuid, _: Duration) -> Result<bool, LogError> {
+            sleep(self.0).await;
+            Ok(true)
+        }
+        async fn give_back(&self, _: &str, _: Uuid) -> Result<(), LogError> {
+            Ok(())
+        }
+    }
+
+    fn lease(answers_after: Duration, stop: &CancellationToken) -> Lease {
+        let holder = LeaseHolder { leases: Arc::new(SlowToAnswer(answers_after)), node: Uuid::nil(), length: LENGTH };
+        Lease::new("work", holder, stop.clone())
+    }
+
+    /// The store counts from when it was asked, so whoever counts from the answer goes on
+    /// for that much longer than the lease is his.
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_counts_from_the_question() {
+        let asked = Instant::now();
+        let until = lease(Duration::from_secs(3), &CancellationToken::new()).wait().await.unwrap();
+        assert_eq!(until, asked + LENGTH);
+        assert_eq!(until - Instant::now(), Duration::from_secs(2), "three seconds of it are gone");
+    }
+
+    /// An answer that takes as long as the lease gives nothing, and a renewal that does loses it.
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_is_over_when_it_is_given_is_not_held() {
+        let stop = CancellationToken::new();
+        let late = lease(LENGTH, &stop);
+        assert_eq!(late.keep(Instant::now() + LENGTH).await, Ended::Lost);
+        stop.cancel();
+        assert_eq!(late.wait().await, None);
+    }
+}

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use jangbu_aggregates::stock::Stock;
 use jangbu_commands::{Command, CommandError, Commands, DeciderOptions, load_state};
 use jangbu_kernel::log::EventLog as _;
-use jangbu_kernel::{OrderId, ProductId, RefusalCode, StreamId};
+use jangbu_kernel::{Actor, OrderId, ProductId, RefusalCode, StreamId};
 use jangbu_store::sqlite::Options as SqliteOptions;
 use jangbu_store::{MemoryStore, SqliteStore, Store as _};
 
@@ -112,6 +112,36 @@ async fn twenty_equal_requests_under_one_key_act_once_and_get_one_answer() {
     // The first answer can be told again from the stream up to the receipt's version.
     let history = commands.history(again.stream, Some(again.version)).await.unwrap();
     assert_eq!(history.len() as u64, again.version);
+    task.stop().await;
+}
+
+/// A key is its caller's own: another who happens to use the same one, even for the same
+/// request, is neither answered with the first one's order nor turned away, whether they
+/// come in one batch, later, or after a restart.
+#[tokio::test]
+async fn equal_keys_of_two_callers_have_nothing_to_do_with_each_other() {
+    let shop = Shop::new();
+    let log = Arc::new(MemoryStore::new());
+    let (commands, task) = shop.decider(log.clone());
+    let callers = [shop.user(&commands).await, shop.user(&commands).await, shop.user(&commands).await];
+    let product = shop.product(&commands, 1_000, 100).await;
+    let by = |user| {
+        let mut request = shop.keyed(Command::PlaceOrder(shop.order(user, &[(product, 1)])), "key-1", 1);
+        request.caller.actor = Actor::User(user);
+        request
+    };
+    let [one, two, late] = callers.map(by);
+    let answers = join_all([one.clone(), two.clone()].map(|request| commands.execute(request))).await;
+    let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+    assert!(answers.iter().all(|answer| !answer.replayed) && answers[0].stream != answers[1].stream);
+    task.stop().await;
+    let (commands, task) = shop.decider(log.clone());
+    assert!(!commands.execute(late).await.unwrap().replayed);
+    for (request, first) in [one, two].into_iter().zip(answers) {
+        let again = commands.execute(request).await.unwrap();
+        assert!(again.replayed && again.stream == first.stream);
+    }
+    assert_eq!(reserved(log.as_ref(), product).await, 3);
     task.stop().await;
 }
 

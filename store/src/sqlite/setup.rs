@@ -156,3 +156,24 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 pub(super) fn open_error(cause: rusqlite::Error) -> StoreError {
     StoreError::Open(Box::new(cause))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// What an acknowledgement rests on, in SQLite's own numbers: 2 is FULL.
+    #[test]
+    fn every_connection_that_writes_syncs_in_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, options) = (database_path(folder.path()), Options::default());
+        let writer = open_writer(&path, &options).unwrap();
+        let checkpointer = open_checkpointer(&path, &options).unwrap();
+        for connection in [&writer, &checkpointer] {
+            assert_eq!(pragma::<String>(connection, "journal_mode").unwrap(), "wal");
+            assert_eq!(pragma::<i64>(connection, "synchronous").unwrap(), 2);
+            assert_eq!(pragma::<i64>(connection, "fullfsync").unwrap(), 1);
+            assert_eq!(pragma::<i64>(connection, "checkpoint_fullfsync").unwrap(), 1);
+        }
+    }
+}

@@ -373,6 +373,10 @@ fn classify(error: &rusqlite::Error, committing: bool) -> (Failure, bool) {
         Some(ErrorCode::SystemIoFailure) if committing => (Failure::Unknown(text), true),
         Some(ErrorCode::SystemIoFailure) => (Failure::Unavailable(text), true),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (Failure::Damaged(text), true),
+        // A rule of the tables that is looked at last: the transaction is still open.
+        Some(ErrorCode::ConstraintViolation) => (Failure::Unavailable(text), false),
+        // Whatever else a commit says, it says after it began to write.
+        _ if committing => (Failure::Unknown(text), false),
         _ => (Failure::Unavailable(text), false),
     }
 }
@@ -406,6 +410,17 @@ mod tests {
         let (outcome, fatal) = classify(&failure(rusqlite::ffi::SQLITE_IOERR_SHMSIZE), true);
         assert!(matches!(outcome, Failure::Unknown(_)));
         assert!(!fatal);
+    }
+
+    /// What is not known to be undone is never told as undone.
+    #[test]
+    fn a_commit_that_failed_for_another_reason_is_an_unknown_outcome() {
+        for code in [rusqlite::ffi::SQLITE_NOMEM, rusqlite::ffi::SQLITE_BUSY, rusqlite::ffi::SQLITE_INTERRUPT] {
+            assert!(matches!(classify(&failure(code), true), (Failure::Unknown(_), false)));
+            assert!(matches!(classify(&failure(code), false), (Failure::Unavailable(_), false)));
+        }
+        let refused = classify(&failure(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY), true);
+        assert!(matches!(refused, (Failure::Unavailable(_), false)));
     }
 
     #[test]
