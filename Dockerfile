@@ -7,8 +7,11 @@ COPY . .
 RUN cargo build --release --locked --package jangbu-app && cp target/release/jangbu /usr/local/bin/jangbu
 
 FROM debian:12-slim
+# A volume takes owner and mode of the folder that it covers. One that the image lacks is
+# root's, and the program could not write there.
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --home-dir /var/lib/jangbu --create-home jangbu
+    && useradd --system --uid 10001 --home-dir /var/lib/jangbu --create-home jangbu \
+    && install --directory --owner=10001 --mode=0700 /var/lib/jangbu/data
 COPY --from=builder /usr/local/bin/jangbu /usr/local/bin/jangbu
 USER jangbu
 WORKDIR /var/lib/jangbu

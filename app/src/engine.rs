@@ -7,7 +7,7 @@ use jangbu_projections::{Options, ReadModels};
 use jangbu_store::{PostgresStore, SqliteStore, Store, StoreError};
 
 use crate::config::{Engine, Settings};
-use crate::threads;
+use crate::{folder, threads};
 
 /// The file of the embedded log, whose presence says that there is a store.
 const LOG_FILE: &str = "log.db";
@@ -17,28 +17,43 @@ const LOG_FILE: &str = "log.db";
 /// # Errors
 /// When there is none, or it cannot be read; the text says what to do.
 pub async fn open_for_reading(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
-    match &settings.engine {
+    let store: Arc<dyn Store> = match &settings.engine {
         Engine::Embedded => {
             if !settings.data_file(LOG_FILE).exists() {
-                bail!(
-                    "there is no store in {}: start one with `jangbu serve`, or name its folder with --data-dir",
-                    settings.data_dir.display()
-                );
+                return Err(no_store(settings));
             }
             let store = SqliteStore::open_read_only(&settings.data_dir, log_options());
-            Ok(Arc::new(store.map_err(|error| explain(error, settings))?))
+            Arc::new(store.map_err(|error| explain(error, settings))?)
         }
-        Engine::Postgres(_) => open_for_writing(settings).await,
-    }
+        Engine::Postgres(_) => open_for_writing(settings).await?,
+    };
+    check_there(store, settings).await
 }
 
-/// Opens the store to write to it. The embedded one is taken for this process.
+/// Opens a store that is there to write to it. The embedded one is taken for this process.
+///
+/// # Errors
+/// When there is none, it cannot be used, or another process has it; the text says what to
+/// do. Nothing was made then.
+pub async fn open_existing(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+    if matches!(settings.engine, Engine::Embedded) {
+        if !settings.data_file(LOG_FILE).exists() {
+            return Err(no_store(settings));
+        }
+        folder::keep_private(&settings.data_dir)?;
+    }
+    check_there(open_for_writing(settings).await?, settings).await
+}
+
+/// Opens the store to write to it, making it where there is none: for what begins a shop.
+/// The embedded one is taken for this process.
 ///
 /// # Errors
 /// When it cannot be used, or another process has it; the text says what to do.
 pub async fn open_for_writing(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
     match &settings.engine {
         Engine::Embedded => {
+            folder::make_private(&settings.data_dir)?;
             let store = SqliteStore::open(&settings.data_dir, log_options());
             Ok(Arc::new(store.map_err(|error| explain(error, settings))?))
         }
@@ -46,6 +61,29 @@ pub async fn open_for_writing(settings: &Settings) -> anyhow::Result<Arc<dyn Sto
             let store = PostgresStore::connect(url.expose(), jangbu_store::postgres::Options::default()).await;
             Ok(Arc::new(store.map_err(|error| explain(error, settings))?))
         }
+    }
+}
+
+/// A file or a database without tables is no store: a command that takes it for one would
+/// begin a shop in the wrong place.
+async fn check_there(store: Arc<dyn Store>, settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+    if store.schema_version().await? > 0 {
+        return Ok(store);
+    }
+    store.close().await;
+    Err(no_store(settings))
+}
+
+fn no_store(settings: &Settings) -> anyhow::Error {
+    match &settings.engine {
+        Engine::Embedded => anyhow!(
+            "there is no store in {}: start one with `jangbu serve`, or name its folder with --data-dir",
+            settings.data_dir.display()
+        ),
+        Engine::Postgres(url) => anyhow!(
+            "there is no store in the database {url}: start one with `jangbu serve`, or name its database with \
+             JANGBU_DATABASE_URL"
+        ),
     }
 }
 

@@ -65,7 +65,7 @@ impl ReadModels {
         Self::prepared(Engine::Postgres(engine)).await
     }
 
-    /// Opens the embedded read models only to compare them with the log; nothing is made or
+    /// Opens the embedded read models only to read them; nothing is made or
     /// written. None where there are none.
     ///
     /// # Errors

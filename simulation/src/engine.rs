@@ -93,6 +93,10 @@ impl Store for NodeStore {
         self.store.truth.known_schema_version()
     }
 
+    async fn any_user_key(&self) -> Result<Option<(UserId, Vec<u8>)>, LogError> {
+        self.store.truth.any_user_key().await
+    }
+
     async fn close(&self) {
         self.store.truth.close().await;
         self.store.signal.close();

@@ -34,6 +34,15 @@ pub enum StoreError {
         #[source]
         cause: std::io::Error,
     },
+    /// The folder cannot be written, and reading what a crash left there takes writing.
+    #[error(
+        "{} cannot be written, and not all of the log is in its database yet: start the server on it once, or read a copy",
+        .folder.display()
+    )]
+    NotFoldedIn {
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// The engine lacks something that the log's promises rest on.
     #[error("the engine cannot keep the log's promises: {0}")]
     Unfit(String),

@@ -1,6 +1,7 @@
 //! What sealing and verifying need of an engine, beyond the ports of the kernel.
 
 use async_trait::async_trait;
+use jangbu_kernel::UserId;
 use jangbu_kernel::log::{EventLog, LogError, ReceiptKey, SealedRoot};
 
 use crate::error::StoreError;
@@ -125,6 +126,21 @@ pub trait Store:
     fn has_failed(&self) -> bool {
         false
     }
+
+    /// Whether something can be written: writes it, and changes nothing.
+    ///
+    /// # Errors
+    /// Why not.
+    async fn check_writes(&self) -> Result<(), LogError> {
+        Ok(())
+    }
+
+    /// Some person's wrapped key that was not destroyed, if there is one: what a master key
+    /// can be tried on.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn any_user_key(&self) -> Result<Option<(UserId, Vec<u8>)>, LogError>;
 
     /// Finishes what is under way and lets go of every resource. Later calls
     /// answer [`LogError::Unavailable`].

@@ -54,7 +54,7 @@ impl Offline {
     /// # Errors
     /// When the store cannot be opened or a command is refused.
     pub async fn open(place: &Place, products: usize, buyers: usize) -> anyhow::Result<Self> {
-        let side = WriteSide::open(&place.settings()?).await?;
+        let side = WriteSide::begin(&place.settings()?).await?;
         let mut shop = SmallShop { products: Vec::new(), buyers: Vec::new() };
         for number in 0..products {
             let product_id = ProductId::new(side.world.ids.new_id());

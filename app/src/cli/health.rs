@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 
@@ -29,14 +30,23 @@ struct Health {
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
-    let found = ServerFile::read(&settings.data_dir)?.map(|file| format!("http://{}", file.address));
-    let url = arguments.url.or(found).unwrap_or_else(|| format!("http://{}", settings.listen));
+    // Never a guess: whoever else listens at the usual address is another shop.
+    let Some(url) = arguments.url.or(on_this_folder(settings)?) else {
+        bail!(
+            "no server runs on the data folder {}: name the folder with --data-dir, or the server with --url",
+            settings.data_dir.display()
+        );
+    };
     let health = ask(url.trim_end_matches('/')).await?;
     let printed = output.fields(
         &health,
         &[("server", health.url.clone()), ("ready", health.ready.to_string()), ("detail", health.detail.clone())],
     );
     output.conclude(if health.ready { Done::Yes } else { Done::CheckFailed }, printed.map_err(Into::into))
+}
+
+fn on_this_folder(settings: &Settings) -> anyhow::Result<Option<String>> {
+    Ok(ServerFile::read(&settings.data_dir)?.map(|file| format!("http://{}", file.address)))
 }
 
 async fn ask(url: &str) -> anyhow::Result<Health> {

@@ -1,5 +1,6 @@
 //! `jangbu projections`: how the read models stand.
 
+use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 
@@ -31,7 +32,9 @@ struct Line {
 pub(super) async fn run(_: Arguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
     let store = engine::open_for_reading(settings).await?;
     let head = store.head().await?;
-    let models = engine::read_models(settings).await?;
+    let Some(models) = engine::read_models_to_read(settings).await? else {
+        bail!("there are no read models yet: the server builds them, or `jangbu replay`");
+    };
     let lines: Vec<Line> = models
         .queries()
         .statuses()

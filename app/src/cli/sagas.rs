@@ -75,7 +75,9 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
             let filter = FulfilmentFilter { state, stuck_for: stuck.then(|| (quiet, SystemClock.now())) };
             // The log is what says that there is a shop here at all.
             engine::open_for_reading(settings).await?.close().await;
-            let models = engine::read_models(settings).await?;
+            let Some(models) = engine::read_models_to_read(settings).await? else {
+                bail!("there are no read models yet: the server builds them, or `jangbu replay`");
+            };
             let rows = list(&models.queries(), &filter, limit).await?;
             models.close().await;
             print(&rows, output)?;

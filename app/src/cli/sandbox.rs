@@ -6,6 +6,7 @@ use super::Done;
 use crate::config::{Flags, Settings};
 use crate::node::outside;
 use crate::observe;
+use crate::signals::StopSignals;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -31,8 +32,9 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
     let settings = Settings::load(flags)?;
     observe::for_a_server(&settings)?;
     let running = outside::run_sandbox(&settings, Some(&arguments.shop)).await?;
+    let mut signals = StopSignals::listen()?;
     println!("sandbox listening on {}", running.base_url());
-    crate::node::stop_signal().await?;
+    signals.next().await?;
     running.stop().await;
     Ok(Done::Yes)
 }

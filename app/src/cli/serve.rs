@@ -1,11 +1,13 @@
 //! `jangbu serve`: the whole shop in one process, or some roles of it.
 
 use clap::Args;
+use tokio::time::Instant;
 
 use super::Done;
 use crate::config::{Flags, Settings};
-use crate::node::{Node, NodeOptions, Roles, stop_signal};
+use crate::node::{Node, NodeOptions, Roles};
 use crate::observe;
+use crate::signals::StopSignals;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -15,10 +17,16 @@ payment gateway and the carrier, and prints how to log in.
 Examples:
   jangbu serve
   jangbu serve --listen 127.0.0.1:0 --data-dir /tmp/shop
-  JANGBU_DATABASE_URL=postgres://shop@localhost/shop JANGBU_MASTER_KEY=$(openssl rand -base64 32) jangbu serve
   jangbu serve --roles api                 several nodes on one Postgres: this one takes HTTP only
 
-SIGTERM or Ctrl-C ends it cleanly within about 15 seconds; a second one at once.")]
+On Postgres every start needs the one master key that the store began with. Make it once,
+keep it safe, and name its file from then on:
+  (umask 077; openssl rand -base64 32 > master.key)
+  export JANGBU_MASTER_KEY_FILE=$PWD/master.key
+  JANGBU_DATABASE_URL=postgres://shop@localhost/shop jangbu serve
+
+SIGTERM, SIGHUP or Ctrl-C ends it cleanly within about 15 seconds; one more after a second
+or later ends it at once.")]
 pub(super) struct Arguments {
     /// Address to listen on; port 0 picks one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
@@ -59,17 +67,20 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
     allow_open_files();
     let options = NodeOptions { roles, may_migrate: !arguments.no_migrate, roles_apart: arguments.measure_roles_apart };
     let mut node = Node::start(settings, options).await?;
+    // Before the greeting: whoever reads it may send a signal at once.
+    let mut signals = StopSignals::listen()?;
     node.greet()?;
     let failed = tokio::select! {
-        signal = stop_signal() => {
+        signal = signals.next() => {
             tracing::info!(signal = signal?, "stopping");
             None
         }
         failure = node.failed() => Some(failure),
     };
+    let begun = Instant::now();
     tokio::select! {
         () = node.stop() => {}
-        signal = stop_signal() => {
+        signal = signals.once_more(begun) => {
             let signal = signal?;
             tracing::warn!(signal, "stopping at once");
             anyhow::bail!("stopped at once by a second {signal}");

@@ -11,11 +11,13 @@ mod raw;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use jangbu_aggregates::Policy;
 use jangbu_api::{Network, RateLimit};
 use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 
 use raw::Raw;
@@ -84,12 +86,43 @@ impl PostgresUrl {
     }
 }
 
+impl PostgresUrl {
+    /// Reads an address. One whose password would be taken for host, port or database is refused.
+    fn parse(url: &str) -> Result<Self, ConfigError> {
+        // The value is not repeated: it may hold a password.
+        let refused = |problem: &str| Err(ConfigError::value("JANGBU_DATABASE_URL", problem));
+        let Some((_, behind)) = authority_and_rest(url) else {
+            return refused(
+                "not a Postgres address, expected postgres://USER:PASSWORD@HOST/DATABASE; leave it out for the embedded store",
+            );
+        };
+        if behind.contains(['@', '#']) {
+            return refused(
+                "an @ or # behind the host: write these in a password as %40 and %23, and / and ? as %2F and %3F",
+            );
+        }
+        if PgConnectOptions::from_str(url).is_err() {
+            return refused(
+                "not understood, expected postgres://USER:PASSWORD@HOST:PORT/DATABASE; special characters of a password \
+                 are written percent-encoded, as %40 for @",
+            );
+        }
+        Ok(Self(SecretString::from(url.to_owned())))
+    }
+}
+
+/// What stands before and behind the end of user, password, host and port.
+fn authority_and_rest(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))?;
+    Some(rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())))
+}
+
 impl std::fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let after_login = self.expose().rsplit('@').next().unwrap_or_default();
-        let place = after_login.split('?').next().unwrap_or_default();
-        let place = place.split_once("://").map_or(place, |(_, rest)| rest);
-        write!(f, "postgres://{place}")
+        let (authority, behind) = authority_and_rest(self.expose()).unwrap_or_default();
+        let place = authority.rsplit('@').next().unwrap_or_default();
+        let database = behind.split(['?', '#']).next().unwrap_or_default();
+        write!(f, "postgres://{place}{database}")
     }
 }
 
@@ -246,17 +279,7 @@ fn address(setting: &'static str, text: &str) -> Result<SocketAddr, ConfigError>
 }
 
 fn engine(url: Option<&str>) -> Result<Engine, ConfigError> {
-    match url {
-        None => Ok(Engine::Embedded),
-        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Ok(Engine::Postgres(PostgresUrl(SecretString::from(url.to_owned()))))
-        }
-        // The value is not repeated: it may hold a password.
-        Some(_) => Err(ConfigError::value(
-            "JANGBU_DATABASE_URL",
-            "not a Postgres address, expected postgres://USER:PASSWORD@HOST/DATABASE; leave it out for the embedded store",
-        )),
-    }
+    url.map_or(Ok(Engine::Embedded), |url| PostgresUrl::parse(url).map(Engine::Postgres))
 }
 
 fn admin_email(email: Option<&str>) -> Result<String, ConfigError> {

@@ -154,7 +154,14 @@ fn check_file(path: &Path, text: &str) -> Result<(), ConfigError> {
     let read = Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build();
     read.and_then(Config::try_deserialize::<Raw>)
         .map(|_| ())
-        .map_err(|error| ConfigError::Syntax { path: path.to_owned(), cause: error.to_string() })
+        .map_err(|error| ConfigError::Syntax { path: path.to_owned(), cause: without_the_line(&error.to_string()) })
+}
+
+/// What is wrong and where, without the line itself that a parser shows: a secret may
+/// stand there.
+fn without_the_line(told: &str) -> String {
+    let shown = |line: &str| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with('|');
+    told.lines().filter(|line| !shown(line)).collect::<Vec<_>>().join("; ")
 }
 
 fn from_environment(name: &str, environment: &Environment) -> Result<Option<String>, ConfigError> {

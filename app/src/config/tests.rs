@@ -147,3 +147,43 @@ fn the_rules_of_the_shop_can_be_replaced() {
         assert!(Settings::resolve(&with_file(&path, &[])).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn no_part_of_a_databases_password_is_shown() {
+    for (url, shown) in [
+        ("postgres://shop:sesame@db.example.com/shop?sslmode=require", "postgres://db.example.com/shop"),
+        ("postgres://shop:sesa@me@db.example.com:5432/shop", "postgres://db.example.com:5432/shop"),
+        ("postgresql://shop:sesame%40@db.example.com", "postgres://db.example.com"),
+        ("postgres:///shop?host=/run/postgresql&user=shop&password=sesame", "postgres:///shop"),
+        ("postgres://db.example.com/shop?password=sesame", "postgres://db.example.com/shop"),
+    ] {
+        let Engine::Postgres(parsed) = Settings::resolve(&sources(&[("JANGBU_DATABASE_URL", url)])).unwrap().engine
+        else {
+            panic!("{url} is Postgres")
+        };
+        assert_eq!((parsed.to_string(), format!("{parsed:?}")), (shown.to_owned(), shown.to_owned()));
+    }
+    // What would be taken for host, port or database is refused, and not repeated.
+    for url in [
+        "postgres://shop:1234/sesame@db.example.com/shop",
+        "postgres://shop:1234?sesame@db.example.com/shop",
+        "postgres://shop:1234#sesame@db.example.com/shop",
+        "postgres://shop:sesame/db.example.com",
+        "postgres://shop:sesame",
+        "postgres:///shop?password=1234@sesame",
+        "mysql://shop:sesame@db.example.com",
+    ] {
+        let said = problem(&sources(&[("JANGBU_DATABASE_URL", url)]));
+        assert!(said.contains("JANGBU_DATABASE_URL"), "{said}");
+        for part in ["sesame", "1234", "example.com"] {
+            assert!(!said.contains(part), "{url}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_broken_file_is_told_without_its_secrets() {
+    let (_folder, path) = file("listen = '127.0.0.1:1'\nmaster_key = 'sesame\n");
+    let said = problem(&with_file(&path, &[]));
+    assert!(said.contains("line 2") && !said.contains("sesame"), "{said}");
+}

@@ -1,9 +1,15 @@
 //! The keys that everything sealed and signed hangs on.
 
-use anyhow::{Context as _, anyhow};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use jangbu_api::SigningKey;
-use jangbu_integrations::{MasterKey, SecretBox};
+use jangbu_integrations::vault::KeyCachePolicy;
+use jangbu_integrations::{MasterKey, SealingVault, SecretBox};
+use jangbu_kernel::UserId;
+use jangbu_kernel::ports::{KeyStore, VaultError};
 use jangbu_store::Store;
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
@@ -11,21 +17,126 @@ use zeroize::Zeroizing;
 use crate::config::{Engine, Settings};
 
 /// The master key's file beside an embedded store.
-const MASTER_KEY_FILE: &str = "master.key";
+pub const MASTER_KEY_FILE: &str = "master.key";
 /// The name of the token signing key among the shop's secrets.
 const SIGNING_KEY: &str = "access-token-signing-key-1";
 
-/// The master key: as configured, else the embedded store's own.
+/// The name of what every start tries the master key on.
+const KEY_CHECK: &str = "master-key-check";
+const CHECKED: &[u8] = b"jangbu: this opens";
+
+/// A master key that is known to be the one that the store began with.
+pub struct ProvedKey {
+    /// The key.
+    pub master: MasterKey,
+    /// The shop's secrets under it.
+    pub secrets: SecretBox,
+}
+
+/// Where the master key comes from.
+enum Source {
+    Configured(MasterKey),
+    File(MasterKey),
+    /// The embedded store's file, which is not there.
+    Missing(PathBuf),
+}
+
+/// What the store holds that a wrong key does not open.
+enum Sealed {
+    Nothing,
+    Secret(&'static str),
+    /// Written before there was a check and by a node without the API.
+    PersonsKey(UserId, Vec<u8>),
+}
+
+/// The master key, tried on what the store holds before anything is done with it. For a
+/// store that holds nothing sealed yet it is made (embedded only); beside one that does, never:
+/// the new key would open nothing, and would look like the right one from then on.
 ///
 /// # Errors
-/// When it is malformed, cannot be kept, or has to be configured and is not.
-pub fn master_key(settings: &Settings) -> anyhow::Result<MasterKey> {
+/// When it is missing, malformed, cannot be kept, or is another store's. Nothing has been
+/// written then.
+pub async fn proved(store: &Arc<dyn Store>, settings: &Settings) -> anyhow::Result<ProvedKey> {
+    let sealed = what_is_sealed(&**store).await?;
+    let master = match (source(settings)?, &sealed) {
+        (Source::Configured(key) | Source::File(key), _) => key,
+        (Source::Missing(path), Sealed::Nothing) => MasterKey::load_or_create(&path)?,
+        (Source::Missing(path), Sealed::Secret(_) | Sealed::PersonsKey(..)) => bail!(
+            "the master key is missing: {} is not there, and this store holds what only that key opens. No new one \
+             is made in its place. Put the file back, or set JANGBU_MASTER_KEY to the key",
+            path.display()
+        ),
+    };
+    let secrets = SecretBox::new(&master, Arc::clone(store) as _);
+    let opens = opens_sealed(store, &master, sealed).await?;
+    // Of two nodes that begin a store at once with different keys, one wins.
+    let opens = opens && {
+        let check = secrets.get_or_create(KEY_CHECK, || Zeroizing::new(CHECKED.to_vec())).await;
+        opened(check.map(Some))?.is_some_and(|check| check.as_slice() == CHECKED)
+    };
+    if !opens {
+        bail!(
+            "the master key is another store's: it does not open what this store holds, and nothing was changed. \
+             Set JANGBU_MASTER_KEY (or the file {MASTER_KEY_FILE} in the data folder of an embedded store) to the key \
+             that the store began with"
+        );
+    }
+    Ok(ProvedKey { master, secrets })
+}
+
+/// Whether a master key is the one of a store, as far as can be told: a store that holds
+/// nothing sealed has none yet.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn is_of(store: &Arc<dyn Store>, master: &MasterKey) -> anyhow::Result<bool> {
+    opens_sealed(store, master, what_is_sealed(&**store).await?).await
+}
+
+/// Whether the store holds something that only its master key opens.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn holds_sealed(store: &dyn Store) -> anyhow::Result<bool> {
+    Ok(!matches!(what_is_sealed(store).await?, Sealed::Nothing))
+}
+
+async fn opens_sealed(store: &Arc<dyn Store>, master: &MasterKey, sealed: Sealed) -> anyhow::Result<bool> {
+    let key_store: Arc<dyn KeyStore> = Arc::clone(store) as _;
+    Ok(match sealed {
+        Sealed::Nothing => true,
+        Sealed::Secret(name) => opened(SecretBox::new(master, key_store).get(name).await)?.is_some(),
+        Sealed::PersonsKey(owner, wrapped) => {
+            SealingVault::new(master, key_store, KeyCachePolicy::default()).unwraps(owner, &wrapped)
+        }
+    })
+}
+
+/// A secret, or nothing where the key does not open it.
+fn opened<T>(read: Result<Option<T>, VaultError>) -> anyhow::Result<Option<T>> {
+    match read {
+        Ok(found) => Ok(found),
+        Err(VaultError::DoesNotOpen) => Ok(None),
+        Err(error) => Err(anyhow::Error::new(error).context("the store's secrets cannot be read")),
+    }
+}
+
+async fn what_is_sealed(store: &dyn Store) -> anyhow::Result<Sealed> {
+    for name in [KEY_CHECK, SIGNING_KEY] {
+        if store.secret(name).await?.is_some() {
+            return Ok(Sealed::Secret(name));
+        }
+    }
+    let key = store.any_user_key().await?;
+    Ok(key.map_or(Sealed::Nothing, |(owner, wrapped)| Sealed::PersonsKey(owner, wrapped)))
+}
+
+fn source(settings: &Settings) -> anyhow::Result<Source> {
     match (&settings.master_key, &settings.engine) {
-        (Some(key), _) => MasterKey::parse(key.expose_secret()).context("JANGBU_MASTER_KEY"),
+        (Some(key), _) => Ok(Source::Configured(MasterKey::parse(key.expose_secret()).context("JANGBU_MASTER_KEY")?)),
         (None, Engine::Embedded) => {
-            std::fs::create_dir_all(&settings.data_dir)
-                .with_context(|| format!("cannot make the data folder {}", settings.data_dir.display()))?;
-            Ok(MasterKey::load_or_create(&settings.data_file(MASTER_KEY_FILE))?)
+            let path = settings.data_file(MASTER_KEY_FILE);
+            Ok(MasterKey::load_if_there(&path)?.map_or(Source::Missing(path), Source::File))
         }
         (None, Engine::Postgres(_)) => Err(anyhow!(
             "JANGBU_MASTER_KEY is not set: every node on this database needs the same key. Make one with \
@@ -45,8 +156,7 @@ pub async fn signing_key(secrets: &SecretBox) -> anyhow::Result<SigningKey> {
     let fresh = pair.to_pkcs8().map_err(|_| anyhow!("the signing key cannot be written"))?;
     let fresh = Zeroizing::new(fresh.as_ref().to_vec());
     let key = secrets.get_or_create(SIGNING_KEY, || fresh).await;
-    let key =
-        key.context("the store's secrets do not open: is JANGBU_MASTER_KEY the key that this store began with?")?;
+    let key = key.context("the key that signs access tokens does not open")?;
     SigningKey::from_pkcs8(SIGNING_KEY, &key).map_err(|error| anyhow!("the stored signing key is {error}"))
 }
 

@@ -8,9 +8,10 @@ mod admin;
 mod banner;
 mod files;
 mod identity;
-mod keys;
+pub mod keys;
 pub mod outside;
 mod serving;
+mod write_check;
 mod write_side;
 
 use std::io::Write as _;
@@ -31,8 +32,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Engine, Settings};
-use crate::engine;
 use crate::operator::{self, Operator, Published, Token, reachable};
+use crate::{engine, folder};
 use admin::FirstAdmin;
 use banner::Greeting;
 use files::Files;
@@ -113,6 +114,7 @@ impl Node {
     pub async fn start(settings: Settings, options: NodeOptions) -> anyhow::Result<Self> {
         let roles = options.roles;
         check_roles(roles, &settings, options.roles_apart)?;
+        folder::make_private(&settings.data_dir)?;
         let store = engine::open_for_writing(&settings).await?;
         let identity = Identity::of(&settings.data_dir)?;
         let listener = listen(settings.listen).await?;
@@ -364,26 +366,5 @@ async fn catch_up(store: &dyn Store, projector: &ProjectorHandle) {
             }
         }
         Err(error) => tracing::warn!(%error, "the head of the log could not be read"),
-    }
-}
-
-/// Waits for a signal to stop; says which.
-///
-/// # Errors
-/// When signals cannot be listened to.
-pub async fn stop_signal() -> std::io::Result<&'static str> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        })
-    }
-    #[cfg(not(unix))]
-    {
-        tokio::signal::ctrl_c().await?;
-        Ok("Ctrl-C")
     }
 }

@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::config::{SandboxSettings, Settings};
+use crate::folder;
 
 /// The sandbox's books, in the data folder but a file of their own.
-const BOOKS: &str = "sandbox.db";
+pub const BOOKS: &str = "sandbox.db";
 /// What shop and sandbox show to each other, when the configuration does not say.
-const SECRETS: &str = "sandbox-secrets.json";
+pub const SECRETS: &str = "sandbox-secrets.json";
 /// The name under which the sandbox's adapters are registered.
 const NAME: &str = "sandbox";
 
@@ -93,9 +94,8 @@ pub async fn run_sandbox(settings: &Settings, shop: Option<&str>) -> anyhow::Res
     let Some(sandbox) = &settings.sandbox else {
         bail!("the sandbox is turned off: set JANGBU_SANDBOX=on");
     };
+    folder::make_private(&settings.data_dir)?;
     let secrets = SharedSecrets::load(settings, sandbox)?;
-    std::fs::create_dir_all(&settings.data_dir)
-        .with_context(|| format!("cannot make the data folder {}", settings.data_dir.display()))?;
     let mut config = SandboxConfig::new(secrets.api_key, secrets.webhook_secret);
     config.listen = sandbox.listen;
     config.data_file = Some(settings.data_file(BOOKS));

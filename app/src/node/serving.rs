@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{WriteSide, keys};
+use super::{WriteSide, keys, write_check};
 use crate::config::Settings;
 use crate::observe;
 
@@ -90,12 +90,13 @@ fn readiness(side: &WriteSide, models: &ReadModels) -> Vec<(&'static str, Depend
         let store = Arc::clone(&store);
         async move { store.head().await.map(|_| ()).map_err(|error| error.to_string()) }.boxed()
     });
+    let log_writes = write_check::of(&side.store);
     let queries = models.queries();
     let read_models: DependencyCheck = Arc::new(move || {
         let queries = queries.clone();
         async move { queries.statuses().await.map(|_| ()).map_err(|error| error.to_string()) }.boxed()
     });
-    vec![("log", log), ("read_models", read_models)]
+    vec![("log", log), ("log_writes", log_writes), ("read_models", read_models)]
 }
 
 /// Whether the log is sealed. Requests are served all the same: what is appended is safe,

@@ -31,12 +31,21 @@ pub struct WriteSide {
 }
 
 impl WriteSide {
-    /// Opens the store, brings it to this version and starts the decider.
+    /// Opens a store that is there and starts the decider.
     ///
     /// # Errors
-    /// When the store is in use, newer than this program, or cannot be opened; when
-    /// there is no master key.
+    /// When there is no store, it is in use, of another version, or cannot be opened; when
+    /// the master key is missing or another store's.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let store = engine::open_existing(settings).await?;
+        Self::over(store, settings, false).await
+    }
+
+    /// The same, making the store where there is none.
+    ///
+    /// # Errors
+    /// As [`WriteSide::open`].
+    pub async fn begin(settings: &Settings) -> anyhow::Result<Self> {
         let store = engine::open_for_writing(settings).await?;
         Self::over(store, settings, true).await
     }
@@ -47,11 +56,10 @@ impl WriteSide {
     /// As [`WriteSide::open`].
     pub async fn over(store: Arc<dyn Store>, settings: &Settings, may_migrate: bool) -> anyhow::Result<Self> {
         engine::make_ready(&*store, may_migrate).await?;
-        let master = keys::master_key(settings)?;
+        let keys::ProvedKey { master, secrets } = keys::proved(&store, settings).await?;
         let key_store: Arc<dyn KeyStore> = Arc::clone(&store) as _;
-        let vault = SealingVault::new(&master, Arc::clone(&key_store), KeyCachePolicy::default());
+        let vault = SealingVault::new(&master, key_store, KeyCachePolicy::default());
         let world = World { clock: Arc::new(SystemClock), ids: Arc::new(UuidV7Source), vault: Arc::new(vault) };
-        let secrets = SecretBox::new(&master, key_store);
         let policy = Arc::new(settings.policy.clone());
         let options = DeciderOptions { queue_capacity: settings.command_queue, ..DeciderOptions::default() };
         let (commands, decider) = Commands::spawn(Arc::clone(&store) as _, &world, policy, options);

@@ -24,8 +24,8 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// The server on a data folder; none when no server runs, also when one has died
-    /// and left its file.
+    /// The server on a data folder; none when no server runs there, also when one has died
+    /// and left its file, or the file came with a copy.
     ///
     /// # Errors
     /// When the file cannot be read.

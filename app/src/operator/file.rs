@@ -1,7 +1,11 @@
 //! The file by which a running server is found.
+//!
+//! Its server holds a lock on the file for as long as it lives. So one that was killed is
+//! known at once, whoever has its port or its process id by now, and so is a copy of the
+//! folder: nobody ever locked the copied file, and no command in it acts on the original.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -40,6 +44,12 @@ impl Token {
 
 #[derive(Serialize, Deserialize)]
 struct Content {
+    /// The folder that it is the server of.
+    #[serde(default)]
+    folder: PathBuf,
+    /// Device and number of that folder, which a copy does not have.
+    #[serde(default)]
+    folder_id: Option<(u64, u64)>,
     address: SocketAddr,
     operator_address: SocketAddr,
     token: String,
@@ -48,7 +58,7 @@ struct Content {
     sandbox: Option<String>,
 }
 
-/// A server that says it runs. It may have died since: ask it.
+/// A server that runs on the folder.
 #[derive(Clone)]
 pub struct ServerFile {
     /// Where to reach it from this machine.
@@ -64,32 +74,67 @@ pub struct ServerFile {
 }
 
 impl ServerFile {
-    /// Reads the file, if there is one. One that cannot be understood was left by
-    /// something else, or cut off by a crash: as good as none.
+    /// The server that runs on this very folder, if there is one. A file that cannot be
+    /// understood, that a dead server left, or that came here with a copy is as good as none.
     ///
     /// # Errors
-    /// When it is there and cannot be read, for example because it is somebody else's.
+    /// When the file is there and cannot be read, for example because it is somebody else's.
     pub fn read(folder: &Path) -> io::Result<Option<Self>> {
-        let text = match fs::read_to_string(folder.join(NAME)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let content: Option<Content> = serde_json::from_str(&text).ok();
-        Ok(content.map(|Content { address, operator_address, token, pid, sandbox }| Self {
-            address,
-            operator_address,
-            token: Token(token.into()),
-            pid,
-            sandbox,
-        }))
+        let Some((file, content)) = open(folder)? else { return Ok(None) };
+        match file.try_lock_shared() {
+            Ok(()) => return Ok(None),
+            Err(TryLockError::WouldBlock) => {}
+            // Some network file systems know no locks; then the folder's name and the server's answer have to do.
+            Err(TryLockError::Error(error)) => {
+                tracing::debug!(%error, "whether the server lives cannot be told by its lock")
+            }
+        }
+        // Links to the original's files are no copies, but the folder is another one.
+        if !content.is_of(folder) {
+            return Ok(None);
+        }
+        let Content { address, operator_address, token, pid, sandbox, .. } = content;
+        Ok(Some(Self { address, operator_address, token: Token(token.into()), pid, sandbox }))
     }
+}
+
+impl Content {
+    /// A folder that was moved keeps its number, and on some file systems numbers change
+    /// and names stay.
+    fn is_of(&self, folder: &Path) -> bool {
+        let same_name = folder.canonicalize().is_ok_and(|folder| folder == self.folder);
+        same_name || (self.folder_id.is_some() && self.folder_id == folder_id(folder))
+    }
+}
+
+#[cfg(unix)]
+fn folder_id(folder: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(folder).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn folder_id(_: &Path) -> Option<(u64, u64)> {
+    None
+}
+
+fn open(folder: &Path) -> io::Result<Option<(File, Content)>> {
+    let mut file = match File::open(folder.join(NAME)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text).ok().map(|content| (file, content)))
 }
 
 /// The file of this process; it goes away with this value.
 pub(crate) struct Published {
     path: PathBuf,
     token: Token,
+    /// Locked as long as the server lives.
+    _file: File,
 }
 
 impl Published {
@@ -108,6 +153,8 @@ impl Published {
         let path = folder.join(NAME);
         let new = folder.join(format!("{NAME}.{}.new", std::process::id()));
         let content = Content {
+            folder: folder.canonicalize()?,
+            folder_id: folder_id(folder),
             address: reachable(bound),
             operator_address: operator,
             token: token.0.expose_secret().to_owned(),
@@ -123,9 +170,18 @@ impl Published {
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&new)?.write_all(serde_json::to_string(&content)?.as_bytes())?;
+        let mut file = options.open(&new)?;
+        file.write_all(serde_json::to_string(&content)?.as_bytes())?;
+        match file.try_lock() {
+            Ok(()) => {}
+            // It has just been made: that somebody else holds it cannot be.
+            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(%error, "the data folder's file system knows no locks: a dead server is only known by its silence");
+            }
+        }
         fs::rename(&new, &path)?;
-        Ok(Self { path, token })
+        Ok(Self { path, token, _file: file })
     }
 }
 
@@ -133,7 +189,8 @@ impl Drop for Published {
     fn drop(&mut self) {
         // Another server may have written its own by now: only ours is removed.
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        let ours = ServerFile::read(folder).ok().flatten().is_some_and(|file| file.token.matches(&self.token.bearer()));
+        let there = open(folder).ok().flatten();
+        let ours = there.is_some_and(|(_, content)| content.token == self.token.0.expose_secret());
         if ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "the server file could not be removed");
         }
@@ -194,6 +251,32 @@ mod tests {
         drop(dead);
         assert!(ServerFile::read(folder.path()).unwrap().unwrap().token.matches(&later.bearer()));
         drop(alive);
+    }
+
+    #[test]
+    fn what_a_killed_server_left_and_what_was_copied_or_linked_is_not_believed() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let folder = parent.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            folder
+        };
+        let (original, copy, linked) = (folder("original"), folder("copy"), folder("linked"));
+        let published = Published::write(&original, address(), address(), None, Token::random()).unwrap();
+        fs::copy(original.join(NAME), copy.join(NAME)).unwrap();
+        fs::hard_link(original.join(NAME), linked.join(NAME)).unwrap();
+        assert!(ServerFile::read(&original).unwrap().is_some());
+        assert!(ServerFile::read(&copy).unwrap().is_none());
+        assert!(ServerFile::read(&linked).unwrap().is_none());
+        // Moved while it runs, it is the same folder.
+        let moved = parent.path().join("moved");
+        fs::rename(&original, &moved).unwrap();
+        assert!(ServerFile::read(&moved).unwrap().is_some());
+        // A killed process lets go of its lock and leaves the file.
+        let left = fs::read(moved.join(NAME)).unwrap();
+        drop(published);
+        fs::write(moved.join(NAME), left).unwrap();
+        assert!(ServerFile::read(&moved).unwrap().is_none());
     }
 
     #[test]

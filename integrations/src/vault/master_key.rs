@@ -78,9 +78,8 @@ impl MasterKey {
     /// # Errors
     /// When the file cannot be read or written, is open to others, or holds no key.
     pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
-        match Self::load(path) {
-            Err(MasterKeyError::File(_, error)) if error.kind() == io::ErrorKind::NotFound => {}
-            loaded => return loaded,
+        if let Some(key) = Self::load_if_there(path)? {
+            return Ok(key);
         }
         let key = Self::generate()?;
         let failed = |error| MasterKeyError::File(path.to_owned(), error);
@@ -88,6 +87,17 @@ impl MasterKey {
             Ok(()) => Ok(key),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::load(path),
             Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// The key in this file; none when there is no such file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is open to others, or holds no key.
+    pub fn load_if_there(path: &Path) -> Result<Option<Self>, MasterKeyError> {
+        match Self::load(path) {
+            Err(MasterKeyError::File(_, error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            loaded => loaded.map(Some),
         }
     }
 

@@ -68,6 +68,12 @@ impl SealingVault {
         }
     }
 
+    /// Whether the master key is the one that a person's key was wrapped under.
+    #[must_use]
+    pub fn unwraps(&self, owner: UserId, wrapped: &[u8]) -> bool {
+        self.unwrap(owner, wrapped).is_ok()
+    }
+
     /// Forgets an opened key at once; for the process that has just destroyed it.
     pub fn forget(&self, owner: UserId) {
         self.opened.invalidate(&owner);

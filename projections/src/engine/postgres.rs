@@ -6,6 +6,7 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection, PgPool, Postgres, Row as _};
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -38,20 +39,28 @@ pub(crate) struct PostgresEngine {
 impl PostgresEngine {
     /// Connects.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, EngineError> {
-        let silence = LEASE_MS.to_string();
-        let settings = [
-            // A rollback of nothing is a warning of the server's that says nothing to anybody.
-            ("client_min_messages", "error"),
-            // A process that stands still in the middle of a transaction holds the lease's row:
-            // whoever is to take over after it must not wait for it to wake.
-            ("idle_in_transaction_session_timeout", silence.as_str()),
-            ("lock_timeout", LOCK_TIMEOUT_MS),
-            ("statement_timeout", STATEMENT_TIMEOUT_MS),
-        ];
-        let connect = PgConnectOptions::from_str(url).map_err(unavailable)?.options(settings);
+        // A rollback of nothing is a warning of the server's that says nothing to anybody. A
+        // process that stands still in the middle of a transaction holds the lease's row:
+        // whoever is to take over after it must not wait for it to wake. What the role or the
+        // database has for others does not count here. All of this is sent when the connection
+        // stands: a pooler in between refuses what it does not know at the start.
+        let settings: Arc<str> = format!(
+            "set client_min_messages = error; set idle_in_transaction_session_timeout = {LEASE_MS}; \
+             set statement_timeout = {STATEMENT_TIMEOUT_MS}; set lock_timeout = {LOCK_TIMEOUT_MS}; \
+             select set_config(name, '0', false) from pg_settings \
+             where name in ('idle_session_timeout', 'transaction_timeout')"
+        )
+        .into();
+        let connect = PgConnectOptions::from_str(url).map_err(unavailable)?.extra_float_digits(None);
         let pool = PgPoolOptions::new()
             .max_connections(connections.max(2))
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(move |connection, _| {
+                let settings = Arc::clone(&settings);
+                Box::pin(async move {
+                    connection.execute(sqlx::raw_sql(AssertSqlSafe(settings.to_string()))).await.map(|_| ())
+                })
+            })
             .after_release(|connection, _| {
                 Box::pin(async move {
                     // A caller that left in the middle of a transaction must not leave it to the next.
@@ -163,7 +172,22 @@ impl Snapshot {
 }
 
 fn unavailable(error: sqlx::Error) -> EngineError {
-    EngineError::Unavailable(error.to_string())
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        return EngineError::Unavailable(format!(
+            "no connection to the database came free in {} s: all are in use, or it takes no new ones",
+            ACQUIRE_TIMEOUT.as_secs()
+        ));
+    }
+    // insufficient_privilege
+    let not_allowed = error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "42501");
+    EngineError::Unavailable(if not_allowed {
+        format!(
+            "{error}: let the owner of the database grant the program's role `create` on the database, or make the \
+             schema of the read models and give it to that role"
+        )
+    } else {
+        error.to_string()
+    })
 }
 
 async fn select_on(connection: &mut PgConnection, statement: Statement, kinds: &[Kind]) -> Result<Rows, EngineError> {

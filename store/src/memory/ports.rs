@@ -101,6 +101,11 @@ impl Store for MemoryStore {
         SCHEMA_VERSION
     }
 
+    async fn any_user_key(&self) -> Result<Option<(UserId, Vec<u8>)>, LogError> {
+        let state = self.state()?;
+        Ok(state.user_keys.iter().find_map(|(owner, wrapped)| Some((*owner, wrapped.clone()?))))
+    }
+
     async fn close(&self) {
         if let Ok(mut state) = self.state() {
             state.closed = true;

@@ -6,14 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jangbu_kernel::log::LogError;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::connect::Connect;
 use super::{Options, setup};
 
 pub(super) struct Lanes {
-    connect: PgConnectOptions,
+    connect: Connect,
     timeout: Duration,
     turns: Semaphore,
     idle: Mutex<Vec<PgConnection>>,
@@ -27,7 +27,7 @@ pub(super) struct Lane<'a> {
 }
 
 impl Lanes {
-    pub(super) fn new(connect: PgConnectOptions, options: &Options) -> Self {
+    pub(super) fn new(connect: Connect, options: &Options) -> Self {
         Self {
             connect,
             timeout: options.acquire_timeout,
@@ -46,7 +46,7 @@ impl Lanes {
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match kept {
             Some(connection) => connection,
-            None => tokio::time::timeout(self.timeout, PgConnection::connect_with(&self.connect))
+            None => tokio::time::timeout(self.timeout, self.connect.open())
                 .await
                 .map_err(|_| unavailable("the database does not answer"))?
                 .map_err(setup::log_error)?,

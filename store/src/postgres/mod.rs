@@ -6,6 +6,7 @@
 
 mod append;
 mod columns;
+mod connect;
 mod evidence;
 mod lanes;
 mod ports;
@@ -26,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::error::StoreError;
 use crate::head::HeadSignal;
 use crate::tail::Tail;
+use connect::Connect;
 use lanes::Lanes;
 
 /// How the engine is to be used.
@@ -75,7 +77,7 @@ struct Shared {
     pool: PgPool,
     lanes: Lanes,
     options: Options,
-    connect: sqlx::postgres::PgConnectOptions,
+    connect: Connect,
     head: HeadSignal,
     tail: Tail,
     /// The last batch met what another node had written.
@@ -96,7 +98,8 @@ impl PostgresStore {
     /// When the URL is malformed, the server does not answer, or the store is
     /// newer than this program.
     pub async fn connect(url: &str, options: Options) -> Result<Self, StoreError> {
-        let connect = setup::connect_options(url, &options)?;
+        let connect = Connect::to(url, &options)?;
+        connect.inspect(options.acquire_timeout).await?;
         let pool = setup::pool(&connect, &options).await?;
         setup::refuse_newer(&pool).await?;
         setup::warn_if_commits_are_not_durable(&pool).await;
@@ -129,6 +132,7 @@ impl PostgresStore {
             attempts -= 1;
             match question(&self.0.pool).await {
                 Err(error) if attempts > 0 && setup::is_connection_loss(&error) => {}
+                Err(sqlx::Error::PoolTimedOut) => return Err(connect::why_none_came_free(&self.0).await),
                 other => return other.map_err(setup::log_error),
             }
         }

@@ -110,6 +110,23 @@ impl Store for PostgresStore {
         setup::SCHEMA_VERSION
     }
 
+    async fn check_writes(&self) -> Result<(), LogError> {
+        // The row that every append has to take.
+        self.ask(|pool| sqlx::query("update log_head set position = position where id = 1").execute(pool))
+            .await
+            .map(|_| ())
+    }
+
+    async fn any_user_key(&self) -> Result<Option<(UserId, Vec<u8>)>, LogError> {
+        let found: Option<(Uuid, Vec<u8>)> = self
+            .ask(|pool| {
+                sqlx::query_as("select owner, wrapped from user_keys where wrapped is not null limit 1")
+                    .fetch_optional(pool)
+            })
+            .await?;
+        Ok(found.map(|(owner, wrapped)| (UserId::new(owner), wrapped)))
+    }
+
     async fn close(&self) {
         self.0.head.close();
         self.0.stop.cancel();

@@ -1,13 +1,12 @@
-//! Connecting, the settings of every connection, migrations, and what errors mean.
-
-use std::str::FromStr as _;
+//! The pool, migrations, and what errors mean.
 
 use jangbu_kernel::log::LogError;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Executor as _, PgPool, SqlSafeStr as _};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Executor as _, PgPool, SqlSafeStr as _};
 
 use super::Options;
+use super::connect::Connect;
 use crate::error::StoreError;
 
 /// The migrations in order; the schema version is the number of the last one.
@@ -20,28 +19,8 @@ const MIGRATIONS_TABLE: &str = "store_migrations";
 /// The schema version that this program writes.
 pub(super) const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
 
-/// The settings of every connection. Each statement of this engine finds its
-/// rows by an index; a plan that was made while a table was small must not
-/// decide otherwise and then be kept while the table grows.
-pub(super) fn connect_options(url: &str, options: &Options) -> Result<PgConnectOptions, StoreError> {
-    let milliseconds = |time: std::time::Duration| time.as_millis().to_string();
-    let settings = [
-        ("statement_timeout", milliseconds(options.statement_timeout)),
-        ("lock_timeout", milliseconds(options.lock_timeout)),
-        ("idle_in_transaction_session_timeout", milliseconds(options.statement_timeout)),
-        ("client_min_messages", "error".to_owned()),
-        ("jit", "off".to_owned()),
-        ("enable_seqscan", "off".to_owned()),
-        ("enable_bitmapscan", "off".to_owned()),
-        ("enable_hashjoin", "off".to_owned()),
-        ("enable_mergejoin", "off".to_owned()),
-    ];
-    let connect = PgConnectOptions::from_str(url).map_err(open_error)?;
-    Ok(connect.application_name("jangbu-store").options(settings).disable_statement_logging())
-}
-
-pub(super) async fn pool(connect: &PgConnectOptions, options: &Options) -> Result<PgPool, StoreError> {
-    PgPoolOptions::new()
+pub(super) async fn pool(connect: &Connect, options: &Options) -> Result<PgPool, StoreError> {
+    let pool = PgPoolOptions::new()
         .max_connections(options.connections.max(2))
         .acquire_timeout(options.acquire_timeout)
         // `ask` repeats a question that met a dead connection, which is cheaper
@@ -53,10 +32,8 @@ pub(super) async fn pool(connect: &PgConnectOptions, options: &Options) -> Resul
                 connection.execute("rollback").await?;
                 Ok(true)
             })
-        })
-        .connect_with(connect.clone())
-        .await
-        .map_err(open_error)
+        });
+    connect.pool(pool).await.map_err(open_error)
 }
 
 pub(super) async fn schema_version(pool: &PgPool) -> Result<u32, sqlx::Error> {
@@ -78,16 +55,38 @@ pub(super) async fn refuse_newer(pool: &PgPool) -> Result<(), StoreError> {
 
 /// Runs the migrations that are missing. Several nodes may try at once: the
 /// migrator takes a lock.
-pub(super) async fn migrate(pool: &PgPool, connect: &PgConnectOptions) -> Result<(), StoreError> {
+pub(super) async fn migrate(pool: &PgPool, connect: &Connect) -> Result<(), StoreError> {
     refuse_newer(pool).await?;
     let failed = |cause: MigrateError| StoreError::Migrate(Box::new(cause));
     // Building an index may take longer than any statement of daily work.
-    let patient = connect.clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
-    let one =
-        PgPoolOptions::new().max_connections(1).connect_with(patient).await.map_err(|error| failed(error.into()))?;
-    let done = migrator().run(&one).await.map_err(failed);
+    let one = connect.patient().pool(PgPoolOptions::new().max_connections(1)).await;
+    let one = one.map_err(|error| failed(error.into()))?;
+    let done = match migrator().run(&one).await {
+        Ok(()) => Ok(()),
+        Err(cause) => Err(not_allowed(pool, &cause).await.unwrap_or_else(|| failed(cause))),
+    };
     one.close().await;
     done
+}
+
+/// What a role that may not make tables lacks, in words that its owner can use.
+async fn not_allowed(pool: &PgPool, cause: &MigrateError) -> Option<StoreError> {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = cause else { return None };
+    // insufficient_privilege, invalid_schema_name
+    if !matches!(code(error).as_deref(), Some("42501" | "3F000")) {
+        return None;
+    }
+    let (role, database, schema): (String, String, Option<String>) =
+        sqlx::query_as("select current_user::text, current_database()::text, current_schema()::text")
+            .fetch_one(pool)
+            .await
+            .ok()?;
+    let (role, database) = (role.replace('"', "\"\""), database.replace('"', "\"\""));
+    let schema = schema.unwrap_or_else(|| "public".to_owned()).replace('"', "\"\"");
+    Some(StoreError::Unfit(format!(
+        "the role \"{role}\" may not make tables ({error}): let the owner of the database run `grant create on database \
+         \"{database}\" to \"{role}\"; grant usage, create on schema \"{schema}\" to \"{role}\"`"
+    )))
 }
 
 fn migrator() -> Migrator {
@@ -125,8 +124,9 @@ pub(super) fn code(error: &sqlx::Error) -> Option<String> {
 /// Whether the connection is gone, so that nothing can be said about what was asked on it.
 pub(super) fn is_connection_loss(error: &sqlx::Error) -> bool {
     match code(error) {
-        // admin_shutdown, crash_shutdown, and the class of connection exceptions.
-        Some(code) => code == "57P01" || code == "57P02" || code.starts_with("08"),
+        // admin_shutdown, crash_shutdown, idle_session_timeout, and the class of connection
+        // exceptions.
+        Some(code) => matches!(code.as_str(), "57P01" | "57P02" | "57P05") || code.starts_with("08"),
         None => matches!(
             error,
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed

@@ -67,7 +67,7 @@ async fn listen(shared: Arc<Shared>) {
 }
 
 async fn listen_once(shared: &Shared) -> Result<(), sqlx::Error> {
-    let pool = PgPoolOptions::new().max_connections(1).connect_with(shared.connect.clone()).await?;
+    let pool = shared.connect.pool(PgPoolOptions::new().max_connections(1)).await?;
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.listen(CHANNEL).await?;
     loop {

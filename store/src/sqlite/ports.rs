@@ -138,6 +138,28 @@ impl Store for SqliteStore {
         self.0.writer.as_ref().is_some_and(super::writer::Writer::has_failed)
     }
 
+    async fn check_writes(&self) -> Result<(), LogError> {
+        // The same number again is a page that is written and synced all the same.
+        self.write(|connection| {
+            let version = setup::schema_version(connection)?;
+            connection.pragma_update(None, "user_version", version)
+        })
+        .await
+    }
+
+    async fn any_user_key(&self) -> Result<Option<(UserId, Vec<u8>)>, LogError> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("select owner, wrapped from user_keys where wrapped is not null limit 1")?;
+            let found = statement.query_row([], |row| {
+                let owner: [u8; 16] = row.get(0)?;
+                Ok((UserId::new(Uuid::from_bytes(owner)), row.get(1)?))
+            });
+            Ok(found.optional()?)
+        })
+        .await
+    }
+
     async fn close(&self) {
         self.0.head.close();
         self.0.readers.close().await;

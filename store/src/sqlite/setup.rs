@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::Options;
 use crate::error::StoreError;
@@ -107,15 +107,49 @@ pub(super) fn open_checkpointer(path: &Path, options: &Options) -> Result<Connec
 }
 
 pub(super) fn open_reader(path: &Path, options: &Options) -> Result<Connection, StoreError> {
-    connect_reader(path, options.busy_timeout).map_err(open_error)
+    connect_reader(path, options.busy_timeout).map_err(|error| match path.parent() {
+        Some(folder) if is_without_index(&error) => StoreError::NotFoldedIn { folder: folder.to_owned() },
+        _ => open_error(error),
+    })
 }
 
 pub(super) fn connect_reader(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = match readable(Connection::open_with_flags(path, READ_ONLY)?) {
+        Err(error) if is_without_index(&error) && !has_frames(path) => read_as_it_lies(path)?,
+        other => other?,
+    };
     set_up(&connection, busy_timeout)?;
     connection.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
     Ok(connection)
+}
+
+const READ_ONLY: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+/// Opening is lazy: whether the file can be read shows at the first read.
+fn readable(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// The index of the write-ahead log is not there and cannot be made: the folder cannot be
+/// written.
+fn is_without_index(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// Whether something is in the write-ahead log that the database lacks.
+fn has_frames(path: &Path) -> bool {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    std::fs::metadata(wal).is_ok_and(|wal| wal.len() > 0)
+}
+
+/// Reads a database that nobody writes, from where nothing can be written: a read-only mount.
+fn read_as_it_lies(path: &Path) -> rusqlite::Result<Connection> {
+    // In the form of a URI, where these have a meaning of their own.
+    let name = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let address = format!("file:{name}?immutable=1");
+    readable(Connection::open_with_flags(address, READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?)
 }
 
 fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<T> {

@@ -107,7 +107,16 @@ impl Program {
 
     /// SIGTERM, and how it ended.
     pub async fn terminate(self) -> ExitStatus {
-        kill_process(self.pid(), Signal::TERM).unwrap();
+        self.end_by(Signal::TERM).await
+    }
+
+    /// SIGHUP, as when its terminal is closed, and how it ended.
+    pub async fn hang_up(self) -> ExitStatus {
+        self.end_by(Signal::HUP).await
+    }
+
+    async fn end_by(self, signal: Signal) -> ExitStatus {
+        kill_process(self.pid(), signal).unwrap();
         self.ended().await
     }
 

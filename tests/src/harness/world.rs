@@ -246,6 +246,11 @@ impl World {
         self.shop.take().expect("the shop runs").terminate().await
     }
 
+    /// SIGHUP to the shop, and how it ended.
+    pub async fn hang_up_shop(&mut self) -> ExitStatus {
+        self.shop.take().expect("the shop runs").hang_up().await
+    }
+
     /// `kill -9` of the sandbox.
     pub async fn kill_sandbox(&mut self) {
         self.sandbox.take().expect("the sandbox runs").kill().await;

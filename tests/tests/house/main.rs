@@ -159,3 +159,18 @@ fn there_is_one_crypto_provider() {
     let unwanted: Vec<_> = UNWANTED.into_iter().filter(|name| tree.contains(*name)).collect();
     assert_eq!(unwanted, Vec::<&str>::new());
 }
+
+/// A volume takes owner and mode of the folder that it covers: one that the image lacks is
+/// root's, and the program could not write there.
+#[test]
+fn the_images_data_folder_is_the_programs_own() {
+    let image = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Dockerfile")).unwrap();
+    let line = |beginning: &str| image.lines().find(|line| line.trim_start().starts_with(beginning)).unwrap();
+    let volume = line("VOLUME").trim_start_matches("VOLUME").trim();
+    let uid = line("&& useradd").split("--uid ").nth(1).unwrap();
+    let made = line("&& install --directory");
+    assert!(made.ends_with(volume) && made.contains("--mode=0700"), "{made}");
+    assert!(made.contains(&format!("--owner={}", uid.split(' ').next().unwrap())), "{made}");
+    let place = |beginning: &str| image.lines().position(|line| line.trim_start().starts_with(beginning)).unwrap();
+    assert!(place("&& install --directory") < place("USER") && place("USER") < place("VOLUME"));
+}

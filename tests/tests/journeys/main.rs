@@ -20,10 +20,12 @@
 
 use jangbu_tests::harness;
 mod auditing;
+mod folder;
 mod goods;
 mod identity;
 mod keys;
 mod manners;
+mod master_key;
 mod money;
 mod operations;
 mod orders;
@@ -105,5 +107,17 @@ journeys! {
     operations:
         two_servers_share_postgres_but_no_folder,
         the_command_line_works_beside_the_server,
-        an_altered_byte_is_found;
+        an_altered_byte_is_found,
+        a_hang_up_ends_the_server_in_good_order,
+        readiness_knows_when_no_write_gets_through;
+    folder:
+        only_serve_and_migrate_make_a_store,
+        a_copied_folder_does_not_act_on_its_original,
+        what_a_killed_server_left_is_not_believed,
+        the_data_are_their_owners_alone,
+        commands_that_read_need_no_right_to_write;
+    master_key:
+        another_key_is_refused_and_changes_nothing,
+        a_lost_key_is_not_replaced,
+        stores_without_a_check_are_tried_all_the_same;
 }

@@ -173,3 +173,52 @@ async fn alter(world: &World, position: i64) {
         }
     }
 }
+
+pub async fn a_hang_up_ends_the_server_in_good_order(world: &mut World) {
+    let admin = world.admin().await;
+    world.product(&admin, "보이차", 12_000, 5).await;
+    let status = world.hang_up_shop().await;
+    assert!(status.success(), "it ended with {status}");
+    world.run_well(&["audit", "verify"]).await;
+    world.start_shop().await;
+}
+
+pub async fn readiness_knows_when_no_write_gets_through(world: &mut World) {
+    let ready = world.visitor().read("/readyz").await;
+    assert_eq!(writes_are(&ready), "up", "{ready}");
+    // Somebody from outside holds what every write needs. Reading goes on.
+    match world.database_url() {
+        None => {
+            let log = rusqlite::Connection::open(world.data_dir().join("log.db")).unwrap();
+            log.execute_batch("begin immediate").unwrap();
+            is_not_ready(world).await;
+            log.execute_batch("rollback").unwrap();
+        }
+        Some(url) => {
+            let mut log = PgConnection::connect(url).await.unwrap();
+            sqlx::raw_sql("begin; select position from log_head for update").execute(&mut log).await.unwrap();
+            is_not_ready(world).await;
+            log.close().await.unwrap();
+        }
+    }
+    eventually("the shop is ready again", async || {
+        (world.visitor().get("/readyz").send().await.status == 200).then_some(())
+    })
+    .await;
+}
+
+async fn is_not_ready(world: &World) {
+    let answer = eventually("the shop says that it is not ready", async || {
+        let answer = world.visitor().get("/readyz").send().await;
+        (answer.status == 503).then(|| answer.json())
+    })
+    .await;
+    assert_eq!((&answer["status"], writes_are(&answer)), (&"not_ready".into(), "down"), "{answer}");
+    let log = answer["checks"].as_array().unwrap().iter().find(|check| check["name"] == "log").unwrap();
+    assert_eq!(log["state"], "up", "the log can be read: {answer}");
+}
+
+fn writes_are(ready: &Value) -> &str {
+    let checks = ready["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["name"] == "log_writes").unwrap()["state"].as_str().unwrap()
+}

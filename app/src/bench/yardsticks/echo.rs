@@ -18,6 +18,7 @@ use tower::ServiceExt as _;
 use crate::bench::load::{Gun, Plan, Tally, fire};
 use crate::bench::orders::OrderPlan;
 use crate::bench::server::{announced, program, stop};
+use crate::signals::StopSignals;
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -78,9 +79,10 @@ pub async fn serve() -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("echo listening on http://{}", listener.local_addr()?);
     let router = Router::new().route("/v1/orders", post(echo));
+    let mut signals = StopSignals::listen().context("signals cannot be listened to")?;
     tokio::select! {
         ended = accept(listener, router) => ended,
-        signal = crate::node::stop_signal() => signal.map(|_| ()).context("signals cannot be listened to"),
+        signal = signals.next() => signal.map(|_| ()).context("signals cannot be listened to"),
     }
 }
 

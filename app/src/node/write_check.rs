@@ -1,0 +1,60 @@
+//! Whether writes get through. Reading tells nothing of that: a lock from outside or a disk
+//! that fails stops every write and no read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use jangbu_api::DependencyCheck;
+use jangbu_store::Store;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// A write is tried this often at most, however often readiness is asked for: it is asked
+/// for without a login.
+const TRIED_EVERY: Duration = Duration::from_secs(1);
+/// A write that takes longer does not get through, as far as anybody who waits is concerned.
+const WRITE_PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// The check of a store.
+pub(super) fn of(store: &Arc<dyn Store>) -> DependencyCheck {
+    let writes = WriteCheck { store: Arc::clone(store), last: Arc::default() };
+    Arc::new(move || {
+        let writes = writes.clone();
+        async move { writes.look().await }.boxed()
+    })
+}
+
+/// When a write was tried last, and what came of it.
+type Last = Option<(Instant, Result<(), String>)>;
+
+#[derive(Clone)]
+struct WriteCheck {
+    store: Arc<dyn Store>,
+    /// Held while one is tried.
+    last: Arc<Mutex<Last>>,
+}
+
+impl WriteCheck {
+    async fn look(&self) -> Result<(), String> {
+        let looked = tokio::time::timeout(WRITE_PATIENCE, self.ask()).await;
+        looked.unwrap_or_else(|_| Err("writes do not get through: one is still waiting".to_owned()))
+    }
+
+    async fn ask(&self) -> Result<(), String> {
+        let mut last = Arc::clone(&self.last).lock_owned().await;
+        if let Some((at, outcome)) = &*last
+            && at.elapsed() < TRIED_EVERY
+        {
+            return outcome.clone();
+        }
+        let store = Arc::clone(&self.store);
+        // A task of its own: whoever loses patience leaves, and the one write goes on alone.
+        let tried = tokio::spawn(async move {
+            let outcome = store.check_writes().await.map_err(|error| error.to_string());
+            *last = Some((Instant::now(), outcome.clone()));
+            outcome
+        });
+        tried.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+}
