@@ -52,6 +52,18 @@ pub enum StoreError {
     /// The tables could not be brought up to date.
     #[error("the store cannot be migrated")]
     Migrate(#[source] Cause),
+    /// A copy of the store could not be written or read.
+    #[error("the copy {} cannot be used", .file.display())]
+    Copy {
+        /// The copy's file.
+        file: PathBuf,
+        /// What the system or the engine said.
+        #[source]
+        cause: Cause,
+    },
+    /// What is to be filled from a copy holds something already.
+    #[error("the store is not empty: {0}")]
+    NotEmpty(String),
     /// This handle only reads.
     #[error("the store is open read-only")]
     ReadOnly,

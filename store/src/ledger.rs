@@ -1,11 +1,14 @@
 //! What sealing and verifying need of an engine, beyond the ports of the kernel.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use jangbu_kernel::UserId;
 use jangbu_kernel::log::{EventLog, LogError, ReceiptKey, SealedRoot};
 
 use crate::error::StoreError;
 use crate::merkle::{Hash, MerkleFrontier};
+use crate::portable::Told;
 use crate::row::StoredRow;
 
 /// The log seen as rows and hashes.
@@ -125,6 +128,17 @@ pub trait Store:
     /// only a new start can tell what is there. The process is to end then.
     fn has_failed(&self) -> bool {
         false
+    }
+
+    /// Writes everything durable into a new file, up to the present head, while others write.
+    /// The file is the embedded engine's `log.db`, whichever engine this is. `told` hears how
+    /// far it is.
+    ///
+    /// # Errors
+    /// When the store cannot be read or the file not be written; half a file may be left then.
+    async fn copy_to(&self, file: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+        let (_, _) = (file, told);
+        Err(StoreError::Unfit(format!("the {} engine keeps nothing that could be copied", self.engine())))
     }
 
     /// Whether something can be written: writes it, and changes nothing.

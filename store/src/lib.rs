@@ -28,6 +28,7 @@ pub mod ledger;
 pub mod memory;
 pub mod merkle;
 
+pub(crate) mod portable;
 pub mod postgres;
 pub mod row;
 pub mod sealer;
@@ -40,6 +41,7 @@ pub use ledger::{KeptReceipt, Ledger, Marks, Store, StoredFrontier};
 pub use memory::MemoryStore;
 pub use merkle::MerkleFrontier;
 
+pub use portable::Told;
 pub use postgres::PostgresStore;
 pub use sealer::{Sealer, SealerHealth, SealerOptions, SealingFails, seal_in_pages, seal_to_head};
 pub use sqlite::SqliteStore;

@@ -4,6 +4,7 @@
 //! its arm in [`run`].
 
 mod audit;
+mod backup;
 mod bench;
 mod demo;
 mod events;
@@ -81,6 +82,10 @@ enum Command {
     Sagas(sagas::Arguments),
     /// Make users and give or take roles
     Users(users::Arguments),
+    /// Copy everything durable into a folder while the server serves, and verify the copy
+    Backup(backup::BackupArguments),
+    /// Fill an empty store, on either engine, from a backup
+    Restore(backup::RestoreArguments),
     /// Check or write out the schemas of all events
     Schemas(schemas::Arguments),
     /// Measure a real server over HTTP and check the invariants afterwards
@@ -152,6 +157,8 @@ async fn dispatch(command: Command, flags: Flags, output: &Output) -> anyhow::Re
         Command::Sagas(arguments) => sagas::run(arguments, &settings()?, output).await,
         Command::Users(arguments) => users::run(arguments, &settings()?, output).await,
         Command::Health(arguments) => health::run(arguments, &settings()?, output).await,
+        Command::Backup(arguments) => backup::back_up(arguments, &settings()?, output).await,
+        Command::Restore(arguments) => backup::restore(arguments, &settings()?, output).await,
         Command::Schemas(arguments) => schemas::run(arguments, output),
         Command::Simulate(arguments) => simulate::run(arguments, output).await,
         Command::Openapi => {

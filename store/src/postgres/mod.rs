@@ -7,6 +7,7 @@
 mod append;
 mod columns;
 mod connect;
+mod copy;
 mod evidence;
 mod lanes;
 mod ports;
@@ -29,6 +30,8 @@ use crate::head::HeadSignal;
 use crate::tail::Tail;
 use connect::Connect;
 use lanes::Lanes;
+#[cfg(test)]
+pub(crate) use setup::scripts;
 
 /// How the engine is to be used.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Postgres behind the ports beside the log. Each write is one statement, and
 //! doing it twice is the same as doing it once.
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use crate::ledger::{
     KeptReceipt, Ledger, Marks, Store, consecutive_hashes, frontier_of_seal, headers_text, other_root,
 };
 use crate::merkle::{Hash, MerkleFrontier};
+use crate::portable::{self, Told};
 use crate::row::{self, StoredRow, limit_i64, to_i64, to_u64};
 
 #[async_trait]
@@ -108,6 +110,10 @@ impl Store for PostgresStore {
 
     fn known_schema_version(&self) -> u32 {
         setup::SCHEMA_VERSION
+    }
+
+    async fn copy_to(&self, file: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+        portable::copy(self, file, told).await
     }
 
     async fn check_writes(&self) -> Result<(), LogError> {

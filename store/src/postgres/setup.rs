@@ -89,6 +89,12 @@ async fn not_allowed(pool: &PgPool, cause: &MigrateError) -> Option<StoreError> 
     )))
 }
 
+/// The scripts of the migrations.
+#[cfg(test)]
+pub(crate) fn scripts() -> impl Iterator<Item = &'static str> {
+    MIGRATIONS.into_iter().map(|(_, script)| script)
+}
+
 fn migrator() -> Migrator {
     let migrations = (1_i64..).zip(MIGRATIONS).map(|(version, (name, script))| {
         Migration::new(version, name.into(), MigrationType::Simple, script.into_sql_str(), false)

@@ -8,6 +8,7 @@
 
 mod append;
 mod checkpoint;
+mod copy;
 mod evidence;
 mod ports;
 mod read;
@@ -32,6 +33,8 @@ use checkpoint::Checkpointer;
 use readers::Readers;
 use receipts::{Receipts, Unindexed};
 use writer::{Task, Writer};
+
+pub(crate) use setup::{migrate, open_copy};
 
 /// How the engine is to be opened.
 #[derive(Clone, Debug)]

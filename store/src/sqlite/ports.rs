@@ -1,5 +1,6 @@
 //! SQLite behind the ports beside the log.
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use super::{SqliteStore, evidence, read, setup};
 use crate::error::StoreError;
 use crate::ledger::{KeptReceipt, Ledger, Marks, Store, consecutive_hashes, frontier_of_seal, other_root};
 use crate::merkle::{Hash, MerkleFrontier};
+use crate::portable::{self, Told};
 use crate::row::{StoredRow, limit_i64, to_i64, to_u64};
 
 /// How often a read-only handle looks for what the writing process appended.
@@ -136,6 +138,10 @@ impl Store for SqliteStore {
 
     fn has_failed(&self) -> bool {
         self.0.writer.as_ref().is_some_and(super::writer::Writer::has_failed)
+    }
+
+    async fn copy_to(&self, file: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+        portable::copy(self, file, told).await
     }
 
     async fn check_writes(&self) -> Result<(), LogError> {

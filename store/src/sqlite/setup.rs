@@ -123,6 +123,11 @@ pub(super) fn connect_reader(path: &Path, busy_timeout: Duration) -> rusqlite::R
     Ok(connection)
 }
 
+/// Opens a copy for reading.
+pub(crate) fn open_copy(path: &Path) -> rusqlite::Result<Connection> {
+    connect_reader(path, Duration::from_secs(5))
+}
+
 const READ_ONLY: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// Opening is lazy: whether the file can be read shows at the first read.
@@ -176,7 +181,7 @@ pub(super) fn first_head(connection: &Connection) -> u64 {
 }
 
 /// Runs the migrations that are missing, each in the transaction that counts it.
-pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let done = schema_version(connection)?;
     for (version, script) in (1_u32..).zip(MIGRATIONS).filter(|(version, _)| *version > done) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

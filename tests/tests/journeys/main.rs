@@ -20,6 +20,7 @@
 
 use jangbu_tests::harness;
 mod auditing;
+mod backup;
 mod folder;
 mod goods;
 mod identity;
@@ -116,6 +117,10 @@ journeys! {
         what_a_killed_server_left_is_not_believed,
         the_data_are_their_owners_alone,
         commands_that_read_need_no_right_to_write;
+    backup:
+        a_backup_under_load_is_restored_on_either_engine,
+        what_does_not_belong_together_is_not_restored,
+        the_key_comes_along_unless_it_is_left_out;
     master_key:
         another_key_is_refused_and_changes_nothing,
         a_lost_key_is_not_replaced,

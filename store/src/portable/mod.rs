@@ -1,0 +1,117 @@
+//! Everything durable in one file, whichever engine it comes from: what a backup is made
+//! of, and what an empty store is filled from.
+//!
+//! The file is a `log.db` of this version, so the embedded engine serves from it as it is.
+//! It is made while the store is written. What is never changed (events, receipts, roots,
+//! persons' keys) is copied page by page, each page in a read of its own, up to a head: no
+//! reader stays so long that the writer would have to wait for it. What does change is read
+//! in the one moment that the head is from. Snapshots are left out, they are made again;
+//! so are leases and the index of receipts, which the next start enters.
+
+mod file;
+mod tables;
+
+use std::path::Path;
+
+use jangbu_kernel::log::LogError;
+use rusqlite::types::Value;
+
+use crate::error::StoreError;
+use crate::row::{to_i64, to_u64};
+pub(crate) use file::{CopyFile, moment_on, page_on};
+pub(crate) use tables::{IN_ONE_MOMENT, Kind, Moments, POSTGRES_PAGES, SQLITE_PAGES, Table, WAITING};
+
+/// A row, its values in the order of the table's columns.
+pub(crate) type Row = Vec<Value>;
+
+/// How far a copy is, and of how much: events, or what is as good as one.
+pub type Told<'a> = dyn FnMut(u64, u64) + Send + 'a;
+
+/// Rows of a page: some megabytes.
+const PAGE: usize = 4_000;
+
+/// What changes, as it was in one moment.
+pub(crate) struct Moment {
+    /// The log's last position then.
+    pub head: u64,
+    /// The rows of the tables that change.
+    pub rows: Vec<(&'static Table, Vec<Row>)>,
+    /// How many events the newest seal was over.
+    pub sealed: i64,
+    /// The newest message of the inbox.
+    pub last_message: i64,
+}
+
+impl Moment {
+    /// Up to where a table is copied.
+    fn bound(&self, table: &Table) -> i64 {
+        match table.moment {
+            Moments::Head => to_i64(self.head),
+            Moments::Sealed => self.sealed,
+            Moments::LastMessage => self.last_message,
+            Moments::None => i64::MAX,
+        }
+    }
+}
+
+/// An engine that can be read page by page.
+pub(crate) trait Source: Sync {
+    /// The tables that are copied page by page, as it has them.
+    fn pages(&self) -> &'static [Table];
+
+    /// What changes, all of one moment.
+    fn moment(&self) -> impl Future<Output = Result<Moment, LogError>> + Send;
+
+    /// Rows behind a key in its order, at most `limit`, up to the table's bound.
+    fn page(
+        &self,
+        table: &'static Table,
+        after: Option<Row>,
+        bound: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Row>, LogError>> + Send;
+}
+
+/// Copies a store into a new file; the head that it was copied up to.
+pub(crate) async fn copy(source: &impl Source, path: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+    let moment = source.moment().await.map_err(StoreError::Log)?;
+    let mut file = blocking(path, |path| CopyFile::make(&path)).await?;
+    let bounds: Vec<i64> = source.pages().iter().map(|table| moment.bound(table)).collect();
+    let head = moment.head;
+    for (table, rows) in moment.rows {
+        file = put(path, file, table, rows).await?;
+    }
+    for (table, bound) in source.pages().iter().zip(bounds) {
+        let mut after = None;
+        loop {
+            let page = source.page(table, after, bound, PAGE).await.map_err(StoreError::Log)?;
+            let Some(last) = page.last() else { break };
+            if let (true, Some(Value::Integer(position))) = (table.name == "events", last.first()) {
+                told(to_u64(*position), head);
+            }
+            after = Some(table.key_of(last));
+            file = put(path, file, table, page).await?;
+        }
+    }
+    blocking(path, move |path| file.finish(&path)).await?;
+    Ok(head)
+}
+
+async fn put(path: &Path, mut file: CopyFile, table: &'static Table, rows: Vec<Row>) -> Result<CopyFile, StoreError> {
+    blocking(path, move |_| {
+        file.put(table, &rows)?;
+        Ok(file)
+    })
+    .await
+}
+
+/// Works on the file off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce(std::path::PathBuf) -> rusqlite::Result<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    let (path, name) = (path.to_owned(), path.to_owned());
+    let done = tokio::task::spawn_blocking(move || work(path)).await;
+    done.map_err(|error| StoreError::Copy { file: name.clone(), cause: Box::new(error) })?
+        .map_err(|cause| StoreError::Copy { file: name, cause: Box::new(cause) })
+}
