@@ -234,7 +234,7 @@ fn a_payment_is_called_off_before_the_gateway_knows_and_its_points_are_free() {
     let mut world = placed_with_payment();
     let appended = world.must(&cancel_payment, at(1));
     let types: Vec<_> = appended.iter().map(|(_, events)| events[0]).collect();
-    assert_eq!(types, ["payment.voided", "order.payment_failed", "points.released"]);
+    assert_eq!(types, ["payment.voided", "order.payment_failed", "points.released", "buyer.order_opened"]);
     assert_eq!(ledger(&world), (1_000, 0));
     assert_eq!(world.ask(&cancel_payment, at(2)), Outcome::AlreadyDone);
     let mut world = placed_with_payment();
