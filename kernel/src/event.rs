@@ -27,6 +27,8 @@ pub enum Actor {
     Carrier(String),
     /// Nobody known: registration and login.
     Anonymous,
+    /// Somebody that only a newer program knows, as the log has it.
+    Unknown(String),
 }
 
 impl Actor {
@@ -48,6 +50,7 @@ impl fmt::Display for Actor {
             Self::Gateway(name) => write!(f, "gateway:{name}"),
             Self::Carrier(name) => write!(f, "carrier:{name}"),
             Self::Anonymous => f.write_str("anonymous"),
+            Self::Unknown(text) => f.write_str(text),
         }
     }
 }

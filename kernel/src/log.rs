@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use thiserror::Error;
+use uuid::Uuid;
 
 use crate::event::{EventMeta, NewEvent, RecordedEvent};
 use crate::stream::StreamId;
@@ -189,13 +190,15 @@ pub trait EventLog: Send + Sync + 'static {
     fn exclusive(&self) -> bool;
 
     /// Loads streams for folding, each from its latest snapshot with the state
-    /// version given. Same order as asked; an unknown stream is empty.
+    /// version given, unless that does not end with an event of the stream: then the stream
+    /// is loaded whole. Same order as asked; an unknown stream is empty.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError>;
 
-    /// The events of one stream with `from_version <= version <= to_version`.
+    /// The events of one stream with `from_version <= version <= to_version`. One that is
+    /// damaged is an error here.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -207,8 +210,11 @@ pub trait EventLog: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError>;
 
-    /// Events with `position > after`, in order, at most `limit`. With a filter the
-    /// second value still tells how far the log was read: resume from there.
+    /// Events with `position > after`, in order, at most `limit`. The second value tells
+    /// how far the log was read: resume from there. With a filter that is further than the
+    /// last event given, and so it is where the log holds kinds of streams that this program
+    /// does not know: they are left out. An event that is damaged comes with an empty
+    /// payload, which nobody decodes, so that it stops its own stream and no other.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -247,7 +253,9 @@ pub trait EventLog: Send + Sync + 'static {
     /// When the store cannot be read.
     async fn receipts(&self, keys: Vec<ReceiptKey>) -> Result<Vec<Option<Receipt>>, LogError>;
 
-    /// Keeps snapshots. Best effort by nature: losing one costs time only.
+    /// Keeps snapshots in place of older ones, of those of another state version, and of
+    /// those that do not fit their stream. One that does not fit is not kept. Best effort by
+    /// nature: losing one costs time only.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -258,6 +266,19 @@ pub trait EventLog: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     async fn head(&self) -> Result<u64, LogError>;
+
+    /// What tells this log from every other one. A copy of it has the same, and so has what
+    /// was restored from a backup: [`EventLog::hash_at`] tells those apart.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn identity(&self) -> Result<Uuid, LogError>;
+
+    /// The leaf hash of the event at a position, as stored; none where there is no event.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError>;
 
     /// Follows the head: the value changes after a commit that may have moved it
     /// (also by other nodes, within a fraction of a second). Changes may be merged.

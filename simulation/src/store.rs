@@ -299,6 +299,16 @@ impl EventLog for NodeStore {
         self.after_read(read).await
     }
 
+    async fn identity(&self) -> Result<Uuid, LogError> {
+        self.before_read().await?;
+        self.store.truth.identity().await
+    }
+
+    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError> {
+        self.before_read().await?;
+        self.store.truth.hash_at(position).await
+    }
+
     fn watch_head(&self) -> HeadWatch {
         let signal = Arc::clone(&self.store.signal);
         let seen = signal.head.load(Ordering::Relaxed);

@@ -43,6 +43,36 @@ pub enum StoreError {
         /// The data folder.
         folder: PathBuf,
     },
+    /// The log is gone, and something beside it shows that there was one.
+    #[error(
+        "the log is lost: {} {}, and {} shows that there was one. Restore it from a backup; or, if a new shop is to begin in this folder, remove that file first",
+        .path.display(), if *.empty { "is empty" } else { "is not there" }, .witness.display()
+    )]
+    Missing {
+        /// The log's file.
+        path: PathBuf,
+        /// Whether the file is there and empty.
+        empty: bool,
+        /// What shows that there was a log.
+        witness: PathBuf,
+    },
+    /// The log lacks what its folder knew of it.
+    #[error(
+        "the log lacks what was in it: {} {found}, and {} says that position {known} was reached. \
+         Restore it from a backup that has it; or, if this log is meant, remove {} and start again: \
+         everything behind its end is lost then, and read models are built anew",
+        .path.display(), .mark.display(), .mark.display()
+    )]
+    Lacking {
+        /// The log's file.
+        path: PathBuf,
+        /// The file that says so.
+        mark: PathBuf,
+        /// The position that was reached.
+        known: u64,
+        /// What was found instead.
+        found: String,
+    },
     /// The engine lacks something that the log's promises rest on.
     #[error("the engine cannot keep the log's promises: {0}")]
     Unfit(String),

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use jangbu_kernel::UserId;
-use jangbu_kernel::log::{EventLog, LogError, ReceiptKey, SealedRoot};
+use jangbu_kernel::log::{EventLog, LoadedStream, LogError, ReceiptKey, SealedRoot, Snapshot};
+use jangbu_kernel::{RecordedEvent, UserId};
 
 use crate::error::StoreError;
 use crate::merkle::{Hash, MerkleFrontier};
@@ -159,6 +159,36 @@ pub trait Store:
     /// Finishes what is under way and lets go of every resource. Later calls
     /// answer [`LogError::Unavailable`].
     async fn close(&self);
+}
+
+/// A snapshot as an engine keeps it, with the hash of the event it ends with; none where
+/// an older program kept it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub snapshot: Snapshot,
+    pub hash: Option<Vec<u8>>,
+}
+
+impl Kept {
+    /// The version to load from: its own, so that the event is there to compare.
+    pub const fn begins_at(&self) -> u64 {
+        self.snapshot.version
+    }
+
+    /// The loaded stream, given its events from [`Kept::begins_at`] on; none when the snapshot
+    /// does not end with an event of this stream.
+    pub fn in_front_of(self, mut events: Vec<RecordedEvent>) -> Option<LoadedStream> {
+        let Self { snapshot, hash } = self;
+        let fits = events.first().is_some_and(|last| {
+            last.version == snapshot.version && hash.as_ref().is_none_or(|hash| *hash == last.hash)
+        });
+        if !fits {
+            tracing::warn!(stream = %snapshot.stream, version = snapshot.version, "a snapshot does not fit its stream, which is loaded whole");
+            return None;
+        }
+        events.remove(0);
+        Some(LoadedStream { snapshot: Some(snapshot), events })
+    }
 }
 
 /// Checks a stored frontier against the root it was sealed with.

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use jangbu_kernel::log::LogError;
-use jangbu_kernel::{AggregateKind, EventMeta, RecordedEvent, StreamId, Timestamp};
+use jangbu_kernel::{Actor, AggregateKind, EventMeta, RecordedEvent, StreamId, Timestamp};
 use uuid::Uuid;
 
 use crate::hash::LeafFields;
@@ -119,12 +119,63 @@ impl EventColumns<'_> {
                 correlation_id: self.correlation_id.into(),
                 causation_id: self.causation_id,
                 command_id: self.command_id.into(),
-                actor: self.actor.parse().map_err(|_| damaged("the actor"))?,
+                actor: self.actor.parse().unwrap_or_else(|_| Actor::Unknown(self.actor.to_owned())),
                 trace: self.trace.map(str::to_owned),
                 recorded_at: moment(self.recorded_at_ms).ok_or_else(|| damaged("the time"))?,
             },
             hash: self.hash.try_into().map_err(|_| damaged("the hash"))?,
         })
+    }
+}
+
+/// Stands for an event that cannot be read: it has its place in log and stream, and an
+/// empty payload, which nobody decodes.
+pub(crate) fn unreadable(position: u64, stream: StreamId, version: u64, event_type: &str) -> RecordedEvent {
+    RecordedEvent {
+        position,
+        stream,
+        version,
+        event_id: Uuid::nil().into(),
+        event_type: event_type.to_owned(),
+        schema_version: 1,
+        payload: String::new(),
+        meta: EventMeta {
+            correlation_id: Uuid::nil().into(),
+            causation_id: Uuid::nil(),
+            command_id: Uuid::nil().into(),
+            actor: Actor::System("system"),
+            trace: None,
+            recorded_at: Timestamp::UNIX_EPOCH,
+        },
+        hash: [0; 32],
+    }
+}
+
+/// What those who follow the whole log get of the rows that an engine found.
+#[derive(Debug, Default)]
+pub(crate) struct Followed {
+    pub events: Vec<RecordedEvent>,
+    rows: usize,
+    last: Option<u64>,
+}
+
+impl Followed {
+    /// Takes the row at a position: its event, unless its kind of stream is unknown here.
+    pub fn take(&mut self, position: u64, event: Option<RecordedEvent>) {
+        self.rows += 1;
+        self.last = Some(position);
+        self.events.extend(event);
+    }
+
+    /// How far the log was read: to the last row when there may be more of them, else to
+    /// the end of what was looked through.
+    pub fn read_to(&self, limit: usize, end: u64) -> u64 {
+        self.last.filter(|_| self.rows == limit).unwrap_or(end)
+    }
+
+    /// The position of the last row.
+    pub const fn last(&self) -> Option<u64> {
+        self.last
     }
 }
 

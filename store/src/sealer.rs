@@ -199,11 +199,12 @@ impl Work {
     }
 
     async fn round(&mut self) -> Result<(), LogError> {
-        let frontier = match &mut self.frontier {
+        let frontier = match self.frontier.take().filter(|_| self.log.exclusive()) {
             Some(frontier) => frontier,
-            kept => kept.insert(self.log.sealed_frontier().await?),
+            // Others seal, too, and a database may go back: what it keeps is what counts.
+            None => self.log.sealed_frontier().await?,
         };
-        grow_and_seal(&*self.log, &*self.clock, frontier, self.options.page).await
+        grow_and_seal(&*self.log, &*self.clock, self.frontier.insert(frontier), self.options.page).await
     }
 
     /// Says how the round went: to whoever follows the sealer always, in the log when it

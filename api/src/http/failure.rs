@@ -57,7 +57,7 @@ impl From<LogError> for Problem {
 
 /// The store takes no writes: somebody has to make room.
 fn read_only(cause: String) -> Problem {
-    let detail = "nothing can be written for now, as when the disk is full; reading goes on, try again later";
+    let detail = "nothing can be written for now, as when the disk is full or the database was put back to an earlier state; reading goes on, try again later";
     Problem::new(Code::UpstreamUnavailable, detail).retry_after(READ_ONLY_RETRY_S).because(cause)
 }
 

@@ -57,6 +57,12 @@ impl EventLog for CountingLog {
     ) -> Result<(Vec<Arc<RecordedEvent>>, u64), LogError> {
         self.inner.follow(after, limit, filter).await
     }
+    async fn identity(&self) -> Result<uuid::Uuid, LogError> {
+        self.inner.identity().await
+    }
+    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError> {
+        self.inner.hash_at(position).await
+    }
     async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
         self.inner.versions(streams).await
     }

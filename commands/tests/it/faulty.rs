@@ -11,6 +11,7 @@ use jangbu_kernel::log::{
 };
 use jangbu_kernel::{RecordedEvent, StreamId};
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 /// What becomes of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +174,14 @@ impl EventLog for FaultyLog {
 
     async fn head(&self) -> Result<u64, LogError> {
         self.inner.head().await
+    }
+
+    async fn identity(&self) -> Result<Uuid, LogError> {
+        self.inner.identity().await
+    }
+
+    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError> {
+        self.inner.hash_at(position).await
     }
 
     fn watch_head(&self) -> HeadWatch {

@@ -4,6 +4,7 @@
 mod ports;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use jangbu_kernel::log::{
 };
 use jangbu_kernel::ports::InboxMessage;
 use jangbu_kernel::{RecordedEvent, StreamId, UserId};
+use uuid::Uuid;
 
 use crate::FILTER_WINDOW;
 use crate::batch::{self, Known};
@@ -34,11 +36,16 @@ impl std::fmt::Debug for MemoryStore {
 struct Shared {
     state: Mutex<State>,
     head: HeadSignal,
+    identity: Uuid,
 }
+
+/// Counts the stores of this process: no two of them are one log.
+static STORES: AtomicU64 = AtomicU64::new(1);
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { state: Mutex::default(), head: HeadSignal::new(0) }
+        let identity = Uuid::from_u128(STORES.fetch_add(1, Ordering::Relaxed).into());
+        Self { state: Mutex::default(), head: HeadSignal::new(0), identity }
     }
 }
 
@@ -87,6 +94,11 @@ impl State {
         positions.get(skipped..).unwrap_or_default().iter().filter_map(|position| self.event(*position))
     }
 
+    /// Whether a stream has an event of this version.
+    fn reaches(&self, stream: StreamId, version: u64) -> bool {
+        version > 0 && self.stream_from(stream, version).next().is_some()
+    }
+
     fn event(&self, position: u64) -> Option<&Arc<RecordedEvent>> {
         usize::try_from(position.checked_sub(1)?).ok().and_then(|index| self.events.get(index))
     }
@@ -128,7 +140,8 @@ impl EventLog for MemoryStore {
     async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {
         let state = self.state()?;
         let load = |(stream, state_version)| {
-            let snapshot = state.snapshots.get(&stream).filter(|kept| kept.state_version == state_version).cloned();
+            let fits = |kept: &&Snapshot| kept.state_version == state_version && state.reaches(stream, kept.version);
+            let snapshot = state.snapshots.get(&stream).filter(fits).cloned();
             let from = snapshot.as_ref().map_or(0, |kept| kept.version) + 1;
             LoadedStream { snapshot, events: state.stream_from(stream, from).map(|event| (**event).clone()).collect() }
         };
@@ -180,12 +193,9 @@ impl EventLog for MemoryStore {
 
     async fn save_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
         let mut state = self.state()?;
-        for new in snapshots {
-            let newer = state
-                .snapshots
-                .get(&new.stream)
-                .is_none_or(|kept| (new.state_version, new.version) > (kept.state_version, kept.version));
-            if newer {
+        for new in snapshots.into_iter().filter(|new| state.reaches(new.stream, new.version)).collect::<Vec<_>>() {
+            let kept = state.snapshots.get(&new.stream);
+            if kept.is_none_or(|kept| new.version > kept.version || new.state_version != kept.state_version) {
                 state.snapshots.insert(new.stream, new);
             }
         }
@@ -194,6 +204,14 @@ impl EventLog for MemoryStore {
 
     async fn head(&self) -> Result<u64, LogError> {
         Ok(self.state()?.known.head)
+    }
+
+    async fn identity(&self) -> Result<Uuid, LogError> {
+        Ok(self.0.identity)
+    }
+
+    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError> {
+        Ok(self.state()?.event(position).map(|event| event.hash))
     }
 
     fn watch_head(&self) -> HeadWatch {

@@ -19,8 +19,9 @@ use sqlx::PgConnection;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::columns::Columns;
+use super::known::{Known, Place};
 use super::{PostgresStore, Shared, read, setup};
-use crate::batch::{self, Known, Prepared, Refused, Verdict};
+use crate::batch::{self, Prepared, Refused, Verdict};
 use crate::row::{to_i64, to_u64};
 
 /// How often a batch may lose a race before its caller is told to come again.
@@ -59,9 +60,11 @@ impl PostgresStore {
         let shared = Arc::clone(&self.0);
         // A task of its own: a caller that leaves must not break off a statement.
         let task = self.0.tasks.spawn(async move {
+            shared.known.still_there()?;
             let verdicts = carry_out(&shared, &batch).await?;
             let head = batch::accepted(&batch, &verdicts).map(|(append, base)| base + append.events.len() as u64).max();
             let results = batch::settle(batch, verdicts);
+            shared.known.learn_appended(&results);
             shared.tail.extend(&results);
             if let Some(head) = head {
                 shared.head.advance(head);
@@ -119,9 +122,10 @@ async fn attempt(
     let mut lane = shared.lanes.take().await.map_err(Trouble::Failed)?;
     let limit = shared.options.statement_timeout + ANSWER_GRACE;
     let connection = &mut lane.connection;
+    let known = &shared.known;
     let outcome = match fast {
-        Some(verdicts) => timeout(limit, append_fast(connection, batch, verdicts)).await,
-        None => timeout(limit, append_under_lock(connection, batch, resolving)).await,
+        Some(verdicts) => timeout(limit, append_fast(connection, batch, verdicts, known.newest())).await,
+        None => timeout(limit, append_under_lock(connection, batch, resolving, known)).await,
     };
     let outcome = outcome.unwrap_or(Err(Trouble::Lost));
     if outcome.is_ok() {
@@ -138,7 +142,7 @@ fn fast_verdicts(batch: &[Prepared]) -> Option<Vec<Verdict>> {
     if writes().any(|write| write.count == 0) {
         return None;
     }
-    let mut known = Known::default();
+    let mut known = batch::Known::default();
     for write in writes() {
         known.versions.entry(write.stream).or_insert(write.expected_version);
     }
@@ -150,18 +154,21 @@ async fn append_fast(
     connection: &mut PgConnection,
     batch: &[Prepared],
     verdicts: Vec<Verdict>,
+    known: Option<Place>,
 ) -> Result<Vec<Verdict>, Trouble> {
-    let base = insert(connection, batch.iter()).await?.ok_or(Trouble::Race)?;
+    let base = insert(connection, batch.iter(), known).await?.ok_or(Trouble::Race)?;
     Ok(verdicts.into_iter().map(|verdict| verdict.behind(base)).collect())
 }
 
-/// Writes all of these appends; the base, or none when a predecessor is missing.
+/// Writes all of these appends; the base, or none when a predecessor is missing, or the
+/// event that this node knows.
 async fn insert<'a>(
     connection: &mut PgConnection,
     appends: impl Iterator<Item = &'a Prepared>,
+    known: Option<Place>,
 ) -> Result<Option<u64>, sqlx::Error> {
     // All rows are fetched, because only then the commit's own answer has been seen.
-    let bases = Columns::of(appends).statement().fetch_all(connection).await?;
+    let bases = Columns::of(appends).statement(known).fetch_all(connection).await?;
     Ok(bases.first().copied().map(to_u64))
 }
 
@@ -169,12 +176,19 @@ async fn append_under_lock(
     connection: &mut PgConnection,
     batch: &[Prepared],
     resolving: bool,
+    seen: &Known,
 ) -> Result<Vec<Verdict>, Trouble> {
     sqlx::raw_sql("begin").execute(&mut *connection).await?;
-    let head: i64 =
-        sqlx::query_scalar("select position from log_head where id = 1 for update").fetch_one(&mut *connection).await?;
+    let newest = seen.newest();
+    let (head, hash): (i64, Option<Vec<u8>>) = sqlx::query_as(
+        "select position, (select e.hash from events e where e.position = $1) from log_head where id = 1 for update",
+    )
+    .bind(to_i64(newest.map_or(0, |newest| newest.position)))
+    .fetch_one(&mut *connection)
+    .await?;
+    seen.compare(newest, to_u64(head), hash.as_deref()).map_err(Trouble::Failed)?;
     let (streams, keys) = batch::touched(batch);
-    let mut known = Known {
+    let mut known = batch::Known {
         head: to_u64(head),
         versions: versions(connection, &streams).await?,
         receipts: receipts(connection, &keys).await?,
@@ -194,7 +208,7 @@ async fn append_under_lock(
     // What is accepted and not there yet lies behind the head; what is there does not.
     let new: Vec<&Prepared> =
         batch::accepted(batch, &verdicts).filter(|(_, base)| *base >= to_u64(head)).map(|(append, _)| append).collect();
-    if !new.is_empty() && insert(connection, new.into_iter()).await? != Some(to_u64(head)) {
+    if !new.is_empty() && insert(connection, new.into_iter(), newest).await? != Some(to_u64(head)) {
         return Err(Trouble::Failed(LogError::Damaged("the counter row and the events disagree".into())));
     }
     sqlx::raw_sql("commit").execute(&mut *connection).await?;

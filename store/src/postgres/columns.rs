@@ -6,10 +6,12 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::QueryScalar;
 use sqlx::{Postgres, types::Uuid};
 
+use super::known::Place;
 use crate::batch::Prepared;
 use crate::row::to_i64;
 
-/// One statement: nothing happens when a predecessor is missing; else the
+/// One statement: nothing happens when a predecessor is missing, or the newest event that
+/// this node knows; else the
 /// counter moves, the events are numbered from it and the receipts written.
 /// Whoever runs it holds the counter row until his commit is visible.
 const APPEND: &str = "
@@ -22,6 +24,7 @@ with missing as (
 ), head as (
     update log_head set position = position + $4
     where id = 1 and not exists (select 1 from missing)
+      and ($27 = 0 or exists (select 1 from events e where e.position = $27 and e.hash = $28))
     returning position - $4 as base
 ), written as (
     insert into events (position, stream_kind, stream_id, version, event_id, event_type, schema_version, payload,
@@ -123,8 +126,8 @@ impl<'a> Columns<'a> {
     }
 
     /// The statement, ready to run. It answers with the base, or with no row when
-    /// a predecessor is missing.
-    pub(super) fn statement(&self) -> QueryScalar<'_, Postgres, i64, PgArguments> {
+    /// a predecessor is missing or the known event is.
+    pub(super) fn statement(&self, known: Option<Place>) -> QueryScalar<'_, Postgres, i64, PgArguments> {
         let Self { predecessors, events, receipts } = self;
         sqlx::query_scalar(APPEND)
             .bind(&predecessors.kinds[..])
@@ -153,6 +156,8 @@ impl<'a> Columns<'a> {
             .bind(&receipts.versions[..])
             .bind(&receipts.offsets[..])
             .bind(&receipts.recorded[..])
+            .bind(known.map_or(0, |known| to_i64(known.position)))
+            .bind(known.map(|known| known.hash.to_vec()))
     }
 }
 

@@ -9,6 +9,7 @@ mod columns;
 mod connect;
 mod copy;
 mod evidence;
+mod known;
 mod lanes;
 mod ports;
 mod read;
@@ -29,6 +30,7 @@ use crate::error::StoreError;
 use crate::head::HeadSignal;
 use crate::tail::Tail;
 use connect::Connect;
+use known::Known;
 use lanes::Lanes;
 #[cfg(test)]
 pub(crate) use setup::scripts;
@@ -83,6 +85,8 @@ struct Shared {
     connect: Connect,
     head: HeadSignal,
     tail: Tail,
+    /// What the database must still have.
+    known: Known,
     /// The last batch met what another node had written.
     contended: AtomicBool,
     /// Held by whoever reads into the tail what other nodes wrote.
@@ -110,6 +114,7 @@ impl PostgresStore {
             lanes: Lanes::new(connect.clone(), &options),
             head: HeadSignal::new(read::head(&pool).await.unwrap_or(0)),
             tail: Tail::default(),
+            known: Known::default(),
             contended: AtomicBool::new(false),
             filling: tokio::sync::Mutex::default(),
             pool,
@@ -121,6 +126,15 @@ impl PostgresStore {
         });
         wakeups::spawn(&shared);
         Ok(Self(shared))
+    }
+
+    /// As [`PostgresStore::ask`], for what is written: nothing is when the log has gone back.
+    async fn write<'a, T, F>(&'a self, question: impl Fn(&'a PgPool) -> F + Send) -> Result<T, LogError>
+    where
+        F: Future<Output = Result<T, sqlx::Error>> + Send,
+    {
+        self.0.known.still_there()?;
+        self.ask(question).await
     }
 
     /// Asks the database something that may safely be asked twice: a pooled

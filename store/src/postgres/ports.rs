@@ -58,10 +58,10 @@ impl Ledger for PostgresStore {
     async fn keep_seal(&self, root: SealedRoot, frontier: &MerkleFrontier) -> Result<bool, LogError> {
         let (size, hash) = (to_i64(root.size), root.root);
         let new: i64 = self
-            .ask(|pool| {
+            .write(|pool| {
                 sqlx::query_scalar(
-                    "with sealed as (insert into sealed_roots (size, root, sealed_at) values ($1, $2, $3) \
-                     on conflict do nothing returning size), \
+                    "with sealed as (insert into sealed_roots (size, root, sealed_at) \
+                     select $1, $2::bytea, $3::bigint from log_head where position >= $1 on conflict do nothing returning size), \
                      grown as (insert into sealed_frontier as kept (id, size, peaks) select 1, sealed.size, $4 from sealed \
                      on conflict (id) do update set size = excluded.size, peaks = excluded.peaks \
                      where excluded.size > kept.size) select count(*) from sealed",
@@ -78,7 +78,11 @@ impl Ledger for PostgresStore {
                 sqlx::query_scalar("select root from sealed_roots where size = $1").bind(size).fetch_optional(pool)
             })
             .await?;
-        if kept.as_deref() == Some(&hash) { Ok(new > 0) } else { Err(other_root(root.size)) }
+        match kept {
+            Some(kept) if kept == hash => Ok(new > 0),
+            Some(_) => Err(other_root(root.size)),
+            None => Err(LogError::Damaged(format!("size {size} is beyond the log's head, nothing is sealed there"))),
+        }
     }
 
     async fn marks(&self) -> Result<Marks, LogError> {
@@ -154,7 +158,7 @@ impl KeyStore for PostgresStore {
 
     async fn put_user_key(&self, owner: UserId, wrapped: Vec<u8>) -> Result<Option<Vec<u8>>, LogError> {
         let wrapped = &wrapped;
-        self.ask(|pool| async move {
+        self.write(|pool| async move {
             sqlx::query("insert into user_keys (owner, wrapped) values ($1, $2) on conflict do nothing")
                 .bind(owner.uuid())
                 .bind(wrapped)
@@ -177,7 +181,7 @@ impl KeyStore for PostgresStore {
 
     async fn put_secret(&self, name: &str, wrapped: Vec<u8>) -> Result<Vec<u8>, LogError> {
         let wrapped = &wrapped;
-        self.ask(|pool| async move {
+        self.write(|pool| async move {
             sqlx::query("insert into secrets (name, wrapped) values ($1, $2) on conflict do nothing")
                 .bind(name)
                 .bind(wrapped)
@@ -203,7 +207,7 @@ impl Checkpoints for PostgresStore {
     }
 
     async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError> {
-        self.ask(|pool| {
+        self.write(|pool| {
             sqlx::query(
                 "insert into checkpoints as kept (reader, position) values ($1, $2) on conflict (reader) do update \
                  set position = excluded.position where excluded.position > kept.position",
@@ -224,7 +228,7 @@ impl Leases for PostgresStore {
         // What is held for much longer than it could be asked for was written before the
         // server's clock was put back; once the length is for those who waited for the row.
         let held: Option<bool> = self
-            .ask(|pool| {
+            .write(|pool| {
                 sqlx::query_scalar(
                     "with clock (ms) as (select (extract(epoch from clock_timestamp()) * 1000)::bigint) \
                      insert into leases as kept (name, holder, until_ms) select $1, $2, ms + $3 from clock \
@@ -259,7 +263,7 @@ impl Inbox for PostgresStore {
         let headers = headers_text(&message.headers)?;
         let (message, headers) = (&message, &headers);
         let stored = self
-            .ask(|pool| async move {
+            .write(|pool| async move {
                 sqlx::query(
                     "insert into inbox (source, message_id, headers, body, received_at) values ($1, $2, $3, $4, $5) \
                      on conflict (source, message_id) do nothing",
@@ -292,7 +296,7 @@ impl Inbox for PostgresStore {
     }
 
     async fn mark_handled(&self, sequence: u64) -> Result<(), LogError> {
-        self.ask(|pool| {
+        self.write(|pool| {
             sqlx::query("update inbox set handled = true where sequence = $1").bind(to_i64(sequence)).execute(pool)
         })
         .await
@@ -300,7 +304,7 @@ impl Inbox for PostgresStore {
     }
 
     async fn mark_failed(&self, sequence: u64, reason: &str) -> Result<(), LogError> {
-        self.ask(|pool| {
+        self.write(|pool| {
             sqlx::query("update inbox set attempts = attempts + 1, last_error = $2 where sequence = $1")
                 .bind(to_i64(sequence))
                 .bind(reason.to_owned())

@@ -16,7 +16,8 @@ use sqlx::{PgPool, Row as _, types::Uuid};
 use super::{PostgresStore, Shared, append, setup};
 use crate::FILTER_WINDOW;
 use crate::batch;
-use crate::row::{self, EventColumns, StoredRow, limit_i64, to_i64, to_u64};
+use crate::ledger::Kept;
+use crate::row::{self, EventColumns, Followed, StoredRow, limit_i64, to_i64, to_u64};
 
 macro_rules! select_events {
     ($rest:literal) => {
@@ -44,7 +45,7 @@ const TAILS: &str = select_events!(
      cross join lateral (select * from events t where t.stream_id = s.id and t.stream_kind = s.kind \
      and t.version > s.after order by t.version) e order by s.n, e.version"
 );
-const SNAPSHOTS: &str = "select s.n, p.version, p.state \
+const SNAPSHOTS: &str = "select s.n, p.version, p.state, p.hash \
      from unnest($1::text[], $2::uuid[], $3::int[]) with ordinality as s (kind, id, state_version, n) \
      join snapshots p on p.stream_id = s.id and p.stream_kind = s.kind and p.state_version = s.state_version";
 /// The number of the stream asked for, and its version; streams that are not there are left out.
@@ -70,22 +71,27 @@ impl EventLog for PostgresStore {
     }
 
     async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {
-        let mut loaded = self.snapshots(&streams).await?;
+        let kept = self.snapshots(&streams).await?;
+        let froms: Vec<u64> = kept.iter().map(|kept| kept.as_ref().map_or(1, Kept::begins_at)).collect();
         let names: Vec<StreamId> = streams.iter().map(|(stream, _)| *stream).collect();
-        let (kinds, ids) = stream_columns(&names);
-        let after = |stream: &LoadedStream| stream.snapshot.as_ref().map_or(0, |kept| to_i64(kept.version));
-        let after: Vec<i64> = loaded.iter().map(after).collect();
-        let rows = self
-            .ask(|pool| sqlx::query(TAILS).bind(kinds.clone()).bind(ids.clone()).bind(after.clone()).fetch_all(pool))
-            .await?;
-        for row in rows {
-            let n: i64 = row.try_get(15).map_err(setup::log_error)?;
-            let event = event(&row)?;
-            if let Some(stream) = numbered(&mut loaded, n) {
-                stream.events.push(event);
+        let tails = self.tails(&names, &froms).await?;
+        let mut loaded: Vec<Option<LoadedStream>> = kept
+            .into_iter()
+            .zip(tails)
+            .map(|(kept, events)| match kept {
+                Some(kept) => kept.in_front_of(events),
+                None => Some(LoadedStream { snapshot: None, events }),
+            })
+            .collect();
+        let unfit: Vec<StreamId> =
+            names.iter().zip(&loaded).filter(|(_, loaded)| loaded.is_none()).map(|(stream, _)| *stream).collect();
+        if !unfit.is_empty() {
+            let whole = self.tails(&unfit, &vec![1; unfit.len()]).await?;
+            for (place, events) in loaded.iter_mut().filter(|loaded| loaded.is_none()).zip(whole) {
+                *place = Some(LoadedStream { snapshot: None, events });
             }
         }
-        Ok(loaded)
+        Ok(loaded.into_iter().flatten().collect())
     }
 
     async fn read_stream(
@@ -123,9 +129,9 @@ impl EventLog for PostgresStore {
         }
         let rows =
             self.ask(|pool| sqlx::query(ROWS_AFTER).bind(to_i64(after)).bind(limit_i64(limit)).fetch_all(pool)).await?;
-        let events: Vec<RecordedEvent> = rows.iter().map(event).collect::<Result<_, _>>()?;
-        let read_to = events.last().map_or(after, |event| event.position);
-        Ok((events, read_to))
+        let found = follow(&rows)?;
+        let read_to = found.last().unwrap_or(after);
+        Ok((found.events, read_to))
     }
 
     async fn follow(
@@ -134,6 +140,7 @@ impl EventLog for PostgresStore {
         limit: usize,
         filter: &ReadFilter,
     ) -> Result<(Vec<Arc<RecordedEvent>>, u64), LogError> {
+        self.0.known.still_there()?;
         if after >= self.0.head.current() {
             return Ok((Vec::new(), after));
         }
@@ -178,11 +185,26 @@ impl EventLog for PostgresStore {
         let mut newest: Vec<&Snapshot> = newest.into_values().collect();
         newest.sort_by_key(|snapshot| snapshot.stream);
         let newest = &newest;
-        self.ask(|pool| save_snapshots(pool, newest)).await
+        self.write(|pool| save_snapshots(pool, newest)).await
     }
 
     async fn head(&self) -> Result<u64, LogError> {
-        self.ask(head).await
+        self.write(head).await
+    }
+
+    async fn identity(&self) -> Result<Uuid, LogError> {
+        self.ask(|pool| sqlx::query_scalar("select log from log_identity where id = 1").fetch_one(pool)).await
+    }
+
+    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError> {
+        let hash: Option<Vec<u8>> = self
+            .ask(|pool| {
+                sqlx::query_scalar("select hash from events where position = $1")
+                    .bind(to_i64(position))
+                    .fetch_optional(pool)
+            })
+            .await?;
+        Ok(hash.and_then(|hash| hash.try_into().ok()))
     }
 
     fn watch_head(&self) -> HeadWatch {
@@ -235,26 +257,26 @@ impl PostgresStore {
         Ok(tail.read(after, limit, filter))
     }
 
-    /// The streams asked for, with their snapshots and without their events.
-    async fn snapshots(&self, streams: &[(StreamId, u16)]) -> Result<Vec<LoadedStream>, LogError> {
+    /// The snapshots of the streams asked for.
+    async fn snapshots(&self, streams: &[(StreamId, u16)]) -> Result<Vec<Option<Kept>>, LogError> {
         let names: Vec<StreamId> = streams.iter().map(|(stream, _)| *stream).collect();
         let (kinds, ids) = stream_columns(&names);
         let wanted: Vec<i32> = streams.iter().map(|(_, state_version)| i32::from(*state_version)).collect();
-        let rows: Vec<(i64, i64, String)> = self
+        let rows: Vec<(i64, i64, String, Option<Vec<u8>>)> = self
             .ask(|pool| {
                 sqlx::query_as(SNAPSHOTS).bind(kinds.clone()).bind(ids.clone()).bind(wanted.clone()).fetch_all(pool)
             })
             .await?;
-        let mut loaded = vec![LoadedStream::default(); streams.len()];
-        for (n, version, state) in rows {
+        let mut found: Vec<Option<Kept>> = streams.iter().map(|_| None).collect();
+        for (n, version, state, hash) in rows {
             let asked = usize::try_from(n - 1).ok().and_then(|index| streams.get(index));
-            if let (Some(place), Some((stream, state_version))) = (numbered(&mut loaded, n), asked) {
+            if let (Some(place), Some((stream, state_version))) = (numbered(&mut found, n), asked) {
                 let snapshot =
                     Snapshot { stream: *stream, version: to_u64(version), state_version: *state_version, state };
-                place.snapshot = Some(snapshot);
+                *place = Some(Kept { snapshot, hash });
             }
         }
-        Ok(loaded)
+        Ok(found)
     }
 
     async fn read_filtered(
@@ -263,7 +285,7 @@ impl PostgresStore {
         limit: usize,
         filter: &ReadFilter,
     ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
-        let end = after.saturating_add(FILTER_WINDOW).min(self.head().await?).max(after);
+        let end = after.saturating_add(FILTER_WINDOW).min(self.ask(head).await?).max(after);
         let rows = self
             .ask(|pool| {
                 sqlx::query(FILTERED)
@@ -275,12 +297,26 @@ impl PostgresStore {
                     .fetch_all(pool)
             })
             .await?;
-        let events: Vec<RecordedEvent> = rows.iter().map(event).collect::<Result<_, _>>()?;
-        let read_to = match events.last() {
-            Some(last) if events.len() == limit => last.position,
-            _ => end,
-        };
-        Ok((events, read_to))
+        let found = follow(&rows)?;
+        let read_to = found.read_to(limit, end);
+        Ok((found.events, read_to))
+    }
+
+    /// The events of streams, each from a version on.
+    async fn tails(&self, streams: &[StreamId], froms: &[u64]) -> Result<Vec<Vec<RecordedEvent>>, LogError> {
+        let (kinds, ids) = stream_columns(streams);
+        let after: Vec<i64> = froms.iter().map(|from| to_i64(from.saturating_sub(1))).collect();
+        let rows = self
+            .ask(|pool| sqlx::query(TAILS).bind(kinds.clone()).bind(ids.clone()).bind(after.clone()).fetch_all(pool))
+            .await?;
+        let mut tails = vec![Vec::new(); streams.len()];
+        for row in rows {
+            let n: i64 = row.try_get(15).map_err(setup::log_error)?;
+            if let Some(tail) = numbered(&mut tails, n) {
+                tail.push(event(&row)?);
+            }
+        }
+        Ok(tails)
     }
 }
 
@@ -291,11 +327,18 @@ async fn save_snapshots(pool: &PgPool, snapshots: &[&Snapshot]) -> Result<(), sq
     let state_versions: Vec<i32> = snapshots.iter().map(|snapshot| i32::from(snapshot.state_version)).collect();
     let states: Vec<&str> = snapshots.iter().map(|snapshot| snapshot.state.as_str()).collect();
     sqlx::query(
-        "insert into snapshots as kept (stream_kind, stream_id, version, state_version, state) \
-         select * from unnest($1::text[], $2::uuid[], $3::bigint[], $4::int[], $5::text[]) \
-         on conflict (stream_id, stream_kind) do update \
-         set version = excluded.version, state_version = excluded.state_version, state = excluded.state \
-         where (excluded.state_version, excluded.version) > (kept.state_version, kept.version)",
+        "insert into snapshots as kept (stream_kind, stream_id, version, state_version, state, hash) \
+         select s.kind, s.id, s.version, s.state_version, s.state, e.hash \
+         from unnest($1::text[], $2::uuid[], $3::bigint[], $4::int[], $5::text[]) \
+         as s (kind, id, version, state_version, state) \
+         join events e on e.stream_id = s.id and e.stream_kind = s.kind and e.version = s.version \
+         order by s.id, s.kind \
+         on conflict (stream_id, stream_kind) do update set version = excluded.version, \
+         state_version = excluded.state_version, state = excluded.state, hash = excluded.hash \
+         where excluded.version > kept.version or excluded.state_version <> kept.state_version \
+         or not exists (select 1 from events e where e.stream_id = kept.stream_id \
+         and e.stream_kind = kept.stream_kind and e.version = kept.version \
+         and e.hash = coalesce(kept.hash, e.hash))",
     )
     .bind(kinds)
     .bind(ids)
@@ -305,6 +348,25 @@ async fn save_snapshots(pool: &PgPool, snapshots: &[&Snapshot]) -> Result<(), sq
     .execute(pool)
     .await
     .map(|_| ())
+}
+
+/// The head, and the stored hashes there and at another position.
+pub(super) struct Seen {
+    pub head: u64,
+    pub at_head: Option<Vec<u8>>,
+    pub at_known: Option<Vec<u8>>,
+}
+
+/// Looks at the head, and at the event of a position, at one moment.
+pub(super) async fn head_and_known(pool: &PgPool, known: u64) -> Result<Seen, sqlx::Error> {
+    let (head, at_head, at_known): (i64, Option<Vec<u8>>, Option<Vec<u8>>) = sqlx::query_as(
+        "select h.position, (select e.hash from events e where e.position = h.position), \
+         (select e.hash from events e where e.position = $1) from log_head h where h.id = 1",
+    )
+    .bind(to_i64(known))
+    .fetch_one(pool)
+    .await?;
+    Ok(Seen { head: to_u64(head), at_head, at_known })
 }
 
 /// The last visible position.
@@ -327,6 +389,23 @@ pub(super) fn receipt_columns(keys: &[ReceiptKey]) -> (Vec<&str>, Vec<&str>) {
 
 fn event(row: &PgRow) -> Result<RecordedEvent, LogError> {
     columns(row).map_err(setup::log_error)?.event()
+}
+
+/// As [`event`], for those who follow the whole log: what cannot be read stops its own
+/// stream alone, and what is of an unknown kind nobody.
+fn follow(rows: &[PgRow]) -> Result<Followed, LogError> {
+    let mut found = Followed::default();
+    for row in rows {
+        let position = to_u64(row.try_get(0).map_err(setup::log_error)?);
+        found.take(position, event(row).ok().or_else(|| unreadable(row, position)));
+    }
+    Ok(found)
+}
+
+/// What stands for a row that cannot be read; none when its stream is not known here.
+fn unreadable(row: &PgRow, position: u64) -> Option<RecordedEvent> {
+    let stream = row::stream_id(row.try_get(1).ok()?, row.try_get(2).ok()?)?;
+    Some(row::unreadable(position, stream, to_u64(row.try_get(3).ok()?), row.try_get(5).unwrap_or_default()))
 }
 
 fn columns(row: &PgRow) -> Result<EventColumns<'_>, sqlx::Error> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use super::known::Place;
 use super::{Shared, read};
 
 const CHANNEL: &str = "jangbu_head";
@@ -40,10 +41,16 @@ async fn poll(shared: Arc<Shared>) {
 }
 
 async fn look(shared: &Shared) {
+    let before = shared.known.newest();
     // A failure is met by whoever needs the answer; here the next tick asks again.
-    if let Ok(head) = read::head(&shared.pool).await {
-        shared.head.advance(head);
+    let Ok(seen) = read::head_and_known(&shared.pool, before.map_or(0, |known| known.position)).await else { return };
+    if shared.known.compare(before, seen.head, seen.at_known.as_deref()).is_err() {
+        return;
     }
+    if let Some(hash) = seen.at_head.and_then(|hash| hash.try_into().ok()) {
+        shared.known.learn(Place { position: seen.head, hash });
+    }
+    shared.head.advance(seen.head);
 }
 
 async fn tell(shared: Arc<Shared>) {

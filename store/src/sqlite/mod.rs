@@ -10,6 +10,7 @@ mod append;
 mod checkpoint;
 mod copy;
 mod evidence;
+mod mark;
 mod ports;
 mod read;
 mod readers;
@@ -30,6 +31,7 @@ use crate::head::HeadSignal;
 use crate::leases::LocalLeases;
 use crate::tail::Tail;
 use checkpoint::Checkpointer;
+pub use mark::accept_log;
 use readers::Readers;
 use receipts::{Receipts, Unindexed};
 use writer::{Task, Writer};
@@ -78,14 +80,17 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When another process writes there, the folder cannot be used, the store is
-    /// newer than this program, or SQLite does not keep the settings asked for.
+    /// newer than this program, the log lacks what its folder knew of it, or SQLite does
+    /// not keep the settings asked for.
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let folder = folder.as_ref();
         setup::check_library()?;
         let lock = setup::lock(folder)?;
         let path = setup::database_path(folder);
+        mark::refuse_missing(folder, &path)?;
         let mut connection = setup::open_writer(&path, &options)?;
         setup::refuse_newer(&connection)?;
+        mark::refuse_older(folder, &path, &connection)?;
         let unindexed = Arc::default();
         let mut receipts = Receipts::new(Arc::clone(&unindexed), options.receipt_run);
         if setup::is_current(&connection)? {
@@ -94,8 +99,10 @@ impl SqliteStore {
         let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
         let failed = Arc::default();
         let checkpointer = Checkpointer::spawn(&path, &options, &failed)?;
-        let writer = Writer::spawn(connection, checkpointer, receipts, lock, &path, Arc::clone(&head), failed)
-            .map_err(|cause| StoreError::Folder { folder: folder.to_owned(), cause })?;
+        let signals = (Arc::clone(&head), failed);
+        let writer =
+            Writer::spawn(writer::Loop::new(connection, checkpointer, receipts, lock, (folder, &path), signals))
+                .map_err(|cause| StoreError::Folder { folder: folder.to_owned(), cause })?;
         let readers = Readers::new(path, &options);
         Ok(Self(Arc::new(Shared {
             writer: Some(writer),

@@ -16,7 +16,8 @@ use super::readers::ReadError;
 use super::{SqliteStore, append, receipts};
 use crate::FILTER_WINDOW;
 use crate::batch;
-use crate::row::{self, EventColumns, StoredRow, limit_i64, to_i64, to_u64};
+use crate::ledger::Kept;
+use crate::row::{self, EventColumns, Followed, StoredRow, limit_i64, to_i64, to_u64};
 
 macro_rules! select_events {
     ($rest:literal) => {
@@ -121,6 +122,14 @@ impl EventLog for SqliteStore {
         self.read(|connection| Ok(to_u64(head(connection)?))).await
     }
 
+    async fn identity(&self) -> Result<Uuid, LogError> {
+        self.read(|connection| Ok(identity(connection)?)).await
+    }
+
+    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError> {
+        self.read(move |connection| Ok(hash_at(connection, position)?)).await
+    }
+
     fn watch_head(&self) -> HeadWatch {
         self.watch()
     }
@@ -145,18 +154,35 @@ pub(super) fn head(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("select coalesce(max(position), 0) from events")?.query_row([], |row| row.get(0))
 }
 
+/// What tells the log from every other one.
+pub(super) fn identity(connection: &Connection) -> rusqlite::Result<Uuid> {
+    connection.prepare_cached("select log from log_identity where id = 1")?.query_row([], |row| uuid(row, 0))
+}
+
+/// The stored leaf hash of an event; none where there is none, or none of 32 bytes.
+pub(super) fn hash_at(connection: &Connection, position: u64) -> rusqlite::Result<Option<[u8; 32]>> {
+    let mut statement = connection.prepare_cached("select hash from events where position = ?1")?;
+    let hash: Option<Vec<u8>> = statement.query_row([to_i64(position)], |row| row.get(0)).optional()?;
+    Ok(hash.and_then(|hash| hash.try_into().ok()))
+}
+
 fn load(connection: &Connection, stream: StreamId, state_version: u16) -> Result<LoadedStream, ReadError> {
     let mut statement = connection.prepare_cached(
-        "select version, state from snapshots where stream_id = ?1 and stream_kind = ?2 and state_version = ?3",
+        "select version, state, hash from snapshots where stream_id = ?1 and stream_kind = ?2 and state_version = ?3",
     )?;
-    let snapshot = statement
+    let kept = statement
         .query_row(params![stream.id.as_bytes(), stream.kind.name(), state_version], |row| {
-            Ok(Snapshot { stream, version: to_u64(row.get(0)?), state_version, state: row.get(1)? })
+            let snapshot = Snapshot { stream, version: to_u64(row.get(0)?), state_version, state: row.get(1)? };
+            Ok(Kept { snapshot, hash: row.get(2)? })
         })
         .optional()?;
-    let from = snapshot.as_ref().map_or(0, |kept| kept.version).saturating_add(1);
-    let events = stream_range(connection, stream, from, u64::MAX, usize::MAX)?;
-    Ok(LoadedStream { snapshot, events })
+    if let Some(kept) = kept {
+        let events = stream_range(connection, stream, kept.begins_at(), u64::MAX, usize::MAX)?;
+        if let Some(loaded) = kept.in_front_of(events) {
+            return Ok(loaded);
+        }
+    }
+    Ok(LoadedStream { snapshot: None, events: stream_range(connection, stream, 1, u64::MAX, usize::MAX)? })
 }
 
 fn stream_range(
@@ -179,9 +205,9 @@ fn read_all(
 ) -> Result<(Vec<RecordedEvent>, u64), ReadError> {
     if *filter == ReadFilter::default() {
         let mut statement = connection.prepare_cached(ROWS_AFTER)?;
-        let found = events(statement.query(params![to_i64(after), limit_i64(limit)])?)?;
-        let read_to = found.last().map_or(after, |event| event.position);
-        return Ok((found, read_to));
+        let found = follow(statement.query(params![to_i64(after), limit_i64(limit)])?)?;
+        let read_to = found.last().unwrap_or(after);
+        return Ok((found.events, read_to));
     }
     let end = after.saturating_add(FILTER_WINDOW).min(to_u64(head(connection)?)).max(after);
     let mut sql = String::from(FILTERED);
@@ -198,20 +224,22 @@ fn read_all(
     sql.push_str(" order by position limit ?");
     values.push(Value::Integer(limit_i64(limit)));
     let mut statement = connection.prepare_cached(&sql)?;
-    let found = events(statement.query(params_from_iter(values))?)?;
-    let read_to = match found.last() {
-        Some(last) if found.len() == limit => last.position,
-        _ => end,
-    };
-    Ok((found, read_to))
+    let found = follow(statement.query(params_from_iter(values))?)?;
+    let read_to = found.read_to(limit, end);
+    Ok((found.events, read_to))
 }
 
 fn save_snapshots(connection: &Connection, snapshots: &[Snapshot]) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "insert into snapshots (stream_id, stream_kind, version, state_version, state) values (?1, ?2, ?3, ?4, ?5) \
-         on conflict (stream_id, stream_kind) do update \
-         set version = excluded.version, state_version = excluded.state_version, state = excluded.state \
-         where (excluded.state_version, excluded.version) > (state_version, version)",
+        "insert into snapshots (stream_id, stream_kind, version, state_version, state, hash) \
+         select stream_id, stream_kind, version, ?4, ?5, hash from events \
+         where stream_id = ?1 and stream_kind = ?2 and version = ?3 \
+         on conflict (stream_id, stream_kind) do update set version = excluded.version, \
+         state_version = excluded.state_version, state = excluded.state, hash = excluded.hash \
+         where excluded.version > snapshots.version or excluded.state_version <> snapshots.state_version \
+         or not exists (select 1 from events e where e.stream_id = snapshots.stream_id \
+         and e.stream_kind = snapshots.stream_kind and e.version = snapshots.version \
+         and e.hash = coalesce(snapshots.hash, e.hash))",
     )?;
     for snapshot in snapshots {
         statement.execute(params![
@@ -231,6 +259,29 @@ fn events(mut rows: Rows<'_>) -> Result<Vec<RecordedEvent>, ReadError> {
         found.push(columns(row)?.event()?);
     }
     Ok(found)
+}
+
+/// As [`events`], for those who follow the whole log: what cannot be read stops its own
+/// stream alone, and what is of an unknown kind nobody.
+fn follow(mut rows: Rows<'_>) -> rusqlite::Result<Followed> {
+    let mut found = Followed::default();
+    while let Some(row) = rows.next()? {
+        let position = to_u64(row.get(0)?);
+        let event = match columns(row).map_err(ReadError::from).and_then(|columns| Ok(columns.event()?)) {
+            Ok(event) => Some(event),
+            Err(_) => stand_in(row, position),
+        };
+        found.take(position, event);
+    }
+    Ok(found)
+}
+
+/// What stands for a row that cannot be read; none when its stream is not known here.
+fn stand_in(row: &Row<'_>, position: u64) -> Option<RecordedEvent> {
+    let kind = row.get_ref(1).ok()?.as_str().ok()?;
+    let stream = row::stream_id(kind, uuid(row, 2).ok()?)?;
+    let event_type = row.get_ref(5).ok().and_then(|found| found.as_str().ok()).unwrap_or_default();
+    Some(row::unreadable(position, stream, to_u64(row.get(3).ok()?), event_type))
 }
 
 fn columns<'a>(row: &'a Row<'_>) -> rusqlite::Result<EventColumns<'a>> {
@@ -258,21 +309,30 @@ fn failed(column: usize, error: FromSqlError) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Null, Box::new(error))
 }
 
+/// What is no text, or no id, is read as near to it as can be: the hash does not fit it then.
 pub(super) fn stored_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
+    let text = |column| -> rusqlite::Result<Option<String>> {
+        let bytes = row.get_ref(column)?.as_bytes_or_null().map_err(|error| failed(column, error))?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+    };
+    let id = |column| -> rusqlite::Result<Uuid> {
+        let bytes = row.get_ref(column)?.as_blob().map_err(|error| failed(column, error))?;
+        Ok(Uuid::from_slice(bytes).unwrap_or_default())
+    };
     Ok(StoredRow {
         position: to_u64(row.get(0)?),
-        stream_kind: row.get(1)?,
-        stream_id: uuid(row, 2)?,
+        stream_kind: text(1)?.unwrap_or_default(),
+        stream_id: id(2)?,
         version: to_u64(row.get(3)?),
-        event_id: uuid(row, 4)?,
-        event_type: row.get(5)?,
+        event_id: id(4)?,
+        event_type: text(5)?.unwrap_or_default(),
         schema_version: to_u64(row.get(6)?),
-        payload: row.get(7)?,
-        correlation_id: uuid(row, 8)?,
-        causation_id: uuid(row, 9)?,
-        command_id: uuid(row, 10)?,
-        actor: row.get(11)?,
-        trace: row.get(12)?,
+        payload: text(7)?.unwrap_or_default(),
+        correlation_id: id(8)?,
+        causation_id: id(9)?,
+        command_id: id(10)?,
+        actor: text(11)?.unwrap_or_default(),
+        trace: text(12)?,
         recorded_at_ms: row.get(13)?,
         hash: row.get(14)?,
     })

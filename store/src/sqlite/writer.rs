@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpointer;
+use super::mark::Marker;
 use super::receipts::Receipts;
 use super::versions::Versions;
 use super::{read, setup};
@@ -123,27 +124,9 @@ impl std::fmt::Debug for Writer {
 
 impl Writer {
     /// Starts the thread. It holds the lock on the folder until the last queued job is done.
-    pub(super) fn spawn(
-        connection: Connection,
-        checkpointer: Checkpointer,
-        receipts: Receipts,
-        lock: File,
-        path: &Path,
-        head: Arc<HeadSignal>,
-        failed: Arc<AtomicBool>,
-    ) -> std::io::Result<Self> {
+    pub(super) fn spawn(writing: Loop) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let writing = Loop {
-            connection,
-            checkpointer,
-            versions: Versions::new(),
-            receipts,
-            lock,
-            wal: wal_path(path),
-            head,
-            failed: Arc::clone(&failed),
-            commits: 0,
-        };
+        let failed = Arc::clone(&writing.failed);
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writing.run(jobs))?;
         Ok(Self { queue, failed, thread: Mutex::new(Some(thread)) })
     }
@@ -193,11 +176,13 @@ fn wal_path(database: &Path) -> PathBuf {
     name.into()
 }
 
-struct Loop {
+/// What the thread works with.
+pub(super) struct Loop {
     connection: Connection,
     checkpointer: Checkpointer,
     versions: Versions,
     receipts: Receipts,
+    marker: Marker,
     lock: File,
     wal: PathBuf,
     head: Arc<HeadSignal>,
@@ -206,6 +191,28 @@ struct Loop {
 }
 
 impl Loop {
+    pub(super) fn new(
+        connection: Connection,
+        checkpointer: Checkpointer,
+        receipts: Receipts,
+        lock: File,
+        (folder, path): (&Path, &Path),
+        (head, failed): (Arc<HeadSignal>, Arc<AtomicBool>),
+    ) -> Self {
+        Self {
+            connection,
+            checkpointer,
+            versions: Versions::new(),
+            receipts,
+            marker: Marker::new(folder, path),
+            lock,
+            wal: wal_path(path),
+            head,
+            failed,
+            commits: 0,
+        }
+    }
+
     fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let mut waiting = None;
         while let Some(message) = waiting.take().or_else(|| queue.blocking_recv()) {
@@ -231,6 +238,7 @@ impl Loop {
             std::mem::forget(self.connection);
             return;
         }
+        self.marker.leave(&self.connection);
         if let Err(error) = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
             tracing::warn!(%error, "the write-ahead log was not folded in at the close, the next start will do it");
         }
@@ -242,6 +250,7 @@ impl Loop {
 
     fn migrate(&mut self) -> rusqlite::Result<()> {
         setup::migrate(&mut self.connection)?;
+        self.marker.leave(&self.connection);
         self.receipts.load(&mut self.connection)
     }
 
@@ -268,6 +277,7 @@ impl Loop {
         // Only now: whoever is woken finds what he is woken for in the tail.
         if let Some(head) = head {
             self.head.advance(to_u64(head));
+            self.marker.committed(&self.connection);
             self.checkpointer.committed(rows, &self.connection);
             self.look_at_wal();
         }

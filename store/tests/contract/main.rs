@@ -16,8 +16,10 @@
 )]
 
 mod appending;
+mod back;
 mod concurrency;
 mod fixture;
+mod lost;
 mod model;
 mod planting;
 mod postgres;
@@ -26,6 +28,7 @@ mod receipts;
 mod sealing;
 mod side;
 mod sqlite;
+mod unreadable;
 
 /// Runs each case on each engine, every run on a store of its own.
 macro_rules! contract {
@@ -81,7 +84,9 @@ contract! {
         a_filter_tells_how_far_it_read,
         a_stream_is_read_by_range,
         a_stream_loads_from_its_snapshot,
-        the_newest_snapshot_is_kept;
+        the_newest_snapshot_is_kept,
+        a_snapshot_ahead_of_its_stream_is_not_kept,
+        a_log_tells_itself_from_others;
     sealing:
         roots_are_sealed_and_verified,
         sealing_goes_on_where_it_ended,

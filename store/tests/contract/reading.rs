@@ -107,5 +107,27 @@ pub async fn the_newest_snapshot_is_kept(Fixture { store, .. }: Fixture) {
     store.save_snapshots(vec![snapshot(stream, 4, 2)]).await.unwrap();
     assert_eq!((kept(1).await, kept(2).await), (None, Some(snapshot(stream, 4, 2))), "a newer shape replaces");
     store.save_snapshots(vec![snapshot(stream, 9, 1)]).await.unwrap();
-    assert_eq!(kept(2).await, Some(snapshot(stream, 4, 2)), "an older program does not undo it");
+    assert_eq!((kept(2).await, kept(1).await), (None, Some(snapshot(stream, 9, 1))), "and so does an older one");
+}
+
+pub async fn a_snapshot_ahead_of_its_stream_is_not_kept(Fixture { store, .. }: Fixture) {
+    let stream = stock();
+    fill(&*store, stream, 0, 5).await;
+    let shape = async || {
+        let loaded = store.load(vec![(stream, 1)]).await.unwrap().remove(0);
+        (loaded.snapshot, loaded.events.len())
+    };
+    store.save_snapshots(vec![snapshot(stream, 6, 1)]).await.unwrap();
+    assert_eq!(shape().await, (None, 5));
+    store.save_snapshots(vec![snapshot(stream, 5, 1)]).await.unwrap();
+    assert_eq!(shape().await, (Some(snapshot(stream, 5, 1)), 0));
+}
+
+pub async fn a_log_tells_itself_from_others(Fixture { store, other }: Fixture) {
+    let identity = store.identity().await.unwrap();
+    fill(&*store, order(), 0, 3).await;
+    assert_eq!((store.identity().await.unwrap(), other.identity().await.unwrap()), (identity, identity));
+    let (events, _) = store.read_all(0, 9, &ReadFilter::default()).await.unwrap();
+    assert_eq!(other.hash_at(2).await.unwrap(), Some(events[1].hash));
+    assert_eq!((other.hash_at(0).await.unwrap(), other.hash_at(4).await.unwrap()), (None, None));
 }
