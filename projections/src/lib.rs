@@ -16,6 +16,7 @@
 
 pub(crate) mod engine;
 pub mod fold;
+pub(crate) mod health;
 pub mod models;
 pub mod projector;
 pub mod queries;
@@ -30,8 +31,8 @@ pub use projector::{
     RebuildReport, RebuildStage, RebuiltView, Redriven,
 };
 pub use queries::{
-    FulfilmentFilter, FulfilmentState, OrderFilter, Page, PageRequest, PaymentFilter, ProductFilter, ProductSort,
-    ProductWithStock, ProjectionState, ProjectionStatus, Queries, QueryError, ShipmentFilter, UserFilter,
+    FulfilmentFilter, FulfilmentState, OrderFilter, Page, PageRequest, ParkedStream, PaymentFilter, ProductFilter,
+    ProductSort, ProductWithStock, ProjectionState, ProjectionStatus, Queries, QueryError, ShipmentFilter, UserFilter,
 };
 pub use registry::{names, shown_in};
 pub use views::*;

@@ -9,7 +9,7 @@ use jangbu_kernel::ports::{Clock, DueTimer, TimerQueue};
 use jangbu_kernel::{AggregateKind, StreamId, Timestamp};
 use tokio::sync::watch;
 
-use crate::engine::{Engine, EngineError, PostgresEngine, SqliteEngine, sql};
+use crate::engine::{Engine, EngineError, PostgresEngine, SqliteEngine, forget_file, is_unreadable, sql};
 use crate::queries::{Queries, QueryError};
 use crate::view::{Kind, Value};
 
@@ -56,7 +56,29 @@ impl ReadModels {
         Self::prepared(Engine::Sqlite(engine)).await
     }
 
-    /// Opens or makes the read models in the log's Postgres database, in the schema `views`.
+    /// The same, for the process that has the log open to write: what cannot be read is
+    /// thrown away, the log gives it back.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or replaced.
+    pub async fn own_sqlite(dir: &Path, options: Options) -> Result<Self, QueryError> {
+        let path = dir.join(FILE);
+        let reason = if is_unreadable(&path) {
+            "what it holds is known to be damaged, or it cannot be opened".to_owned()
+        } else {
+            match Self::open_sqlite(dir, options).await {
+                Err(QueryError::Corrupt(reason)) => reason,
+                other => return other,
+            }
+        };
+        tracing::warn!(%reason, "{} cannot be read ({reason}): it is thrown away and built anew from the log", path.display());
+        forget_file(&path)
+            .map_err(|error| QueryError::Unavailable(format!("{} cannot be removed: {error}", path.display())))?;
+        Self::open_sqlite(dir, options).await
+    }
+
+    /// Opens or makes the read models in the log's Postgres database, in a schema of their
+    /// own: `views`, or `<schema>_views` where the log is in another schema than `public`.
     ///
     /// # Errors
     /// When the database cannot be reached.

@@ -2,6 +2,7 @@
 //! checkpoint per view, the parked streams; and the tables' life: made, rebuilt, swapped.
 
 use jangbu_kernel::{StreamId, Timestamp};
+use uuid::Uuid;
 
 use super::{Engine, EngineError, Frozen, Statement, Step, sql};
 use crate::projector::LEASE_MS;
@@ -33,8 +34,59 @@ pub(crate) struct Record {
     pub version: i64,
     pub position: u64,
     pub generation: i64,
-    pub rebuilding: bool,
+    pub building: Building,
     pub parked_streams: u64,
+    /// Which log and which event of it the position is of, as [`Proof`] writes it.
+    pub log: String,
+    pub hash: String,
+}
+
+/// What is being built of a view. The numbers are a storage format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Building {
+    /// Nothing.
+    Nothing,
+    /// A shadow; the view itself goes on.
+    Beside,
+    /// The view itself, from the log's beginning: its rows are not all there yet.
+    Anew,
+}
+
+impl Building {
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Beside => 1,
+            Self::Anew => 2,
+        }
+    }
+
+    const fn of(number: i64) -> Self {
+        match number {
+            0 => Self::Nothing,
+            2 => Self::Anew,
+            _ => Self::Beside,
+        }
+    }
+}
+
+/// What a checkpoint proves: of which log it is, and which event lies there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Proof {
+    pub log: Uuid,
+    pub hash: Option<[u8; 32]>,
+}
+
+impl Proof {
+    /// The log as it is stored.
+    pub fn log_text(self) -> String {
+        self.log.to_string()
+    }
+
+    /// The hash as it is stored; empty where the event has none.
+    pub fn hash_text(self) -> String {
+        self.hash.iter().flatten().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// A stream that a view does not follow until somebody redrives it.
@@ -63,18 +115,23 @@ fn text(value: Option<&Value>) -> String {
 }
 
 /// The columns of [`Engine::records`].
-const RECORD: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int];
+const RECORD: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Text, Kind::Text];
 
 fn records(rows: &[Vec<Value>]) -> Vec<Record> {
+    // A release that knows more views leaves their rows behind when it goes.
+    let known = |record: &Record| VIEWS.iter().any(|view| view.spec.name == record.name);
     rows.iter()
         .map(|row| Record {
             name: text(row.first()),
             version: number(row.get(1)),
             position: unsigned(row.get(2)),
             generation: number(row.get(3)),
-            rebuilding: number(row.get(4)) != 0,
+            building: Building::of(number(row.get(4))),
             parked_streams: unsigned(row.get(5)),
+            log: text(row.get(6)),
+            hash: text(row.get(7)),
         })
+        .filter(known)
         .collect()
 }
 
@@ -95,7 +152,7 @@ impl Engine {
             ),
             sql(
                 format!(
-                    "create table if not exists {} (name text primary key, version bigint not null, position bigint not null, generation bigint not null, rebuilding bigint not null)",
+                    "create table if not exists {} (name text primary key, version bigint not null, position bigint not null, generation bigint not null, rebuilding bigint not null, log text, hash text)",
                     self.table("projections")
                 ),
                 vec![],
@@ -122,12 +179,18 @@ impl Engine {
             ));
             all.extend(self.create_table(view.spec, view.spec.name));
         }
-        if let Self::Postgres(_) = self {
-            all.insert(0, sql("create schema if not exists views", vec![]));
+        if let Self::Postgres(engine) = self {
+            // Not even "if not exists" is for a role that may make no schemas.
+            let schema = vec![Value::text(engine.schema())];
+            let there = self.select(sql("select count(to_regnamespace($1))", schema), &[Kind::Int]).await?;
+            if there.first().is_none_or(|row| number(row.first()) == 0) {
+                all.insert(0, sql(format!("create schema if not exists {}", engine.schema()), vec![]));
+            }
             // Two nodes that start at once would trip over each other's "if not exists".
             all.insert(0, sql("select pg_advisory_xact_lock(8243107)", vec![]));
         }
         self.transaction(None, steps(all)).await?;
+        self.add_proofs().await?;
         let made = self.records().await?;
         let mut indexes = Vec::new();
         for view in &VIEWS {
@@ -141,6 +204,36 @@ impl Engine {
             indexes.insert(0, sql("select pg_advisory_xact_lock(8243107)", vec![]));
         }
         self.transaction(None, steps(indexes)).await
+    }
+
+    /// Adds the columns that older programs did not know. Nothing in them proves nothing: the
+    /// view is built anew.
+    async fn add_proofs(&self) -> Result<(), EngineError> {
+        if self.has_proofs().await? {
+            return Ok(());
+        }
+        let table = self.table("projections");
+        let added: Vec<Statement> = ["log", "hash"]
+            .iter()
+            .map(|column| sql(format!("alter table {table} add column {column} text"), vec![]))
+            .collect();
+        match self.transaction(None, steps(added)).await {
+            // Another process did it at the same time.
+            Err(error) if !self.has_proofs().await? => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn has_proofs(&self) -> Result<bool, EngineError> {
+        let text = match self {
+            Self::Sqlite(_) => "select count(*) from pragma_table_info('projections') where name in ('log', 'hash')",
+            Self::Postgres(_) => {
+                "select count(*) from pg_attribute where attrelid = to_regclass($1) and attname in ('log', 'hash') and not attisdropped"
+            }
+        };
+        let params = if let Self::Postgres(_) = self { vec![Value::text(self.table("projections"))] } else { vec![] };
+        let rows = self.select(sql(text, params), &[Kind::Int]).await?;
+        Ok(rows.first().is_some_and(|row| number(row.first()) == 2))
     }
 
     /// Becomes the newest projector: every older one is fenced from now on.
@@ -209,7 +302,7 @@ impl Engine {
     fn ask_records(&self) -> Statement {
         sql(
             format!(
-                "select p.name, p.version, p.position, p.generation, p.rebuilding, (select count(*) from {} s where s.view = p.name) from {} p",
+                "select p.name, p.version, p.position, p.generation, p.rebuilding, (select count(*) from {} s where s.view = p.name), p.log, p.hash from {} p",
                 self.table("parked_streams"),
                 self.table("projections")
             ),
@@ -219,12 +312,17 @@ impl Engine {
 
     /// The position that every view has reached.
     pub async fn reached(&self) -> Result<u64, EngineError> {
-        let statement = sql(format!("select min(position) from {}", self.table("projections")), vec![]);
+        let names: Vec<String> = VIEWS.iter().map(|view| format!("'{}'", view.spec.name)).collect();
+        let statement = sql(
+            format!("select min(position) from {} where name in ({})", self.table("projections"), names.join(", ")),
+            vec![],
+        );
         let rows = self.select(statement, &[Kind::Int]).await?;
         Ok(unsigned(rows.first().and_then(|row| row.first())))
     }
 
-    /// The parked streams, oldest first.
+    /// The parked streams, oldest first. What a newer release parked of streams that only it
+    /// knows is left out.
     pub async fn parked(&self) -> Result<Vec<Parked>, EngineError> {
         let statement = sql(
             format!(
@@ -235,28 +333,30 @@ impl Engine {
         );
         let kinds = &[Kind::Text, Kind::Text, Kind::Int, Kind::Int, Kind::Text, Kind::Int];
         let rows = self.select(statement, kinds).await?;
-        rows.iter()
-            .map(|row| {
-                let stream = text(row.get(1));
-                Ok(Parked {
-                    view: text(row.first()),
-                    stream: stream.parse().map_err(|_| EngineError::Corrupt(format!("{stream} is not a stream")))?,
-                    position: unsigned(row.get(2)),
-                    version: unsigned(row.get(3)),
-                    reason: text(row.get(4)),
-                    at: Timestamp::from_timestamp_millis(number(row.get(5))).unwrap_or_default(),
-                })
+        let parked = rows.iter().filter_map(|row| {
+            Some(Parked {
+                view: text(row.first()),
+                stream: text(row.get(1)).parse().ok()?,
+                position: unsigned(row.get(2)),
+                version: unsigned(row.get(3)),
+                reason: text(row.get(4)),
+                at: Timestamp::from_timestamp_millis(number(row.get(5))).unwrap_or_default(),
             })
-            .collect()
+        });
+        Ok(parked.collect())
     }
 
     /// Moves the checkpoints of views, in one statement: on Postgres every one costs a
     /// round trip, and a page of the live log is often smaller than the views are many.
-    pub fn checkpoint(&self, views: &[&'static str], position: u64) -> Statement {
+    pub fn checkpoint(&self, views: &[&'static str], position: u64, proof: Proof) -> Statement {
         let names: Vec<String> = views.iter().map(|name| format!("'{name}'")).collect();
         sql(
-            format!("update {} set position = $1 where name in ({})", self.table("projections"), names.join(", ")),
-            vec![Value::count(position)],
+            format!(
+                "update {} set position = $1, log = $2, hash = $3 where name in ({})",
+                self.table("projections"),
+                names.join(", ")
+            ),
+            vec![Value::count(position), Value::text(proof.log_text()), Value::text(proof.hash_text())],
         )
     }
 
@@ -286,39 +386,11 @@ impl Engine {
         )
     }
 
-    /// Empties the tables of views whose rows were folded by another version of the
-    /// code: they are filled again from the log's beginning.
-    pub async fn reset_outdated(&self, epoch: i64) -> Result<(), EngineError> {
-        for record in self.records().await? {
-            let Some(view) = VIEWS.iter().find(|view| view.spec.name == record.name) else { continue };
-            if record.version == i64::from(view.spec.version) {
-                continue;
-            }
-            let generation = record.generation.saturating_add(1);
-            let mut all = self.drop_table(view.spec, view.spec.name);
-            all.extend(self.create_table(view.spec, view.spec.name));
-            all.extend(self.create_indexes(view.spec, view.spec.name, generation));
-            all.push(sql(
-                format!(
-                    "update {} set version = $1, position = 0, generation = $2, rebuilding = 0 where name = $3",
-                    self.table("projections")
-                ),
-                vec![Value::int(i64::from(view.spec.version)), Value::int(generation), Value::text(view.spec.name)],
-            ));
-            all.push(sql(
-                format!("delete from {} where view = $1", self.table("parked_streams")),
-                vec![Value::text(view.spec.name)],
-            ));
-            self.transaction(Some(epoch), steps(all)).await?;
-        }
-        Ok(())
-    }
-
-    /// Notes for people that a view is, or is no longer, being rebuilt.
-    pub fn mark_rebuilding(&self, view: &str, rebuilding: bool) -> Statement {
+    /// Notes for people what is being built of a view, if it was this before.
+    pub fn mark_building(&self, view: &str, before: Building, now: Building) -> Statement {
         sql(
-            format!("update {} set rebuilding = $1 where name = $2", self.table("projections")),
-            vec![Value::int(i64::from(rebuilding)), Value::text(view)],
+            format!("update {} set rebuilding = $1 where name = $2 and rebuilding = $3", self.table("projections")),
+            vec![Value::int(now.number()), Value::text(view), Value::int(before.number())],
         )
     }
 
@@ -327,7 +399,7 @@ impl Engine {
         let shadow = shadow_of(spec.name);
         let mut all = self.drop_table(spec, &shadow);
         all.extend(self.create_table(spec, &shadow));
-        all.push(self.mark_rebuilding(spec.name, true));
+        all.push(self.mark_building(spec.name, Building::Nothing, Building::Beside));
         self.transaction(Some(epoch), steps(all)).await
     }
 
@@ -342,7 +414,7 @@ impl Engine {
     /// Drops a shadow that will not be used.
     pub async fn drop_shadow(&self, epoch: i64, spec: &ViewSpec) -> Result<(), EngineError> {
         let mut all = self.drop_table(spec, &shadow_of(spec.name));
-        all.push(self.mark_rebuilding(spec.name, false));
+        all.push(self.mark_building(spec.name, Building::Beside, Building::Nothing));
         self.transaction(Some(epoch), steps(all)).await
     }
 

@@ -4,16 +4,20 @@
 //! to do both in one transaction that is fenced by an epoch. What the statements are
 //! is the same for both: SQL that both speak, with `$1`, `$2`, ... for parameters.
 
+mod anew;
 mod checkpoint;
 pub(crate) mod meta;
 mod postgres;
 mod schema;
 mod sqlite;
 
+use std::sync::Arc;
+
+use crate::health::Health;
 use crate::view::{Key, Kind, Value, ViewSpec};
 
 pub(crate) use postgres::PostgresEngine;
-pub(crate) use sqlite::SqliteEngine;
+pub(crate) use sqlite::{SqliteEngine, forget_file, is_unreadable};
 
 /// Why an engine could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,20 +101,49 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
+    /// What is known to be wrong with what is stored.
+    pub fn health(&self) -> &Arc<Health> {
+        match self {
+            Self::Sqlite(engine) => engine.health(),
+            Self::Postgres(engine) => engine.health(),
+        }
+    }
+
+    /// Takes note of what cannot be read, whoever finds it.
+    pub fn noted<T>(&self, outcome: Result<T, EngineError>) -> Result<T, EngineError> {
+        if let Err(EngineError::Corrupt(what)) = &outcome {
+            self.note_damage(what);
+        }
+        outcome
+    }
+
+    /// Takes note of something that cannot be read.
+    pub fn note_damage(&self, what: &str) {
+        if self.health().damaged(what) {
+            tracing::error!(
+                reason = what,
+                "the read models are damaged: {what}; build them anew with `jangbu replay --from-scratch`, or start the server again"
+            );
+            if let Self::Sqlite(engine) = self {
+                engine.remember_damage();
+            }
+        }
+    }
+
     /// Runs a query; `kinds` are the types of its columns.
     pub async fn select(&self, statement: Statement, kinds: &'static [Kind]) -> Result<Rows, EngineError> {
-        match self {
+        self.noted(match self {
             Self::Sqlite(engine) => engine.select(statement, kinds).await,
             Self::Postgres(engine) => engine.select(statement, kinds).await,
-        }
+        })
     }
 
     /// Runs all steps or none. With an epoch: only if it is still the newest.
     pub async fn transaction(&self, epoch: Option<i64>, steps: Vec<Step>) -> Result<(), EngineError> {
-        match self {
+        self.noted(match self {
             Self::Sqlite(engine) => engine.transaction(epoch, steps).await,
             Self::Postgres(engine) => engine.transaction(epoch, steps).await,
-        }
+        })
     }
 
     /// The documents under some keys, in the order asked.
@@ -120,10 +153,10 @@ impl Engine {
         spec: &'static ViewSpec,
         keys: Vec<Key>,
     ) -> Result<Vec<Option<String>>, EngineError> {
-        match self {
+        self.noted(match self {
             Self::Sqlite(engine) => engine.load(table.to_owned(), spec, keys).await,
             Self::Postgres(engine) => engine.load(table, spec, &keys).await,
-        }
+        })
     }
 
     /// Queries that all see the moment of this call, whenever they are run.
@@ -138,7 +171,7 @@ impl Engine {
     pub fn table(&self, name: &str) -> String {
         match self {
             Self::Sqlite(_) => name.to_owned(),
-            Self::Postgres(_) => format!("views.{name}"),
+            Self::Postgres(engine) => engine.table(name),
         }
     }
 

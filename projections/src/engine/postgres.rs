@@ -11,6 +11,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{EngineError, RowWrite, Rows, Statement, Step, TableWrite};
+use crate::health::Health;
 use crate::projector::LEASE_MS;
 use crate::view::{Column, Key, Kind, Value, ViewSpec};
 
@@ -30,10 +31,23 @@ const BEGIN: &str =
 const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read read only; \
     set local idle_in_transaction_session_timeout = 0; set local lock_timeout = 0; set local statement_timeout = 0";
 
+/// The schema of the read models: each log of a database has its own. One in `public` has
+/// had `views` from the beginning; the others are named for the schema of their log.
+const SCHEMA: &str = "
+select quote_ident(case when log = 'public' then 'views'
+                        when octet_length(log) > 57 then 'views_' || md5(log)
+                        else log || '_views' end)
+from (select coalesce((select n.nspname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                       where c.oid = to_regclass('log_head')),
+                      current_schema()::text, 'public') as log) as place";
+
 /// Postgres. Clones share one pool.
 #[derive(Clone)]
 pub(crate) struct PostgresEngine {
     pool: PgPool,
+    /// As SQL names it.
+    schema: Arc<str>,
+    health: Arc<Health>,
 }
 
 impl PostgresEngine {
@@ -71,7 +85,21 @@ impl PostgresEngine {
             .connect_with(connect)
             .await
             .map_err(unavailable)?;
-        Ok(Self { pool })
+        let schema: String = sqlx::query_scalar(SCHEMA).fetch_one(&pool).await.map_err(unavailable)?;
+        Ok(Self { pool, schema: schema.into(), health: Arc::default() })
+    }
+
+    /// How SQL names a table of the read models.
+    pub fn table(&self, name: &str) -> String {
+        format!("{}.{name}", self.schema)
+    }
+
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    pub const fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
     pub async fn close(&self) {
@@ -84,7 +112,7 @@ impl PostgresEngine {
     }
 
     pub async fn transaction(&self, epoch: Option<i64>, steps: Vec<Step>) -> Result<(), EngineError> {
-        let pool = self.pool.clone();
+        let (pool, schema) = (self.pool.clone(), Arc::clone(&self.schema));
         // A task of its own: a caller that leaves cannot stop it half way.
         let task = tokio::spawn(async move {
             let mut connection = pool.acquire().await.map_err(unavailable)?;
@@ -93,10 +121,9 @@ impl PostgresEngine {
             connection.execute(BEGIN).await.map_err(unavailable)?;
             if let Some(epoch) = epoch {
                 // Shared: a newer owner's update waits for this transaction, then fences the next.
-                let held: i64 = sqlx::query_scalar("select epoch from views.lease where id = 1 for share")
-                    .fetch_one(&mut *connection)
-                    .await
-                    .map_err(unavailable)?;
+                let held = format!("select epoch from {schema}.lease where id = 1 for share");
+                let held: i64 =
+                    sqlx::query_scalar(AssertSqlSafe(held)).fetch_one(&mut *connection).await.map_err(unavailable)?;
                 if held != epoch {
                     return Err(EngineError::Fenced);
                 }
@@ -106,7 +133,7 @@ impl PostgresEngine {
                     Step::Run(statement) => {
                         bound(&statement.sql, statement.params).execute(&mut *connection).await.map_err(unavailable)?;
                     }
-                    Step::Write(write) => write_table(&mut connection, write).await?,
+                    Step::Write(write) => write_table(&mut connection, &schema, write).await?,
                 }
             }
             // Upper case: by this word the fault cases tell it from the log's own.
@@ -132,9 +159,10 @@ impl PostgresEngine {
         let joins: Vec<String> =
             spec.key.iter().zip(&names).map(|(column, name)| format!("t.{} = k.{name}", column.name)).collect();
         let text = format!(
-            "select k.place, t.doc from unnest({}) with ordinality k({}, place) join views.{table} t on {}",
+            "select k.place, t.doc from unnest({}) with ordinality k({}, place) join {} t on {}",
             arrays.join(", "),
             names.join(", "),
+            self.table(table),
             joins.join(" and ")
         );
         let rows = bind_columns(sqlx::query(AssertSqlSafe(text)), spec.key.iter(), &values)
@@ -157,7 +185,8 @@ impl PostgresEngine {
         // It holds no lock that anybody waits for.
         connection.execute(BEGIN_SNAPSHOT).await.map_err(unavailable)?;
         // The moment is fixed by the first query of the transaction.
-        connection.execute("select count(*) from views.lease").await.map_err(unavailable)?;
+        let first = format!("select count(*) from {}", self.table("lease"));
+        connection.execute(AssertSqlSafe(first)).await.map_err(unavailable)?;
         Ok(Snapshot(connection))
     }
 }
@@ -178,16 +207,18 @@ fn unavailable(error: sqlx::Error) -> EngineError {
             ACQUIRE_TIMEOUT.as_secs()
         ));
     }
-    // insufficient_privilege
-    let not_allowed = error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "42501");
-    EngineError::Unavailable(if not_allowed {
-        format!(
+    let code = error.as_database_error().and_then(|error| error.code());
+    match code.as_deref() {
+        // data_corrupted, index_corrupted; undefined_table, undefined_column, invalid_schema_name
+        Some("XX001" | "XX002" | "42P01" | "42703" | "3F000") => EngineError::Corrupt(error.to_string()),
+        // insufficient_privilege
+        Some("42501") => EngineError::Unavailable(format!(
             "{error}: let the owner of the database grant the program's role `create` on the database, or make the \
              schema of the read models and give it to that role"
-        )
-    } else {
-        error.to_string()
-    })
+        )),
+        _ if matches!(error, sqlx::Error::ColumnDecode { .. }) => EngineError::Corrupt(error.to_string()),
+        _ => EngineError::Unavailable(error.to_string()),
+    }
 }
 
 async fn select_on(connection: &mut PgConnection, statement: Statement, kinds: &[Kind]) -> Result<Rows, EngineError> {
@@ -272,8 +303,8 @@ fn bind_columns<'q, 'a>(
     })
 }
 
-async fn write_table(transaction: &mut PgConnection, write: TableWrite) -> Result<(), EngineError> {
-    let (spec, table) = (write.spec, write.table);
+async fn write_table(transaction: &mut PgConnection, schema: &str, write: TableWrite) -> Result<(), EngineError> {
+    let (spec, table) = (write.spec, format!("{schema}.{}", write.table));
     let mut upserts = write.upserts;
     while !upserts.is_empty() {
         let rest = upserts.split_off(upserts.len().min(ROWS_PER_INSERT));
@@ -290,7 +321,7 @@ async fn write_table(transaction: &mut PgConnection, write: TableWrite) -> Resul
     let joins: Vec<String> =
         spec.key.iter().zip(&names).map(|(column, name)| format!("t.{} = k.{name}", column.name)).collect();
     let text = format!(
-        "delete from views.{table} t using unnest({}) k({}) where {}",
+        "delete from {table} t using unnest({}) k({}) where {}",
         arrays.join(", "),
         names.join(", "),
         joins.join(" and ")
@@ -324,7 +355,7 @@ async fn upsert(
         spec.changing_columns().map(|column| format!("{0} = excluded.{0}", column.name)).collect();
     updates.push("doc = excluded.doc".to_owned());
     let text = format!(
-        "insert into views.{table} ({0}, doc) select {1}, u.doc from unnest({2}, ${3}::text[]) u({0}, doc) on conflict ({4}) do update set {5}",
+        "insert into {table} ({0}, doc) select {1}, u.doc from unnest({2}, ${3}::text[]) u({0}, doc) on conflict ({4}) do update set {5}",
         names.join(", "),
         chosen.join(", "),
         arrays.join(", "),

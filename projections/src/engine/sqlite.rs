@@ -1,8 +1,8 @@
 //! SQLite: one writer connection on a thread of its own, a pool of readers. In memory
 //! there is one connection and no thread: work is done where it is asked for.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::time::Duration;
 
 use jangbu_kernel::Timestamp;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::checkpoint::Checkpointer;
 use super::{EngineError, Rows, Statement, Step, TableWrite};
+use crate::health::Health;
 use crate::view::{Key, Kind, Value, ViewSpec};
 
 /// The writer's page cache: the hot part of the tables and indexes.
@@ -38,12 +39,74 @@ type Job = Box<dyn FnOnce(&mut Connection) -> bool + Send>;
 
 /// SQLite. Clones share one database.
 #[derive(Clone)]
-pub(crate) struct SqliteEngine(Database);
+pub(crate) struct SqliteEngine {
+    database: Database,
+    health: Arc<Health>,
+}
 
 #[derive(Clone)]
 enum Database {
-    File { writer: mpsc::SyncSender<Job>, readers: Readers },
+    File(Arc<File>),
     Memory { connection: Arc<Mutex<Connection>>, clock: Option<Arc<dyn Clock>> },
+}
+
+/// A database file, and what is open on it.
+struct File {
+    path: PathBuf,
+    readers: usize,
+    open: RwLock<Open>,
+}
+
+/// The connections to one file. When another file takes its place, they end with the
+/// last who uses them; SQLite leaves alone what is not theirs any more.
+#[derive(Clone)]
+struct Open {
+    writer: mpsc::SyncSender<Job>,
+    readers: Readers,
+}
+
+impl File {
+    fn open(&self) -> Open {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Open {
+    fn at(path: &Path, readers: usize) -> Result<Self, EngineError> {
+        let writer = connection(path, WRITER_CACHE_KIB)?;
+        let idle = (0..readers.max(1)).map(|_| reader(path)).collect::<Result<Vec<_>, _>>()?;
+        let permits = Arc::new(Semaphore::new(idle.len()));
+        let pool = Readers { idle: Arc::new(Mutex::new(idle)), permits };
+        let beside = connection(path, CHECKPOINT_CACHE_KIB)?;
+        let checkpointer = Checkpointer::spawn(beside).map_err(|error| EngineError::Unavailable(error.to_string()))?;
+        Ok(Self { writer: start_writer(writer, checkpointer)?, readers: pool })
+    }
+}
+
+/// Beside the file, while something in it is known to be unreadable.
+fn damage_marker(path: &Path) -> PathBuf {
+    path.with_extension("damaged")
+}
+
+/// Whether a file is known to be damaged, or cannot even be opened.
+pub(crate) fn is_unreadable(path: &Path) -> bool {
+    damage_marker(path).exists() || (path.exists() && std::fs::File::open(path).is_err())
+}
+
+/// Removes a database file and what belongs to it.
+pub(crate) fn forget_file(path: &Path) -> std::io::Result<()> {
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    for file in [path.to_owned(), beside("-wal"), beside("-shm"), damage_marker(path)] {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// The machine's clock, milliseconds since 1970.
@@ -60,13 +123,35 @@ struct Readers {
 impl SqliteEngine {
     /// Opens or makes the database file.
     pub fn open(path: &Path, readers: usize) -> Result<Self, EngineError> {
-        let writer = connection(path, WRITER_CACHE_KIB)?;
-        let idle = (0..readers.max(1)).map(|_| reader(path)).collect::<Result<Vec<_>, _>>()?;
-        let permits = Arc::new(Semaphore::new(idle.len()));
-        let pool = Readers { idle: Arc::new(Mutex::new(idle)), permits };
-        let beside = connection(path, CHECKPOINT_CACHE_KIB)?;
-        let checkpointer = Checkpointer::spawn(beside).map_err(|error| EngineError::Unavailable(error.to_string()))?;
-        Ok(Self(Database::File { writer: start_writer(writer, checkpointer)?, readers: pool }))
+        let file = File { path: path.to_owned(), readers, open: RwLock::new(Open::at(path, readers)?) };
+        Ok(Self { database: Database::File(Arc::new(file)), health: Arc::default() })
+    }
+
+    pub const fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    /// Puts an empty file in the place of the one that is open, and needs nothing of it.
+    /// False where there is no file.
+    pub async fn replace_file(&self) -> Result<bool, EngineError> {
+        let Database::File(file) = &self.database else { return Ok(false) };
+        let file = Arc::clone(file);
+        run_blocking(move || {
+            forget_file(&file.path).map_err(|error| EngineError::Unavailable(error.to_string()))?;
+            let new = Open::at(&file.path, file.readers)?;
+            *file.open.write().unwrap_or_else(PoisonError::into_inner) = new;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Leaves word of a damage for the next start.
+    pub fn remember_damage(&self) {
+        if let Database::File(file) = &self.database
+            && let Err(error) = std::fs::write(damage_marker(&file.path), "")
+        {
+            tracing::warn!(%error, "no word of the damage could be left for the next start: {error}");
+        }
     }
 
     /// A database that ends with its last handle. Without a clock it goes by the machine's.
@@ -76,7 +161,8 @@ impl SqliteEngine {
         connection
             .execute_batch("create temp table clock (ms bigint not null); insert into temp.clock values (0);")
             .map_err(unavailable)?;
-        Ok(Self(Database::Memory { connection: Arc::new(Mutex::new(connection)), clock }))
+        let database = Database::Memory { connection: Arc::new(Mutex::new(connection)), clock };
+        Ok(Self { database, health: Arc::default() })
     }
 
     /// A database of this process's own, in memory as far as the page cache goes and in a
@@ -89,7 +175,8 @@ impl SqliteEngine {
                 "pragma journal_mode = off; pragma synchronous = off; pragma cache_size = -{SCRATCH_CACHE_KIB};"
             ))
             .map_err(unavailable)?;
-        Ok(Self(Database::Memory { connection: Arc::new(Mutex::new(connection)), clock: None }))
+        let database = Database::Memory { connection: Arc::new(Mutex::new(connection)), clock: None };
+        Ok(Self { database, health: Arc::default() })
     }
 
     /// A file as it is at this moment, only to be read. None where there is no such file.
@@ -100,21 +187,23 @@ impl SqliteEngine {
         let connection = reading_connection(path).map_err(unavailable)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Some(Self(Database::Memory { connection: Arc::new(Mutex::new(connection)), clock: None })))
+        let database = Database::Memory { connection: Arc::new(Mutex::new(connection)), clock: None };
+        Ok(Some(Self { database, health: Arc::default() }))
     }
 
     /// The database's own clock, in SQL.
     pub const fn now_ms(&self) -> &'static str {
-        match &self.0 {
+        match &self.database {
             Database::Memory { clock: Some(_), .. } => GIVEN_MS,
-            Database::File { .. } | Database::Memory { clock: None, .. } => MACHINE_MS,
+            Database::File(_) | Database::Memory { clock: None, .. } => MACHINE_MS,
         }
     }
 
     /// The writer thread ends with the last handle; the readers are closed now, and what
     /// is in the WAL goes into the file.
     pub async fn close(&self) {
-        let Database::File { readers, .. } = &self.0 else { return };
+        let Database::File(file) = &self.database else { return };
+        let Open { readers, .. } = file.open();
         readers.permits.close();
         readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let moved =
@@ -129,8 +218,8 @@ impl SqliteEngine {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let writer = match &self.0 {
-            Database::File { writer, .. } => writer,
+        let writer = match &self.database {
+            Database::File(file) => file.open().writer,
             Database::Memory { connection, clock } => {
                 // Nothing is held across work that broke off but an open transaction, which its guard rolled back.
                 let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,8 +254,8 @@ impl SqliteEngine {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let Database::File { readers, .. } = &self.0 else { return self.write(work).await };
-        let mut lent = readers.lend().await?;
+        let Database::File(file) = &self.database else { return self.write(work).await };
+        let mut lent = file.open().readers.lend().await?;
         run_blocking(move || work(lent.connection()?)).await
     }
 
@@ -207,7 +296,9 @@ impl SqliteEngine {
                 .map(|key| {
                     let mut rows = prepared.query(params_from_iter(key.values())).map_err(unavailable)?;
                     let row = rows.next().map_err(unavailable)?;
-                    row.map(|row| row.get::<_, String>(0).map_err(unavailable)).transpose()
+                    // What is no text is no document either: whoever reads it finds that out.
+                    let doc = |row: &rusqlite::Row<'_>| Ok(row.get_ref(0)?.as_str().unwrap_or_default().to_owned());
+                    row.map(doc).transpose().map_err(unavailable)
                 })
                 .collect()
         })
@@ -215,8 +306,8 @@ impl SqliteEngine {
     }
 
     pub async fn freeze(&self) -> Result<Snapshot, EngineError> {
-        let readers = match &self.0 {
-            Database::File { readers, .. } => readers,
+        let readers = match &self.database {
+            Database::File(file) => file.open().readers,
             Database::Memory { connection, .. } => {
                 let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
                 // Another process may write to a file that is only read here. The moment lasts
@@ -377,8 +468,26 @@ async fn run_blocking<T: Send + 'static>(
 fn unavailable(error: rusqlite::Error) -> EngineError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => EngineError::Full(error.to_string()),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => EngineError::Corrupt(error.to_string()),
+        // The file ends where a page of it should be.
+        Some(ErrorCode::SystemIoFailure) if is_cut_off(&error) => EngineError::Corrupt(error.to_string()),
+        None if is_unfit(&error) => EngineError::Corrupt(error.to_string()),
         _ => EngineError::Unavailable(error.to_string()),
     }
+}
+
+/// Whether a column holds what this program never wrote.
+const fn is_unfit(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+    )
+}
+
+fn is_cut_off(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
 }
 
 fn closed() -> EngineError {

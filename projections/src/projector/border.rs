@@ -122,8 +122,20 @@ pub(super) enum Met {
 
 /// What the loop is asked to do at a border.
 pub(super) enum Control {
-    Meet { set: ShadowSet, purpose: Purpose, reply: oneshot::Sender<Result<(ShadowSet, Met), ProjectorError>> },
-    Redrive { view: String, stream: StreamId, reply: oneshot::Sender<Result<Redriven, ProjectorError>> },
+    Meet {
+        set: ShadowSet,
+        purpose: Purpose,
+        reply: oneshot::Sender<Result<(ShadowSet, Met), ProjectorError>>,
+    },
+    Redrive {
+        view: String,
+        stream: StreamId,
+        reply: oneshot::Sender<Result<Redriven, ProjectorError>>,
+    },
+    /// Everything is thrown away first.
+    BeginAnew {
+        reply: oneshot::Sender<Result<(), ProjectorError>>,
+    },
 }
 
 impl Control {
@@ -131,7 +143,7 @@ impl Control {
     pub fn needs(&self) -> u64 {
         match self {
             Self::Meet { set, .. } => set.position,
-            Self::Redrive { .. } => 0,
+            Self::Redrive { .. } | Self::BeginAnew { .. } => 0,
         }
     }
 }
@@ -157,6 +169,7 @@ impl Follower {
                 let _ = reply.send(redriven);
                 if lost { Err(ProjectorError::Stopped) } else { Ok(()) }
             }
+            Control::BeginAnew { reply } => self.begin_anew(reply).await,
         }
     }
 
@@ -188,6 +201,7 @@ impl Follower {
                     if !set.views.iter().any(|view| view.spec().name == name) {
                         continue;
                     }
+                    live.anew = false;
                     live.view.forget();
                     live.view.parked().clear();
                     let parked = set.parked.iter().filter(|parked| parked.view == name);

@@ -7,18 +7,18 @@ use std::time::Duration;
 use jangbu_kernel::log::EventLog;
 use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::ports::Clock;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::ProjectorError;
 use super::border::Control;
 use super::page::{PAGE, Page};
-use crate::engine::meta::Parked;
+use crate::engine::meta::{Building, Parked, Proof};
 use crate::engine::{Engine, EngineError, Step};
 use crate::models::ReadModels;
-use crate::registry::VIEWS;
 use crate::runtime::AnyView;
 
 /// The log is looked at this often even if nobody says that it moved.
@@ -42,6 +42,8 @@ const STANDBY: Duration = Duration::from_millis(500);
 pub(super) struct Live {
     pub view: Box<dyn AnyView>,
     pub position: u64,
+    /// It is being built from the log's beginning.
+    pub anew: bool,
 }
 
 /// Why the views are no longer followed.
@@ -57,19 +59,23 @@ pub(super) struct Follower {
     pub clock: Arc<dyn Clock>,
     controls: mpsc::Receiver<Control>,
     waiting: VecDeque<Control>,
-    epoch_seen: watch::Sender<i64>,
+    pub epoch_seen: watch::Sender<i64>,
     stop: CancellationToken,
     pub epoch: i64,
     pub views: Vec<Live>,
-    renewed: Instant,
+    /// Which log this is.
+    pub log_id: Uuid,
+    /// Views that are built anew are whole from this position on.
+    pub whole_from: u64,
+    pub renewed: Instant,
     /// Something failed, and what is in memory may not be what the tables hold.
     pub place_lost: bool,
     /// The page after the one at hand, while the views are behind.
-    ahead: Option<Ahead>,
+    pub ahead: Option<Ahead>,
 }
 
 /// A page that is being read, and the position it follows.
-struct Ahead {
+pub(super) struct Ahead {
     after: u64,
     page: JoinHandle<Result<Page, ProjectorError>>,
 }
@@ -94,6 +100,8 @@ impl Follower {
             stop,
             epoch: 0,
             views: Vec::new(),
+            log_id: Uuid::nil(),
+            whole_from: 0,
             renewed,
             place_lost: false,
             ahead: None,
@@ -112,11 +120,14 @@ impl Follower {
             }
             first = false;
             let ended = self.own_and_follow().await;
+            self.engine().health().set_unchecked(false);
+            self.engine().health().well();
             self.epoch_seen.send_replace(0);
             self.models.published.send_replace(None);
             self.waiting.clear();
             match ended {
                 Ended::Stopped => break,
+                // Somebody else looks after them now.
                 Ended::Fenced => tracing::warn!(epoch = self.epoch, "another projector has taken over; standing by"),
             }
         }
@@ -144,19 +155,17 @@ impl Follower {
     async fn own_and_follow(&mut self) -> Ended {
         let mut retry = FIRST_RETRY;
         loop {
-            match self.own().await {
+            match self.own_whatever_is_there().await {
                 Ok(()) => break,
-                Err(EngineError::Fenced) => return Ended::Fenced,
+                Err(ProjectorError::Stopped) => return Ended::Fenced,
                 Err(error) => {
-                    tracing::warn!(%error, "the projector cannot start: {error}");
+                    self.note_failure("the projector cannot start", &error);
                     if self.pause(&mut retry).await {
                         return Ended::Stopped;
                     }
                 }
             }
         }
-        self.epoch_seen.send_replace(self.epoch);
-        self.publish();
         let mut head = self.log.watch_head();
         let mut retry = FIRST_RETRY;
         loop {
@@ -170,6 +179,7 @@ impl Follower {
             match self.turn().await {
                 Ok(true) => {
                     retry = FIRST_RETRY;
+                    self.engine().health().well();
                     if self.ahead.is_none() {
                         tokio::select! {
                             () = self.stop.cancelled() => {}
@@ -179,11 +189,12 @@ impl Follower {
                 }
                 Ok(false) => {
                     retry = FIRST_RETRY;
+                    self.engine().health().well();
                     self.rest(&mut head).await;
                 }
                 Err(ProjectorError::Stopped) => return Ended::Fenced,
                 Err(error) => {
-                    tracing::warn!(%error, cause = std::error::Error::source(&error), "the projector waits: {error}");
+                    self.note_failure("the projector waits", &error);
                     if self.pause(&mut retry).await {
                         return Ended::Stopped;
                     }
@@ -192,65 +203,31 @@ impl Follower {
         }
     }
 
-    /// Takes the views over.
-    async fn own(&mut self) -> Result<(), EngineError> {
-        self.epoch = self.engine().acquire().await?;
-        self.take_stock().await
+    fn note_failure(&self, what: &str, error: &ProjectorError) {
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%error, cause, "{what}: {error}: {cause}");
+        self.engine().health().trouble(&format!("{error}: {cause}"));
     }
 
-    /// A transaction that failed may have gone through all the same, and may even go
-    /// through yet. Taking a new epoch waits for it and fences it out; after that the
-    /// checkpoints say how far the rows are. Folding a page in twice would spoil them.
-    async fn settle_doubt(&mut self) -> Result<(), EngineError> {
-        self.epoch = self.engine().acquire_after(self.epoch).await?;
-        self.epoch_seen.send_replace(self.epoch);
-        self.take_stock().await
-    }
-
-    /// Where every view stands, with nothing of it in memory.
-    async fn take_stock(&mut self) -> Result<(), EngineError> {
-        let engine = self.engine().clone();
-        engine.reset_outdated(self.epoch).await?;
-        let records = engine.records().await?;
-        let notes: Vec<Step> = records
-            .iter()
-            .filter(|record| record.rebuilding)
-            .map(|record| Step::Run(engine.mark_rebuilding(&record.name, false)))
-            .collect();
-        engine.transaction(Some(self.epoch), notes).await?;
-        self.find_place().await?;
-        self.renewed = Instant::now();
-        Ok(())
-    }
-
-    /// Begins anew where the tables stand. After a failure they alone know: a commit whose
-    /// answer was lost has moved rows and checkpoints, and folding its page once more would
-    /// find every row ahead of its events and park their streams.
-    async fn find_place(&mut self) -> Result<(), EngineError> {
-        let engine = self.engine();
-        let (records, parked) = (engine.records().await?, engine.parked().await?);
-        self.views = VIEWS
-            .iter()
-            .map(|entry| {
-                let name = entry.spec.name;
-                let position = records.iter().find(|record| record.name == name).map_or(0, |record| record.position);
-                let mut view = (entry.open)(name.to_owned());
-                view.parked().extend(parked.iter().filter(|parked| parked.view == name).map(|parked| parked.stream));
-                Live { view, position }
-            })
-            .collect();
-        self.place_lost = false;
-        Ok(())
-    }
-
-    /// Waits before another attempt; true when the projector is to stop.
+    /// Waits before another attempt, or until somebody asks for everything to be built
+    /// anew; true when the projector is to stop.
     async fn pause(&mut self, retry: &mut Duration) -> bool {
-        let wait = *retry;
+        let until = Instant::now() + *retry;
         *retry = retry.saturating_mul(2).min(LAST_RETRY);
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => true,
-            () = tokio::time::sleep(wait) => false,
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return true,
+                () = tokio::time::sleep_until(until) => return false,
+                asked = self.controls.recv() => {
+                    let Some(control) = asked else { return true };
+                    let urgent = matches!(control, Control::BeginAnew { .. });
+                    self.waiting.push_back(control);
+                    if urgent {
+                        return false;
+                    }
+                }
+            }
         }
     }
 
@@ -277,10 +254,13 @@ impl Follower {
 
     /// One page, then what waits for a border; false when there was nothing to do.
     async fn turn(&mut self) -> Result<bool, ProjectorError> {
-        let moved = self.page().await?;
-        while let Ok(control) = self.controls.try_recv() {
-            self.waiting.push_back(control);
+        self.take_requests();
+        if let Some(reply) = self.asked_to_begin_anew() {
+            self.begin_anew(reply).await?;
+            return Ok(true);
         }
+        let moved = self.page().await?;
+        self.take_requests();
         let mut served = false;
         if let Some(position) = self.aligned() {
             for _ in 0..self.waiting.len() {
@@ -297,6 +277,21 @@ impl Follower {
             }
         }
         Ok(moved || served)
+    }
+
+    fn take_requests(&mut self) {
+        while let Ok(control) = self.controls.try_recv() {
+            self.waiting.push_back(control);
+        }
+    }
+
+    /// Whoever asks for everything to be built anew does not wait for a border: there may
+    /// never be one. Whatever else waits is let go, it was asked of what is thrown away.
+    fn asked_to_begin_anew(&mut self) -> Option<oneshot::Sender<Result<(), ProjectorError>>> {
+        let place = self.waiting.iter().position(|control| matches!(control, Control::BeginAnew { .. }))?;
+        let asked = self.waiting.remove(place);
+        self.waiting.clear();
+        if let Some(Control::BeginAnew { reply }) = asked { Some(reply) } else { None }
     }
 
     /// The position of all views, if it is the same.
@@ -321,7 +316,7 @@ impl Follower {
             self.renew(from).await?;
             return Ok(false);
         }
-        if page.events == PAGE {
+        if page.events >= PAGE {
             let (log, after) = (Arc::clone(&self.log), page.end);
             let page = tokio::spawn(async move { Page::read(log.as_ref(), after, PAGE).await });
             self.ahead = Some(Ahead { after, page });
@@ -348,18 +343,23 @@ impl Follower {
             if live.view.changed() > 0 {
                 steps.push(Step::Write(live.view.writes(true)?));
             }
-            moved.push(live.view.spec().name);
+            let name = live.view.spec().name;
+            moved.push(name);
+            if live.anew && page.end >= self.whole_from {
+                steps.push(Step::Run(engine.mark_building(name, Building::Anew, Building::Nothing)));
+            }
             // A page of a busy log keeps this thread for a while: the next one in turn may
             // be somebody who waits for an answer.
             tokio::task::yield_now().await;
         }
-        steps.push(Step::Run(engine.checkpoint(&moved, page.end)));
+        steps.push(Step::Run(engine.checkpoint(&moved, page.end, Proof { log: self.log_id, hash: page.hash })));
         steps.extend(parked.iter().map(|parked| Step::Run(engine.park(parked))));
         engine.transaction(Some(self.epoch), steps).await?;
         for live in self.views.iter_mut().filter(|live| live.position == from) {
             live.view.written();
             live.view.trim(1);
             live.position = page.end;
+            live.anew &= page.end < self.whole_from;
         }
         Ok(())
     }

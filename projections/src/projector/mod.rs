@@ -1,14 +1,15 @@
 //! The projector: follows the log and keeps the views' rows.
 //!
-//! `page.rs` reads and folds, once for all views; `follow.rs` is the loop, its lease
-//! and what it does at the border between two pages; `rebuild.rs` builds views anew
-//! beside it, on the threads of `aside.rs`; `compare.rs` holds
-//! them against the log without writing anything.
+//! `page.rs` reads and folds, once for all views; `own.rs` takes the views over and throws
+//! away what does not fit the log; `follow.rs` is the loop and its lease, `border.rs` what
+//! it does between two pages; `rebuild.rs` builds views beside it, on the threads of
+//! `aside.rs`; `compare.rs` holds them against the log without writing anything.
 
 mod aside;
 mod border;
 mod compare;
 mod follow;
+mod own;
 mod page;
 mod rebuild;
 
@@ -62,6 +63,13 @@ pub enum ProjectorError {
     Models(#[source] QueryError),
 }
 
+impl ProjectorError {
+    /// Whether what is stored cannot be read.
+    pub(crate) const fn is_damage(&self) -> bool {
+        matches!(self, Self::Models(QueryError::Corrupt(_)))
+    }
+}
+
 impl From<EngineError> for ProjectorError {
     fn from(error: EngineError) -> Self {
         match error {
@@ -79,6 +87,7 @@ impl Projector {
     /// the one that writes; older ones stand by and take over when it goes silent.
     #[must_use]
     pub fn spawn(log: Arc<dyn EventLog>, models: ReadModels, clock: Arc<dyn Clock>) -> ProjectorHandle {
+        models.engine.health().set_unchecked(true);
         let (controls, asked) = mpsc::channel(CONTROLS);
         let (epoch, held) = watch::channel(0);
         let stop = CancellationToken::new();

@@ -33,21 +33,43 @@ pub(super) struct Page {
     unreadable: Vec<Unreadable>,
     /// The log is read up to here.
     pub end: u64,
-    /// How many events were read, shown or not.
+    /// How many positions were read, shown or not.
     pub events: usize,
+    /// The stored hash of the event at the end.
+    pub hash: Option<[u8; 32]>,
 }
 
 impl Page {
     /// Reads and decodes what follows a position.
     pub async fn read(log: &dyn EventLog, after: u64, limit: usize) -> Result<Self, ProjectorError> {
         let (events, end) = log.follow(after, limit, &ReadFilter::default()).await.map_err(ProjectorError::Log)?;
-        Ok(Self::decode(&events, end))
+        let mut page = Self::decode(&events, end);
+        page.events = usize::try_from(end.saturating_sub(after)).unwrap_or(usize::MAX);
+        let left_out = page.events.saturating_sub(events.len());
+        if left_out > 0 {
+            tracing::warn!(
+                after,
+                end,
+                left_out,
+                "{left_out} events of kinds that this release does not know are left out"
+            );
+        }
+        if page.events == 0 {
+            return Ok(page);
+        }
+        let last = events.last().filter(|event| event.position == end).map(|event| event.hash);
+        page.hash = match last {
+            // A damaged event comes without its hash.
+            Some(hash) if hash != [0; 32] => Some(hash),
+            Some(_) | None => log.hash_at(end).await.map_err(ProjectorError::Log)?,
+        };
+        Ok(page)
     }
 
     /// Decodes what shows in any view.
     pub fn decode(events: &[impl Borrow<RecordedEvent>], end: u64) -> Self {
-        let mut page =
-            Self { facts: Vec::with_capacity(events.len()), unreadable: Vec::new(), end, events: events.len() };
+        let facts = Vec::with_capacity(events.len());
+        let mut page = Self { facts, unreadable: Vec::new(), end, events: events.len(), hash: None };
         for event in events.iter().map(Borrow::<RecordedEvent>::borrow) {
             let kind = event.stream.kind;
             if !VIEWS.iter().any(|view| view.shows.kind() == kind) {

@@ -20,6 +20,8 @@ use super::page::{PAGE, Page};
 use super::{Inner, ProjectorError};
 use crate::engine::meta::shadow_of;
 use crate::engine::{Engine, Frozen, Statement, sql};
+use crate::models::ReadModels;
+use crate::queries::QueryError;
 use crate::registry::{Entry, VIEWS};
 use crate::view::{Kind, Value, ViewSpec};
 
@@ -142,6 +144,7 @@ pub(super) async fn run(
     let rebuild = Rebuild {
         log: Arc::clone(&inner.log),
         engine: inner.models.engine.clone(),
+        models: inner.models.clone(),
         clock: Arc::clone(&inner.clock),
         controls: inner.controls.clone(),
         epoch,
@@ -170,6 +173,7 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Entry>, ProjectorError> {
 struct Rebuild {
     log: Arc<dyn EventLog>,
     engine: Engine,
+    models: ReadModels,
     clock: Arc<dyn jangbu_kernel::ports::Clock>,
     controls: mpsc::Sender<Control>,
     epoch: i64,
@@ -186,7 +190,14 @@ impl Rebuild {
         if self.options.dry_run {
             return self.dry_run().await;
         }
-        let outcome = self.build_and_swap().await;
+        let from_scratch = !self.options.verify && !self.options.verify_only;
+        let outcome = match self.engine.health().damage() {
+            Some(damage) => Err(damaged(damage)),
+            None => self.build_and_swap().await,
+        };
+        if from_scratch && matches!(&outcome, Err(error) if error.is_damage()) {
+            return self.begin_anew().await;
+        }
         let swapped = matches!(&outcome, Ok(report) if report.views.iter().all(|view| view.swapped));
         if !swapped {
             for entry in &self.entries {
@@ -197,6 +208,39 @@ impl Rebuild {
             }
         }
         outcome
+    }
+
+    /// Nothing of what is there can be relied on: all views begin at the log's beginning.
+    async fn begin_anew(&mut self) -> Result<RebuildReport, ProjectorError> {
+        let head = self.log.head().await.map_err(ProjectorError::Log)?;
+        let (reply, answer) = oneshot::channel();
+        self.controls.send(Control::BeginAnew { reply }).await.map_err(|_| ProjectorError::Stopped)?;
+        answer.await.map_err(|_| ProjectorError::Stopped)??;
+        let mut published = self.models.published.subscribe();
+        let cancel = self.cancel.clone();
+        loop {
+            let position = published.borrow_and_update().unwrap_or(0);
+            self.events = position;
+            self.tell(RebuildStage::Building, position, head);
+            if position >= head {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(ProjectorError::Cancelled),
+                damage = self.engine.health().until_damaged() => return Err(damaged(damage)),
+                changed = published.changed() => changed.map_err(|_| ProjectorError::Stopped)?,
+            }
+        }
+        let parked = self.engine.parked().await?;
+        let mut views = Vec::new();
+        for entry in &self.entries {
+            let mut view = rebuilt(entry.spec, self.count(entry.spec.name).await?);
+            view.parked_streams = count_of(parked.iter().filter(|parked| parked.view == view.name).count());
+            view.swapped = true;
+            views.push(view);
+        }
+        Ok(RebuildReport { views, position: self.events, events: self.events, elapsed: self.started.elapsed() })
     }
 
     async fn dry_run(&mut self) -> Result<RebuildReport, ProjectorError> {
@@ -317,7 +361,12 @@ impl Rebuild {
     async fn meet(&mut self, set: ShadowSet, purpose: Purpose) -> Result<(ShadowSet, Met), ProjectorError> {
         let (reply, answer) = oneshot::channel();
         self.controls.send(Control::Meet { set, purpose, reply }).await.map_err(|_| ProjectorError::Stopped)?;
-        answer.await.map_err(|_| ProjectorError::Stopped)?
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| ProjectorError::Stopped)?,
+            // A projector that cannot read its rows never comes to the next border.
+            damage = self.engine.health().until_damaged() => Err(damaged(damage)),
+        }
     }
 
     async fn count(&self, table: &str) -> Result<u64, ProjectorError> {
@@ -342,6 +391,10 @@ impl Rebuild {
         }
         Ok(())
     }
+}
+
+fn damaged(damage: String) -> ProjectorError {
+    ProjectorError::Models(QueryError::Corrupt(damage))
 }
 
 fn rebuilt(spec: &ViewSpec, rows: u64) -> RebuiltView {

@@ -20,7 +20,7 @@ pub use fulfilments::{FulfilmentFilter, FulfilmentState};
 pub use people::UserFilter;
 pub use sales::{OrderFilter, PaymentFilter, ShipmentFilter};
 pub(crate) use status::statuses;
-pub use status::{ProjectionState, ProjectionStatus};
+pub use status::{ParkedStream, ProjectionState, ProjectionStatus};
 
 /// How often the checkpoints are looked at while another process projects.
 const POLL: Duration = Duration::from_millis(20);

@@ -87,6 +87,14 @@ pub(super) fn row<Row: DeserializeOwned>(value: Option<&Value>) -> Result<Row, Q
 }
 
 impl Queries {
+    /// Takes note of a row that cannot be read.
+    fn noted<T>(&self, outcome: Result<T, QueryError>) -> Result<T, QueryError> {
+        if let Err(QueryError::Corrupt(what)) = &outcome {
+            self.models.engine.note_damage(what);
+        }
+        outcome
+    }
+
     /// The only row, or the first in an order.
     pub(super) async fn first<Row: DeserializeOwned>(
         &self,
@@ -96,7 +104,7 @@ impl Queries {
         let engine = &self.models.engine;
         let text = format!("select doc from {}{}{order} limit 1", select.from, select.filter());
         let rows = engine.select(sql(text, select.params), &[Kind::Text]).await?;
-        rows.first().map(|found| row(found.first())).transpose()
+        self.noted(rows.first().map(|found| row(found.first())).transpose())
     }
 
     /// All rows up to a limit, in an order.
@@ -110,7 +118,7 @@ impl Queries {
         let limit = select.param(Value::int(limit));
         let text = format!("select doc from {}{} order by {order} limit {limit}", select.from, select.filter());
         let rows = engine.select(sql(text, select.params), &[Kind::Text]).await?;
-        rows.iter().map(|found| row(found.first())).collect()
+        self.noted(rows.iter().map(|found| row(found.first())).collect())
     }
 
     /// A page. `keys` gives the sort key of a row.
@@ -160,7 +168,7 @@ impl Queries {
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = rows.len() > wanted;
         rows.truncate(wanted);
-        let items: Vec<Row> = rows.iter().map(|found| read(found)).collect::<Result<_, _>>()?;
+        let items: Vec<Row> = self.noted(rows.iter().map(|found| read(found)).collect::<Result<_, _>>())?;
         let next_cursor =
             if more { items.last().and_then(|last| cursor::write(order.name, &keys(last))) } else { None };
         Ok(Page { items, next_cursor })

@@ -1,7 +1,9 @@
 //! How the views stand.
 
+use jangbu_kernel::{StreamId, Timestamp};
+
 use super::{Queries, QueryError};
-use crate::engine::meta::{Lease, Record};
+use crate::engine::meta::{Building, Lease, Parked, Record};
 use crate::registry::VIEWS;
 
 /// What a view is doing.
@@ -11,7 +13,8 @@ pub enum ProjectionState {
     Live,
     /// It is behind by more than a page, and being brought up.
     CatchingUp,
-    /// A shadow of it is being built; the view itself follows the log.
+    /// A shadow of it is being built beside it, or it is being built itself from the log's
+    /// beginning.
     Rebuilding,
     /// Nobody projects.
     Stopped,
@@ -56,11 +59,11 @@ pub(crate) fn statuses(lease: Lease, records: &[Record], head: u64) -> Vec<Proje
     known
         .map(|record| {
             let lag = head.saturating_sub(record.position);
-            let state = match (alive, record.rebuilding) {
+            let state = match (alive, record.building) {
                 (false, _) => ProjectionState::Stopped,
-                (true, true) => ProjectionState::Rebuilding,
-                (true, false) if lag > CATCHING_UP => ProjectionState::CatchingUp,
-                (true, false) => ProjectionState::Live,
+                (true, Building::Beside | Building::Anew) => ProjectionState::Rebuilding,
+                (true, Building::Nothing) if lag > CATCHING_UP => ProjectionState::CatchingUp,
+                (true, Building::Nothing) => ProjectionState::Live,
             };
             ProjectionStatus {
                 name: record.name.clone(),
@@ -74,7 +77,55 @@ pub(crate) fn statuses(lease: Lease, records: &[Record], head: u64) -> Vec<Proje
         .collect()
 }
 
+/// A stream that a view does not follow until somebody redrives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkedStream {
+    /// The view.
+    pub view: String,
+    /// The stream.
+    pub stream: StreamId,
+    /// Position of the first event that is not folded in.
+    pub position: u64,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 impl Queries {
+    /// The parked streams, in the order of their events.
+    ///
+    /// # Errors
+    /// When the read models cannot be read.
+    pub async fn parked_streams(&self) -> Result<Vec<ParkedStream>, QueryError> {
+        let parked = self.models.engine.parked().await?;
+        let told = |parked: Parked| ParkedStream {
+            view: parked.view,
+            stream: parked.stream,
+            position: parked.position,
+            reason: parked.reason,
+            since: parked.at,
+        };
+        Ok(parked.into_iter().map(told).collect())
+    }
+
+    /// Why the read models are not to be relied on at the moment; none when they are.
+    pub async fn problem(&self) -> Option<String> {
+        let engine = &self.models.engine;
+        let records = match engine.records().await {
+            Ok(records) => records,
+            Err(error) => return Some(engine.health().problem().unwrap_or_else(|| error.to_string())),
+        };
+        if let Some(problem) = engine.health().problem() {
+            return Some(problem);
+        }
+        let slowest = records.iter().filter(|record| record.building == Building::Anew).min_by_key(|of| of.position)?;
+        Some(format!(
+            "rebuilding: {} is being built from the log and is at position {}",
+            slowest.name, slowest.position
+        ))
+    }
+
     /// How every view stands, from any process. The lag is against the head that the
     /// projector saw last, at most about a second ago.
     ///

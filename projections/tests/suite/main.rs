@@ -9,6 +9,7 @@
 )]
 
 mod coverage;
+mod fitting;
 mod fixture;
 mod following;
 mod lists;
