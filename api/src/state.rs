@@ -63,7 +63,8 @@ pub struct ApiState {
     pub cors_origins: Vec<http::HeaderValue>,
     /// The dependencies that `/readyz` reports, by name; without one of them it is not ready.
     pub readiness: Vec<(&'static str, DependencyCheck)>,
-    /// What stands outside and is reported beside them. The shop takes orders without it.
+    /// What is reported beside them: what stands outside, and what somebody has to look at.
+    /// The shop takes orders without it.
     pub outside: Vec<(&'static str, DependencyCheck)>,
     /// What `/metrics` answers.
     pub render_metrics: RenderMetrics,

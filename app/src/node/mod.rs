@@ -127,7 +127,7 @@ impl Node {
             None
         };
         let sealer = Sealer::spawn(Arc::clone(&side.store) as _, Arc::clone(&side.world.clock));
-        let models = engine::read_models(&settings).await?;
+        let models = engine::own_read_models(&settings).await?;
         let projector = roles
             .projector
             .then(|| Projector::spawn(Arc::clone(&side.store) as _, models.clone(), Arc::clone(&side.world.clock)));

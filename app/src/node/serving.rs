@@ -40,6 +40,8 @@ pub(super) struct Parts<'a> {
     pub(super) sealer: SealerHealth,
 }
 
+/// Parked streams that readiness names.
+const STREAMS_NAMED: usize = 3;
 /// How often the metrics recorder tidies up and freed memory is given back.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 /// Bytes that the allocator looks for what it can give back at; below the size from which
@@ -75,7 +77,13 @@ pub(super) async fn spawn(
         trusted_proxies: parts.settings.trusted_proxies.clone(),
         cors_origins: parts.settings.cors_origins.iter().map(|origin| origin.parse()).collect::<Result<_, _>>()?,
         readiness,
-        outside: parts.outside_url.map(outside).transpose()?.into_iter().chain([sealing]).collect(),
+        outside: parts
+            .outside_url
+            .map(outside)
+            .transpose()?
+            .into_iter()
+            .chain([sealing, parked_streams(parts.models)])
+            .collect(),
         render_metrics,
         rebuild: rebuild(parts.projector.cloned()),
     };
@@ -94,7 +102,7 @@ fn readiness(side: &WriteSide, models: &ReadModels) -> Vec<(&'static str, Depend
     let queries = models.queries();
     let read_models: DependencyCheck = Arc::new(move || {
         let queries = queries.clone();
-        async move { queries.statuses().await.map(|_| ()).map_err(|error| error.to_string()) }.boxed()
+        async move { queries.problem().await.map_or(Ok(()), Err) }.boxed()
     });
     vec![("log", log), ("log_writes", log_writes), ("read_models", read_models)]
 }
@@ -104,6 +112,31 @@ fn readiness(side: &WriteSide, models: &ReadModels) -> Vec<(&'static str, Depend
 fn sealing(health: SealerHealth) -> (&'static str, DependencyCheck) {
     let check: DependencyCheck = Arc::new(move || std::future::ready(health.check()).boxed());
     ("sealer", check)
+}
+
+/// Streams that read models leave out. The shop goes on without them; somebody has to look.
+fn parked_streams(models: &ReadModels) -> (&'static str, DependencyCheck) {
+    let queries = models.queries();
+    let check: DependencyCheck = Arc::new(move || {
+        let queries = queries.clone();
+        async move {
+            let parked = queries.parked_streams().await.map_err(|error| error.to_string())?;
+            let named: Vec<String> = parked
+                .iter()
+                .take(STREAMS_NAMED)
+                .map(|parked| format!("{} in {} at position {}", parked.stream, parked.view, parked.position))
+                .collect();
+            match parked.len() {
+                0 => Ok(()),
+                count => Err(format!(
+                    "{count} left out of read models, first {}: see `jangbu projections --json`",
+                    named.join(", ")
+                )),
+            }
+        }
+        .boxed()
+    });
+    ("parked_streams", check)
 }
 
 /// Whether somebody listens where the gateway and the carrier are. No request is sent:

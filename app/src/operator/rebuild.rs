@@ -176,7 +176,7 @@ pub async fn rebuild_anywhere(
         return server.rebuild(request, told).await;
     }
     let side = WriteSide::open(settings).await?;
-    let models = engine::read_models(settings).await?;
+    let models = engine::own_read_models(settings).await?;
     let log = std::sync::Arc::clone(&side.store) as _;
     let projector = Projector::spawn(log, models.clone(), std::sync::Arc::clone(&side.world.clock));
     let head = side.store.head().await?;

@@ -32,6 +32,7 @@ mod operations;
 mod orders;
 mod reading;
 mod rebuilding;
+mod stores;
 mod streams;
 mod survival;
 
@@ -103,6 +104,8 @@ journeys! {
         an_orders_events_are_followed;
     rebuilding:
         read_models_are_rebuilt_under_load;
+    stores:
+        a_shop_whose_log_went_back_shows_what_is_there;
     survival:
         the_outside_world_goes_away_and_comes_back;
     operations:
@@ -125,4 +128,22 @@ journeys! {
         another_key_is_refused_and_changes_nothing,
         a_lost_key_is_not_replaced,
         stores_without_a_check_are_tried_all_the_same;
+}
+
+/// What only a data folder can meet.
+macro_rules! folders {
+    ($($scenario:ident),+ $(,)?) => {
+        mod folders {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                crate::harness::run(crate::harness::Engine::Sqlite, crate::stores::$scenario).await;
+            })+
+        }
+    };
+}
+
+folders! {
+    a_lost_log_is_not_replaced_by_a_new_shop,
+    a_copy_of_a_running_folder_shows_its_own_log,
+    damaged_read_models_say_so_and_are_built_anew,
 }
