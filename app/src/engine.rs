@@ -87,38 +87,17 @@ fn no_store(settings: &Settings) -> anyhow::Error {
     }
 }
 
-/// Opens the read models, also beside a running server.
-///
-/// # Errors
-/// When they cannot be used.
-pub async fn read_models(settings: &Settings) -> anyhow::Result<ReadModels> {
-    open_read_models(settings, false).await
-}
-
 /// Opens the read models in the process that has the log open to write. What cannot be
 /// read of them is thrown away: the log gives it back.
 ///
 /// # Errors
 /// When they cannot be used.
 pub async fn own_read_models(settings: &Settings) -> anyhow::Result<ReadModels> {
-    open_read_models(settings, true).await
-}
-
-async fn open_read_models(settings: &Settings, own: bool) -> anyhow::Result<ReadModels> {
     match &settings.engine {
         Engine::Embedded => {
-            let options = Options { connections: threads::view_readers() };
-            let opened = if own {
-                ReadModels::own_sqlite(&settings.data_dir, options).await
-            } else {
-                ReadModels::open_sqlite(&settings.data_dir, options).await
-            };
-            opened.with_context(|| {
-                format!(
-                    "cannot use the read models in {} (`jangbu replay --from-scratch` builds them anew)",
-                    settings.data_dir.display()
-                )
-            })
+            ReadModels::own_sqlite(&settings.data_dir, Options { connections: threads::view_readers() })
+                .await
+                .with_context(|| format!("cannot use the read models in {}", settings.data_dir.display()))
         }
         Engine::Postgres(url) => ReadModels::connect_postgres(url.expose(), Options::default())
             .await

@@ -267,8 +267,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// When the store cannot be read.
     async fn head(&self) -> Result<u64, LogError>;
 
-    /// What tells this log from every other one. A copy of it has the same, and so has what
-    /// was restored from a backup: [`EventLog::hash_at`] tells those apart.
+    /// What tells this log from every other one. A copy of its file or database has the same:
+    /// [`EventLog::hash_at`] tells those apart.
     ///
     /// # Errors
     /// When the store cannot be read.
