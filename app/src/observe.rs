@@ -1,11 +1,12 @@
 //! Logs, metrics, panics.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::sync::Once;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{LogFormat, Settings};
 
@@ -18,7 +19,11 @@ pub fn for_a_server(settings: &Settings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|error| {
         anyhow::anyhow!("JANGBU_LOG: {:?} is not a log filter: {error}; expected for example info", settings.log)
     })?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let builder = fmt()
+        .with_env_filter(filter)
+        .with_writer(LogLines)
+        .log_internal_errors(false)
+        .with_ansi(io::stderr().is_terminal());
     // A second server in one process (in tests) writes where the first one does.
     let _ = match settings.log_format {
         LogFormat::Text => builder.try_init(),
@@ -31,7 +36,35 @@ pub fn for_a_server(settings: &Settings) -> anyhow::Result<()> {
 pub fn for_a_command(settings: &Settings) {
     let asked = if settings.log == "info" { "warn" } else { settings.log.as_str() };
     let filter = EnvFilter::try_new(asked).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let _ = fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    let lines = LogLines;
+    let _ = fmt().with_env_filter(filter).with_writer(lines).log_internal_errors(false).without_time().try_init();
+}
+
+/// Standard error, as the log writes to it: a line that cannot be written (the disk behind it
+/// is full, its reader is gone) is lost and counted. Nothing that the shop does depends on
+/// somebody reading along.
+#[derive(Clone, Copy, Debug, Default)]
+struct LogLines;
+
+impl io::Write for LogLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if io::stderr().lock().write_all(line).is_err() {
+            metrics::counter!("jangbu_log_lines_lost_total").increment(1);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for LogLines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        *self
+    }
 }
 
 /// Upper ends of the buckets of durations, in seconds: from what a cached answer takes to

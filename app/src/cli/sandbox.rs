@@ -1,5 +1,7 @@
 //! `jangbu sandbox`: only the simulated outside world, in a process of its own.
 
+use std::io::Write as _;
+
 use clap::Args;
 
 use super::Done;
@@ -33,7 +35,8 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
     observe::for_a_server(&settings)?;
     let running = outside::run_sandbox(&settings, Some(&arguments.shop)).await?;
     let mut signals = StopSignals::listen()?;
-    println!("sandbox listening on {}", running.base_url());
+    // Nobody has to read along.
+    let _ = writeln!(std::io::stdout(), "sandbox listening on {}", running.base_url());
     signals.next().await?;
     running.stop().await;
     Ok(Done::Yes)

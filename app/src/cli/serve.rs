@@ -69,7 +69,10 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
     let mut node = Node::start(settings, options).await?;
     // Before the greeting: whoever reads it may send a signal at once.
     let mut signals = StopSignals::listen()?;
-    node.greet()?;
+    if let Err(error) = node.greet() {
+        // Nobody reads along: what the shop does does not depend on it.
+        tracing::warn!(%error, "where the server is could not be told on standard output");
+    }
     let failed = tokio::select! {
         signal = signals.next() => {
             tracing::info!(signal = signal?, "stopping");
