@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use jangbu_commands::sealing::SHIPPING_ADDRESS;
+use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{PostalAddress, VaultError};
 use jangbu_kernel::{Money, Sealed, Timestamp, time};
 use serde::ser::SerializeStruct as _;
@@ -93,26 +95,51 @@ pub(crate) struct Address {
     line2: Option<String>,
 }
 
-impl Address {
-    /// Opens a sealed address; none when its owner's key is destroyed.
-    pub(crate) async fn open(app: &App, sealed: &Sealed) -> Result<Option<Self>, Problem> {
-        let Some(json) = open_text(app, jangbu_commands::sealing::SHIPPING_ADDRESS, sealed).await? else {
-            return Ok(None);
-        };
-        let address: PostalAddress =
-            serde_json::from_str(&json).map_err(|_| Problem::internal("a sealed address is not an address"))?;
-        let PostalAddress { recipient, phone, postal_code, line1, line2 } = address;
-        Ok(Some(Self { recipient, phone, postal_code, line1, line2 }))
-    }
+/// Opens the sealed texts of one thing that is shown, and remembers whether one did not open.
+/// What cannot be opened is shown as absent: one person's key must not take a whole list away.
+pub(crate) struct Opener<'a> {
+    app: &'a App,
+    unreadable: bool,
 }
 
-/// Opens a sealed text; none when its owner's key is destroyed: the data is gone by design.
-pub(crate) async fn open_text(app: &App, context: &str, sealed: &Sealed) -> Result<Option<String>, Problem> {
-    match app.state.world.vault.open(context, sealed).await {
-        Ok(text) => Ok(Some(text)),
-        Err(VaultError::KeyDestroyed | VaultError::NoKey) => Ok(None),
-        Err(error @ VaultError::DoesNotOpen) => Err(Problem::internal(error.to_string())),
-        Err(error @ VaultError::Store(_)) => Err(error.into()),
+impl<'a> Opener<'a> {
+    pub(crate) const fn new(app: &'a App) -> Self {
+        Self { app, unreadable: false }
+    }
+
+    /// Whether something was there that could not be opened. What was erased is not there.
+    pub(crate) const fn met_unreadable(&self) -> bool {
+        self.unreadable
+    }
+
+    /// Opens a sealed text; none when its owner's key is destroyed, which is by design, and
+    /// when it does not open, which is not.
+    pub(crate) async fn text(&mut self, context: &str, sealed: &Sealed) -> Result<Option<String>, Problem> {
+        match self.app.state.world.vault.open(context, sealed).await {
+            Ok(text) => Ok(Some(text)),
+            Err(VaultError::KeyDestroyed) => Ok(None),
+            Err(VaultError::NoKey | VaultError::DoesNotOpen | VaultError::Store(LogError::Damaged(_))) => {
+                self.note_unreadable(context);
+                Ok(None)
+            }
+            Err(error @ VaultError::Store(_)) => Err(error.into()),
+        }
+    }
+
+    /// Opens a sealed address.
+    pub(crate) async fn address(&mut self, sealed: &Sealed) -> Result<Option<Address>, Problem> {
+        let Some(json) = self.text(SHIPPING_ADDRESS, sealed).await? else { return Ok(None) };
+        let Ok(address) = serde_json::from_str::<PostalAddress>(&json) else {
+            self.note_unreadable(SHIPPING_ADDRESS);
+            return Ok(None);
+        };
+        let PostalAddress { recipient, phone, postal_code, line1, line2 } = address;
+        Ok(Some(Address { recipient, phone, postal_code, line1, line2 }))
+    }
+
+    fn note_unreadable(&mut self, context: &str) {
+        self.unreadable = true;
+        metrics::counter!("jangbu_unreadable_personal_data_total", "place" => context.to_owned()).increment(1);
     }
 }
 

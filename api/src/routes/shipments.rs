@@ -24,7 +24,7 @@ use crate::http::params::{PathId, PathText, QueryFields};
 use crate::http::problem::{Code, Problem};
 use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position, is_visible};
-use crate::http::view::{Address, Listing, Moment};
+use crate::http::view::{Address, Listing, Moment, Opener};
 use crate::state::App;
 
 /// Reading parcels.
@@ -162,8 +162,10 @@ pub(crate) struct ShipmentView {
     carrier: Option<String>,
     tracking_number: Option<String>,
     lines: Vec<LineView>,
-    /// Null when the buyer's data was erased.
+    /// Null when the buyer's data was erased, and when it cannot be read.
     shipping_address: Option<Address>,
+    /// Whether personal data of this parcel is there and cannot be read: staff have to look.
+    unreadable: bool,
     scans: Vec<ScanView>,
     created_at: Moment,
     dispatched_at: Option<Moment>,
@@ -195,8 +197,10 @@ impl Resource for ShipmentRow {
         Some(self.order_id)
     }
     async fn view(self, app: &App) -> Result<ShipmentView, Problem> {
+        let mut opener = Opener::new(app);
         Ok(ShipmentView {
-            shipping_address: Address::open(app, &self.shipping_address).await?,
+            shipping_address: opener.address(&self.shipping_address).await?,
+            unreadable: opener.met_unreadable(),
             id: self.id.uuid(),
             order_id: self.order_id.uuid(),
             user_id: self.user_id.uuid(),

@@ -24,7 +24,7 @@ use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::Problem;
 use crate::http::reply;
 use crate::http::resource::{Resource, await_min_position, prefix};
-use crate::http::view::{Listing, Moment, open_text};
+use crate::http::view::{Listing, Moment, Opener};
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -67,12 +67,14 @@ request_body! {
 #[schema(as = User)]
 pub(crate) struct UserView {
     id: Uuid,
-    /// Null when the data was erased, as with the other personal fields.
+    /// Null when the data was erased, and when it cannot be read, as with the other personal fields.
     #[schema(examples("minji@example.com"))]
     email: Option<String>,
     #[schema(examples("김민지"))]
     name: Option<String>,
     phone: Option<String>,
+    /// Whether personal data of this account is there and cannot be read: an administrator has to look.
+    unreadable: bool,
     #[schema(value_type = Vec<String>, examples(json!(["customer"])))]
     roles: Vec<Role>,
     /// active or locked.
@@ -86,9 +88,10 @@ impl From<Profile> for UserView {
     fn from(profile: Profile) -> Self {
         Self {
             id: profile.user_id.uuid(),
-            email: Some(profile.email),
-            name: Some(profile.name),
+            email: profile.email,
+            name: profile.name,
             phone: profile.phone,
+            unreadable: profile.unreadable,
             roles: profile.roles,
             // Whoever sees his own profile is logged in.
             status: UserStatus::Active.name(),
@@ -122,15 +125,17 @@ impl Resource for UserRow {
     }
     async fn view(self, app: &App) -> Result<UserView, Problem> {
         let still_locked = self.locked_until.is_some_and(|until| app.state.world.clock.now() < until);
+        let mut opener = Opener::new(app);
         let phone = match &self.phone {
-            Some(phone) => open_text(app, sealing::USER_PHONE, phone).await?,
+            Some(phone) => opener.text(sealing::USER_PHONE, phone).await?,
             None => None,
         };
         Ok(UserView {
             id: self.id.uuid(),
-            email: open_text(app, sealing::USER_EMAIL, &self.email).await?,
-            name: open_text(app, sealing::USER_NAME, &self.name).await?,
+            email: opener.text(sealing::USER_EMAIL, &self.email).await?,
+            name: opener.text(sealing::USER_NAME, &self.name).await?,
             phone,
+            unreadable: opener.met_unreadable(),
             roles: self.roles,
             status: if still_locked { UserStatus::Locked.name() } else { UserStatus::Active.name() },
             registered_at: self.registered_at.into(),

@@ -4,7 +4,7 @@ use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::session::SessionEvent;
 use jangbu_aggregates::user::{EmailEvent, UserEvent};
 use jangbu_kernel::log::{EventLog, LogError};
-use jangbu_kernel::ports::Vault;
+use jangbu_kernel::ports::{Vault, VaultError};
 use jangbu_kernel::{RecordedEvent, Role, Sealed, SessionId, StreamId, Timestamp, UserId};
 
 use super::IdentityError;
@@ -18,12 +18,14 @@ const PAGE: usize = 500;
 pub struct Profile {
     /// Who.
     pub user_id: UserId,
-    /// The address.
-    pub email: String,
+    /// The address; none when it cannot be opened, as with the other personal fields.
+    pub email: Option<String>,
     /// The name.
-    pub name: String,
+    pub name: Option<String>,
     /// The telephone number.
     pub phone: Option<String>,
+    /// Whether one of them is there and does not open.
+    pub unreadable: bool,
     /// What they are.
     pub roles: Vec<Role>,
     /// Since when.
@@ -111,19 +113,41 @@ impl Account {
 
     /// Opens the personal fields.
     pub(super) async fn open(self, vault: &dyn Vault) -> Result<Profile, IdentityError> {
+        let mut unreadable = false;
         let phone = match &self.phone {
-            Some(phone) => Some(vault.open(USER_PHONE, phone).await?),
+            Some(phone) => open(vault, USER_PHONE, phone, &mut unreadable).await?,
             None => None,
         };
+        let email = open(vault, USER_EMAIL, &self.email, &mut unreadable).await?;
+        let name = open(vault, USER_NAME, &self.name, &mut unreadable).await?;
         Ok(Profile {
             user_id: self.user_id,
-            email: vault.open(USER_EMAIL, &self.email).await?,
-            name: vault.open(USER_NAME, &self.name).await?,
+            email,
+            name,
             phone,
+            unreadable,
             roles: self.roles,
             registered_at: self.registered_at,
             version: self.version,
         })
+    }
+}
+
+/// Opens a field; none when it was erased, or when it does not open, which is noted.
+async fn open(
+    vault: &dyn Vault,
+    place: &str,
+    sealed: &Sealed,
+    unreadable: &mut bool,
+) -> Result<Option<String>, IdentityError> {
+    match vault.open(place, sealed).await {
+        Ok(text) => Ok(Some(text)),
+        Err(VaultError::KeyDestroyed) => Ok(None),
+        Err(VaultError::NoKey | VaultError::DoesNotOpen) => {
+            *unreadable = true;
+            Ok(None)
+        }
+        Err(error @ VaultError::Store(_)) => Err(error.into()),
     }
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::http::problem::Problem;
 use crate::http::resource::Resource;
-use crate::http::view::{Address, Amount, Moment};
+use crate::http::view::{Address, Amount, Moment, Opener};
 use crate::state::App;
 
 /// A line of an order, as it was sold.
@@ -56,8 +56,10 @@ pub(crate) struct OrderView {
     shipping_fee: Amount,
     /// `subtotal - discount + shipping_fee`.
     total: Amount,
-    /// Null when the buyer's data was erased.
+    /// Null when the buyer's data was erased, and when it cannot be read.
     shipping_address: Option<Address>,
+    /// Whether personal data of this order is there and cannot be read: staff have to look.
+    unreadable: bool,
     /// The payment that was opened last.
     payment_id: Option<Uuid>,
     shipment_ids: Vec<Uuid>,
@@ -99,8 +101,10 @@ impl Resource for OrderRow {
         Some(self.id)
     }
     async fn view(self, app: &App) -> Result<OrderView, Problem> {
+        let mut opener = Opener::new(app);
         Ok(OrderView {
-            shipping_address: Address::open(app, &self.shipping_address).await?,
+            shipping_address: opener.address(&self.shipping_address).await?,
+            unreadable: opener.met_unreadable(),
             id: self.id.uuid(),
             number: self.number,
             user_id: self.user_id.uuid(),
