@@ -168,7 +168,7 @@ fn codes(method: &Method, path: &str, access: Access, kind: Kind, refusals: &[Co
         codes.push(Code::Internal);
         return codes;
     }
-    codes.extend([Code::ValidationFailed, Code::Internal, Code::UpstreamUnavailable]);
+    codes.extend([Code::ValidationFailed, Code::Internal, Code::StreamUnreadable, Code::UpstreamUnavailable]);
     if !hook {
         codes.push(Code::RateLimited);
     }

@@ -10,7 +10,7 @@ use jangbu_commands::identity::Identity;
 use jangbu_commands::inbox::Hooks;
 use jangbu_commands::process::ProcessManagerHandle;
 use jangbu_commands::{Carriers, Commands, Policy};
-use jangbu_kernel::ports::World;
+use jangbu_kernel::ports::{ParkedProcesses, World};
 use jangbu_kernel::{Currency, ProductId, UserId};
 use jangbu_projections::Queries;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,8 @@ pub struct ApiState {
     pub processes: Option<ProcessManagerHandle>,
     /// Who carries the parcels: asked whether an address will do.
     pub carriers: Arc<Carriers>,
+    /// Says which processes are left alone, because something of theirs cannot be read.
+    pub parked: Arc<dyn ParkedProcesses>,
     /// Takes in what gateways and carriers tell.
     pub hooks: Hooks,
     /// Clock, ids and vault.

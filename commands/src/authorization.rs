@@ -50,6 +50,8 @@ permissions! {
     OrdersCancelOwn = "orders:cancel:own": [Customer, Staff, Admin],
     /// Call anybody's orders off.
     OrdersCancelAny = "orders:cancel:any": [Staff, Admin],
+    /// Put orders on hold and let them go on.
+    OrdersHold = "orders:hold": [Staff, Admin],
     /// Pay one's own orders, meet a challenge.
     PaymentsCreateOwn = "payments:create:own": [Customer, Staff, Admin],
     /// Look at one's own payments.

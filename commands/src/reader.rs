@@ -1,5 +1,7 @@
 //! Reading streams beside the decider: whole histories, and folded states.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use jangbu_aggregates::{Aggregate, AnyState, DomainEvent};
 use jangbu_kernel::log::{EventLog, LoadedStream, LogError};
 use jangbu_kernel::{RecordedEvent, StreamId};
@@ -72,13 +74,18 @@ fn fold_events(
     events: &[RecordedEvent],
 ) -> Result<(AnyState, u64, u64), LogError> {
     let mut version = from;
-    for recorded in events {
-        if recorded.version != version + 1 {
-            return Err(LogError::Damaged(format!("{stream} has version {} behind {version}", recorded.version)));
+    // Folds are total; if one is not after all, it is this stream that cannot be read.
+    let folded = catch_unwind(AssertUnwindSafe(|| -> Result<(), LogError> {
+        for recorded in events {
+            if recorded.version != version + 1 {
+                return Err(LogError::Damaged(format!("{stream} has version {} behind {version}", recorded.version)));
+            }
+            state.evolve(&decode(recorded)?);
+            version = recorded.version;
         }
-        state.evolve(&decode(recorded)?);
-        version = recorded.version;
-    }
+        Ok(())
+    }));
+    folded.map_err(|_| LogError::Damaged(format!("folding {stream} broke off behind version {version}")))??;
     Ok((state, version, from))
 }
 

@@ -114,6 +114,15 @@ pub enum CommandError {
     /// The store failed; nothing was written.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// What is stored of a stream cannot be read, or no decision could be made of it; nothing
+    /// was written, and asking again does not help before somebody has looked.
+    #[error("{stream} cannot be read: {detail}")]
+    Unreadable {
+        /// Which stream.
+        stream: StreamId,
+        /// What is wrong: types and positions, never a payload.
+        detail: String,
+    },
     /// The store cannot write for now, as on a full disk, and can be read; nothing was written.
     #[error("the store cannot write: {0}")]
     ReadOnly(String),
@@ -132,7 +141,21 @@ impl CommandError {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Busy { .. } | Self::Unavailable(_) | Self::ReadOnly(_) | Self::OutcomeUnknown(_) => true,
-            Self::Refused(_) | Self::VersionConflict { .. } | Self::KeyReused | Self::ShuttingDown => false,
+            Self::Refused(_)
+            | Self::VersionConflict { .. }
+            | Self::KeyReused
+            | Self::Unreadable { .. }
+            | Self::ShuttingDown => false,
+        }
+    }
+}
+
+impl CommandError {
+    /// What a failure to read one stream means to a command.
+    pub(crate) fn reading(stream: StreamId, error: LogError) -> Self {
+        match error {
+            LogError::Damaged(detail) => Self::Unreadable { stream, detail },
+            error @ (LogError::Unavailable(..) | LogError::ReadOnly(_) | LogError::OutcomeUnknown(_)) => error.into(),
         }
     }
 }

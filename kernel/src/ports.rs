@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::ids::UserId;
+use crate::ids::{OrderId, UserId};
 use crate::log::LogError;
 use crate::sealed::Sealed;
 use crate::stream::StreamId;
@@ -230,6 +230,50 @@ pub trait Inbox: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be written.
     async fn mark_failed(&self, sequence: u64, reason: &str) -> Result<(), LogError>;
+}
+
+/// A process that is left alone, because something that it needs cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkedProcess {
+    /// Whose process.
+    pub order_id: OrderId,
+    /// The stream that cannot be read: the process's own, or one of its order.
+    pub stream: StreamId,
+    /// What is wrong with it, for operators; types and positions, never a payload.
+    pub reason: String,
+    /// When it was first left alone.
+    pub parked_at: Timestamp,
+}
+
+/// The processes that are left alone, durable. Their own streams cannot say so.
+#[async_trait]
+pub trait ParkedProcesses: Send + Sync + 'static {
+    /// Keeps one; false when it was kept before, and then the first reason stays.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn park(&self, process: ParkedProcess) -> Result<bool, LogError>;
+    /// Those behind an order's id, all of them when none is given, in the order of their
+    /// ids, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn parked(&self, after: Option<OrderId>, limit: usize) -> Result<Vec<ParkedProcess>, LogError>;
+    /// Those among these orders.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn parked_among(&self, orders: Vec<OrderId>) -> Result<Vec<ParkedProcess>, LogError>;
+    /// How many there are.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn parked_count(&self) -> Result<u64, LogError>;
+    /// Forgets one, which goes on.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn release(&self, order_id: OrderId) -> Result<(), LogError>;
 }
 
 /// A timer of a process that is due.

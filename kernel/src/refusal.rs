@@ -56,6 +56,8 @@ refusal_codes! {
     ShipmentStateConflict = "shipment_state_conflict",
     /// The process's state does not allow this.
     SagaStateConflict = "saga_state_conflict",
+    /// The log holds something that is needed for this and that cannot be read.
+    StreamUnreadable = "stream_unreadable",
     /// The product cannot be bought now.
     ProductNotActive = "product_not_active",
     /// The account may not act.

@@ -4,7 +4,7 @@
 //! The events are those of one stream from its first, in order. Rows are equal to
 //! the projected ones at the same version.
 
-use jangbu_kernel::RecordedEvent;
+use jangbu_kernel::{OrderId, RecordedEvent, Timestamp};
 
 use crate::runtime::fold_stream;
 use crate::view::{Fact, View};
@@ -64,4 +64,14 @@ folds! {
 /// When an event cannot be read or does not follow the one before.
 pub fn points_entries(events: &[RecordedEvent]) -> Result<Vec<PointsEntryRow>, FoldError> {
     fold_stream::<PointsEntriesView>(facts(events)?)
+}
+
+/// The fulfilment of an order as far as its events can be read, up to the first that cannot;
+/// `at` stands for its times where none can.
+#[must_use]
+pub fn readable_fulfilment(order_id: OrderId, events: &[RecordedEvent], at: Timestamp) -> FulfilmentRow {
+    let in_order = (1..).zip(events).take_while(|(version, event)| event.version == *version);
+    let facts = in_order.map_while(|(_, event)| Fact::try_from(event).ok());
+    let rows = fold_stream::<FulfilmentsView>(facts).unwrap_or_default();
+    rows.into_iter().next().unwrap_or_else(|| FulfilmentRow::nothing_known(order_id, at))
 }

@@ -123,6 +123,11 @@ async fn check(
                     sim.fail("L2", format!("the same request under the same key is answered with: {error}"));
                     Some(Told::Nothing)
                 }
+                // Nothing damages the simulated log: the shop has written what it cannot read.
+                CommandError::Unreadable { .. } => {
+                    sim.fail("L1", error.to_string());
+                    Some(Told::Nothing)
+                }
                 CommandError::Busy { .. } => {
                     sim.reach(Point::Busy);
                     None

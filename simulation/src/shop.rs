@@ -199,6 +199,7 @@ impl Town {
         let (process, tasks) = ProcessManager::spawn(ProcessDeps {
             commands: commands.clone(),
             checkpoints: Arc::clone(&log) as _,
+            parked: Arc::clone(&log) as _,
             lease,
             timers,
             world,

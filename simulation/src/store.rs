@@ -13,8 +13,8 @@ use jangbu_kernel::log::watch::{HeadWatch, WatchSource};
 use jangbu_kernel::log::{
     Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
 };
-use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, Leases};
-use jangbu_kernel::{RecordedEvent, StreamId};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, Leases, ParkedProcess, ParkedProcesses};
+use jangbu_kernel::{OrderId, RecordedEvent, StreamId};
 use jangbu_store::MemoryStore;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -339,6 +339,34 @@ impl Checkpoints for NodeStore {
             return Err(unknown());
         }
         written
+    }
+}
+
+#[async_trait]
+impl ParkedProcesses for NodeStore {
+    async fn park(&self, process: ParkedProcess) -> Result<bool, LogError> {
+        self.life.moment().await;
+        self.store.truth.park(process).await
+    }
+
+    async fn parked(&self, after: Option<OrderId>, limit: usize) -> Result<Vec<ParkedProcess>, LogError> {
+        self.life.moment().await;
+        self.store.truth.parked(after, limit).await
+    }
+
+    async fn parked_among(&self, orders: Vec<OrderId>) -> Result<Vec<ParkedProcess>, LogError> {
+        self.life.moment().await;
+        self.store.truth.parked_among(orders).await
+    }
+
+    async fn parked_count(&self) -> Result<u64, LogError> {
+        self.life.moment().await;
+        self.store.truth.parked_count().await
+    }
+
+    async fn release(&self, order_id: OrderId) -> Result<(), LogError> {
+        self.life.moment().await;
+        self.store.truth.release(order_id).await
     }
 }
 

@@ -104,6 +104,7 @@ pub trait Store:
     + jangbu_kernel::ports::KeyStore
     + jangbu_kernel::ports::Checkpoints
     + jangbu_kernel::ports::Leases
+    + jangbu_kernel::ports::ParkedProcesses
     + jangbu_kernel::ports::Inbox
 {
     /// The engine's name: `memory`, `sqlite` or `postgres`.

@@ -45,7 +45,7 @@ pub(crate) async fn page(
     if events.is_empty() && next.is_none() && after == 0 {
         return Err(Problem::not_found("stream"));
     }
-    Ok(Json(Listing { items: records(&events)?, next_cursor: next.map(write_cursor) }))
+    Ok(Json(Listing { items: records(&events), next_cursor: next.map(write_cursor) }))
 }
 
 fn write_cursor(version: u64) -> String {

@@ -26,6 +26,10 @@ impl From<CommandError> for Problem {
                     .retry_after(retry_after.as_secs())
             }
             CommandError::Unavailable(cause) => Self::unavailable(cause),
+            CommandError::Unreadable { stream, detail } => {
+                Self::new(Code::StreamUnreadable, format!("{stream} cannot be read; staff have to look at it"))
+                    .because(detail)
+            }
             CommandError::ReadOnly(cause) => read_only(cause),
             CommandError::OutcomeUnknown(cause) => {
                 tracing::error!(%cause, "the outcome of a commit is unknown");
@@ -48,11 +52,15 @@ impl From<LogError> for Problem {
     fn from(error: LogError) -> Self {
         match error {
             LogError::ReadOnly(cause) => read_only(cause),
-            error @ (LogError::Unavailable(..) | LogError::Damaged(_) | LogError::OutcomeUnknown(_)) => {
-                Self::unavailable(error.to_string())
-            }
+            LogError::Damaged(cause) => unreadable(cause),
+            error @ (LogError::Unavailable(..) | LogError::OutcomeUnknown(_)) => Self::unavailable(error.to_string()),
         }
     }
+}
+
+/// What is stored cannot be read: somebody has to look, asking again does not help.
+fn unreadable(cause: String) -> Problem {
+    Problem::new(Code::StreamUnreadable, "something stored cannot be read; staff have to look at it").because(cause)
 }
 
 /// The store takes no writes: somebody has to make room.
@@ -69,7 +77,7 @@ impl From<VaultError> for Problem {
 
 impl From<FoldError> for Problem {
     fn from(error: FoldError) -> Self {
-        Self::internal(error.to_string())
+        unreadable(error.to_string())
     }
 }
 

@@ -119,6 +119,9 @@ codes! {
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
     /// A defect of the program.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something broke";
+    /// The log holds something that is needed for this and that cannot be read: asking again
+    /// does not help before somebody has looked.
+    StreamUnreadable = "stream_unreadable", INTERNAL_SERVER_ERROR, "Something stored cannot be read";
     /// Something the request needs does not answer.
     UpstreamUnavailable = "upstream_unavailable", SERVICE_UNAVAILABLE, "Something this needs is unavailable";
     /// The read model has not come as far as the caller asked.
@@ -144,6 +147,7 @@ impl From<RefusalCode> for Code {
             RefusalCode::RefundExceedsCaptured => Self::RefundExceedsCaptured,
             RefusalCode::ShipmentStateConflict => Self::ShipmentStateConflict,
             RefusalCode::SagaStateConflict => Self::SagaStateConflict,
+            RefusalCode::StreamUnreadable => Self::StreamUnreadable,
             RefusalCode::ProductNotActive => Self::ProductNotActive,
             RefusalCode::UserNotActive => Self::UserNotActive,
             RefusalCode::ReferenceReused => Self::ReferenceReused,

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use jangbu_commands::DomainEvent;
 use jangbu_commands::authorization::Permission;
 use jangbu_kernel::{RecordedEvent, StreamId};
 use serde::Serialize;
@@ -51,9 +52,11 @@ pub(crate) struct RecordView {
     #[schema(examples("order.placed"))]
     event_type: String,
     schema_version: u16,
-    /// The payload as it is stored; personal fields stay sealed.
-    #[schema(value_type = Object)]
+    /// The payload as it is stored; personal fields stay sealed. Null when it cannot be read.
+    #[schema(value_type = Option<Object>)]
     data: serde_json::Value,
+    /// Whether this event cannot be read: it was damaged, or a newer release has written it.
+    unreadable: bool,
     #[schema(examples("user:01890a5d-ac96-774b-bcce-b302099a8057", "system:process-manager"))]
     actor: String,
     /// Everything that one request set in motion carries one.
@@ -67,31 +70,28 @@ pub(crate) struct RecordView {
 }
 
 impl RecordView {
-    /// # Errors
-    /// When the stored payload is not JSON.
-    pub(crate) fn of(event: &RecordedEvent) -> Result<Self, Problem> {
-        let data = serde_json::from_str(&event.payload)
-            .map_err(|_| Problem::internal(format!("the payload at position {} is not JSON", event.position)))?;
-        Ok(Self {
+    pub(crate) fn of(event: &RecordedEvent) -> Self {
+        Self {
             position: event.position,
             stream: event.stream.to_string(),
             version: event.version,
             id: event.event_id.uuid(),
             event_type: event.event_type.clone(),
             schema_version: event.schema_version,
-            data,
+            data: serde_json::from_str(&event.payload).unwrap_or_default(),
+            unreadable: DomainEvent::try_from(event).is_err(),
             actor: event.meta.actor.to_string(),
             correlation_id: event.meta.correlation_id.uuid(),
             causation_id: event.meta.causation_id,
             command_id: event.meta.command_id.uuid(),
             recorded_at: event.meta.recorded_at.into(),
             hash: hex::encode(event.hash),
-        })
+        }
     }
 }
 
 /// Events for clients.
-pub(crate) fn records(events: &[RecordedEvent]) -> Result<Vec<RecordView>, Problem> {
+pub(crate) fn records(events: &[RecordedEvent]) -> Vec<RecordView> {
     events.iter().map(RecordView::of).collect()
 }
 

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use jangbu_commands::authorization::Permission;
+use jangbu_commands::{Command, OperatorAction};
+use jangbu_kernel::ports::ParkedProcess;
 use jangbu_kernel::{OrderId, RecordedEvent, StreamId, UserId};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{FulfilmentFilter, FulfilmentRow, FulfilmentState, Queries, QueryError};
@@ -16,20 +18,33 @@ use uuid::Uuid;
 
 use super::orders::page_request;
 use super::{Entry, Kind};
-use crate::http::call::Call;
-use crate::http::fields::{Line, Whole, read_words, request_body};
+use crate::http::body::JsonBody;
+use crate::http::call::{Call, Key};
+use crate::http::fields::{Line, Text, Whole, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::params::{PathId, QueryFields};
-use crate::http::problem::Problem;
-use crate::http::reply;
+use crate::http::problem::{Code, Problem};
+use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position};
 use crate::http::view::{Listing, Moment};
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
-    let read = Access::Needs(Permission::OperationsRead);
-    vec![Entry::new(read, Kind::Query, &[], routes!(list)), Entry::new(read, Kind::One, &[], routes!(one))]
+    let (read, write) = (Access::Needs(Permission::OperationsRead), Access::Needs(Permission::OperationsWrite));
+    let (decide, refusals) = (Kind::Command(Key::Optional), &[Code::SagaStateConflict]);
+    vec![
+        Entry::new(read, Kind::Query, &[], routes!(list)),
+        Entry::new(read, Kind::One, &[], routes!(one)),
+        Entry::new(write, decide, refusals, routes!(resume)),
+        Entry::new(write, decide, refusals, routes!(skip)),
+        Entry::new(write, decide, refusals, routes!(compensate)),
+    ]
 }
+
+/// Why a process is parked whose own stream cannot say so.
+const UNREADABLE: &str = "stream_unreadable";
+/// How the cursor begins that leads on among those.
+const CURSOR_PREFIX: &str = "unreadable-";
 
 read_words!(FulfilmentState, "running, compensating, parked or ended");
 
@@ -64,11 +79,32 @@ pub(crate) struct TimerView {
     due_at: Moment,
 }
 
+/// What of a process cannot be read.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UnreadableProcess)]
+pub(crate) struct UnreadableView {
+    /// The stream: the process's own, or one of its order.
+    #[schema(examples("fulfilment-01890a5d-ac96-774b-bcce-b302099a8057"))]
+    stream: String,
+    /// What is wrong with it.
+    reason: String,
+    since: Moment,
+}
+
+impl From<ParkedProcess> for UnreadableView {
+    fn from(parked: ParkedProcess) -> Self {
+        Self { stream: parked.stream.to_string(), reason: parked.reason, since: parked.parked_at.into() }
+    }
+}
+
 /// The process of an order.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Saga)]
 pub(crate) struct SagaView {
     order_id: Uuid,
+    /// The order's number.
+    #[schema(examples("261121-7ZK3M0Q9XB"))]
+    number: Option<String>,
     /// running, compensating, parked or ended.
     #[schema(examples("running"))]
     state: &'static str,
@@ -86,6 +122,9 @@ pub(crate) struct SagaView {
     started_at: Moment,
     updated_at: Moment,
     version: u64,
+    /// Why it is left alone without its own doing: the rest is shown as far as it can be
+    /// read. It goes on by itself once everything can be read again.
+    unreadable: Option<UnreadableView>,
 }
 
 impl Resource for FulfilmentRow {
@@ -110,13 +149,17 @@ impl Resource for FulfilmentRow {
     fn order_id(&self) -> Option<OrderId> {
         Some(self.order_id)
     }
-    async fn view(self, _: &App) -> Result<SagaView, Problem> {
+    async fn view(self, app: &App) -> Result<SagaView, Problem> {
+        let parked = parked_among(app, self.order_id).await?;
+        let unreadable = parked.is_some().then(|| UNREADABLE.to_owned());
         Ok(SagaView {
-            state: self.state_name(),
+            state: if parked.is_some() { FulfilmentState::Parked.name() } else { self.state_name() },
+            number: number_of(app, self.order_id).await,
+            unreadable: parked.map(UnreadableView::from),
             order_id: self.order_id.uuid(),
             step: self.step,
             at_rest: self.at_rest,
-            parked_reason: self.parked_reason,
+            parked_reason: self.parked_reason.or(unreadable),
             outcome: self.outcome,
             open_commands: self
                 .open_commands
@@ -140,7 +183,32 @@ impl Resource for FulfilmentRow {
     }
 }
 
-/// Processes, newest first.
+/// Says of a process what its own stream cannot: that it is left alone.
+async fn parked_among(app: &App, order_id: OrderId) -> Result<Option<ParkedProcess>, Problem> {
+    Ok(app.state.parked.parked_among(vec![order_id]).await?.pop())
+}
+
+/// A process of which something cannot be read, as far as it can.
+async fn as_far_as_readable(app: &App, parked: ParkedProcess) -> Result<SagaView, Problem> {
+    let events = app.state.commands.history(StreamId::fulfilment(parked.order_id), None).await?;
+    fold::readable_fulfilment(parked.order_id, &events, parked.parked_at).view(app).await
+}
+
+/// The number people use; none while the read model does not know the order.
+async fn number_of(app: &App, order_id: OrderId) -> Option<String> {
+    app.state.queries.order(order_id).await.ok().flatten().map(|order| order.number)
+}
+
+/// Where a page begins that lists first what cannot be read: none in a later part of the list.
+fn behind_unreadable(cursor: Option<&str>) -> Option<Option<OrderId>> {
+    match cursor {
+        None => Some(None),
+        Some(cursor) => cursor.strip_prefix(CURSOR_PREFIX)?.parse().ok().map(Some),
+    }
+}
+
+/// Processes, newest first; before them those of which something cannot be read, where
+/// they are asked for.
 #[utoipa::path(
     get, path = "/v1/sagas", operation_id = "listSagas", tag = "operations",
     params(SagaListQuery),
@@ -155,8 +223,34 @@ async fn list(
     let now = app.state.world.clock.now();
     let stuck_for = query.stuck_seconds.map(|seconds| (Duration::from_secs(seconds.0.unsigned_abs()), now));
     let filter = FulfilmentFilter { state: query.state, stuck_for };
-    let page = app.state.queries.fulfilments(&filter, &page_request(query.cursor, query.limit)).await?;
-    reply::page(&app, page).await
+    let mut request = page_request(query.cursor, query.limit);
+    let sorted = filter.state.is_some() || filter.stuck_for.is_some();
+    let parked_too = sorted && filter.state.is_none_or(|state| state == FulfilmentState::Parked);
+    let mut first = Vec::new();
+    if let Some(after) = behind_unreadable(request.cursor.as_deref()).filter(|_| parked_too) {
+        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        let mut last = after;
+        for process in app.state.parked.parked(after, limit).await? {
+            last = Some(process.order_id);
+            first.push(as_far_as_readable(&app, process).await?);
+        }
+        if first.len() >= limit {
+            let next_cursor = last.map(|order_id| format!("{CURSOR_PREFIX}{order_id}"));
+            return Ok(Json(Listing { items: first, next_cursor }));
+        }
+        request.cursor = None;
+        request.limit = request.limit.saturating_sub(u32::try_from(first.len()).unwrap_or(u32::MAX));
+    }
+    let mut page = app.state.queries.fulfilments(&filter, &request).await?;
+    if sorted {
+        // Those were listed before, or are not in the state that the read model has.
+        let orders = page.items.iter().map(|row| row.order_id).collect();
+        let parked = app.state.parked.parked_among(orders).await?;
+        page.items.retain(|row| parked.iter().all(|process| process.order_id != row.order_id));
+    }
+    let Json(mut listing) = reply::page(&app, page).await?;
+    listing.items.splice(0..0, first);
+    Ok(Json(listing))
 }
 
 /// The process of one order.
@@ -166,5 +260,79 @@ async fn list(
     responses((status = 200, description = "its process", body = SagaView)),
 )]
 async fn one(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<Response, Problem> {
-    reply::read::<FulfilmentRow>(&app, &call, id, None).await
+    match parked_among(&app, OrderId::new(id)).await? {
+        // What is said of it beside its stream is not covered by its version.
+        Some(parked) => Ok(Json(as_far_as_readable(&app, parked).await?).into_response()),
+        None => reply::read::<FulfilmentRow>(&app, &call, id, None).await,
+    }
+}
+
+request_body! {
+    /// Decides about a process that waits for a person.
+    pub(crate) struct ResolveBody {
+        /// Why; it is recorded with who decided.
+        reason: Text<1, 500>,
+    }
+}
+
+/// Has a parked process try its step again.
+#[utoipa::path(
+    post, path = "/v1/sagas/{order_id}/resume", operation_id = "resumeSaga", tag = "operations",
+    params(("order_id" = Uuid, Path, description = "the order")),
+    request_body = ResolveBody,
+    responses((status = 200, description = "its process", body = SagaView)),
+)]
+async fn resume(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<ResolveBody>,
+) -> Result<Response, Problem> {
+    resolve(&app, id, &call, OperatorAction::Resume, body).await
+}
+
+/// Has a parked process take its step as done: a parcel that came back or is lost as
+/// delivered, money that cannot be refunded as written off.
+#[utoipa::path(
+    post, path = "/v1/sagas/{order_id}/skip", operation_id = "skipSaga", tag = "operations",
+    params(("order_id" = Uuid, Path, description = "the order")),
+    request_body = ResolveBody,
+    responses((status = 200, description = "its process", body = SagaView)),
+)]
+async fn skip(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<ResolveBody>,
+) -> Result<Response, Problem> {
+    resolve(&app, id, &call, OperatorAction::Skip, body).await
+}
+
+/// Has a parked process undo everything: the label is called off, the money goes back, the
+/// goods are free and the order fails.
+#[utoipa::path(
+    post, path = "/v1/sagas/{order_id}/compensate", operation_id = "compensateSaga", tag = "operations",
+    params(("order_id" = Uuid, Path, description = "the order")),
+    request_body = ResolveBody,
+    responses((status = 200, description = "its process", body = SagaView)),
+)]
+async fn compensate(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<ResolveBody>,
+) -> Result<Response, Problem> {
+    resolve(&app, id, &call, OperatorAction::Compensate, body).await
+}
+
+async fn resolve(
+    app: &App,
+    id: Uuid,
+    call: &Call,
+    action: OperatorAction,
+    body: JsonBody<ResolveBody>,
+) -> Result<Response, Problem> {
+    let command = Command::ResolveFulfilment { order_id: OrderId::new(id), action, reason: body.value.reason.0 };
+    let answer = call.execute(app, command, Key::Optional, &body.bytes).await?;
+    reply::command::<FulfilmentRow>(app, call, answer, Made::Changed).await
 }

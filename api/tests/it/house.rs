@@ -206,6 +206,7 @@ impl House {
         let identity = Identity::new(commands.clone(), Arc::clone(&log), world.clone(), quick);
         let models = ReadModels::in_memory().await.unwrap();
         let projector = Projector::spawn(log, models.clone(), test_world.clone());
+        let parked = Arc::new(store.clone());
         let (hooks, inbox) = Hooks::spawn(InboxDeps {
             commands: commands.clone(),
             inbox: Arc::new(store.clone()),
@@ -219,6 +220,7 @@ impl House {
         let pkcs8 =
             aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
         let state = ApiState {
+            parked,
             commands,
             identity,
             queries: models.queries(),

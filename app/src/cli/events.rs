@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use jangbu_kernel::log::{EventLog, ReadFilter};
 use jangbu_kernel::{CorrelationId, RecordedEvent, StreamId, time};
@@ -110,8 +110,8 @@ pub(super) struct EventLine<'a> {
 
 impl<'a> EventLine<'a> {
     pub(super) fn new(event: &'a RecordedEvent) -> anyhow::Result<Self> {
-        let data = serde_json::from_str(&event.payload)
-            .with_context(|| format!("the content of the event at position {} is not JSON", event.position))?;
+        // What is no JSON was damaged: the line tells that the event stands there.
+        let data = serde_json::from_str(&event.payload).or_else(|_| serde_json::from_str("null"))?;
         Ok(Self {
             position: event.position,
             stream: event.stream,

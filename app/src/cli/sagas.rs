@@ -5,16 +5,24 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
+use jangbu_aggregates::order::OrderEvent;
+use jangbu_commands::{DomainEvent, OperatorAction};
 use jangbu_integrations::SystemClock;
-use jangbu_kernel::ports::Clock as _;
-use jangbu_kernel::{OrderId, StreamId, time};
+use jangbu_kernel::log::{EventLog, ReadFilter};
+use jangbu_kernel::ports::{Clock as _, ParkedProcess};
+use jangbu_kernel::{OrderId, RecordedEvent, StreamId, time};
+use jangbu_projections::fold;
 use jangbu_projections::{FulfilmentFilter, FulfilmentRow, FulfilmentState, PageRequest, Queries};
+use jangbu_store::Store;
 use serde::Serialize;
 
 use super::Done;
 use super::events::EventLine;
+use super::users::operator;
 use crate::config::Settings;
 use crate::engine;
+use crate::node::WriteSide;
+use crate::operator::{Resolution, RunningServer};
 use crate::output::Output;
 
 /// Rows of one query.
@@ -25,7 +33,9 @@ const PAGE: u32 = 200;
 Examples:
   jangbu sagas list --stuck
   jangbu sagas list --state parked --json
-  jangbu sagas show 01890a5d-ac96-774b-bcce-b302099a8057")]
+  jangbu sagas show 01890a5d-ac96-774b-bcce-b302099a8057
+  jangbu sagas resume 261121-9HQ4B2T7KM --reason 'the carrier answers again'
+  jangbu sagas compensate order-01890a5d-ac96-774b-bcce-b302099a8057 --reason 'the parcel is lost'")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -54,6 +64,22 @@ enum Action {
         #[arg(value_name = "ORDER")]
         order_id: OrderId,
     },
+    /// Have a parked fulfilment try its step again
+    Resume(DecisionArguments),
+    /// Have a parked fulfilment take its step as done: a lost parcel as delivered, a refund as written off
+    Skip(DecisionArguments),
+    /// Have a parked fulfilment undo everything: label, money, goods, order
+    Compensate(DecisionArguments),
+}
+
+#[derive(Debug, Args)]
+struct DecisionArguments {
+    /// The order: its id, its number or a stream of it
+    #[arg(value_name = "ORDER")]
+    order: String,
+    /// Why; it is recorded with who decided
+    #[arg(long, value_name = "WHY")]
+    reason: String,
 }
 
 fn state() -> impl clap::builder::TypedValueParser<Value = FulfilmentState> {
@@ -64,7 +90,7 @@ fn state() -> impl clap::builder::TypedValueParser<Value = FulfilmentState> {
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
-    row: &'a FulfilmentRow,
+    row: Option<&'a FulfilmentRow>,
     events: Vec<EventLine<'a>>,
 }
 
@@ -74,15 +100,31 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
             let quiet = Duration::from_secs(stuck_for.into());
             let filter = FulfilmentFilter { state, stuck_for: stuck.then(|| (quiet, SystemClock.now())) };
             // The log is what says that there is a shop here at all.
-            engine::open_for_reading(settings).await?.close().await;
+            let store = engine::open_for_reading(settings).await?;
+            let parked = store.parked(None, limit).await?;
+            let among = if parked.is_empty() { Vec::new() } else { as_far_as_readable(&*store, &parked).await? };
+            store.close().await;
             let Some(models) = engine::read_models_to_read(settings).await? else {
                 bail!("there are no read models yet: the server builds them, or `jangbu replay`");
             };
-            let rows = list(&models.queries(), &filter, limit).await?;
+            let mut rows = list(&models.queries(), &filter, limit).await?;
             models.close().await;
+            // What cannot be read is parked, whatever the read models have of it.
+            let is_parked = |row: &FulfilmentRow| parked.iter().any(|process| process.order_id == row.order_id);
+            let asked_for = state.is_none_or(|state| state == FulfilmentState::Parked);
+            if asked_for || state.is_some() {
+                rows.retain(|row| !is_parked(row));
+            }
+            if asked_for {
+                rows.splice(0..0, among);
+                rows.truncate(limit);
+            }
             print(&rows, output)?;
         }
         Action::Show { order_id } => show(order_id, settings, output).await?,
+        Action::Resume(decision) => decide(decision, OperatorAction::Resume, settings, output).await?,
+        Action::Skip(decision) => decide(decision, OperatorAction::Skip, settings, output).await?,
+        Action::Compensate(decision) => decide(decision, OperatorAction::Compensate, settings, output).await?,
     }
     Ok(Done::Yes)
 }
@@ -121,19 +163,40 @@ fn print(rows: &[FulfilmentRow], output: &Output) -> std::io::Result<()> {
     )
 }
 
+/// Processes of which something cannot be read, as far as they can.
+async fn as_far_as_readable(store: &dyn Store, parked: &[ParkedProcess]) -> anyhow::Result<Vec<FulfilmentRow>> {
+    let mut rows = Vec::with_capacity(parked.len());
+    for process in parked {
+        let events = jangbu_commands::history(store, StreamId::fulfilment(process.order_id), None).await?;
+        rows.push(left_alone(process, &events));
+    }
+    Ok(rows)
+}
+
+fn left_alone(process: &ParkedProcess, events: &[RecordedEvent]) -> FulfilmentRow {
+    let mut row = fold::readable_fulfilment(process.order_id, events, process.parked_at);
+    row.parked_reason = Some(format!("{} cannot be read: {}", process.stream, process.reason));
+    row
+}
+
 async fn show(order_id: OrderId, settings: &Settings, output: &Output) -> anyhow::Result<()> {
     let store = engine::open_for_reading(settings).await?;
     let events = jangbu_commands::history(&*store, StreamId::fulfilment(order_id), None).await?;
+    let parked = store.parked_among(vec![order_id]).await?;
     store.close().await;
-    // Folded from the log itself: what an operator decides on must not be behind.
-    let Some(row) = jangbu_projections::fold::fulfilment(&events)? else {
+    if events.is_empty() {
         bail!("there is no fulfilment of order {order_id}");
+    }
+    // Folded from the log itself: what an operator decides on must not be behind.
+    let row = match parked.first() {
+        Some(process) => Some(left_alone(process, &events)),
+        None => fold::fulfilment(&events)?,
     };
     let lines: Vec<EventLine<'_>> = events.iter().map(EventLine::new).collect::<anyhow::Result<_>>()?;
     if output.is_json() {
-        return Ok(output.object(&Shown { row: &row, events: lines })?);
+        return Ok(output.object(&Shown { row: row.as_ref(), events: lines })?);
     }
-    print(std::slice::from_ref(&row), output)?;
+    print(row.as_slice(), output)?;
     for event in &events {
         output.text(&format!(
             "{:>4}  {:>8}  {}  {:<32} {}",
@@ -145,4 +208,54 @@ async fn show(order_id: OrderId, settings: &Settings, output: &Output) -> anyhow
         ))?;
     }
     Ok(())
+}
+
+async fn decide(
+    decision: DecisionArguments,
+    action: OperatorAction,
+    settings: &Settings,
+    output: &Output,
+) -> anyhow::Result<()> {
+    let store = engine::open_for_reading(settings).await?;
+    let order_id = order_of(&decision.order, &*store).await;
+    store.close().await;
+    let resolution = Resolution { order_id: order_id?, action, reason: decision.reason, operator: operator() };
+    let resolved = match RunningServer::find(&settings.data_dir).await? {
+        Some(server) => server.resolve(&resolution).await?,
+        None => {
+            let side = WriteSide::open(settings).await?;
+            let resolved = side.operator().resolve(resolution).await;
+            side.close().await;
+            resolved?
+        }
+    };
+    let fields = [
+        ("order", resolved.order_id.to_string()),
+        ("decided", action.name().to_owned()),
+        ("step", resolved.step.clone()),
+    ];
+    Ok(output.fields(&resolved, &fields)?)
+}
+
+/// The order that somebody means: by its id, its stream or its fulfilment's, or its number,
+/// which is looked for in the log, since the read models may be behind.
+async fn order_of(named: &str, log: &dyn EventLog) -> anyhow::Result<OrderId> {
+    let id = named.strip_prefix("order-").or_else(|| named.strip_prefix("fulfilment-")).unwrap_or(named);
+    if let Ok(order_id) = id.parse() {
+        return Ok(order_id);
+    }
+    let filter = ReadFilter { event_types: vec!["order.placed".to_owned()], correlation_id: None };
+    let (head, mut after) = (log.head().await?, 0);
+    while after < head {
+        let (page, read_to) = log.read_all(after, 2_000, &filter).await?;
+        let found = page.iter().find(|recorded| match DomainEvent::try_from(*recorded) {
+            Ok(DomainEvent::Order(OrderEvent::Placed(placed))) => placed.number.eq_ignore_ascii_case(named),
+            Ok(_) | Err(_) => false,
+        });
+        if let Some(recorded) = found {
+            return Ok(OrderId::new(recorded.stream.id));
+        }
+        after = read_to;
+    }
+    bail!("{named} is no order: give an order's id, its number, or a stream of it")
 }

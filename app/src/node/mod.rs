@@ -315,6 +315,7 @@ fn start_processes(
     let (handle, tasks) = ProcessManager::spawn(ProcessDeps {
         commands: side.commands.clone(),
         checkpoints: Arc::clone(&side.store) as _,
+        parked: Arc::clone(&side.store) as _,
         lease,
         timers: Arc::new(models.clone()),
         world: side.world.clone(),

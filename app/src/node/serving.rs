@@ -69,6 +69,7 @@ pub(super) async fn spawn(
         queries: parts.models.queries(),
         processes: parts.processes,
         carriers,
+        parked: Arc::clone(&parts.side.store) as _,
         hooks,
         world: parts.side.world.clone(),
         policy: Arc::new(parts.settings.policy.clone()),
@@ -82,7 +83,7 @@ pub(super) async fn spawn(
             .map(outside)
             .transpose()?
             .into_iter()
-            .chain([sealing, parked_streams(parts.models)])
+            .chain([sealing, parked_streams(parts.models), parked(parts.side)])
             .collect(),
         render_metrics,
         rebuild: rebuild(parts.projector.cloned()),
@@ -137,6 +138,26 @@ fn parked_streams(models: &ReadModels) -> (&'static str, DependencyCheck) {
         .boxed()
     });
     ("parked_streams", check)
+}
+
+/// Whether every process goes on. The shop takes orders when some do not, but somebody has
+/// to look at those.
+fn parked(side: &WriteSide) -> (&'static str, DependencyCheck) {
+    let store: Arc<dyn Store> = Arc::clone(&side.store);
+    let check: DependencyCheck = Arc::new(move || {
+        let store = Arc::clone(&store);
+        async move {
+            match store.parked_count().await {
+                Ok(0) => Ok(()),
+                Ok(parked) => Err(format!(
+                    "{parked} parked, because something of theirs cannot be read: GET /v1/sagas?state=parked"
+                )),
+                Err(error) => Err(error.to_string()),
+            }
+        }
+        .boxed()
+    });
+    ("processes", check)
 }
 
 /// Whether somebody listens where the gateway and the carrier are. No request is sent:

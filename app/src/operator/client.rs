@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::file::ServerFile;
 use super::rebuild::{RebuildEvent, RebuildRequest};
-use super::routes::{Created, NewUser, PREFIX, RoleChange};
+use super::routes::{Created, NewUser, PREFIX, Resolution, Resolved, RoleChange};
 
 /// How long a server may take to say that it is there.
 const PING: Duration = Duration::from_secs(15);
@@ -72,6 +72,14 @@ impl RunningServer {
     /// What the server says, or that it does not.
     pub async fn change_role(&self, change: &RoleChange) -> anyhow::Result<Created> {
         self.post("roles", change).await
+    }
+
+    /// Decides about a process that waits for a person.
+    ///
+    /// # Errors
+    /// What the server says, or that it does not.
+    pub async fn resolve(&self, resolution: &Resolution) -> anyhow::Result<Resolved> {
+        self.post("sagas", resolution).await
     }
 
     /// Rebuilds read models; `told` hears of each step.

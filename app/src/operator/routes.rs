@@ -10,10 +10,13 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use jangbu_aggregates::processes::Fulfilment;
 use jangbu_commands::identity::{Identity, IdentityError, Registration, RequestContext};
-use jangbu_commands::{Caller, Command, CommandError, Commands, Request as CommandRequest, Scope};
+use jangbu_commands::{
+    Caller, Command, CommandError, Commands, OperatorAction, Request as CommandRequest, Scope, load_state,
+};
 use jangbu_kernel::ports::IdSource;
-use jangbu_kernel::{Actor, CommandId, CorrelationId, Role, UserId};
+use jangbu_kernel::{Actor, CommandId, CorrelationId, OrderId, Refusal, Role, UserId};
 use jangbu_projections::ProjectorHandle;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -65,6 +68,30 @@ pub struct RoleChange {
     pub operator: String,
 }
 
+/// A decision about a process that waits for a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Resolution {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// What is decided.
+    pub action: OperatorAction,
+    /// Why.
+    pub reason: String,
+    /// Who decides.
+    pub operator: String,
+}
+
+/// What came of a decision.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Resolved {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Where its process stands now.
+    pub step: String,
+    /// The position of what was recorded.
+    pub position: u64,
+}
+
 /// What came of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Created {
@@ -107,8 +134,12 @@ impl From<IdentityError> for OperatorError {
 
 impl From<CommandError> for OperatorError {
     fn from(error: CommandError) -> Self {
-        if let CommandError::Refused(refusal) = error {
-            Self::Refused(refusal.detail)
+        if let CommandError::Refused(Refusal { detail, current_state, allowed_commands, .. }) = error {
+            Self::Refused(match (current_state, allowed_commands.as_slice()) {
+                (None, _) => detail,
+                (Some(state), []) => format!("{detail} (it is in {state})"),
+                (Some(state), allowed) => format!("{detail} (it is in {state}; possible: {})", allowed.join(", ")),
+            })
         } else {
             Self::Failed(error.to_string())
         }
@@ -149,6 +180,22 @@ impl Operator {
         Ok(Created { user_id, changed: !answer.events.is_empty(), position: answer.position })
     }
 
+    /// Decides about a process that waits for a person.
+    ///
+    /// # Errors
+    /// When it waits for nobody or not for this, or the store fails.
+    pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, OperatorError> {
+        let Resolution { order_id, action, reason, operator } = resolution;
+        let command = Command::ResolveFulfilment { order_id, action, reason };
+        let caller = Caller { actor: Actor::Operator(operator), scope: Scope::Any };
+        let command_id = CommandId::new(self.ids.new_id());
+        let request = CommandRequest::new(command, caller, command_id, CorrelationId::new(self.ids.new_id()));
+        let answer = self.commands.execute(request).await?;
+        let read = load_state::<Fulfilment>(self.commands.log().as_ref(), order_id).await;
+        let (fulfilment, _) = read.map_err(|error| OperatorError::Failed(error.to_string()))?;
+        Ok(Resolved { order_id, step: fulfilment.step().name().to_owned(), position: answer.position })
+    }
+
     fn context(&self) -> RequestContext {
         RequestContext { correlation_id: CorrelationId::new(self.ids.new_id()), trace: None, idempotency: None }
     }
@@ -160,6 +207,7 @@ pub fn router(operator: Operator, token: Token) -> Router {
         .route("/ping", get(async || StatusCode::NO_CONTENT))
         .route("/users", post(create_user))
         .route("/roles", post(change_role))
+        .route("/sagas", post(resolve))
         .route("/rebuild", post(rebuild))
         .with_state(operator)
         .layer(middleware::from_fn_with_state(token, guard));
@@ -198,6 +246,13 @@ async fn change_role(
     Json(change): Json<RoleChange>,
 ) -> Result<Json<Created>, OperatorError> {
     operator.change_role(change).await.map(Json)
+}
+
+async fn resolve(
+    State(operator): State<Operator>,
+    Json(resolution): Json<Resolution>,
+) -> Result<Json<Resolved>, OperatorError> {
+    operator.resolve(resolution).await.map(Json)
 }
 
 /// Tells of the rebuild as it goes, a line an event. It ends with the connection:

@@ -43,6 +43,7 @@ impl Job {
             Err(CommandError::KeyReused) => "key_reused",
             Err(CommandError::Busy { .. }) => "busy",
             Err(CommandError::Unavailable(_)) => "unavailable",
+            Err(CommandError::Unreadable { .. }) => "unreadable",
             Err(CommandError::ReadOnly(_)) => "read_only",
             Err(CommandError::OutcomeUnknown(_)) => "outcome_unknown",
             Err(CommandError::ShuttingDown) => "shutting_down",

@@ -62,7 +62,11 @@ impl Decider {
             if wanted.is_empty() {
                 break;
             }
-            self.load(wanted.into_iter().collect()).await?;
+            match self.load(wanted.into_iter().collect()).await {
+                // One of them cannot be read: each command asks for its own, and is told so.
+                Err(LogError::Damaged(_)) => break,
+                loaded => loaded?,
+            };
         }
         Ok(())
     }
@@ -102,21 +106,37 @@ impl Decider {
         Ok(())
     }
 
-    /// Loads streams into the cache.
-    async fn load(&mut self, streams: Vec<StreamId>) -> Result<(), LogError> {
+    /// Loads streams into the cache; gives back why one of them cannot be read, the last.
+    async fn load(&mut self, streams: Vec<StreamId>) -> Result<Option<LogError>, LogError> {
         let wanted =
             streams.iter().map(|stream| (*stream, jangbu_aggregates::AnyState::state_version(stream.kind))).collect();
         let loaded = self.log.load(wanted).await?;
+        let mut unreadable = None;
         for (stream, loaded) in streams.into_iter().zip(loaded) {
-            // A stream that cannot be read fails the commands that need it, when they ask for it alone.
+            // It fails the commands that need it, when they ask for it alone.
             match fold(self.log.as_ref(), stream, loaded).await {
                 Ok((state, version, snapshot_version)) => {
                     self.cache.put(stream, Cached { state, version, snapshot_version, written_by: 0 });
                 }
-                Err(error) => tracing::error!(%stream, %error, "a stream cannot be folded"),
+                Err(error @ LogError::Damaged(_)) => unreadable = Some(error),
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(unreadable)
+    }
+
+    /// Loads a stream that a decision asked for.
+    async fn load_one(&mut self, stream: StreamId) -> Result<(), CommandError> {
+        let unreadable = match self.load(vec![stream]).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(error)) | Err(error @ LogError::Damaged(_)) => error,
+            Err(error) => return Err(error.into()),
+        };
+        // Whoever asks for it again and again must not fill the log.
+        if self.named.put(stream, ()).is_none() {
+            tracing::error!(%stream, error = %unreadable, "a stream cannot be read, commands that need it are not carried out");
+        }
+        Err(CommandError::Unreadable { stream, detail: unreadable.to_string() })
     }
 
     /// Decides one job. Gives it back when it has to wait for the next batch; puts it
@@ -126,7 +146,7 @@ impl Decider {
         let outcome = match self.outcome(&job).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                job.answer(Err(error.into()));
+                job.answer(Err(error));
                 return None;
             }
         };
@@ -186,8 +206,9 @@ impl Decider {
     }
 
     /// What the command comes to on the states in memory; loads what it asks for.
-    async fn outcome(&mut self, job: &Job) -> Result<Outcome, LogError> {
+    async fn outcome(&mut self, job: &Job) -> Result<Outcome, CommandError> {
         let command = &job.request.command;
+        let broken = |detail| CommandError::Unreadable { stream: command.primary(), detail };
         self.facts.scope = job.request.caller.scope;
         for _ in 0..MAX_MISSES {
             self.reads.clear();
@@ -196,7 +217,7 @@ impl Decider {
             // with it. It only looks at the states, so they are whole afterwards.
             let decided = catch_unwind(AssertUnwindSafe(|| command.decide(&view, &self.facts))).map_err(|_| {
                 tracing::error!(command = command.name(), "a decision broke off, its command is not carried out");
-                LogError::Damaged(format!("the decision of {} broke off", command.name()))
+                broken(format!("the decision of {} broke off", command.name()))
             })?;
             let missing = match decided {
                 Err(Missing(stream)) => stream,
@@ -205,12 +226,9 @@ impl Decider {
                     None => return Ok(outcome),
                 },
             };
-            self.load(vec![missing]).await?;
-            if !self.cache.contains(missing) {
-                return Err(LogError::Damaged(format!("{missing} cannot be folded")));
-            }
+            self.load_one(missing).await?;
         }
-        Err(LogError::Damaged(format!("{} looks at no end of streams", command.name())))
+        Err(broken(format!("{} looks at no end of streams", command.name())))
     }
 
     fn not_loaded(&self, primary: StreamId, outcome: &Outcome) -> Option<StreamId> {

@@ -23,6 +23,9 @@ use super::follower::{self, News};
 /// enough that the queue's bound stays the bound.
 pub(super) const CHUNK: usize = 512;
 
+/// Unreadable streams that are remembered as named in the log.
+const NAMED: usize = 1_024;
+
 /// What the log said to a batch.
 pub(super) struct Commit {
     pub results: Result<Vec<AppendResult>, LogError>,
@@ -53,6 +56,8 @@ pub(super) struct Decider {
     pub open: Batch,
     /// The last batch that was answered.
     pub settled: u64,
+    /// Streams that cannot be read and that the log was told of.
+    pub named: LruCache<StreamId, ()>,
     /// What the decision under way has looked at.
     pub reads: Vec<StreamId>,
     in_flight: Option<InFlight>,
@@ -82,6 +87,7 @@ impl Decider {
             pending: VecDeque::new(),
             open: Batch::numbered(1),
             settled: 0,
+            named: LruCache::new(NonZeroUsize::new(NAMED).unwrap_or(NonZeroUsize::MIN)),
             reads: Vec::new(),
             in_flight: None,
             requests,

@@ -8,6 +8,7 @@ use futures::future::join_all;
 use jangbu_aggregates::payment::Source;
 use jangbu_aggregates::shipment::ScanRecorded;
 use jangbu_aggregates::{Command, Scope};
+use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::InboxMessage;
 use jangbu_kernel::{Actor, CommandId, CorrelationId, OrderId, RecordedEvent, StreamId};
 use tokio::sync::Notify;
@@ -32,9 +33,15 @@ enum Failure {
     Message(String),
 }
 
-impl From<jangbu_kernel::log::LogError> for Failure {
-    fn from(error: jangbu_kernel::log::LogError) -> Self {
-        Self::Transient(error.to_string())
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
+        match error {
+            // Trying again does not help: it counts, and then a person has to look.
+            LogError::Damaged(reason) => Self::Message(reason),
+            error @ (LogError::Unavailable(..) | LogError::ReadOnly(_) | LogError::OutcomeUnknown(_)) => {
+                Self::Transient(error.to_string())
+            }
+        }
     }
 }
 
@@ -215,9 +222,9 @@ async fn submit(
     match deps.commands.execute(request).await {
         Ok(_) => Ok(()),
         Err(CommandError::Refused(refusal)) => Err(Failure::Message(refusal.code.code().to_owned())),
-        Err(error @ (CommandError::KeyReused | CommandError::VersionConflict { .. })) => {
-            Err(Failure::Message(error.to_string()))
+        Err(error) if error.is_transient() || matches!(error, CommandError::ShuttingDown) => {
+            Err(Failure::Transient(error.to_string()))
         }
-        Err(error) => Err(Failure::Transient(error.to_string())),
+        Err(error) => Err(Failure::Message(error.to_string())),
     }
 }

@@ -6,11 +6,14 @@
 //! everything behind the checkpoint is carried out again, which changes nothing.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures::FutureExt as _;
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::processes::CommandIssued;
+use jangbu_kernel::log::LogError;
 use jangbu_kernel::{OrderId, RecordedEvent};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -18,7 +21,7 @@ use tokio::time::Instant;
 use super::outside::{self, Issued};
 use super::reader::{Next, Reader};
 use super::submit::Cause;
-use super::{MOST_WAITING, Shared};
+use super::{MOST_WAITING, Shared, parked};
 use crate::reader::decode;
 
 /// The name of the dispatcher's checkpoint. Storage format.
@@ -61,18 +64,17 @@ impl Window {
         window.saturating_add(waiting).saturating_sub(self.open.len()).min(window)
     }
 
-    fn take(&mut self, recorded: &RecordedEvent) {
-        let event = match decode(recorded) {
-            Ok(DomainEvent::Fulfilment(event)) => event,
-            Ok(_) => return,
-            Err(error) => {
-                tracing::error!(%error, "an issued command cannot be read");
-                return;
+    /// Takes the commands of an event in.
+    ///
+    /// # Errors
+    /// When it cannot be read: its fulfilment cannot either.
+    fn take(&mut self, recorded: &RecordedEvent) -> Result<(), LogError> {
+        if let DomainEvent::Fulfilment(event) = decode(recorded)? {
+            for (ordinal, issued) in event.issued().iter().enumerate() {
+                self.queue((recorded.position, ordinal), issued_by(recorded, issued.clone()));
             }
-        };
-        for (ordinal, issued) in event.issued().iter().enumerate() {
-            self.queue((recorded.position, ordinal), issued_by(recorded, issued.clone()));
         }
+        Ok(())
     }
 
     fn queue(&mut self, place: Place, issued: Issued) {
@@ -89,7 +91,7 @@ impl Window {
     fn begin(&mut self, place: Place, issued: Issued) {
         let shared = Arc::clone(&self.shared);
         let order_id = issued.order_id;
-        self.tasks.spawn(async move { (order_id, outside::carry_out(&shared, issued).await.then_some(place)) });
+        self.tasks.spawn(async move { (order_id, carry_out(&shared, issued).await.then_some(place)) });
     }
 
     fn close(&mut self, ended: Result<Ended, JoinError>) {
@@ -119,7 +121,17 @@ impl Window {
     }
 }
 
-fn issued_by(recorded: &RecordedEvent, CommandIssued { command_id, command }: CommandIssued) -> Issued {
+/// Carries a command out. One that breaks off does not end the others: its order is left to
+/// a person. False when the program is stopping before it is finished.
+async fn carry_out(shared: &Shared, issued: Issued) -> bool {
+    let order_id = issued.order_id;
+    match AssertUnwindSafe(outside::carry_out(shared, issued)).catch_unwind().await {
+        Ok(finished) => finished,
+        Err(_) => parked::broke_off(shared, order_id, "a command of the process broke off").await,
+    }
+}
+
+pub(super) fn issued_by(recorded: &RecordedEvent, CommandIssued { command_id, command }: CommandIssued) -> Issued {
     Issued {
         position: recorded.position,
         order_id: OrderId::new(recorded.stream.id),
@@ -160,7 +172,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 Next::Page(events, read_to) => {
                     window.read_to = read_to;
                     for recorded in events {
-                        window.take(&recorded);
+                        if let Err(error) = window.take(&recorded)
+                            && !parked::pass_over(&shared, &recorded, &error).await
+                        {
+                            // What was not taken in comes again after the next start.
+                            window.read_to = recorded.position.saturating_sub(1);
+                            break;
+                        }
                     }
                 }
                 Next::Stopped => break,

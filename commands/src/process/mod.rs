@@ -9,6 +9,7 @@
 //!   its own and carries them out; `outside.rs` talks to gateway and carrier.
 //! - `places.rs` bounds the calls to the outside, for all buyers and for one.
 //! - `timers.rs` hands over the timers that are due.
+//! - `parked.rs` leaves an order alone of which something cannot be read, and only that one.
 //! - `turn.rs` has one node at a time do all this, under a lease.
 //! - `settled.rs` lets a caller wait until a fulfilment has come to rest.
 //!
@@ -20,6 +21,7 @@
 
 mod dispatcher;
 mod outside;
+mod parked;
 mod payment;
 mod places;
 mod reader;
@@ -33,7 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use jangbu_kernel::ports::{Checkpoints, TimerQueue, World};
+use jangbu_kernel::ports::{Checkpoints, ParkedProcesses, TimerQueue, World};
 use jangbu_kernel::{CorrelationId, OrderId, PaymentId};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -44,6 +46,7 @@ use crate::adapters::{Carriers, Gateways};
 use crate::decider::Commands;
 use crate::lease::LeaseHolder;
 use crate::request::{Answer, Caller, CommandError};
+use parked::Parked;
 use places::Places;
 use settled::Waiters;
 
@@ -67,6 +70,8 @@ pub struct ProcessOptions {
     pub timer_poll: Duration,
     /// The longest a checkpoint stays behind the work that is done.
     pub checkpoint_every: Duration,
+    /// How often it is looked whether what was parked can be read again.
+    pub look_at_parked: Duration,
     /// First wait before something that failed for the moment is tried again; it doubles.
     pub retry_first: Duration,
     /// The longest such wait.
@@ -81,6 +86,7 @@ impl Default for ProcessOptions {
             outside_calls: 256,
             timer_poll: Duration::from_millis(250),
             checkpoint_every: Duration::from_millis(250),
+            look_at_parked: Duration::from_secs(30),
             retry_first: Duration::from_millis(20),
             retry_longest: Duration::from_secs(2),
         }
@@ -94,6 +100,8 @@ pub struct ProcessDeps {
     pub commands: Commands,
     /// Keeps how far it has come.
     pub checkpoints: Arc<dyn Checkpoints>,
+    /// Keeps which orders are left alone.
+    pub parked: Arc<dyn ParkedProcesses>,
     /// Says which node does the work.
     pub lease: LeaseHolder,
     /// Knows what is due.
@@ -126,6 +134,8 @@ struct Known {
     under_way: AtomicUsize,
     /// Whether it is this node's turn.
     active: AtomicBool,
+    /// The orders that are left alone.
+    parked: Parked,
     waiters: Waiters,
 }
 
@@ -148,6 +158,8 @@ pub struct Progress {
     pub dispatched: u64,
     /// Issued commands under way now.
     pub under_way: usize,
+    /// Orders that are left alone, because something of theirs cannot be read.
+    pub parked: usize,
 }
 
 /// Starts the process manager.
@@ -176,6 +188,7 @@ impl ProcessManager {
                 dispatched: watch::Sender::new(0),
                 under_way: AtomicUsize::new(0),
                 active: AtomicBool::new(false),
+                parked: Parked::default(),
                 waiters: Waiters::default(),
             }),
             outside: Arc::new(Places::new(deps.options.outside_calls)),
@@ -219,6 +232,7 @@ impl ProcessManagerHandle {
             handled: *self.0.known.handled.borrow(),
             dispatched: *self.0.known.dispatched.borrow(),
             under_way: self.0.known.under_way.load(Ordering::Relaxed),
+            parked: self.0.known.parked.len(),
         }
     }
 }

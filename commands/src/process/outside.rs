@@ -20,9 +20,9 @@ use jangbu_kernel::{
     CommandId, OrderId, PaymentId, RefundId, Refusal, RefusalCode, Sealed, ShipmentId, StreamId, UserId,
 };
 
-use super::Shared;
 use super::payment::PaymentHistory;
-use super::submit::{Backoff, Cause, Submitted, keyed, submit};
+use super::submit::{Backoff, Cause, Submitted, Unreadable, keyed, submit};
+use super::{Shared, parked};
 use crate::reader::load_state;
 use crate::sealing;
 
@@ -44,6 +44,8 @@ pub(super) struct Issued {
 enum Halt {
     /// The shop says no.
     Refused(Refusal),
+    /// Something that it needs cannot be read.
+    Unreadable(Unreadable),
     /// The program is stopping.
     Stopped,
 }
@@ -60,7 +62,8 @@ pub(super) async fn carry_out(shared: &Shared, issued: Issued) -> bool {
     let (outcome, finished) = match result {
         Ok(()) => ("done", true),
         Err(Halt::Stopped) => ("stopped", false),
-        Err(Halt::Refused(refusal)) => ("refused", work.report(&refusal).await),
+        Err(Halt::Refused(refusal)) => ("refused", work.report(refusal.code).await),
+        Err(Halt::Unreadable(found)) => ("unreadable", work.cannot_be_read(found).await),
     };
     metrics::counter!("jangbu_process_commands_total", "command" => name, "outcome" => outcome).increment(1);
     shared.known.waiters.wake(work.issued.order_id);
@@ -266,18 +269,29 @@ impl Work<'_> {
     }
 
     /// Tells the fulfilment that its command did nothing. False when the program is stopping.
-    async fn report(&self, refusal: &Refusal) -> bool {
+    async fn report(&self, code: RefusalCode) -> bool {
         let (order_id, command_id) = (self.issued.order_id, self.issued.command_id);
-        let input = FulfilmentInput::CommandRefused { command_id, code: refusal.code.code().to_owned() };
+        let input = FulfilmentInput::CommandRefused { command_id, code: code.code().to_owned() };
         match self.note(Command::AdvanceFulfilment { order_id, input }).await {
             Ok(()) => true,
             Err(Halt::Stopped) => false,
+            Err(Halt::Unreadable(Unreadable { stream, reason })) => {
+                parked::park(self.shared, order_id, stream, reason).await
+            }
             Err(Halt::Refused(refusal)) => {
                 let code = refusal.code.code();
                 tracing::error!(%order_id, code, "a fulfilment would not hear that its command was refused");
                 true
             }
         }
+    }
+
+    /// Leaves it to a person: the fulfilment parks, and goes on when somebody says so. False
+    /// when the program is stopping.
+    async fn cannot_be_read(&self, Unreadable { stream, reason }: Unreadable) -> bool {
+        let order_id = self.issued.order_id;
+        tracing::error!(%order_id, %stream, reason, "a command of the process manager cannot be carried out: {stream} cannot be read");
+        self.report(RefusalCode::StreamUnreadable).await
     }
 
     /// Has the issued command carried out, so that carrying it out twice is carrying it out
@@ -317,12 +331,13 @@ impl Work<'_> {
     }
 
     async fn payment(&self, payment_id: PaymentId) -> Step<PaymentHistory> {
+        let stream = StreamId::payment(payment_id);
         let mut backoff = Backoff::new(&self.shared.deps.options);
         loop {
-            let read = self.shared.deps.commands.history(StreamId::payment(payment_id), None).await;
+            let read = self.shared.deps.commands.history(stream, None).await;
             match read.and_then(|events| PaymentHistory::fold(&events)) {
                 Ok(payment) => return Ok(payment),
-                Err(error) => self.read_again(&error, &mut backoff).await?,
+                Err(error) => self.read_again(stream, error, &mut backoff).await?,
             }
         }
     }
@@ -332,24 +347,20 @@ impl Work<'_> {
         loop {
             match load_state::<Shipment>(self.shared.deps.commands.log().as_ref(), shipment_id).await {
                 Ok((shipment, _)) => return Ok(shipment),
-                Err(error) => self.read_again(&error, &mut backoff).await?,
+                Err(error) => self.read_again(StreamId::shipment(shipment_id), error, &mut backoff).await?,
             }
         }
     }
 
-    /// Waits before reading again, when that may help.
-    async fn read_again(&self, error: &LogError, backoff: &mut Backoff) -> Step<()> {
-        if matches!(error, LogError::Damaged(_)) {
-            return Err(self.unreadable(error));
+    /// Waits before reading a stream again, when that may help.
+    async fn read_again(&self, stream: StreamId, error: LogError, backoff: &mut Backoff) -> Step<()> {
+        match error {
+            LogError::Damaged(reason) => Err(Halt::Unreadable(Unreadable { stream, reason })),
+            error @ (LogError::Unavailable(..) | LogError::ReadOnly(_) | LogError::OutcomeUnknown(_)) => {
+                tracing::warn!(%error, "the log cannot be read for now");
+                if backoff.wait(&self.shared.stop).await { Ok(()) } else { Err(Halt::Stopped) }
+            }
         }
-        tracing::warn!(%error, "the log cannot be read for now");
-        if backoff.wait(&self.shared.stop).await { Ok(()) } else { Err(Halt::Stopped) }
-    }
-
-    /// A stream that this program cannot read: a person has to look at its order.
-    fn unreadable(&self, error: &LogError) -> Halt {
-        tracing::error!(order_id = %self.issued.order_id, %error, "a command of the process manager cannot be carried out");
-        Halt::Refused(Refusal::new(RefusalCode::SagaStateConflict, "a stream cannot be read"))
     }
 
     /// Opens a sealed text; none when it can never be opened again.
@@ -375,6 +386,7 @@ fn ended(submitted: Submitted) -> Step<()> {
     match submitted {
         Submitted::Done => Ok(()),
         Submitted::Refused(refusal) => Err(Halt::Refused(refusal)),
+        Submitted::Unreadable(found) => Err(Halt::Unreadable(found)),
         Submitted::Stopped => Err(Halt::Stopped),
     }
 }

@@ -59,8 +59,9 @@ pub(super) async fn sync(
     correlation_id: CorrelationId,
 ) -> Result<Answer, CommandError> {
     let stream = StreamId::payment(payment_id);
-    let events = shared.deps.commands.history(stream, None).await?;
-    let payment = PaymentHistory::fold(&events)?;
+    let unreadable = |error| CommandError::reading(stream, error);
+    let events = shared.deps.commands.history(stream, None).await.map_err(unreadable)?;
+    let payment = PaymentHistory::fold(&events).map_err(unreadable)?;
     let mine = match caller.scope {
         Scope::Any => payment.state.exists(),
         Scope::Own(user_id) => payment.state.user_id() == Some(user_id),

@@ -1,9 +1,11 @@
 //! Hands the events that concern an order to its fulfilment.
 
 use std::collections::{BTreeMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::join_all;
 use jangbu_aggregates::processes::{FulfilmentInput, fact_of, order_of};
 use jangbu_aggregates::{Command, DomainEvent};
@@ -11,9 +13,9 @@ use jangbu_kernel::{AggregateKind, CommandId, OrderId, RecordedEvent};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Shared;
 use super::reader::{Next, Reader};
-use super::submit::{Cause, Submitted, submit, unkeyed};
+use super::submit::{Cause, Submitted, Unreadable, submit, unkeyed};
+use super::{Shared, parked};
 use crate::reader::decode;
 
 /// The name of the runner's checkpoint. Storage format.
@@ -28,10 +30,10 @@ const STARTED: &str = "fulfilment.started";
 const GATHER_MOST: Duration = Duration::from_millis(8);
 
 /// An event on its way to a fulfilment.
-struct Input {
-    order_id: OrderId,
-    recorded: Arc<RecordedEvent>,
-    event: DomainEvent,
+pub(super) struct Input {
+    pub order_id: OrderId,
+    pub recorded: Arc<RecordedEvent>,
+    pub event: DomainEvent,
 }
 
 /// Runs until the program stops.
@@ -82,28 +84,55 @@ async fn handle(shared: &Shared, events: Vec<Arc<RecordedEvent>>) -> bool {
     for recorded in events.into_iter().filter(|event| !has_begun(event)) {
         match decode(&recorded) {
             Ok(event) => {
-                // What teaches a fulfilment nothing is not handed over.
+                // What teaches a fulfilment nothing is not handed over, and one that is parked
+                // catches up when it goes on.
                 let order_id = fact_of(recorded.stream, &event).and_then(|_| order_of(recorded.stream, &event));
-                if let Some(order_id) = order_id {
+                if let Some(order_id) = order_id.filter(|order_id| !shared.known.parked.contains(*order_id)) {
                     by_order.entry(order_id).or_default().push(Input { order_id, recorded, event });
                 }
             }
-            // Going on without it is the lesser evil: one order waits for a person, the others go on.
-            Err(error) => tracing::error!(%error, "an event cannot be read, its order's fulfilment goes without it"),
-        }
-    }
-    let instances = by_order.into_values().map(|inputs| async {
-        for input in inputs {
-            if !hand_over(shared, input).await {
-                return false;
+            Err(error) => {
+                if !parked::pass_over(shared, &recorded, &error).await {
+                    return false;
+                }
             }
         }
-        true
+    }
+    let instances = by_order.into_iter().map(|(order_id, inputs)| async move {
+        // One instance that breaks off does not end the others.
+        match AssertUnwindSafe(hand_over_all(shared, inputs)).catch_unwind().await {
+            Ok(done) => done,
+            Err(_) => parked::broke_off(shared, order_id, "taking an input in broke off").await,
+        }
     });
     join_all(instances).await.into_iter().all(|done| done)
 }
 
-async fn hand_over(shared: &Shared, input: Input) -> bool {
+/// Hands inputs of one instance over, in their order. False when the program is stopping.
+async fn hand_over_all(shared: &Shared, inputs: Vec<Input>) -> bool {
+    for input in inputs {
+        match hand_over(shared, input).await {
+            Handed::Over => {}
+            // The rest is handed over when it can be read again.
+            Handed::Parked => return true,
+            Handed::Stopped => return false,
+        }
+    }
+    true
+}
+
+/// What became of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handed {
+    /// It was taken in.
+    Over,
+    /// Its process cannot be read, and is parked.
+    Parked,
+    /// The program is stopping.
+    Stopped,
+}
+
+pub(super) async fn hand_over(shared: &Shared, input: Input) -> Handed {
     let Input { order_id, recorded, event } = input;
     let cause = Cause {
         event_id: recorded.event_id.uuid(),
@@ -120,8 +149,12 @@ async fn hand_over(shared: &Shared, input: Input) -> bool {
         Submitted::Refused(refusal) => {
             tracing::error!(%order_id, position, code = refusal.code.code(), "a fulfilment refused its input");
         }
-        Submitted::Stopped => return false,
+        Submitted::Unreadable(Unreadable { stream, reason }) => {
+            let noted = parked::park(shared, order_id, stream, reason).await;
+            return if noted { Handed::Parked } else { Handed::Stopped };
+        }
+        Submitted::Stopped => return Handed::Stopped,
     }
     shared.known.waiters.wake(order_id);
-    true
+    Handed::Over
 }

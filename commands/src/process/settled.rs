@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jangbu_aggregates::processes::Fulfilment;
 use jangbu_kernel::OrderId;
+use jangbu_kernel::log::LogError;
 use tokio::sync::Notify;
 
 use super::{Shared, runner};
@@ -78,9 +79,14 @@ pub(super) async fn wait(shared: &Shared, order_id: OrderId, position: u64) {
     loop {
         // Listen before looking, so that nothing is missed in between.
         let news = waiting.notify.notified();
+        if shared.known.parked.contains(order_id) {
+            // Nothing happens to it before somebody has looked.
+            return;
+        }
         match load_state::<Fulfilment>(shared.deps.commands.log().as_ref(), order_id).await {
             Ok((fulfilment, _)) if fulfilment.at_rest() => return,
             Ok(_) => {}
+            Err(LogError::Damaged(_)) => return,
             Err(error) => tracing::warn!(%error, %order_id, "a fulfilment cannot be read for now"),
         }
         let _timed_out = tokio::time::timeout(LOOK_AGAIN, news).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jangbu_aggregates::Command;
-use jangbu_kernel::{CommandId, CorrelationId, Refusal, RefusalCode};
+use jangbu_kernel::{CommandId, CorrelationId, Refusal, RefusalCode, StreamId};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -25,8 +25,18 @@ pub(super) enum Submitted {
     Done,
     /// The shop says no, for good.
     Refused(Refusal),
+    /// Something that it needs cannot be read, and trying again does not help.
+    Unreadable(Unreadable),
     /// The program is stopping; the command is carried out after the next start.
     Stopped,
+}
+
+/// A stream that cannot be read.
+#[derive(Clone, Debug)]
+pub(super) struct Unreadable {
+    pub stream: StreamId,
+    /// What is wrong with it: types and positions, never a payload.
+    pub reason: String,
 }
 
 /// Waits that double, up to a limit.
@@ -78,6 +88,9 @@ pub(super) async fn submit(shared: &Shared, request: Request) -> Submitted {
             Ok(_) => return Submitted::Done,
             Err(CommandError::Refused(refusal)) => return Submitted::Refused(refusal),
             Err(CommandError::ShuttingDown) => return Submitted::Stopped,
+            Err(CommandError::Unreadable { stream, detail }) => {
+                return Submitted::Unreadable(Unreadable { stream, reason: detail });
+            }
             Err(error @ (CommandError::VersionConflict { .. } | CommandError::KeyReused)) => {
                 // Cannot be: no version is named, and the key is the command's own.
                 tracing::error!(command = request.command.name(), %error, "a command of the process manager is malformed");

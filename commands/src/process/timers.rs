@@ -10,11 +10,14 @@ use jangbu_kernel::ports::DueTimer;
 use jangbu_kernel::{AggregateKind, CommandId, CorrelationId, OrderId, StreamId, Timestamp};
 use uuid::Uuid;
 
-use super::Shared;
-use super::submit::{Cause, Submitted, submit, unkeyed};
+use super::submit::{Cause, Submitted, Unreadable, submit, unkeyed};
+use super::{Shared, parked};
 
 /// Timers of one look at the queue.
 const PAGE: usize = 500;
+
+/// The most timers that one process has: each name stands for one.
+const TIMERS_OF_ONE: usize = 7;
 
 type Ringing = (StreamId, String, Timestamp);
 
@@ -24,7 +27,11 @@ pub(super) async fn run(shared: Arc<Shared>) {
     // in it. Handing it over again would change nothing, but cost a decision each time.
     let mut rung: HashSet<Ringing> = HashSet::new();
     loop {
-        let due = match shared.deps.timers.due(shared.deps.world.clock.now(), PAGE.saturating_add(rung.len())).await {
+        // Neither what was rung a moment ago nor what belongs to a parked process is to keep
+        // others out of the page.
+        let parked = shared.known.parked.len().saturating_mul(TIMERS_OF_ONE);
+        let limit = PAGE.saturating_add(rung.len()).saturating_add(parked);
+        let due = match shared.deps.timers.due(shared.deps.world.clock.now(), limit).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "the timer queue cannot be read for now");
@@ -37,13 +44,16 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let fresh: Vec<DueTimer> = due
             .into_iter()
             .filter(|timer| !rung.contains(&(timer.stream, timer.timer.clone(), timer.due_at)))
+            .filter(|timer| !shared.known.parked.contains(OrderId::new(timer.stream.id)))
             .collect();
         let idle = fresh.is_empty();
         let done = join_all(fresh.iter().map(|timer| ring(&shared, timer))).await;
         if done.contains(&false) {
             return;
         }
-        rung.extend(fresh.into_iter().map(|timer| (timer.stream, timer.timer, timer.due_at)));
+        // Those of processes that were parked just now ring when these go on.
+        let heard = fresh.into_iter().filter(|timer| !shared.known.parked.contains(OrderId::new(timer.stream.id)));
+        rung.extend(heard.map(|timer| (timer.stream, timer.timer, timer.due_at)));
         if idle {
             tokio::select! {
                 biased;
@@ -74,6 +84,9 @@ async fn ring(shared: &Shared, timer: &DueTimer) -> bool {
         Submitted::Done => {}
         Submitted::Refused(refusal) => {
             tracing::error!(%order_id, timer = timer.timer, code = refusal.code.code(), "a fulfilment refused its timer");
+        }
+        Submitted::Unreadable(Unreadable { stream, reason }) => {
+            return parked::park(shared, order_id, stream, reason).await;
         }
         Submitted::Stopped => return false,
     }

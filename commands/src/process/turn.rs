@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Shared, dispatcher, runner, timers};
+use super::{Shared, dispatcher, parked, runner, timers};
 use crate::lease::{Ended, Lease};
 
 /// The name of the lease. Storage format.
@@ -24,10 +24,14 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let lease = Lease::new(LEASE, shared.deps.lease.clone(), shared.stop.clone());
     while let Some(until) = lease.wait().await {
         let turn = shared.turn();
+        if !parked::resume(&turn).await {
+            return lease.give_back().await;
+        }
         let mut parts = JoinSet::new();
         parts.spawn(runner::run(Arc::clone(&turn)));
         parts.spawn(dispatcher::run(Arc::clone(&turn)));
         parts.spawn(timers::run(Arc::clone(&turn)));
+        parts.spawn(parked::run(Arc::clone(&turn)));
         set_active(&shared, true);
         let ended = tokio::select! {
             biased;

@@ -1,6 +1,6 @@
 //! A log that fails when it is told to, counts, and can be held back.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -37,6 +37,21 @@ pub struct FaultyLog {
     gate: Semaphore,
     /// Appends that reached the log.
     pub reached: AtomicUsize,
+    /// Events that read as somebody has left them, by stream and version.
+    damage: Mutex<HashMap<(StreamId, u64), Damage>>,
+}
+
+/// What has become of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Its payload is cut off.
+    Payload,
+    /// A newer release has written it.
+    Type,
+    /// The same, of a type that is known here.
+    Version,
+    /// It is not there.
+    Missing,
 }
 
 impl FaultyLog {
@@ -60,7 +75,33 @@ impl FaultyLog {
             held: AtomicBool::new(false),
             gate: Semaphore::new(0),
             reached: AtomicUsize::new(0),
+            damage: Mutex::default(),
         })
+    }
+
+    /// From now on an event reads like this.
+    pub fn damage(&self, stream: StreamId, version: u64, damage: Damage) {
+        self.damage.lock().unwrap().insert((stream, version), damage);
+    }
+
+    /// Everything reads as it was written again.
+    pub fn mend(&self) {
+        self.damage.lock().unwrap().clear();
+    }
+
+    fn as_left(&self, events: Vec<RecordedEvent>) -> Vec<RecordedEvent> {
+        let damage = self.damage.lock().unwrap();
+        let left = |mut event: RecordedEvent| {
+            match damage.get(&(event.stream, event.version)) {
+                None => {}
+                Some(Damage::Payload) => event.payload.truncate(event.payload.len() / 2),
+                Some(Damage::Type) => event.event_type.push_str("_again"),
+                Some(Damage::Version) => event.schema_version = 99,
+                Some(Damage::Missing) => return None,
+            }
+            Some(event)
+        };
+        events.into_iter().filter_map(left).collect()
     }
 
     pub fn will(&self, fault: Fault) {
@@ -131,7 +172,10 @@ impl EventLog for FaultyLog {
     }
 
     async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {
-        let loaded = self.inner.load(streams.clone()).await?;
+        let mut loaded = self.inner.load(streams.clone()).await?;
+        for stream in &mut loaded {
+            stream.events = self.as_left(std::mem::take(&mut stream.events));
+        }
         let seen = streams
             .iter()
             .zip(&loaded)
@@ -147,7 +191,7 @@ impl EventLog for FaultyLog {
         to: u64,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError> {
-        self.inner.read_stream(stream, from, to, limit).await
+        Ok(self.as_left(self.inner.read_stream(stream, from, to, limit).await?))
     }
 
     async fn read_all(
@@ -156,7 +200,8 @@ impl EventLog for FaultyLog {
         limit: usize,
         filter: &ReadFilter,
     ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
-        self.inner.read_all(after, limit, filter).await
+        let (events, read_to) = self.inner.read_all(after, limit, filter).await?;
+        Ok((self.as_left(events), read_to))
     }
 
     async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {

@@ -15,6 +15,7 @@ mod faulty;
 mod inbox;
 mod model;
 mod outside;
+mod parked;
 mod process;
 mod several_nodes;
 mod support;

@@ -31,6 +31,7 @@ fn quick() -> ProcessOptions {
     ProcessOptions {
         timer_poll: Duration::from_millis(2),
         checkpoint_every: Duration::ZERO,
+        look_at_parked: Duration::from_millis(5),
         retry_first: Duration::from_millis(1),
         retry_longest: Duration::from_millis(10),
         ..ProcessOptions::default()
@@ -38,20 +39,20 @@ fn quick() -> ProcessOptions {
 }
 
 /// A running shop with its outside world.
-struct House {
-    shop: Shop,
-    store: Arc<MemoryStore>,
-    log: Arc<FaultyLog>,
-    gateway: Arc<ScriptedGateway>,
+pub struct House {
+    pub shop: Shop,
+    pub store: Arc<MemoryStore>,
+    pub log: Arc<FaultyLog>,
+    pub gateway: Arc<ScriptedGateway>,
     carrier: Arc<ScriptedCarrier>,
-    commands: Commands,
+    pub commands: Commands,
     decider: DeciderTask,
-    process: ProcessManagerHandle,
+    pub process: ProcessManagerHandle,
     tasks: ProcessTasks,
 }
 
 impl House {
-    fn open() -> Self {
+    pub fn open() -> Self {
         let shop = Shop::new();
         let (gateway, carrier) = (Arc::new(ScriptedGateway::default()), Arc::new(ScriptedCarrier::default()));
         let store = Arc::new(MemoryStore::new());
@@ -85,6 +86,7 @@ impl House {
         let (process, tasks) = ProcessManager::spawn(ProcessDeps {
             commands: commands.clone(),
             checkpoints,
+            parked: store.clone(),
             lease: lease(store.clone(), node),
             timers: Arc::new(LogTimers(store.clone())),
             world: shop.world.clone(),
@@ -101,6 +103,7 @@ impl House {
         (self.process, self.tasks) = ProcessManager::spawn(ProcessDeps {
             commands: self.commands.clone(),
             checkpoints: self.store.clone(),
+            parked: self.store.clone(),
             lease: lease(self.store.clone(), 1),
             timers: Arc::new(LogTimers(self.store.clone())),
             world: self.shop.world.clone(),
@@ -112,13 +115,18 @@ impl House {
     }
 
     /// Ends it as a crash would, and starts again on the same store.
-    async fn crash(self, keeps_checkpoints: bool) -> Self {
+    pub async fn crash(self, keeps_checkpoints: bool) -> Self {
+        let log = FaultyLog::over(self.store.clone());
+        self.crash_onto(log, keeps_checkpoints).await
+    }
+
+    /// The same, and the log reads through this from then on.
+    pub async fn crash_onto(self, log: Arc<FaultyLog>, keeps_checkpoints: bool) -> Self {
         self.tasks.abort().await;
         drop(self.process);
         self.decider.abort().await;
         let checkpoints: Arc<dyn Checkpoints> =
             if keeps_checkpoints { self.store.clone() } else { Arc::new(MemoryStore::new()) };
-        let log = FaultyLog::over(self.store.clone());
         Self::on(self.shop, 1, log, self.store, checkpoints, self.gateway, self.carrier)
     }
 
@@ -132,17 +140,17 @@ impl House {
         .await;
     }
 
-    async fn close(self) {
+    pub async fn close(self) {
         self.tasks.stop(PATIENCE).await;
         self.decider.stop().await;
     }
 
-    async fn stocked(&self) -> (UserId, ProductId) {
+    pub async fn stocked(&self) -> (UserId, ProductId) {
         let user = self.shop.user(&self.commands).await;
         (user, self.shop.product(&self.commands, PRICE, 10).await)
     }
 
-    async fn place(&self, token: &str) -> (OrderId, PaymentId, ProductId) {
+    pub async fn place(&self, token: &str) -> (OrderId, PaymentId, ProductId) {
         let (user, product) = self.stocked().await;
         let order = self.shop.paid_order(user, product, PRICE, token);
         let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
@@ -150,7 +158,7 @@ impl House {
         (order_id, payment_id, product)
     }
 
-    async fn settle(&self, order: PlaceOrder) {
+    pub async fn settle(&self, order: PlaceOrder) {
         let order_id = order.order_id;
         let answer = self.shop.run(&self.commands, Command::PlaceOrder(order)).await.unwrap();
         assert!(
@@ -160,11 +168,11 @@ impl House {
         );
     }
 
-    async fn order(&self, order_id: OrderId) -> Order {
+    pub async fn order(&self, order_id: OrderId) -> Order {
         load_state::<Order>(self.store.as_ref(), order_id).await.unwrap().0
     }
 
-    async fn payment(&self, payment_id: PaymentId) -> Payment {
+    pub async fn payment(&self, payment_id: PaymentId) -> Payment {
         load_state::<Payment>(self.store.as_ref(), payment_id).await.unwrap().0
     }
 
@@ -173,14 +181,14 @@ impl House {
         (stock.on_hand(), stock.reserved(), stock.allocated())
     }
 
-    async fn step(&self, order_id: OrderId) -> String {
+    pub async fn step(&self, order_id: OrderId) -> String {
         let (fulfilment, _) = load_state::<Fulfilment>(self.store.as_ref(), order_id).await.unwrap();
         let open: Vec<_> = fulfilment.open_commands().collect();
         format!("{:?} {:?} open {open:?}", fulfilment.step(), fulfilment.parked_reason())
     }
 
     /// Waits until the process is in a step: its timers count from then on.
-    async fn until_step(&self, order_id: OrderId, step: Step) {
+    pub async fn until_step(&self, order_id: OrderId, step: Step) {
         eventually(&format!("the process is in {step:?}"), || async {
             let (process, _) = load_state::<Fulfilment>(self.store.as_ref(), order_id).await.unwrap();
             process.step() == step
@@ -188,7 +196,7 @@ impl House {
         .await;
     }
 
-    async fn until(&self, order_id: OrderId, status: OrderStatus) {
+    pub async fn until(&self, order_id: OrderId, status: OrderStatus) {
         eventually(&format!("the order is {status:?}"), || async {
             self.order(order_id).await.status() == Some(status)
         })

@@ -80,7 +80,7 @@ pub struct FulfilmentRow {
 pub struct FulfilmentsView;
 
 /// Raised when the row changes; a change of the process's state raises it by itself.
-const ROW_VERSION: i32 = 2;
+const ROW_VERSION: i32 = 3;
 
 impl View for FulfilmentsView {
     type Row = FulfilmentRow;
@@ -104,21 +104,7 @@ impl View for FulfilmentsView {
         let DomainEvent::Fulfilment(event) = &fact.event else { return Err(NOT_SHOWN) };
         if let FulfilmentEvent::Started(started) = event {
             first(row, fact)?;
-            *row = Some(FulfilmentRow {
-                order_id: started.order_id,
-                step: String::new(),
-                at_rest: false,
-                compensating: false,
-                parked_reason: None,
-                outcome: None,
-                open_commands: Vec::new(),
-                timers: Vec::new(),
-                inputs: 0,
-                started_at: fact.at,
-                updated_at: fact.at,
-                version: 0,
-                process: ProcessState(Box::default()),
-            });
+            *row = Some(FulfilmentRow::nothing_known(started.order_id, fact.at));
         }
         let row = next(row, |row| row.version, fact)?;
         row.process.0.evolve(event);
@@ -141,6 +127,25 @@ impl View for FulfilmentsView {
 }
 
 impl FulfilmentRow {
+    /// A fulfilment before its first event, or of which none can be read.
+    pub(crate) fn nothing_known(order_id: OrderId, at: Timestamp) -> Self {
+        Self {
+            order_id,
+            step: step_name(Step::NotStarted).to_owned(),
+            at_rest: true,
+            compensating: false,
+            parked_reason: None,
+            outcome: None,
+            open_commands: Vec::new(),
+            timers: Vec::new(),
+            inputs: 0,
+            started_at: at,
+            updated_at: at,
+            version: 0,
+            process: ProcessState(Box::default()),
+        }
+    }
+
     /// What operators sort by: `parked`, `ended`, `compensating` or `running`. A late
     /// payment makes an ended process run once more.
     #[must_use]

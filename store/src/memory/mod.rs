@@ -12,8 +12,8 @@ use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::log::{
     Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
 };
-use jangbu_kernel::ports::InboxMessage;
-use jangbu_kernel::{RecordedEvent, StreamId, UserId};
+use jangbu_kernel::ports::{InboxMessage, ParkedProcess};
+use jangbu_kernel::{OrderId, RecordedEvent, StreamId, UserId};
 use uuid::Uuid;
 
 use crate::FILTER_WINDOW;
@@ -63,6 +63,7 @@ struct State {
     secrets: HashMap<String, Vec<u8>>,
     checkpoints: HashMap<String, u64>,
     leases: LocalLeases,
+    parked: BTreeMap<OrderId, ParkedProcess>,
     inbox: Vec<Stored>,
     closed: bool,
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jangbu_kernel::UserId;
 use jangbu_kernel::log::{LogError, SealedRoot};
-use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore, Leases};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore, Leases, ParkedProcess, ParkedProcesses};
+use jangbu_kernel::{OrderId, UserId};
 use uuid::Uuid;
 
 use super::{MemoryStore, Stored};
@@ -143,6 +143,36 @@ impl Checkpoints for MemoryStore {
         let mut state = self.state()?;
         let kept = state.checkpoints.entry(reader.to_owned()).or_insert(0);
         *kept = position.max(*kept);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ParkedProcesses for MemoryStore {
+    async fn park(&self, process: ParkedProcess) -> Result<bool, LogError> {
+        let mut state = self.state()?;
+        let new = !state.parked.contains_key(&process.order_id);
+        state.parked.entry(process.order_id).or_insert(process);
+        Ok(new)
+    }
+
+    async fn parked(&self, after: Option<OrderId>, limit: usize) -> Result<Vec<ParkedProcess>, LogError> {
+        let state = self.state()?;
+        let behind = state.parked.values().filter(|process| after.is_none_or(|after| process.order_id > after));
+        Ok(behind.take(limit).cloned().collect())
+    }
+
+    async fn parked_among(&self, orders: Vec<OrderId>) -> Result<Vec<ParkedProcess>, LogError> {
+        let state = self.state()?;
+        Ok(orders.iter().filter_map(|order_id| state.parked.get(order_id).cloned()).collect())
+    }
+
+    async fn parked_count(&self) -> Result<u64, LogError> {
+        Ok(self.state()?.parked.len() as u64)
+    }
+
+    async fn release(&self, order_id: OrderId) -> Result<(), LogError> {
+        self.state()?.parked.remove(&order_id);
         Ok(())
     }
 }

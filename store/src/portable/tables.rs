@@ -201,7 +201,7 @@ pub(crate) static POSTGRES_PAGES: [Table; 5] = [EVENTS, RECEIPTS, SEALED_ROOTS, 
 
 /// What is read in one moment; of the inbox the messages that wait, because one that is
 /// handled a moment later has its events behind the head.
-pub(crate) static IN_ONE_MOMENT: [Table; 3] = [
+pub(crate) static IN_ONE_MOMENT: [Table; 4] = [
     Table {
         name: "sealed_frontier",
         columns: &[("id", Int2), ("size", Int), ("peaks", Bytes)],
@@ -210,6 +210,13 @@ pub(crate) static IN_ONE_MOMENT: [Table; 3] = [
     },
     Table { name: "secrets", columns: &[("name", Text), ("wrapped", Bytes)], key: &["name"], ..USER_KEYS },
     Table { name: "checkpoints", columns: &[("reader", Text), ("position", Int)], key: &["reader"], ..USER_KEYS },
+    // What was passed over for them lies behind the checkpoints.
+    Table {
+        name: "parked_processes",
+        columns: &[("order_id", Id), ("stream_kind", Text), ("stream_id", Id), ("reason", Text), ("parked_at", Int)],
+        key: &["order_id"],
+        ..USER_KEYS
+    },
 ];
 pub(crate) static WAITING: Table = INBOX;
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jangbu_kernel::UserId;
 use jangbu_kernel::log::{LogError, SealedRoot};
-use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore, Leases};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore, Leases, ParkedProcess, ParkedProcesses};
+use jangbu_kernel::{OrderId, UserId};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -219,6 +219,82 @@ impl Checkpoints for PostgresStore {
         .await
         .map(|_| ())
     }
+}
+
+#[async_trait]
+impl ParkedProcesses for PostgresStore {
+    async fn park(&self, process: ParkedProcess) -> Result<bool, LogError> {
+        let process = &process;
+        let parked = self
+            .ask(|pool| {
+                sqlx::query(
+                    "insert into parked_processes (order_id, stream_kind, stream_id, reason, parked_at) \
+                     values ($1, $2, $3, $4, $5) on conflict (order_id) do nothing",
+                )
+                .bind(process.order_id.uuid())
+                .bind(process.stream.kind.name())
+                .bind(process.stream.id)
+                .bind(&process.reason)
+                .bind(process.parked_at.timestamp_millis())
+                .execute(pool)
+            })
+            .await?;
+        Ok(parked.rows_affected() > 0)
+    }
+
+    async fn parked(&self, after: Option<OrderId>, limit: usize) -> Result<Vec<ParkedProcess>, LogError> {
+        let rows = self
+            .ask(|pool| {
+                sqlx::query(
+                    "select order_id, stream_kind, stream_id, reason, parked_at from parked_processes \
+                     where $1::uuid is null or order_id > $1 order by order_id limit $2",
+                )
+                .bind(after.map(|order_id| order_id.uuid()))
+                .bind(limit_i64(limit))
+                .fetch_all(pool)
+            })
+            .await?;
+        rows.iter().map(|row| parked_process(row).map_err(setup::log_error)).collect()
+    }
+
+    async fn parked_among(&self, orders: Vec<OrderId>) -> Result<Vec<ParkedProcess>, LogError> {
+        let orders: Vec<Uuid> = orders.into_iter().map(|order_id| order_id.uuid()).collect();
+        let rows = self
+            .ask(|pool| {
+                sqlx::query(
+                    "select p.order_id, p.stream_kind, p.stream_id, p.reason, p.parked_at \
+                     from unnest($1::uuid[]) as asked (id) join parked_processes p on p.order_id = asked.id",
+                )
+                .bind(orders.clone())
+                .fetch_all(pool)
+            })
+            .await?;
+        rows.iter().map(|row| parked_process(row).map_err(setup::log_error)).collect()
+    }
+
+    async fn parked_count(&self) -> Result<u64, LogError> {
+        let count: i64 =
+            self.ask(|pool| sqlx::query_scalar("select count(*) from parked_processes").fetch_one(pool)).await?;
+        Ok(to_u64(count))
+    }
+
+    async fn release(&self, order_id: OrderId) -> Result<(), LogError> {
+        self.ask(|pool| {
+            sqlx::query("delete from parked_processes where order_id = $1").bind(order_id.uuid()).execute(pool)
+        })
+        .await
+        .map(|_| ())
+    }
+}
+
+fn parked_process(row: &PgRow) -> Result<ParkedProcess, sqlx::Error> {
+    Ok(ParkedProcess {
+        order_id: row.try_get::<Uuid, _>(0)?.into(),
+        stream: row::stream_id(row.try_get(1)?, row.try_get(2)?)
+            .ok_or_else(|| sqlx::Error::Decode("an unknown kind of stream".into()))?,
+        reason: row.try_get(3)?,
+        parked_at: row::moment(row.try_get(4)?).ok_or_else(|| sqlx::Error::Decode("a time out of range".into()))?,
+    })
 }
 
 #[async_trait]

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jangbu_kernel::UserId;
 use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::log::{EventLog as _, LogError, SealedRoot};
-use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore, Leases};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore, Leases, ParkedProcess, ParkedProcesses};
+use jangbu_kernel::{OrderId, UserId};
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use crate::error::StoreError;
 use crate::ledger::{KeptReceipt, Ledger, Marks, Store, consecutive_hashes, frontier_of_seal, other_root};
 use crate::merkle::{Hash, MerkleFrontier};
 use crate::portable::{self, Told};
-use crate::row::{StoredRow, limit_i64, to_i64, to_u64};
+use crate::row::{self, StoredRow, limit_i64, to_i64, to_u64};
 
 /// How often a read-only handle looks for what the writing process appended.
 const POLL: Duration = Duration::from_millis(200);
@@ -242,6 +242,80 @@ impl Checkpoints for SqliteStore {
         })
         .await
     }
+}
+
+#[async_trait]
+impl ParkedProcesses for SqliteStore {
+    async fn park(&self, process: ParkedProcess) -> Result<bool, LogError> {
+        self.write(move |connection| {
+            let new = connection.execute(
+                "insert into parked_processes (order_id, stream_kind, stream_id, reason, parked_at) \
+                 values (?1, ?2, ?3, ?4, ?5) on conflict do nothing",
+                params![
+                    process.order_id.uuid().as_bytes(),
+                    process.stream.kind.name(),
+                    process.stream.id.as_bytes(),
+                    process.reason,
+                    process.parked_at.timestamp_millis()
+                ],
+            )?;
+            Ok(new > 0)
+        })
+        .await
+    }
+
+    async fn parked(&self, after: Option<OrderId>, limit: usize) -> Result<Vec<ParkedProcess>, LogError> {
+        let after = after.map_or_else(Vec::new, |order_id| order_id.uuid().as_bytes().to_vec());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "select order_id, stream_kind, stream_id, reason, parked_at from parked_processes \
+                 where order_id > ?1 order by order_id limit ?2",
+            )?;
+            let found = statement.query_map(params![after, limit_i64(limit)], parked_process)?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn parked_among(&self, orders: Vec<OrderId>) -> Result<Vec<ParkedProcess>, LogError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "select order_id, stream_kind, stream_id, reason, parked_at from parked_processes where order_id = ?1",
+            )?;
+            let mut found = Vec::new();
+            for order_id in orders {
+                found.extend(statement.query_row([order_id.uuid().as_bytes()], parked_process).optional()?);
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn parked_count(&self) -> Result<u64, LogError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("select count(*) from parked_processes")?;
+            Ok(to_u64(statement.query_row([], |row| row.get(0))?))
+        })
+        .await
+    }
+
+    async fn release(&self, order_id: OrderId) -> Result<(), LogError> {
+        self.write(move |connection| {
+            let order_id = order_id.uuid();
+            connection.execute("delete from parked_processes where order_id = ?1", [order_id.as_bytes()]).map(|_| ())
+        })
+        .await
+    }
+}
+
+fn parked_process(row: &Row<'_>) -> rusqlite::Result<ParkedProcess> {
+    let kind: String = row.get(1)?;
+    Ok(ParkedProcess {
+        order_id: read::uuid(row, 0)?.into(),
+        stream: row::stream_id(&kind, read::uuid(row, 2)?).ok_or_else(|| read::unreadable(1, Type::Text))?,
+        reason: row.get(3)?,
+        parked_at: read::moment(row, 4)?,
+    })
 }
 
 #[async_trait]

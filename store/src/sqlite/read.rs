@@ -350,7 +350,7 @@ pub(super) fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
     })
 }
 
-fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+pub(super) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
     row.get::<_, [u8; 16]>(column).map(Uuid::from_bytes)
 }
 

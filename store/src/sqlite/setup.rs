@@ -27,10 +27,11 @@ const WAL_KEPT_BYTES: i64 = 128 * 1024 * 1024;
 const STATEMENTS_KEPT: usize = 64;
 
 /// The migrations in order; the schema version is how many have run.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../../migrations/sqlite/0001_log.sql"),
     include_str!("../../../migrations/sqlite/0002_receipts.sql"),
     include_str!("../../../migrations/sqlite/0003_log_identity.sql"),
+    include_str!("../../../migrations/sqlite/0004_parked_processes.sql"),
 ];
 
 /// The schema version that this program writes.

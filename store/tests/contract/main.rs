@@ -97,6 +97,7 @@ contract! {
         keys_are_kept_once,
         checkpoints_only_move_forward,
         a_lease_has_one_holder_at_a_time,
+        parked_processes_are_kept_until_they_go_on,
         the_inbox_takes_a_message_once,
         a_closed_store_refuses,
         migrating_again_changes_nothing;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use jangbu_kernel::UserId;
 use jangbu_kernel::log::LogError;
-use jangbu_kernel::ports::InboxMessage;
+use jangbu_kernel::ports::{InboxMessage, ParkedProcess};
+use jangbu_kernel::{OrderId, StreamId, UserId};
 
 use crate::fixture::{Fixture, LIMIT, append, append_one, moment, new_id, order, whole_log, write};
 
@@ -52,6 +52,30 @@ pub async fn a_lease_has_one_holder_at_a_time(Fixture { store, other }: Fixture)
     });
     taken.await.unwrap();
     assert!(!other.hold("work", two, long).await.unwrap());
+}
+
+pub async fn parked_processes_are_kept_until_they_go_on(Fixture { store, other }: Fixture) {
+    let mut orders = [new_id(), new_id(), new_id()].map(OrderId::new);
+    orders.sort_unstable();
+    let parked = |order_id, reason: &str| ParkedProcess {
+        order_id,
+        stream: StreamId::fulfilment(order_id),
+        reason: reason.to_owned(),
+        parked_at: moment(),
+    };
+    assert_eq!(store.parked_count().await.unwrap(), 0);
+    for order_id in orders.into_iter().rev() {
+        assert!(store.park(parked(order_id, "a byte was changed")).await.unwrap());
+    }
+    assert!(!other.park(parked(orders[0], "something else")).await.unwrap(), "the first reason stays");
+    let listed = other.parked(None, 2).await.unwrap();
+    assert_eq!(listed, [parked(orders[0], "a byte was changed"), parked(orders[1], "a byte was changed")]);
+    assert_eq!(other.parked(Some(orders[1]), 2).await.unwrap(), [parked(orders[2], "a byte was changed")]);
+    store.release(orders[1]).await.unwrap();
+    store.release(orders[1]).await.unwrap();
+    assert_eq!(other.parked_count().await.unwrap(), 2);
+    let among = other.parked_among(vec![orders[1], orders[2], OrderId::new(new_id())]).await.unwrap();
+    assert_eq!(among, [parked(orders[2], "a byte was changed")]);
 }
 
 fn message(source: &str, id: &str) -> InboxMessage {

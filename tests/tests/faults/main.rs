@@ -28,6 +28,8 @@ mod nodes;
 mod outside;
 mod overload;
 mod stopping;
+mod unheard;
+mod unreadable;
 
 /// Runs each case on an engine.
 macro_rules! on {
@@ -54,6 +56,10 @@ mod sqlite {
         overload::a_full_queue_turns_away,
         outside::the_outside_world_restarts_amid_sagas,
         clock::the_wall_clock_is_stepped,
+        unheard::log_lines_that_cannot_be_written_are_lost_and_nothing_else,
+        unreadable::an_unreadable_process_stops_its_own_order_only,
+        unreadable::what_a_newer_release_wrote_is_passed_over,
+        unreadable::one_persons_key_takes_no_list_away,
     }
 }
 
@@ -71,6 +77,9 @@ mod postgres {
         overload::a_full_queue_turns_away,
         outside::the_outside_world_restarts_amid_sagas,
         clock::the_wall_clock_is_stepped,
+        unreadable::an_unreadable_process_stops_its_own_order_only,
+        unreadable::what_a_newer_release_wrote_is_passed_over,
+        unreadable::one_persons_key_takes_no_list_away,
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

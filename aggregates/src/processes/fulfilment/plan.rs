@@ -41,6 +41,8 @@ pub(super) const SHIPMENT_LOST: &str = "shipment_lost";
 pub(super) const SHIPMENT_RETURNED: &str = "shipment_returned";
 /// A command is refused again and again.
 pub(super) const COMMAND_REFUSED: &str = "command_refused";
+/// What a command needs cannot be read.
+pub(super) const STREAM_UNREADABLE: &str = "stream_unreadable";
 /// The carrier will not take the parcel.
 pub(super) const SHIPMENT_REFUSED: &str = "shipment_refused";
 /// The parcel was called off while the order was to be sent.
@@ -498,7 +500,14 @@ impl Planner<'_> {
         if !stuck || self.plan.compensate.is_some() {
             return;
         }
-        if self.state.retry_rings >= count(self.policy.undo_retries.len()) {
+        let unreadable = self.plan.commands.iter().any(|(command, _)| {
+            let refused = self.state.issued(command).filter(|issued| !issued.again);
+            refused.is_some_and(|issued| issued.refused.as_deref() == Some(RefusalCode::StreamUnreadable.code()))
+        });
+        if unreadable {
+            // No wait mends what is stored.
+            self.park(STREAM_UNREADABLE, false);
+        } else if self.state.retry_rings >= count(self.policy.undo_retries.len()) {
             self.park(COMMAND_REFUSED, false);
         } else {
             self.after(TimerName::CommandRetry, rung(&self.policy.undo_retries, self.state.retry_rings));
@@ -518,11 +527,16 @@ pub(super) const fn outcome_of(phase: OrderPhase) -> Option<FulfilmentOutcome> {
 }
 
 /// Whether a refusal to confirm the order will not pass: a conflict of states means
-/// that a fact is on its way that changes the plan.
+/// that a fact is on its way that changes the plan, and what cannot be read is a person's
+/// to mend, not a reason to give the money back.
 fn is_for_good(code: &str) -> bool {
-    ![RefusalCode::OrderStateConflict, RefusalCode::PaymentStateConflict, RefusalCode::PaymentInProgress]
-        .iter()
-        .any(|passing| passing.code() == code)
+    let passing = [
+        RefusalCode::OrderStateConflict,
+        RefusalCode::PaymentStateConflict,
+        RefusalCode::PaymentInProgress,
+        RefusalCode::StreamUnreadable,
+    ];
+    !passing.iter().any(|passing| passing.code() == code)
 }
 
 /// A rung of a ladder of waits; the last one repeats.

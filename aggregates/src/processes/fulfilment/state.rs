@@ -113,10 +113,17 @@ impl Fulfilment {
 
     /// Whether nothing is under way: no command is unanswered, and the step waits for
     /// a person, for the world, or for a deadline that is not part of working through.
+    /// What a parked process gave up asking for is not under way; a refund that is carried
+    /// out beside it is.
     #[must_use]
     pub fn at_rest(&self) -> bool {
+        if self.timers.contains_key(&TimerName::RefundRetry) {
+            return false;
+        }
         let waits = match self.step {
-            Step::NeedsOperator => return true,
+            Step::NeedsOperator => {
+                return !self.open_commands().any(|(_, command)| matches!(command, ProcessCommand::HoldOrder { .. }));
+            }
             Step::AwaitingPayment
             | Step::AwaitingChallenge
             | Step::Delivering

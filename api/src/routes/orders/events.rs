@@ -141,6 +141,6 @@ impl Follower {
 }
 
 fn sse_event(recorded: &RecordedEvent) -> Option<Event> {
-    let view = RecordView::of(recorded).ok()?;
+    let view = RecordView::of(recorded);
     Event::default().id(recorded.version.to_string()).event(recorded.event_type.clone()).json_data(view).ok()
 }

@@ -15,7 +15,7 @@ use jangbu_projections::OrderRow;
 use utoipa_axum::routes;
 
 use super::{Entry, Kind};
-use crate::http::body::{MaybeJson, NoBody};
+use crate::http::body::{JsonBody, MaybeJson, NoBody};
 use crate::http::call::{Call, Key};
 use crate::http::fields::{Text, request_body};
 use crate::http::gate::Access;
@@ -36,6 +36,7 @@ const READ: Access = Access::OwnOrAny { own: Permission::OrdersReadOwn, any: Per
 pub(super) fn entries() -> Vec<Entry> {
     let cancel = Access::OwnOrAny { own: Permission::OrdersCancelOwn, any: Permission::OrdersCancelAny };
     let place = Access::Own(Permission::OrdersPlace);
+    let hold = Access::Needs(Permission::OrdersHold);
     vec![
         Entry::new(place, Kind::Command(Key::Required), place::REFUSALS, routes!(place::place)),
         Entry::new(place, Kind::Query, quote::REFUSALS, routes!(quote::quote)),
@@ -58,6 +59,8 @@ pub(super) fn entries() -> Vec<Entry> {
             &[Code::OrderStateConflict],
             routes!(confirm_delivery),
         ),
+        Entry::new(hold, Kind::Command(Key::Optional), &[Code::OrderStateConflict], routes!(hold_order)),
+        Entry::new(hold, Kind::Command(Key::Optional), &[], routes!(release_order)),
     ]
 }
 
@@ -110,5 +113,51 @@ async fn confirm_delivery(
 ) -> Result<Response, Problem> {
     let command = Command::ConfirmDelivery { order_id: OrderId::new(id) };
     let answer = call.execute(&app, command, Key::Optional, &body.0).await?;
+    reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
+}
+
+request_body! {
+    /// Puts an order on hold, or lets it go on.
+    pub(crate) struct HoldBody {
+        /// Why; it is recorded.
+        reason: Text<1, 500>,
+    }
+}
+
+/// Puts an order on hold, for staff.
+///
+/// While it is, no payment is opened, no parcel is begun or sent, and nothing completes.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/hold", operation_id = "holdOrder", tag = "orders",
+    params(("id" = uuid::Uuid, Path, description = "the order")),
+    request_body = HoldBody,
+    responses((status = 200, description = "the order", body = OrderView)),
+)]
+async fn hold_order(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<HoldBody>,
+) -> Result<Response, Problem> {
+    let command = Command::HoldOrder { order_id: OrderId::new(id), reason: body.value.reason.0 };
+    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
+    reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
+}
+
+/// Lets an order that is on hold go on, for staff.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/release", operation_id = "releaseOrder", tag = "orders",
+    params(("id" = uuid::Uuid, Path, description = "the order")),
+    request_body = HoldBody,
+    responses((status = 200, description = "the order", body = OrderView)),
+)]
+async fn release_order(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<HoldBody>,
+) -> Result<Response, Problem> {
+    let command = Command::ReleaseHold { order_id: OrderId::new(id), reason: body.value.reason.0 };
+    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
     reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
 }

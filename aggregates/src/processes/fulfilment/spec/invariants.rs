@@ -223,3 +223,33 @@ fn a_lost_parcel_waits_for_a_person_and_can_be_undone() {
     let Decision::Record(events) = bench.ask(&resolve(OperatorAction::Compensate)) else { panic!("refused") };
     assert!(matches!(commands(&events)[..], [ProcessCommand::RequestRefund { .. }]));
 }
+
+#[test]
+fn i7_a_command_whose_stream_cannot_be_read_waits_for_a_person_at_once_and_gives_no_money_back() {
+    for step in [Step::Confirming, Step::Shipping, Step::Capturing] {
+        let mut bench = in_step(step);
+        let events = bench.refuse("stream_unreadable");
+        assert!(commands(&events).is_empty(), "{step:?}: {events:?}");
+        assert_eq!(bench.state.parked_reason(), Some("stream_unreadable"), "{step:?}");
+        assert!(!bench.state.is_compensating() && bench.state.at_rest(), "{step:?}");
+        let resume = FulfilmentCommand::Resolve { action: OperatorAction::Resume, reason: "mended".into() };
+        let Decision::Record(events) = bench.ask(&resume) else { panic!("{step:?}: refused") };
+        assert_eq!((commands(&events).len(), bench.state.step()), (1, step), "it is tried again");
+    }
+}
+
+#[test]
+fn a_parked_process_is_not_at_rest_while_a_refund_is_carried_out_beside_it() {
+    let mut bench = in_step(Step::Delivering);
+    bench.learn(&shipment(ShipmentNews::Dispatched));
+    bench.learn(&shipment(ShipmentNews::Lost));
+    assert!(!bench.state.at_rest(), "the order is being put on hold");
+    bench.learn(&ProcessFact::OrderHeld);
+    assert!(bench.state.at_rest(), "nothing is under way");
+    let refund_id = id(7);
+    bench.learn(&payment(PaymentNews::RefundRequested { refund_id, amount: won(100) }));
+    assert_eq!(bench.state.step(), Step::NeedsOperator);
+    assert!(!bench.state.at_rest());
+    bench.learn(&payment(PaymentNews::RefundSettled { refund_id }));
+    assert!(bench.state.at_rest());
+}
