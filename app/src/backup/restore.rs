@@ -48,6 +48,8 @@ pub async fn restore(settings: &Settings, backup: &Path, told: &mut Told<'_>) ->
             }
             let (from, to) = (backup.join(LOG), settings.data_file(LOG));
             tokio::task::spawn_blocking(move || put_log(&from, &to)).await??;
+            // Whatever log this folder knew before, this is the one that counts.
+            jangbu_store::sqlite::accept_log(&settings.data_dir)?;
         }
         Engine::Postgres(url) => fill(url, backup, &manifest, told).await?,
     }
