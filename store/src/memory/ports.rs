@@ -67,7 +67,11 @@ impl Ledger for MemoryStore {
                 stream: receipt.stream.to_string(),
                 version: receipt.version,
                 position: receipt.position,
-                event_position: state.stream_from(receipt.stream, receipt.version).next().map(|event| event.position),
+                event_position: state
+                    .stream_from(receipt.stream, receipt.version)
+                    .next()
+                    .filter(|event| event.version == receipt.version)
+                    .map(|event| event.position),
             })
             .collect();
         behind.sort_by(|one, other| one.key.cmp(&other.key));

@@ -74,8 +74,8 @@ async fn receipts(log: &dyn Ledger, pass: &mut Pass, at_once: usize) -> Result<(
 fn misses(receipt: &KeptReceipt) -> Option<String> {
     let KeptReceipt { stream, version, .. } = receipt;
     match receipt.event_position {
-        // An answer that shows no resource names the version before the first.
-        None if *version == 0 => None,
+        // An answer that shows no resource names the version before the first, and no event.
+        _ if *version == 0 => None,
         None => Some(format!("names version {version} of {stream}, which the log does not have")),
         Some(later) if later > receipt.position => {
             Some(format!("names version {version} of {stream}, which came later, at position {later}"))
