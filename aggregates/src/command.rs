@@ -141,6 +141,18 @@ pub enum Command {
         /// Take the number out.
         clear_phone: bool,
     },
+    /// Makes somebody's roles these and no others.
+    SetRoles {
+        /// Whose.
+        user_id: UserId,
+        /// All of them.
+        roles: Vec<Role>,
+    },
+    /// Writes down who has the role of an administrator, once.
+    ListAdministrators {
+        /// Who.
+        user_ids: Vec<UserId>,
+    },
     /// Gives a role.
     GrantRole {
         /// To whom.
@@ -155,12 +167,17 @@ pub enum Command {
         /// Which.
         role: Role,
     },
-    /// Counts a wrong password; locks the account after too many.
+    /// Takes the delays after wrong passwords away.
+    UnlockUser {
+        /// Whose.
+        user_id: UserId,
+    },
+    /// A wrong password was given.
     RecordLoginFailure {
         /// Whose.
         user_id: UserId,
     },
-    /// The right password was given: begins a session, resets the count.
+    /// The right password was given: begins a session.
     StartSession {
         /// The id it gets.
         session_id: SessionId,
@@ -169,13 +186,15 @@ pub enum Command {
         /// SHA-256 of the refresh token, hexadecimal.
         token_hash: String,
     },
-    /// Exchanges a refresh token; the reuse of an exchanged one ends the family
-    /// (recorded, answered as done: look at the events).
+    /// Exchanges a refresh token; showing it again at once changes nothing; the reuse of
+    /// an exchanged one ends the family (recorded, answered as done: look at the events).
     RotateSession {
         /// Which.
         session_id: SessionId,
         /// Hash of the token shown.
         presented_hash: String,
+        /// How many exchanges led to it, when it bears this shop's own proof of that.
+        presented_generation: Option<u64>,
         /// Hash of the next one.
         next_hash: String,
     },

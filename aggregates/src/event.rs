@@ -12,7 +12,7 @@ use crate::product::ProductEvent;
 use crate::session::SessionEvent;
 use crate::shipment::ShipmentEvent;
 use crate::stock::StockEvent;
-use crate::user::{EmailEvent, UserEvent};
+use crate::user::{AdministratorsEvent, EmailEvent, UserEvent};
 
 macro_rules! domain_events {
     ($($(#[$doc:meta])* $variant:ident($event:ident),)+) => {
@@ -65,6 +65,8 @@ macro_rules! domain_events {
 domain_events! {
     /// Of a user.
     User(UserEvent),
+    /// Of the list of administrators.
+    Administrators(AdministratorsEvent),
     /// Of a claim on an address.
     Email(EmailEvent),
     /// Of a session.

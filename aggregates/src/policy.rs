@@ -34,12 +34,22 @@ pub struct Policy {
     pub max_open_unpaid_orders: Option<u32>,
     /// Units of one product in those orders together; none: any number.
     pub max_unpaid_units: Option<u32>,
-    /// Wrong passwords in a row before the account is locked.
+    /// Wrong passwords in a row from one block of addresses: with the last of them the next
+    /// log-in from there has to wait.
     pub max_login_failures: u32,
-    /// How long it stays locked.
+    /// The same where a login of the account is live.
+    pub max_login_failures_known: u32,
+    /// The same over all blocks: with the last of them log-ins from everywhere have to wait.
+    pub max_login_failures_everywhere: u32,
+    /// The first wait; every further wrong password doubles it.
+    pub first_login_delay: TimeDelta,
+    /// The longest wait.
     pub lock_duration: TimeDelta,
     /// Life of a refresh token.
     pub refresh_token_life: TimeDelta,
+    /// For so long after its exchange a refresh token may be shown again, while its
+    /// successor is unused.
+    pub refresh_repeat: TimeDelta,
     /// What sending costs, by currency; none: it is free.
     pub shipping_fees: Vec<ShippingFee>,
 }
@@ -71,8 +81,12 @@ impl Default for Policy {
             max_open_unpaid_orders: Some(3),
             max_unpaid_units: Some(999),
             max_login_failures: 5,
+            max_login_failures_known: 20,
+            max_login_failures_everywhere: 50,
+            first_login_delay: seconds(1),
             lock_duration: TimeDelta::minutes(15),
             refresh_token_life: TimeDelta::days(30),
+            refresh_repeat: seconds(10),
             shipping_fees: Vec::new(),
         }
     }

@@ -14,7 +14,7 @@ use crate::product::Product;
 use crate::session::Session;
 use crate::shipment::Shipment;
 use crate::stock::Stock;
-use crate::user::{EmailClaim, User};
+use crate::user::{Administrators, EmailClaim, User};
 
 /// An aggregate of this domain: it can be found in a [`States`].
 pub trait Aggregate: Decider<Facts = Facts, Event: Into<DomainEvent> + Clone> {
@@ -101,6 +101,8 @@ macro_rules! any_state {
 any_state! {
     /// Of a user.
     User(User),
+    /// The list of administrators.
+    Administrators(Administrators),
     /// Of a claim on an address.
     Email(EmailClaim),
     /// Of a session.

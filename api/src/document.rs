@@ -172,7 +172,7 @@ fn codes(method: &Method, path: &str, access: Access, kind: Kind, refusals: &[Co
     if !hook {
         codes.push(Code::RateLimited);
     }
-    if !matches!(access, Access::Open | Access::Public) {
+    if !matches!(access, Access::Open | Access::Public | Access::Auth) {
         codes.extend([Code::Unauthenticated, Code::TokenExpired, Code::UserNotActive]);
     }
     if matches!(access, Access::Needs(_) | Access::Own(_) | Access::OwnOrAny { .. }) {
@@ -335,7 +335,7 @@ fn accepted(operation: &mut Operation) {
 
 fn describe_access(operation: &mut Operation, access: Access) {
     let note = match access {
-        Access::Open | Access::Public => {
+        Access::Open | Access::Public | Access::Auth => {
             operation.security = Some(vec![SecurityRequirement::default()]);
             return;
         }

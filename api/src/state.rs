@@ -61,6 +61,9 @@ pub struct ApiState {
     pub rate_limit: Option<RateLimit>,
     /// Proxies in front of this server, which say who calls.
     pub trusted_proxies: Vec<Network>,
+    /// Requests for sign-up, log-in, refresh and log-out that a block of addresses may make;
+    /// none: as many as it likes.
+    pub auth_rate_limit: Option<RateLimit>,
     /// Origins of web pages that may call; empty: none but the server's own pages.
     pub cors_origins: Vec<http::HeaderValue>,
     /// The dependencies that `/readyz` reports, by name; without one of them it is not ready.
@@ -131,6 +134,7 @@ pub(crate) struct Shared {
     pub(crate) state: ApiState,
     pub(crate) tokens: Tokens,
     pub(crate) limiter: Option<Limiter>,
+    pub(crate) auth_limiter: Option<Limiter>,
     pub(crate) streams: Arc<Shares<UserId>>,
     /// The last look at the dependencies; held while somebody looks.
     pub(crate) looked: tokio::sync::Mutex<Option<Looked>>,
@@ -147,11 +151,13 @@ impl App {
     pub(crate) fn new(state: ApiState, draining: CancellationToken) -> Self {
         let tokens =
             Tokens::new(state.signing_key.clone(), Arc::clone(&state.world.clock), Arc::clone(&state.world.ids));
-        let limiter = state.rate_limit.map(Limiter::new);
+        let limiter = state.rate_limit.map(|limit| Limiter::new("caller", limit));
+        let auth_limiter = state.auth_rate_limit.map(|limit| Limiter::new("auth", limit));
         Self(Arc::new(Shared {
             state,
             tokens,
             limiter,
+            auth_limiter,
             streams: Shares::new(MOST_STREAMS, STREAMS_OF_ONE),
             looked: tokio::sync::Mutex::default(),
             currencies: moka::sync::Cache::new(MOST_CURRENCIES),

@@ -1,7 +1,8 @@
 //! Access tokens: Ed25519-signed JWTs of five minutes.
 //!
 //! A token only says who somebody is and which login it came from. What he may do
-//! is looked up at every request, so a role that is taken away is gone at once.
+//! is looked up at every request, and whether that login goes on, so a role that is taken
+//! away or a login that has ended is gone at once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -86,6 +87,8 @@ struct Claims {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bearer {
     pub(crate) user_id: UserId,
+    /// Which login it came from.
+    pub(crate) session_id: SessionId,
     expires_at: i64,
     issued_at: i64,
 }
@@ -211,7 +214,8 @@ impl Tokens {
         if !(0..=LIFE_SECONDS).contains(&life) {
             return Err(TokenError::Invalid);
         }
-        Ok(Bearer { user_id: UserId::new(claims.sub), expires_at: claims.exp, issued_at: claims.iat })
+        let (user_id, session_id) = (UserId::new(claims.sub), SessionId::new(claims.sid));
+        Ok(Bearer { user_id, session_id, expires_at: claims.exp, issued_at: claims.iat })
     }
 
     /// The public keys.

@@ -1,5 +1,5 @@
-//! How many threads may stand in something that blocks: a read of SQLite, a password
-//! that is hashed.
+//! How many threads may stand in something that blocks: a read of SQLite. Passwords are
+//! hashed on threads of their own.
 //!
 //! Each kind of such work is bounded by those who do it, and there are as many threads as
 //! all of them take together: none waits for another kind. There are no more than that.
@@ -9,8 +9,6 @@
 
 use std::num::NonZero;
 use std::thread::available_parallelism;
-
-use jangbu_commands::identity::PasswordSettings;
 
 /// Reads of the embedded log at once: some more than can be at work.
 pub fn log_readers() -> u32 {
@@ -22,10 +20,9 @@ pub fn view_readers() -> u32 {
     readers(8)
 }
 
-/// All of them, and the passwords that are hashed at once.
+/// All of them.
 pub fn blocking() -> usize {
-    let readers = log_readers().saturating_add(view_readers());
-    usize::try_from(readers).unwrap_or(usize::MAX).saturating_add(PasswordSettings::default().at_once)
+    usize::try_from(log_readers().saturating_add(view_readers())).unwrap_or(usize::MAX)
 }
 
 fn readers(most: u32) -> u32 {

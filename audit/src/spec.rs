@@ -384,11 +384,13 @@ fn t1_a_token_after_the_end_of_its_family_is_found() {
     let mut session = |event: SessionEvent| {
         story.tell(AggregateKind::Session, 70, event);
     };
-    session(SessionStarted { user_id: UserId::new(id(BUYER)), token_hash: "a".into(), expires_at }.into());
-    session(SessionRotated { token_hash: "b".into(), expires_at }.into());
+    session(
+        SessionStarted { user_id: UserId::new(id(BUYER)), token_hash: "a".into(), expires_at, generation: None }.into(),
+    );
+    session(SessionRotated { token_hash: "b".into(), expires_at, generation: None, rotated_at: None }.into());
     session(ReuseDetected {}.into());
     session(SessionEnded { reason: SessionEndReason::TokenReused }.into());
-    session(SessionRotated { token_hash: "c".into(), expires_at }.into());
+    session(SessionRotated { token_hash: "c".into(), expires_at, generation: None, rotated_at: None }.into());
     assert_eq!(story.broken(), [(T1, 5)]);
 }
 

@@ -67,6 +67,16 @@ pub(crate) async fn fold(
     }
 }
 
+/// Folds further events onto a state at a version: the state, and its version then.
+pub(crate) fn fold_onto(
+    stream: StreamId,
+    state: AnyState,
+    version: u64,
+    events: &[RecordedEvent],
+) -> Result<(AnyState, u64), LogError> {
+    fold_events(stream, state, version, events).map(|(state, version, _)| (state, version))
+}
+
 fn fold_events(
     stream: StreamId,
     mut state: AnyState,

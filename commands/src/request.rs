@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jangbu_aggregates::{Command, Scope};
-use jangbu_kernel::log::LogError;
+use jangbu_kernel::log::{LogError, Receipt, ReceiptKey};
 use jangbu_kernel::{Actor, CommandId, CorrelationId, RecordedEvent, Refusal, StreamId};
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ impl Caller {
 }
 
 /// A key that makes a repeated request answer instead of act. Its scope is the
-/// caller's actor in text form.
+/// caller's actor in text form; of a sign-up without login, the address besides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
     /// As the caller gave it.
@@ -52,11 +52,23 @@ pub struct Request {
     pub trace: Option<String>,
     /// The caller's key.
     pub idempotency: Option<Idempotency>,
-    /// The version that the primary stream must have.
-    pub if_match: Option<u64>,
+    /// The primary stream must have one of these versions.
+    pub if_match: Option<Vec<u64>>,
 }
 
 impl Request {
+    /// Whose idempotency key, and which; none without a key.
+    pub(crate) fn receipt_key(&self) -> Option<ReceiptKey> {
+        let given = self.idempotency.as_ref()?;
+        let actor = &self.caller.actor;
+        let scope = if let Command::RegisterUser(newcomer) = &self.command {
+            sign_up_scope(actor, newcomer.email_claim)
+        } else {
+            actor.to_string()
+        };
+        Some(ReceiptKey { scope, key: given.key.clone() })
+    }
+
     /// A request without key, condition, cause or trace.
     #[must_use]
     pub const fn new(command: Command, caller: Caller, command_id: CommandId, correlation_id: CorrelationId) -> Self {
@@ -90,13 +102,44 @@ pub struct Answer {
     pub events: Arc<[Arc<RecordedEvent>]>,
 }
 
+impl Answer {
+    /// The first answer again, when the request is the same.
+    pub(crate) fn again(receipt: &Receipt, given: &Idempotency) -> Result<Self, CommandError> {
+        if given.fingerprint != receipt.fingerprint {
+            return Err(CommandError::KeyReused);
+        }
+        Ok(Self {
+            stream: receipt.stream,
+            version: receipt.version,
+            position: receipt.position,
+            replayed: true,
+            events: [].into(),
+        })
+    }
+}
+
+/// The scope of the keys of sign-ups. All who are not logged in are one actor; strangers
+/// must not meet in each other's keys, so theirs belong to the address. Its claim is a
+/// keyed hash: the address stays unknown.
+pub(crate) fn sign_up_scope(actor: &Actor, email_claim: Uuid) -> String {
+    match actor {
+        Actor::Anonymous => format!("{actor}/{email_claim}"),
+        Actor::User(_)
+        | Actor::System(_)
+        | Actor::Operator(_)
+        | Actor::Gateway(_)
+        | Actor::Carrier(_)
+        | Actor::Unknown(_) => actor.to_string(),
+    }
+}
+
 /// Why a command was not carried out, or why that is not known.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CommandError {
     /// The shop says no; nothing was written.
     #[error("refused: {0}")]
     Refused(Refusal),
-    /// The primary stream is not at the version that the caller named.
+    /// The primary stream is at none of the versions that the caller named.
     #[error("the version is {actual}")]
     VersionConflict {
         /// The version it has; 0: it does not exist.

@@ -114,6 +114,14 @@ pub trait Vault: Send + Sync + 'static {
     /// # Errors
     /// When the key store fails, or the key was destroyed.
     async fn create_key(&self, owner: UserId) -> Result<(), VaultError>;
+    /// Takes back the key of somebody who did not come into being after all: nothing was
+    /// ever sealed under it that anybody kept. A vault that keeps no keys has nothing to do.
+    ///
+    /// # Errors
+    /// When the key store fails.
+    async fn discard_key(&self, _owner: UserId) -> Result<(), VaultError> {
+        Ok(())
+    }
     /// Seals a text.
     ///
     /// # Errors
@@ -142,6 +150,11 @@ pub trait KeyStore: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be written.
     async fn put_user_key(&self, owner: UserId, wrapped: Vec<u8>) -> Result<Option<Vec<u8>>, LogError>;
+    /// Removes the key of a user who did not come into being, without a trace.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn remove_user_key(&self, owner: UserId) -> Result<(), LogError>;
     /// A named wrapped secret of the shop itself (token signing keys).
     ///
     /// # Errors

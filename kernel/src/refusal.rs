@@ -62,6 +62,8 @@ refusal_codes! {
     ProductNotActive = "product_not_active",
     /// The account may not act.
     UserNotActive = "user_not_active",
+    /// Nobody would be left who is an administrator.
+    LastAdministrator = "last_administrator",
     /// The reference was used for another entry.
     ReferenceReused = "reference_reused",
     /// The legs do not add up to the order's total.

@@ -58,6 +58,8 @@ aggregate_kinds! {
     Fulfilment = "fulfilment",
     /// The orders of a buyer that wait for a payment, under the user's id.
     Buyer = "buyer",
+    /// Who the administrators are: one stream of the shop.
+    Administrators = "administrators",
 }
 
 /// The identity of a stream. Shown, stored and parsed as `<kind>-<uuid>`.
@@ -129,6 +131,11 @@ impl StreamId {
     #[must_use]
     pub const fn fulfilment(id: OrderId) -> Self {
         Self::new(AggregateKind::Fulfilment, id.uuid())
+    }
+    /// `administrators-<nil>`.
+    #[must_use]
+    pub const fn administrators() -> Self {
+        Self::new(AggregateKind::Administrators, Uuid::nil())
     }
 }
 

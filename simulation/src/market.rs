@@ -192,6 +192,7 @@ impl People {
             let rotate = || Command::RotateSession {
                 session_id,
                 presented_hash: format!("{session_id}-{shown}"),
+                presented_generation: Some(shown.into()),
                 next_hash: format!("{session_id}-{round}"),
             };
             self.buyer(user, format!("refresh-{session_id}-{round}"), &rotate).await;

@@ -1,5 +1,7 @@
 //! Which decision answers a command.
 
+use jangbu_kernel::StreamId;
+
 use super::{Command, Outcome};
 use crate::facts::Facts;
 use crate::order::{CompletedBy, Order, OrderCommand};
@@ -10,11 +12,12 @@ use crate::session::{Session, SessionCommand};
 use crate::shipment::{Shipment, ShipmentCommand};
 use crate::state::{Missing, States};
 use crate::transactions::{
-    adjust_stock, cancel_order, cancel_payment, confirm_order, dispatch_shipment, expire_order, fail_order,
-    finish_cancellation, grant_points, observe_refund, place_order, receive_stock, record_late_payment,
-    record_payment_failure, register_user, request_payment, request_shipment, rotate_session, single, start_session,
+    RoleChange, adjust_stock, cancel_order, cancel_payment, change_roles, confirm_order, dispatch_shipment,
+    expire_order, fail_order, finish_cancellation, grant_points, observe_refund, place_order, receive_stock,
+    record_late_payment, record_payment_failure, register_user, request_payment, request_shipment, rotate_session,
+    single, start_session,
 };
-use crate::user::{User, UserCommand};
+use crate::user::{Administrators, AdministratorsCommand, User, UserCommand};
 
 impl Command {
     /// Decides. Pure. What is outside the caller's reach does not exist for him.
@@ -42,14 +45,23 @@ impl Command {
                 };
                 single::<User>(s, f, *user_id, &command)
             }
-            Self::GrantRole { user_id, role } => single::<User>(s, f, *user_id, &UserCommand::GrantRole(*role)),
-            Self::RevokeRole { user_id, role } => single::<User>(s, f, *user_id, &UserCommand::RevokeRole(*role)),
+            Self::SetRoles { user_id, roles } => change_roles(s, f, *user_id, RoleChange::Set(roles)),
+            Self::GrantRole { user_id, role } => change_roles(s, f, *user_id, RoleChange::Grant(*role)),
+            Self::RevokeRole { user_id, role } => change_roles(s, f, *user_id, RoleChange::Revoke(*role)),
+            Self::ListAdministrators { user_ids } => {
+                let list = AdministratorsCommand::List(user_ids.clone());
+                single::<Administrators>(s, f, StreamId::administrators().id, &list)
+            }
+            Self::UnlockUser { user_id } => single::<User>(s, f, *user_id, &UserCommand::Unlock),
             Self::RecordLoginFailure { user_id } => single::<User>(s, f, *user_id, &UserCommand::RecordLoginFailure),
             Self::StartSession { session_id, user_id, token_hash } => {
                 start_session(s, f, *session_id, *user_id, token_hash)
             }
-            Self::RotateSession { session_id, presented_hash, next_hash } => {
-                rotate_session(s, f, *session_id, presented_hash, next_hash)
+            Self::RotateSession { session_id, presented_hash, presented_generation, next_hash } => {
+                let (presented_hash, next_hash) = (presented_hash.clone(), next_hash.clone());
+                let presented_generation = *presented_generation;
+                let rotate = SessionCommand::Rotate { presented_hash, presented_generation, next_hash };
+                rotate_session(s, f, *session_id, &rotate)
             }
             Self::EndSession { session_id, reason } => {
                 single::<Session>(s, f, *session_id, &SessionCommand::End { reason: *reason })

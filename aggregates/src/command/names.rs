@@ -11,8 +11,11 @@ impl Command {
         match self {
             Self::RegisterUser(_) => "register_user",
             Self::ChangeContactDetails { .. } => "change_contact_details",
+            Self::SetRoles { .. } => "set_roles",
+            Self::ListAdministrators { .. } => "list_administrators",
             Self::GrantRole { .. } => "grant_role",
             Self::RevokeRole { .. } => "revoke_role",
+            Self::UnlockUser { .. } => "unlock_user",
             Self::RecordLoginFailure { .. } => "record_login_failure",
             Self::StartSession { .. } => "start_session",
             Self::RotateSession { .. } => "rotate_session",
@@ -62,9 +65,12 @@ impl Command {
         match self {
             Self::RegisterUser(command) => StreamId::user(command.user_id),
             Self::ChangeContactDetails { user_id, .. }
+            | Self::SetRoles { user_id, .. }
             | Self::GrantRole { user_id, .. }
             | Self::RevokeRole { user_id, .. }
+            | Self::UnlockUser { user_id }
             | Self::RecordLoginFailure { user_id } => StreamId::user(*user_id),
+            Self::ListAdministrators { .. } => StreamId::administrators(),
             Self::StartSession { session_id, .. }
             | Self::RotateSession { session_id, .. }
             | Self::EndSession { session_id, .. } => StreamId::session(*session_id),

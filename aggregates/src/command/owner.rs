@@ -44,15 +44,18 @@ impl Command {
         match self {
             Self::RegisterUser(command) => Ok(Owner::User(command.user_id)),
             Self::ChangeContactDetails { user_id, .. }
+            | Self::SetRoles { user_id, .. }
             | Self::GrantRole { user_id, .. }
             | Self::RevokeRole { user_id, .. }
+            | Self::UnlockUser { user_id }
             | Self::RecordLoginFailure { user_id }
             | Self::StartSession { user_id, .. }
             | Self::GrantPoints { user_id, .. } => Ok(Owner::User(*user_id)),
             Self::RotateSession { session_id, .. } | Self::EndSession { session_id, .. } => {
                 Ok(states.get::<Session>(*session_id)?.user_id().into())
             }
-            Self::CreateProduct(_)
+            Self::ListAdministrators { .. }
+            | Self::CreateProduct(_)
             | Self::ActivateProduct { .. }
             | Self::DeactivateProduct { .. }
             | Self::ReceiveStock { .. }

@@ -3,7 +3,7 @@
 
 use jangbu_kernel::{OrderId, PaymentId, ShipmentId, StreamId};
 
-use super::{Command, PlaceOrder, WantedPayment};
+use super::{Command, PlaceOrder, RegisterUser, WantedPayment};
 use crate::order::Order;
 use crate::payment::{MethodName, Payment};
 use crate::session::Session;
@@ -33,10 +33,7 @@ impl Command {
 
     fn add_others(&self, states: &impl States, streams: &mut Vec<StreamId>) {
         match self {
-            Self::RegisterUser(command) => {
-                let claims = command.other_claims.iter().chain([&command.email_claim]);
-                streams.extend(claims.map(|claim| StreamId::email(*claim)));
-            }
+            Self::RegisterUser(command) => add_claims(command, streams),
             Self::StartSession { user_id, .. } | Self::GrantPoints { user_id, .. } => {
                 streams.push(StreamId::user(*user_id));
             }
@@ -78,8 +75,11 @@ impl Command {
             Self::AdvanceFulfilment { .. }
             | Self::ResolveFulfilment { .. }
             | Self::ChangeContactDetails { .. }
+            | Self::ListAdministrators { .. }
+            | Self::SetRoles { .. }
             | Self::GrantRole { .. }
             | Self::RevokeRole { .. }
+            | Self::UnlockUser { .. }
             | Self::RecordLoginFailure { .. }
             | Self::EndSession { .. }
             | Self::CreateProduct(_)
@@ -102,6 +102,11 @@ impl Command {
             | Self::ReleaseHold { .. } => {}
         }
     }
+}
+
+fn add_claims(command: &RegisterUser, streams: &mut Vec<StreamId>) {
+    let claims = command.other_claims.iter().chain([&command.email_claim]);
+    streams.extend(claims.map(|claim| StreamId::email(*claim)));
 }
 
 fn add_placing(command: &PlaceOrder, streams: &mut Vec<StreamId>) {

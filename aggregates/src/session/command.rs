@@ -18,6 +18,8 @@ pub enum SessionCommand {
     Rotate {
         /// Hash of the token shown.
         presented_hash: String,
+        /// How many exchanges led to it, when it bears this shop's own proof of that.
+        presented_generation: Option<u64>,
         /// Hash of the next one.
         next_hash: String,
     },

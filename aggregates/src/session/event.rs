@@ -25,6 +25,10 @@ pub struct SessionStarted {
     #[serde(with = "jangbu_kernel::time::millis")]
     #[schemars(with = "Timestamp")]
     pub expires_at: Timestamp,
+    /// 0 when the token says of itself how many exchanges led to it. Absent: it is of the
+    /// kind that earlier releases gave out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
 }
 
 /// The refresh token was exchanged for the next one of its family.
@@ -36,6 +40,14 @@ pub struct SessionRotated {
     #[serde(with = "jangbu_kernel::time::millis")]
     #[schemars(with = "Timestamp")]
     pub expires_at: Timestamp,
+    /// How many exchanges led to the new token. Absent: it is of the kind that earlier
+    /// releases gave out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// When it was exchanged: for a moment the exchange may be asked for again.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "jangbu_kernel::time::millis::option")]
+    #[schemars(with = "Option<Timestamp>")]
+    pub rotated_at: Option<Timestamp>,
 }
 
 /// A token that had been exchanged before was used again: it was stolen, or its

@@ -7,12 +7,14 @@
 //!
 //! Invariants:
 //! - I1 at most one token of a family is alive.
-//! - I2 of many exchanges of one token exactly one succeeds: the next one that shows it
-//!   shows a token that was exchanged, which is recorded and ends the whole family. A
-//!   client that refreshes twice at once therefore has to log in again; the price of
-//!   never letting a thief and an owner share a session.
+//! - I2 a token is exchanged once. Shown again within a moment and while its successor is
+//!   unused it changes nothing: two tabs that refresh at once, or a repeat after a lost
+//!   answer, are given the same successor. After that it is a token that was exchanged,
+//!   which is recorded and ends the whole family.
 //! - I3 what never was a token of this family changes nothing, so that nobody ends
 //!   another's session by guessing.
+//!   A token bears the shop's own proof of how many exchanges led to it, so that one of
+//!   any age is known without keeping its hash.
 //! - I4 an ended or overdue session gives no token.
 //!
 //! It does not guard: whether its user may act (see [`crate::transactions`]).

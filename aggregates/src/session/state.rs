@@ -20,9 +20,22 @@ pub(super) struct Family {
     /// Hash of the token that is alive; none once the session is over.
     pub(super) live: Option<String>,
     pub(super) expires_at: Timestamp,
-    /// Hashes of all that were exchanged, to know a stolen one from a guess. About 70
-    /// bytes a refresh; forgotten when the session ends.
+    /// How many exchanges led to the live token; none: it does not say so of itself.
+    pub(super) generation: Option<u64>,
+    /// The exchange that the live token came of.
+    pub(super) last_exchange: Option<Exchange>,
+    /// Hashes of tokens that do not say their generation and were exchanged, to know a
+    /// stolen one from a guess. Only earlier releases gave such tokens out, so it does not
+    /// grow any more.
     pub(super) exchanged: BTreeSet<String>,
+}
+
+/// An exchange of a token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Exchange {
+    /// Hash of the token that was shown.
+    pub(super) presented_hash: String,
+    pub(super) at: Timestamp,
 }
 
 impl Session {
@@ -33,15 +46,24 @@ impl Session {
                     user_id: started.user_id,
                     live: Some(started.token_hash.clone()),
                     expires_at: started.expires_at,
+                    generation: started.generation,
+                    last_exchange: None,
                     exchanged: BTreeSet::new(),
                 });
             }
             (Some(family), SessionEvent::Rotated(rotated)) => {
-                family.exchanged.extend(family.live.replace(rotated.token_hash.clone()));
+                let before = family.live.replace(rotated.token_hash.clone());
+                if family.generation.is_none() {
+                    family.exchanged.extend(before.clone());
+                }
+                let exchange = |(presented_hash, at)| Exchange { presented_hash, at };
+                family.last_exchange = before.zip(rotated.rotated_at).map(exchange);
+                family.generation = rotated.generation;
                 family.expires_at = rotated.expires_at;
             }
             (Some(family), SessionEvent::Ended(_)) => {
                 family.live = None;
+                family.last_exchange = None;
                 family.exchanged.clear();
             }
             // Started twice, or anything before the start: never decided, changes nothing.
@@ -55,6 +77,16 @@ impl Session {
     #[must_use]
     pub fn user_id(&self) -> Option<UserId> {
         self.family.as_ref().map(|family| family.user_id)
+    }
+
+    /// Whether a token with this hash is one of it, alive or exchanged, as far as that can
+    /// be told from hashes.
+    #[must_use]
+    pub fn knows(&self, hash: &str) -> bool {
+        self.family.as_ref().is_some_and(|family| {
+            let last = family.last_exchange.as_ref().map(|last| last.presented_hash.as_str());
+            family.live.as_deref() == Some(hash) || last == Some(hash) || family.exchanged.contains(hash)
+        })
     }
 
     /// Whether a token of it can be exchanged at this moment.

@@ -28,7 +28,7 @@ pub fn place_order(states: &impl States, facts: &Facts, command: &PlaceOrder) ->
         if append.before::<Order>(command.order_id)?.status().is_some() {
             return Ok(());
         }
-        append.before::<User>(command.user_id)?.may_act(facts.now)?;
+        append.before::<User>(command.user_id)?.may_act()?;
         let quote = price(append, facts, &command.lines)?;
         check_expectation(command, &quote)?;
         let (total, products): (_, Vec<_>) =

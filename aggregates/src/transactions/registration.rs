@@ -1,11 +1,16 @@
 //! Signing up. Touches `user` and `email`: an address belongs to one user only if
-//! its claim and the registration stand or fall together. Reads the claims on its other spellings.
+//! its claim and the registration stand or fall together. Reads the claims on its other
+//! spellings. An administrator is put on the list of them in the same append.
+
+use jangbu_kernel::{Role, StreamId};
 
 use super::append::decide;
 use crate::command::{Outcome, RegisterUser};
 use crate::facts::Facts;
 use crate::state::{Missing, States};
-use crate::user::{EmailClaim, EmailCommand, User, UserCommand, UserRegistered, email_taken};
+use crate::user::{
+    Administrators, AdministratorsCommand, EmailClaim, EmailCommand, User, UserCommand, UserRegistered, email_taken,
+};
 
 /// Registers a user and claims the address.
 ///
@@ -27,6 +32,10 @@ pub fn register_user(states: &impl States, facts: &Facts, command: &RegisterUser
             roles: command.roles.clone(),
         };
         append.ask::<User>(command.user_id, &UserCommand::Register(registered))?;
+        if command.roles.contains(&Role::Admin) {
+            let add = AdministratorsCommand::Add(command.user_id);
+            append.ask::<Administrators>(StreamId::administrators().id, &add)?;
+        }
         Ok(())
     })
 }

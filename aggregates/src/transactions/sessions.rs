@@ -39,15 +39,13 @@ pub fn rotate_session(
     states: &impl States,
     facts: &Facts,
     session_id: SessionId,
-    presented_hash: &str,
-    next_hash: &str,
+    rotate: &SessionCommand,
 ) -> Result<Outcome, Missing> {
     decide(states, facts, |append| {
-        let (presented_hash, next_hash) = (presented_hash.to_owned(), next_hash.to_owned());
-        append.ask::<Session>(session_id, &SessionCommand::Rotate { presented_hash, next_hash })?;
+        append.ask::<Session>(session_id, rotate)?;
         let session = append.after::<Session>(session_id)?;
         if let (true, Some(user_id)) = (session.is_live(facts.now), session.user_id()) {
-            append.before::<User>(user_id)?.may_act(facts.now)?;
+            append.before::<User>(user_id)?.may_act()?;
         }
         Ok(())
     })

@@ -68,7 +68,7 @@ pub fn grant_points(
     expires_at: Option<Timestamp>,
 ) -> Result<Outcome, Missing> {
     decide(states, facts, |append| {
-        if append.before::<User>(user_id)?.status(facts.now).is_none() {
+        if append.before::<User>(user_id)?.status().is_none() {
             return Err(Stop::Refused(checks::not_found("user")));
         }
         append.ask::<Points>(user_id, &PointsCommand::Grant { amount, reference: reference.to_owned(), expires_at })?;

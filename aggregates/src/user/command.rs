@@ -26,6 +26,8 @@ pub enum UserCommand {
     RecordLoginFailure,
     /// The right password was given.
     RecordLoginSuccess,
+    /// Take the delays after wrong passwords away.
+    Unlock,
 }
 
 /// What can be asked of a claim on an address.

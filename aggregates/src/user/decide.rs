@@ -1,20 +1,20 @@
 //! What a user and a claim on an address decide.
 
 use jangbu_kernel::time::to_millis;
-use jangbu_kernel::{AggregateKind, Decider, Decision, Refusal, RefusalCode, Timestamp};
+use jangbu_kernel::{AggregateKind, Decider, Decision, Refusal, RefusalCode};
 
 use super::command::{EmailCommand, UserCommand};
 use super::event::{
     ContactDetailsChanged, EmailClaimed, EmailEvent, LoginFailed, LoginSucceeded, RoleGranted, RoleRevoked, UserEvent,
-    UserLocked,
+    UserUnlocked,
 };
-use super::state::{Account, EmailClaim, User, UserStatus};
+use super::state::{EmailClaim, User, UserStatus};
 use crate::checks;
 use crate::facts::Facts;
 
 impl Decider for User {
     const KIND: AggregateKind = AggregateKind::User;
-    const STATE_VERSION: u16 = 1;
+    const STATE_VERSION: u16 = 2;
     type Event = UserEvent;
     type Command = UserCommand;
     type Facts = Facts;
@@ -27,7 +27,8 @@ impl Decider for User {
                 | UserCommand::GrantRole(_)
                 | UserCommand::RevokeRole(_)
                 | UserCommand::RecordLoginFailure
-                | UserCommand::RecordLoginSuccess => checks::not_found("user").into(),
+                | UserCommand::RecordLoginSuccess
+                | UserCommand::Unlock => checks::not_found("user").into(),
             };
         };
         match command {
@@ -42,12 +43,10 @@ impl Decider for User {
             UserCommand::GrantRole(role) => Decision::one(RoleGranted { role: *role }),
             UserCommand::RevokeRole(role) if account.roles.contains(role) => Decision::one(RoleRevoked { role: *role }),
             UserCommand::RevokeRole(_) => Decision::AlreadyDone,
-            UserCommand::RecordLoginFailure => account.record_failure(facts),
-            UserCommand::RecordLoginSuccess => match account.not_locked(facts.now) {
-                Err(refusal) => refusal.into(),
-                Ok(()) if account.login_failures == 0 => Decision::AlreadyDone,
-                Ok(()) => Decision::one(LoginSucceeded {}),
-            },
+            UserCommand::RecordLoginFailure => Decision::one(LoginFailed {}),
+            UserCommand::RecordLoginSuccess if account.login_failed => Decision::one(LoginSucceeded {}),
+            UserCommand::RecordLoginSuccess => Decision::AlreadyDone,
+            UserCommand::Unlock => Decision::one(UserUnlocked { at: to_millis(facts.now) }),
         }
     }
 
@@ -56,48 +55,17 @@ impl Decider for User {
     }
 }
 
-impl Account {
-    fn not_locked(&self, now: Timestamp) -> Result<(), Refusal> {
-        match self.status(now) {
-            UserStatus::Active => Ok(()),
-            UserStatus::Locked => Err(account_locked()),
-        }
-    }
-
-    fn record_failure(&self, facts: &Facts) -> Decision<UserEvent> {
-        if let Err(refusal) = self.not_locked(facts.now) {
-            return refusal.into();
-        }
-        let mut events = vec![LoginFailed {}.into()];
-        if self.login_failures.saturating_add(1) >= facts.policy.max_login_failures {
-            // A lock beyond the end of the calendar has no last moment: it cannot be written, the failure can.
-            if let Some(until) = facts.now.checked_add_signed(facts.policy.lock_duration) {
-                events.push(UserLocked { until: to_millis(until) }.into());
-            }
-        }
-        Decision::Record(events)
-    }
-}
-
 impl User {
-    /// Whether this user may act now.
+    /// Whether this user may act.
     ///
     /// # Errors
-    /// `not_found` for nobody, `user_not_active` for somebody who may not.
-    pub fn may_act(&self, now: Timestamp) -> Result<(), Refusal> {
-        match self.status(now) {
+    /// `not_found` for nobody.
+    pub fn may_act(&self) -> Result<(), Refusal> {
+        match self.status() {
             None => Err(checks::not_found("user")),
             Some(UserStatus::Active) => Ok(()),
-            Some(status @ UserStatus::Locked) => {
-                let refusal = Refusal::new(RefusalCode::UserNotActive, "the account may not act now");
-                Err(refusal.in_state(status.name(), []))
-            }
         }
     }
-}
-
-fn account_locked() -> Refusal {
-    Refusal::new(RefusalCode::AccountLocked, "too many wrong passwords, try again later").in_state("locked", [])
 }
 
 /// The address belongs to somebody.

@@ -14,6 +14,7 @@ events! {
         "user.login_failed" v 1 => LoginFailed(LoginFailed),
         "user.login_succeeded" v 1 => LoginSucceeded(LoginSucceeded),
         "user.locked" v 1 => Locked(UserLocked),
+        "user.unlocked" v 1 => Unlocked(UserUnlocked),
     }
 }
 
@@ -22,6 +23,36 @@ events! {
     pub enum EmailEvent {
         "email.claimed" v 1 => Claimed(EmailClaimed),
     }
+}
+
+events! {
+    /// What happened to the list of administrators.
+    pub enum AdministratorsEvent {
+        "administrators.listed" v 1 => Listed(AdministratorsListed),
+        "administrators.added" v 1 => Added(AdministratorAdded),
+        "administrators.removed" v 1 => Removed(AdministratorRemoved),
+    }
+}
+
+/// The list began with those who had the role already.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AdministratorsListed {
+    /// Who.
+    pub user_ids: Vec<UserId>,
+}
+
+/// Somebody became an administrator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AdministratorAdded {
+    /// Who.
+    pub user_id: UserId,
+}
+
+/// Somebody is no longer an administrator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AdministratorRemoved {
+    /// Who.
+    pub user_id: UserId,
 }
 
 /// Somebody signed up.
@@ -72,17 +103,27 @@ pub struct RoleRevoked {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoginFailed {}
 
-/// The right password was given after wrong ones; the count starts anew.
+/// The right password was given after wrong ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoginSucceeded {}
 
-/// Too many wrong passwords in a row.
+/// Too many wrong passwords in a row. Earlier releases wrote it; wrong passwords delay
+/// log-ins now, and lock nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UserLocked {
     /// No login before this moment.
     #[serde(with = "jangbu_kernel::time::millis")]
     #[schemars(with = "Timestamp")]
     pub until: Timestamp,
+}
+
+/// The delays after wrong passwords were taken away by hand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UserUnlocked {
+    /// Wrong passwords before this moment do not count.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    #[schemars(with = "Timestamp")]
+    pub at: Timestamp,
 }
 
 /// An address belongs to a user now.

@@ -2,19 +2,21 @@
 //! belong to one user only.
 //!
 //! ```text
-//!   (none) --registered--> active --5 wrong passwords--> locked --15 min--> active
+//!   (none) --registered--> active
 //! ```
 //! Invariants:
 //! - I1 a user is registered once.
-//! - I2 after the allowed number of wrong passwords in a row the account is locked for
-//!   a while; the right password starts the count anew, and so does the lock.
-//! - I3 while it is locked, no login counts, whatever the password.
+//! - I2 wrong passwords and the right one after them are recorded and change nothing else:
+//!   what a stranger types never keeps the owner from acting. How long a log-in has to wait
+//!   is decided where passwords are checked.
+//! - I3 delays are taken away by hand at once, those that began before.
 //! - I4 a role is held once; giving or taking it again changes nothing.
 //! - I5 an address belongs to the first who claimed it.
+//! - I6 the last administrator stays one (see [`Administrators`]).
 //!
-//! It does not guard: whether a password is right (hashing is slow and not pure),
-//! nor that somebody is left who is an administrator (that is a fact about all users).
+//! It does not guard: whether a password is right (hashing is slow and not pure).
 
+mod administrators;
 mod command;
 mod decide;
 mod event;
@@ -23,7 +25,8 @@ mod state;
 #[cfg(test)]
 mod spec;
 
+pub use administrators::{Administrators, AdministratorsCommand};
 pub use command::{EmailCommand, UserCommand};
 pub(crate) use decide::email_taken;
 pub use event::*;
-pub use state::{EmailClaim, User, UserStatus};
+pub use state::{ContactDetails, EmailClaim, User, UserStatus};

@@ -36,7 +36,7 @@ fn every_state_answers_every_command_as_the_table_says() {
         ("active", vec![registered()]),
         ("failed_once", vec![registered(), failed()]),
         ("locked", vec![registered(), locked(at(LOCK))]),
-        ("unlocked", vec![registered(), locked(at(0))]),
+        ("unlocked", vec![registered(), failed(), UserUnlocked { at: at(0) }.into()]),
     ];
     let name = Some(sealed("new"));
     let commands = [
@@ -49,6 +49,7 @@ fn every_state_answers_every_command_as_the_table_says() {
         ("revoke_other", UserCommand::RevokeRole(Role::Staff), at(0)),
         ("wrong_password", UserCommand::RecordLoginFailure, at(0)),
         ("right_password", UserCommand::RecordLoginSuccess, at(0)),
+        ("unlock", UserCommand::Unlock, at(0)),
     ];
     let answers = "
         command        none active failed_once locked unlocked
@@ -59,39 +60,73 @@ fn every_state_answers_every_command_as_the_table_says() {
         grant_again    N    =      =           =      =
         revoke         N    +      +           +      +
         revoke_other   N    =      =           =      =
-        wrong_password N    +      +           L      +
-        right_password N    =      +           L      =
+        wrong_password N    +      +           +      +
+        right_password N    =      +           =      =
+        unlock         N    +      +           +      +
     ";
-    let answers = answers.replace(" N", " not_found").replace(" L", " account_locked");
+    let answers = answers.replace(" N", " not_found");
     check_table::<User>(&answers, &states, &commands);
 }
 
 #[test]
-fn i2_the_fifth_wrong_password_locks_the_account() {
-    let four = [registered(), failed(), failed(), failed(), failed()];
-    let user = given::<User>(&four).when(&UserCommand::RecordLoginFailure).records(&[failed(), locked(at(LOCK))]);
-    assert_eq!(user.status(at(LOCK - 1)), Some(UserStatus::Locked));
-    assert_eq!(user.status(at(LOCK)), Some(UserStatus::Active));
-    assert_eq!(user.may_act(at(0)).unwrap_err().code, RefusalCode::UserNotActive);
-    assert_eq!(user.may_act(at(LOCK)), Ok(()));
-}
-
-#[test]
-fn i2_the_count_starts_anew_after_the_right_password_and_after_a_lock() {
-    let four = [registered(), failed(), failed(), failed(), failed()];
-    for ended in [LoginSucceeded {}.into(), locked(at(0))] {
-        let events = [&four[..], &[ended]].concat();
-        given::<User>(&events).when(&UserCommand::RecordLoginFailure).records(&[failed()]);
+fn i2_wrong_passwords_keep_nobody_from_acting() {
+    let mut events = vec![registered()];
+    for _ in 0..20 {
+        let user = given::<User>(&events).when(&UserCommand::RecordLoginFailure).records(&[failed()]);
+        assert_eq!(user.may_act(), Ok(()));
+        events.push(failed());
     }
+    let succeeded: UserEvent = LoginSucceeded {}.into();
+    given::<User>(&events).when(&UserCommand::RecordLoginSuccess).records(std::slice::from_ref(&succeeded));
+    events.push(succeeded);
+    given::<User>(&events).when(&UserCommand::RecordLoginSuccess).done_already();
 }
 
 #[test]
-fn i3_while_locked_the_right_password_does_not_count_either() {
-    let refusal = given::<User>(&[registered(), locked(at(LOCK))])
-        .at(at(LOCK - 1))
-        .when(&UserCommand::RecordLoginSuccess)
-        .refused(RefusalCode::AccountLocked);
-    assert_eq!(refusal.current_state, Some("locked"));
+fn i2_a_lock_of_an_earlier_release_keeps_nobody_from_acting() {
+    let user = folded::<User>(&[registered(), failed(), locked(at(LOCK))]);
+    assert_eq!(user.status(), Some(UserStatus::Active));
+    assert_eq!(user.may_act(), Ok(()));
+    assert_eq!(User::default().may_act().unwrap_err().code, RefusalCode::NotFound);
+}
+
+#[test]
+fn i3_unlocking_says_from_when_on_wrong_passwords_count() {
+    let unlocked: UserEvent = UserUnlocked { at: at(7) }.into();
+    let user = given::<User>(&[registered(), failed()]).at(at(7)).when(&UserCommand::Unlock).records(&[unlocked]);
+    assert_eq!(user.unlocked_at(), Some(at(7)));
+}
+
+#[test]
+fn contact_details_are_those_of_the_last_change() {
+    let change = |name, phone| UserEvent::from(ContactDetailsChanged { name, phone, phone_cleared: false });
+    let events = [registered(), change(Some(sealed("n2")), None), change(None, Some(sealed("p2")))];
+    let cleared: UserEvent = ContactDetailsChanged { name: None, phone: None, phone_cleared: true }.into();
+    let user = folded::<User>(&[events.as_slice(), &[cleared]].concat());
+    assert_eq!(user.contact_details().unwrap().phone, None);
+    let user = folded::<User>(&events);
+    let wanted = ContactDetails { email: sealed("email"), name: sealed("n2"), phone: Some(sealed("p2")) };
+    assert_eq!(user.contact_details(), Some(&wanted));
+}
+
+#[test]
+fn i6_the_last_administrator_stays_one() {
+    let listed = |ids: &[u128]| -> AdministratorsEvent {
+        AdministratorsListed { user_ids: ids.iter().map(|number| id(*number)).collect() }.into()
+    };
+    let added: AdministratorsEvent = AdministratorAdded { user_id: id(2) }.into();
+    let removed: AdministratorsEvent = AdministratorRemoved { user_id: id(1) }.into();
+    let remove = |number| AdministratorsCommand::Remove(id(number));
+    given::<Administrators>(&[listed(&[1])]).when(&remove(1)).refused(RefusalCode::LastAdministrator);
+    given::<Administrators>(&[listed(&[1]), added.clone()]).when(&remove(1)).records(std::slice::from_ref(&removed));
+    given::<Administrators>(&[listed(&[1, 2]), removed]).when(&remove(2)).refused(RefusalCode::LastAdministrator);
+    // Before the list is written nobody leaves it, and who joined before stays on it.
+    given::<Administrators>(std::slice::from_ref(&added)).when(&remove(2)).refused(RefusalCode::LastAdministrator);
+    let list = AdministratorsCommand::List(vec![id(1)]);
+    let both = given::<Administrators>(&[added]).when(&list).records(&[listed(&[1])]);
+    assert_eq!(both, folded::<Administrators>(&[listed(&[1, 2])]));
+    given::<Administrators>(&[listed(&[1])]).when(&list).done_already();
+    given::<Administrators>(&[listed(&[1])]).when(&AdministratorsCommand::Add(id(1))).done_already();
 }
 
 #[test]

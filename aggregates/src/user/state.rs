@@ -13,20 +13,17 @@ use super::event::{EmailEvent, UserEvent, UserRegistered};
 pub enum UserStatus {
     /// May act.
     Active,
-    /// Too many wrong passwords; active again after a while.
-    Locked,
 }
 
 impl UserStatus {
     /// Every status.
-    pub const ALL: [Self; 2] = [Self::Active, Self::Locked];
+    pub const ALL: [Self; 1] = [Self::Active];
 
     /// The word for it, snake case.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
-            Self::Locked => "locked",
         }
     }
 
@@ -47,46 +44,66 @@ pub struct User {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Account {
     password_hash: Sealed,
+    contact: ContactDetails,
     pub(super) roles: BTreeSet<Role>,
-    /// Wrong passwords in a row since the last right one or the last lock.
-    pub(super) login_failures: u32,
-    pub(super) locked_until: Option<Timestamp>,
+    /// Whether a wrong password was given since the last right one.
+    pub(super) login_failed: bool,
+    unlocked_at: Option<Timestamp>,
+}
+
+/// Who somebody is to the shop. No decision reads it; it is here so that a profile is
+/// shown from a snapshot, however often it was changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContactDetails {
+    /// The address, sealed.
+    pub email: Sealed,
+    /// The name, sealed.
+    pub name: Sealed,
+    /// The telephone number, sealed.
+    pub phone: Option<Sealed>,
 }
 
 impl Account {
     fn new(registered: &UserRegistered) -> Self {
         Self {
             password_hash: registered.password_hash.clone(),
+            contact: ContactDetails {
+                email: registered.email.clone(),
+                name: registered.name.clone(),
+                phone: registered.phone.clone(),
+            },
             roles: registered.roles.iter().copied().collect(),
-            login_failures: 0,
-            locked_until: None,
+            login_failed: false,
+            unlocked_at: None,
         }
     }
 
     fn evolve(&mut self, event: &UserEvent) {
         match event {
-            // Registration is decided once a stream. Name and number are for reading, not for deciding.
-            UserEvent::Registered(_) | UserEvent::ContactDetailsChanged(_) => {}
+            // Registration is decided once a stream. Earlier releases locked accounts; a lock of
+            // theirs keeps nobody out any more.
+            UserEvent::Registered(_) | UserEvent::Locked(_) => {}
+            UserEvent::ContactDetailsChanged(changed) => {
+                if let Some(name) = &changed.name {
+                    self.contact.name = name.clone();
+                }
+                if changed.phone.is_some() || changed.phone_cleared {
+                    self.contact.phone.clone_from(&changed.phone);
+                }
+            }
             UserEvent::RoleGranted(granted) => {
                 self.roles.insert(granted.role);
             }
             UserEvent::RoleRevoked(revoked) => {
                 self.roles.remove(&revoked.role);
             }
-            UserEvent::LoginFailed(_) => self.login_failures = self.login_failures.saturating_add(1),
-            UserEvent::LoginSucceeded(_) => {
-                self.login_failures = 0;
-                self.locked_until = None;
-            }
-            UserEvent::Locked(locked) => {
-                self.login_failures = 0;
-                self.locked_until = Some(locked.until);
+            UserEvent::LoginFailed(_) => self.login_failed = true,
+            UserEvent::LoginSucceeded(_) => self.login_failed = false,
+            UserEvent::Unlocked(unlocked) => {
+                self.login_failed = false;
+                self.unlocked_at = Some(unlocked.at);
             }
         }
-    }
-
-    pub(super) fn status(&self, now: Timestamp) -> UserStatus {
-        if self.locked_until.is_some_and(|until| now < until) { UserStatus::Locked } else { UserStatus::Active }
     }
 }
 
@@ -99,15 +116,21 @@ impl User {
         }
     }
 
-    /// How the account stands at a moment; none before registration.
+    /// How the account stands; none before registration.
     #[must_use]
-    pub fn status(&self, now: Timestamp) -> Option<UserStatus> {
-        self.account.as_ref().map(|account| account.status(now))
+    pub fn status(&self) -> Option<UserStatus> {
+        self.account.as_ref().map(|_| UserStatus::Active)
     }
-    /// Until when no login counts, whether or not that moment has passed.
+    /// When the delays after wrong passwords were last taken away by hand: those that began
+    /// before do not count.
     #[must_use]
-    pub fn locked_until(&self) -> Option<Timestamp> {
-        self.account.as_ref().and_then(|account| account.locked_until)
+    pub fn unlocked_at(&self) -> Option<Timestamp> {
+        self.account.as_ref().and_then(|account| account.unlocked_at)
+    }
+    /// How to reach them; none before registration.
+    #[must_use]
+    pub fn contact_details(&self) -> Option<&ContactDetails> {
+        self.account.as_ref().map(|account| &account.contact)
     }
     /// The roles, in a fixed order; none before registration.
     pub fn roles(&self) -> impl Iterator<Item = Role> {

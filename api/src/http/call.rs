@@ -6,10 +6,11 @@ use axum::extract::FromRequestParts;
 use http::header::IF_NONE_MATCH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
-use jangbu_commands::identity::RequestContext;
+use jangbu_commands::identity::{AddressBlock, RequestContext};
 use jangbu_commands::{Answer, Command, Idempotency, Request};
-use jangbu_kernel::{CommandId, StreamId};
+use jangbu_kernel::CommandId;
 
+use super::caller;
 use super::conditional::IfMatch;
 use super::failure::version_conflict;
 use super::gate::Principal;
@@ -39,6 +40,7 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     if_match: IfMatch,
     key: Option<String>,
+    from: AddressBlock,
     method: Method,
     path: String,
 }
@@ -54,6 +56,7 @@ impl FromRequestParts<App> for Call {
             if_match: IfMatch::read(&parts.headers)?,
             key: read_key(&parts.headers)?,
             headers: looked_at(&parts.headers),
+            from: AddressBlock::of(caller::address(&parts.extensions)),
             method: parts.method.clone(),
             path: parts.uri.path().to_owned(),
         })
@@ -95,6 +98,7 @@ impl Call {
             correlation_id: self.names.correlation_id,
             trace: Some(self.names.traceparent.clone()),
             idempotency: None,
+            from: self.from,
         }
     }
 
@@ -110,26 +114,22 @@ impl Call {
         fingerprint
     }
 
-    /// The one version that `If-Match` leaves, if it leaves a choice of several it is
-    /// made against the log.
-    pub(crate) async fn expected_version(&self, app: &App, stream: StreamId) -> Result<Option<u64>, Problem> {
-        let IfMatch::OneOf(versions) = &self.if_match else { return Ok(None) };
-        if let [only] = versions.as_slice() {
-            return Ok(Some(*only));
-        }
-        let current = app.state.commands.log().versions(vec![stream]).await?.first().copied().unwrap_or_default();
-        match current {
-            0 => Ok(None),
-            current if versions.contains(&current) => Ok(Some(current)),
-            current => Err(version_conflict(current)),
+    /// The versions of which the resource must have one. They are judged where the command
+    /// is decided: after its receipt and after the question whose the thing is, and on the
+    /// version that the decision rests on.
+    pub(crate) fn expected_versions(&self) -> Option<Vec<u64>> {
+        match &self.if_match {
+            IfMatch::Anything => None,
+            IfMatch::OneOf(versions) => Some(versions.clone()),
         }
     }
 
-    /// Checks `If-Match` for what is not a command of one stream.
-    pub(crate) async fn check_version(&self, app: &App, stream: StreamId) -> Result<(), Problem> {
-        let IfMatch::OneOf(versions) = &self.if_match else { return Ok(()) };
-        let current = app.state.commands.log().versions(vec![stream]).await?.first().copied().unwrap_or_default();
-        if current == 0 || versions.contains(&current) { Ok(()) } else { Err(version_conflict(current)) }
+    /// Checks `If-Match` for what is not a command: the caller may see the resource.
+    pub(crate) fn check_version(&self, current: u64) -> Result<(), Problem> {
+        match &self.if_match {
+            IfMatch::OneOf(versions) if !versions.contains(&current) => Err(version_conflict(current)),
+            IfMatch::Anything | IfMatch::OneOf(_) => Ok(()),
+        }
     }
 
     /// Has a command carried out in the name of whoever is logged in.
@@ -141,15 +141,8 @@ impl Call {
         body: &[u8],
     ) -> Result<Answer, Problem> {
         let idempotency = self.idempotency(needed, body)?;
-        let if_match = self.expected_version(app, command.primary()).await?;
-        let request = Request { idempotency, if_match, ..self.request(app, command)? };
+        let request = Request { idempotency, if_match: self.expected_versions(), ..self.request(app, command)? };
         app.state.commands.execute(request).await.map_err(Problem::from)
-    }
-
-    /// Has one of several commands of this call carried out: the key and the condition
-    /// belong to the whole and are the caller's to mind.
-    pub(crate) async fn execute_part(&self, app: &App, command: Command) -> Result<Answer, Problem> {
-        app.state.commands.execute(self.request(app, command)?).await.map_err(Problem::from)
     }
 
     fn request(&self, app: &App, command: Command) -> Result<Request, Problem> {

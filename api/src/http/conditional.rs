@@ -74,13 +74,18 @@ fn parse_tags(text: &str) -> Option<Vec<Tag<'_>>> {
     let mut rest = text.trim();
     let mut tags = Vec::new();
     while !rest.is_empty() {
+        // Elements of a list may be empty (RFC 9110, section 5.6.1).
+        if let Some(tail) = rest.strip_prefix(',') {
+            rest = tail.trim_start();
+            continue;
+        }
         let weak = rest.strip_prefix("W/");
         let (opaque, tail) = weak.unwrap_or(rest).strip_prefix('"')?.split_once('"')?;
         tags.push(Tag { weak: weak.is_some(), opaque });
-        rest = match tail.trim_start() {
-            "" => "",
-            tail => tail.strip_prefix(',')?.trim_start(),
-        };
+        rest = tail.trim_start();
+        if !rest.is_empty() && !rest.starts_with(',') {
+            return None;
+        }
     }
     Some(tags)
 }
@@ -99,6 +104,9 @@ mod tests {
     fn tags_are_read_as_versions() {
         assert_eq!(read("\"3\"").unwrap(), IfMatch::OneOf(vec![3]));
         assert_eq!(read("\"3\" ,\"4\"").unwrap(), IfMatch::OneOf(vec![3, 4]));
+        for text in ["\"3\",,\"4\"", ",\"3\" , \"4\",", "\"3\",\t, ,\"4\" ,"] {
+            assert_eq!(read(text).unwrap(), IfMatch::OneOf(vec![3, 4]), "{text}");
+        }
         assert_eq!(read("*").unwrap(), IfMatch::Anything);
         assert_eq!(IfMatch::read(&HeaderMap::new()).unwrap(), IfMatch::Anything);
     }
@@ -112,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_tags_is_refused() {
-        for text in ["", " ", "3", "\"3", "\"3\" \"4\"", "\"3\",4"] {
+        for text in ["", " ", ",", " , ,", "3", "\"3", "\"3\" \"4\"", "\"3\",4"] {
             assert!(read(text).is_err(), "{text}");
         }
     }

@@ -105,6 +105,11 @@ impl From<IdentityError> for Problem {
             ),
             IdentityError::Command(error) => error.into(),
             IdentityError::BadCredentials => Self::new(Code::Unauthenticated, "the credentials do not count"),
+            IdentityError::Delayed { retry_after } => {
+                let wait = retry_after.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX).max(1);
+                let detail = format!("too many wrong passwords were given for this address, try again in {wait} s");
+                Self::new(Code::AccountLocked, detail).retry_after(wait)
+            }
             IdentityError::Busy { retry_after } => {
                 Self::new(Code::UpstreamUnavailable, "too many logins at once, try again")
                     .retry_after(retry_after.as_secs())

@@ -1,17 +1,17 @@
 //! Who comes in: token, account, rate, permission. In front of every route.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use jangbu_commands::authorization::{Permission, allows};
+use jangbu_commands::identity::AddressBlock;
 use jangbu_commands::{Caller, Scope};
-use jangbu_kernel::{Actor, Role, UserId};
+use jangbu_kernel::{Actor, Role, SessionId, UserId};
 
-use super::limiter::CallerKey;
+use super::caller;
+use super::limiter::{Allowance, CallerKey, Limiter};
 use super::problem::{Code, Problem};
 use crate::state::App;
 use crate::tokens::{Bearer, TokenError};
@@ -23,6 +23,8 @@ pub enum Access {
     Open,
     /// Anybody.
     Public,
+    /// Anybody, counted by block of addresses apart from everything else: sign-up and log-in.
+    Auth,
     /// Anybody who is logged in.
     LoggedIn,
     /// Whoever holds the permission, for anybody's things.
@@ -42,7 +44,7 @@ impl Access {
     /// How far somebody with these roles reaches; none: not at all.
     fn scope(self, user_id: UserId, roles: &[Role]) -> Option<Scope> {
         match self {
-            Self::Open | Self::Public | Self::LoggedIn => Some(Scope::Own(user_id)),
+            Self::Open | Self::Public | Self::Auth | Self::LoggedIn => Some(Scope::Own(user_id)),
             Self::Needs(permission) => allows(roles, permission).then_some(Scope::Any),
             Self::Own(permission) => allows(roles, permission).then_some(Scope::Own(user_id)),
             Self::OwnOrAny { any, .. } if allows(roles, any) => Some(Scope::Any),
@@ -55,6 +57,8 @@ impl Access {
 #[derive(Clone, Debug)]
 pub(crate) struct Principal {
     pub(crate) user_id: UserId,
+    /// By which login.
+    pub(crate) session_id: SessionId,
     pub(crate) roles: Vec<Role>,
     pub(crate) scope: Scope,
 }
@@ -76,13 +80,16 @@ pub(crate) async fn gate(State((app, access)): State<(App, Access)>, mut request
         return next.run(request).await;
     }
     let login = login(&app, request.headers());
-    let caller = match &login {
-        Ok(Some(bearer)) => CallerKey::User(bearer.user_id),
-        Ok(None) | Err(_) => CallerKey::Peer(peer(&request)),
+    let address = caller::address(request.extensions());
+    let (limiter, counted) = match (access, &login) {
+        (Access::Auth, _) => (&app.auth_limiter, CallerKey::Block(AddressBlock::of(address))),
+        (_, Ok(Some(bearer))) => (&app.limiter, CallerKey::User(bearer.user_id)),
+        (_, Ok(None) | Err(_)) => (&app.limiter, CallerKey::Address(AddressBlock::of_caller(address))),
     };
-    let allowance = match app.limiter.as_ref().map(|limiter| limiter.check(caller)).transpose() {
+    let limiter = limiter.as_ref();
+    let allowance = match limiter.map(|limiter| limiter.check(counted)).transpose() {
         Ok(allowance) => allowance,
-        Err((problem, allowance)) => return with_allowance(&app, Some(allowance), problem.into_response()),
+        Err((problem, allowance)) => return with_allowance(limiter, Some(allowance), problem.into_response()),
     };
     let response = match admit(&app, access, login).await {
         Ok(principal) => {
@@ -93,19 +100,14 @@ pub(crate) async fn gate(State((app, access)): State<(App, Access)>, mut request
         }
         Err(problem) => problem.into_response(),
     };
-    with_allowance(&app, allowance, response)
+    with_allowance(limiter, allowance, response)
 }
 
-fn with_allowance(app: &App, allowance: Option<super::limiter::Allowance>, mut response: Response) -> Response {
-    if let (Some(limiter), Some(allowance)) = (&app.limiter, allowance) {
+fn with_allowance(limiter: Option<&Limiter>, allowance: Option<Allowance>, mut response: Response) -> Response {
+    if let (Some(limiter), Some(allowance)) = (limiter, allowance) {
         limiter.write(allowance, response.headers_mut());
     }
     response
-}
-
-fn peer(request: &Request) -> IpAddr {
-    let connection = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    connection.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
 }
 
 /// The token of a request, checked; none when there is none.
@@ -123,7 +125,7 @@ async fn admit(
     access: Access,
     login: Result<Option<Bearer>, TokenError>,
 ) -> Result<Option<Principal>, Problem> {
-    let public = access == Access::Public;
+    let public = matches!(access, Access::Public | Access::Auth);
     let bearer = match login {
         Ok(Some(bearer)) => bearer,
         // On a public route a token that does not count is as good as none.
@@ -134,6 +136,12 @@ async fn admit(
         }
         Err(TokenError::Invalid) => return Err(Problem::new(Code::Unauthenticated, "the access token does not count")),
     };
+    if !app.state.identity.is_live(bearer.user_id, bearer.session_id).await? {
+        if public {
+            return Ok(None);
+        }
+        return Err(Problem::new(Code::Unauthenticated, "the login has ended, log in again"));
+    }
     let account = app.state.identity.account(bearer.user_id).await?;
     let Some(account) = account.filter(|account| account.active) else {
         if public {
@@ -142,12 +150,13 @@ async fn admit(
         return Err(Problem::new(Code::UserNotActive, "the account may not act"));
     };
     let scope = access.scope(bearer.user_id, &account.roles).ok_or_else(|| forbidden(access))?;
-    Ok(Some(Principal { user_id: bearer.user_id, roles: account.roles, scope }))
+    let (user_id, session_id) = (bearer.user_id, bearer.session_id);
+    Ok(Some(Principal { user_id, session_id, roles: account.roles, scope }))
 }
 
 fn forbidden(access: Access) -> Problem {
     let needed = match access {
-        Access::Open | Access::Public | Access::LoggedIn => "a login",
+        Access::Open | Access::Public | Access::Auth | Access::LoggedIn => "a login",
         Access::Needs(permission) | Access::Own(permission) => permission.name(),
         Access::OwnOrAny { own, .. } => own.name(),
     };

@@ -1,4 +1,5 @@
-//! One rate limit per caller: by user when somebody is logged in, else by address.
+//! Rate limits: one per caller, by user when somebody is logged in, else by address; one
+//! for the routes of log-ins, by block of addresses.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
@@ -9,6 +10,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use http::{HeaderMap, HeaderValue};
+use jangbu_commands::identity::AddressBlock;
 use jangbu_kernel::UserId;
 
 use super::problem::{Code, Problem};
@@ -26,7 +28,9 @@ const CROWDS: u64 = 1_024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CallerKey {
     User(UserId),
-    Peer(IpAddr),
+    /// As [`AddressBlock::of_caller`] has it.
+    Address(IpAddr),
+    Block(AddressBlock),
     /// Some of all callers, when there are too many to tell apart.
     Crowd(u64),
 }
@@ -40,6 +44,8 @@ impl CallerKey {
 }
 
 pub(crate) struct Limiter {
+    /// What its headers call it.
+    name: &'static str,
     limit: RateLimit,
     limiter: RateLimiter<CallerKey, DefaultKeyedStateStore<CallerKey>, DefaultClock, StateInformationMiddleware>,
     clock: DefaultClock,
@@ -56,14 +62,14 @@ pub(crate) struct Allowance {
 }
 
 impl Limiter {
-    pub(crate) fn new(limit: RateLimit) -> Self {
+    pub(crate) fn new(name: &'static str, limit: RateLimit) -> Self {
         let each = limit.per.checked_div(limit.requests.get()).unwrap_or(limit.per);
         // A period of zero only comes of more requests than there are nanoseconds.
         let quota = Quota::with_period(each).unwrap_or_else(|| Quota::per_second(limit.requests));
         let clock = DefaultClock::default();
         let limiter = RateLimiter::dashmap_with_clock(quota.allow_burst(limit.requests), clock.clone())
             .with_middleware::<StateInformationMiddleware>();
-        Self { limit, limiter, clock, checks: AtomicU32::new(0), crowded: AtomicBool::new(false) }
+        Self { name, limit, limiter, clock, checks: AtomicU32::new(0), crowded: AtomicBool::new(false) }
     }
 
     /// Counts a request.
@@ -98,8 +104,8 @@ impl Limiter {
 
     /// Writes `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
     pub(crate) fn write(&self, allowance: Allowance, headers: &mut HeaderMap) {
-        let policy = format!("\"caller\";q={};w={}", self.limit.requests, self.limit.per.as_secs());
-        let state = format!("\"caller\";r={};t={}", allowance.remaining, allowance.reset_seconds);
+        let policy = format!("\"{}\";q={};w={}", self.name, self.limit.requests, self.limit.per.as_secs());
+        let state = format!("\"{}\";r={};t={}", self.name, allowance.remaining, allowance.reset_seconds);
         for (name, text) in [("ratelimit-policy", policy), ("ratelimit", state)] {
             if let Ok(value) = HeaderValue::from_str(&text) {
                 headers.insert(name, value);
@@ -118,8 +124,8 @@ mod tests {
 
     #[test]
     fn each_caller_has_his_own_allowance() {
-        let limiter = Limiter::new(RateLimit::parse("2/hour").unwrap().unwrap());
-        let (one, other) = (CallerKey::Peer([127, 0, 0, 1].into()), CallerKey::Peer([127, 0, 0, 2].into()));
+        let limiter = Limiter::new("caller", RateLimit::parse("2/hour").unwrap().unwrap());
+        let (one, other) = (CallerKey::Address([127, 0, 0, 1].into()), CallerKey::Address([127, 0, 0, 2].into()));
         assert_eq!(limiter.check(one).unwrap().remaining, 1);
         assert_eq!(limiter.check(one).unwrap().remaining, 0);
         let (problem, allowance) = limiter.check(one).unwrap_err();
@@ -127,13 +133,14 @@ mod tests {
         assert!(allowance.reset_seconds > 1_700, "{allowance:?}");
         assert!(limiter.check(other).is_ok());
     }
+
     #[test]
     fn callers_without_number_are_counted_in_crowds() {
-        let limiter = Limiter::new(RateLimit::parse("1/hour").unwrap().unwrap());
+        let limiter = Limiter::new("caller", RateLimit::parse("1/hour").unwrap().unwrap());
         let checks = 2 * u32::try_from(MOST_CALLERS).unwrap();
         let mut refused = 0;
         for number in 0..checks {
-            let caller = CallerKey::Peer(std::net::Ipv4Addr::from_bits(number).into());
+            let caller = CallerKey::Address(std::net::Ipv4Addr::from_bits(number).into());
             refused += u32::from(limiter.check(caller).is_err());
         }
         assert!(limiter.limiter.len() <= MOST_CALLERS + CROWDS as usize, "{}", limiter.limiter.len());

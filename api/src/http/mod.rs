@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod call;
+pub(crate) mod caller;
 pub(crate) mod conditional;
 pub(crate) mod edge;
 pub(crate) mod events;

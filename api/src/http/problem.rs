@@ -89,6 +89,8 @@ codes! {
     ProductNotActive = "product_not_active", CONFLICT, "The product cannot be bought now";
     /// The account may not act.
     UserNotActive = "user_not_active", CONFLICT, "The account is not active";
+    /// Nobody would be left who is an administrator.
+    LastAdministrator = "last_administrator", CONFLICT, "The last administrator stays one";
     /// The reference was used for another entry.
     ReferenceReused = "reference_reused", CONFLICT, "The reference was used before";
     /// The log never gave this position: it is another log, or an older state of this one.
@@ -111,8 +113,8 @@ codes! {
     TotalChanged = "total_changed", UNPROCESSABLE_ENTITY, "The total has changed";
     /// The key was used for another request.
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another request";
-    /// Too many wrong passwords.
-    AccountLocked = "account_locked", LOCKED, "The account is locked";
+    /// Too many wrong passwords: log-ins with this address have to wait.
+    AccountLocked = "account_locked", LOCKED, "Too many wrong passwords";
     /// The request moves something and carries no key.
     IdempotencyKeyRequired = "idempotency_key_required", PRECONDITION_REQUIRED, "An Idempotency-Key is required";
     /// Too many requests.
@@ -150,6 +152,7 @@ impl From<RefusalCode> for Code {
             RefusalCode::StreamUnreadable => Self::StreamUnreadable,
             RefusalCode::ProductNotActive => Self::ProductNotActive,
             RefusalCode::UserNotActive => Self::UserNotActive,
+            RefusalCode::LastAdministrator => Self::LastAdministrator,
             RefusalCode::ReferenceReused => Self::ReferenceReused,
             RefusalCode::PaymentTotalMismatch => Self::PaymentTotalMismatch,
             RefusalCode::PaymentMethodInvalid => Self::PaymentMethodInvalid,

@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use jangbu_commands::Answer;
 use jangbu_commands::identity::{Change, LoggedIn, Profile, Registration};
-use jangbu_kernel::{StreamId, UserId};
+use jangbu_kernel::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
@@ -33,10 +33,10 @@ pub(super) fn entries() -> Vec<Entry> {
     let optional = Kind::Command(Key::Optional);
     let login_refusals = &[Code::Unauthenticated, Code::AccountLocked];
     vec![
-        Entry::new(Access::Public, optional, &[Code::EmailTaken], routes!(register)),
-        Entry::new(Access::Public, Kind::Action, login_refusals, routes!(login)),
-        Entry::new(Access::Public, Kind::Action, &[Code::Unauthenticated], routes!(refresh)),
-        Entry::new(Access::Public, Kind::Action, &[], routes!(logout)),
+        Entry::new(Access::Auth, optional, &[Code::EmailTaken], routes!(register)),
+        Entry::new(Access::Auth, Kind::Action, login_refusals, routes!(login)),
+        Entry::new(Access::Auth, Kind::Action, &[Code::Unauthenticated], routes!(refresh)),
+        Entry::new(Access::Auth, Kind::Action, &[], routes!(logout)),
         Entry::new(Access::LoggedIn, Kind::One, &[], routes!(profile)),
         Entry::new(Access::LoggedIn, optional, &[], routes!(change_profile)),
         Entry::new(Access::Open, Kind::Page, &[], routes!(key_set)),
@@ -155,8 +155,9 @@ async fn login(State(app): State<App>, call: Call, body: JsonBody<LoginBody>) ->
     tokens(&app, logged_in)
 }
 
-/// Exchanges a refresh token for the next tokens. A token that was exchanged before
-/// ends the whole login: somebody else has it.
+/// Exchanges a refresh token for the next tokens. For ten seconds, and while the next one
+/// is unused, the same token gets the same answer: two tabs, or an answer that was lost.
+/// After that a token that was exchanged ends the whole login: somebody else has it.
 #[utoipa::path(
     post, path = "/v1/auth/refresh", operation_id = "refresh", tag = "auth",
     request_body = RefreshBody,
@@ -177,8 +178,8 @@ fn tokens(app: &App, logged_in: LoggedIn) -> Result<Response, Problem> {
     Ok((headers, Json(view)).into_response())
 }
 
-/// Ends a login. A token that does not count is no error: the caller is logged out
-/// either way.
+/// Ends a login, with any refresh token that it ever had. A token that does not count is no
+/// error: the caller is logged out either way.
 #[utoipa::path(
     post, path = "/v1/auth/logout", operation_id = "logout", tag = "auth",
     request_body = RefreshBody,
@@ -212,7 +213,7 @@ async fn profile(State(app): State<App>, call: Call) -> Result<Response, Problem
 async fn change_profile(State(app): State<App>, call: Call, body: JsonBody<ProfileBody>) -> Result<Response, Problem> {
     let user_id = call.principal()?.user_id;
     let context = call.context(&body.bytes)?;
-    let if_match = call.expected_version(&app, StreamId::user(user_id)).await?;
+    let if_match = call.expected_versions();
     let name = body.value.name.map(|name| name.0);
     let phone = match body.value.phone {
         Change::Keep => Change::Keep,

@@ -23,7 +23,7 @@ use crate::http::gate::Access;
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::{Code, Problem};
 use crate::http::reply::{self, Made};
-use crate::http::resource::{Resource, await_min_position, load, prefix};
+use crate::http::resource::{Resource, await_min_position, is_visible, prefix};
 use crate::http::view::{Amount, Listing, Moment};
 use crate::state::App;
 
@@ -281,8 +281,10 @@ async fn cancel_payment(
 async fn synchronise(State(app): State<App>, PathId(id): PathId, call: Call, _: NoBody) -> Result<Response, Problem> {
     let caller = call.principal()?.caller();
     let payment_id = PaymentId::new(id);
-    let _visible: PaymentRow = load(&app, &call, id, None).await?;
-    call.check_version(&app, StreamId::payment(payment_id)).await?;
+    // From the log: a condition is judged on what is there now.
+    let payment = PaymentRow::fold(&prefix(&app, StreamId::payment(payment_id), None).await?)?;
+    let payment = payment.filter(|payment| is_visible(payment.owner(), &call));
+    call.check_version(payment.ok_or_else(|| Problem::not_found(PaymentRow::WHAT))?.version())?;
     let processes = app.state.processes.as_ref();
     let processes = processes.ok_or_else(|| Problem::unavailable("this node runs no process manager"))?;
     let answer = processes.sync_payment(payment_id, caller, call.names.correlation_id).await?;

@@ -16,24 +16,25 @@ use uuid::Uuid;
 
 use super::orders::page_request;
 use super::{Entry, Kind};
-use crate::http::body::JsonBody;
-use crate::http::call::Call;
+use crate::http::body::{JsonBody, NoBody};
+use crate::http::call::{Call, Key};
 use crate::http::fields::{Line, List, Whole, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::params::{PathId, QueryFields};
-use crate::http::problem::Problem;
-use crate::http::reply;
-use crate::http::resource::{Resource, await_min_position, prefix};
+use crate::http::problem::{Code, Problem};
+use crate::http::reply::{self, Made};
+use crate::http::resource::{Resource, await_min_position};
 use crate::http::view::{Listing, Moment, Opener};
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
-    let read = Access::Needs(Permission::UsersReadAny);
+    let (read, write) = (Access::Needs(Permission::UsersReadAny), Access::Needs(Permission::UsersWrite));
     vec![
         Entry::new(read, Kind::Query, &[], routes!(list)),
         Entry::new(read, Kind::One, &[], routes!(one)),
         Entry::new(read, Kind::One, &[], routes!(roles)),
-        Entry::new(Access::Needs(Permission::UsersWrite), Kind::Live, &[], routes!(set_roles)),
+        Entry::new(write, Kind::Command(Key::Optional), &[Code::LastAdministrator], routes!(set_roles)),
+        Entry::new(write, Kind::Command(Key::Optional), &[], routes!(unlock)),
     ]
 }
 
@@ -77,7 +78,7 @@ pub(crate) struct UserView {
     unreadable: bool,
     #[schema(value_type = Vec<String>, examples(json!(["customer"])))]
     roles: Vec<Role>,
-    /// active or locked.
+    /// active.
     #[schema(examples("active"))]
     status: &'static str,
     registered_at: Moment,
@@ -103,6 +104,7 @@ impl From<Profile> for UserView {
 
 impl Resource for UserRow {
     const WHAT: &'static str = "user";
+    const LONG_STREAM: bool = true;
     type View = UserView;
 
     fn stream(id: Uuid) -> StreamId {
@@ -124,7 +126,6 @@ impl Resource for UserRow {
         None
     }
     async fn view(self, app: &App) -> Result<UserView, Problem> {
-        let still_locked = self.locked_until.is_some_and(|until| app.state.world.clock.now() < until);
         let mut opener = Opener::new(app);
         let phone = match &self.phone {
             Some(phone) => opener.text(sealing::USER_PHONE, phone).await?,
@@ -137,7 +138,7 @@ impl Resource for UserRow {
             phone,
             unreadable: opener.met_unreadable(),
             roles: self.roles,
-            status: if still_locked { UserStatus::Locked.name() } else { UserStatus::Active.name() },
+            status: self.status.name(),
             registered_at: self.registered_at.into(),
             version: self.version,
         })
@@ -181,8 +182,7 @@ async fn roles(State(app): State<App>, PathId(id): PathId, call: Call) -> Result
     reply::read::<UserRow>(&app, &call, id, None).await
 }
 
-/// Replaces the roles of somebody: grants what is missing, then revokes the rest. Each
-/// is a fact of its own; after a failure in between, ask again.
+/// Replaces the roles of somebody, all at once. The last administrator stays one.
 #[utoipa::path(
     put, path = "/v1/users/{id}/roles", operation_id = "setRoles", tag = "users",
     params(("id" = Uuid, Path, description = "the user")),
@@ -196,18 +196,22 @@ async fn set_roles(
     body: JsonBody<RolesBody>,
 ) -> Result<Response, Problem> {
     let user_id = UserId::new(id);
-    let wanted = body.value.roles.0;
-    let stream = StreamId::user(user_id);
-    call.check_version(&app, stream).await?;
-    // From the log, not from the read model: what is revoked must be what is there now.
-    let row = UserRow::fold(&prefix(&app, stream, None).await?)?.ok_or_else(|| Problem::not_found("user"))?;
-    let missing = Role::ALL.into_iter().filter(|role| wanted.contains(role) && !row.roles.contains(role));
-    let surplus = Role::ALL.into_iter().filter(|role| !wanted.contains(role) && row.roles.contains(role));
-    let grants = missing.map(|role| Command::GrantRole { user_id, role });
-    let revocations = surplus.map(|role| Command::RevokeRole { user_id, role });
-    for command in grants.chain(revocations) {
-        call.execute_part(&app, command).await?;
-    }
-    let row = UserRow::fold(&prefix(&app, stream, None).await?)?.ok_or_else(|| Problem::not_found("user"))?;
-    reply::show_always(&app, row).await
+    app.state.identity.list_administrators().await?;
+    let command = Command::SetRoles { user_id, roles: body.value.roles.0 };
+    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
+    app.state.identity.forget(user_id);
+    reply::command::<UserRow>(&app, &call, answer, Made::Changed).await
+}
+
+/// Takes the delays after wrong passwords away: the owner can log in at once.
+#[utoipa::path(
+    post, path = "/v1/users/{id}/unlock", operation_id = "unlockUser", tag = "users",
+    params(("id" = Uuid, Path, description = "the user")),
+    responses((status = 200, description = "the account", body = UserView)),
+)]
+async fn unlock(State(app): State<App>, PathId(id): PathId, call: Call, body: NoBody) -> Result<Response, Problem> {
+    let user_id = UserId::new(id);
+    let answer = call.execute(&app, Command::UnlockUser { user_id }, Key::Optional, &body.0).await?;
+    app.state.identity.forget(user_id);
+    reply::command::<UserRow>(&app, &call, answer, Made::Changed).await
 }

@@ -16,13 +16,13 @@ fn concrete(path: &str) -> String {
 }
 
 fn is_guarded(route: &Route) -> bool {
-    !matches!(route.access, Access::Open | Access::Public)
+    !matches!(route.access, Access::Open | Access::Public | Access::Auth)
 }
 
 /// Whether somebody with this role gets past the gate.
 fn passes(access: Access, role: Role) -> bool {
     match access {
-        Access::Open | Access::Public | Access::LoggedIn => true,
+        Access::Open | Access::Public | Access::Auth | Access::LoggedIn => true,
         Access::Needs(permission) | Access::Own(permission) => allows(&[role], permission),
         Access::OwnOrAny { own, any } => allows(&[role], own) || allows(&[role], any),
     }

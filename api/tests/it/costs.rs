@@ -32,8 +32,9 @@ async fn a_request_reads_no_more_the_longer_the_history() {
         let amount = Money::krw(1).unwrap();
         run(&street.house, Command::ReceiveStock { product_id: product, quantity: 1 }).await;
         run(&street.house, Command::GrantPoints { user_id: user, amount, reference, expires_at: None }).await;
+        run(&street.house, Command::RecordLoginFailure { user_id: user }).await;
     }
-    let streams = vec![StreamId::stock(product), StreamId::points(user)];
+    let streams = vec![StreamId::stock(product), StreamId::points(user), StreamId::user(user)];
     let versions = street.house.state.commands.log().versions(streams).await.unwrap();
     assert!(versions.iter().all(|version| *version >= CHANGES.into()), "{versions:?}");
     street.catch_up().await;

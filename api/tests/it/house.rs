@@ -1,6 +1,6 @@
 //! A shop in memory, and how to talk to it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jangbu_api::{ApiState, RateLimit, SigningKey};
-use jangbu_commands::identity::{Identity, PasswordSettings, Registration, RequestContext};
+use jangbu_commands::identity::{AddressBlock, Identity, PasswordSettings, Registration, RequestContext};
 use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions};
 use jangbu_commands::{Carriers, Commands, DeciderOptions, Gateways, LeaseHolder, Policy};
 use jangbu_kernel::gateway::{
@@ -181,16 +181,17 @@ impl Answer {
 
 impl House {
     pub async fn new() -> Self {
-        Self::with_limit(None).await
+        Self::with_limits(None, None).await
     }
 
-    pub async fn with_limit(rate_limit: Option<RateLimit>) -> Self {
+    /// With a limit a caller, and one a block of addresses for the routes of log-ins.
+    pub async fn with_limits(rate_limit: Option<RateLimit>, auth_rate_limit: Option<RateLimit>) -> Self {
         // Cases of their own look at what a buyer may keep waiting.
         let policy = Policy { max_open_unpaid_orders: None, max_unpaid_units: None, ..Policy::default() };
-        Self::with(rate_limit, policy).await
+        Self::with(rate_limit, auth_rate_limit, policy).await
     }
 
-    pub async fn with(rate_limit: Option<RateLimit>, policy: Policy) -> Self {
+    pub async fn with(rate_limit: Option<RateLimit>, auth_rate_limit: Option<RateLimit>, policy: Policy) -> Self {
         let test_world = Arc::new(TestWorld::default());
         let world = World { clock: test_world.clone(), ids: test_world.clone(), vault: test_world.clone() };
         let store = MemoryStore::new();
@@ -203,7 +204,7 @@ impl House {
         // Both end with the runtime of the test.
         std::mem::forget(decider);
         let quick = PasswordSettings { memory_kib: 8, passes: 1, at_once: 4, waiting: 100 };
-        let identity = Identity::new(commands.clone(), Arc::clone(&log), world.clone(), quick);
+        let identity = Identity::new(commands.clone(), Arc::clone(&log), world.clone(), Arc::clone(&policy), quick);
         let models = ReadModels::in_memory().await.unwrap();
         let projector = Projector::spawn(log, models.clone(), test_world.clone());
         let parked = Arc::new(store.clone());
@@ -232,6 +233,7 @@ impl House {
             signing_key: SigningKey::from_pkcs8("test", pkcs8.as_ref()).unwrap(),
             rate_limit,
             trusted_proxies: vec![jangbu_api::Network::parse("10.0.0.0/8").unwrap()],
+            auth_rate_limit,
             cors_origins: vec!["https://shop.example.com".parse().unwrap()],
             readiness: vec![
                 ("store", Arc::new(|| Box::pin(async { Ok(()) }))),
@@ -245,8 +247,11 @@ impl House {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let mut request = request;
-        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
+        self.send_from([127, 0, 0, 1].into(), request).await
+    }
+
+    pub async fn send_from(&self, address: IpAddr, mut request: Request<Body>) -> Answer {
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(address, 1)));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
@@ -275,6 +280,12 @@ impl House {
         self.send(request.body(Body::from(body.to_owned())).unwrap()).await
     }
 
+    /// Posts JSON from an address.
+    pub async fn post_from(&self, address: &str, path: &str, body: &Value) -> Answer {
+        let request = request("POST", path, "", &[]).header("content-type", "application/json");
+        self.send_from(address.parse().unwrap(), request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
     /// Somebody with these roles; his access token.
     pub async fn somebody(&self, roles: &[Role]) -> String {
         let name = format!("somebody{}@example.com", self.world.new_id().simple());
@@ -282,8 +293,8 @@ impl House {
             Registration {
                 email: name.clone(), password: PASSWORD.to_owned(), name: "김민지".to_owned(), phone: None
             };
-        let context =
-            RequestContext { correlation_id: CorrelationId::new(self.world.new_id()), trace: None, idempotency: None };
+        let correlation_id = CorrelationId::new(self.world.new_id());
+        let context = RequestContext { correlation_id, trace: None, idempotency: None, from: AddressBlock::own() };
         self.state.identity.create_user(registration, roles.to_vec(), Actor::Anonymous, context).await.unwrap();
         let login =
             self.post("", "/v1/auth/login", &[], &json!({"email": name, "password": PASSWORD})).await.expect(200);

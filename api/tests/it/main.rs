@@ -16,6 +16,7 @@ mod document;
 mod follow;
 mod hostile;
 mod house;
+mod identity;
 mod limits;
 mod orders;
 mod owners;

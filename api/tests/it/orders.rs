@@ -19,7 +19,7 @@ impl Shop {
 
     /// The shop's own rules, the limits on what waits among them.
     async fn strict() -> Self {
-        Self::in_a(House::with(None, jangbu_commands::Policy::default()).await).await
+        Self::in_a(House::with(None, None, jangbu_commands::Policy::default()).await).await
     }
 
     async fn in_a(house: House) -> Self {

@@ -163,7 +163,7 @@ async fn carry_on(house: &House, order: &str, payment: &str, shipment: Uuid, tra
 fn is_for_customers(access: Access) -> bool {
     let holds = |permission| allows(&[Role::Customer], permission);
     match access {
-        Access::Open | Access::Public | Access::LoggedIn => true,
+        Access::Open | Access::Public | Access::Auth | Access::LoggedIn => true,
         Access::Needs(permission) | Access::Own(permission) => holds(permission),
         Access::OwnOrAny { own, any } => holds(own) || holds(any),
     }

@@ -108,7 +108,9 @@ fn reason(payload: &str) -> Option<String> {
 fn state_name(state: &AnyState, at: Timestamp) -> String {
     let nothing = || "-".to_owned();
     match state {
-        AnyState::User(user) => user.status(at).map_or_else(nothing, |status| status.name().to_owned()),
+        AnyState::User(user) => user.status().map_or_else(nothing, |status| status.name().to_owned()),
+        AnyState::Administrators(list) if list.user_ids().next().is_none() => nothing(),
+        AnyState::Administrators(list) => format!("{} administrators", list.user_ids().count()),
         AnyState::Email(claim) => claim.user_id().map_or_else(nothing, |_| "claimed".to_owned()),
         AnyState::Session(session) if session.user_id().is_none() => nothing(),
         AnyState::Session(session) => if session.is_live(at) { "live" } else { "ended" }.to_owned(),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Done;
 use crate::config::Settings;
 use crate::node::WriteSide;
-use crate::operator::{Created, NewUser, RoleChange, RunningServer};
+use crate::operator::{Created, NewUser, RoleChange, RunningServer, Unlock};
 use crate::output::Output;
 use crate::password::made_up_password;
 
@@ -25,7 +25,8 @@ Examples:
   jangbu users create --email kim@example.com --role staff
   jangbu users create --email kim@example.com --role admin --password-file ./secret
   jangbu users grant --user kim@example.com --role auditor
-  jangbu users revoke --user kim@example.com --role auditor")]
+  jangbu users revoke --user kim@example.com --role auditor
+  jangbu users unlock kim@example.com")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -52,6 +53,12 @@ enum Action {
     Grant(ChangeArguments),
     /// Take a role from a user
     Revoke(ChangeArguments),
+    /// Let a user log in again at once, after wrong passwords
+    Unlock {
+        /// E-mail address or id of the user
+        #[arg(value_name = "USER")]
+        user: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -103,6 +110,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
         }
         Action::Grant(change) => change_role(change, true, settings, output).await?,
         Action::Revoke(change) => change_role(change, false, settings, output).await?,
+        Action::Unlock { user } => unlock(Unlock { user, operator: operator() }, settings, output).await?,
     }
     Ok(Done::Yes)
 }
@@ -138,6 +146,21 @@ async fn change_role(change: ChangeArguments, grant: bool, settings: &Settings, 
         &changed,
         &[("user", changed.user_id.to_string()), ("role", change.role.name().to_owned()), ("result", what.to_owned())],
     )?;
+    Ok(())
+}
+
+async fn unlock(wanted: Unlock, settings: &Settings, output: &Output) -> anyhow::Result<()> {
+    let unlocked = match RunningServer::find(&settings.data_dir).await? {
+        Some(server) => server.unlock(&wanted).await?,
+        None => {
+            let side = WriteSide::open(settings).await?;
+            let unlocked = side.operator().unlock(wanted).await;
+            side.close().await;
+            unlocked?
+        }
+    };
+    let fields = [("user", unlocked.user_id.to_string()), ("result", "may log in again at once".to_owned())];
+    output.fields(&unlocked, &fields)?;
     Ok(())
 }
 

@@ -17,6 +17,7 @@ const NAMES: &[&str] = &[
     "SANDBOX_CARRIER_STEP_MS",
     "RATE_LIMIT",
     "TRUSTED_PROXIES",
+    "AUTH_RATE_LIMIT",
     "CORS_ORIGINS",
     "LOG",
     "LOG_FORMAT",

@@ -179,6 +179,9 @@ pub struct Settings {
     pub rate_limit: Option<RateLimit>,
     /// Proxies that say who calls.
     pub trusted_proxies: Vec<Network>,
+    /// How many requests for sign-up and log-in a block of addresses may make; none: as many
+    /// as it likes.
+    pub auth_rate_limit: Option<RateLimit>,
     /// Requests that may wait for the decider; one more is answered 503.
     pub command_queue: usize,
     /// Origins of browsers that may call; empty: none but the server's own pages.
@@ -203,6 +206,7 @@ const LONGEST_GATEWAY_TIMEOUT_MS: u64 = 60_000;
 const DEFAULT_COMMAND_QUEUE: usize = 8_192;
 const LARGEST_COMMAND_QUEUE: usize = 1_000_000;
 const DEFAULT_RATE_LIMIT: &str = "1000/min";
+const DEFAULT_AUTH_RATE_LIMIT: &str = "30/min";
 /// Parcels stand still until they are told to move: a carrier that scans before the
 /// shop has handed the parcel over is not believed.
 const DEFAULT_CARRIER_STEP_MS: u64 = 0;
@@ -241,6 +245,7 @@ impl Settings {
                 ),
             ));
         }
+        let (rate_limit, auth_rate_limit) = rate_limits(&raw)?;
         Ok(Self {
             listen,
             data_dir: raw.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
@@ -250,8 +255,9 @@ impl Settings {
             admin_password: raw.admin_password.clone().map(SecretString::from),
             gateway_timeout: Duration::from_millis(gateway_timeout_ms),
             sandbox: sandbox(&raw)?,
-            rate_limit: rate_limit(raw.rate_limit.as_deref().unwrap_or(DEFAULT_RATE_LIMIT))?,
             trusted_proxies: trusted_proxies(raw.trusted_proxies.as_deref())?,
+            rate_limit,
+            auth_rate_limit,
             command_queue: command_queue(raw.command_queue)?,
             cors_origins: cors_origins(raw.cors_origins.as_deref())?,
             log: raw.log.clone().unwrap_or_else(|| "info".to_owned()),
@@ -317,8 +323,15 @@ fn sandbox(raw: &Raw) -> Result<Option<SandboxSettings>, ConfigError> {
     }))
 }
 
-fn rate_limit(text: &str) -> Result<Option<RateLimit>, ConfigError> {
-    RateLimit::parse(text).map_err(|error| ConfigError::value("JANGBU_RATE_LIMIT", format!("{text:?}: {error}")))
+/// That of callers, and that of the routes of log-ins. Without the first there is none.
+fn rate_limits(raw: &Raw) -> Result<(Option<RateLimit>, Option<RateLimit>), ConfigError> {
+    let read = |setting, text: Option<&str>, default| {
+        let text = text.unwrap_or(default);
+        RateLimit::parse(text).map_err(|error| ConfigError::value(setting, format!("{text:?}: {error}")))
+    };
+    let callers = read("JANGBU_RATE_LIMIT", raw.rate_limit.as_deref(), DEFAULT_RATE_LIMIT)?;
+    let auth = read("JANGBU_AUTH_RATE_LIMIT", raw.auth_rate_limit.as_deref(), DEFAULT_AUTH_RATE_LIMIT)?;
+    Ok((callers, auth.filter(|_| callers.is_some())))
 }
 
 fn trusted_proxies(text: Option<&str>) -> Result<Vec<Network>, ConfigError> {

@@ -28,8 +28,12 @@ pub(super) struct PolicyFile {
     refunded_points_life_seconds: Option<i64>,
     scan_clock_tolerance_seconds: Option<i64>,
     max_login_failures: Option<u32>,
+    max_login_failures_known: Option<u32>,
+    max_login_failures_everywhere: Option<u32>,
+    first_login_delay_seconds: Option<i64>,
     lock_duration_seconds: Option<i64>,
     refresh_token_life_seconds: Option<i64>,
+    refresh_repeat_seconds: Option<i64>,
 }
 
 /// `[shipping]`: what sending costs.
@@ -72,8 +76,10 @@ fn durations(policy: &mut Policy, file: &PolicyFile) -> Result<(), ConfigError> 
         ("policy.completion_delay_seconds", file.completion_delay_seconds, &mut policy.completion_delay),
         ("policy.refunded_points_life_seconds", file.refunded_points_life_seconds, &mut policy.refunded_points_life),
         ("policy.scan_clock_tolerance_seconds", file.scan_clock_tolerance_seconds, &mut policy.scan_clock_tolerance),
+        ("policy.first_login_delay_seconds", file.first_login_delay_seconds, &mut policy.first_login_delay),
         ("policy.lock_duration_seconds", file.lock_duration_seconds, &mut policy.lock_duration),
         ("policy.refresh_token_life_seconds", file.refresh_token_life_seconds, &mut policy.refresh_token_life),
+        ("policy.refresh_repeat_seconds", file.refresh_repeat_seconds, &mut policy.refresh_repeat),
     ];
     for (setting, value, target) in seconds {
         if let Some(value) = value {
@@ -143,8 +149,19 @@ fn counts(policy: &mut Policy, file: &PolicyFile) -> Result<(), ConfigError> {
     if let Some(answers) = at_least_one("policy.not_found_before_net_cancel", file.not_found_before_net_cancel)? {
         policy.not_found_before_net_cancel = answers;
     }
-    if let Some(failures) = at_least_one("policy.max_login_failures", file.max_login_failures)? {
-        policy.max_login_failures = failures;
+    let failures = [
+        ("policy.max_login_failures", file.max_login_failures, &mut policy.max_login_failures),
+        ("policy.max_login_failures_known", file.max_login_failures_known, &mut policy.max_login_failures_known),
+        (
+            "policy.max_login_failures_everywhere",
+            file.max_login_failures_everywhere,
+            &mut policy.max_login_failures_everywhere,
+        ),
+    ];
+    for (setting, value, target) in failures {
+        if let Some(failures) = at_least_one(setting, value)? {
+            *target = failures;
+        }
     }
     Ok(())
 }

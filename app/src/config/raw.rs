@@ -64,6 +64,7 @@ pub(super) struct Raw {
     pub(super) sandbox_carrier_step_ms: Option<u64>,
     pub(super) rate_limit: Option<String>,
     pub(super) trusted_proxies: Option<String>,
+    pub(super) auth_rate_limit: Option<String>,
     pub(super) command_queue: Option<u64>,
     pub(super) cors_origins: Option<String>,
     pub(super) max_open_unpaid_orders: Option<String>,
@@ -76,7 +77,7 @@ pub(super) struct Raw {
 }
 
 /// Every plain setting; the order is that of the documentation.
-const SETTINGS: [&str; 23] = [
+const SETTINGS: [&str; 24] = [
     "listen",
     "data_dir",
     "database_url",
@@ -93,6 +94,7 @@ const SETTINGS: [&str; 23] = [
     "sandbox_carrier_step_ms",
     "rate_limit",
     "trusted_proxies",
+    "auth_rate_limit",
     "command_queue",
     "cors_origins",
     "max_open_unpaid_orders",

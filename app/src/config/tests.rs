@@ -31,6 +31,7 @@ fn without_anything_the_defaults_hold() {
     assert!(matches!(settings.engine, Engine::Embedded));
     assert_eq!(settings.gateway_timeout, Duration::from_secs(5));
     assert_eq!(settings.rate_limit, RateLimit::parse("1000/min").unwrap());
+    assert_eq!(settings.auth_rate_limit, RateLimit::parse("30/min").unwrap());
     assert_eq!(settings.command_queue, 8_192);
     assert_eq!(settings.sandbox.unwrap().listen.to_string(), "127.0.0.1:0");
     assert_eq!(settings.admin_email, "admin@example.com");
@@ -87,6 +88,17 @@ fn secrets_are_read_from_files_and_never_shown() {
 }
 
 #[test]
+fn without_a_rate_limit_log_ins_have_none_either() {
+    let limits = |environment: &[(&str, &str)]| {
+        let settings = Settings::resolve(&sources(environment)).unwrap();
+        (settings.rate_limit.is_some(), settings.auth_rate_limit.is_some())
+    };
+    assert_eq!(limits(&[("JANGBU_RATE_LIMIT", "off")]), (false, false));
+    assert_eq!(limits(&[("JANGBU_RATE_LIMIT", "off"), ("JANGBU_AUTH_RATE_LIMIT", "5/min")]), (false, false));
+    assert_eq!(limits(&[("JANGBU_AUTH_RATE_LIMIT", "off")]), (true, false));
+}
+
+#[test]
 fn errors_name_the_setting_and_what_would_be_right() {
     for (name, value, wanted) in [
         ("JANGBU_LISTEN", "8080", "IP:PORT"),
@@ -95,6 +107,7 @@ fn errors_name_the_setting_and_what_would_be_right() {
         ("JANGBU_COMMAND_QUEUE", "0", "1 to 1000000"),
         ("JANGBU_SANDBOX", "maybe", "on or off"),
         ("JANGBU_RATE_LIMIT", "many", "1000/min"),
+        ("JANGBU_AUTH_RATE_LIMIT", "0/min", "1000/min"),
         ("JANGBU_LOG_FORMAT", "xml", "text or json"),
         ("JANGBU_ADMIN_EMAIL", "admin", "e-mail"),
         ("JANGBU_CORS_ORIGINS", "shop.example.com", "https://"),

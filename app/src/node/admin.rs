@@ -3,7 +3,7 @@
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::user::UserEvent;
 use jangbu_commands::CommandError;
-use jangbu_commands::identity::{Identity, IdentityError, Registration, RequestContext};
+use jangbu_commands::identity::{AddressBlock, Identity, IdentityError, Registration, RequestContext};
 use jangbu_kernel::log::ReadFilter;
 use jangbu_kernel::ports::World;
 use jangbu_kernel::{Actor, CorrelationId, RefusalCode, Role};
@@ -48,8 +48,8 @@ pub async fn ensure(
     };
     let email = settings.admin_email.clone();
     let registration = Registration { email: email.clone(), password, name: "Admin".to_owned(), phone: None };
-    let context =
-        RequestContext { correlation_id: CorrelationId::new(world.ids.new_id()), trace: None, idempotency: None };
+    let correlation_id = CorrelationId::new(world.ids.new_id());
+    let context = RequestContext { correlation_id, trace: None, idempotency: None, from: AddressBlock::own() };
     match identity.create_user(registration, vec![Role::Admin], Actor::System("system"), context).await {
         Ok(_) => {
             keys::note_first_admin(store).await?;

@@ -76,6 +76,7 @@ pub(super) async fn spawn(
         signing_key: keys::signing_key(&parts.side.secrets).await?,
         rate_limit: parts.settings.rate_limit,
         trusted_proxies: parts.settings.trusted_proxies.clone(),
+        auth_rate_limit: parts.settings.auth_rate_limit,
         cors_origins: parts.settings.cors_origins.iter().map(|origin| origin.parse()).collect::<Result<_, _>>()?,
         readiness,
         outside: parts

@@ -62,9 +62,9 @@ impl WriteSide {
         let world = World { clock: Arc::new(SystemClock), ids: Arc::new(UuidV7Source), vault: Arc::new(vault) };
         let policy = Arc::new(settings.policy.clone());
         let options = DeciderOptions { queue_capacity: settings.command_queue, ..DeciderOptions::default() };
-        let (commands, decider) = Commands::spawn(Arc::clone(&store) as _, &world, policy, options);
-        let identity =
-            Identity::new(commands.clone(), Arc::clone(&store) as _, world.clone(), PasswordSettings::default());
+        let (commands, decider) = Commands::spawn(Arc::clone(&store) as _, &world, Arc::clone(&policy), options);
+        let passwords = PasswordSettings::default();
+        let identity = Identity::new(commands.clone(), Arc::clone(&store) as _, world.clone(), policy, passwords);
         Ok(Self { store, world, secrets, commands, identity, decider })
     }
 

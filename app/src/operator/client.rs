@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::file::ServerFile;
 use super::rebuild::{RebuildEvent, RebuildRequest};
-use super::routes::{Created, NewUser, PREFIX, Resolution, Resolved, RoleChange};
+use super::routes::{Created, NewUser, PREFIX, Resolution, Resolved, RoleChange, Unlock};
 
 /// How long a server may take to say that it is there.
 const PING: Duration = Duration::from_secs(15);
@@ -80,6 +80,14 @@ impl RunningServer {
     /// What the server says, or that it does not.
     pub async fn resolve(&self, resolution: &Resolution) -> anyhow::Result<Resolved> {
         self.post("sagas", resolution).await
+    }
+
+    /// Takes the delays after wrong passwords away.
+    ///
+    /// # Errors
+    /// What the server says, or that it does not.
+    pub async fn unlock(&self, unlock: &Unlock) -> anyhow::Result<Created> {
+        self.post("unlock", unlock).await
     }
 
     /// Rebuilds read models; `told` hears of each step.

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jangbu_aggregates::processes::Fulfilment;
-use jangbu_commands::identity::{Identity, IdentityError, Registration, RequestContext};
+use jangbu_commands::identity::{AddressBlock, Identity, IdentityError, Registration, RequestContext};
 use jangbu_commands::{
     Caller, Command, CommandError, Commands, OperatorAction, Request as CommandRequest, Scope, load_state,
 };
@@ -92,6 +92,15 @@ pub struct Resolved {
     pub position: u64,
 }
 
+/// Delays after wrong passwords to be taken away.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Unlock {
+    /// Whose: an address or a user id.
+    pub user: String,
+    /// Who asks for it.
+    pub operator: String,
+}
+
 /// What came of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Created {
@@ -125,9 +134,10 @@ impl From<IdentityError> for OperatorError {
                 Self::Refused(fields.collect::<Vec<_>>().join("; "))
             }
             IdentityError::Command(error) => error.into(),
-            IdentityError::BadCredentials | IdentityError::Busy { .. } | IdentityError::Unavailable(_) => {
-                Self::Failed(error.to_string())
-            }
+            IdentityError::BadCredentials
+            | IdentityError::Delayed { .. }
+            | IdentityError::Busy { .. }
+            | IdentityError::Unavailable(_) => Self::Failed(error.to_string()),
         }
     }
 }
@@ -163,20 +173,37 @@ impl Operator {
     /// # Errors
     /// When there is no such user, the shop says no, or the store fails.
     pub async fn change_role(&self, change: RoleChange) -> Result<Created, OperatorError> {
-        let user_id = match change.user.parse() {
-            Ok(user_id) => user_id,
-            Err(_) => {
-                let found = self.identity.user_by_email(&change.user).await?;
-                found.ok_or(OperatorError::NoSuchUser(change.user))?
-            }
-        };
+        let user_id = self.user(change.user).await?;
         let role = change.role;
         let command =
             if change.grant { Command::GrantRole { user_id, role } } else { Command::RevokeRole { user_id, role } };
-        let caller = Caller { actor: Actor::Operator(change.operator), scope: Scope::Any };
+        self.identity.list_administrators().await?;
+        self.execute(user_id, command, change.operator).await
+    }
+
+    /// Takes the delays after wrong passwords away.
+    ///
+    /// # Errors
+    /// When there is no such user, or the store fails.
+    pub async fn unlock(&self, unlock: Unlock) -> Result<Created, OperatorError> {
+        let user_id = self.user(unlock.user).await?;
+        self.execute(user_id, Command::UnlockUser { user_id }, unlock.operator).await
+    }
+
+    /// Whoever goes by this address or id.
+    async fn user(&self, named: String) -> Result<UserId, OperatorError> {
+        match named.parse() {
+            Ok(user_id) => Ok(user_id),
+            Err(_) => self.identity.user_by_email(&named).await?.ok_or(OperatorError::NoSuchUser(named)),
+        }
+    }
+
+    async fn execute(&self, user_id: UserId, command: Command, operator: String) -> Result<Created, OperatorError> {
+        let caller = Caller { actor: Actor::Operator(operator), scope: Scope::Any };
         let command_id = CommandId::new(self.ids.new_id());
         let request = CommandRequest::new(command, caller, command_id, CorrelationId::new(self.ids.new_id()));
         let answer = self.commands.execute(request).await?;
+        self.identity.forget(user_id);
         Ok(Created { user_id, changed: !answer.events.is_empty(), position: answer.position })
     }
 
@@ -197,7 +224,8 @@ impl Operator {
     }
 
     fn context(&self) -> RequestContext {
-        RequestContext { correlation_id: CorrelationId::new(self.ids.new_id()), trace: None, idempotency: None }
+        let correlation_id = CorrelationId::new(self.ids.new_id());
+        RequestContext { correlation_id, trace: None, idempotency: None, from: AddressBlock::own() }
     }
 }
 
@@ -208,6 +236,7 @@ pub fn router(operator: Operator, token: Token) -> Router {
         .route("/users", post(create_user))
         .route("/roles", post(change_role))
         .route("/sagas", post(resolve))
+        .route("/unlock", post(unlock))
         .route("/rebuild", post(rebuild))
         .with_state(operator)
         .layer(middleware::from_fn_with_state(token, guard));
@@ -253,6 +282,10 @@ async fn resolve(
     Json(resolution): Json<Resolution>,
 ) -> Result<Json<Resolved>, OperatorError> {
     operator.resolve(resolution).await.map(Json)
+}
+
+async fn unlock(State(operator): State<Operator>, Json(wanted): Json<Unlock>) -> Result<Json<Created>, OperatorError> {
+    operator.unlock(wanted).await.map(Json)
 }
 
 /// Tells of the rebuild as it goes, a line an event. It ends with the connection:

@@ -25,10 +25,7 @@ pub(super) struct Job {
 
 impl Job {
     pub fn new(request: Request, answer: oneshot::Sender<Result<Answer, CommandError>>) -> Self {
-        let key = request
-            .idempotency
-            .as_ref()
-            .map(|given| ReceiptKey { scope: request.caller.actor.to_string(), key: given.key.clone() });
+        let key = request.receipt_key();
         Self { request, key, key_is_new: false, look_up_key: false, answer, rounds: 0 }
     }
 

@@ -118,6 +118,7 @@ const fn is_passing(stream: StreamId) -> bool {
         | AggregateKind::Shipment
         | AggregateKind::Session => true,
         AggregateKind::User
+        | AggregateKind::Administrators
         | AggregateKind::Email
         | AggregateKind::Product
         | AggregateKind::Stock

@@ -153,7 +153,7 @@ impl Decider {
         self.cache.touch(&self.reads);
         let stream = job.request.command.primary();
         let version = self.cache.version(stream).unwrap_or(0);
-        let wrong_version = job.request.if_match.is_some_and(|wanted| wanted != version);
+        let wrong_version = job.request.if_match.as_ref().is_some_and(|wanted| !wanted.contains(&version));
         let verdict = match outcome {
             // What is not the caller's must not show its version either.
             Outcome::Refused(refusal) if refusal.code == RefusalCode::NotFound => Verdict::Refused(refusal),
@@ -310,14 +310,5 @@ impl Decider {
 
 /// The first answer again, or the refusal of another request under the key.
 pub(super) fn replay(job: &Job, receipt: &Receipt) -> Result<Answer, CommandError> {
-    match &job.request.idempotency {
-        Some(given) if given.fingerprint == receipt.fingerprint => Ok(Answer {
-            stream: receipt.stream,
-            version: receipt.version,
-            position: receipt.position,
-            replayed: true,
-            events: [].into(),
-        }),
-        _ => Err(CommandError::KeyReused),
-    }
+    job.request.idempotency.as_ref().map_or(Err(CommandError::KeyReused), |given| Answer::again(receipt, given))
 }

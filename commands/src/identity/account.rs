@@ -1,17 +1,16 @@
-//! What the log says of a user, folded from the user's own stream.
+//! What the log says of a user, for the user.
+
+use std::collections::BTreeSet;
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::session::SessionEvent;
-use jangbu_aggregates::user::{EmailEvent, UserEvent};
-use jangbu_kernel::log::{EventLog, LogError};
+use jangbu_aggregates::user::{EmailEvent, User, UserEvent};
+use jangbu_kernel::log::{EventLog, LogError, ReadFilter};
 use jangbu_kernel::ports::{Vault, VaultError};
-use jangbu_kernel::{RecordedEvent, Role, Sealed, SessionId, StreamId, Timestamp, UserId};
+use jangbu_kernel::{RecordedEvent, Role, Sealed, StreamId, Timestamp, UserId};
 
 use super::IdentityError;
+use super::memory::Known;
 use crate::sealing::{USER_EMAIL, USER_NAME, USER_PHONE};
-
-/// Events read at once; a stream longer than this is read in several steps.
-const PAGE: usize = 500;
 
 /// A user's own data, opened.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,101 +39,39 @@ impl std::fmt::Debug for Profile {
     }
 }
 
-/// A user's data, sealed.
-pub(super) struct Account {
-    pub(super) user_id: UserId,
-    pub(super) roles: Vec<Role>,
-    pub(super) password_hash: Sealed,
-    email: Sealed,
-    name: Sealed,
-    phone: Option<Sealed>,
-    locked_until: Option<Timestamp>,
-    registered_at: Timestamp,
-    version: u64,
-}
-
-impl Account {
-    /// Folds the user's stream up to a version; none when there is no such user.
-    pub(super) async fn load(
-        log: &dyn EventLog,
-        user_id: UserId,
-        to_version: Option<u64>,
-    ) -> Result<Option<Self>, LogError> {
-        let mut account = None;
-        for event in read_whole(log, StreamId::user(user_id), to_version).await? {
-            account = Self::fold(account, user_id, &event)?;
-        }
-        Ok(account)
-    }
-
-    fn fold(before: Option<Self>, user_id: UserId, recorded: &RecordedEvent) -> Result<Option<Self>, LogError> {
-        let DomainEvent::User(event) = decode(recorded)? else { return Ok(before) };
-        let Some(mut account) = before else {
-            return Ok(Self::begin(user_id, recorded, event));
-        };
-        account.version = recorded.version;
-        match event {
-            UserEvent::ContactDetailsChanged(changed) => {
-                account.name = changed.name.unwrap_or(account.name);
-                account.phone = if changed.phone_cleared { None } else { changed.phone.or(account.phone) };
-            }
-            UserEvent::RoleGranted(granted) => {
-                account.roles.push(granted.role);
-                account.roles.sort();
-                account.roles.dedup();
-            }
-            UserEvent::RoleRevoked(revoked) => account.roles.retain(|role| *role != revoked.role),
-            UserEvent::Locked(locked) => account.locked_until = Some(locked.until),
-            UserEvent::LoginSucceeded(_) => account.locked_until = None,
-            UserEvent::Registered(_) | UserEvent::LoginFailed(_) => {}
-        }
-        Ok(Some(account))
-    }
-
-    fn begin(user_id: UserId, recorded: &RecordedEvent, event: UserEvent) -> Option<Self> {
-        let UserEvent::Registered(registered) = event else { return None };
-        Some(Self {
-            user_id,
-            roles: registered.roles,
-            password_hash: registered.password_hash,
-            email: registered.email,
-            name: registered.name,
-            phone: registered.phone,
-            locked_until: None,
-            registered_at: recorded.meta.recorded_at,
-            version: recorded.version,
-        })
-    }
-
-    /// Whether login is refused now whatever the password.
-    pub(super) fn is_locked(&self, now: Timestamp) -> bool {
-        self.locked_until.is_some_and(|until| now < until)
-    }
-
-    /// Opens the personal fields.
-    pub(super) async fn open(self, vault: &dyn Vault) -> Result<Profile, IdentityError> {
-        let mut unreadable = false;
-        let phone = match &self.phone {
-            Some(phone) => open(vault, USER_PHONE, phone, &mut unreadable).await?,
-            None => None,
-        };
-        let email = open(vault, USER_EMAIL, &self.email, &mut unreadable).await?;
-        let name = open(vault, USER_NAME, &self.name, &mut unreadable).await?;
-        Ok(Profile {
-            user_id: self.user_id,
-            email,
-            name,
-            phone,
-            unreadable,
-            roles: self.roles,
-            registered_at: self.registered_at,
-            version: self.version,
-        })
-    }
+/// Opens what is known of a user; none when there is no such user.
+pub(super) async fn open(
+    log: &dyn EventLog,
+    vault: &dyn Vault,
+    user_id: UserId,
+    known: &Known,
+) -> Result<Option<Profile>, IdentityError> {
+    let Some(user) = known.get::<User>() else { return Ok(None) };
+    let Some(contact) = user.contact_details() else { return Ok(None) };
+    let Some(first) = log.read_stream(StreamId::user(user_id), 1, 1, 1).await?.into_iter().next() else {
+        return Ok(None);
+    };
+    let mut unreadable = false;
+    let phone = match &contact.phone {
+        Some(phone) => open_field(vault, USER_PHONE, phone, &mut unreadable).await?,
+        None => None,
+    };
+    let email = open_field(vault, USER_EMAIL, &contact.email, &mut unreadable).await?;
+    let name = open_field(vault, USER_NAME, &contact.name, &mut unreadable).await?;
+    Ok(Some(Profile {
+        user_id,
+        email,
+        name,
+        phone,
+        unreadable,
+        roles: user.roles().collect(),
+        registered_at: first.meta.recorded_at,
+        version: known.version,
+    }))
 }
 
 /// Opens a field; none when it was erased, or when it does not open, which is noted.
-async fn open(
+async fn open_field(
     vault: &dyn Vault,
     place: &str,
     sealed: &Sealed,
@@ -151,60 +88,51 @@ async fn open(
     }
 }
 
-/// The token of a session that counts now, and whose it is.
-pub(super) struct LiveToken {
-    pub(super) user_id: UserId,
-    pub(super) token_hash: String,
-}
+/// Events looked at at once for administrators.
+const PAGE: usize = 1_000;
 
-/// Folds a session's stream; none when there is no such session.
-pub(super) async fn live_token(log: &dyn EventLog, session_id: SessionId) -> Result<Option<LiveToken>, LogError> {
-    let mut live: Option<LiveToken> = None;
-    for recorded in read_whole(log, StreamId::session(session_id), None).await? {
-        let DomainEvent::Session(event) = decode(&recorded)? else { continue };
-        match (event, &mut live) {
-            (SessionEvent::Started(started), _) => {
-                live = Some(LiveToken { user_id: started.user_id, token_hash: started.token_hash });
+/// Everybody who has the role of an administrator, from the whole log: asked once in the
+/// life of a shop.
+pub(super) async fn administrators(log: &dyn EventLog) -> Result<Vec<UserId>, LogError> {
+    let event_types = ["user.registered", "user.role_granted", "user.role_revoked"].map(str::to_owned).to_vec();
+    let filter = ReadFilter { event_types, correlation_id: None };
+    let (mut administrators, mut after) = (BTreeSet::new(), 0);
+    loop {
+        let (page, read_to) = log.read_all(after, PAGE, &filter).await?;
+        for event in &page {
+            let DomainEvent::User(happened) = crate::reader::decode(event)? else { continue };
+            let user_id = UserId::new(event.stream.id);
+            match happened {
+                UserEvent::Registered(user) if user.roles.contains(&Role::Admin) => {
+                    administrators.insert(user_id);
+                }
+                UserEvent::RoleGranted(granted) if granted.role == Role::Admin => {
+                    administrators.insert(user_id);
+                }
+                UserEvent::RoleRevoked(revoked) if revoked.role == Role::Admin => {
+                    administrators.remove(&user_id);
+                }
+                UserEvent::Registered(_)
+                | UserEvent::RoleGranted(_)
+                | UserEvent::RoleRevoked(_)
+                | UserEvent::ContactDetailsChanged(_)
+                | UserEvent::LoginFailed(_)
+                | UserEvent::LoginSucceeded(_)
+                | UserEvent::Locked(_)
+                | UserEvent::Unlocked(_) => {}
             }
-            (SessionEvent::Rotated(rotated), Some(live)) => live.token_hash = rotated.token_hash,
-            (SessionEvent::Rotated(_) | SessionEvent::ReuseDetected(_) | SessionEvent::Ended(_), _) => {}
         }
+        if read_to == after {
+            return Ok(administrators.into_iter().collect());
+        }
+        after = read_to;
     }
-    Ok(live)
 }
 
 /// Whose address a claim event says it is.
-pub(super) fn claimed_by(recorded: &RecordedEvent) -> Option<UserId> {
-    match DomainEvent::try_from(recorded) {
-        Ok(DomainEvent::Email(EmailEvent::Claimed(claimed))) => Some(claimed.user_id),
-        _ => None,
+pub(super) fn claimed_by(recorded: &RecordedEvent) -> Result<Option<UserId>, LogError> {
+    if let DomainEvent::Email(EmailEvent::Claimed(claimed)) = crate::reader::decode(recorded)? {
+        return Ok(Some(claimed.user_id));
     }
-}
-
-async fn read_whole(
-    log: &dyn EventLog,
-    stream: StreamId,
-    to_version: Option<u64>,
-) -> Result<Vec<RecordedEvent>, LogError> {
-    let last = to_version.unwrap_or(u64::MAX);
-    let mut events = log.read_stream(stream, 1, last, PAGE).await?;
-    while let Some(next) = next_page(&events, last) {
-        let page = log.read_stream(stream, next, last, PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        events.extend(page);
-    }
-    Ok(events)
-}
-
-fn next_page(events: &[RecordedEvent], last: u64) -> Option<u64> {
-    let newest = events.last()?;
-    let full = events.len().is_multiple_of(PAGE);
-    (full && newest.version < last).then_some(newest.version + 1)
-}
-
-fn decode(recorded: &RecordedEvent) -> Result<DomainEvent, LogError> {
-    DomainEvent::try_from(recorded)
-        .map_err(|error| LogError::Damaged(format!("position {}: {error}", recorded.position)))
+    Ok(None)
 }

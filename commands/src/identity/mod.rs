@@ -5,7 +5,12 @@
 //! personal fields, making secrets. Access tokens are the HTTP floor's business.
 
 mod account;
+mod attempts;
+mod block;
 mod email;
+mod fair;
+mod login;
+mod memory;
 mod password;
 mod refresh_token;
 mod validation;
@@ -14,32 +19,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jangbu_aggregates::command::RegisterUser;
-use jangbu_aggregates::session::{SessionEndReason, SessionEvent};
-use jangbu_aggregates::{Command, DomainEvent, Scope};
-use jangbu_kernel::log::{EventLog, LogError};
+use jangbu_aggregates::user::{Administrators, User};
+use jangbu_aggregates::{Command, Policy, Scope};
+use jangbu_kernel::log::{EventLog, LogError, ReceiptKey};
 use jangbu_kernel::ports::{VaultError, World};
 use jangbu_kernel::{Actor, CommandId, CorrelationId, Refusal, RefusalCode, Role, SessionId, StreamId, UserId};
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use self::account::Account;
 pub use self::account::Profile;
+use self::attempts::Attempts;
+pub use self::block::AddressBlock;
 pub use self::email::Email;
+use self::memory::{Known, Memory};
 use self::password::PasswordPool;
 pub use self::password::PasswordSettings;
-use self::refresh_token::RefreshToken;
 use self::validation::Checked;
 pub use self::validation::FieldError;
+use crate::request::sign_up_scope;
 use crate::sealing::{USER_EMAIL, USER_NAME, USER_PASSWORD_HASH, USER_PHONE};
 use crate::{Answer, Caller, CommandError, Commands, Idempotency, Request};
 
-/// How long what is known of an account may be used without a second look: the
-/// bound on how late a change of roles or of status takes effect.
-const ACCOUNT_MEMORY: Duration = Duration::from_millis(900);
-/// Accounts kept in mind at once.
-const ACCOUNTS_IN_MIND: u64 = 50_000;
 /// The context of the keyed hash that claims an address.
 const CLAIM_CONTEXT: &str = "email.claim";
+/// The same for what is no address.
+const NO_ADDRESS_CONTEXT: &str = "login.no_address";
+/// Wrong passwords that are being recorded at once.
+const NOTES_AT_ONCE: usize = 64;
 
 /// What becomes of something that may be there or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +68,8 @@ pub struct RequestContext {
     pub trace: Option<String>,
     /// The caller's idempotency key, when there is one.
     pub idempotency: Option<Idempotency>,
+    /// Where it comes from.
+    pub from: AddressBlock,
 }
 
 /// Who wants an account.
@@ -80,6 +89,16 @@ impl std::fmt::Debug for Registration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Registration(..)")
     }
+}
+
+/// Somebody who is about to be entered.
+struct Newcomer {
+    user_id: UserId,
+    checked: Checked,
+    email_claim: Uuid,
+    other_claims: Vec<Uuid>,
+    hash: String,
+    roles: Vec<Role>,
 }
 
 /// A login that succeeded.
@@ -124,6 +143,13 @@ pub enum IdentityError {
     /// Wrong address or password, or a token that does not count.
     #[error("the credentials do not count")]
     BadCredentials,
+    /// Too many wrong passwords were given for this address: no try counts yet. Whether
+    /// there is such an account is not said.
+    #[error("too many wrong passwords, try again in {retry_after:?}")]
+    Delayed {
+        /// A try counts after this time.
+        retry_after: Duration,
+    },
     /// Too many passwords are being hashed at the moment.
     #[error("too many logins at once")]
     Busy {
@@ -133,6 +159,10 @@ pub enum IdentityError {
     /// The store or the key store did not answer.
     #[error("identities are unavailable: {0}")]
     Unavailable(String),
+}
+
+impl IdentityError {
+    const BUSY: Self = Self::Busy { retry_after: Duration::from_secs(1) };
 }
 
 impl From<LogError> for IdentityError {
@@ -154,15 +184,24 @@ pub struct Identity {
     log: Arc<dyn EventLog>,
     world: World,
     passwords: PasswordPool,
-    statuses: moka::sync::Cache<UserId, Option<AccountStatus>>,
+    attempts: Attempts,
+    memory: Memory,
+    notes: Arc<Semaphore>,
 }
 
 impl Identity {
     /// Puts the service together.
     #[must_use]
-    pub fn new(commands: Commands, log: Arc<dyn EventLog>, world: World, settings: PasswordSettings) -> Self {
-        let statuses = moka::sync::Cache::builder().max_capacity(ACCOUNTS_IN_MIND).time_to_live(ACCOUNT_MEMORY).build();
-        Self { commands, log, world, passwords: PasswordPool::new(settings), statuses }
+    pub fn new(
+        commands: Commands,
+        log: Arc<dyn EventLog>,
+        world: World,
+        policy: Arc<Policy>,
+        settings: PasswordSettings,
+    ) -> Self {
+        let (memory, attempts) = (Memory::new(Arc::clone(&log)), Attempts::new(policy));
+        let (passwords, notes) = (PasswordPool::new(settings), Arc::new(Semaphore::new(NOTES_AT_ONCE)));
+        Self { commands, log, world, passwords, attempts, memory, notes }
     }
 
     /// Signs a customer up.
@@ -184,26 +223,69 @@ impl Identity {
         actor: Actor,
         context: RequestContext,
     ) -> Result<Answer, IdentityError> {
-        let Checked { email, name, phone } =
-            validation::check_registration(&registration).map_err(IdentityError::Invalid)?;
-        let email_claim = self.claim(email.key());
+        let checked = validation::check_registration(&registration).map_err(IdentityError::Invalid)?;
+        let email_claim = self.claim(checked.email.key());
         let mut other_claims = self.claims_of(&registration.email);
         other_claims.retain(|claim| *claim != email_claim);
-        // With a key the receipt must have the first word, or a repeat would be told that its own
-        // address is taken.
-        if context.idempotency.is_none() && self.user_by_email(&registration.email).await?.is_some() {
+        // The receipt has the first word, or a repeat would be told that its own address is taken.
+        if let Some(first) = self.first_answer(email_claim, &actor, &context).await? {
+            return Ok(first);
+        }
+        if self.user_by_email(&registration.email).await?.is_some() {
             let taken = Refusal::new(RefusalCode::EmailTaken, "the address has an account").at("/email");
             return Err(CommandError::Refused(taken).into());
         }
         let user_id = UserId::new(self.world.ids.new_id());
-        let hash = self.passwords.hash(registration.password).await?;
+        let hash = self.passwords.hash(context.from, registration.password).await?;
+        let newcomer = Newcomer { user_id, checked, email_claim, other_claims, hash, roles };
+        // A task of its own: a caller who leaves must not leave a key behind.
+        let identity = self.clone();
+        let entered = tokio::spawn(async move { identity.enter(newcomer, actor, context).await }).await;
+        entered.unwrap_or_else(|error| Err(IdentityError::Unavailable(error.to_string())))
+    }
+
+    /// The answer to this sign-up, when it was carried out before under the same key.
+    async fn first_answer(
+        &self,
+        email_claim: Uuid,
+        actor: &Actor,
+        context: &RequestContext,
+    ) -> Result<Option<Answer>, IdentityError> {
+        let Some(given) = &context.idempotency else { return Ok(None) };
+        let key = ReceiptKey { scope: sign_up_scope(actor, email_claim), key: given.key.clone() };
+        let found = self.log.receipts(vec![key]).await?.into_iter().next().flatten();
+        Ok(found.map(|receipt| Answer::again(&receipt, given)).transpose()?)
+    }
+
+    /// Makes the key of a person and enters the person. Of somebody who does not come into
+    /// being no key stays.
+    async fn enter(&self, newcomer: Newcomer, actor: Actor, context: RequestContext) -> Result<Answer, IdentityError> {
+        let user_id = newcomer.user_id;
+        self.world.vault.create_key(user_id).await?;
+        let entered = match self.sealed(newcomer).await {
+            Ok(command) => self.execute(command, actor, Scope::Any, None, context).await.map_err(IdentityError::from),
+            Err(error) => Err(error),
+        };
+        let may_exist = match &entered {
+            Ok(answer) => answer.stream == StreamId::user(user_id),
+            Err(IdentityError::Command(CommandError::OutcomeUnknown(_))) => true,
+            Err(_) => false,
+        };
+        if !may_exist && let Err(error) = self.world.vault.discard_key(user_id).await {
+            tracing::warn!(%user_id, %error, "the key of somebody who did not sign up stays");
+        }
+        entered
+    }
+
+    async fn sealed(&self, newcomer: Newcomer) -> Result<Command, IdentityError> {
+        let Newcomer { user_id, checked, email_claim, other_claims, hash, roles } = newcomer;
+        let Checked { email, name, phone } = checked;
         let vault = &self.world.vault;
-        vault.create_key(user_id).await?;
         let phone = match &phone {
             Some(phone) => Some(vault.seal(user_id, USER_PHONE, phone).await?),
             None => None,
         };
-        let command = Command::RegisterUser(RegisterUser {
+        Ok(Command::RegisterUser(RegisterUser {
             user_id,
             email_claim,
             other_claims,
@@ -212,97 +294,27 @@ impl Identity {
             phone,
             password_hash: vault.seal(user_id, USER_PASSWORD_HASH, &hash).await?,
             roles,
-        });
-        Ok(self.execute(command, actor, Scope::Any, None, context).await?)
+        }))
     }
 
-    /// Checks address and password and begins a session.
-    ///
-    /// An unknown address costs as much time as a wrong password.
-    ///
-    /// # Errors
-    /// [`IdentityError::BadCredentials`], `account_locked` after too many wrong
-    /// passwords, or a failure.
-    pub async fn login(&self, email: &str, password: &str, context: RequestContext) -> Result<LoggedIn, IdentityError> {
-        let Some(account) = self.account_by_email(email).await? else {
-            self.passwords.verify_nothing(password.to_owned()).await?;
-            return Err(IdentityError::BadCredentials);
-        };
-        let user_id = account.user_id;
-        if account.is_locked(self.world.clock.now()) {
-            let locked = Refusal::new(RefusalCode::AccountLocked, "too many wrong passwords, try again later");
-            return Err(CommandError::Refused(locked).into());
-        }
-        let hash = self.world.vault.open(USER_PASSWORD_HASH, &account.password_hash).await?;
-        if !self.passwords.verify(password.to_owned(), hash).await? {
-            let failed = Command::RecordLoginFailure { user_id };
-            self.execute(failed, Actor::Anonymous, Scope::Any, None, context).await?;
-            return Err(IdentityError::BadCredentials);
-        }
-        let session_id = SessionId::new(self.world.ids.new_id());
-        let token = RefreshToken::mint(session_id)?;
-        let start = Command::StartSession { session_id, user_id, token_hash: token.hash() };
-        let answer = self.execute(start, Actor::User(user_id), Scope::Any, None, context).await?;
-        Ok(LoggedIn {
-            user_id,
-            roles: account.roles,
-            session_id,
-            refresh_token: token.into_text(),
-            position: answer.position,
-        })
-    }
-
-    /// Exchanges a refresh token for the next one. A token that was exchanged before
-    /// ends its whole family.
+    /// Has it written down who the administrators are, where no change of theirs has been
+    /// decided yet: before a decision that may take the role from somebody.
     ///
     /// # Errors
-    /// [`IdentityError::BadCredentials`] or a failure.
-    pub async fn refresh(&self, refresh_token: &str, context: RequestContext) -> Result<LoggedIn, IdentityError> {
-        let presented = RefreshToken::parse(refresh_token).ok_or(IdentityError::BadCredentials)?;
-        let session_id = presented.session_id();
-        let user_id = self.owner_of_session(session_id).await?.ok_or(IdentityError::BadCredentials)?;
-        let status = self.account(user_id).await?.filter(|status| status.active);
-        let status = status.ok_or(IdentityError::BadCredentials)?;
-        let next = RefreshToken::mint(session_id)?;
-        let rotate = Command::RotateSession { session_id, presented_hash: presented.hash(), next_hash: next.hash() };
-        let answer = match self.execute(rotate, Actor::User(user_id), Scope::Any, None, context).await {
-            Ok(answer) => answer,
-            Err(CommandError::Refused(_)) => return Err(IdentityError::BadCredentials),
-            Err(other) => return Err(other.into()),
-        };
-        let rotated = answer
-            .events
-            .iter()
-            .any(|event| matches!(DomainEvent::try_from(&**event), Ok(DomainEvent::Session(SessionEvent::Rotated(_)))));
-        if !rotated {
-            return Err(IdentityError::BadCredentials);
-        }
-        Ok(LoggedIn {
-            user_id,
-            roles: status.roles,
-            session_id,
-            refresh_token: next.into_text(),
-            position: answer.position,
-        })
-    }
-
-    /// Ends the session of a refresh token. A token that counts for nothing is no
-    /// error: the caller is logged out either way.
-    ///
-    /// # Errors
-    /// Only failures.
-    pub async fn logout(&self, refresh_token: &str, context: RequestContext) -> Result<(), IdentityError> {
-        let Some(token) = RefreshToken::parse(refresh_token) else { return Ok(()) };
-        let session_id = token.session_id();
-        let Some(live) = self.live_token_hash(session_id).await? else { return Ok(()) };
-        if live.token_hash != token.hash() {
+    /// When the log cannot be read or written.
+    pub async fn list_administrators(&self) -> Result<(), IdentityError> {
+        let stream = StreamId::administrators();
+        let known = self.memory.recent(stream).await?;
+        if known.get::<Administrators>().is_some_and(Administrators::is_listed) {
             return Ok(());
         }
-        let end = Command::EndSession { session_id, reason: SessionEndReason::LoggedOut };
-        match self.execute(end, Actor::User(live.user_id), Scope::Any, None, context).await {
-            Ok(_) | Err(CommandError::Refused(_)) => Ok(()),
-            Err(other) => Err(other.into()),
-        }
+        let user_ids = account::administrators(&*self.log).await?;
+        let correlation_id = CorrelationId::new(self.world.ids.new_id());
+        let context = RequestContext { correlation_id, trace: None, idempotency: None, from: AddressBlock::own() };
+        let list = Command::ListAdministrators { user_ids };
+        self.execute(list, Actor::System("system"), Scope::Any, None, context).await?;
+        self.memory.forget(stream);
+        Ok(())
     }
 
     /// A user's own data, opened.
@@ -310,20 +322,23 @@ impl Identity {
     /// # Errors
     /// `not_found`, or a failure.
     pub async fn profile(&self, user_id: UserId) -> Result<Profile, IdentityError> {
-        self.opened(user_id, None).await
+        let known = self.memory.now(StreamId::user(user_id)).await?;
+        self.opened(user_id, &known).await
     }
 
-    /// A user's own data as they were at a version of the stream: for answers to repeats.
+    /// A user's own data as they were at a version of the stream: for answers to commands
+    /// and to their repeats.
     ///
     /// # Errors
     /// `not_found`, or a failure.
     pub async fn profile_at(&self, user_id: UserId, version: u64) -> Result<Profile, IdentityError> {
-        self.opened(user_id, Some(version)).await
+        let known = self.memory.at(StreamId::user(user_id), version).await?;
+        self.opened(user_id, &known).await
     }
 
-    async fn opened(&self, user_id: UserId, version: Option<u64>) -> Result<Profile, IdentityError> {
-        let account = Account::load(&*self.log, user_id, version).await?;
-        account.ok_or_else(not_found)?.open(&*self.world.vault).await
+    async fn opened(&self, user_id: UserId, known: &Known) -> Result<Profile, IdentityError> {
+        let profile = account::open(&*self.log, &*self.world.vault, user_id, known).await?;
+        profile.ok_or_else(not_found)
     }
 
     /// Replaces name or telephone number; what is absent stays.
@@ -335,7 +350,7 @@ impl Identity {
         user_id: UserId,
         name: Option<String>,
         phone: Change<String>,
-        if_match: Option<u64>,
+        if_match: Option<Vec<u64>>,
         context: RequestContext,
     ) -> Result<Answer, IdentityError> {
         let (name, phone) = validation::check_contact(name.as_deref(), phone).map_err(IdentityError::Invalid)?;
@@ -359,14 +374,14 @@ impl Identity {
     /// # Errors
     /// When the store cannot be read.
     pub async fn account(&self, user_id: UserId) -> Result<Option<AccountStatus>, IdentityError> {
-        if let Some(known) = self.statuses.get(&user_id) {
-            return Ok(known);
-        }
-        let account = Account::load(&*self.log, user_id, None).await?;
-        // A lock keeps guessers out; whoever is logged in may go on.
-        let status = account.map(|account| AccountStatus { roles: account.roles, active: true });
-        self.statuses.insert(user_id, status.clone());
-        Ok(status)
+        let known = self.memory.recent(StreamId::user(user_id)).await?;
+        let user = known.get::<User>().filter(|user| user.status().is_some());
+        Ok(user.map(|user| AccountStatus { roles: user.roles().collect(), active: user.may_act().is_ok() }))
+    }
+
+    /// The next look at a user is taken anew: something was just decided about him.
+    pub fn forget(&self, user_id: UserId) {
+        self.memory.forget(StreamId::user(user_id));
     }
 
     /// The user who holds an address.
@@ -392,24 +407,18 @@ impl Identity {
         Email::known_forms(email).iter().map(|form| self.claim(form)).collect()
     }
 
-    async fn owner_of(&self, claim: Uuid) -> Result<Option<UserId>, IdentityError> {
-        let events = self.log.read_stream(StreamId::email(claim), 1, 1, 1).await?;
-        Ok(events.first().and_then(account::claimed_by))
-    }
-
-    async fn account_by_email(&self, email: &str) -> Result<Option<Account>, IdentityError> {
-        match self.user_by_email(email).await? {
-            Some(user_id) => Ok(Account::load(&*self.log, user_id, None).await?),
-            None => Ok(None),
+    /// The claim on whatever was typed as an address, also when it is none.
+    fn claim_of(&self, typed: &str) -> Uuid {
+        match Email::parse(typed) {
+            Ok(email) => self.claim(email.key()),
+            Err(_) => self.world.vault.keyed_hash(NO_ADDRESS_CONTEXT, typed),
         }
     }
 
-    async fn owner_of_session(&self, session_id: SessionId) -> Result<Option<UserId>, IdentityError> {
-        Ok(self.live_token_hash(session_id).await?.map(|live| live.user_id))
-    }
-
-    async fn live_token_hash(&self, session_id: SessionId) -> Result<Option<account::LiveToken>, IdentityError> {
-        account::live_token(&*self.log, session_id).await.map_err(Into::into)
+    async fn owner_of(&self, claim: Uuid) -> Result<Option<UserId>, IdentityError> {
+        let events = self.log.read_stream(StreamId::email(claim), 1, 1, 1).await?;
+        let owner = events.first().map(account::claimed_by).transpose()?;
+        Ok(owner.flatten())
     }
 
     async fn execute(
@@ -417,7 +426,7 @@ impl Identity {
         command: Command,
         actor: Actor,
         scope: Scope,
-        if_match: Option<u64>,
+        if_match: Option<Vec<u64>>,
         context: RequestContext,
     ) -> Result<Answer, CommandError> {
         let request = Request {

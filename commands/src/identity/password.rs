@@ -1,17 +1,18 @@
-//! Password hashing on a bounded pool: argon2id costs tens of milliseconds and
-//! megabytes on purpose, so only so many run at once and only so many wait.
+//! Password hashing: argon2id costs tens of milliseconds and megabytes on purpose, so only
+//! so many run at once and only so many wait, shared fairly between those who ask.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use jangbu_kernel::text;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, oneshot};
 
 use super::IdentityError;
+use super::block::AddressBlock;
+use super::fair::FairQueue;
 
 /// How hard hashing is and how much of it may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +21,9 @@ pub struct PasswordSettings {
     pub memory_kib: u32,
     /// Passes over the memory.
     pub passes: u32,
-    /// Hashes under way at once.
+    /// Log-ins under way at once. Half as many sign-ups, at least one, go on beside them.
     pub at_once: usize,
-    /// Callers that may wait; one more is sent away.
+    /// Callers that may wait to log in, and as many that may wait to sign up.
     pub waiting: usize,
 }
 
@@ -40,59 +41,65 @@ pub(super) struct PasswordPool {
 
 struct Inner {
     settings: PasswordSettings,
-    permits: Semaphore,
-    waiting: AtomicUsize,
+    /// Apart, so that neither holds the other up.
+    log_ins: FairQueue,
+    sign_ups: FairQueue,
     /// What an unknown address is checked against.
     decoy: OnceCell<String>,
 }
 
-/// Counts a waiting caller down however it stops waiting.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl PasswordPool {
     pub(super) fn new(settings: PasswordSettings) -> Self {
-        let permits = Semaphore::new(settings.at_once.max(1));
-        let inner = Inner { settings, permits, waiting: AtomicUsize::new(0), decoy: OnceCell::new() };
-        Self { inner: Arc::new(inner) }
+        let log_ins = FairQueue::new("log-ins", settings.waiting, settings.at_once);
+        let sign_ups = FairQueue::new("sign-ups", settings.waiting, settings.at_once / 2);
+        Self { inner: Arc::new(Inner { settings, log_ins, sign_ups, decoy: OnceCell::new() }) }
     }
 
-    /// Hashes a password into PHC form.
-    pub(super) async fn hash(&self, password: String) -> Result<String, IdentityError> {
+    /// Hashes a password into PHC form, for somebody who signs up from this block.
+    pub(super) async fn hash(&self, from: AddressBlock, password: String) -> Result<String, IdentityError> {
         let settings = self.inner.settings;
-        self.run(move || hash(settings, &password)).await?
+        run(&self.inner.sign_ups, from, move || hash(settings, &password)).await?
     }
 
-    /// Whether the password is the one behind the hash.
-    pub(super) async fn verify(&self, password: String, hash: String) -> Result<bool, IdentityError> {
-        self.run(move || verify(&password, &hash)).await
+    /// Whether the password is the one behind the hash, for somebody who logs in from this block.
+    pub(super) async fn verify(
+        &self,
+        from: AddressBlock,
+        password: String,
+        hash: String,
+    ) -> Result<bool, IdentityError> {
+        run(&self.inner.log_ins, from, move || verify(&password, &hash)).await
     }
 
     /// Costs what a wrong password costs.
-    pub(super) async fn verify_nothing(&self, password: String) -> Result<(), IdentityError> {
-        let decoy = self.inner.decoy.get_or_try_init(|| self.hash("nobody has this one".to_owned())).await?;
-        self.verify(password, decoy.clone()).await.map(|_| ())
-    }
-
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, IdentityError> {
-        let inner = &self.inner;
-        let queue = inner.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&inner.waiting);
-        if queue >= inner.settings.waiting {
-            return Err(IdentityError::Busy { retry_after: Duration::from_secs(1) });
-        }
-        let _permit = inner.permits.acquire().await.map_err(|_| closed())?;
-        tokio::task::spawn_blocking(work).await.map_err(|_| closed())
+    pub(super) async fn verify_nothing(&self, from: AddressBlock, password: String) -> Result<(), IdentityError> {
+        let settings = self.inner.settings;
+        let make = || run(&self.inner.log_ins, from, move || hash(settings, "nobody has this one"));
+        let decoy = self.inner.decoy.get_or_try_init(async || make().await?).await?;
+        self.verify(from, password, decoy.clone()).await.map(|_| ())
     }
 }
 
-fn closed() -> IdentityError {
-    IdentityError::Unavailable("password hashing has stopped".to_owned())
+async fn run<T: Send + 'static>(
+    queue: &FairQueue,
+    from: AddressBlock,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, IdentityError> {
+    let (answer, answered) = oneshot::channel();
+    let work = move || {
+        // Whoever has left meanwhile costs nothing.
+        if !answer.is_closed() {
+            let _gone = answer.send(work());
+        }
+    };
+    queue.submit(from, Box::new(work)).map_err(|_| busy())?;
+    // Work that lost its place to another block is dropped.
+    answered.await.map_err(|_| busy())
+}
+
+fn busy() -> IdentityError {
+    metrics::counter!("jangbu_passwords_turned_away_total").increment(1);
+    IdentityError::Busy { retry_after: Duration::from_secs(1) }
 }
 
 fn hasher(settings: PasswordSettings) -> Result<Argon2<'static>, IdentityError> {
@@ -129,44 +136,58 @@ mod tests {
         PasswordSettings { memory_kib: 8, passes: 1, at_once: 1, waiting: 1 }
     }
 
-    #[tokio::test]
-    async fn only_the_right_password_verifies() {
-        let pool = PasswordPool::new(quick());
-        let hash = pool.hash("correct horse".to_owned()).await.unwrap();
-        assert!(hash.starts_with("$argon2id$"));
-        assert!(pool.verify("correct horse".to_owned(), hash.clone()).await.unwrap());
-        assert!(!pool.verify("wrong horse".to_owned(), hash).await.unwrap());
-        assert!(!pool.verify("any".to_owned(), "no hash".to_owned()).await.unwrap());
+    fn block() -> AddressBlock {
+        AddressBlock::of([192, 0, 2, 1].into())
     }
 
     #[tokio::test]
     async fn a_password_is_the_same_on_every_keyboard() {
         let pool = PasswordPool::new(quick());
         let forms = ["비밀번호 café".to_owned(), text::decomposed("비밀번호 café")];
-        let hash = pool.hash(forms[1].clone()).await.unwrap();
+        let hash = pool.hash(block(), forms[1].clone()).await.unwrap();
         // A hash of an earlier version is of the bytes as they came.
         let earlier = hasher(quick()).unwrap().hash_password(forms[1].as_bytes()).unwrap().to_string();
         for form in forms {
-            assert!(pool.verify(form.clone(), hash.clone()).await.unwrap(), "{form:?}");
-            assert!(pool.verify(form.clone(), earlier.clone()).await.unwrap(), "{form:?}");
+            assert!(pool.verify(block(), form.clone(), hash.clone()).await.unwrap(), "{form:?}");
+            assert!(pool.verify(block(), form.clone(), earlier.clone()).await.unwrap(), "{form:?}");
         }
-        assert!(!pool.verify("비밀번호 cafe".to_owned(), hash).await.unwrap());
+        assert!(!pool.verify(block(), "비밀번호 cafe".to_owned(), hash).await.unwrap());
     }
 
     #[tokio::test]
-    async fn a_full_queue_sends_away_and_recovers() {
+    async fn only_the_right_password_verifies() {
         let pool = PasswordPool::new(quick());
-        let held = pool.inner.permits.acquire().await.unwrap();
-        let waiting = tokio::spawn({
-            let pool = pool.clone();
-            async move { pool.hash("first".to_owned()).await }
-        });
-        while pool.inner.waiting.load(Ordering::Relaxed) == 0 {
-            tokio::task::yield_now().await;
+        let hash = pool.hash(block(), "correct horse".to_owned()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$"));
+        assert!(pool.verify(block(), "correct horse".to_owned(), hash.clone()).await.unwrap());
+        assert!(!pool.verify(block(), "wrong horse".to_owned(), hash).await.unwrap());
+        assert!(!pool.verify(block(), "any".to_owned(), "no hash".to_owned()).await.unwrap());
+        pool.verify_nothing(block(), "any".to_owned()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_of_log_ins_sends_away_and_sign_ups_go_on() {
+        let pool = PasswordPool::new(quick());
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = oneshot::channel();
+        let work = move || {
+            begun.send(()).unwrap();
+            let _ = held.recv();
+        };
+        pool.inner.log_ins.submit(block(), Box::new(work)).unwrap();
+        begins.await.unwrap();
+        pool.inner.log_ins.submit(block(), Box::new(|| ())).unwrap();
+        let refused = pool.verify(block(), "second".to_owned(), String::new()).await;
+        assert!(matches!(refused, Err(IdentityError::Busy { .. })), "{refused:?}");
+        assert!(pool.hash(block(), "third".to_owned()).await.is_ok());
+        drop(hold);
+        // The thread is free again.
+        loop {
+            match pool.verify(block(), "fourth".to_owned(), String::new()).await {
+                Ok(verified) => break assert!(!verified),
+                Err(IdentityError::Busy { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
         }
-        assert!(matches!(pool.hash("second".to_owned()).await, Err(IdentityError::Busy { .. })));
-        drop(held);
-        assert!(waiting.await.unwrap().is_ok());
-        assert!(pool.hash("third".to_owned()).await.is_ok());
     }
 }

@@ -154,6 +154,7 @@ async fn concerned(shared: &Shared, recorded: &RecordedEvent) -> Option<OrderId>
         | AggregateKind::Product
         | AggregateKind::Stock
         | AggregateKind::Points
+        | AggregateKind::Administrators
         | AggregateKind::Buyer => None,
     }
 }

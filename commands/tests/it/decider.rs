@@ -164,9 +164,9 @@ async fn if_match_names_the_version_of_the_primary_stream() {
     let (commands, task) = shop.decider(Arc::new(MemoryStore::new()));
     let product_id = shop.product(&commands, 1_000, 5).await;
     let mut request = shop.request(Command::ReceiveStock { product_id, quantity: 5 });
-    request.if_match = Some(7);
+    request.if_match = Some(vec![7]);
     assert!(matches!(commands.execute(request.clone()).await, Err(CommandError::VersionConflict { actual: 1 })));
-    request.if_match = Some(1);
+    request.if_match = Some(vec![1]);
     assert_eq!(commands.execute(request).await.unwrap().version, 2);
     task.stop().await;
 }

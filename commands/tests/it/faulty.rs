@@ -33,6 +33,8 @@ pub struct FaultyLog {
     /// Streams that were loaded, with how many events came behind a snapshot.
     pub loads: Mutex<Vec<(StreamId, bool, usize)>>,
     pub version_checks: AtomicUsize,
+    /// Events of streams that were given out.
+    pub events_read: AtomicUsize,
     held: AtomicBool,
     gate: Semaphore,
     /// Appends that reached the log.
@@ -72,6 +74,7 @@ impl FaultyLog {
             batches: Mutex::default(),
             loads: Mutex::default(),
             version_checks: AtomicUsize::new(0),
+            events_read: AtomicUsize::new(0),
             held: AtomicBool::new(false),
             gate: Semaphore::new(0),
             reached: AtomicUsize::new(0),
@@ -176,6 +179,8 @@ impl EventLog for FaultyLog {
         for stream in &mut loaded {
             stream.events = self.as_left(std::mem::take(&mut stream.events));
         }
+        let events = loaded.iter().map(|loaded| loaded.events.len()).sum();
+        self.events_read.fetch_add(events, Ordering::SeqCst);
         let seen = streams
             .iter()
             .zip(&loaded)
@@ -191,7 +196,9 @@ impl EventLog for FaultyLog {
         to: u64,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError> {
-        Ok(self.as_left(self.inner.read_stream(stream, from, to, limit).await?))
+        let events = self.inner.read_stream(stream, from, to, limit).await?;
+        self.events_read.fetch_add(events.len(), Ordering::SeqCst);
+        Ok(self.as_left(events))
     }
 
     async fn read_all(

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use jangbu_aggregates::stock::Stock;
 use jangbu_commands::{Answer, CancelledBy, Command, CommandError, Commands, DeciderTask, Policy, Source, load_state};
 use jangbu_kernel::gateway::{ChargeOutcome, LabelOutcome};
-use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, RefusalCode, ShipmentId, StreamId, UserId};
+use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, RefusalCode, Role, ShipmentId, StreamId, UserId};
 use jangbu_store::MemoryStore;
 
 use crate::faulty::{Fault, FaultyLog};
@@ -309,9 +309,35 @@ async fn if_match_is_judged_on_the_log_and_not_on_an_old_state() {
     let product_id = shop.product(&one, 1_000, 1).await;
     shop.run(&two, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
     let mut request = shop.request(Command::ReceiveStock { product_id, quantity: 1 });
-    request.if_match = Some(2);
+    request.if_match = Some(vec![2]);
     assert_eq!(one.execute(request.clone()).await.unwrap().version, 3);
     assert!(matches!(two.execute(request).await, Err(CommandError::VersionConflict { actual: 3 })));
+    task_one.stop().await;
+    task_two.stop().await;
+}
+
+#[tokio::test]
+async fn two_administrators_who_remove_each_other_on_two_nodes_leave_one() {
+    let shop = Shop::new();
+    let (_, _, (one, task_one), (two, task_two)) = two_nodes(&shop);
+    let role = Role::Admin;
+    let last = |error: &CommandError| matches!(error, CommandError::Refused(refusal) if refusal.code == RefusalCode::LastAdministrator);
+    let mut stays = shop.user(&one).await;
+    shop.run(&one, Command::ListAdministrators { user_ids: Vec::new() }).await.unwrap();
+    shop.run(&one, Command::GrantRole { user_id: stays, role }).await.unwrap();
+    for _ in 0..20 {
+        let other = shop.user(&two).await;
+        shop.run(&two, Command::GrantRole { user_id: other, role }).await.unwrap();
+        let (of_other, of_first) = tokio::join!(
+            shop.run(&one, Command::SetRoles { user_id: other, roles: vec![Role::Customer] }),
+            shop.run(&two, Command::RevokeRole { user_id: stays, role }),
+        );
+        assert_ne!(of_other.is_ok(), of_first.is_ok(), "{of_other:?} {of_first:?}");
+        assert!([&of_other, &of_first].into_iter().filter_map(|result| result.as_ref().err()).all(last));
+        if of_first.is_ok() {
+            stays = other;
+        }
+    }
     task_one.stop().await;
     task_two.stop().await;
 }

@@ -51,11 +51,18 @@ impl IdSource for CountingIds {
 #[derive(Default)]
 pub struct TestVault {
     pub destroyed: Mutex<HashSet<UserId>>,
+    /// Who has a key.
+    pub keys: Mutex<HashSet<UserId>>,
 }
 
 #[async_trait]
 impl Vault for TestVault {
-    async fn create_key(&self, _: UserId) -> Result<(), VaultError> {
+    async fn create_key(&self, owner: UserId) -> Result<(), VaultError> {
+        self.keys.lock().unwrap().insert(owner);
+        Ok(())
+    }
+    async fn discard_key(&self, owner: UserId) -> Result<(), VaultError> {
+        self.keys.lock().unwrap().remove(&owner);
         Ok(())
     }
     async fn seal(&self, owner: UserId, context: &str, plain: &str) -> Result<Sealed, VaultError> {

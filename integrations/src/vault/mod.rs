@@ -126,6 +126,11 @@ impl Vault for SealingVault {
         Ok(())
     }
 
+    async fn discard_key(&self, owner: UserId) -> Result<(), VaultError> {
+        self.forget(owner);
+        self.keys.remove_user_key(owner).await.map_err(VaultError::Store)
+    }
+
     async fn seal(&self, owner: UserId, context: &str, plain: &str) -> Result<Sealed, VaultError> {
         let key = self.key(owner).await?;
         let sealed = key.seal(&text_context(owner, context), plain.as_bytes()).map_err(does_not_open)?;

@@ -37,6 +37,10 @@ impl KeyStore for Keys {
     async fn put_user_key(&self, owner: UserId, wrapped: Vec<u8>) -> Result<Option<Vec<u8>>, LogError> {
         Ok(self.users.lock().unwrap().entry(owner).or_insert(Some(wrapped)).clone())
     }
+    async fn remove_user_key(&self, owner: UserId) -> Result<(), LogError> {
+        self.users.lock().unwrap().remove(&owner);
+        Ok(())
+    }
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
         Ok(self.secrets.lock().unwrap().get(name).cloned())
     }

@@ -12,8 +12,6 @@ statuses! {
     UserStatus {
         /// In use.
         Active = "active",
-        /// No login before `locked_until`; after that moment it is as good as active.
-        Locked = "locked",
     }
 }
 
@@ -32,9 +30,6 @@ pub struct UserRow {
     pub roles: Vec<Role>,
     /// Where the account stands.
     pub status: UserStatus,
-    /// No login before this moment.
-    #[serde(default, with = "jangbu_kernel::time::millis::option")]
-    pub locked_until: Option<Timestamp>,
     /// When they signed up.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub registered_at: Timestamp,
@@ -49,7 +44,7 @@ impl View for UsersView {
     type Row = UserRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "users",
-        version: 2,
+        version: 3,
         key: &[column("id", Kind::Uuid)],
         columns: &[
             column("status", Kind::Text),
@@ -79,7 +74,6 @@ impl View for UsersView {
                 phone: registered.phone.clone(),
                 roles,
                 status: UserStatus::Active,
-                locked_until: None,
                 registered_at: fact.at,
                 version: fact.version,
             });
@@ -117,15 +111,11 @@ fn change(row: &mut UserRow, event: &UserEvent) {
             }
         }
         UserEvent::RoleRevoked(revoked) => row.roles.retain(|role| *role != revoked.role),
-        UserEvent::LoginSucceeded(_) => {
-            row.status = UserStatus::Active;
-            row.locked_until = None;
-        }
-        UserEvent::Locked(locked) => {
-            row.status = UserStatus::Locked;
-            row.locked_until = Some(locked.until);
-        }
-        // Counts for the decision only; the creation is folded before.
-        UserEvent::LoginFailed(_) | UserEvent::Registered(_) => {}
+        // The creation is folded before; wrong passwords change nothing about an account.
+        UserEvent::Registered(_)
+        | UserEvent::LoginFailed(_)
+        | UserEvent::LoginSucceeded(_)
+        | UserEvent::Locked(_)
+        | UserEvent::Unlocked(_) => {}
     }
 }

@@ -14,6 +14,7 @@ use Shown::{In, Nowhere};
 const LEDGER: Shown = In(&["points", "points_entries"]);
 const TIMER: Shown = In(&["fulfilments", "timers"]);
 const SESSION: Shown = Nowhere("sessions are read by folding their stream when a token is refreshed");
+const ADMINISTRATORS: Shown = Nowhere("it guards the last of them; who is one shows in the roles of \"users\"");
 
 const WAITING: Shown = Nowhere("they only limit what is placed next; the orders themselves show what waits");
 
@@ -25,6 +26,10 @@ const TABLE: &[(&str, Shown)] = &[
     ("user.login_failed", In(&["users"])),
     ("user.login_succeeded", In(&["users"])),
     ("user.locked", In(&["users"])),
+    ("user.unlocked", In(&["users"])),
+    ("administrators.listed", ADMINISTRATORS),
+    ("administrators.added", ADMINISTRATORS),
+    ("administrators.removed", ADMINISTRATORS),
     ("email.claimed", Nowhere("a claim is looked up by its own stream and says nothing that its user does not")),
     ("session.started", SESSION),
     ("session.rotated", SESSION),

@@ -128,6 +128,11 @@ impl KeyStore for MemoryStore {
         Ok(self.state()?.user_keys.entry(owner).or_insert(Some(wrapped)).clone())
     }
 
+    async fn remove_user_key(&self, owner: UserId) -> Result<(), LogError> {
+        self.state()?.user_keys.remove(&owner);
+        Ok(())
+    }
+
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
         Ok(self.state()?.secrets.get(name).cloned())
     }

@@ -172,6 +172,13 @@ impl KeyStore for PostgresStore {
         .await
     }
 
+    async fn remove_user_key(&self, owner: UserId) -> Result<(), LogError> {
+        self.ask(|pool| async move {
+            sqlx::query("delete from user_keys where owner = $1").bind(owner.uuid()).execute(pool).await.map(|_| ())
+        })
+        .await
+    }
+
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
         self.ask(|pool| {
             sqlx::query_scalar("select wrapped from secrets where name = $1").bind(name.to_owned()).fetch_optional(pool)

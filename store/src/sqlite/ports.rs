@@ -198,6 +198,13 @@ impl KeyStore for SqliteStore {
         .await
     }
 
+    async fn remove_user_key(&self, owner: UserId) -> Result<(), LogError> {
+        self.write(move |connection| {
+            connection.execute("delete from user_keys where owner = ?1", [owner.uuid().as_bytes()]).map(|_| ())
+        })
+        .await
+    }
+
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
         let name = name.to_owned();
         self.read(move |connection| {

@@ -14,6 +14,12 @@ pub async fn keys_are_kept_once(Fixture { store, other }: Fixture) {
     assert_eq!(store.put_user_key(owner, vec![1, 2]).await.unwrap(), Some(vec![1, 2]));
     assert_eq!(other.put_user_key(owner, vec![3]).await.unwrap(), Some(vec![1, 2]), "the first key counts");
     assert_eq!(other.user_key(owner).await.unwrap(), Some(Some(vec![1, 2])));
+    let nobody = UserId::new(new_id());
+    store.put_user_key(nobody, vec![4]).await.unwrap();
+    store.remove_user_key(nobody).await.unwrap();
+    store.remove_user_key(nobody).await.unwrap();
+    assert_eq!(other.user_key(nobody).await.unwrap(), None);
+    assert_eq!(other.user_key(owner).await.unwrap(), Some(Some(vec![1, 2])));
 
     assert_eq!(store.secret("signing").await.unwrap(), None);
     assert_eq!(store.put_secret("signing", vec![0, 255]).await.unwrap(), [0, 255]);

@@ -31,16 +31,12 @@ struct Login {
 impl Client {
     /// A caller without a token.
     pub fn anonymous(base: impl Into<String>) -> Self {
-        // Plain HTTP on loopback needs no trust anchors, which a bare machine does not have.
-        let http = reqwest::Client::builder()
-            .tls_certs_only([])
-            .no_proxy()
-            .timeout(super::LIMIT)
-            .pool_idle_timeout(LONGEST_IDLE)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        Self { http, base: base.into(), token: None, login: None }
+        Self { http: http().build().unwrap(), base: base.into(), token: None, login: None }
+    }
+
+    /// The same caller from another address of this machine.
+    pub fn from(&self, address: std::net::IpAddr) -> Self {
+        Self { http: http().local_address(address).build().unwrap(), ..self.clone() }
     }
 
     /// The same caller with this token.
@@ -120,6 +116,16 @@ impl Client {
         }
         panic!("{path} does not end");
     }
+}
+
+fn http() -> reqwest::ClientBuilder {
+    // Plain HTTP on loopback needs no trust anchors, which a bare machine does not have.
+    reqwest::Client::builder()
+        .tls_certs_only([])
+        .no_proxy()
+        .timeout(super::LIMIT)
+        .pool_idle_timeout(LONGEST_IDLE)
+        .redirect(reqwest::redirect::Policy::none())
 }
 
 impl Login {

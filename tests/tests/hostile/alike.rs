@@ -76,6 +76,10 @@ impl Verdict {
         }
         assert!(reply.status < 500, "{} for {shown}: {}", reply.status, reply.text());
         let problem = reply.problem();
+        if problem["code"] == "account_locked" {
+            // When the delays after wrong passwords begin and end is a matter of time.
+            return Self { status: 401, code: "unauthenticated".to_owned(), errors: Vec::new() };
+        }
         let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("a text: {problem}")).to_owned();
         let errors = problem["errors"].as_array().cloned().unwrap_or_default();
         let errors: Vec<_> = errors.iter().map(|error| (text(&error["pointer"]), text(&error["code"]))).collect();

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::harness::{ADMIN_EMAIL, Client, World, basket, eventually, krw};
+use crate::harness::{ADMIN_EMAIL, ADMIN_PASSWORD, Client, World, basket, eventually, krw};
 
 /// Changes one character in the middle of a part of a token.
 fn damaged(token: &str, part: usize) -> String {
@@ -154,14 +154,135 @@ pub async fn a_reused_refresh_token_ends_its_family(world: &mut World) {
     refresh(token).await.expect_problem(401, "unauthenticated");
 }
 
-pub async fn ten_refreshes_have_one_winner(world: &mut World) {
+/// Waits until a token no longer opens these routes.
+async fn refused_soon(client: &Client, paths: &[&str]) {
+    for path in paths {
+        eventually("the ended login is refused", async || (client.get(path).send().await.status == 401).then_some(()))
+            .await;
+        client.get(path).send().await.expect_problem(401, "unauthenticated");
+    }
+}
+
+pub async fn thirty_refreshes_at_once_get_one_answer(world: &mut World) {
     let buyer = world.buyer("minji").await;
     let visitor = world.visitor();
-    let body = json!({"refresh_token": buyer.refresh_token});
-    let answers = join_all((0..10).map(|_| visitor.post("/v1/auth/refresh", &body).send())).await;
-    let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert_eq!((won.len(), lost.len()), (1, 9));
-    for refusal in lost {
-        refusal.expect_problem(401, "unauthenticated");
+    let refresh = async |token: &str| visitor.post("/v1/auth/refresh", &json!({"refresh_token": token})).send().await;
+    let answers = join_all((0..30).map(|_| refresh(&buyer.refresh_token))).await;
+    let tokens: Vec<_> = answers.iter().map(|answer| answer.expect(200)["refresh_token"].clone()).collect();
+    assert!(tokens.iter().all(|token| *token == tokens[0]), "{tokens:?}");
+    buyer.client.get("/v1/auth/profile").send().await.expect(200);
+
+    // Once the successor was used, the first token was stolen.
+    let next = refresh(tokens[0].as_str().unwrap()).await.expect(200);
+    refresh(&buyer.refresh_token).await.expect_problem(401, "unauthenticated");
+    refresh(next["refresh_token"].as_str().unwrap()).await.expect_problem(401, "unauthenticated");
+    refused_soon(&buyer.client, &["/v1/auth/profile", "/v1/orders"]).await;
+    world.run_well(&["audit", "verify"]).await;
+}
+
+pub async fn any_token_of_a_login_ends_it(world: &mut World) {
+    let buyer = world.buyer("minji").await;
+    let visitor = world.visitor();
+    let (other, _) = visitor.log_in(&buyer.email, "a long enough password").await;
+    let first = json!({"refresh_token": buyer.refresh_token});
+    visitor.post("/v1/auth/refresh", &first).send().await.expect(200);
+    // The token that was exchanged already.
+    assert_eq!(visitor.post("/v1/auth/logout", &first).send().await.status, 204);
+    refused_soon(&buyer.client, &["/v1/auth/profile", "/v1/orders", "/v1/payments", "/v1/shipments"]).await;
+    other.read("/v1/auth/profile").await;
+}
+
+pub async fn wrong_passwords_lock_nobody_out(world: &mut World) {
+    let admin = world.admin().await;
+    let buyer = world.buyer("minji").await;
+    let tea = world.product(&admin, "보이차", 20_000, 10).await;
+    let stranger = world.visitor().from("127.0.9.9".parse().unwrap());
+    let log_in = async |client: &Client, email: &str, password: &str| {
+        client.post("/v1/auth/login", &json!({"email": email, "password": password})).send().await
+    };
+    let mut details = Vec::new();
+    for email in [buyer.email.as_str(), ADMIN_EMAIL, "nobody@example.com"] {
+        for _ in 0..5 {
+            log_in(&stranger, email, "not the password").await.expect_problem(401, "unauthenticated");
+        }
+        let delayed = eventually("a delay", async || {
+            let answer = log_in(&stranger, email, "not the password").await;
+            (answer.status == 423).then_some(answer)
+        })
+        .await;
+        let problem = delayed.expect_problem(423, "account_locked");
+        assert!(delayed.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+        details.push((problem["title"].clone(), problem["code"].clone()));
+    }
+    assert!(details.iter().all(|detail| *detail == details[0]), "an unknown address looks like a known one");
+
+    // Who is logged in goes on, and so does who logs in from elsewhere.
+    buyer.client.place(&[(&tea, 1)]).await;
+    let refreshed = json!({"refresh_token": buyer.refresh_token});
+    world.visitor().post("/v1/auth/refresh", &refreshed).send().await.expect(200);
+    log_in(&world.visitor(), &buyer.email, "a long enough password").await.expect(200);
+    world.visitor().log_in(ADMIN_EMAIL, ADMIN_PASSWORD).await;
+
+    // Unlocked by hand, by command and by route.
+    world.run_well(&["users", "unlock", &buyer.email]).await;
+    eventually("the owner gets in from there", async || {
+        (log_in(&stranger, &buyer.email, "a long enough password").await.status == 200).then_some(())
+    })
+    .await;
+    let unlock = format!("/v1/users/{}/unlock", buyer.id);
+    buyer.client.post(&unlock, &json!({})).send().await.expect_problem(403, "forbidden");
+    admin.post(&unlock, &json!({})).send().await.expect(200);
+}
+
+pub async fn roles_are_one_decision_and_an_administrator_stays(world: &mut World) {
+    let admin = world.admin().await;
+    let buyer = world.buyer("minji").await;
+    let id = admin.read("/v1/auth/profile").await["id"].as_str().unwrap().to_owned();
+    let set = |client: &Client, whose: &str, roles: &[&str]| {
+        client.call(reqwest::Method::PUT, &format!("/v1/users/{whose}/roles")).json(&json!({"roles": roles}))
+    };
+    // Two with one condition: one set of roles, which somebody asked for.
+    let version = admin.get(&format!("/v1/users/{}", buyer.id)).send().await;
+    let condition = version.header("etag").unwrap();
+    let put = |roles: &[&str]| set(&admin, &buyer.id, roles).header("if-match", condition).send();
+    let (one, other) = tokio::join!(put(&["staff"]), put(&["auditor"]));
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412]);
+    let taken = if one.status == 200 { one } else { other };
+    assert_eq!(taken.json()["roles"].as_array().unwrap().len(), 1);
+    assert!(taken.position() > 0);
+
+    set(&admin, &id, &["customer"]).send().await.expect_problem(409, "last_administrator");
+    let revoked = world.run(&["users", "revoke", "--user", ADMIN_EMAIL, "--role", "admin"]).await;
+    assert!(!revoked.status.success());
+    // Two administrators take the role from each other at once.
+    let (second, answer) = world.visitor().log_in(&buyer.email, "a long enough password").await;
+    assert_eq!(answer["token_type"], "Bearer");
+    set(&admin, &buyer.id, &["admin"]).send().await.expect(200);
+    let (by_admin, by_second) =
+        tokio::join!(set(&admin, &buyer.id, &["customer"]).send(), set(&second, &id, &["customer"]).send());
+    let won = [&by_admin, &by_second].into_iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(won, 1, "{} {}", by_admin.text(), by_second.text());
+    world.run_well(&["audit", "verify"]).await;
+}
+
+pub async fn strangers_who_sign_up_do_not_share_keys(world: &mut World) {
+    let visitor = world.visitor();
+    let sign_up = async |email: &str, key: &str| {
+        let account = json!({"email": email, "password": "a long enough password", "name": "Somebody"});
+        visitor.post("/v1/auth/register", &account).key(key).send().await
+    };
+    let first = sign_up("one@example.com", "the same key").await;
+    let second = sign_up("two@example.com", "the same key").await;
+    assert_ne!(first.expect(201)["id"], second.expect(201)["id"]);
+    let again = sign_up("one@example.com", "the same key").await;
+    assert_eq!(again.expect(201), first.json());
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    let answers = join_all((0..10).map(|_| sign_up("three@example.com", "another key"))).await;
+    let ids: Vec<_> = answers.iter().map(|answer| answer.expect(201)["id"].clone()).collect();
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    for number in 0..3 {
+        sign_up("one@example.com", &format!("a new key {number}")).await.expect_problem(409, "email_taken");
     }
 }

@@ -90,7 +90,11 @@ journeys! {
     identity:
         nobody_reaches_what_is_not_theirs,
         a_reused_refresh_token_ends_its_family,
-        ten_refreshes_have_one_winner;
+        thirty_refreshes_at_once_get_one_answer,
+        any_token_of_a_login_ends_it,
+        wrong_passwords_lock_nobody_out,
+        roles_are_one_decision_and_an_administrator_stays,
+        strangers_who_sign_up_do_not_share_keys;
     manners:
         a_malformed_request_is_a_problem_of_the_caller,
         versions_and_positions_are_kept,

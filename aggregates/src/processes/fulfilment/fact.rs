@@ -19,6 +19,7 @@ pub fn order_of(stream: StreamId, event: &DomainEvent) -> Option<OrderId> {
         DomainEvent::Payment(event) => Some(payment_order(event)),
         DomainEvent::Shipment(event) => Some(shipment_order(event)),
         DomainEvent::User(_)
+        | DomainEvent::Administrators(_)
         | DomainEvent::Email(_)
         | DomainEvent::Session(_)
         | DomainEvent::Product(_)
@@ -43,6 +44,7 @@ pub fn fact_of(stream: StreamId, event: &DomainEvent) -> Option<ProcessFact> {
             shipment_news(event).map(|news| ProcessFact::Shipment { shipment_id, news })
         }
         DomainEvent::User(_)
+        | DomainEvent::Administrators(_)
         | DomainEvent::Email(_)
         | DomainEvent::Session(_)
         | DomainEvent::Product(_)

@@ -13,6 +13,7 @@
 mod invariants;
 mod journeys;
 mod placing;
+mod roles;
 
 use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome};
 use jangbu_kernel::{OrderId, PaymentId, ProductId, RefundId, Role, ShipmentId, UserId};

@@ -9,9 +9,10 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::stream;
+use jangbu_commands::identity::Identity;
 use jangbu_kernel::log::EventLog;
 use jangbu_kernel::log::watch::HeadWatch;
-use jangbu_kernel::{OrderId, RecordedEvent, StreamId, UserId};
+use jangbu_kernel::{OrderId, RecordedEvent, SessionId, StreamId, UserId};
 use jangbu_projections::OrderRow;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -36,9 +37,9 @@ const PAGE: usize = 100;
 
 /// Follows an order: first what happened so far, then what happens.
 ///
-/// `Last-Event-ID` is the version of the last event seen. The stream ends after five
-/// minutes; reconnect with `Last-Event-ID`, as browsers do by themselves. A user may have
-/// ten streams open at once; one more is answered 429.
+/// `Last-Event-ID` is the version of the last event seen. The stream ends with the login,
+/// or after five minutes; reconnect with `Last-Event-ID`, as browsers do by themselves. A
+/// user may have ten streams open at once; one more is answered 429.
 #[utoipa::path(
     get, path = "/v1/orders/{id}/events", operation_id = "followOrder", tag = "orders",
     params(
@@ -50,9 +51,12 @@ const PAGE: usize = 100;
 pub(super) async fn follow(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<Response, Problem> {
     let order: OrderRow = load(&app, &call, id, None).await?;
     let seen = last_seen(&call)?;
-    let share = app.streams.take(call.principal()?.user_id).map_err(too_many)?;
+    let principal = call.principal()?;
+    let share = app.streams.take(principal.user_id).map_err(too_many)?;
     let log = Arc::clone(app.state.commands.log());
     let follower = Follower {
+        identity: app.state.identity.clone(),
+        login: (principal.user_id, principal.session_id),
         head: log.watch_head(),
         log,
         stream: StreamId::order(OrderId::new(order.id.uuid())),
@@ -93,6 +97,9 @@ fn last_seen(call: &Call) -> Result<u64, Problem> {
 }
 
 struct Follower {
+    identity: Identity,
+    /// Who follows, by which login: the stream ends with it.
+    login: (UserId, SessionId),
     log: Arc<dyn EventLog>,
     head: HeadWatch,
     stream: StreamId,
@@ -114,6 +121,10 @@ impl Follower {
                 return sse_event(&recorded);
             }
             self.looked_at = Instant::now();
+            let (user_id, session_id) = self.login;
+            if !self.identity.is_live(user_id, session_id).await.unwrap_or(false) {
+                return None;
+            }
             let page = self.log.read_stream(self.stream, self.next_version, u64::MAX, PAGE).await;
             // The client comes back with the last id it saw: nothing is lost by ending here.
             self.ready.extend(page.inspect_err(|error| tracing::warn!(%error, "a stream of events ends early")).ok()?);

@@ -1,0 +1,94 @@
+//! Who the administrators are: a list of its own beside their roles, in one stream, so
+//! that of two who take the role from each other at once one is refused.
+//!
+//! A shop of an earlier release has no list. Whoever changes it first writes down who has
+//! the role (`List`); until then nobody is taken off it.
+
+use std::collections::BTreeSet;
+
+use jangbu_kernel::{AggregateKind, Decider, Decision, Refusal, RefusalCode, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::event::{AdministratorAdded, AdministratorRemoved, AdministratorsEvent, AdministratorsListed};
+use crate::facts::Facts;
+
+/// The administrators.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Administrators {
+    listed: bool,
+    user_ids: BTreeSet<UserId>,
+}
+
+/// What can be asked of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdministratorsCommand {
+    /// Begin with these, who have the role.
+    List(Vec<UserId>),
+    /// Somebody gets the role.
+    Add(UserId),
+    /// Somebody loses it.
+    Remove(UserId),
+}
+
+impl Administrators {
+    /// Whether all of them are on the list.
+    #[must_use]
+    pub const fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    /// Who is on the list, in a fixed order.
+    pub fn user_ids(&self) -> impl Iterator<Item = UserId> {
+        self.user_ids.iter().copied()
+    }
+
+    fn remove(&self, user_id: UserId) -> Decision<AdministratorsEvent> {
+        if !self.listed {
+            return last("it is not known yet who else is an administrator").into();
+        }
+        if !self.user_ids.contains(&user_id) {
+            return Decision::AlreadyDone;
+        }
+        if self.user_ids.len() == 1 {
+            return last("nobody else is an administrator").into();
+        }
+        Decision::one(AdministratorRemoved { user_id })
+    }
+}
+
+fn last(detail: &str) -> Refusal {
+    Refusal::new(RefusalCode::LastAdministrator, detail).at("/roles")
+}
+
+impl Decider for Administrators {
+    const KIND: AggregateKind = AggregateKind::Administrators;
+    const STATE_VERSION: u16 = 1;
+    type Event = AdministratorsEvent;
+    type Command = AdministratorsCommand;
+    type Facts = Facts;
+
+    fn decide(&self, command: &AdministratorsCommand, _: &Facts) -> Decision<AdministratorsEvent> {
+        match command {
+            AdministratorsCommand::List(_) if self.listed => Decision::AlreadyDone,
+            AdministratorsCommand::List(user_ids) => Decision::one(AdministratorsListed { user_ids: user_ids.clone() }),
+            AdministratorsCommand::Add(user_id) if self.user_ids.contains(user_id) => Decision::AlreadyDone,
+            AdministratorsCommand::Add(user_id) => Decision::one(AdministratorAdded { user_id: *user_id }),
+            AdministratorsCommand::Remove(user_id) => self.remove(*user_id),
+        }
+    }
+
+    fn evolve(&mut self, event: &AdministratorsEvent) {
+        match event {
+            AdministratorsEvent::Listed(listed) => {
+                self.listed = true;
+                self.user_ids.extend(listed.user_ids.iter().copied());
+            }
+            AdministratorsEvent::Added(added) => {
+                self.user_ids.insert(added.user_id);
+            }
+            AdministratorsEvent::Removed(removed) => {
+                self.user_ids.remove(&removed.user_id);
+            }
+        }
+    }
+}
