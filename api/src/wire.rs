@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::http::problem::{Code, PROBLEM_JSON, Problem};
+use crate::http::told::{self, Rejected};
 use crate::http::trace::REQUEST_ID;
 
 /// A connection whose every rejection is a problem.
@@ -77,6 +78,7 @@ fn problem(status: StatusCode, ids: &dyn IdSource) -> Vec<u8> {
         _ => Problem::invalid_at("", "malformed_request", "this is not an HTTP/1.1 request"),
     };
     let id = ids.new_id().simple().to_string();
+    told::rejected(&Rejected { problem: &problem, method: "none", route: "none", trace_id: &id, request_id: &id });
     let status = problem.code().status();
     // Which address was meant is not known: `*` is the server itself.
     let body = problem.body("*", &id);

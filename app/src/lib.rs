@@ -16,6 +16,7 @@ mod demo;
 pub mod engine;
 mod folder;
 mod http;
+mod near;
 pub mod node;
 mod observe;
 pub mod operator;

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use super::origin::name_the_caller;
 use super::prefer::LONGEST_WAIT;
 use super::problem::{self, Problem};
+use super::told::{self, Rejected};
 use super::trace::{REQUEST_ID, RequestNames};
 use crate::state::App;
 
@@ -83,16 +84,27 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         Ok(Err(_)) => Problem::internal("a handler panicked").into_response(),
         Err(_) => Problem::unavailable("a request took too long").into_response(),
     };
-    let mut response = shape(response, &path, &names.trace_id);
+    // Routes by their template, methods by their known names: what a caller makes up is
+    // neither a label nor a text in the log.
+    let place = Place { method: method_label(&method), route: route.as_deref().unwrap_or("none"), path: &path };
+    let mut response = shape(response, place, &names);
+    measure(place, &names, &response, started);
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, names.request_id);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    measure(method, route, &response, started);
     response
 }
 
-/// Gives a rejection its problem body; leaves every other response alone.
-fn shape(mut response: Response, path: &str, trace_id: &str) -> Response {
+/// What a request was for.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    method: &'a str,
+    route: &'a str,
+    path: &'a str,
+}
+
+/// Gives a rejection its problem body and tells the log; leaves every other response alone.
+fn shape(mut response: Response, place: Place<'_>, names: &RequestNames) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -102,11 +114,14 @@ fn shape(mut response: Response, path: &str, trace_id: &str) -> Response {
         None if is_finished(response.headers()) => return response,
         None => problem::of_framework(&response),
     };
-    if problem.code().status().is_server_error() {
-        let cause = problem.cause().unwrap_or_default();
-        tracing::error!(trace_id, code = problem.code().name(), cause, "a request failed");
-    }
-    let mut rendered = problem.render(path, trace_id);
+    told::rejected(&Rejected {
+        problem: &problem,
+        method: place.method,
+        route: place.route,
+        trace_id: &names.trace_id,
+        request_id: names.request_id.to_str().unwrap_or_default(),
+    });
+    let mut rendered = problem.render(place.path, &names.trace_id);
     for (name, value) in response.headers() {
         if kept(name) {
             rendered.headers_mut().append(name.clone(), value.clone());
@@ -126,18 +141,17 @@ fn kept(name: &HeaderName) -> bool {
     name == ALLOW.as_str() || name.starts_with("ratelimit") || name.starts_with("access-control") || name == "vary"
 }
 
-fn measure(method: http::Method, route: Option<String>, response: &Response, started: Instant) {
-    // Routes by their template: a label per id would be a series per id.
-    let route = route.unwrap_or_else(|| "none".to_owned());
+fn measure(place: Place<'_>, names: &RequestNames, response: &Response, started: Instant) {
+    let Place { method, route, .. } = place;
     let took = started.elapsed();
     let status = response.status();
-    tracing::debug!(%method, route, status = status.as_u16(), ?took, "answered");
-    let labels =
-        [("method", method_label(&method).to_owned()), ("route", route), ("status", status.as_str().to_owned())];
+    let trace_id = names.trace_id.as_str();
+    tracing::debug!(trace_id, method, route, status = status.as_u16(), ?took, "answered");
+    let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
     metrics::histogram!("http_request_duration_seconds", &labels).record(took);
 }
 
-/// A method as a label. Anybody can invent methods, and a label is kept for good.
+/// A method as a label and in the log. Anybody can invent methods, and a label is kept for good.
 fn method_label(method: &http::Method) -> &str {
     use http::Method;
     const KNOWN: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];

@@ -32,9 +32,10 @@ impl From<CommandError> for Problem {
             }
             CommandError::ReadOnly(cause) => read_only(cause),
             CommandError::OutcomeUnknown(cause) => {
-                tracing::error!(%cause, "the outcome of a commit is unknown");
                 let detail = "it is not known whether this was carried out; ask again with the same Idempotency-Key";
-                Self::new(Code::UpstreamUnavailable, detail).retry_after(1)
+                Self::new(Code::UpstreamUnavailable, detail)
+                    .retry_after(1)
+                    .because(format!("the outcome of a commit is unknown: {cause}"))
             }
             CommandError::ShuttingDown => {
                 Self::new(Code::UpstreamUnavailable, "this server is stopping, try again").retry_after(1)
@@ -104,7 +105,9 @@ impl From<IdentityError> for Problem {
                     .collect(),
             ),
             IdentityError::Command(error) => error.into(),
-            IdentityError::BadCredentials => Self::new(Code::Unauthenticated, "the credentials do not count"),
+            IdentityError::BadCredentials => {
+                Self::new(Code::Unauthenticated, "the e-mail address, the password or the token is wrong")
+            }
             IdentityError::Delayed { retry_after } => {
                 let wait = retry_after.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX).max(1);
                 let detail = format!("too many wrong passwords were given for this address, try again in {wait} s");

@@ -20,5 +20,6 @@ pub(crate) mod prefer;
 pub(crate) mod problem;
 pub(crate) mod reply;
 pub(crate) mod resource;
+pub(crate) mod told;
 pub(crate) mod trace;
 pub(crate) mod view;

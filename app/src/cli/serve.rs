@@ -65,6 +65,9 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
         Roles { api: has(Role::Api), projector: has(Role::Projector), process_manager: has(Role::ProcessManager) };
     observe::log_panics();
     allow_open_files();
+    let (version, data_dir) = (env!("CARGO_PKG_VERSION"), settings.data_dir.display().to_string());
+    let engine = settings.engine.name();
+    tracing::info!(version, engine, data_dir, "starting jangbu {version} on {engine}, data folder {data_dir}");
     let options = NodeOptions { roles, may_migrate: !arguments.no_migrate, roles_apart: arguments.measure_roles_apart };
     let mut node = Node::start(settings, options).await?;
     // Before the greeting: whoever reads it may send a signal at once.
@@ -73,6 +76,8 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
         // Nobody reads along: what the shop does does not depend on it.
         tracing::warn!(%error, "where the server is could not be told on standard output");
     }
+    let address = node.address();
+    tracing::info!(%address, "ready at http://{address}");
     let failed = tokio::select! {
         signal = signals.next() => {
             tracing::info!(signal = signal?, "stopping");

@@ -5,6 +5,7 @@
 //! with it and what would be right. Secrets come from the environment or from
 //! files (`JANGBU_..._FILE`), never from flags, and never show in `Debug`.
 
+mod log;
 mod policy;
 mod raw;
 
@@ -71,6 +72,17 @@ pub enum Engine {
     Embedded,
     /// Postgres; any number of processes write.
     Postgres(PostgresUrl),
+}
+
+impl Engine {
+    /// What it is called in the log.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Embedded => "the embedded store",
+            Self::Postgres(_) => "Postgres",
+        }
+    }
 }
 
 /// The address of a Postgres with its password in it; `Debug` and `Display` show
@@ -260,7 +272,7 @@ impl Settings {
             auth_rate_limit,
             command_queue: command_queue(raw.command_queue)?,
             cors_origins: cors_origins(raw.cors_origins.as_deref())?,
-            log: raw.log.clone().unwrap_or_else(|| "info".to_owned()),
+            log: log::filter(raw.log.as_deref())?,
             log_format: log_format(raw.log_format.as_deref())?,
             policy: policy::policy(&raw)?,
             ignored,

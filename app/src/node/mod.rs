@@ -11,6 +11,7 @@ mod identity;
 pub mod keys;
 pub mod outside;
 mod serving;
+mod watch;
 mod write_check;
 mod write_side;
 
@@ -101,7 +102,7 @@ pub struct Node {
     sealer: Sealer,
     http: JoinHandle<std::io::Result<()>>,
     operators: JoinHandle<std::io::Result<()>>,
-    metrics: JoinHandle<()>,
+    upkeep: JoinHandle<((), ())>,
     shutdown: CancellationToken,
     published: Option<Published>,
 }
@@ -137,6 +138,8 @@ impl Node {
         let admin = admin::ensure(&*side.store, &side.identity, &side.world, &settings).await?;
 
         let shutdown = CancellationToken::new();
+        let readiness = serving::readiness(&side, &models);
+        let watch = watch::tell_what_is_lost(readiness.clone(), shutdown.clone());
         let parts = serving::Parts {
             settings: &settings,
             side: &side,
@@ -147,6 +150,7 @@ impl Node {
             outside_url: outside.as_ref().map(|outside| outside.sandbox_url.as_str()),
             connections: files.connections,
             sealer: sealer.health(),
+            readiness,
         };
         let http = serving::spawn(listener, parts, shutdown.clone()).await?;
         let (operators, operator_address, token) = serve_operators(&side, projector.clone(), shutdown.clone()).await?;
@@ -158,7 +162,7 @@ impl Node {
         if let Some(sandbox) = &sandbox {
             sandbox.set_webhook_target(outside::parse_url(&format!("http://{}", reachable(bound)))?);
         }
-        let metrics = tokio::spawn(serving::upkeep(shutdown.clone()));
+        let upkeep = tokio::spawn(futures::future::join(serving::upkeep(shutdown.clone()), watch));
         Ok(Self {
             settings,
             _identity: identity,
@@ -174,7 +178,7 @@ impl Node {
             sealer,
             http,
             operators,
-            metrics,
+            upkeep,
             shutdown,
             published: Some(published),
         })
@@ -271,7 +275,7 @@ impl Node {
         self.models.close().await;
         store.close().await;
         // The recorder outlives the node; its upkeep ended with the first line above.
-        let _ = self.metrics.await;
+        let _ = self.upkeep.await;
         drop(self.published);
         tracing::info!("stopped");
     }

@@ -38,6 +38,8 @@ pub(super) struct Parts<'a> {
     pub(super) connections: usize,
     /// Whether the log is being sealed.
     pub(super) sealer: SealerHealth,
+    /// What the node is not ready without.
+    pub(super) readiness: Vec<(&'static str, DependencyCheck)>,
 }
 
 /// Parked streams that readiness names.
@@ -56,7 +58,7 @@ pub(super) async fn spawn(
 ) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
     let metrics = observe::metrics()?;
     let render_metrics: RenderMetrics = Arc::new(move || metrics.render());
-    let readiness = readiness(parts.side, parts.models);
+    let readiness = parts.readiness;
     let sealing = sealing(parts.sealer);
     let Some((hooks, carriers)) = parts.hooks else {
         let router = how_it_is(readiness, vec![sealing], render_metrics);
@@ -94,7 +96,7 @@ pub(super) async fn spawn(
 }
 
 /// The dependencies that a node is not ready without.
-fn readiness(side: &WriteSide, models: &ReadModels) -> Vec<(&'static str, DependencyCheck)> {
+pub(super) fn readiness(side: &WriteSide, models: &ReadModels) -> Vec<(&'static str, DependencyCheck)> {
     let store: Arc<dyn Store> = Arc::clone(&side.store);
     let log: DependencyCheck = Arc::new(move || {
         let store = Arc::clone(&store);

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use jangbu_aggregates::Command;
-use jangbu_kernel::{CommandId, CorrelationId, Refusal, RefusalCode, StreamId};
+use jangbu_aggregates::processes::FulfilmentEvent;
+use jangbu_aggregates::{Command, DomainEvent};
+use jangbu_kernel::{CommandId, CorrelationId, OrderId, Refusal, RefusalCode, StreamId};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{ProcessOptions, Shared};
-use crate::request::{Caller, CommandError, Idempotency, Request};
+use crate::reader::decode;
+use crate::request::{Answer, Caller, CommandError, Idempotency, Request};
 
 /// What caused a command, carried into its events.
 #[derive(Clone, Debug)]
@@ -85,7 +87,10 @@ pub(super) async fn submit(shared: &Shared, request: Request) -> Submitted {
     let mut warned = false;
     loop {
         let error = match shared.deps.commands.execute(request.clone()).await {
-            Ok(_) => return Submitted::Done,
+            Ok(answer) => {
+                tell_what_waits(&answer);
+                return Submitted::Done;
+            }
             Err(CommandError::Refused(refusal)) => return Submitted::Refused(refusal),
             Err(CommandError::ShuttingDown) => return Submitted::Stopped,
             Err(CommandError::Unreadable { stream, detail }) => {
@@ -104,6 +109,20 @@ pub(super) async fn submit(shared: &Shared, request: Request) -> Submitted {
         }
         if !backoff.wait(&shared.stop).await {
             return Submitted::Stopped;
+        }
+    }
+}
+
+/// How an event is called by which a process begins to wait for a person.
+const PARKED: &str = "fulfilment.parked";
+
+/// A process that waits for a person stands still until one comes: it is told where they
+/// look first.
+fn tell_what_waits(answer: &Answer) {
+    for recorded in answer.events.iter().filter(|event| event.event_type == PARKED) {
+        if let Ok(DomainEvent::Fulfilment(FulfilmentEvent::Parked(parked))) = decode(recorded) {
+            let (order_id, reason) = (OrderId::new(recorded.stream.id), parked.reason);
+            tracing::error!(%order_id, reason, "the fulfilment of order {order_id} waits for a person: {reason}");
         }
     }
 }
