@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::sync::Once;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::MakeWriter;
@@ -71,6 +71,9 @@ impl MakeWriter<'_> for LogLines {
 /// what nobody waits for.
 const SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
+/// Upper ends of the buckets of counts of events.
+const EVENTS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
+
 /// Installs the metrics recorder of this process, once.
 ///
 /// # Errors
@@ -80,7 +83,11 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
     if let Some(handle) = INSTALLED.get() {
         return Ok(handle.clone());
     }
-    let handle = PrometheusBuilder::new().set_buckets(&SECONDS)?.install_recorder()?;
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &EVENTS)?
+        .install_recorder()?;
+    crate::figures::describe();
     Ok(INSTALLED.get_or_init(|| handle).clone())
 }
 

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::Done;
+use crate::table::{self, Column};
 
 /// Where a command's result goes, and in which form.
 #[derive(Clone, Copy, Debug)]
@@ -58,15 +59,25 @@ impl Output {
     ///
     /// # Errors
     /// When standard output is gone.
-    pub fn list<T: Serialize>(&self, items: &[T], columns: &[&str], row: impl Fn(&T) -> Vec<String>) -> io::Result<()> {
+    pub fn list<T: Serialize, C: Copy + Into<Column>>(
+        &self,
+        items: &[T],
+        columns: &[C],
+        row: impl Fn(&T) -> Vec<String>,
+    ) -> io::Result<()> {
         if self.json {
             return items.iter().try_for_each(|item| self.object(item));
         }
-        let mut table = table(columns);
-        items.iter().for_each(|item| {
-            table.add_row(row(item));
-        });
-        self.text(&table.to_string())
+        let columns: Vec<Column> = columns.iter().map(|column| (*column).into()).collect();
+        let rows: Vec<_> = items.iter().map(row).collect();
+        self.text(&table::render(&columns, &rows, table::room()))
+    }
+
+    /// Says something about a result beside it, where it does not get into the way of a
+    /// program that reads the result.
+    pub fn note(&self, text: &str) {
+        // Nobody reads it: then nobody has to be told.
+        let _ = writeln!(io::stderr(), "{text}");
     }
 
     /// Prints one thing: an object, or its fields under each other.
@@ -78,7 +89,10 @@ impl Output {
             return self.object(object);
         }
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(presets::NOTHING);
+        if let Some(room) = table::room() {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(room);
+        }
         for (name, value) in fields {
             table.add_row([(*name).to_owned(), value.clone()]);
         }
@@ -106,41 +120,39 @@ impl Output {
     }
 }
 
-fn table(columns: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(columns);
-    // Lines are only broken where somebody looks; a program that cuts columns gets them whole.
-    if io::stdout().is_terminal() {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    }
-    table
-}
-
 /// How often progress is told where nobody watches a bar.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
-/// Progress of long work over events: a bar on a terminal, plain lines otherwise.
+/// Progress of long work: a bar on a terminal, plain lines otherwise.
 pub struct Progress {
     what: String,
+    /// What is counted.
+    unit: &'static str,
     bar: Option<ProgressBar>,
     began: Instant,
     told: Instant,
 }
 
 impl Progress {
-    /// Begins; `total` is the number of events.
+    /// Begins work over so many events.
     #[must_use]
     pub fn new(what: &str, total: u64) -> Self {
+        Self::of(what, total, "events")
+    }
+
+    /// Begins work over so many of something.
+    #[must_use]
+    pub fn of(what: &str, total: u64, unit: &'static str) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            let style = "{msg} {wide_bar} {human_pos}/{human_len} events, {per_sec}, {eta} left";
+            let style = format!("{{msg}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left");
             // A style is a constant of ours; if it were malformed the plain one serves.
-            bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_style(ProgressStyle::with_template(&style).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_message(what.to_owned());
             bar
         });
         let now = Instant::now();
-        Self { what: what.to_owned(), bar, began: now, told: now }
+        Self { what: what.to_owned(), unit, bar, began: now, told: now }
     }
 
     /// So many of so many events are done.
@@ -152,7 +164,8 @@ impl Progress {
             self.told = Instant::now();
             let rate = per_second(done, self.began.elapsed());
             let left = total.saturating_sub(done).checked_div(rate).unwrap_or(0);
-            let _ = writeln!(io::stderr(), "{}: {done} of {total} events, {rate} events/s, {left} s left", self.what);
+            let Self { what, unit, .. } = self;
+            let _ = writeln!(io::stderr(), "{what}: {done} of {total} {unit}, {rate} {unit}/s, {left} s left");
         }
     }
 
@@ -172,7 +185,7 @@ impl Progress {
     }
 }
 
-/// A rate in whole events a second.
+/// A rate in whole things a second.
 #[must_use]
 pub fn per_second(events: u64, took: Duration) -> u64 {
     let micros = took.as_micros().max(1);

@@ -13,12 +13,14 @@ use jangbu_store::Store;
 use serde::Serialize;
 
 use super::Done;
+use super::named::Named;
 use crate::audit::gateway_books::{self, Books};
 use crate::audit::show::{AsOf, Step, story};
 use crate::audit::verify::{Audit, Report, verify};
 use crate::config::Settings;
 use crate::engine;
 use crate::output::{Output, Progress};
+use crate::table::{extra, key, text};
 
 /// Violations shown to a person; `--json` has them all.
 const SHOWN: usize = 50;
@@ -29,6 +31,7 @@ Examples:
   jangbu audit verify
   jangbu audit verify --json | jq .first_bad_position
   jangbu audit show order-01890a5d-ac96-774b-bcce-b302099a8057
+  jangbu audit show 261121-9HQ4B2T7KM
   jangbu audit show stock-01890a5d-ac96-774b-bcce-b302099a8057 --as-of 2026-11-21T01:07:00Z")]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -39,9 +42,9 @@ pub(super) struct Arguments {
 enum Action {
     /// Who did what to a stream, when and why, and what it changed
     Show {
-        /// The stream, as <kind>-<uuid>
+        /// The stream, as <kind>-<uuid>; an id alone or an order's number will do
         #[arg(value_name = "STREAM")]
-        stream: StreamId,
+        stream: Named,
         /// Only what had happened by then: a position or a time (RFC 3339)
         #[arg(long, value_name = "POSITION|TIME")]
         as_of: Option<AsOf>,
@@ -84,7 +87,7 @@ struct VerifyArguments {
 
 pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
     match arguments.action {
-        Action::Show { stream, as_of } => show(stream, as_of, settings, output).await,
+        Action::Show { stream, as_of } => show(&stream, as_of, settings, output).await,
         Action::Verify(arguments) => run_verify(&arguments, settings, output).await,
     }
 }
@@ -98,8 +101,9 @@ struct StateThen<'a> {
     state: &'a str,
 }
 
-async fn show(stream: StreamId, as_of: Option<AsOf>, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
+async fn show(named: &Named, as_of: Option<AsOf>, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
     let store = engine::open_for_reading(settings).await?;
+    let stream = named.stream(&*store).await?;
     let mut events = jangbu_commands::history(&*store, stream, None).await?;
     store.close().await;
     if events.is_empty() {
@@ -109,17 +113,28 @@ async fn show(stream: StreamId, as_of: Option<AsOf>, settings: &Settings, output
         events.retain(|event| as_of.covers(event));
     }
     let steps = story(&events)?;
-    let columns = ["version", "position", "time", "actor", "event", "from", "to", "why", "correlation", "causation"];
+    let columns = [
+        key("version"),
+        key("time"),
+        extra("actor"),
+        key("event"),
+        extra("from"),
+        text("to"),
+        text("why"),
+        extra("position"),
+        extra("correlation"),
+        extra("causation"),
+    ];
     output.list(&steps, &columns, |step: &Step| {
         vec![
             step.version.to_string(),
-            step.position.to_string(),
             step.recorded_at.clone(),
             step.actor.clone(),
             step.event_type.clone(),
             step.from.clone(),
             step.to.clone(),
             step.reason.clone().unwrap_or_default(),
+            step.position.to_string(),
             step.correlation_id.clone(),
             step.causation_id.clone(),
         ]

@@ -1,5 +1,6 @@
 //! `jangbu events`: the log, read.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -10,9 +11,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Done;
+use super::named::{Named, event_type};
 use crate::config::Settings;
 use crate::engine;
 use crate::output::Output;
+use crate::table::{extra, key, room, short_time, shorten_ids};
 
 /// Events read at once.
 const PAGE: usize = 500;
@@ -24,9 +27,11 @@ const TAIL_EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  jangbu events list --from 1 --limit 20
+  jangbu events list --last 20
+  jangbu events list --from 1 --limit 500
   jangbu events list --type order.placed --type order.paid --json
   jangbu events list --stream order-01890a5d-ac96-774b-bcce-b302099a8057
+  jangbu events list --stream 261121-9HQ4B2T7KM
   jangbu events count --type order.placed
   jangbu events show 42
   jangbu events tail --type payment.captured")]
@@ -40,18 +45,21 @@ enum Action {
     /// Events in order of position
     List {
         #[command(flatten)]
-        filter: Filter,
+        filter: FilterArguments,
         /// First position, from 1
         #[arg(long, value_name = "POSITION", default_value_t = 1)]
         from: u64,
         /// At most so many events
         #[arg(long, value_name = "COUNT", default_value_t = 100)]
         limit: usize,
+        /// The newest so many events instead, in order of position
+        #[arg(long, value_name = "COUNT", conflicts_with_all = ["from", "limit"])]
+        last: Option<usize>,
     },
     /// How many events there are
     Count {
         #[command(flatten)]
-        filter: Filter,
+        filter: FilterArguments,
     },
     /// One event with its whole content
     Show {
@@ -62,7 +70,7 @@ enum Action {
     /// New events as they come; ends with Ctrl-C
     Tail {
         #[command(flatten)]
-        filter: Filter,
+        filter: FilterArguments,
         /// Begin at this position instead of the end
         #[arg(long, value_name = "POSITION")]
         from: Option<u64>,
@@ -70,15 +78,32 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-struct Filter {
-    /// Only this stream, as <kind>-<uuid>
+struct FilterArguments {
+    /// Only this stream, as <kind>-<uuid>; an id alone or an order's number will do
     #[arg(long, value_name = "STREAM")]
-    stream: Option<StreamId>,
+    stream: Option<Named>,
     /// Only this type, as order.placed; may be given several times
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = event_type)]
     event_types: Vec<String>,
     /// Only what one request set in motion
     #[arg(long, value_name = "UUID")]
+    correlation: Option<CorrelationId>,
+}
+
+impl FilterArguments {
+    async fn resolve(self, log: &dyn EventLog) -> anyhow::Result<Filter> {
+        let stream = match &self.stream {
+            Some(named) => Some(named.stream(log).await?),
+            None => None,
+        };
+        Ok(Filter { stream, event_types: self.event_types, correlation: self.correlation })
+    }
+}
+
+/// Which events.
+struct Filter {
+    stream: Option<StreamId>,
+    event_types: Vec<String>,
     correlation: Option<CorrelationId>,
 }
 
@@ -87,6 +112,10 @@ impl Filter {
         self.stream.is_none_or(|stream| stream == event.stream)
             && (self.event_types.is_empty() || self.event_types.contains(&event.event_type))
             && self.correlation.is_none_or(|correlation| correlation == event.meta.correlation_id)
+    }
+
+    fn is_everything(&self) -> bool {
+        self.stream.is_none() && self.event_types.is_empty() && self.correlation.is_none()
     }
 }
 
@@ -129,18 +158,37 @@ impl<'a> EventLine<'a> {
     }
 }
 
+impl EventLine<'_> {
+    /// Version, position, time, type and content: what differs within one stream.
+    pub(super) fn of_a_stream(&self) -> Vec<String> {
+        vec![
+            self.version.to_string(),
+            self.position.to_string(),
+            self.recorded_at.clone(),
+            self.event_type.to_owned(),
+            self.data.get().to_owned(),
+        ]
+    }
+}
+
 pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
     let store = engine::open_for_reading(settings).await?;
     let log: &dyn EventLog = &*store;
     match arguments.action {
-        Action::List { filter, from, limit } => list(log, &filter, from, limit, output).await?,
-        Action::Count { filter } => count(log, &filter, output).await?,
+        Action::List { filter, last: Some(last), .. } => {
+            list_last(log, &filter.resolve(log).await?, last, output).await?
+        }
+        Action::List { filter, from, limit, last: None } => {
+            list(log, &filter.resolve(log).await?, from, limit, output).await?;
+        }
+        Action::Count { filter } => count(log, &filter.resolve(log).await?, output).await?,
         Action::Show { position } => show(log, position, output).await?,
         Action::Tail { filter, from } => {
             let after = match from {
                 Some(from) => from.saturating_sub(1),
                 None => log.head().await?,
             };
+            let filter = filter.resolve(log).await?;
             tokio::select! {
                 ended = tail(log, &filter, after, output) => ended?,
                 signal = tokio::signal::ctrl_c() => signal?,
@@ -153,29 +201,74 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
 
 async fn list(log: &dyn EventLog, filter: &Filter, from: u64, limit: usize, output: &Output) -> anyhow::Result<()> {
     let mut found = Vec::new();
+    let mut next = None;
     match filter.stream {
         Some(stream) => {
-            for event in jangbu_commands::history(log, stream, None).await? {
-                if event.position >= from && filter.matches(&event) && found.len() < limit {
-                    found.push(event);
-                }
-            }
+            let events = jangbu_commands::history(log, stream, None).await?;
+            let mut wanted = events.into_iter().filter(|event| event.position >= from && filter.matches(event));
+            found.extend(wanted.by_ref().take(limit));
+            next = wanted.next().map(|event| event.position);
         }
         None => {
             let mut after = from.saturating_sub(1);
             let head = log.head().await?;
-            while found.len() < limit && after < head {
-                let (page, read_to) = log.read_all(after, PAGE.min(limit - found.len()), &wanted(filter)).await?;
-                found.extend(page);
+            while next.is_none() && after < head {
+                // One more than is shown, to see whether there is more.
+                let room = limit.saturating_sub(found.len());
+                let (page, read_to) = log.read_all(after, PAGE.min(room.saturating_add(1)), &wanted(filter)).await?;
+                let mut page = page.into_iter();
+                found.extend(page.by_ref().take(room));
+                next = page.next().map(|event| event.position);
                 after = read_to;
             }
         }
     }
-    if output.is_json() {
-        return found.iter().try_for_each(|event| Ok(output.object(&EventLine::new(event)?)?));
+    print(&found, output)?;
+    if let Some(next) = next {
+        output.note(&format!(
+            "{} shown, there are more: --from {next} for the next ones, --limit for more at once, --last for the newest",
+            found.len()
+        ));
     }
+    Ok(())
+}
+
+/// The newest events. Read forwards, as the log is: with a filter it is not known before
+/// how far back they lie.
+async fn list_last(log: &dyn EventLog, filter: &Filter, last: usize, output: &Output) -> anyhow::Result<()> {
+    let mut found = VecDeque::new();
+    let mut keep = |event: RecordedEvent| {
+        if found.len() == last {
+            found.pop_front();
+        }
+        if last > 0 {
+            found.push_back(event);
+        }
+    };
+    match filter.stream {
+        Some(stream) => {
+            let events = jangbu_commands::history(log, stream, None).await?;
+            events.into_iter().filter(|event| filter.matches(event)).for_each(keep);
+        }
+        None => {
+            let head = log.head().await?;
+            let back = if filter.is_everything() { u64::try_from(last)? } else { head };
+            let mut after = head.saturating_sub(back);
+            while after < head {
+                let (page, read_to) = log.read_all(after, PAGE, &wanted(filter)).await?;
+                // What came meanwhile is not of these.
+                page.into_iter().filter(|event| event.position <= head).for_each(&mut keep);
+                after = read_to;
+            }
+        }
+    }
+    print(found.make_contiguous(), output)
+}
+
+fn print(found: &[RecordedEvent], output: &Output) -> anyhow::Result<()> {
     let lines: Vec<EventLine<'_>> = found.iter().map(EventLine::new).collect::<anyhow::Result<_>>()?;
-    output.list(&lines, &["position", "time", "type", "stream", "version", "actor"], |line| {
+    let columns = [key("position"), key("time"), key("type"), key("stream"), extra("version"), extra("actor")];
+    output.list(&lines, &columns, |line| {
         vec![
             line.position.to_string(),
             line.recorded_at.clone(),
@@ -188,18 +281,27 @@ async fn list(log: &dyn EventLog, filter: &Filter, from: u64, limit: usize, outp
     Ok(())
 }
 
+/// How many events there are.
+#[derive(Serialize)]
+struct Count {
+    count: u64,
+}
+
 async fn count(log: &dyn EventLog, filter: &Filter, output: &Output) -> anyhow::Result<()> {
-    let everything = filter.stream.is_none() && filter.event_types.is_empty() && filter.correlation.is_none();
     let head = log.head().await?;
-    let mut found = 0_u64;
-    let mut after = if everything { head } else { 0 };
+    // Positions have no gaps, so the last one is the number of events.
+    let mut count = if filter.is_everything() { head } else { 0 };
+    let mut after = count;
     while after < head {
         let (page, read_to) = log.read_all(after, COUNT_PAGE, &wanted(filter)).await?;
-        found += u64::try_from(page.iter().filter(|event| filter.matches(event)).count())?;
+        count += u64::try_from(page.iter().filter(|event| filter.matches(event)).count())?;
         after = read_to;
     }
-    // Positions have no gaps, so the last one is the number of events.
-    output.text(&(if everything { head } else { found }).to_string())?;
+    if output.is_json() {
+        output.object(&Count { count })?;
+    } else {
+        output.text(&count.to_string())?;
+    }
     Ok(())
 }
 
@@ -246,10 +348,7 @@ async fn tail(log: &dyn EventLog, filter: &Filter, mut after: u64, output: &Outp
             if output.is_json() {
                 output.object(&line)?;
             } else {
-                output.text(&format!(
-                    "{:>8}  {}  {:<32} {}  v{}  {}",
-                    line.position, line.recorded_at, line.event_type, line.stream, line.version, line.actor
-                ))?;
+                output.text(&as_it_comes(&line))?;
             }
         }
         // Another process may be the writer, so there is nothing to be woken by.
@@ -257,5 +356,23 @@ async fn tail(log: &dyn EventLog, filter: &Filter, mut after: u64, output: &Outp
             tokio::time::sleep(TAIL_EVERY).await;
         }
         after = read_to;
+    }
+}
+
+/// An event on a line of its own, as long as there is room for.
+fn as_it_comes(line: &EventLine<'_>) -> String {
+    /// What a line with everything needs.
+    const WHOLE: u16 = 150;
+    /// What the longest stream needs beside the rest of a short line.
+    const WITH_IDS: u16 = 100;
+    let EventLine { position, recorded_at, event_type, stream, version, actor, .. } = line;
+    match room() {
+        Some(room) if room < WHOLE => {
+            let time = short_time(recorded_at).unwrap_or_else(|| recorded_at.clone());
+            let stream = stream.to_string();
+            let stream = if room < WITH_IDS { shorten_ids(&stream) } else { stream.as_str().into() };
+            format!("{position:>7} {time} {event_type:<28} {stream}")
+        }
+        Some(_) | None => format!("{position:>8}  {recorded_at}  {event_type:<32} {stream}  v{version}  {actor}"),
     }
 }

@@ -10,6 +10,7 @@ mod demo;
 mod events;
 mod health;
 mod migrate;
+mod named;
 mod projections;
 mod replay;
 mod sagas;

@@ -5,12 +5,10 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
-use jangbu_aggregates::order::OrderEvent;
-use jangbu_commands::{DomainEvent, OperatorAction};
+use jangbu_commands::OperatorAction;
 use jangbu_integrations::SystemClock;
-use jangbu_kernel::log::{EventLog, ReadFilter};
 use jangbu_kernel::ports::{Clock as _, ParkedProcess};
-use jangbu_kernel::{OrderId, RecordedEvent, StreamId, time};
+use jangbu_kernel::{RecordedEvent, StreamId, time};
 use jangbu_projections::fold;
 use jangbu_projections::{FulfilmentFilter, FulfilmentRow, FulfilmentState, PageRequest, Queries};
 use jangbu_store::Store;
@@ -18,12 +16,14 @@ use serde::Serialize;
 
 use super::Done;
 use super::events::EventLine;
+use super::named::Named;
 use super::users::operator;
 use crate::config::Settings;
 use crate::engine;
 use crate::node::WriteSide;
 use crate::operator::{Resolution, RunningServer};
 use crate::output::Output;
+use crate::table::{extra, key, text};
 
 /// Rows of one query.
 const PAGE: u32 = 200;
@@ -54,15 +54,15 @@ enum Action {
         /// Only those in this state
         #[arg(long, value_name = "STATE", value_parser = state())]
         state: Option<FulfilmentState>,
-        /// At most so many
-        #[arg(long, value_name = "COUNT", default_value_t = 100)]
+        /// At most so many, the newest
+        #[arg(long, visible_alias = "last", value_name = "COUNT", default_value_t = 100)]
         limit: usize,
     },
     /// One fulfilment: where it stands, what it waits for, everything it saw and decided
     Show {
-        /// The order's id
+        /// The order: its id, its number or a stream of it
         #[arg(value_name = "ORDER")]
-        order_id: OrderId,
+        order: Named,
     },
     /// Have a parked fulfilment try its step again
     Resume(DecisionArguments),
@@ -76,7 +76,7 @@ enum Action {
 struct DecisionArguments {
     /// The order: its id, its number or a stream of it
     #[arg(value_name = "ORDER")]
-    order: String,
+    order: Named,
     /// Why; it is recorded with who decided
     #[arg(long, value_name = "WHY")]
     reason: String,
@@ -107,7 +107,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
             let Some(models) = engine::read_models_to_read(settings).await? else {
                 bail!("there are no read models yet: the server builds them, or `jangbu replay`");
             };
-            let mut rows = list(&models.queries(), &filter, limit).await?;
+            let (mut rows, more) = list(&models.queries(), &filter, limit).await?;
             models.close().await;
             // What cannot be read is parked, whatever the read models have of it.
             let is_parked = |row: &FulfilmentRow| parked.iter().any(|process| process.order_id == row.order_id);
@@ -120,8 +120,11 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
                 rows.truncate(limit);
             }
             print(&rows, output)?;
+            if more {
+                output.note(&format!("the newest {} shown, there are more: --limit for more", rows.len()));
+            }
         }
-        Action::Show { order_id } => show(order_id, settings, output).await?,
+        Action::Show { order } => show(&order, settings, output).await?,
         Action::Resume(decision) => decide(decision, OperatorAction::Resume, settings, output).await?,
         Action::Skip(decision) => decide(decision, OperatorAction::Skip, settings, output).await?,
         Action::Compensate(decision) => decide(decision, OperatorAction::Compensate, settings, output).await?,
@@ -129,10 +132,16 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
     Ok(Done::Yes)
 }
 
-async fn list(queries: &Queries, filter: &FulfilmentFilter, limit: usize) -> anyhow::Result<Vec<FulfilmentRow>> {
+/// The newest, and whether there are more.
+async fn list(
+    queries: &Queries,
+    filter: &FulfilmentFilter,
+    limit: usize,
+) -> anyhow::Result<(Vec<FulfilmentRow>, bool)> {
     let mut rows = Vec::new();
     let mut request = PageRequest { cursor: None, limit: PAGE };
-    while rows.len() < limit {
+    // One more than is shown, to see whether there is more.
+    while rows.len() <= limit {
         let page = queries.fulfilments(filter, &request).await?;
         rows.extend(page.items);
         match page.next_cursor {
@@ -140,27 +149,34 @@ async fn list(queries: &Queries, filter: &FulfilmentFilter, limit: usize) -> any
             None => break,
         }
     }
+    let more = rows.len() > limit;
     rows.truncate(limit);
-    Ok(rows)
+    Ok((rows, more))
 }
 
 fn print(rows: &[FulfilmentRow], output: &Output) -> std::io::Result<()> {
-    output.list(
-        rows,
-        &["order", "step", "rest", "why parked", "outcome", "open commands", "next timer", "updated"],
-        |row| {
-            vec![
-                row.order_id.to_string(),
-                row.step.clone(),
-                if row.at_rest { "yes" } else { "no" }.to_owned(),
-                row.parked_reason.clone().unwrap_or_default(),
-                row.outcome.clone().unwrap_or_default(),
-                row.open_commands.iter().map(|command| command.name.as_str()).collect::<Vec<_>>().join(", "),
-                row.timers.iter().map(|timer| timer.due_at).min().map(time::rfc3339).unwrap_or_default(),
-                time::rfc3339(row.updated_at),
-            ]
-        },
-    )
+    let columns = [
+        key("order"),
+        key("step"),
+        extra("rest"),
+        text("why parked"),
+        extra("outcome"),
+        extra("open commands"),
+        extra("next timer"),
+        extra("updated"),
+    ];
+    output.list(rows, &columns, |row| {
+        vec![
+            row.order_id.to_string(),
+            row.step.clone(),
+            if row.at_rest { "yes" } else { "no" }.to_owned(),
+            row.parked_reason.clone().unwrap_or_default(),
+            row.outcome.clone().unwrap_or_default(),
+            row.open_commands.iter().map(|command| command.name.as_str()).collect::<Vec<_>>().join(", "),
+            row.timers.iter().map(|timer| timer.due_at).min().map(time::rfc3339).unwrap_or_default(),
+            time::rfc3339(row.updated_at),
+        ]
+    })
 }
 
 /// Processes of which something cannot be read, as far as they can.
@@ -179,8 +195,9 @@ fn left_alone(process: &ParkedProcess, events: &[RecordedEvent]) -> FulfilmentRo
     row
 }
 
-async fn show(order_id: OrderId, settings: &Settings, output: &Output) -> anyhow::Result<()> {
+async fn show(order: &Named, settings: &Settings, output: &Output) -> anyhow::Result<()> {
     let store = engine::open_for_reading(settings).await?;
+    let order_id = order.order(&*store).await?;
     let events = jangbu_commands::history(&*store, StreamId::fulfilment(order_id), None).await?;
     let parked = store.parked_among(vec![order_id]).await?;
     store.close().await;
@@ -197,16 +214,8 @@ async fn show(order_id: OrderId, settings: &Settings, output: &Output) -> anyhow
         return Ok(output.object(&Shown { row: row.as_ref(), events: lines })?);
     }
     print(row.as_slice(), output)?;
-    for event in &events {
-        output.text(&format!(
-            "{:>4}  {:>8}  {}  {:<32} {}",
-            event.version,
-            event.position,
-            time::rfc3339(event.meta.recorded_at),
-            event.event_type,
-            event.payload
-        ))?;
-    }
+    let columns = [key("version"), extra("position"), key("time"), key("event"), text("content")];
+    output.list(&lines, &columns, EventLine::of_a_stream)?;
     Ok(())
 }
 
@@ -217,7 +226,7 @@ async fn decide(
     output: &Output,
 ) -> anyhow::Result<()> {
     let store = engine::open_for_reading(settings).await?;
-    let order_id = order_of(&decision.order, &*store).await;
+    let order_id = decision.order.order(&*store).await;
     store.close().await;
     let resolution = Resolution { order_id: order_id?, action, reason: decision.reason, operator: operator() };
     let resolved = match RunningServer::find(&settings.data_dir).await? {
@@ -235,27 +244,4 @@ async fn decide(
         ("step", resolved.step.clone()),
     ];
     Ok(output.fields(&resolved, &fields)?)
-}
-
-/// The order that somebody means: by its id, its stream or its fulfilment's, or its number,
-/// which is looked for in the log, since the read models may be behind.
-async fn order_of(named: &str, log: &dyn EventLog) -> anyhow::Result<OrderId> {
-    let id = named.strip_prefix("order-").or_else(|| named.strip_prefix("fulfilment-")).unwrap_or(named);
-    if let Ok(order_id) = id.parse() {
-        return Ok(order_id);
-    }
-    let filter = ReadFilter { event_types: vec!["order.placed".to_owned()], correlation_id: None };
-    let (head, mut after) = (log.head().await?, 0);
-    while after < head {
-        let (page, read_to) = log.read_all(after, 2_000, &filter).await?;
-        let found = page.iter().find(|recorded| match DomainEvent::try_from(*recorded) {
-            Ok(DomainEvent::Order(OrderEvent::Placed(placed))) => placed.number.eq_ignore_ascii_case(named),
-            Ok(_) | Err(_) => false,
-        });
-        if let Some(recorded) = found {
-            return Ok(OrderId::new(recorded.stream.id));
-        }
-        after = read_to;
-    }
-    bail!("{named} is no order: give an order's id, its number, or a stream of it")
 }

@@ -49,6 +49,13 @@ struct Finding {
     problem: String,
 }
 
+/// What was written.
+#[derive(Serialize)]
+struct Exported<'a> {
+    schemas: usize,
+    folder: &'a Path,
+}
+
 pub(super) fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Done> {
     match arguments.action {
         Action::Check { folder, released } => check(&folder, released.as_deref(), output),
@@ -66,7 +73,11 @@ fn export(folder: &Path, output: &Output) -> anyhow::Result<Done> {
         }
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    output.text(&format!("{} schemas written to {}", schemas.len(), folder.display()))?;
+    if output.is_json() {
+        output.object(&Exported { schemas: schemas.len(), folder })?;
+    } else {
+        output.text(&format!("{} schemas written to {}", schemas.len(), folder.display()))?;
+    }
     Ok(Done::Yes)
 }
 

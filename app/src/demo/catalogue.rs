@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::Steps;
 use crate::client::{Shopper, text};
 
 const KINDS: [(&str, &[&str], (u32, u32)); 10] = [
@@ -33,10 +34,16 @@ pub struct Catalogue {
 
 impl Catalogue {
     /// Creates products and receives stock for them.
-    pub async fn create(admin: &mut Shopper, count: usize, random: &mut fastrand::Rng) -> anyhow::Result<Self> {
+    pub async fn create(
+        admin: &mut Shopper,
+        count: usize,
+        random: &mut fastrand::Rng,
+        steps: &mut Steps,
+    ) -> anyhow::Result<Self> {
         let mut items = Vec::with_capacity(count);
         for number in 0..count {
             items.push(create_one(admin, number, random).await?);
+            steps.one();
         }
         Ok(Self { items })
     }

@@ -11,7 +11,8 @@ use serde_json::json;
 
 use self::catalogue::Catalogue;
 use self::people::People;
-use crate::client::{Shopper, text};
+use crate::client::Shopper;
+use crate::output::Progress;
 
 /// What `jangbu demo` can be told.
 #[derive(Args, Debug)]
@@ -63,10 +64,10 @@ pub async fn run(args: &DemoArgs, access: &DemoAccess) -> anyhow::Result<()> {
     let mut admin = Shopper::login(&access.server, &access.email, &access.password)
         .await
         .context("the demo needs the login of somebody who may run the shop")?;
-    println!("creating {} products with stock ...", args.products);
-    let catalogue = Catalogue::create(&mut admin, args.products, &mut random).await?;
-    println!("signing {} buyers up ...", args.buyers);
-    let mut people = People::sign_up(&access.server, args.buyers, args.seed, &mut random).await?;
+    let mut steps = Steps::begin("creating products with stock", args.products, "products");
+    let catalogue = Catalogue::create(&mut admin, args.products, &mut random, &mut steps).await?;
+    steps.next("signing buyers up", args.buyers, "buyers");
+    let mut people = People::sign_up(&access.server, args.buyers, args.seed, &mut random, &mut steps).await?;
     for buyer in people.buyers() {
         let grant = json!({
             "amount": {"amount": "30000", "currency": "KRW"},
@@ -74,25 +75,57 @@ pub async fn run(args: &DemoArgs, access: &DemoAccess) -> anyhow::Result<()> {
         });
         admin.post(&format!("/v1/users/{}/points/grant", buyer.id), &grant).await?;
     }
-    println!("placing {} orders ...", args.orders);
+    steps.next("placing orders and telling their stories", args.orders, "orders");
     let mut teller = stories::Teller::new(&mut admin, access, &catalogue);
-    let told = teller.tell_all(&mut people, args.orders, &mut random).await?;
-    let number = told.last_number.clone();
-    print_summary(args, access, &told);
-    if let Some(number) = number {
-        let order = admin.get(&format!("/v1/orders/by-number/{number}")).await?;
-        println!("one of them: jangbu audit show order-{}", text(&order, "id")?);
+    let told = teller.tell_all(&mut people, args.orders, &mut random, &mut steps).await?;
+    steps.end();
+    print_summary(args, access, &people, &told);
+    if let Some(number) = &told.last_number {
+        println!("one of them, with its refund: jangbu audit show {number}");
     }
     Ok(())
 }
 
-fn print_summary(args: &DemoArgs, access: &DemoAccess, told: &stories::Told) {
+/// The steps of the work, each with its progress.
+pub struct Steps {
+    progress: Progress,
+    done: u64,
+    total: u64,
+}
+
+impl Steps {
+    fn begin(what: &str, total: usize, unit: &'static str) -> Self {
+        let total = u64::try_from(total).unwrap_or(u64::MAX);
+        println!("{what}: {total} {unit} ...");
+        Self { progress: Progress::of(what, total, unit), done: 0, total }
+    }
+
+    /// The next step.
+    pub fn next(&mut self, what: &str, total: usize, unit: &'static str) {
+        std::mem::replace(self, Self::begin(what, total, unit)).end();
+    }
+
+    /// One more is done.
+    pub fn one(&mut self) {
+        self.done += 1;
+        self.progress.at(self.done, self.total);
+    }
+
+    fn end(self) {
+        self.progress.end();
+    }
+}
+
+fn print_summary(args: &DemoArgs, access: &DemoAccess, people: &People, told: &stories::Told) {
     println!("\nthe shop is open: {} products, {} buyers, {} orders", args.products, args.buyers, told.total());
     for (status, count) in &told.by_status {
         println!("  {count:>5}  {status}");
     }
     for note in &told.notes {
         println!("  {note}");
+    }
+    if let Some(buyer) = people.buyers().next() {
+        println!("a buyer {}  password {}  (all buyers have it)", buyer.email, people::PASSWORD);
     }
     println!("API     http://{}/v1/orders", access.server);
     println!("docs    http://{}/docs", access.server);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::Steps;
 use crate::client::{Shopper, text};
 
 const FAMILY: [&str; 10] = ["김", "이", "박", "최", "정", "강", "조", "윤", "장", "임"];
@@ -15,12 +16,15 @@ const STREETS: [(&str, &str); 6] = [
     ("61452", "광주광역시 동구 금남로 245"),
     ("63122", "제주특별자치도 제주시 문연로 6"),
 ];
-const PASSWORD: &str = "jangbu-demo-buyer";
+/// Every buyer's password.
+pub const PASSWORD: &str = "jangbu-demo-buyer";
 
 /// A buyer of the demo shop.
 pub struct Buyer {
     /// The user's id.
     pub id: String,
+    /// What they log in with.
+    pub email: String,
     /// Where parcels go.
     pub address: Value,
     /// The buyer's own connection.
@@ -40,7 +44,13 @@ pub struct People {
 
 impl People {
     /// Signs buyers up and logs them in.
-    pub async fn sign_up(server: &str, count: usize, seed: u64, random: &mut fastrand::Rng) -> anyhow::Result<Self> {
+    pub async fn sign_up(
+        server: &str,
+        count: usize,
+        seed: u64,
+        random: &mut fastrand::Rng,
+        steps: &mut Steps,
+    ) -> anyhow::Result<Self> {
         let mut buyers = Vec::with_capacity(count);
         let mut anonymous = Shopper::anonymous(server).await?;
         for number in 0..count {
@@ -56,7 +66,8 @@ impl People {
                 "recipient": name, "phone": phone, "postal_code": postal_code,
                 "line1": line1, "line2": format!("{}호", random.u32(101..2005)),
             });
-            buyers.push(Buyer { id: text(&user, "id")?.to_owned(), address, shopper, waiting: 0 });
+            buyers.push(Buyer { id: text(&user, "id")?.to_owned(), email, address, shopper, waiting: 0 });
+            steps.one();
         }
         Ok(Self { buyers })
     }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::DemoAccess;
 use super::catalogue::Catalogue;
 use super::people::{Buyer, People};
+use super::{DemoAccess, Steps};
 use crate::client::{Connection, Shopper, text};
 
 /// How an order of the demo goes.
@@ -131,6 +131,7 @@ impl<'a> Teller<'a> {
         people: &mut People,
         count: usize,
         random: &mut fastrand::Rng,
+        steps: &mut Steps,
     ) -> anyhow::Result<Told> {
         let mut told = Told::default();
         let mut orders = Vec::with_capacity(count);
@@ -158,10 +159,13 @@ impl<'a> Teller<'a> {
                 told.last_number = Some(text(&order, "number")?.to_owned());
             }
             orders.push((story, text(&order, "id")?.to_owned()));
+            steps.one();
         }
+        steps.next("waiting for the last of them", orders.len(), "orders");
         for (story, id) in orders {
             let order = self.at_rest(story, &id).await?;
             *told.by_status.entry(text(&order, "status")?.to_owned()).or_default() += 1;
+            steps.one();
         }
         if !self.can_tell(Story::Failed) {
             told.notes.push("no order failed: there is no sandbox carrier to refuse one (give --sandbox)".to_owned());

@@ -1,0 +1,53 @@
+//! What `/metrics` shows, each figure with a sentence that says what it counts.
+//!
+//! One list for the whole program, read by a test that looks for every place where a
+//! figure is recorded: a new one without its sentence does not pass.
+
+/// How a figure moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+const FIGURES: [(&str, Kind, &str); 11] = [
+    (
+        "http_request_duration_seconds",
+        Kind::Histogram,
+        "Time from the head of an HTTP request to its answer, by method, route template and status.",
+    ),
+    (
+        "jangbu_commands_total",
+        Kind::Counter,
+        "Commands that the decider has answered, by command and by what came of it.",
+    ),
+    ("jangbu_command_queue_depth", Kind::Gauge, "Commands that wait for the decider."),
+    ("jangbu_command_batch_events", Kind::Histogram, "Events of one commit to the log."),
+    ("jangbu_commit_seconds", Kind::Histogram, "Time of one commit to the log, from its begin to the disk's answer."),
+    ("jangbu_decider_cached_states", Kind::Gauge, "Aggregates whose state the decider holds in memory."),
+    ("jangbu_inbox_messages_total", Kind::Counter, "Messages of gateways and carriers, by what came of them."),
+    (
+        "jangbu_process_commands_total",
+        Kind::Counter,
+        "Commands and outside calls of the process manager, by name and by what came of them.",
+    ),
+    ("jangbu_process_commands_under_way", Kind::Gauge, "Commands of the process manager that are not finished."),
+    (
+        "jangbu_process_manager_active",
+        Kind::Gauge,
+        "1 on the node that carries orders through payment and shipping, 0 on those that stand by.",
+    ),
+    ("jangbu_process_page_events", Kind::Histogram, "Events that the process manager took from the log at once."),
+];
+
+/// Tells the recorder of this process what its figures mean.
+pub fn describe() {
+    for (name, kind, text) in FIGURES {
+        match kind {
+            Kind::Counter => metrics::describe_counter!(name, text),
+            Kind::Gauge => metrics::describe_gauge!(name, text),
+            Kind::Histogram => metrics::describe_histogram!(name, text),
+        }
+    }
+}
