@@ -296,7 +296,10 @@ const MIN_POSITION: HeaderDoc = header(
      position_unknown at once when the log never gave it",
 )
 .like("^[0-9]{1,18}$");
-const ETAG: HeaderDoc = header("ETag", "the version");
+const ETAG: HeaderDoc = header(
+    "ETag",
+    "the version, and behind a hyphen what is shown beside it that has no version of its own; good for `If-Match` as it is",
+);
 const POSITION: HeaderDoc = header("Jangbu-Position", "the position of what was recorded");
 const REPLAYED: HeaderDoc = header("Idempotent-Replayed", "`true` when this is the answer to an earlier request");
 const LOCATION: HeaderDoc = header("Location", "where it is");

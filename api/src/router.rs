@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -81,6 +81,7 @@ pub(crate) fn build(state: ApiState, draining: CancellationToken) -> Router {
         })
     };
     let mut router = router
+        .route("/", get(async || Redirect::temporary("/docs")))
         .route("/docs", docs_at(DOCS_INDEX))
         .route("/docs/", docs_at(DOCS_INDEX))
         .route("/docs/{*file}", docs_at(DOCS_INDEX))

@@ -42,12 +42,31 @@ impl IfMatch {
     }
 }
 
-/// Whether `If-None-Match` names this version: the answer is 304 then.
-pub(crate) fn not_modified(headers: &HeaderMap, version: u64) -> bool {
-    headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|text| {
-        // Weak comparison: a weak tag matches too.
-        text.trim() == "*" || parse_tags(text).is_some_and(|tags| tags.iter().any(|tag| tag.version() == Some(version)))
-    })
+/// The entity tag of what is shown: the version, and behind a hyphen what is shown beside it
+/// that has no version of its own. Conditions on writes look at the version alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    opaque: String,
+}
+
+impl Tag {
+    pub(crate) fn new(version: u64, beside: Option<String>) -> Self {
+        let opaque = beside.map_or_else(|| version.to_string(), |beside| format!("{version}-{beside}"));
+        Self { opaque }
+    }
+
+    /// As `ETag` has it.
+    pub(crate) fn header(&self) -> HeaderValue {
+        HeaderValue::from_str(&format!("\"{}\"", self.opaque)).unwrap_or(HeaderValue::from_static("\"0\""))
+    }
+
+    /// Whether `If-None-Match` names it: the answer is 304 then.
+    pub(crate) fn is_known(&self, headers: &HeaderMap) -> bool {
+        headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|text| {
+            // Weak comparison: a weak tag matches too.
+            text.trim() == "*" || parse_tags(text).is_some_and(|tags| tags.iter().any(|tag| tag.opaque == self.opaque))
+        })
+    }
 }
 
 fn malformed() -> Problem {
@@ -58,19 +77,20 @@ fn malformed() -> Problem {
     )
 }
 
-struct Tag<'a> {
+struct Given<'a> {
     weak: bool,
     opaque: &'a str,
 }
 
-impl Tag<'_> {
+impl Given<'_> {
     fn version(&self) -> Option<u64> {
-        let plain = self.opaque.bytes().all(|byte| byte.is_ascii_digit());
-        plain.then(|| self.opaque.parse().ok()).flatten()
+        let version = self.opaque.split_once('-').map_or(self.opaque, |(version, _)| version);
+        let plain = version.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| version.parse().ok()).flatten()
     }
 }
 
-fn parse_tags(text: &str) -> Option<Vec<Tag<'_>>> {
+fn parse_tags(text: &str) -> Option<Vec<Given<'_>>> {
     let mut rest = text.trim();
     let mut tags = Vec::new();
     while !rest.is_empty() {
@@ -81,7 +101,7 @@ fn parse_tags(text: &str) -> Option<Vec<Tag<'_>>> {
         }
         let weak = rest.strip_prefix("W/");
         let (opaque, tail) = weak.unwrap_or(rest).strip_prefix('"')?.split_once('"')?;
-        tags.push(Tag { weak: weak.is_some(), opaque });
+        tags.push(Given { weak: weak.is_some(), opaque });
         rest = tail.trim_start();
         if !rest.is_empty() && !rest.starts_with(',') {
             return None;
@@ -107,13 +127,14 @@ mod tests {
         for text in ["\"3\",,\"4\"", ",\"3\" , \"4\",", "\"3\",\t, ,\"4\" ,"] {
             assert_eq!(read(text).unwrap(), IfMatch::OneOf(vec![3, 4]), "{text}");
         }
+        assert_eq!(read("\"3-57\"").unwrap(), IfMatch::OneOf(vec![3]), "what is shown beside it is no condition");
         assert_eq!(read("*").unwrap(), IfMatch::Anything);
         assert_eq!(IfMatch::read(&HeaderMap::new()).unwrap(), IfMatch::Anything);
     }
 
     #[test]
     fn weak_and_foreign_tags_never_match() {
-        for text in ["W/\"3\"", "\"abc\"", "\"+3\"", "\"\"", "\"99999999999999999999999\""] {
+        for text in ["W/\"3\"", "\"abc\"", "\"+3\"", "\"-3\"", "\"\"", "\"99999999999999999999999\""] {
             assert_eq!(read(text).unwrap(), IfMatch::OneOf(vec![]), "{text}");
         }
     }
@@ -129,7 +150,15 @@ mod tests {
     fn if_none_match_compares_weakly() {
         let mut headers = HeaderMap::new();
         headers.insert(IF_NONE_MATCH, HeaderValue::from_static("W/\"3\", \"9\""));
-        assert!(not_modified(&headers, 3));
-        assert!(!not_modified(&headers, 4));
+        assert!(Tag::new(3, None).is_known(&headers));
+        assert!(!Tag::new(4, None).is_known(&headers));
+    }
+
+    #[test]
+    fn a_tag_tells_apart_what_has_one_version() {
+        let (before, after) = (Tag::new(3, Some("57".to_owned())), Tag::new(3, Some("56".to_owned())));
+        let mut headers = HeaderMap::new();
+        headers.insert(IF_NONE_MATCH, before.header());
+        assert!(before.is_known(&headers) && !after.is_known(&headers) && !Tag::new(3, None).is_known(&headers));
     }
 }

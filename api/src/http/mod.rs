@@ -23,3 +23,4 @@ pub(crate) mod resource;
 pub(crate) mod told;
 pub(crate) mod trace;
 pub(crate) mod view;
+pub(crate) mod words;

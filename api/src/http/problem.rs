@@ -12,6 +12,8 @@ use jangbu_kernel::{Refusal, RefusalCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::words;
+
 /// The media type of problem bodies.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// What stands before the code in `type`.
@@ -49,8 +51,8 @@ macro_rules! codes {
 codes! {
     /// Something in the request breaks a rule.
     ValidationFailed = "validation_failed", BAD_REQUEST, "The request is not valid";
-    /// Nobody is logged in, or the token does not count.
-    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Log in first";
+    /// Nobody is logged in, or what was shown for it does not count.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Not authenticated";
     /// The token was good and is over.
     TokenExpired = "token_expired", UNAUTHORIZED, "The access token has expired";
     /// The gateway declined.
@@ -192,8 +194,7 @@ pub(crate) struct ProblemBody<'a> {
     detail: &'a str,
     /// The path of the request.
     instance: &'a str,
-    /// Stable code, for programs.
-    #[schema(examples("insufficient_stock"))]
+    #[schema(value_type = words::ProblemCode)]
     code: &'a str,
     /// Everything that is wrong with the request, when it is not valid.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]

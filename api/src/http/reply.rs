@@ -10,7 +10,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::call::Call;
-use super::conditional::{etag, not_modified};
+use super::conditional::{Tag, etag};
 use super::prefer::{POSITION, Stage};
 use super::problem::Problem;
 use super::resource::{AsOf, Resource, load, of_answer, prefix, reach};
@@ -115,29 +115,27 @@ pub(crate) async fn read<R: Resource>(
     show(app, call, row).await
 }
 
-/// Shows one thing, or 304 when the caller has this version.
+/// Shows one thing, or 304 when the caller has it as it is.
 pub(crate) async fn show<R: Resource>(app: &App, call: &Call, row: R) -> Result<Response, Problem> {
     let version = row.version();
-    if not_modified(&call.headers, version) {
-        return Ok(unchanged(version));
-    }
     let view = row.view(app).await?;
-    Ok(([(ETAG, etag(version))], Json(view)).into_response())
+    Ok(shown(call, &Tag::new(version, R::beside(&view)), &view))
 }
 
-/// The same for a view that is there already.
+/// The same for a view that is there already, and shows nothing that its version does not cover.
 pub(crate) fn show_view(call: &Call, version: u64, view: &impl Serialize) -> Response {
-    if not_modified(&call.headers, version) {
-        return unchanged(version);
+    shown(call, &Tag::new(version, None), view)
+}
+
+fn shown(call: &Call, tag: &Tag, view: &impl Serialize) -> Response {
+    let header = [(ETAG, tag.header())];
+    if tag.is_known(&call.headers) {
+        return (StatusCode::NOT_MODIFIED, header).into_response();
     }
-    ([(ETAG, etag(version))], Json(view)).into_response()
+    (header, Json(view)).into_response()
 }
 
-fn unchanged(version: u64) -> Response {
-    (StatusCode::NOT_MODIFIED, [(ETAG, etag(version))]).into_response()
-}
-
-/// Shows one thing whatever the caller has: it shows more than its version covers.
+/// Shows what a write left, whatever the caller has.
 pub(crate) async fn show_always<R: Resource>(app: &App, row: R) -> Result<Response, Problem> {
     let tag = [(ETAG, etag(row.version()))];
     let view = row.view(app).await?;

@@ -40,6 +40,11 @@ pub(crate) trait Resource: Sized + Send {
     fn owner(&self) -> Option<UserId>;
     /// The order whose process is to come to rest when a caller waits for that.
     fn order_id(&self) -> Option<OrderId>;
+    /// What the view shows that the version does not cover, in few characters: it is part
+    /// of the entity tag, so that no changed answer has an old tag. None: the version says it all.
+    fn beside(_: &Self::View) -> Option<String> {
+        None
+    }
     /// For clients, with personal fields opened.
     fn view(self, app: &App) -> impl Future<Output = Result<Self::View, Problem>> + Send;
 }

@@ -18,7 +18,7 @@ use super::users::UserView;
 use super::{Entry, Kind};
 use crate::http::body::JsonBody;
 use crate::http::call::{Call, Key};
-use crate::http::conditional::{etag, not_modified};
+use crate::http::conditional::Tag;
 use crate::http::fields::{At, Errors, Line, Read, Secret, request_body};
 use crate::http::gate::Access;
 use crate::http::node::Node;
@@ -197,11 +197,12 @@ async fn logout(State(app): State<App>, call: Call, body: JsonBody<RefreshBody>)
 )]
 async fn profile(State(app): State<App>, call: Call) -> Result<Response, Problem> {
     let profile: Profile = app.state.identity.profile(call.principal()?.user_id).await?;
-    let tag = [(http::header::ETAG, etag(profile.version))];
-    if not_modified(&call.headers, profile.version) {
-        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+    let tag = Tag::new(profile.version, None);
+    let header = [(http::header::ETAG, tag.header())];
+    if tag.is_known(&call.headers) {
+        return Ok((StatusCode::NOT_MODIFIED, header).into_response());
     }
-    Ok((tag, Json(UserView::from(profile))).into_response())
+    Ok((header, Json(UserView::from(profile))).into_response())
 }
 
 /// Replaces one's own name or telephone number.

@@ -17,6 +17,7 @@ use crate::http::params::PathText;
 use crate::http::problem::{Code, Problem};
 use crate::http::resource::await_min_position;
 use crate::http::view::Listing;
+use crate::http::words;
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -37,8 +38,7 @@ pub(crate) struct ProjectionView {
     position: u64,
     /// How many positions it is behind.
     lag: u64,
-    /// live, catching_up, rebuilding or stopped.
-    #[schema(examples("live"))]
+    #[schema(value_type = words::ProjectionState)]
     state: &'static str,
     /// Streams it does not follow, because an event of theirs does not fit.
     parked_streams: u64,

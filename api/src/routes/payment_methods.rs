@@ -11,6 +11,7 @@ use super::{Entry, Kind};
 use crate::http::gate::Access;
 use crate::http::problem::Problem;
 use crate::http::view::{Amount, Listing};
+use crate::http::words;
 
 pub(super) fn entries() -> Vec<Entry> {
     vec![Entry::new(Access::Public, Kind::Page, &[], routes!(list))]
@@ -23,7 +24,7 @@ pub(crate) struct MethodView {
     /// As a leg names it.
     #[schema(value_type = String, examples("card"))]
     name: jangbu_commands::MethodName,
-    /// `gateway`: the money is moved outside; `internal`: in the shop's own books.
+    #[schema(value_type = words::Placement)]
     placement: &'static str,
     /// The smallest leg, in won.
     smallest: Amount,

@@ -25,6 +25,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position, is_visible, prefix};
 use crate::http::view::{Amount, Listing, Moment};
+use crate::http::words;
 use crate::state::App;
 
 /// Reading payments.
@@ -88,7 +89,7 @@ pub(crate) struct LegView {
     #[schema(examples("card", "points"))]
     method: String,
     amount: Amount,
-    /// requested, captured, partially_refunded, refunded, failed or voided.
+    #[schema(value_type = words::LegStatus)]
     status: &'static str,
     /// The gateway's id of the charge.
     gateway_reference: Option<String>,
@@ -114,9 +115,7 @@ pub(crate) struct PaymentView {
     id: Uuid,
     order_id: Uuid,
     user_id: Uuid,
-    /// requested, requires_action, processing, unknown, captured, partially_refunded,
-    /// refunded, failed or voided.
-    #[schema(examples("captured"))]
+    #[schema(value_type = words::PaymentStatus)]
     status: &'static str,
     total: Amount,
     legs: Vec<LegView>,

@@ -25,6 +25,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position, is_visible, prefix};
 use crate::http::view::{Amount, Listing, Moment};
+use crate::http::words;
 use crate::state::App;
 
 /// Reading points.
@@ -80,8 +81,7 @@ pub(crate) struct PointsView {
 #[schema(as = PointsEntry)]
 pub(crate) struct PointsEntryView {
     number: u64,
-    /// granted, held, captured, released, restored or expired.
-    #[schema(examples("granted"))]
+    #[schema(value_type = words::PointsEntryKind)]
     kind: &'static str,
     /// What it adds to the balance; what is kept or freed for `held` and `released`.
     amount: Amount,

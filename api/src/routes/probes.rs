@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 
 use super::{Entry, Kind};
 use crate::http::gate::Access;
+use crate::http::words;
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -37,8 +38,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct CheckView {
     #[schema(examples("store"))]
     name: &'static str,
-    /// up or down.
-    #[schema(examples("up"))]
+    #[schema(value_type = words::CheckState)]
     state: &'static str,
     /// Whether requests can only be served with it.
     required: bool,
@@ -51,8 +51,7 @@ pub(crate) struct CheckView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Readiness)]
 pub(crate) struct ReadinessView {
-    /// ready, not_ready or stopping.
-    #[schema(examples("ready"))]
+    #[schema(value_type = words::ReadinessStatus)]
     status: &'static str,
     checks: Vec<CheckView>,
 }

@@ -33,7 +33,7 @@ pub(super) fn entries() -> Vec<Entry> {
     vec![
         Entry::new(Access::Public, Kind::Query, &[], routes!(list)),
         Entry::new(write, optional, &[], routes!(create)),
-        Entry::new(Access::Public, Kind::Live, &[], routes!(one)),
+        Entry::new(Access::Public, Kind::One, &[], routes!(one)),
         Entry::new(write, optional, &[], routes!(activate)),
         Entry::new(write, optional, &[], routes!(deactivate)),
     ]
@@ -138,6 +138,10 @@ impl Resource for ProductRow {
     fn order_id(&self) -> Option<OrderId> {
         None
     }
+    /// The stock that is shown has versions of its own.
+    fn beside(view: &ProductView) -> Option<String> {
+        Some(view.available.to_string())
+    }
     async fn view(self, app: &App) -> Result<ProductView, Problem> {
         let available = app.state.queries.stock(self.id).await?.map_or(0, |stock| stock.available);
         Ok(ProductView::of(self, available))
@@ -218,9 +222,7 @@ async fn create(State(app): State<App>, call: Call, body: JsonBody<CreateProduct
     responses((status = 200, description = "the product", body = ProductView)),
 )]
 async fn one(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<Response, Problem> {
-    // No 304 here: the stock that is shown has versions of its own.
-    let row: ProductRow = load(&app, &call, id, None).await?;
-    reply::show_always(&app, row).await
+    reply::read::<ProductRow>(&app, &call, id, None).await
 }
 
 /// Puts a product on sale.

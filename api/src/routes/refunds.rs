@@ -24,6 +24,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::reply::{self, Made};
 use crate::http::resource::{load, of_answer};
 use crate::http::view::{Amount, Listing, Moment};
+use crate::http::words;
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -62,8 +63,7 @@ pub(crate) struct RefundView {
     order_id: Uuid,
     amount: Amount,
     reason: String,
-    /// requested, settled or refused.
-    #[schema(examples("settled"))]
+    #[schema(value_type = words::RefundStatus)]
     status: &'static str,
     allocation: Vec<AllocationView>,
     requested_at: Moment,

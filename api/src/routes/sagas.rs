@@ -27,6 +27,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position};
 use crate::http::view::{Listing, Moment};
+use crate::http::words;
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -105,8 +106,7 @@ pub(crate) struct SagaView {
     /// The order's number.
     #[schema(examples("261121-7ZK3M0Q9XB"))]
     number: Option<String>,
-    /// running, compensating, parked or ended.
-    #[schema(examples("running"))]
+    #[schema(value_type = words::SagaState)]
     state: &'static str,
     #[schema(examples("capturing"))]
     step: String,

@@ -25,6 +25,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position, is_visible};
 use crate::http::view::{Address, Listing, Moment, Opener};
+use crate::http::words;
 use crate::state::App;
 
 /// Reading parcels.
@@ -120,6 +121,7 @@ request_body! {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Scan)]
 pub(crate) struct ScanView {
+    #[schema(value_type = words::ShipmentStatus)]
     status: &'static str,
     /// The carrier's own code.
     code: String,
@@ -155,9 +157,7 @@ pub(crate) struct ShipmentView {
     id: Uuid,
     order_id: Uuid,
     user_id: Uuid,
-    /// requested, ready, dispatched, in_transit, out_for_delivery, attempt_failed,
-    /// exception, delivered, returned, lost or cancelled.
-    #[schema(examples("in_transit"))]
+    #[schema(value_type = words::ShipmentStatus)]
     status: &'static str,
     carrier: Option<String>,
     tracking_number: Option<String>,
@@ -195,6 +195,10 @@ impl Resource for ShipmentRow {
     }
     fn order_id(&self) -> Option<OrderId> {
         Some(self.order_id)
+    }
+    /// A destroyed key takes the address with it, and one that does not open it hides it.
+    fn beside(view: &ShipmentView) -> Option<String> {
+        view.shipping_address.is_none().then(|| if view.unreadable { "unreadable" } else { "erased" }.to_owned())
     }
     async fn view(self, app: &App) -> Result<ShipmentView, Problem> {
         let mut opener = Opener::new(app);

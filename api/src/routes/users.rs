@@ -25,6 +25,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position};
 use crate::http::view::{Listing, Moment, Opener};
+use crate::http::words;
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -76,10 +77,9 @@ pub(crate) struct UserView {
     phone: Option<String>,
     /// Whether personal data of this account is there and cannot be read: an administrator has to look.
     unreadable: bool,
-    #[schema(value_type = Vec<String>, examples(json!(["customer"])))]
+    #[schema(value_type = Vec<words::Role>)]
     roles: Vec<Role>,
-    /// active.
-    #[schema(examples("active"))]
+    #[schema(value_type = words::UserStatus)]
     status: &'static str,
     registered_at: Moment,
     version: u64,
@@ -124,6 +124,11 @@ impl Resource for UserRow {
     }
     fn order_id(&self) -> Option<OrderId> {
         None
+    }
+    /// A destroyed key takes what it sealed with it, and one that does not open it hides it.
+    fn beside(view: &UserView) -> Option<String> {
+        let gone = if view.unreadable { "unreadable" } else { "erased" };
+        (view.unreadable || view.email.is_none()).then(|| gone.to_owned())
     }
     async fn view(self, app: &App) -> Result<UserView, Problem> {
         let mut opener = Opener::new(app);

@@ -21,6 +21,9 @@ pub enum ProjectionState {
 }
 
 impl ProjectionState {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Live, Self::CatchingUp, Self::Rebuilding, Self::Stopped];
+
     /// The name in JSON and on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::http::problem::Problem;
 use crate::http::resource::Resource;
 use crate::http::view::{Address, Amount, Moment, Opener};
+use crate::http::words;
 use crate::state::App;
 
 /// A line of an order, as it was sold.
@@ -44,9 +45,7 @@ pub(crate) struct OrderView {
     #[schema(examples("261121-7ZK3M0Q9XB"))]
     number: String,
     user_id: Uuid,
-    /// placed, awaiting_payment, paid, preparing, shipped, delivered, completed,
-    /// cancelling, cancelled, expired or failed.
-    #[schema(examples("awaiting_payment"))]
+    #[schema(value_type = words::OrderStatus)]
     status: &'static str,
     /// Why nothing goes on before somebody has looked; null when it does.
     on_hold: Option<String>,
@@ -99,6 +98,10 @@ impl Resource for OrderRow {
     }
     fn order_id(&self) -> Option<OrderId> {
         Some(self.id)
+    }
+    /// A destroyed key takes the address with it, and one that does not open it hides it.
+    fn beside(view: &OrderView) -> Option<String> {
+        view.shipping_address.is_none().then(|| if view.unreadable { "unreadable" } else { "erased" }.to_owned())
     }
     async fn view(self, app: &App) -> Result<OrderView, Problem> {
         let mut opener = Opener::new(app);
