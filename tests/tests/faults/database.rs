@@ -35,8 +35,10 @@ pub async fn the_database_stops_and_starts() {
                     journal.goes_on(SHOPPERS).await;
                     cluster.stop(if round % 2 == 0 { Stop::Immediate } else { Stop::Fast }).await;
                     it_says_that_it_cannot(world, &shop).await;
+                    the_log_tells(world, "not ready any more: log", round + 1).await;
                     cluster.go_on().await;
                     journal.goes_on(SHOPPERS).await;
+                    the_log_tells(world, "ready again: log", round + 1).await;
                     seen = journal.word_is_kept(seen).await;
                 }
             })
@@ -60,6 +62,16 @@ async fn it_says_that_it_cannot(world: &World, shop: &Shop) {
         let problem = read.expect_problem(503, "upstream_unavailable");
         assert!(read.header("retry-after").is_some(), "{problem}");
     }
+}
+
+/// Once each time, however often somebody asks meanwhile.
+async fn the_log_tells(world: &World, what: &str, times: usize) {
+    let told = eventually(what, async || {
+        let told = world.shop().said().lines().filter(|line| line.contains(what)).count();
+        (told >= times).then_some(told)
+    })
+    .await;
+    assert_eq!(told, times, "{what}");
 }
 
 /// The wire is cut before the append, while it is under way, and after its commit.

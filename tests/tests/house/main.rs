@@ -174,3 +174,36 @@ fn the_images_data_folder_is_the_programs_own() {
     let place = |beginning: &str| image.lines().position(|line| line.trim_start().starts_with(beginning)).unwrap();
     assert!(place("&& install --directory") < place("USER") && place("USER") < place("VOLUME"));
 }
+
+/// Every place where a figure is recorded, in all sources of the house.
+fn recorded_figures() -> BTreeSet<String> {
+    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))];
+    let mut found = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            if path.is_dir() {
+                let name = name.to_string_lossy();
+                if !name.starts_with('.') && !matches!(name.as_ref(), "target" | "tests" | "data") {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = std::fs::read_to_string(&path).unwrap();
+                for macro_name in ["counter!(", "gauge!(", "histogram!("] {
+                    let uses = source.split(macro_name).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+                    found.extend(uses.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name.to_owned()));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_figure_that_is_recorded_is_described() {
+    let list = include_str!("../../../app/src/figures.rs");
+    let recorded = recorded_figures();
+    assert!(recorded.contains("jangbu_commit_seconds"), "the sources were walked: {recorded:?}");
+    let unknown: Vec<_> = recorded.iter().filter(|name| !list.contains(&format!("\"{name}\""))).collect();
+    assert_eq!(unknown, Vec::<&String>::new(), "give each a sentence in app/src/figures.rs");
+}

@@ -31,7 +31,9 @@ mod money;
 mod operations;
 mod orders;
 mod reading;
+mod readme;
 mod rebuilding;
+mod shown;
 mod stores;
 mod streams;
 mod survival;
@@ -104,6 +106,13 @@ journeys! {
         cursors_walk_everything_once,
         the_past_can_be_asked_for,
         the_program_describes_itself;
+    shown:
+        a_trace_id_leads_to_its_line_in_the_log,
+        every_figure_says_what_it_counts,
+        the_root_leads_to_the_docs,
+        a_changed_product_has_another_tag,
+        tables_fit_and_say_what_they_leave_out,
+        programs_get_objects_and_the_newest_events;
     streams:
         an_orders_events_are_followed;
     rebuilding:
