@@ -19,6 +19,8 @@ use crate::http::params::PATH_TEXT;
 use crate::http::problem::{Code, FieldProblem, PROBLEM_JSON, ProblemBody};
 use crate::routes::{self, Kind};
 
+mod polish;
+
 const BEARER: &str = "bearer";
 
 /// The OpenAPI 3.1 document of all routes.
@@ -55,6 +57,7 @@ pub fn openapi() -> OpenApi {
             }
         }
     }
+    polish::finish(&mut document);
     document
 }
 
@@ -261,15 +264,19 @@ struct HeaderDoc {
     required: bool,
     /// What its value looks like; none: anything, what cannot be read is passed over.
     pattern: Option<&'static str>,
+    example: Option<&'static str>,
 }
 
 const fn header(name: &'static str, text: &'static str) -> HeaderDoc {
-    HeaderDoc { name, text, required: false, pattern: None }
+    HeaderDoc { name, text, required: false, pattern: None, example: None }
 }
 
 impl HeaderDoc {
     const fn like(self, pattern: &'static str) -> Self {
         Self { pattern: Some(pattern), ..self }
+    }
+    const fn such_as(self, example: &'static str) -> Self {
+        Self { example: Some(example), ..self }
     }
 }
 
@@ -278,24 +285,27 @@ const TAGS_PATTERN: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
 
 const KEY: HeaderDoc =
     header("Idempotency-Key", "8 to 255 visible characters of your choice; a repeat gives the first answer again")
-        .like("^[!-~]{8,255}$");
+        .like("^[!-~]{8,255}$")
+        .such_as("9f2c1f5e-order-1");
 const KEY_REQUIRED: HeaderDoc = HeaderDoc { required: true, ..KEY };
 const IF_MATCH: HeaderDoc =
-    header("If-Match", "the version it must have, as in the `ETag`; else 412").like(TAGS_PATTERN);
+    header("If-Match", "the version it must have, as in the `ETag`; else 412").like(TAGS_PATTERN).such_as("\"3\"");
 const IF_NONE_MATCH: HeaderDoc =
-    header("If-None-Match", "the version you have, as in the `ETag`; 304 when it is the same");
-const PREFER: HeaderDoc = header("Prefer", "`wait=N`: wait up to N seconds, 30 at most");
+    header("If-None-Match", "the version you have, as in the `ETag`; 304 when it is the same").such_as("\"3\"");
+const PREFER: HeaderDoc = header("Prefer", "`wait=N`: wait up to N seconds, 30 at most").such_as("wait=10");
 const WAIT_FOR: HeaderDoc = header(
     "Jangbu-Wait-For",
     "`committed` (the default), `projected` or `settled`; 202 when it is not reached in time",
 )
-.like("^(committed|projected|settled)$");
+.like("^(committed|projected|settled)$")
+.such_as("settled");
 const MIN_POSITION: HeaderDoc = header(
     "Jangbu-Min-Position",
     "a `Jangbu-Position` of this shop: wait until the read model shows it; else 503 read_model_behind, and 409 \
      position_unknown at once when the log never gave it",
 )
-.like("^[0-9]{1,18}$");
+.like("^[0-9]{1,18}$")
+.such_as("1042");
 const ETAG: HeaderDoc = header(
     "ETag",
     "the version, and behind a hyphen what is shown beside it that has no version of its own; good for `If-Match` as it is",
@@ -311,6 +321,7 @@ impl HeaderDoc {
             .parameter_in(ParameterIn::Header)
             .required(if self.required { Required::True } else { Required::False })
             .description(Some(self.text))
+            .example(self.example.map(Into::into))
             .schema(Some(ObjectBuilder::new().schema_type(Type::String).pattern(self.pattern)))
             .build()
     }

@@ -5,10 +5,10 @@
 
 use jangbu_commands::identity::Change;
 use jangbu_kernel::text::{self, Unfit};
-use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
     AnyOfBuilder, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
 };
+use utoipa::openapi::{Ref, RefOr};
 
 use super::node::Node;
 use super::problem::FieldProblem;
@@ -73,8 +73,12 @@ pub(crate) trait Read: Sized {
     fn is_absent(_: &Node) -> bool {
         false
     }
+    /// The name of its schema among the shared ones; none: it stands where it is used.
+    const NAME: Option<&'static str> = None;
     /// Its schema.
     fn schema() -> RefOr<Schema>;
+    /// The shared schemas that it is made of, with its own.
+    fn parts(_: &mut Vec<(String, RefOr<Schema>)>) {}
     /// Its schema where it may be left out.
     fn optional_schema() -> RefOr<Schema> {
         Self::schema()
@@ -85,8 +89,17 @@ pub(crate) trait Read: Sized {
     }
 }
 
+/// The schema of a part of something larger: a reference where it is a shared one.
+pub(crate) fn part<T: Read>() -> RefOr<Schema> {
+    T::NAME.map_or_else(T::schema, |name| Ref::from_schema_name(name).into())
+}
+
 impl<T: Read> Read for Option<T> {
     const REQUIRED: bool = false;
+    const NAME: Option<&'static str> = T::NAME;
+    fn parts(into: &mut Vec<(String, RefOr<Schema>)>) {
+        T::parts(into);
+    }
     fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
         let absent = node == Node::Null || T::is_absent(&node);
         if absent { Some(None) } else { T::read(node, at, errors).map(Some) }
@@ -278,6 +291,9 @@ impl Read for bool {
 pub(crate) struct List<T, const MIN: usize, const MAX: usize>(pub(crate) Vec<T>);
 
 impl<T: Read, const MIN: usize, const MAX: usize> Read for List<T, MIN, MAX> {
+    fn parts(into: &mut Vec<(String, RefOr<Schema>)>) {
+        T::parts(into);
+    }
     fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
         let Node::List(nodes) = node else {
             errors.wrong_type(at, "a list", &node);
@@ -292,7 +308,7 @@ impl<T: Read, const MIN: usize, const MAX: usize> Read for List<T, MIN, MAX> {
         items.into_iter().collect::<Option<Vec<T>>>().map(Self)
     }
     fn schema() -> RefOr<Schema> {
-        ArrayBuilder::new().items(T::schema()).min_items(Some(MIN)).max_items(Some(MAX)).into()
+        ArrayBuilder::new().items(part::<T>()).min_items(Some(MIN)).max_items(Some(MAX)).into()
     }
 }
 
@@ -417,6 +433,11 @@ macro_rules! request_body {
         $vis struct $name { $($(#[doc = $field_doc])* $vis $field: $type,)+ }
 
         impl $crate::http::fields::Read for $name {
+            const NAME: Option<&'static str> = Some(stringify!($name));
+            fn parts(into: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
+                into.push((stringify!($name).to_owned(), <Self as $crate::http::fields::Read>::schema()));
+                $(<$type as $crate::http::fields::Read>::parts(into);)+
+            }
             fn read(
                 node: $crate::http::node::Node,
                 at: &$crate::http::fields::At<'_>,
@@ -427,14 +448,14 @@ macro_rules! request_body {
                 Some(Self { $($field: $field?,)+ })
             }
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                use $crate::http::fields::{Read, described};
+                use $crate::http::fields::{Read, described, part};
                 let object = utoipa::openapi::schema::ObjectBuilder::new()
                     .schema_type(utoipa::openapi::schema::Type::Object)
                     .description(Some(concat!($($doc),*).trim()))
                     .additional_properties(Some(utoipa::openapi::schema::AdditionalProperties::FreeForm(false)));
                 $(let object = object.property(
                     stringify!($field),
-                    described(<$type as Read>::schema(), concat!($($field_doc),*).trim()),
+                    described(part::<$type>(), concat!($($field_doc),*).trim()),
                 );
                 let object = if <$type as Read>::REQUIRED { object.required(stringify!($field)) } else { object };)+
                 object.into()
@@ -449,6 +470,9 @@ macro_rules! request_body {
         impl utoipa::ToSchema for $name {
             fn name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
+            }
+            fn schemas(into: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
+                <Self as $crate::http::fields::Read>::parts(into);
             }
         }
         impl utoipa::IntoParams for $name {
@@ -468,7 +492,9 @@ pub(crate) use request_body;
 /// Puts a description on an inline schema.
 pub(crate) fn described(mut schema: RefOr<Schema>, text: &str) -> RefOr<Schema> {
     let description = Some(text.to_owned());
-    if let RefOr::T(Schema::Object(object)) = &mut schema {
+    if let RefOr::Ref(reference) = &mut schema {
+        text.clone_into(&mut reference.description);
+    } else if let RefOr::T(Schema::Object(object)) = &mut schema {
         object.description = description;
     } else if let RefOr::T(Schema::Array(array)) = &mut schema {
         array.description = description;

@@ -36,6 +36,10 @@ impl Amount {
 }
 
 impl Read for Amount {
+    const NAME: Option<&'static str> = Some("AmountBody");
+    fn parts(into: &mut Vec<(String, RefOr<Schema>)>) {
+        into.push(("AmountBody".to_owned(), Self::schema()));
+    }
     fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
         match node {
             Node::Text(text) | Node::Bare(text) => read_plain(text, at, errors),
@@ -64,6 +68,9 @@ impl Read for Amount {
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
             .examples([serde_json::json!({"amount": "53000", "currency": "KRW"})]);
         OneOfBuilder::new()
+            .description(Some(
+                "An amount of money, 0 or more: with its currency, or as a plain decimal. Never a number.",
+            ))
             .item(object)
             .item(decimal().description(Some("an amount in won, or in the currency of what it is for")))
             .into()

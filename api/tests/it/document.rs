@@ -100,6 +100,94 @@ fn collect_references(value: &Value, into: &mut BTreeSet<String>) {
     }
 }
 
+/// The properties of all shared schemas, with where they stand.
+fn properties(document: &Value) -> Vec<(String, String, &Value)> {
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let objects = schemas.iter().filter_map(|(name, schema)| Some((name, schema["properties"].as_object()?)));
+    let fields = objects.flat_map(|(name, fields)| fields.iter().map(move |(field, schema)| (name, field, schema)));
+    fields.map(|(name, field, schema)| (name.clone(), field.clone(), schema)).collect()
+}
+
+/// The schema behind a reference, or the schema itself.
+fn followed<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let name = schema["$ref"].as_str().and_then(|to| to.strip_prefix("#/components/schemas/"));
+    name.map_or(schema, |name| &document["components"]["schemas"][name])
+}
+
+#[test]
+fn what_is_chosen_from_a_list_is_a_list_in_the_document() {
+    let document = document();
+    let mut lists = 0;
+    for (name, field, schema) in properties(&document) {
+        if matches!(field.as_str(), "status" | "state" | "kind" | "placement" | "roles" | "code") && name != "Problem" {
+            // An entry of a list of errors has codes of its own, one for each rule of a field.
+            if (name.as_str(), field.as_str()) == ("FieldProblem", "code") || (name == "Scan" && field == "code") {
+                continue;
+            }
+            let schema = if schema["items"].is_object() { &schema["items"] } else { schema };
+            assert!(followed(&document, schema)["enum"].is_array(), "{name}.{field} is one of a list: {schema}");
+            lists += 1;
+        }
+    }
+    assert!(lists >= 12, "{lists} lists");
+    let codes = followed(&document, &document["components"]["schemas"]["Problem"]["properties"]["code"]);
+    assert!(codes["enum"].as_array().unwrap().contains(&"insufficient_stock".into()), "{codes}");
+}
+
+#[test]
+fn what_is_shared_is_referred_to() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let pages: Vec<_> = schemas.iter().filter(|(_, schema)| schema["properties"]["next_cursor"].is_object()).collect();
+    assert!(pages.len() >= 8, "{:?}", schemas.keys());
+    for (name, page) in pages {
+        let item = page["properties"]["items"]["items"]["$ref"].as_str().unwrap_or_else(|| panic!("{name}: {page}"));
+        assert_eq!(format!("{}Page", item.rsplit('/').next().unwrap()), *name);
+    }
+    let order = &schemas["PlaceOrderBody"]["properties"];
+    assert_eq!(order["shipping_address"]["$ref"], "#/components/schemas/AddressBody", "{order}");
+    assert_eq!(order["lines"]["items"]["$ref"], "#/components/schemas/LineBody", "{order}");
+    assert_eq!(schemas["Order"]["properties"]["total"]["$ref"], "#/components/schemas/Money");
+}
+
+#[test]
+fn every_field_says_what_it_is_and_whether_it_is_always_there() {
+    let document = document();
+    let silent: Vec<_> = properties(&document)
+        .into_iter()
+        .filter(|(_, _, schema)| schema["description"].as_str().is_none_or(str::is_empty))
+        .filter(|(_, _, schema)| followed(&document, schema)["description"].as_str().is_none_or(str::is_empty))
+        .map(|(name, field, _)| format!("{name}.{field}"))
+        .collect();
+    assert_eq!(silent, Vec::<String>::new(), "fields that say nothing of themselves");
+    for name in ["Order", "Payment", "Product", "Shipment", "User", "Saga", "OrderPage"] {
+        let schema = &document["components"]["schemas"][name];
+        let required = schema["required"].as_array().map_or(0, Vec::len);
+        assert_eq!(required, schema["properties"].as_object().unwrap().len(), "{name}: {schema}");
+    }
+}
+
+#[test]
+fn keys_reasons_and_cursors_have_examples_or_a_pattern() {
+    let document = document();
+    for (method, path, operation) in operations(&document) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let place = format!("{method} {path} {}", parameter["name"]);
+            match parameter["name"].as_str().unwrap() {
+                "Idempotency-Key" | "If-Match" | "Prefer" => assert!(parameter["example"].is_string(), "{place}"),
+                "cursor" => assert!(parameter["schema"].to_string().contains("pattern"), "{place}"),
+                _ => {}
+            }
+            assert!(parameter["description"].is_string(), "{place}");
+        }
+    }
+    let bodies =
+        properties(&document).into_iter().filter(|(name, field, _)| name.ends_with("Body") && field == "reason");
+    for (name, _, schema) in bodies {
+        assert!(schema["examples"].is_array(), "{name}.reason");
+    }
+}
+
 #[tokio::test]
 async fn the_page_and_the_document_are_served_without_outside_assets() {
     let house = House::new().await;

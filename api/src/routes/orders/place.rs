@@ -9,13 +9,13 @@ use jangbu_commands::{
 use jangbu_kernel::ports::{AddressFault, PostalAddress};
 use jangbu_kernel::{Currency, Money, OrderId, PaymentId, ProductId, UserId};
 use jangbu_projections::OrderRow;
-use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
 
 use super::OrderView;
 use crate::http::body::JsonBody;
 use crate::http::call::{Call, Key};
-use crate::http::fields::{At, Errors, Fields, Line, List, Read, Secret, Whole, request_body};
+use crate::http::fields::{At, Errors, Fields, Line, List, Read, Secret, Whole, described, part, request_body};
 use crate::http::money::Amount;
 use crate::http::node::Node;
 use crate::http::problem::{Code, FieldProblem, Problem};
@@ -241,7 +241,34 @@ impl LegBody {
     }
 }
 
+impl LegBody {
+    /// A part by one method, as the document has it.
+    fn of_method(method: &str) -> ObjectBuilder {
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .property("method", ObjectBuilder::new().schema_type(Type::String).enum_values(Some([method])))
+            .required("method")
+            .property("amount", part::<Amount>())
+            .required("amount")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+    }
+}
+
 impl Read for LegBody {
+    const NAME: Option<&'static str> = Some("LegBody");
+    fn parts(into: &mut Vec<(String, RefOr<Schema>)>) {
+        let card = Self::of_method("card").description(Some("What a card pays."));
+        let token = described(
+            Secret::<255>::schema(),
+            "The gateway's own token of the card; with the sandbox it says what happens.",
+        );
+        let points = Self::of_method("points").description(Some("What the buyer's points pay."));
+        into.push(("LegBody".to_owned(), Self::schema()));
+        into.push(("CardLegBody".to_owned(), card.property("card_token", token).required("card_token").into()));
+        into.push(("PointsLegBody".to_owned(), points.into()));
+        Amount::parts(into);
+    }
+
     fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
         let named = if let Node::Object(members) = &node {
             members.iter().find(|(name, _)| name == "method").map(|(_, value)| value)
@@ -269,18 +296,10 @@ impl Read for LegBody {
     }
 
     fn schema() -> RefOr<Schema> {
-        let leg = |method: &str| {
-            ObjectBuilder::new()
-                .schema_type(Type::Object)
-                .property("method", ObjectBuilder::new().schema_type(Type::String).enum_values(Some([method])))
-                .required("method")
-                .property("amount", Amount::schema())
-                .required("amount")
-                .additional_properties(Some(AdditionalProperties::FreeForm(false)))
-        };
         OneOfBuilder::new()
-            .item(leg("card").property("card_token", Secret::<255>::schema()).required("card_token"))
-            .item(leg("points"))
+            .description(Some("A part of a payment, by one method."))
+            .item(Ref::from_schema_name("CardLegBody"))
+            .item(Ref::from_schema_name("PointsLegBody"))
             .into()
     }
 }
