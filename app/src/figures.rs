@@ -11,7 +11,7 @@ enum Kind {
     Histogram,
 }
 
-const FIGURES: [(&str, Kind, &str); 11] = [
+const FIGURES: [(&str, Kind, &str); 12] = [
     (
         "http_request_duration_seconds",
         Kind::Histogram,
@@ -21,6 +21,11 @@ const FIGURES: [(&str, Kind, &str); 11] = [
         "jangbu_commands_total",
         Kind::Counter,
         "Commands that the decider has answered, by command and by what came of it.",
+    ),
+    (
+        "jangbu_connections_refused_total",
+        Kind::Counter,
+        "Connections closed at once, because their address held its share of all connections.",
     ),
     ("jangbu_command_queue_depth", Kind::Gauge, "Commands that wait for the decider."),
     ("jangbu_command_batch_events", Kind::Histogram, "Events of one commit to the log."),
