@@ -11,7 +11,7 @@ enum Kind {
     Histogram,
 }
 
-const FIGURES: [(&str, Kind, &str); 12] = [
+const FIGURES: [(&str, Kind, &str); 13] = [
     (
         "http_request_duration_seconds",
         Kind::Histogram,
@@ -42,6 +42,11 @@ const FIGURES: [(&str, Kind, &str); 12] = [
         "jangbu_process_manager_active",
         Kind::Gauge,
         "1 on the node that carries orders through payment and shipping, 0 on those that stand by.",
+    ),
+    (
+        "jangbu_seal_failures_total",
+        Kind::Counter,
+        "Times that the log could not be sealed; it is tried again each second.",
     ),
     ("jangbu_process_page_events", Kind::Histogram, "Events that the process manager took from the log at once."),
 ];
