@@ -11,7 +11,7 @@ enum Kind {
     Histogram,
 }
 
-const FIGURES: [(&str, Kind, &str); 13] = [
+const FIGURES: [(&str, Kind, &str); 18] = [
     (
         "http_request_duration_seconds",
         Kind::Histogram,
@@ -32,6 +32,27 @@ const FIGURES: [(&str, Kind, &str); 13] = [
     ("jangbu_commit_seconds", Kind::Histogram, "Time of one commit to the log, from its begin to the disk's answer."),
     ("jangbu_decider_cached_states", Kind::Gauge, "Aggregates whose state the decider holds in memory."),
     ("jangbu_inbox_messages_total", Kind::Counter, "Messages of gateways and carriers, by what came of them."),
+    ("jangbu_log_lines_lost_total", Kind::Counter, "Lines of the log that could not be written and are lost."),
+    (
+        "jangbu_process_events_passed_over_total",
+        Kind::Counter,
+        "Events that cannot be read and that the process manager went past.",
+    ),
+    (
+        "jangbu_process_parked_orders",
+        Kind::Gauge,
+        "Orders that the process manager leaves alone, because something of theirs cannot be read.",
+    ),
+    (
+        "jangbu_process_parked_total",
+        Kind::Counter,
+        "Times that an order was left alone, because something of it cannot be read.",
+    ),
+    (
+        "jangbu_unreadable_personal_data_total",
+        Kind::Counter,
+        "Times that personal data was to be shown and its key did not open it.",
+    ),
     (
         "jangbu_process_commands_total",
         Kind::Counter,

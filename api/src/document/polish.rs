@@ -7,8 +7,11 @@ use utoipa::openapi::{OpenApi, Ref, RefOr};
 
 /// Fields of answers that are left out when there is nothing to say. Every other one is
 /// always there, null at most.
-const LEFT_OUT: [(&str, &[&str]); 2] =
-    [("Problem", &["errors", "current_state", "allowed_commands"]), ("DependencyCheck", &["detail"])];
+const LEFT_OUT: [(&str, &[&str]); 3] = [
+    ("Problem", &["errors", "current_state", "allowed_commands"]),
+    ("DependencyCheck", &["detail"]),
+    ("Stock", &["on_hand", "reserved", "allocated"]),
+];
 
 /// What the fields are that stand in many places, where a place says nothing of its own.
 const MEANINGS: [(&str, &str); 44] = [
