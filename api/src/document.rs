@@ -126,7 +126,7 @@ fn complete(operation: &mut Operation, method: &Method, path: &str, access: Acce
     }
     texts_in_the_path(operation);
     cursors(operation);
-    headers(operation, method, kind);
+    headers(operation, kind);
     describe_access(operation, access);
 }
 
@@ -194,11 +194,10 @@ fn codes(method: &Method, path: &str, access: Access, kind: Kind, refusals: &[Co
                 codes.push(Code::IdempotencyKeyRequired);
             }
         }
-        Kind::Live if *method != Method::GET => codes.push(Code::VersionConflict),
-        Kind::Query | Kind::One | Kind::Live if *method == Method::GET => {
+        Kind::Query | Kind::One if *method == Method::GET => {
             codes.extend([Code::ReadModelBehind, Code::PositionUnknown]);
         }
-        Kind::Query | Kind::One | Kind::Live | Kind::Action | Kind::Page => {}
+        Kind::Query | Kind::One | Kind::Action | Kind::Page => {}
     }
     codes
 }
@@ -230,7 +229,7 @@ fn text_header(text: &str) -> utoipa::openapi::Header {
 }
 
 /// The headers that a kind of route takes and gives.
-fn headers(operation: &mut Operation, method: &Method, kind: Kind) {
+fn headers(operation: &mut Operation, kind: Kind) {
     let mut taken = Vec::new();
     match kind {
         Kind::Page | Kind::Action => {}
@@ -240,10 +239,6 @@ fn headers(operation: &mut Operation, method: &Method, kind: Kind) {
             let unchanged = ResponseBuilder::new().description("the caller has this version").build();
             operation.responses.responses.insert("304".to_owned(), RefOr::T(unchanged));
             give(operation, &["200", "304"], &[ETAG]);
-        }
-        Kind::Live => {
-            taken.extend(if *method == Method::GET { vec![MIN_POSITION, PREFER] } else { vec![IF_MATCH] });
-            give(operation, &["200"], &[ETAG]);
         }
         Kind::Command(key) => {
             taken.extend([if key == Key::Required { KEY_REQUIRED } else { KEY }, IF_MATCH, PREFER, WAIT_FOR]);

@@ -34,8 +34,6 @@ pub(crate) enum Kind {
     Query,
     /// Reads one thing, which has a version: 304 when the caller has it.
     One,
-    /// Reads one thing that shows more than its version covers: never 304.
-    Live,
     /// Decides something about a thing that has a version.
     Command(Key),
     /// Does something that has no resource of its own to show.
