@@ -94,7 +94,7 @@ pub async fn a_copied_folder_does_not_act_on_its_original(world: &mut World) {
         let made = run_in(world, &copy, None, &NEW_USER).await;
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let login = serde_json::json!({"email": "new@example.com", "password": PASSWORD});
-        world.visitor().post("/v1/auth/login", &login).send().await.expect_problem(401, "bad_credentials");
+        world.visitor().post("/v1/auth/login", &login).send().await.expect_problem(401, "unauthenticated");
     }
     world.run_well(&["health"]).await;
 }
