@@ -11,7 +11,7 @@ enum Kind {
     Histogram,
 }
 
-const FIGURES: [(&str, Kind, &str); 18] = [
+const FIGURES: [(&str, Kind, &str); 20] = [
     (
         "http_request_duration_seconds",
         Kind::Histogram,
@@ -53,6 +53,12 @@ const FIGURES: [(&str, Kind, &str); 18] = [
         Kind::Counter,
         "Times that personal data was to be shown and its key did not open it.",
     ),
+    (
+        "jangbu_passwords_turned_away_total",
+        Kind::Counter,
+        "Passwords that were not looked at, because too many waited or too many were wrong before.",
+    ),
+    ("jangbu_wrong_passwords_total", Kind::Counter, "Passwords that were looked at and were wrong."),
     (
         "jangbu_process_commands_total",
         Kind::Counter,
