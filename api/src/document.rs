@@ -17,6 +17,7 @@ use crate::http::call::Key;
 use crate::http::gate::Access;
 use crate::http::params::PATH_TEXT;
 use crate::http::problem::{Code, FieldProblem, PROBLEM_JSON, ProblemBody};
+use crate::http::words::ProblemCode;
 use crate::routes::{self, Kind};
 
 mod polish;
@@ -42,6 +43,7 @@ pub fn openapi() -> OpenApi {
     );
     components.schemas.insert("Problem".to_owned(), ProblemBody::<'_>::schema());
     components.schemas.insert(FieldProblem::name().into_owned(), FieldProblem::schema());
+    components.schemas.insert(ProblemCode::name().into_owned(), ProblemCode::schema());
     for entry in routes::all() {
         let (schemas, paths, _) = entry.routes;
         components.schemas.extend(schemas);

@@ -29,9 +29,15 @@ async fn get(node: &Node, path: &str) -> reqwest::Response {
     client.get(format!("http://{}{path}", node.address())).send().await.unwrap()
 }
 
+/// A folder as the program wants one for its data: nobody else's.
+fn private_folder() -> tempfile::TempDir {
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    tempfile::Builder::new().permissions(private).tempdir().unwrap()
+}
+
 #[tokio::test]
 async fn a_node_starts_on_nothing_is_found_refuses_a_second_and_stops_cleanly() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = private_folder();
     let settings = settings(folder.path(), &[]);
     let node = Node::start(settings.clone(), NodeOptions::default()).await.unwrap();
     assert_eq!(node.first_admin(), Some(("admin@example.com", None)));
@@ -77,7 +83,7 @@ async fn a_node_starts_on_nothing_is_found_refuses_a_second_and_stops_cleanly() 
 
 #[tokio::test]
 async fn what_a_dead_server_left_does_not_mislead() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = private_folder();
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = unused.local_addr().unwrap();
     drop(unused);
@@ -92,7 +98,7 @@ async fn what_a_dead_server_left_does_not_mislead() {
 
 #[tokio::test]
 async fn a_taken_port_and_a_missing_key_say_what_to_do() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = private_folder();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let mut settings = settings(folder.path(), &[]);
@@ -124,7 +130,7 @@ async fn database() -> String {
 #[tokio::test]
 async fn on_postgres_the_master_key_is_asked_for_and_nodes_share_one_log() {
     let url = database().await;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = private_folder();
     let keyless = settings(folder.path(), &[("JANGBU_DATABASE_URL", &url)]);
     let error = Node::start(keyless, NodeOptions::default()).await.err().unwrap().to_string();
     assert!(error.contains("JANGBU_MASTER_KEY") && error.contains("openssl rand"), "{error}");
@@ -134,7 +140,7 @@ async fn on_postgres_the_master_key_is_asked_for_and_nodes_share_one_log() {
     let first = Node::start(first, NodeOptions::default()).await.unwrap();
     let sandbox = first.sandbox_url().unwrap().to_owned();
 
-    let other = tempfile::tempdir().unwrap();
+    let other = private_folder();
     let more = [("JANGBU_DATABASE_URL", url.as_str()), ("JANGBU_MASTER_KEY", &key), ("JANGBU_SANDBOX_URL", &sandbox)];
     let second = settings(other.path(), &more);
     let api_only = Roles { api: true, projector: false, process_manager: false };
@@ -144,7 +150,7 @@ async fn on_postgres_the_master_key_is_asked_for_and_nodes_share_one_log() {
     assert_eq!(second.first_admin(), None, "the first node has made the admin");
     assert!(get(&second, "/readyz").await.status().is_success());
 
-    let bare = tempfile::tempdir().unwrap();
+    let bare = private_folder();
     let worker = settings(bare.path(), &more);
     let projector_only = Roles { api: false, projector: true, process_manager: false };
     let worker =

@@ -218,7 +218,7 @@ async fn roles_are_one_decision_under_one_condition() {
     let roles = set.body["roles"].as_array().unwrap().clone();
     assert!(roles == [json!("staff")] || roles == [json!("customer"), json!("auditor")], "{roles:?}");
     // A repeat is given the first answer, whatever the condition says by now.
-    let keyed = [("idempotency-key", "set the roles once"), ("if-match", set.header("etag"))];
+    let keyed = [("idempotency-key", "set-the-roles-once"), ("if-match", set.header("etag"))];
     let first = put(&["customer", "staff", "auditor"], &keyed).await.expect(200);
     put(&["customer"], &[]).await.expect(200);
     let again = put(&["customer", "staff", "auditor"], &keyed).await.expect(200);
@@ -254,7 +254,7 @@ async fn a_condition_is_judged_after_the_receipt_and_after_the_owner() {
     let staff = house.somebody(&[Role::Staff]).await;
     let (owner, stranger) = (person(&house, "minji@example.com").await, person(&house, "other@example.com").await);
     let tea = house.product(&staff, "1000", 5).await;
-    let key = [("idempotency-key", "a condition and its owner")];
+    let key = [("idempotency-key", "a-condition-and-its-owner")];
     let order = house.post(&owner.access, "/v1/orders", &key, &order_body(&tea, 1)).await.expect(201);
     let cancel = format!("/v1/orders/{}/cancel", text(&order.body["id"]));
     let profile = "/v1/auth/profile";
@@ -288,12 +288,12 @@ async fn strangers_who_sign_up_do_not_meet_in_each_others_keys() {
         let body = json!({"email": email, "password": PASSWORD, "name": name});
         house.post("", "/v1/auth/register", &[("idempotency-key", key)], &body).await
     };
-    let first = sign_up("one@example.com", "하나", "the same key").await.expect(201);
-    let second = sign_up("two@example.com", "둘", "the same key").await.expect(201);
+    let first = sign_up("one@example.com", "하나", "the-same-key").await.expect(201);
+    let second = sign_up("two@example.com", "둘", "the-same-key").await.expect(201);
     assert_ne!(first.body["id"], second.body["id"]);
-    let again = sign_up("one@example.com", "하나", "the same key").await.expect(201);
+    let again = sign_up("one@example.com", "하나", "the-same-key").await.expect(201);
     assert_eq!((again.header("idempotent-replayed"), &again.body), ("true", &first.body));
-    sign_up("one@example.com", "다른 이름", "the same key").await.problem(422, "idempotency_key_reused");
+    sign_up("one@example.com", "다른 이름", "the-same-key").await.problem(422, "idempotency_key_reused");
     sign_up("one@example.com", "하나", "another key").await.problem(409, "email_taken");
 }
 
@@ -308,7 +308,7 @@ async fn answers_stay_right_however_long_the_history_has_become() {
         scope: jangbu_commands::Scope::Own(user_id),
     };
     let name = |number: u32| json!({"name": format!("이름 {number}")}).to_string();
-    let key = [("idempotency-key", "an early change")];
+    let key = [("idempotency-key", "an-early-change")];
     let early = house.send_json("PUT", &minji.access, "/v1/auth/profile", &key, &name(0)).await.expect(200);
     for _ in 0..1_200 {
         let failed = Command::RecordLoginFailure { user_id };

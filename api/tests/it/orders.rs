@@ -280,7 +280,9 @@ async fn somebody_signs_up_logs_in_changes_and_leaves() {
 
     let refresh = json!({"refresh_token": login.body["refresh_token"]});
     let next = house.post("", "/v1/auth/refresh", &[], &refresh).await.expect(200);
-    house.post("", "/v1/auth/refresh", &[], &refresh).await.problem(401, "unauthenticated");
+    // A lost answer, or two tabs at once: the same token gets the same successor for a while.
+    let again = house.post("", "/v1/auth/refresh", &[], &refresh).await.expect(200);
+    assert_eq!(again.body["refresh_token"], next.body["refresh_token"]);
     house.post("", "/v1/auth/logout", &[], &json!({"refresh_token": next.body["refresh_token"]})).await.expect(204);
 }
 

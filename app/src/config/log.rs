@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_filter_of_levels_and_parts_is_taken() {
-        for text in ["info", "WARN", "off", "info,jangbu_commands=debug", "warn, sqlx=info", "jangbu_api::http=trace"] {
+        for text in ["info", "WARN", "off", "info,jangbu_commands=debug", "warn,sqlx=info", "jangbu_api::http=trace"] {
             assert_eq!(filter(Some(text)).unwrap(), text);
         }
         assert_eq!(filter(None).unwrap(), "info");

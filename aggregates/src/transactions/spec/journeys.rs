@@ -297,7 +297,7 @@ fn an_address_registers_once_and_wrong_passwords_lock_nobody_out() {
     let rotate = |presented: &str| Command::RotateSession {
         session_id: id(60),
         presented_hash: presented.into(),
-        presented_generation: None,
+        presented_generation: Some(0),
         next_hash: "b".into(),
     };
     world.must(&rotate("a"), at(1));
