@@ -110,7 +110,9 @@ pub(super) fn open_checkpointer(path: &Path, options: &Options) -> Result<Connec
 
 pub(super) fn open_reader(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     connect_reader(path, options.busy_timeout).map_err(|error| match path.parent() {
-        Some(folder) if is_without_index(&error) => StoreError::NotFoldedIn { folder: folder.to_owned() },
+        Some(folder) if path.exists() && is_without_index(&error) => {
+            StoreError::NotFoldedIn { folder: folder.to_owned() }
+        }
         _ => open_error(error),
     })
 }

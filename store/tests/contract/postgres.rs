@@ -395,7 +395,7 @@ async fn a_batch_is_judged_after_the_commit_that_is_under_way() {
             let store = store.clone();
             async move { append_one(&store, append([write(stream, 2, 0)])).await }
         });
-        until_it_waits_in(&mut watcher, "select position from log_head%").await;
+        until_it_waits_in(&mut watcher, "select position,%from log_head%").await;
         assert!(!judged.is_finished(), "judged on what is no longer so in a moment");
         run(&mut other, "commit").await.unwrap();
         assert_eq!(judged.await.unwrap(), AppendResult::Conflict { stream, actual_version: 3 });
@@ -422,7 +422,7 @@ async fn a_lost_answer_is_resolved_after_its_statement_has_ended() {
             let store = store.clone();
             async move { append_one(&store, append([write(stream, 0, 2)])).await }
         });
-        until_it_waits_in(&mut watcher, "select position from log_head%").await;
+        until_it_waits_in(&mut watcher, "select position,%from log_head%").await;
         assert!(proxy.has_cut() && !lost.is_finished());
         run(&mut other, "commit").await.unwrap();
         assert_eq!(positions(&lost.await.unwrap()), [1, 2]);

@@ -242,8 +242,12 @@ async fn a_failed_commit_is_followed_by_nobody() {
     let stream = order();
     let appended = append_one(&store, append([write(stream, 0, 3)])).await;
     assert_eq!(crate::fixture::positions(&appended), [2, 3, 4]);
-    let (followed, _) = store.follow(1, 10, &Default::default()).await.unwrap();
-    assert!(followed.len() == 3 && followed.iter().all(|event| event.stream == stream), "{followed:?}");
+    // The head moves a moment after the answer.
+    eventually("what followed is followed", async || {
+        let (followed, _) = store.follow(1, 10, &Default::default()).await.unwrap();
+        followed.len() == 3 && followed.iter().all(|event| event.stream == stream)
+    })
+    .await;
     store.close().await;
 }
 
