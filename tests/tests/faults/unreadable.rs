@@ -54,8 +54,11 @@ async fn is_named(world: &World, admin: &Client, order: &Value) {
     let readiness = readiness(world).await;
     assert_eq!(readiness["status"], "ready");
     assert_eq!(check(&readiness, "processes")["state"], "down", "{readiness}");
-    let metrics = world.visitor().get("/metrics").send().await.text();
-    assert!(metrics.contains("jangbu_process_parked_orders 1"), "the metric tells");
+    eventually("the metric tells", async || {
+        let metrics = world.visitor().get("/metrics").send().await.text();
+        metrics.contains("jangbu_process_parked_orders 1").then_some(())
+    })
+    .await;
 }
 
 pub async fn an_unreadable_process_stops_its_own_order_only(world: &mut World) {
