@@ -157,7 +157,12 @@ async fn on_postgres_the_master_key_is_asked_for_and_nodes_share_one_log() {
         Node::start(worker, NodeOptions { roles: projector_only, may_migrate: true, ..NodeOptions::default() })
             .await
             .unwrap();
-    assert_eq!(get(&worker, "/readyz").await.status(), 204);
+    let ready = async {
+        while get(&worker, "/readyz").await.status() != 204 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ready).await.expect("the worker gets ready");
     assert_eq!(get(&worker, "/v1/products").await.status(), 404, "a worker takes no requests");
     for node in [worker, second, first] {
         node.stop().await;

@@ -273,7 +273,7 @@ async fn a_condition_is_judged_after_the_receipt_and_after_the_owner() {
     // A list holds when one of it does; the repeat of what was carried out has its first answer.
     let body = json!({"name": "새 이름"}).to_string();
     for (round, condition) in ["\"7\",,\"1\"", "\"2\" , \"9\",", "*", "W/\"4\", \"4\""].into_iter().enumerate() {
-        let key = format!("change my name {round}");
+        let key = format!("change-my-name-{round}");
         let headers = [("if-match", condition), ("idempotency-key", key.as_str())];
         let first = house.send_json("PUT", &owner.access, profile, &headers, &body).await.expect(200);
         let again = house.send_json("PUT", &owner.access, profile, &headers, &body).await.expect(200);
@@ -294,7 +294,7 @@ async fn strangers_who_sign_up_do_not_meet_in_each_others_keys() {
     let again = sign_up("one@example.com", "하나", "the-same-key").await.expect(201);
     assert_eq!((again.header("idempotent-replayed"), &again.body), ("true", &first.body));
     sign_up("one@example.com", "다른 이름", "the-same-key").await.problem(422, "idempotency_key_reused");
-    sign_up("one@example.com", "하나", "another key").await.problem(409, "email_taken");
+    sign_up("one@example.com", "하나", "another-key").await.problem(409, "email_taken");
 }
 
 #[tokio::test]

@@ -84,7 +84,6 @@ mod tests {
             assert_eq!(filter(Some(text)).unwrap(), text);
         }
         assert_eq!(filter(None).unwrap(), "info");
-        assert!(filter(Some("info,jangbu_api[request{code=x,status=4}]=debug")).is_ok());
     }
 
     #[test]
