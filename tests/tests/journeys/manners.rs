@@ -152,7 +152,7 @@ fn paths(product: &str) -> Vec<Malformed> {
         not_found("/v1/orders/by-number/nothing"),
         not_found("/v1/shipments/tracking/nothing"),
         not_found("/v1/nothing"),
-        not_found("/"),
+        not_found("/v3"),
         get("/v1/orders").by(Method::DELETE).gives(405, "method_not_allowed"),
         get(&format!("/v1/products/{product}")).by(Method::PATCH).gives(405, "method_not_allowed"),
         get("/v1/auth/login").gives(405, "method_not_allowed"),
