@@ -108,7 +108,7 @@ async fn the_postgres_block_serves(world: &mut World) {
     // The address stands for one's own; the rest is as it is.
     let script = script.replace("postgres://jangbu:secret@localhost/jangbu", world.database_url().unwrap());
     // The database has secrets under the world's key.
-    let script = script.replace("$(openssl rand -hex 32)", &"5a".repeat(32));
+    let script = script.replace("openssl rand -base64 32", &format!("printf {}", "5a".repeat(32)));
     let mut command = shell(folder.path(), &script.replace("cargo run", "exec cargo run"));
     command.env("JANGBU_LISTEN", "127.0.0.1:0");
     let shop = Program::start(command, folder.path().join("shop.log"), ANNOUNCEMENT).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::harness::{Client, World, basket, eventually};
@@ -85,9 +86,9 @@ pub async fn a_changed_product_has_another_tag(world: &mut World) {
 
     // A condition on a write is about the product, not about what buyers have left of it.
     let deactivate = format!("{path}/deactivate");
-    let done = admin.post(&deactivate, &Value::Null).header("if-match", &tag).send().await;
+    let done = admin.call(Method::POST, &deactivate).header("if-match", &tag).send().await;
     assert_eq!(done.expect(200)["active"], false);
-    let late = admin.post(&format!("{path}/activate"), &Value::Null).header("if-match", &tag).send().await;
+    let late = admin.call(Method::POST, &format!("{path}/activate")).header("if-match", &tag).send().await;
     late.expect_problem(412, "version_conflict");
 }
 
@@ -149,7 +150,7 @@ pub async fn tables_fit_and_say_what_they_leave_out(world: &mut World) {
     let (out, err) = on_a_terminal(world, 100, &["events", "list", "--limit", "3"]).await;
     assert!(err.contains("3 shown, there are more: --from 4"), "{out}{err}");
     let (_, err) = on_a_terminal(world, 100, &["events", "list", "--limit", "100000"]).await;
-    assert_eq!(err, "", "nothing is left out");
+    assert!(!err.contains("there are more"), "nothing is left out: {err}");
     let (_, err) = on_a_terminal(world, 100, &["sagas", "list", "--limit", "0"]).await;
     assert!(err.contains("there are more"), "{err}");
 }
