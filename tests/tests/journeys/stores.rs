@@ -77,7 +77,7 @@ pub async fn a_shop_whose_log_went_back_shows_what_is_there(world: &mut World) {
     buyer.list_of(2, "/v1/orders").await;
     buyer.place(&[(&tea, 1)]).await;
     buyer.list_of(3, "/v1/orders").await;
-    admin.stock_becomes(&tea, 50, 0, 3).await;
+    admin.stock_becomes(&tea, 50, 3, 0).await;
 }
 
 pub async fn a_lost_log_is_not_replaced_by_a_new_shop(world: &mut World) {
