@@ -93,7 +93,7 @@ async fn the_readme_leads_to_the_door() {
     let walk = block("API=http://127.0.0.1:8080");
     let walk = walk.replace("http://127.0.0.1:8080", &format!("http://{}", shop.address));
     let said = types(folder, &walk).await;
-    for step in ["preparing\n", "\"status\":\"shipped\"", "completed\n", "order.placed", "the log holds"] {
+    for step in ["preparing\n", "\"status\":\"dispatched\"", "completed\n", "order.placed", "the log holds"] {
         assert!(said.contains(step) || said.contains(step.trim_end()), "{step:?} in\n{said}");
     }
     let (shipped, completed) = (said.find("dispatched"), said.find("completed"));
