@@ -3,9 +3,9 @@
 //!
 //! | field | kept as | the same when |
 //! |---|---|---|
-//! | name, address, reference, carrier, tracking number | [`line`] | equal; a tracking number by its [`key`] |
+//! | name, address, reference, carrier, tracking number | [`line()`] | equal; a tracking number by its [`key`] |
 //! | reason, note, description | [`prose`] | equal |
-//! | telephone number | [`compatible`], then [`line`] | equal |
+//! | telephone number | [`compatible`], then [`line()`] | equal |
 //! | words of a search | not kept | [`folded`] |
 //! | e-mail address | lower case, NFC | local part [`folded`], domain in its ASCII form (IDNA) |
 //! | password | never | NFC ([`composed`]); its length is in [`clusters`] |
