@@ -1,26 +1,31 @@
 //! SQLite: one writer connection on a thread of its own, a pool of readers. In memory
 //! there is one connection and no thread: work is done where it is asked for.
 
+mod connections;
+mod files;
+mod readers;
+mod statements;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::time::Duration;
 
-use jangbu_kernel::Timestamp;
 use jangbu_kernel::ports::Clock;
-use rusqlite::config::DbConfig;
-use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params_from_iter};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use uuid::Uuid;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params_from_iter};
+use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
-use super::{EngineError, Rows, Statement, Step, TableWrite};
+use super::{EngineError, Rows, Statement, Step};
 use crate::health::Health;
-use crate::view::{Key, Kind, Value, ViewSpec};
+use crate::view::{Key, Kind, ViewSpec};
+use connections::{connection, reader, reading_connection};
+use files::damage_marker;
+pub(crate) use files::{forget_file, is_unreadable};
+use readers::{Lent, Readers};
+use statements::{check_epoch, run, select_on, write_table};
 
 /// The writer's page cache: the hot part of the tables and indexes.
 const WRITER_CACHE_KIB: u32 = 20_480;
-const READER_CACHE_KIB: u32 = 2_048;
 const CHECKPOINT_CACHE_KIB: u32 = 1_024;
 const SCRATCH_CACHE_KIB: u32 = 65_536;
 /// How long a connection waits for another process's write.
@@ -75,50 +80,16 @@ impl Open {
     fn at(path: &Path, readers: usize) -> Result<Self, EngineError> {
         let writer = connection(path, WRITER_CACHE_KIB)?;
         let idle = (0..readers.max(1)).map(|_| reader(path)).collect::<Result<Vec<_>, _>>()?;
-        let permits = Arc::new(Semaphore::new(idle.len()));
-        let pool = Readers { idle: Arc::new(Mutex::new(idle)), permits };
         let beside = connection(path, CHECKPOINT_CACHE_KIB)?;
         let checkpointer = Checkpointer::spawn(beside).map_err(|error| EngineError::Unavailable(error.to_string()))?;
-        Ok(Self { writer: start_writer(writer, checkpointer)?, readers: pool })
+        Ok(Self { writer: start_writer(writer, checkpointer)?, readers: Readers::new(idle) })
     }
-}
-
-/// Beside the file, while something in it is known to be unreadable.
-fn damage_marker(path: &Path) -> PathBuf {
-    path.with_extension("damaged")
-}
-
-/// Whether a file is known to be damaged, or cannot even be opened.
-pub(crate) fn is_unreadable(path: &Path) -> bool {
-    damage_marker(path).exists() || (path.exists() && std::fs::File::open(path).is_err())
-}
-
-/// Removes a database file and what belongs to it.
-pub(crate) fn forget_file(path: &Path) -> std::io::Result<()> {
-    let beside = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    for file in [path.to_owned(), beside("-wal"), beside("-shm"), damage_marker(path)] {
-        match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-    }
-    Ok(())
 }
 
 /// The machine's clock, milliseconds since 1970.
 const MACHINE_MS: &str = "cast(unixepoch('subsec') * 1000 as integer)";
 /// The clock that was given, as it stood when the work at hand began.
 const GIVEN_MS: &str = "(select ms from temp.clock)";
-
-#[derive(Clone)]
-struct Readers {
-    idle: Arc<Mutex<Vec<Connection>>>,
-    permits: Arc<Semaphore>,
-}
 
 impl SqliteEngine {
     /// Opens or makes the database file.
@@ -204,8 +175,7 @@ impl SqliteEngine {
     pub async fn close(&self) {
         let Database::File(file) = &self.database else { return };
         let Open { readers, .. } = file.open();
-        readers.permits.close();
-        readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        readers.close();
         let moved =
             self.write(|connection| connection.execute_batch("pragma wal_checkpoint(truncate)").map_err(unavailable));
         if let Err(error) = moved.await {
@@ -329,42 +299,6 @@ impl SqliteEngine {
     }
 }
 
-impl Readers {
-    async fn lend(&self) -> Result<Lent, EngineError> {
-        let permit = tokio::time::timeout(READ_PATIENCE, Arc::clone(&self.permits).acquire_owned())
-            .await
-            .map_err(|_| EngineError::Unavailable("no reader came free in time".to_owned()))?
-            .map_err(|_| closed())?;
-        let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Ok(Lent { connection, idle: Arc::clone(&self.idle), _permit: permit })
-    }
-}
-
-/// A reader's connection, given back when this is dropped.
-pub(crate) struct Lent {
-    connection: Option<Connection>,
-    idle: Arc<Mutex<Vec<Connection>>>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Lent {
-    fn connection(&mut self) -> Result<&mut Connection, EngineError> {
-        self.connection.as_mut().ok_or_else(closed)
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            if !connection.is_autocommit() {
-                // Only a snapshot's read transaction is ever open here; ending it cannot lose anything.
-                let _ = connection.execute_batch("rollback");
-            }
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-        }
-    }
-}
-
 /// Queries on one moment.
 pub(crate) enum Snapshot {
     /// A reader inside a read transaction.
@@ -389,55 +323,6 @@ impl Snapshot {
             }
         }
     }
-}
-
-fn reader(path: &Path) -> Result<Connection, EngineError> {
-    let connection = connection(path, READER_CACHE_KIB)?;
-    connection.busy_timeout(READ_PATIENCE).map_err(unavailable)?;
-    Ok(connection)
-}
-
-fn connection(path: &Path, cache_kib: u32) -> Result<Connection, EngineError> {
-    let connection = Connection::open(path).map_err(unavailable)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // Else a statement with `limit ?` is parsed and planned again at every call.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(unavailable)?;
-    // NORMAL: a power cut may take the last moments of rows and checkpoint together, and
-    // the log gives them back. Checkpoints are `checkpoint.rs`'s business. No mmap: every connection's
-    // mapping would count as this process's memory.
-    connection
-        .execute_batch(&format!(
-            "pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -{cache_kib}; pragma temp_store = memory; pragma wal_autocheckpoint = 0; pragma journal_size_limit = 67108864;"
-        ))
-        .map_err(unavailable)?;
-    Ok(connection)
-}
-
-/// A connection that cannot write, also where nothing can be written: a read-only mount has
-/// no room for the index of a write-ahead log. A database without one is read as it lies.
-fn reading_connection(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let error = match Connection::open_with_flags(path, flags).and_then(readable) {
-        Ok(connection) => return Ok(connection),
-        Err(error) => error,
-    };
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    let folded_in = !std::fs::metadata(wal).is_ok_and(|wal| wal.len() > 0);
-    if !folded_in || !matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) {
-        return Err(error);
-    }
-    // In the form of a URI, where these have a meaning of their own.
-    let name = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let address = format!("file:{name}?immutable=1");
-    Connection::open_with_flags(address, flags | OpenFlags::SQLITE_OPEN_URI).and_then(readable)
-}
-
-/// Opening is lazy: whether the file can be read shows at the first read.
-fn readable(connection: Connection) -> rusqlite::Result<Connection> {
-    connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
-    Ok(connection)
 }
 
 fn start_writer(
@@ -492,131 +377,4 @@ fn is_cut_off(error: &rusqlite::Error) -> bool {
 
 fn closed() -> EngineError {
     EngineError::Unavailable("the read models are closed".to_owned())
-}
-
-impl ToSql for Value {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let null = ToSqlOutput::Owned(SqlValue::Null);
-        Ok(match self {
-            Self::Uuid(Some(id)) => ToSqlOutput::Borrowed(ValueRef::Blob(id.as_bytes())),
-            Self::Text(Some(text)) | Self::Terms(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-            Self::Name(name) => ToSqlOutput::Borrowed(ValueRef::Text(name.as_bytes())),
-            Self::Int(Some(number)) => ToSqlOutput::Owned(SqlValue::Integer(*number)),
-            Self::Bool(Some(is)) => ToSqlOutput::Owned(SqlValue::Integer(i64::from(*is))),
-            Self::Time(Some(at)) => ToSqlOutput::Owned(SqlValue::Integer(at.timestamp_millis())),
-            Self::Uuid(None) | Self::Text(None) | Self::Int(None) | Self::Bool(None) | Self::Time(None) => null,
-        })
-    }
-}
-
-fn select_on(connection: &Connection, statement: &Statement, kinds: &[Kind]) -> Result<Rows, EngineError> {
-    let mut prepared = connection.prepare_cached(&statement.sql.replace('$', "?")).map_err(unavailable)?;
-    let mut rows = prepared.query(params_from_iter(&statement.params)).map_err(unavailable)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next().map_err(unavailable)? {
-        let mut values = Vec::with_capacity(kinds.len());
-        for (place, kind) in kinds.iter().enumerate() {
-            values.push(match kind {
-                Kind::Uuid => Value::Uuid(
-                    row.get::<_, Option<Vec<u8>>>(place)
-                        .map_err(unavailable)?
-                        .map(|bytes| {
-                            Uuid::from_slice(&bytes)
-                                .map_err(|_| EngineError::Corrupt("an id is not 16 bytes".to_owned()))
-                        })
-                        .transpose()?,
-                ),
-                Kind::Text => Value::Text(row.get(place).map_err(unavailable)?),
-                Kind::Int => Value::Int(row.get(place).map_err(unavailable)?),
-                Kind::Bool => Value::Bool(row.get(place).map_err(unavailable)?),
-                Kind::Time => {
-                    let millis: Option<i64> = row.get(place).map_err(unavailable)?;
-                    Value::Time(millis.and_then(Timestamp::from_timestamp_millis))
-                }
-                Kind::Terms => Value::Terms(row.get(place).map_err(unavailable)?),
-            });
-        }
-        found.push(values);
-    }
-    Ok(found)
-}
-
-fn check_epoch(transaction: &Transaction<'_>, epoch: i64) -> Result<(), EngineError> {
-    let held: i64 = transaction
-        .prepare_cached("select epoch from lease where id = 1")
-        .and_then(|mut held| held.query_row([], |row| row.get(0)))
-        .map_err(unavailable)?;
-    if held == epoch { Ok(()) } else { Err(EngineError::Fenced) }
-}
-
-fn run(transaction: &Transaction<'_>, statement: &Statement) -> Result<(), EngineError> {
-    let text = statement.sql.replace('$', "?");
-    let mut prepared = transaction.prepare_cached(&text).map_err(unavailable)?;
-    let mut rows = prepared.query(params_from_iter(&statement.params)).map_err(unavailable)?;
-    while rows.next().map_err(unavailable)?.is_some() {}
-    Ok(())
-}
-
-fn write_table(transaction: &Transaction<'_>, write: &TableWrite) -> Result<(), EngineError> {
-    if !write.upserts.is_empty() {
-        // Row by row: an insert of many rows keeps a journal of its own in case it has to
-        // be undone half way, which costs more than the calls it saves.
-        let mut upsert = transaction.prepare_cached(&upsert_text(write)).map_err(unavailable)?;
-        for row in &write.upserts {
-            for (place, value) in row.values.iter().enumerate() {
-                upsert.raw_bind_parameter(place + 1, value).map_err(unavailable)?;
-            }
-            upsert.raw_bind_parameter(row.values.len() + 1, row.doc.as_str()).map_err(unavailable)?;
-            upsert.raw_execute().map_err(unavailable)?;
-        }
-    }
-    if write.spec.has_terms() && write.indexed {
-        write_terms(transaction, write)?;
-    }
-    if !write.deletes.is_empty() {
-        let conditions: Vec<String> = write.spec.key.iter().map(|column| format!("{} = ?", column.name)).collect();
-        let text = format!("delete from {} where {}", write.table, conditions.join(" and "));
-        let mut delete = transaction.prepare_cached(&text).map_err(unavailable)?;
-        for key in &write.deletes {
-            delete.execute(params_from_iter(key.values())).map_err(unavailable)?;
-        }
-    }
-    Ok(())
-}
-
-fn upsert_text(write: &TableWrite) -> String {
-    let names: Vec<&str> = write.spec.all_columns().map(|column| column.name).collect();
-    let key: Vec<&str> = write.spec.key.iter().map(|column| column.name).collect();
-    let updates: String =
-        write.spec.changing_columns().map(|column| format!("{0} = excluded.{0}, ", column.name)).collect();
-    format!(
-        "insert into {} ({}, doc) values ({}?) on conflict ({}) do update set {updates}doc = excluded.doc",
-        write.table,
-        names.join(", "),
-        "?, ".repeat(names.len()),
-        key.join(", "),
-    )
-}
-
-/// Fills the table of terms. A row's terms are fixed: they come with it and go with it.
-fn write_terms(transaction: &Transaction<'_>, write: &TableWrite) -> Result<(), EngineError> {
-    let mut keep = transaction
-        .prepare_cached(&format!("insert or ignore into {}_terms (term, id) values (?1, ?2)", write.table))
-        .map_err(unavailable)?;
-    for row in write.upserts.iter().filter(|row| !row.stored) {
-        let Some(id) = row.values.first() else { continue };
-        for value in &row.values {
-            if let Value::Terms(terms) = value {
-                for term in terms.split(' ').filter(|term| !term.is_empty()) {
-                    keep.execute((term, id)).map_err(unavailable)?;
-                }
-            }
-        }
-    }
-    let mut forget =
-        transaction.prepare_cached(&format!("delete from {}_terms where id = ?1", write.table)).map_err(unavailable)?;
-    for key in &write.deletes {
-        forget.execute([Value::id(key.id)]).map_err(unavailable)?;
-    }
-    Ok(())
 }
