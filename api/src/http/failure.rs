@@ -16,7 +16,6 @@ impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::Refused(refusal) => refusal.into(),
-            CommandError::VersionConflict { actual: 0 } => Self::new(Code::NotFound, "there is no such thing"),
             CommandError::VersionConflict { actual } => version_conflict(actual),
             CommandError::KeyReused => {
                 Self::new(Code::IdempotencyKeyReused, "this key came with another request before, use a new one")
@@ -46,7 +45,11 @@ impl From<CommandError> for Problem {
 
 /// The version in `If-Match` is not this one.
 pub(crate) fn version_conflict(actual: u64) -> Problem {
-    Problem::new(Code::VersionConflict, format!("the current version is {actual}")).at_version(actual)
+    let detail = match actual {
+        0 => "it does not exist yet, so that it has no version: leave If-Match out".to_owned(),
+        actual => format!("the current version is {actual}"),
+    };
+    Problem::new(Code::VersionConflict, detail).at_version(actual)
 }
 
 impl From<LogError> for Problem {

@@ -117,6 +117,17 @@ async fn many_equal_requests_at_once_make_one_order() {
 }
 
 #[tokio::test]
+async fn what_is_about_to_begin_has_no_version_and_no_condition_on_one_holds() {
+    let shop = Shop::new().await;
+    let staff = shop.house.somebody(&[Role::Staff]).await;
+    let condition = [("if-match", "\"3\""), ("idempotency-key", "begins-with-a-condition")];
+    let product = json!({"name": "제주 감귤", "price": {"amount": "10000", "currency": "KRW"}});
+    shop.house.post(&staff, "/v1/products", &condition, &product).await.problem(412, "version_conflict");
+    let order = order_body(&shop.product, 1);
+    shop.house.post(&shop.buyer, "/v1/orders", &condition, &order).await.problem(412, "version_conflict");
+}
+
+#[tokio::test]
 async fn a_version_that_moved_on_is_412_and_says_where_it_is() {
     let shop = Shop::new().await;
     let placed = shop.place("versions-of-it", &order_body(&shop.product, 1)).await.expect(201);

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Engine, Settings};
 use crate::operator::{self, Operator, Published, Token, reachable};
-use crate::{engine, folder};
+use crate::{engine, folder, observe};
 use admin::FirstAdmin;
 use banner::Greeting;
 use files::Files;
@@ -114,6 +114,8 @@ impl Node {
     /// When something that it needs is not there; the text says what to do.
     pub async fn start(settings: Settings, options: NodeOptions) -> anyhow::Result<Self> {
         let roles = options.roles;
+        // Before anything begins that counts: a gauge that is set once would be lost.
+        observe::metrics()?;
         check_roles(roles, &settings, options.roles_apart)?;
         folder::make_private(&settings.data_dir)?;
         let store = engine::open_for_writing(&settings).await?;
