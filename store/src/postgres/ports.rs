@@ -214,10 +214,13 @@ impl Checkpoints for PostgresStore {
     }
 
     async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError> {
+        // Never beyond the log's end: a database may have gone back a moment ago, and what is
+        // appended there from then on would be passed over.
         self.write(|pool| {
             sqlx::query(
-                "insert into checkpoints as kept (reader, position) values ($1, $2) on conflict (reader) do update \
-                 set position = excluded.position where excluded.position > kept.position",
+                "insert into checkpoints as kept (reader, position) select $1, least($2, position) from log_head \
+                 on conflict (reader) do update set position = excluded.position \
+                 where excluded.position > kept.position",
             )
             .bind(reader.to_owned())
             .bind(to_i64(position))

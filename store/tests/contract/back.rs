@@ -55,6 +55,25 @@ async fn a_node_writes_nothing_over_a_log_that_has_gone_back() {
     .await;
 }
 
+/// A node that does not know it yet must not leave a checkpoint behind what is there: what
+/// comes next would be passed over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_checkpoint_is_left_beyond_the_end_of_the_log() {
+    with_database(async |url: String| {
+        let store = connect(&url).await;
+        store.migrate().await.unwrap();
+        fill(&store, order(), 0, 8).await;
+        go_back(&url, 3).await;
+        // Whether the node has noticed by now or not.
+        let _ = store.advance("a reader", 8).await;
+        store.close().await;
+        let again = connect(&url).await;
+        assert!(again.checkpoint("a reader").await.unwrap() <= 3);
+        again.close().await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_only_looks_finds_out_too() {
     with_database(async |url: String| {

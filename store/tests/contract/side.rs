@@ -30,6 +30,7 @@ pub async fn keys_are_kept_once(Fixture { store, other }: Fixture) {
 
 pub async fn checkpoints_only_move_forward(Fixture { store, other }: Fixture) {
     assert_eq!(store.checkpoint("a reader").await.unwrap(), 0);
+    append_one(&*store, append([write(order(), 0, 9)])).await;
     for (position, expected) in [(5, 5), (3, 5), (9, 9), (9, 9)] {
         store.advance("a reader", position).await.unwrap();
         assert_eq!(other.checkpoint("a reader").await.unwrap(), expected);
