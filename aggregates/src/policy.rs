@@ -6,6 +6,10 @@ use jangbu_kernel::{Currency, Money, MoneyError};
 /// The shop's numbers. `Default` gives the shop's own; configuration may replace them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
+    /// The gateway that new charges go to, by its name.
+    pub gateway: String,
+    /// The carrier that new parcels go to, by its name.
+    pub carrier: String,
     /// Time to pay an order.
     pub payment_deadline: TimeDelta,
     /// Lines of an order, after equal products are merged.
@@ -67,6 +71,8 @@ impl Default for Policy {
     fn default() -> Self {
         let seconds = TimeDelta::seconds;
         Self {
+            gateway: "sandbox".to_owned(),
+            carrier: "sandbox".to_owned(),
             payment_deadline: TimeDelta::minutes(15),
             max_order_lines: 50,
             max_line_quantity: 999,

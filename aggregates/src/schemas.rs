@@ -4,6 +4,7 @@
 //! fields and further values of an enumeration may be added, anything else is a new
 //! version with an upcaster.
 
+use jangbu_kernel::macros::EventTypeInfo;
 use serde_json::{Map, Value};
 
 use crate::event::DomainEvent;
@@ -18,6 +19,14 @@ pub fn catalogue() -> Vec<(String, String)> {
             (file_name(info.event_type, info.schema_version), format!("{schema:#}\n"))
         })
         .collect()
+}
+
+/// The files of the versions that are not written any more, but read for ever.
+#[must_use]
+pub fn earlier() -> Vec<String> {
+    let versions =
+        |info: &'static EventTypeInfo| info.upcasters.iter().map(|upcaster| (info.event_type, upcaster.from));
+    DomainEvent::types().flat_map(versions).map(|(event_type, version)| file_name(event_type, version)).collect()
 }
 
 /// The name of a schema's file.

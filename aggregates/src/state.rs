@@ -1,6 +1,6 @@
 //! The states of the aggregates under one type, for whoever keeps them.
 
-use jangbu_kernel::{AggregateKind, Decider, StreamId};
+use jangbu_kernel::{AggregateKind, Decider, StreamId, never};
 use uuid::Uuid;
 
 use crate::buyer::Buyer;
@@ -66,6 +66,11 @@ macro_rules! any_state {
             pub const fn state_version(kind: AggregateKind) -> u16 {
                 match kind { $(AggregateKind::$variant => <$state as Decider>::STATE_VERSION,)+ }
             }
+            /// The shape of the serialised state of this kind, as a JSON Schema.
+            #[must_use]
+            pub fn shape(kind: AggregateKind) -> schemars::Schema {
+                match kind { $(AggregateKind::$variant => schemars::schema_for!($state),)+ }
+            }
             /// Reads a snapshot.
             ///
             /// # Errors
@@ -79,7 +84,8 @@ macro_rules! any_state {
             #[must_use]
             pub fn to_snapshot(&self) -> String {
                 // States are plain structs with text keys: writing one cannot fail.
-                match self { $(Self::$variant(state) => serde_json::to_string(state),)+ }.unwrap_or_default()
+                match self { $(Self::$variant(state) => serde_json::to_string(state),)+ }
+                    .unwrap_or_else(|_| never("a state could not be written", String::new()))
             }
             /// Folds an event in. An event of another aggregate changes nothing.
             pub fn evolve(&mut self, event: &DomainEvent) {

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jangbu_aggregates::schemas::{catalogue, file_name, only_adds};
+use jangbu_aggregates::schemas::{catalogue, earlier, file_name, only_adds};
 use jangbu_aggregates::{AnyState, DomainEvent};
 use jangbu_kernel::{AggregateKind, StreamId};
 use serde_json::Value;
@@ -59,36 +59,65 @@ fn the_schemas_on_disk_are_those_of_the_types() {
 
 #[test]
 fn no_published_schema_is_without_its_type() {
-    let known: BTreeSet<String> = catalogue().into_iter().map(|(name, _)| name).collect();
+    let known: BTreeSet<String> = catalogue().into_iter().map(|(name, _)| name).chain(earlier()).collect();
     let stored: BTreeSet<String> = names(&folder()).into_iter().filter(|name| name.ends_with(".json")).collect();
     assert_eq!(stored, known);
+}
+
+fn validator(schema: &Value) -> jsonschema::Validator {
+    jsonschema::validator_for(schema).expect("the schema is one")
+}
+
+/// The samples of one version of an event, each with its name, after it was held against the
+/// version's schema.
+fn samples(event_type: &str, version: u16) -> Vec<(String, Value)> {
+    let validator = validator(&read(&folder().join(file_name(event_type, version))));
+    let of_version = folder().join("samples").join(format!("{event_type}.v{version}"));
+    let mut all = Vec::new();
+    for file in names(&of_version) {
+        let sample = read(&of_version.join(&file));
+        let name = format!("{event_type}.v{version}/{file}");
+        if let Err(error) = validator.validate(&sample) {
+            panic!("{name}: {error}");
+        }
+        all.push((name, sample));
+    }
+    all
 }
 
 #[test]
 fn every_sample_fits_its_schema_decodes_evolves_and_writes_back_the_same() {
     let mut seen = BTreeSet::new();
     for info in DomainEvent::types() {
-        let name = format!("{}.v{}", info.event_type, info.schema_version);
-        let samples = folder().join("samples").join(&name);
-        let schema = read(&folder().join(file_name(info.event_type, info.schema_version)));
-        let validator = jsonschema::validator_for(&schema).expect("the schema is one");
         let kind = AggregateKind::from_name(info.event_type.split('.').next().unwrap()).expect("a kind");
         let stream = StreamId::new(kind, uuid::Uuid::nil());
-        for file in names(&samples) {
-            let sample = read(&samples.join(&file));
-            if let Err(error) = validator.validate(&sample) {
-                panic!("{name}/{file}: {error}");
+        let newest = validator(&read(&folder().join(file_name(info.event_type, info.schema_version))));
+        let versions = info.upcasters.iter().map(|upcaster| upcaster.from).chain([info.schema_version]);
+        for version in versions {
+            for (name, sample) in samples(info.event_type, version) {
+                let event = DomainEvent::decode(stream, info.event_type, version, &sample.to_string())
+                    .unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                assert_eq!((event.kind(), event.event_type()), (kind, info.event_type));
+                let written: Value = serde_json::from_str(&event.payload_json()).unwrap();
+                if version == info.schema_version {
+                    assert_eq!(written, sample, "{name} is written back differently");
+                }
+                assert!(newest.is_valid(&written), "{name} is written back as {written}, which does not fit");
+                AnyState::initial(kind).evolve(&event);
             }
-            let event = DomainEvent::decode(stream, info.event_type, info.schema_version, &sample.to_string())
-                .unwrap_or_else(|error| panic!("{name}/{file}: {error:?}"));
-            assert_eq!((event.kind(), event.event_type()), (kind, info.event_type));
-            let written: Value = serde_json::from_str(&event.payload_json()).unwrap();
-            assert_eq!(written, sample, "{name}/{file} is written back differently");
-            AnyState::initial(kind).evolve(&event);
+            seen.insert(format!("{}.v{version}", info.event_type));
         }
-        seen.insert(name);
     }
     assert_eq!(names(&folder().join("samples")), seen, "every event type has samples, and nothing else has");
+}
+
+#[test]
+fn an_event_of_a_later_version_names_how_each_earlier_one_becomes_the_next() {
+    for info in DomainEvent::types() {
+        let from: Vec<u16> = info.upcasters.iter().map(|upcaster| upcaster.from).collect();
+        let all: Vec<u16> = (1..info.schema_version).collect();
+        assert_eq!(from, all, "{} v{}", info.event_type, info.schema_version);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ enum Kind {
     Histogram,
 }
 
-const FIGURES: [(&str, Kind, &str); 20] = [
+const FIGURES: [(&str, Kind, &str); 21] = [
     (
         "http_request_duration_seconds",
         Kind::Histogram,
@@ -32,6 +32,7 @@ const FIGURES: [(&str, Kind, &str); 20] = [
     ("jangbu_commit_seconds", Kind::Histogram, "Time of one commit to the log, from its begin to the disk's answer."),
     ("jangbu_decider_cached_states", Kind::Gauge, "Aggregates whose state the decider holds in memory."),
     ("jangbu_inbox_messages_total", Kind::Counter, "Messages of gateways and carriers, by what came of them."),
+    ("jangbu_never_total", Kind::Counter, "Times that something happened that cannot be, by the place in the code."),
     ("jangbu_log_lines_lost_total", Kind::Counter, "Lines of the log that could not be written and are lost."),
     (
         "jangbu_process_events_passed_over_total",

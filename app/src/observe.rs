@@ -88,6 +88,10 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &EVENTS)?
         .install_recorder()?;
     crate::figures::describe();
+    jangbu_kernel::never::listen(|what, place| {
+        metrics::counter!("jangbu_never_total", "place" => place.to_string()).increment(1);
+        tracing::error!(what, %place, "{what}, which cannot be, at {place}: please report it");
+    });
     Ok(INSTALLED.get_or_init(|| handle).clone())
 }
 

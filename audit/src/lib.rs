@@ -64,13 +64,18 @@ impl Auditor {
         }
     }
 
-    /// Holds the gateway's own list against what the log says it took. Where the shop was at
+    /// Holds a gateway's own list against what the log says it took. Where the shop was at
     /// work meanwhile, `as_of` is a position that the log had before the list was read: what
     /// moved behind it is left out.
     #[must_use]
-    pub fn compare_with_gateway(&self, charges: &[gateway_books::GatewayCharge], as_of: u64) -> Findings {
+    pub fn compare_with_gateway(
+        &self,
+        gateway: &str,
+        charges: &[gateway_books::GatewayCharge],
+        as_of: u64,
+    ) -> Findings {
         let mut findings = Findings::default();
-        self.payments.compare_with_gateway(charges, as_of, &mut findings);
+        self.payments.compare_with_gateway(gateway, charges, as_of, &mut findings);
         findings
     }
 

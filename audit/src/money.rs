@@ -75,6 +75,8 @@ struct Payment {
     points_spent: Money,
     /// What the points ledger keeps for it; it is spent when the order is confirmed.
     points_held: Money,
+    /// Which gateway was asked for the charge.
+    gateway: Option<String>,
     /// The gateway was asked for something and the log does not know yet what it did.
     asked: bool,
     /// What the legs outside gave back.
@@ -169,19 +171,10 @@ impl Payments {
             return Ok(());
         };
         payment.moved = seen.event.position;
-        payment.asked = match event {
-            PaymentEvent::CaptureRequested(_)
-            | PaymentEvent::ChallengeConfirmed(_)
-            | PaymentEvent::NetCancelRequested(_)
-            | PaymentEvent::RefundRequested(_)
-            | PaymentEvent::MismatchDetected(_) => true,
-            PaymentEvent::Captured(_)
-            | PaymentEvent::Failed(_)
-            | PaymentEvent::Voided(_)
-            | PaymentEvent::RefundSettled(_)
-            | PaymentEvent::RefundRefused(_) => false,
-            _ => payment.asked,
-        };
+        if let PaymentEvent::CaptureRequested(requested) = event {
+            payment.gateway.clone_from(&requested.gateway);
+        }
+        payment.asked = is_asked(event).unwrap_or(payment.asked);
         match event {
             PaymentEvent::Captured(captured) => {
                 if payment.captured.is_some() {
@@ -271,17 +264,23 @@ impl Payments {
 }
 
 impl Payments {
-    /// M3: order by order the gateway kept as much as the log says. Orders of which
-    /// something is still being asked at the gateway, or that moved behind `as_of`, are left
-    /// out: there the answer is on its way, or came after the list was read.
-    pub(crate) fn compare_with_gateway(&self, charges: &[GatewayCharge], as_of: u64, findings: &mut Findings) {
+    /// M3: order by order the gateway kept as much as the log says it took there. Orders of
+    /// which something is still being asked at the gateway, or that moved behind `as_of`, are
+    /// left out: there the answer is on its way, or came after the list was read.
+    pub(crate) fn compare_with_gateway(
+        &self,
+        gateway: &str,
+        charges: &[GatewayCharge],
+        as_of: u64,
+        findings: &mut Findings,
+    ) {
         let mut kept: BTreeMap<OrderId, (Result<Money, MoneyError>, u64)> = BTreeMap::new();
         let mut open = HashSet::new();
         for payment in self.payments.values() {
             if payment.asked || payment.moved > as_of {
                 open.insert(payment.order_id);
             }
-            let amount = payment.kept_at_gateway();
+            let amount = payment.kept_at(gateway);
             let entry =
                 kept.entry(payment.order_id).or_insert((Ok(Money::zero(payment.total.currency())), payment.position));
             entry.0 = entry.0.and_then(|sum| sum.checked_add(&amount?));
@@ -312,6 +311,28 @@ impl Payments {
     }
 }
 
+/// Whether the gateway's answer is awaited after an event; none where it changes nothing.
+const fn is_asked(event: &PaymentEvent) -> Option<bool> {
+    match event {
+        PaymentEvent::CaptureRequested(_)
+        | PaymentEvent::ChallengeConfirmed(_)
+        | PaymentEvent::NetCancelRequested(_)
+        | PaymentEvent::RefundRequested(_)
+        | PaymentEvent::MismatchDetected(_) => Some(true),
+        PaymentEvent::Captured(_)
+        | PaymentEvent::Failed(_)
+        | PaymentEvent::Voided(_)
+        | PaymentEvent::RefundSettled(_)
+        | PaymentEvent::RefundRefused(_) => Some(false),
+        PaymentEvent::Requested(_)
+        | PaymentEvent::ChallengeRequired(_)
+        | PaymentEvent::OutcomeUnknown(_)
+        | PaymentEvent::InquiryUndecided(_)
+        | PaymentEvent::ObservationIgnored(_)
+        | PaymentEvent::LegRefunded(_) => None,
+    }
+}
+
 impl Payment {
     /// Whether everything that was captured was given back, or is asked back.
     fn goes_back_whole(&self) -> bool {
@@ -322,10 +343,10 @@ impl Payment {
         self.captured.as_ref().is_some_and(|capture| back.is_ok_and(|back| back == capture.amount))
     }
 
-    /// What the gateway took and did not give back.
-    fn kept_at_gateway(&self) -> Result<Money, MoneyError> {
+    /// What a gateway took and did not give back.
+    fn kept_at(&self, gateway: &str) -> Result<Money, MoneyError> {
         let currency = self.total.currency();
-        if self.captured.is_none() {
+        if self.captured.is_none() || self.gateway.as_deref() != Some(gateway) {
             return Ok(Money::zero(currency));
         }
         let taken = self.legs.iter().filter(|(_, points)| !points).map(|(amount, _)| amount);
@@ -343,6 +364,7 @@ impl Payment {
             returned_by_hand: false,
             points_spent: Money::zero(requested.total.currency()),
             points_held: Money::zero(requested.total.currency()),
+            gateway: None,
             asked: false,
             gateway_back: Money::zero(requested.total.currency()),
             position,

@@ -416,7 +416,7 @@ fn m3_what_the_gateway_is_still_being_asked_is_no_finding() {
     story.points(PointsGranted { amount: won(800), reference: "welcome".into(), expires_at: None });
     story.payment(payment_requested());
     story.points(points_held());
-    story.payment(CaptureRequested { order_id: order_id(), leg: Some(0), amount: won(10_000) });
+    story.payment(capture_requested());
     assert_eq!(story.broken_beside(&[GatewayCharge::captured(order_id(), "10000", "0")]), []);
     story.payment(PaymentFailed { order_id: order_id(), reason: "declined".into(), source: Source::Answer });
     assert_eq!(story.broken_beside(&[GatewayCharge::captured(order_id(), "10000", "0")]), [M3]);

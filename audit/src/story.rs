@@ -132,6 +132,7 @@ impl Story {
         self.payment(payment_requested());
         self.same_command();
         self.points(points_held());
+        self.payment(capture_requested());
         self.payment(captured());
         let paid_at = Some(self.now);
         self.order(OrderPaid { payment_id: Some(payment_id()), paid_at });
@@ -149,7 +150,7 @@ impl Story {
     /// The same beside the gateway's own list.
     pub(crate) fn broken_beside(&self, charges: &[GatewayCharge]) -> Vec<Invariant> {
         let auditor = self.audited();
-        let books = auditor.compare_with_gateway(charges, self.here()).in_order();
+        let books = auditor.compare_with_gateway("sandbox", charges, self.here()).in_order();
         let log = self.finished(auditor).into_iter().map(|(invariant, _)| invariant);
         log.chain(books.into_iter().map(|found| found.invariant)).collect()
     }
@@ -232,6 +233,10 @@ pub(crate) fn points_held() -> PointsHeld {
     }
 }
 
+pub(crate) fn capture_requested() -> CaptureRequested {
+    CaptureRequested { order_id: order_id(), leg: Some(0), gateway: Some("sandbox".to_owned()), amount: won(10_000) }
+}
+
 pub(crate) fn captured() -> PaymentCaptured {
     PaymentCaptured {
         order_id: order_id(),
@@ -247,6 +252,7 @@ pub(crate) fn shipment_requested() -> ShipmentRequested {
         user_id: UserId::new(id(BUYER)),
         lines: vec![line()],
         shipping_address: sealed(),
+        carrier: "sandbox".to_owned(),
     }
 }
 

@@ -4,7 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use jangbu_kernel::gateway::{Carrier, PaymentGateway};
+use async_trait::async_trait;
+use jangbu_kernel::ShipmentId;
+use jangbu_kernel::gateway::{
+    Carrier, CarrierNotice, ChargeOutcome, ChargeRequest, GatewayNotice, LabelCancelOutcome, LabelOutcome,
+    LabelRequest, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
+};
+use uuid::Uuid;
 
 /// Adapters of one kind by name, one of which is the shop's own choice.
 pub struct Registry<T: ?Sized> {
@@ -35,7 +41,71 @@ impl<T: ?Sized> Registry<T> {
     }
 }
 
+/// Stands for an adapter that this program is not connected to: it knows nothing, and says so.
+/// What it holds stays open until the program is connected again.
+struct NotConnected(String);
+
+/// Why nothing is known.
+const NOT_CONNECTED: &str = "not_connected";
+
+impl NotConnected {
+    fn detail(&self, what: &str) -> String {
+        tracing::error!(
+            adapter = self.0,
+            "{what} is at {:?}, which this program is not connected to: configure it again",
+            self.0
+        );
+        NOT_CONNECTED.to_owned()
+    }
+}
+
+#[async_trait]
+impl PaymentGateway for NotConnected {
+    fn name(&self) -> &str {
+        &self.0
+    }
+    async fn charge(&self, _: ChargeRequest) -> ChargeOutcome {
+        ChargeOutcome::Unknown { detail: self.detail("a charge") }
+    }
+    async fn confirm(&self, _: &str) -> ChargeOutcome {
+        ChargeOutcome::Unknown { detail: self.detail("a charge") }
+    }
+    async fn inquire(&self, _: Uuid) -> ChargeOutcome {
+        ChargeOutcome::Unknown { detail: self.detail("a charge") }
+    }
+    async fn net_cancel(&self, _: Uuid) -> ChargeOutcome {
+        ChargeOutcome::Unknown { detail: self.detail("a charge") }
+    }
+    async fn refund(&self, _: RefundRequest) -> RefundOutcome {
+        RefundOutcome::Unknown { detail: self.detail("a refund") }
+    }
+    fn read_webhook(&self, _: &[(String, String)], _: &[u8]) -> Result<GatewayNotice, WebhookError> {
+        Err(WebhookError::BadSignature)
+    }
+}
+
+#[async_trait]
+impl Carrier for NotConnected {
+    fn name(&self) -> &str {
+        &self.0
+    }
+    async fn request_label(&self, _: LabelRequest) -> LabelOutcome {
+        LabelOutcome::Unknown { detail: self.detail("a label") }
+    }
+    async fn cancel_label(&self, _: ShipmentId) -> LabelCancelOutcome {
+        LabelCancelOutcome::Unknown { detail: self.detail("a label") }
+    }
+    fn read_webhook(&self, _: &[(String, String)], _: &[u8]) -> Result<CarrierNotice, WebhookError> {
+        Err(WebhookError::BadSignature)
+    }
+}
+
 impl Gateways {
+    /// The gateway with this name; where there is none, one that knows nothing.
+    pub(crate) fn holding(&self, name: &str) -> Arc<dyn PaymentGateway> {
+        self.get(name).cloned().unwrap_or_else(|| Arc::new(NotConnected(name.to_owned())))
+    }
+
     /// A registry with the gateway that new payments go to.
     #[must_use]
     pub fn new(chosen: Arc<dyn PaymentGateway>) -> Self {
@@ -51,6 +121,11 @@ impl Gateways {
 }
 
 impl Carriers {
+    /// The carrier with this name; where there is none, one that knows nothing.
+    pub(crate) fn holding(&self, name: &str) -> Arc<dyn Carrier> {
+        self.get(name).cloned().unwrap_or_else(|| Arc::new(NotConnected(name.to_owned())))
+    }
+
     /// A registry with the carrier that new parcels go to.
     #[must_use]
     pub fn new(chosen: Arc<dyn Carrier>) -> Self {

@@ -1,5 +1,6 @@
 //! The shape of every decision: pure, synchronous, total.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -34,13 +35,14 @@ impl<E> From<Refusal> for Decision<E> {
 /// a command into events, [`evolve`] folds an event into the state.
 ///
 /// A state keeps only what a later decision reads. It serialises for snapshots;
-/// [`STATE_VERSION`] is raised whenever its shape changes, which makes older
-/// snapshots be ignored and the stream be folded whole.
+/// [`STATE_VERSION`] is raised whenever its shape or its meaning changes, which makes older
+/// snapshots be ignored and the stream be folded whole. A test holds the shape against
+/// the one that was recorded with the version.
 ///
 /// [`decide`]: Decider::decide
 /// [`evolve`]: Decider::evolve
 /// [`STATE_VERSION`]: Decider::STATE_VERSION
-pub trait Decider: Default + Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Decider: Default + Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The kind of stream it owns.
     const KIND: AggregateKind;
     /// Version of the serialised state.

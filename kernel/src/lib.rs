@@ -15,6 +15,7 @@ pub mod ids;
 pub mod log;
 pub mod macros;
 pub mod money;
+pub mod never;
 pub mod ports;
 pub mod refusal;
 pub mod sealed;
@@ -27,6 +28,7 @@ pub use decider::{Decider, Decision};
 pub use event::{Actor, EventMeta, NewEvent, RecordedEvent};
 pub use ids::*;
 pub use money::{Currency, Money, MoneyError};
+pub use never::never;
 pub use refusal::{Refusal, RefusalCode};
 pub use sealed::Sealed;
 pub use stream::{AggregateKind, StreamId};
@@ -35,6 +37,7 @@ pub use time::Timestamp;
 #[doc(hidden)]
 pub mod __private {
     //! What the macros of this crate name from inside other crates.
+    pub use crate::never::never;
     pub use schemars;
     pub use serde;
     pub use serde_json;

@@ -8,6 +8,34 @@ pub struct EventTypeInfo {
     pub schema_version: u16,
     /// The JSON Schema of the payload, made from the type.
     pub schema: fn() -> schemars::Schema,
+    /// How payloads of earlier versions are read, oldest first.
+    pub upcasters: &'static [Upcaster],
+}
+
+/// Turns the payload of one version into that of the next.
+#[derive(Clone, Copy)]
+pub struct Upcaster {
+    /// The version it reads; it gives the one after it.
+    pub from: u16,
+    /// Changes the payload's fields. It never fails: what it cannot make sense of stays as it
+    /// is, and reading the payload's type finds out.
+    pub change: fn(&mut serde_json::Map<String, serde_json::Value>),
+}
+
+/// Reads a payload of an earlier version: every upcaster from that version on is applied.
+///
+/// # Errors
+/// What the parser says of the payload, or of what became of it.
+pub fn read_older<T: serde::de::DeserializeOwned>(
+    upcasters: &[Upcaster],
+    version: u16,
+    payload: &str,
+) -> Result<T, serde_json::Error> {
+    let mut fields = serde_json::from_str(payload)?;
+    for upcaster in upcasters.iter().filter(|upcaster| upcaster.from >= version) {
+        (upcaster.change)(&mut fields);
+    }
+    serde_json::from_value(serde_json::Value::Object(fields))
 }
 
 /// A stored event that this program cannot read.
@@ -41,15 +69,19 @@ pub enum DecodeError {
 ///     /// What happened to an order.
 ///     pub enum OrderEvent {
 ///         "order.placed" v 1 => Placed(OrderPlaced),
-///         "order.paid" v 1 => Paid(OrderPaid),
+///         "order.paid" v 3 => Paid(OrderPaid) { 1 => add_the_currency, 2 => name_the_payment },
 ///     }
 /// }
 /// ```
 /// gives the enum, `From` each payload, `event_type()`, `schema_version()`,
-/// `payload_json()`, `decode(type, version, json)` and `TYPES`.
+/// `payload_json()`, `decode(type, version, json)` and `TYPES`, and each payload its
+/// `TYPE`. A later version names how each earlier one becomes the next ([`Upcaster`]):
+/// what was stored stays as it is and is read as if it were written today.
 #[macro_export]
 macro_rules! events {
-    ($(#[$meta:meta])* pub enum $name:ident { $($type:literal v $version:literal => $variant:ident($payload:ident),)+ }) => {
+    ($(#[$meta:meta])* pub enum $name:ident {
+        $($type:literal v $version:literal => $variant:ident($payload:ident) $({ $($from:literal => $change:path),+ $(,)? })?,)+
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq)]
         #[allow(missing_docs, reason = "the payload struct of the variant carries the text")]
@@ -62,6 +94,7 @@ macro_rules! events {
                     event_type: $type,
                     schema_version: $version,
                     schema: || $crate::__private::schemars::schema_for!($payload),
+                    upcasters: &[$($($crate::macros::Upcaster { from: $from, change: $change }),+)?],
                 },)+
             ];
 
@@ -84,7 +117,7 @@ macro_rules! events {
                     $(Self::$variant(payload) => $crate::__private::serde_json::to_string(payload),)+
                 };
                 // Payloads are plain structs with text keys: writing one cannot fail.
-                written.unwrap_or_default()
+                written.unwrap_or_else(|_| $crate::__private::never("a payload could not be written", String::new()))
             }
 
             /// Reads a stored payload.
@@ -98,6 +131,13 @@ macro_rules! events {
                         .map_err(|source| $crate::macros::DecodeError::Payload {
                             event_type: event_type.to_owned(), schema_version, source,
                         }),)+
+                    $($(($type, $($from)|+) => $crate::macros::read_older::<$payload>(
+                            &[$($crate::macros::Upcaster { from: $from, change: $change }),+], schema_version, payload,
+                        )
+                        .map(Self::$variant)
+                        .map_err(|source| $crate::macros::DecodeError::Payload {
+                            event_type: event_type.to_owned(), schema_version, source,
+                        }),)?)+
                     _ => Err($crate::macros::DecodeError::UnknownType {
                         event_type: event_type.to_owned(), schema_version,
                     }),
@@ -107,6 +147,11 @@ macro_rules! events {
 
         $(impl From<$payload> for $name {
             fn from(payload: $payload) -> Self { Self::$variant(payload) }
+        }
+
+        impl $payload {
+            /// The event's type.
+            pub const TYPE: &'static str = $type;
         })+
     };
 }

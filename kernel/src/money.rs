@@ -12,6 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use crate::never::never;
+
 /// A currency by its ISO 4217 code, with the number of decimals it is counted in.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Currency(iso_currency::Currency);
@@ -183,7 +185,7 @@ impl Money {
     #[must_use]
     pub fn minor_units(&self) -> i64 {
         // In range by construction, see `new`.
-        i64::try_from(self.shown().mantissa()).unwrap_or(i64::MAX)
+        i64::try_from(self.shown().mantissa()).unwrap_or_else(|_| never("an amount is out of range", i64::MAX))
     }
 
     /// The amount with this many smallest units: the inverse of [`Money::minor_units`].

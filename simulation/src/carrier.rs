@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jangbu_kernel::gateway::{Carrier, CarrierNotice, LabelCancelOutcome, LabelOutcome, LabelRequest, WebhookError};
 use jangbu_kernel::{ShipmentId, Timestamp};
 
-use crate::gateway::{NAME, read_words};
+use crate::gateway::read_words;
 use crate::life::Life;
 use crate::names::Fault;
 use crate::outside::{Letter, Post, Route, call};
@@ -27,6 +27,9 @@ struct Books {
     /// What the carrier says to a shipment whatever comes: it never takes it.
     messages: u64,
 }
+
+/// Its name, in the adapter and in the webhooks' path.
+pub(crate) const NAME: &str = "simulated";
 
 /// The carrier itself. It outlives every node.
 pub(crate) struct Hauler {
@@ -90,7 +93,7 @@ impl Hauler {
         let body = format!("c{} {shipment_id} {} {status} {at}", books.messages, number_of(shipment_id));
         self.sim.tell("scan", status.len() as u64, || format!("carrier: {shipment_id} {status}"));
         // Nobody carries letters any more once the run is over.
-        let _over = self.post.send(Letter { of_gateway: false, body, may_be_lost: true });
+        let _over = self.post.send(Letter { from_gateway: None, body, may_be_lost: true });
         true
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jangbu_commands::inbox::HookError;
 
-use crate::gateway::{NAME, SIGNATURE};
+use crate::carrier::NAME;
+use crate::gateway::SIGNATURE;
 use crate::names::{Fault, Point};
 use crate::outside::Letter;
 use crate::shop::Town;
@@ -44,10 +45,9 @@ async fn hand_in(town: &Town, letter: &Letter) {
             let headers = vec![(SIGNATURE.0.to_owned(), SIGNATURE.1.to_owned())];
             let body = letter.body.clone().into_bytes();
             let taken = async {
-                if letter.of_gateway {
-                    node.hooks.receive_payment(NAME, headers, body).await
-                } else {
-                    node.hooks.receive_carrier(NAME, headers, body).await
+                match letter.from_gateway {
+                    Some(name) => node.hooks.receive_payment(name, headers, body).await,
+                    None => node.hooks.receive_carrier(NAME, headers, body).await,
                 }
             };
             match tokio::time::timeout(PATIENCE, taken).await {

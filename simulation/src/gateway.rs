@@ -12,12 +12,12 @@ use jangbu_kernel::{Money, OrderId, PaymentId};
 use uuid::Uuid;
 
 use crate::life::Life;
-use crate::names::Fault;
+use crate::names::{Fault, Point};
 use crate::outside::{Letter, Post, Route, call};
 use crate::sim::{AtWork, Sim, lock};
 
-/// Its name, in the adapter and in the webhooks' path.
-pub(crate) const NAME: &str = "simulated";
+/// The names of the gateways there are, in the adapters and in the webhooks' paths.
+pub(crate) const NAMES: [&str; 2] = ["simulated", "other"];
 /// The header that stands for a signature.
 pub(crate) const SIGNATURE: (&str, &str) = ("signature", "good");
 
@@ -65,6 +65,7 @@ struct Books {
 
 /// The gateway itself. It outlives every node.
 pub(crate) struct Gateway {
+    name: &'static str,
     sim: Arc<Sim>,
     books: Mutex<Books>,
     post: Post,
@@ -99,8 +100,12 @@ impl Charge {
 }
 
 impl Gateway {
-    pub fn new(sim: &Arc<Sim>, post: Post) -> Arc<Self> {
-        Arc::new(Self { sim: Arc::clone(sim), books: Mutex::default(), post })
+    pub fn new(name: &'static str, sim: &Arc<Sim>, post: Post) -> Arc<Self> {
+        Arc::new(Self { name, sim: Arc::clone(sim), books: Mutex::default(), post })
+    }
+
+    pub const fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The captured charges, as the gateway lists them.
@@ -114,19 +119,18 @@ impl Gateway {
             .collect()
     }
 
-    /// Payments of which the gateway holds more than one charge that took money.
-    pub fn charged_twice(&self) -> Option<PaymentId> {
+    /// The payments that took money here, one entry for each charge.
+    pub fn captured_payments(&self) -> Vec<PaymentId> {
         let books = lock(&self.books);
-        let mut seen = BTreeSet::new();
         let captured = books.charges.values().filter(|charge| charge.standing == Standing::Captured);
-        captured.map(|charge| charge.payment_id).find(|payment_id| !seen.insert(*payment_id))
+        captured.map(|charge| charge.payment_id).collect()
     }
 
     fn note(&self, charge: &Charge) {
         let (key, word, amount) = (charge.key, charge.word(), charge.amount);
         let refunded = charge.refunded;
         self.sim.tell("books", refunded.unsigned_abs() ^ key.as_u64_pair().1, || {
-            format!("gateway: {} {word}, {amount} taken, {refunded} given back", charge.payment_id)
+            format!("gateway {}: {} {word}, {amount} taken, {refunded} given back", self.name, charge.payment_id)
         });
     }
 
@@ -145,7 +149,7 @@ impl Gateway {
                 charge.amount
             );
             // Nobody carries letters any more once the run is over.
-            let _over = self.post.send(Letter { of_gateway: true, body, may_be_lost });
+            let _over = self.post.send(Letter { from_gateway: Some(self.name), body, may_be_lost });
         }
     }
 
@@ -270,10 +274,15 @@ impl Gateway {
 pub(crate) struct NodeGateway {
     pub gateway: Arc<Gateway>,
     pub life: Arc<Life>,
+    /// Whether the node's new charges go there.
+    pub chosen: bool,
 }
 
 impl NodeGateway {
     async fn ask(&self, route: Route, act: impl Fn(&Arc<Gateway>) -> ChargeOutcome + Send + 'static) -> ChargeOutcome {
+        if !self.chosen {
+            self.life.sim.reach(Point::FormerGateway);
+        }
         let gateway = Arc::clone(&self.gateway);
         let answer = call(&self.life, route, move || act(&gateway)).await;
         answer.unwrap_or_else(|| ChargeOutcome::Unknown { detail: "no answer".to_owned() })
@@ -287,7 +296,7 @@ impl NodeGateway {
 #[async_trait]
 impl PaymentGateway for NodeGateway {
     fn name(&self) -> &str {
-        NAME
+        self.gateway.name()
     }
 
     async fn charge(&self, request: ChargeRequest) -> ChargeOutcome {

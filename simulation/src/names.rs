@@ -56,6 +56,8 @@ named! {
         Crash = "node killed",
         /// The node is stopped in good order and started again.
         Restart = "node restarted",
+        /// The node is configured for another gateway than before.
+        GatewayChanged = "configured gateway changed",
         /// The node's clock is put forward.
         ClockForward = "clock put forward",
         /// The node's clock is put back.
@@ -92,6 +94,8 @@ named! {
     Point {
         /// Money came after the order had expired or was called off.
         LatePayment = "late payment returned",
+        /// A charge was carried on where it was asked, and new ones went elsewhere by then.
+        FormerGateway = "charge carried on at the former gateway",
         /// A charge was voided at the gateway.
         NetCancelled = "charge net-cancelled",
         /// A person was asked.

@@ -15,8 +15,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// A message to the shop.
 #[derive(Clone, Debug)]
 pub(crate) struct Letter {
-    /// Of a gateway, else of a carrier.
-    pub of_gateway: bool,
+    /// Which gateway it is from; none: it is the carrier's.
+    pub from_gateway: Option<&'static str>,
     pub body: String,
     /// Whether there is another way to learn what it says: if not, it is not lost.
     pub may_be_lost: bool,

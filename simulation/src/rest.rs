@@ -1,5 +1,6 @@
 //! Whether everything is at rest, and what has to hold then.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ async fn log(town: &Town) {
         }
         Err(error) => sim.fail("L3", error.to_string()),
     }
-    let findings = town.store.witness.findings(sim.now(), &town.gateway.list());
+    let findings = town.store.witness.findings(sim.now(), &town.gateways);
     if let Some(first) = findings.in_order().first() {
         let stream = first.stream.map(|stream| format!(" {stream}")).unwrap_or_default();
         sim.fail(first.invariant.code(), format!("position {}{stream}: {}", first.position, first.detail));
@@ -87,8 +88,10 @@ async fn log(town: &Town) {
 
 /// The books of the gateway and the carrier.
 async fn books(town: &Town) {
-    if let Some(payment_id) = town.gateway.charged_twice() {
-        town.sim.fail("M3", format!("the gateway took money twice for {payment_id}"));
+    let mut paid = BTreeSet::new();
+    let all = town.gateways.iter().flat_map(|gateway| gateway.captured_payments());
+    for payment_id in all.filter(|payment_id| !paid.insert(*payment_id)) {
+        town.sim.fail("M3", format!("money was taken twice for {payment_id}"));
     }
     for shipment_id in town.hauler.ready() {
         let shipment = load_state::<Shipment>(&town.store.truth, shipment_id).await;

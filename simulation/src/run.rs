@@ -79,6 +79,7 @@ const fn rate(fault: Fault) -> u64 {
         Fault::VaultFails => 10_000,
         Fault::Crash => 200,
         Fault::Restart => 60,
+        Fault::GatewayChanged => 300_000,
         Fault::ClockForward | Fault::ClockBack => 15_000,
         Fault::CallLost | Fault::AnswerLost | Fault::CallLate | Fault::CallTwice | Fault::CallErrs => 20_000,
         Fault::HookRepeated | Fault::HookDelayed | Fault::HookLost => 30_000,

@@ -17,9 +17,9 @@ use jangbu_kernel::{Money, Timestamp};
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
 use uuid::Uuid;
 
-use crate::carrier::{Hauler, NodeCarrier};
+use crate::carrier::{self, Hauler, NodeCarrier};
 use crate::dice::Dice;
-use crate::gateway::{Gateway, NodeGateway};
+use crate::gateway::{Gateway, NAMES, NodeGateway};
 use crate::life::Life;
 use crate::names::Fault;
 use crate::outside::Post;
@@ -40,7 +40,8 @@ pub(crate) struct Town {
     pub store: Arc<SimStore>,
     pub ids: Arc<Ids>,
     pub policy: Arc<Policy>,
-    pub gateway: Arc<Gateway>,
+    /// The gateways there are; which of them new charges go to is each node's configuration.
+    pub gateways: [Arc<Gateway>; NAMES.len()],
     pub hauler: Arc<Hauler>,
     /// The read models, in the runs that have them.
     pub models: Option<ReadModels>,
@@ -76,6 +77,7 @@ fn policy() -> Policy {
         owner_cancel_window: TimeDelta::minutes(10),
         completion_delay: TimeDelta::minutes(5),
         shipping_fees: fee.into_iter().collect(),
+        carrier: carrier::NAME.to_owned(),
         ..Policy::default()
     }
 }
@@ -93,7 +95,7 @@ impl Town {
             store: Arc::clone(store),
             ids: Arc::new(Ids::new(sim)),
             policy: Arc::new(policy()),
-            gateway: Gateway::new(sim, post.clone()),
+            gateways: NAMES.map(|name| Gateway::new(name, sim, post.clone())),
             hauler: Hauler::new(sim, post.clone()),
             models,
             nodes,
@@ -162,6 +164,17 @@ impl Town {
         }
     }
 
+    /// A node's way to the gateways. Which of them it is configured for may be another one
+    /// than before.
+    fn gateways(&self, life: &Arc<Life>) -> Gateways {
+        let way = |gateway: &Arc<Gateway>, chosen| {
+            Arc::new(NodeGateway { gateway: Arc::clone(gateway), life: Arc::clone(life), chosen })
+        };
+        let [usual, other] = &self.gateways;
+        let (chosen, former) = if self.sim.strikes(Fault::GatewayChanged) { (other, usual) } else { (usual, other) };
+        Gateways::new(way(chosen, true)).with(way(former, false))
+    }
+
     fn start(&self, node: usize, clock: &Arc<NodeClock>, dice: &mut Dice) -> (Open, Node) {
         self.sim.tell("started", node as u64, || format!("node {node} starts"));
         let life = Arc::new(Life::new(&self.store, node, self.nodes == 1));
@@ -171,10 +184,11 @@ impl Town {
             ids: Arc::clone(&self.ids) as _,
             vault: Arc::new(PlainVault(Arc::clone(&self.sim))),
         };
+        let gateways = Arc::new(self.gateways(&life));
+        let mut policy = Policy::clone(&self.policy);
+        gateways.chosen().name().clone_into(&mut policy.gateway);
         let (commands, decider) =
-            Commands::spawn(Arc::clone(&log) as _, &world, Arc::clone(&self.policy), decider_options(dice));
-        let gateway = NodeGateway { gateway: Arc::clone(&self.gateway), life: Arc::clone(&life) };
-        let gateways = Arc::new(Gateways::new(Arc::new(gateway)));
+            Commands::spawn(Arc::clone(&log) as _, &world, Arc::new(policy), decider_options(dice));
         let carrier = NodeCarrier { hauler: Arc::clone(&self.hauler), life: Arc::clone(&life) };
         let carriers = Arc::new(Carriers::new(Arc::new(carrier)));
         let timers: Arc<dyn TimerQueue> = match &self.models {

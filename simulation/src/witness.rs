@@ -2,18 +2,18 @@
 //! knows how far each order is, and tells the people what happened.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::processes::{FulfilmentEvent, Step, TimerName};
-use jangbu_audit::gateway_books::GatewayCharge;
 use jangbu_audit::{Auditor, End, Findings, Seen};
 use jangbu_kernel::ports::DueTimer;
 use jangbu_kernel::{OrderId, RecordedEvent, StreamId, Timestamp};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::gateway::Gateway;
 use crate::names::Point;
 use crate::points;
 use crate::sim::{Sim, lock};
@@ -140,12 +140,14 @@ impl Witness {
     }
 
     /// What the invariants say now that everything is at rest.
-    pub fn findings(&self, now: Timestamp, charges: &[GatewayCharge]) -> Findings {
+    pub fn findings(&self, now: Timestamp, gateways: &[Arc<Gateway>]) -> Findings {
         let auditor = std::mem::take(&mut lock(&self.eyes).auditor);
         // Nobody is at work any more: nothing moved since the list was read.
-        let books = auditor.compare_with_gateway(charges, u64::MAX);
-        if !books.is_empty() {
-            return books;
+        for gateway in gateways {
+            let books = auditor.compare_with_gateway(gateway.name(), &gateway.list(), u64::MAX);
+            if !books.is_empty() {
+                return books;
+            }
         }
         auditor.finish(End { now, patience: TimeDelta::seconds(PATIENCE_SECONDS) })
     }

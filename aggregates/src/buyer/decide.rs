@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use jangbu_kernel::time::to_millis;
 use jangbu_kernel::{AggregateKind, Decider, Decision, OrderId, Refusal, RefusalCode, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{BuyerEvent, OrderClosed, OrderOpened, WaitingLine};
 use crate::facts::Facts;
 
 /// A buyer's waiting orders.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Buyer {
     waiting: BTreeMap<OrderId, Waiting>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 struct Waiting {
     lines: Vec<WaitingLine>,
     until: Timestamp,

@@ -1,12 +1,13 @@
 //! What an order keeps in mind.
 
 use jangbu_kernel::{Money, PaymentId, Sealed, ShipmentId, Timestamp, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{CancelledBy, OrderEvent, OrderLine, OrderPlaced};
 
 /// How far an order has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
     /// Stands, its stock is reserved.
@@ -102,7 +103,7 @@ impl OrderStatus {
 }
 
 /// Who wants an order called off, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cancellation {
     /// By whom.
     pub by: CancelledBy,
@@ -111,13 +112,13 @@ pub struct Cancellation {
 }
 
 /// An order; before it is placed, nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Order {
     pub(super) standing: Option<Standing>,
 }
 
 /// What is known of an order that stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Standing {
     pub(super) status: OrderStatus,
     pub(super) user_id: UserId,

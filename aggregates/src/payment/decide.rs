@@ -18,17 +18,18 @@ pub(super) const NET_CANCELLED: &str = "net_cancelled";
 
 impl Decider for Payment {
     const KIND: AggregateKind = AggregateKind::Payment;
-    const STATE_VERSION: u16 = 1;
+    // 2: which gateway was asked.
+    const STATE_VERSION: u16 = 2;
     type Event = PaymentEvent;
     type Command = PaymentCommand;
     type Facts = Facts;
 
-    fn decide(&self, command: &PaymentCommand, _: &Facts) -> Decision<PaymentEvent> {
+    fn decide(&self, command: &PaymentCommand, facts: &Facts) -> Decision<PaymentEvent> {
         match command {
             PaymentCommand::Request { order_id, user_id, total, legs } => {
                 self.request(*order_id, *user_id, *total, legs)
             }
-            PaymentCommand::RequestCapture => self.request_capture(),
+            PaymentCommand::RequestCapture => self.request_capture(&facts.policy.gateway),
             PaymentCommand::Observe { outcome, source } => self.observe(outcome, *source),
             PaymentCommand::ConfirmChallenge => self.confirm_challenge(),
             PaymentCommand::RequestNetCancel { reason } => self.request_net_cancel(reason),
@@ -105,7 +106,7 @@ impl Payment {
         }
     }
 
-    fn request_capture(&self) -> Decision<PaymentEvent> {
+    fn request_capture(&self, gateway: &str) -> Decision<PaymentEvent> {
         let Some(opened) = &self.opened else {
             return not_found().into();
         };
@@ -117,11 +118,16 @@ impl Payment {
         }
         let order_id = opened.order_id;
         if let Some((number, leg)) = self.charge_leg() {
-            return Decision::one(CaptureRequested { order_id, leg: Some(number), amount: leg.amount });
+            return Decision::one(CaptureRequested {
+                order_id,
+                leg: Some(number),
+                gateway: Some(gateway.to_owned()),
+                amount: leg.amount,
+            });
         }
         let amount = opened.total;
         Decision::Record(vec![
-            CaptureRequested { order_id, leg: None, amount }.into(),
+            CaptureRequested { order_id, leg: None, gateway: None, amount }.into(),
             PaymentCaptured { order_id, amount, reference: None, source: Source::Shop }.into(),
         ])
     }

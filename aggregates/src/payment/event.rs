@@ -6,12 +6,13 @@
 use jangbu_kernel::{Money, OrderId, RefundId, Sealed, UserId, events};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 events! {
     /// What happened to a payment.
     pub enum PaymentEvent {
         "payment.requested" v 1 => Requested(PaymentRequested),
-        "payment.capture_requested" v 1 => CaptureRequested(CaptureRequested),
+        "payment.capture_requested" v 2 => CaptureRequested(CaptureRequested) { 1 => asked_the_sandbox },
         "payment.challenge_required" v 1 => ChallengeRequired(ChallengeRequired),
         "payment.challenge_confirmed" v 1 => ChallengeConfirmed(ChallengeConfirmed),
         "payment.outcome_unknown" v 1 => OutcomeUnknown(OutcomeUnknown),
@@ -101,8 +102,19 @@ pub struct CaptureRequested {
     /// The external leg; none when every leg is internal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leg: Option<u8>,
+    /// Who is asked for the external leg, by the gateway's name: whatever is to be asked
+    /// about this charge from now on is asked there, and nobody else may tell of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
     /// How much of it.
     pub amount: Money,
+}
+
+/// Version 1 did not say who was asked: there was one gateway.
+fn asked_the_sandbox(payload: &mut Map<String, Value>) {
+    if payload.get("leg").is_some_and(|leg| !leg.is_null()) {
+        payload.insert("gateway".to_owned(), "sandbox".into());
+    }
 }
 
 /// The buyer has to do something at the gateway first.

@@ -1,7 +1,8 @@
 //! Refunds of a payment: how much of which leg, and what became of it.
 
 use jangbu_kernel::gateway::RefundOutcome;
-use jangbu_kernel::{Decision, Money, RefundId, Refusal, RefusalCode};
+use jangbu_kernel::{Decision, Money, RefundId, Refusal, RefusalCode, never};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::decide::{conflict, ignore};
@@ -12,7 +13,7 @@ use super::state::{Payment, PaymentState};
 pub const MAX_REFUNDS: usize = 100;
 
 /// What became of a refund.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundState {
     /// Asked for; what it claims is claimed.
@@ -24,7 +25,7 @@ pub enum RefundState {
 }
 
 /// What a leg gives back in a refund.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefundPart {
     /// Which leg.
     pub leg: u8,
@@ -35,7 +36,7 @@ pub struct RefundPart {
 }
 
 /// A refund.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refund {
     /// Which.
     pub id: RefundId,
@@ -161,7 +162,7 @@ impl Payment {
             let part = if available.amount() < left.amount() { available } else { left };
             if part.is_positive() {
                 allocation.push(LegRefund { leg, amount: part });
-                left = left.checked_sub(&part).unwrap_or(left);
+                left = left.checked_sub(&part).unwrap_or_else(|_| never("a part is of another currency", left));
             }
         }
         Decision::one(RefundRequested { order_id, refund_id, amount, allocation, reason: reason.to_owned() })

@@ -1,6 +1,7 @@
 //! What a payment keeps in mind.
 
-use jangbu_kernel::{Currency, Money, OrderId, RefundId, UserId};
+use jangbu_kernel::{Currency, Money, OrderId, RefundId, UserId, never};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Leg, MethodName, PaymentEvent, Source};
@@ -8,7 +9,7 @@ use super::methods::{Placement, method};
 use super::refunds::{Refund, RefundPart, RefundState};
 
 /// Where the charge of a payment stands. Refunds do not change it: see [`Payment::status_name`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentState {
     /// There is no such payment.
@@ -63,7 +64,7 @@ impl PaymentState {
 }
 
 /// What was opened.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Opened {
     pub order_id: OrderId,
     pub user_id: UserId,
@@ -72,7 +73,7 @@ pub(super) struct Opened {
 }
 
 /// An ignored observation that is on record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Ignored {
     pub observed: String,
     pub reason: String,
@@ -80,11 +81,13 @@ pub(super) struct Ignored {
 }
 
 /// A payment.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Payment {
     pub(super) opened: Option<Opened>,
     pub(super) state: PaymentState,
     pub(super) capture_requested: bool,
+    /// The gateway that was asked for the external leg.
+    pub(super) gateway: Option<String>,
     pub(super) challenge_confirmed: bool,
     pub(super) net_cancel_requested: bool,
     /// The gateway acknowledged that nothing is or will be charged.
@@ -163,6 +166,12 @@ impl Payment {
     /// The legs with their numbers.
     pub fn numbered_legs(&self) -> impl Iterator<Item = (u8, &Leg)> {
         (0_u8..).zip(self.legs())
+    }
+
+    /// The gateway that was asked for the external leg, by its name; none before that.
+    #[must_use]
+    pub fn gateway(&self) -> Option<&str> {
+        self.gateway.as_deref()
     }
 
     /// The gateway's id of the charge, once it was told.
@@ -270,7 +279,9 @@ impl Payment {
     #[must_use]
     pub fn leg_refundable(&self, leg: u8) -> Money {
         let claimed = self.add_up(self.parts().filter(|part| part.leg == leg).map(|part| part.amount));
-        self.leg_captured(leg).checked_sub(&claimed).unwrap_or(self.nothing())
+        self.leg_captured(leg)
+            .checked_sub(&claimed)
+            .unwrap_or_else(|_| never("a refund is of another currency", self.nothing()))
     }
 
     /// A refund.
@@ -295,7 +306,9 @@ impl Payment {
 
     // Amounts of one payment are of one currency and at most its total, so that no sum can fail.
     fn add_up(&self, amounts: impl Iterator<Item = Money>) -> Money {
-        amounts.fold(self.nothing(), |sum, amount| sum.checked_add(&amount).unwrap_or(sum))
+        amounts.fold(self.nothing(), |sum, amount| {
+            sum.checked_add(&amount).unwrap_or_else(|_| never("amounts of a payment cannot be summed", sum))
+        })
     }
 
     /// Whether an ignored observation like this is on record.
@@ -314,8 +327,9 @@ impl Payment {
                 });
                 self.state = PaymentState::Requested;
             }
-            PaymentEvent::CaptureRequested(_) => {
+            PaymentEvent::CaptureRequested(requested) => {
                 self.capture_requested = true;
+                self.gateway.clone_from(&requested.gateway);
                 self.state = PaymentState::Processing;
             }
             PaymentEvent::ChallengeRequired(challenge) => {

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jangbu_kernel::{Currency, Money, PaymentId, RefundId, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{PointsEvent, PointsPart};
 
 /// A points ledger; a user nobody gave points to has an empty one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Points {
     balance: i64,
     held: i64,
@@ -19,7 +20,7 @@ pub struct Points {
 }
 
 /// What is left of a grant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Grant {
     /// Neither held nor spent nor written off.
     pub(super) free: i64,
@@ -33,14 +34,14 @@ impl Grant {
 }
 
 /// A part of a grant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Part {
     pub(super) entry: u32,
     pub(super) units: i64,
 }
 
 /// What a payment does with points.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Use {
     /// Keeps them.

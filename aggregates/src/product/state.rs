@@ -1,18 +1,19 @@
 //! What a product keeps in mind.
 
 use jangbu_kernel::Money;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::ProductEvent;
 
 /// A product; before it is created, nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Product {
     offer: Option<Offer>,
 }
 
 /// What an order needs to know of a product.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 struct Offer {
     name: String,
     price: Money,

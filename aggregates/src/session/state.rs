@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 
 use jangbu_kernel::{Timestamp, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::SessionEvent;
 
 /// A session; before it is started, nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
     pub(super) family: Option<Family>,
 }
 
 /// A family of tokens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Family {
     pub(super) user_id: UserId,
     /// Hash of the token that is alive; none once the session is over.
@@ -31,7 +32,7 @@ pub(super) struct Family {
 }
 
 /// An exchange of a token.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Exchange {
     /// Hash of the token that was shown.
     pub(super) presented_hash: String,

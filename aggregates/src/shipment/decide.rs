@@ -15,8 +15,8 @@ use crate::facts::Facts;
 
 impl Decider for Shipment {
     const KIND: AggregateKind = AggregateKind::Shipment;
-    // 2: what makes a scan the same scan includes its status.
-    const STATE_VERSION: u16 = 2;
+    // 2: what makes a scan the same scan includes its status. 3: which carrier was asked.
+    const STATE_VERSION: u16 = 3;
     type Event = ShipmentEvent;
     type Command = ShipmentCommand;
     type Facts = Facts;
@@ -31,6 +31,7 @@ impl Decider for Shipment {
                     user_id: *user_id,
                     lines: lines.clone(),
                     shipping_address: shipping_address.clone(),
+                    carrier: facts.policy.carrier.clone(),
                 }),
             },
             ShipmentCommand::ObserveLabel { carrier, outcome } => self.observe_label(carrier, outcome),

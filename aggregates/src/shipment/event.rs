@@ -3,13 +3,14 @@
 use jangbu_kernel::{OrderId, Sealed, Timestamp, UserId, events};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::order::OrderLine;
 
 events! {
     /// What happened to a parcel.
     pub enum ShipmentEvent {
-        "shipment.requested" v 1 => Requested(ShipmentRequested),
+        "shipment.requested" v 2 => Requested(ShipmentRequested) { 1 => goes_by_the_sandbox },
         "shipment.refused" v 1 => Refused(ShipmentRefused),
         "shipment.ready" v 1 => Ready(ShipmentReady),
         "shipment.dispatched" v 1 => Dispatched(ShipmentDispatched),
@@ -37,6 +38,14 @@ pub struct ShipmentRequested {
     pub lines: Vec<OrderLine>,
     /// Where it goes: the order's sealed address as it stands there.
     pub shipping_address: Sealed,
+    /// Which carrier is asked for the label, by its name: it is called off there, and scans of
+    /// other carriers do not count.
+    pub carrier: String,
+}
+
+/// Version 1 did not say who was asked: there was one carrier.
+fn goes_by_the_sandbox(payload: &mut Map<String, Value>) {
+    payload.insert("carrier".to_owned(), "sandbox".into());
 }
 
 /// The carrier would not take it, this time.

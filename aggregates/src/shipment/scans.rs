@@ -100,6 +100,7 @@ impl Shipment {
             ShipmentState::None | ShipmentState::Requested | ShipmentState::Ready => Some("not_dispatched"),
             ShipmentState::Cancelled => Some("already_cancelled"),
             ShipmentState::Returned => Some("already_returned"),
+            _ if scan.carrier != STAFF && !self.is_known_to(&scan.carrier) => Some("other_carrier"),
             _ if !known && scan.carrier != STAFF => Some("other_tracking_number"),
             ShipmentState::Delivered if scan.status != ScanStatus::Returned => Some("already_delivered"),
             ShipmentState::Lost if !ends_journey(scan.status) => Some("already_lost"),

@@ -1,6 +1,7 @@
 //! What a parcel keeps in mind.
 
 use jangbu_kernel::{OrderId, Sealed, Timestamp, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -9,7 +10,7 @@ use super::scans::scan_key;
 use crate::order::OrderLine;
 
 /// Where a parcel stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ShipmentState {
     /// There is no such parcel.
@@ -107,12 +108,14 @@ impl ShipmentState {
 }
 
 /// A parcel.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Shipment {
     pub(super) order_id: Option<OrderId>,
     user_id: Option<UserId>,
     lines: Vec<OrderLine>,
     shipping_address: Option<Sealed>,
+    /// The carrier that is asked for the label.
+    pub(super) asked: Option<String>,
     pub(super) state: ShipmentState,
     pub(super) refusals: u32,
     pub(super) label: Option<(String, String)>,
@@ -152,6 +155,17 @@ impl Shipment {
     pub const fn shipping_address(&self) -> Option<&Sealed> {
         self.shipping_address.as_ref()
     }
+    /// The carrier that is asked for the label, by its name.
+    #[must_use]
+    pub fn asked_carrier(&self) -> Option<&str> {
+        self.asked.as_deref()
+    }
+    /// Whether a carrier has ever had to do with it: it was asked for the label, or got the parcel.
+    #[must_use]
+    pub fn is_known_to(&self, carrier: &str) -> bool {
+        let names = [&self.label, &self.dispatched_with].into_iter().flatten().map(|(name, _)| name);
+        names.chain(&self.asked).any(|name| name == carrier)
+    }
     /// Who carries it, once that is known.
     #[must_use]
     pub fn carrier(&self) -> Option<&str> {
@@ -181,6 +195,7 @@ impl Shipment {
                 self.user_id = Some(requested.user_id);
                 self.lines.clone_from(&requested.lines);
                 self.shipping_address = Some(requested.shipping_address.clone());
+                self.asked = Some(requested.carrier.clone());
                 self.state = ShipmentState::Requested;
             }
             ShipmentEvent::Refused(refused) => self.refusals = refused.attempt,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jangbu_kernel::OrderId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::StockEvent;
@@ -11,7 +12,7 @@ use super::event::StockEvent;
 ///
 /// It remembers the orders that hold something now and forgets them when they
 /// hold nothing: its size follows the open orders, not the history.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stock {
     on_hand: i64,
     reserved: i64,

@@ -4,7 +4,7 @@
 //! One append: a paid order always has its goods, and points are spent with the sale or
 //! not at all. A refusal makes the process undo the payment.
 
-use jangbu_kernel::{Money, OrderId, PaymentId, Refusal, RefusalCode};
+use jangbu_kernel::{Money, OrderId, PaymentId, Refusal, RefusalCode, never};
 
 use super::append::{Append, Stop, decide};
 use super::payments::payment_of;
@@ -36,7 +36,7 @@ pub fn confirm_order(
         let total = order.total().unwrap_or(payment.total());
         check_money(payment, &total)?;
         append.ask::<Order>(order_id, &paid)?;
-        allocate(append, order_id, order)?;
+        allocate(append, facts, order_id, order)?;
         if let (Some(_), Some(user_id)) = (payment.points_leg(), payment.user_id()) {
             append.ask::<Points>(user_id, &PointsCommand::Capture { payment_id })?;
         }
@@ -66,11 +66,17 @@ fn check_money(payment: &Payment, total: &Money) -> Result<(), Refusal> {
 
 /// Allocates every line; where the reservation is gone it is made anew if there is
 /// stock, in the same append.
-fn allocate<S: States>(append: &mut Append<'_, S>, order_id: OrderId, order: &Order) -> Result<(), Stop> {
+fn allocate<S: States>(
+    append: &mut Append<'_, S>,
+    facts: &Facts,
+    order_id: OrderId,
+    order: &Order,
+) -> Result<(), Stop> {
     for line in order.lines() {
         let stock = append.before::<Stock>(line.product_id)?;
         if stock.reserved_for(order_id) == 0 && stock.allocated_for(order_id) == 0 {
-            let expires_at = order.payment_deadline().unwrap_or_default();
+            let deadline = order.payment_deadline();
+            let expires_at = deadline.unwrap_or_else(|| never("a placed order has no deadline", facts.now));
             let reserve = StockCommand::Reserve { order_id, quantity: line.quantity, expires_at };
             append.ask::<Stock>(line.product_id, &reserve)?;
         }

@@ -7,13 +7,14 @@
 use std::collections::BTreeSet;
 
 use jangbu_kernel::{AggregateKind, Decider, Decision, Refusal, RefusalCode, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{AdministratorAdded, AdministratorRemoved, AdministratorsEvent, AdministratorsListed};
 use crate::facts::Facts;
 
 /// The administrators.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Administrators {
     listed: bool,
     user_ids: BTreeSet<UserId>,

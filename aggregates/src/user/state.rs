@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use jangbu_kernel::{Role, Sealed, Timestamp, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{EmailEvent, UserEvent, UserRegistered};
 
 /// How an account stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UserStatus {
     /// May act.
@@ -35,13 +36,13 @@ impl UserStatus {
 }
 
 /// A user; before registration, nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct User {
     pub(super) account: Option<Account>,
 }
 
 /// What is known of a registered user.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Account {
     password_hash: Sealed,
     contact: ContactDetails,
@@ -53,7 +54,7 @@ pub(super) struct Account {
 
 /// Who somebody is to the shop. No decision reads it; it is here so that a profile is
 /// shown from a snapshot, however often it was changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContactDetails {
     /// The address, sealed.
     pub email: Sealed,
@@ -144,7 +145,7 @@ impl User {
 }
 
 /// A claim on an address.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EmailClaim {
     pub(super) claimed_by: Option<UserId>,
 }

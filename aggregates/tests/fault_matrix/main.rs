@@ -4,7 +4,7 @@
 //!
 //! The axes: every scenario of the table, and for each of them a crash after every append
 //! and every outside call, every outside call lost (arrived or not), a cancellation at every
-//! step, every input twice, and inputs, commands, webhooks and timers in random order.
+//! step, another gateway configured from every step on, every input twice, and inputs, commands, webhooks and timers in random order.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::wildcard_enum_match_arm, clippy::cast_possible_truncation, reason = "tests")]
@@ -82,6 +82,18 @@ fn an_order_can_be_cancelled_at_every_step() {
     }
 }
 
+/// Whom a payment has asked it goes on asking: the configuration is of new charges.
+#[test]
+fn the_configured_gateway_can_change_at_every_step() {
+    for scenario in scenarios() {
+        let steps = run(&scenario, &Faults::default()).ticks;
+        for step in 1..=steps {
+            let world = run(&scenario, &Faults { gateway_changes_at: Some(step), ..Faults::default() });
+            assert_eq!(status(&world), Some(scenario.ends), "{} with another gateway from {step} on", scenario.name);
+        }
+    }
+}
+
 #[test]
 fn inputs_in_any_order_come_to_an_end() {
     for scenario in scenarios() {
@@ -104,6 +116,7 @@ fn everything_at_once_comes_to_an_end() {
                     every_input_twice: seed % 2 == 0,
                     crash_at: Some((seed * 7 % steps + 1) as u32),
                     lost_call: Some(((seed * 5 % calls + 1) as u32, seed % 3 == 0)),
+                    gateway_changes_at: (seed % 5 == 0).then_some((seed * 11 % steps + 1) as u32),
                     cancel_at: (seed % 4 == 0).then_some((seed * 3 % steps) as u32),
                 },
             );

@@ -95,7 +95,8 @@ impl BookedCharge {
 #[derive(Debug, Default)]
 pub struct Outside {
     pub script: Script,
-    pub charges: BTreeMap<Uuid, BookedCharge>,
+    /// By gateway and key: each gateway has books of its own.
+    pub charges: BTreeMap<(String, Uuid), BookedCharge>,
     refunds: BTreeMap<Uuid, RefundOutcome>,
     /// What the gateway tells on its own account: payment, news.
     pub webhooks: Vec<(PaymentId, ChargeOutcome)>,
@@ -136,12 +137,13 @@ impl Outside {
         }
     }
 
-    pub fn charge(&mut self, key: Uuid, payment_id: PaymentId, amount: Money) -> ChargeOutcome {
+    pub fn charge(&mut self, gateway: &str, key: Uuid, payment_id: PaymentId, amount: Money) -> ChargeOutcome {
         let (arrives, answered) = self.fate();
         if !arrives {
             return lost();
         }
         let amount = amount.minor_units();
+        let key = (gateway.to_owned(), key);
         if !self.charges.contains_key(&key) {
             let how = self.script.charges.get(self.charged).or(self.script.charges.last()).copied();
             self.charged += 1;
@@ -155,28 +157,28 @@ impl Outside {
                 }
             };
             let amount = if how == Some(Charge::TakesAnotherAmount) { amount - 1 } else { amount };
-            self.charges.insert(key, BookedCharge { payment_id, amount, refunded: 0, standing });
-            let answer = self.outcome(key);
+            self.charges.insert(key.clone(), BookedCharge { payment_id, amount, refunded: 0, standing });
+            let answer = self.outcome(&key);
             match how.unwrap_or(Charge::Takes) {
                 Charge::TakesSilently => return lost(),
                 Charge::RepeatsItself => self.webhooks.extend(vec![(payment_id, answer.clone()); 5]),
                 Charge::DeclinesThenTakes => {
                     self.charges.get_mut(&key).unwrap().standing = Standing::Captured;
-                    let news = self.outcome(key);
+                    let news = self.outcome(&key);
                     self.webhooks.push((payment_id, news));
                 }
                 _ => {}
             }
             return if answered { answer } else { lost() };
         }
-        if answered { self.outcome(key) } else { lost() }
+        if answered { self.outcome(&key) } else { lost() }
     }
 
-    fn outcome(&self, key: Uuid) -> ChargeOutcome {
-        let Some(charge) = self.charges.get(&key) else {
+    fn outcome(&self, key: &(String, Uuid)) -> ChargeOutcome {
+        let Some(charge) = self.charges.get(key) else {
             return ChargeOutcome::NotFound;
         };
-        let reference = format!("ch_{key}");
+        let reference = format!("ch_{}", key.1);
         match charge.standing {
             Standing::Challenge => ChargeOutcome::ChallengeRequired { reference },
             Standing::Working(_) => ChargeOutcome::Pending { reference },
@@ -186,23 +188,24 @@ impl Outside {
         }
     }
 
-    pub fn confirm(&mut self, reference: &str) -> ChargeOutcome {
+    pub fn confirm(&mut self, gateway: &str, reference: &str) -> ChargeOutcome {
         let (arrives, answered) = self.fate();
-        let key: Uuid = reference.trim_start_matches("ch_").parse().unwrap();
+        let key = (gateway.to_owned(), reference.trim_start_matches("ch_").parse().unwrap());
         if arrives {
-            let charge = self.charges.get_mut(&key).unwrap();
+            let charge = self.charges.get_mut(&key).expect("the charge is confirmed where it was asked");
             if charge.standing == Standing::Challenge {
                 charge.standing = Standing::Captured;
             }
         }
-        if answered { self.outcome(key) } else { lost() }
+        if answered { self.outcome(&key) } else { lost() }
     }
 
-    pub fn inquire(&mut self, key: Uuid) -> ChargeOutcome {
+    pub fn inquire(&mut self, gateway: &str, key: Uuid) -> ChargeOutcome {
         let (arrives, answered) = self.fate();
         if !arrives || !answered || spend(&mut self.script.inquiries_lost) {
             return lost();
         }
+        let key = (gateway.to_owned(), key);
         if let Some(charge) = self.charges.get_mut(&key) {
             match charge.standing {
                 Standing::Working(0) => charge.standing = Standing::Captured,
@@ -210,27 +213,28 @@ impl Outside {
                 _ => {}
             }
         }
-        self.outcome(key)
+        self.outcome(&key)
     }
 
-    pub fn net_cancel(&mut self, key: Uuid, payment_id: PaymentId) -> ChargeOutcome {
+    pub fn net_cancel(&mut self, gateway: &str, key: Uuid, payment_id: PaymentId) -> ChargeOutcome {
         let (arrives, answered) = self.fate();
+        let key = (gateway.to_owned(), key);
         if arrives {
             let taken = self.charges.get(&key).is_some_and(|charge| charge.standing == Standing::Captured);
             if taken && self.script.news_after_void {
-                let news = self.outcome(key);
+                let news = self.outcome(&key);
                 self.webhooks.push((payment_id, news));
             }
             let voided = BookedCharge { payment_id, amount: 0, refunded: 0, standing: Standing::Voided };
-            self.charges.entry(key).or_insert(voided).standing = Standing::Voided;
+            self.charges.entry(key.clone()).or_insert(voided).standing = Standing::Voided;
         }
         if !arrives || !answered || spend(&mut self.script.voids_lost) {
             return lost();
         }
-        self.outcome(key)
+        self.outcome(&key)
     }
 
-    pub fn refund(&mut self, key: Uuid, reference: &str, amount: Money) -> RefundOutcome {
+    pub fn refund(&mut self, gateway: &str, key: Uuid, reference: &str, amount: Money) -> RefundOutcome {
         let (arrives, answered) = self.fate();
         let lost = RefundOutcome::Unknown { detail: "timeout".into() };
         let unlucky = spend(&mut self.script.refunds_lost);
@@ -241,8 +245,8 @@ impl Outside {
             let outcome = if spend(&mut self.script.refunds_refused) {
                 RefundOutcome::Refused { code: "not_now".into() }
             } else {
-                let charge: Uuid = reference.trim_start_matches("ch_").parse().unwrap();
-                let charge = self.charges.get_mut(&charge).unwrap();
+                let charge = (gateway.to_owned(), reference.trim_start_matches("ch_").parse().unwrap());
+                let charge = self.charges.get_mut(&charge).expect("the money comes back from where it went");
                 assert_eq!(charge.standing, Standing::Captured, "a refund of a charge that holds no money");
                 charge.refunded += amount.minor_units();
                 assert!(charge.refunded <= charge.amount, "M1: more goes back than was taken");

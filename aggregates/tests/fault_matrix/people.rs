@@ -16,6 +16,8 @@ use crate::world::{Crash, ORDER, World, id, won};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults {
     pub crash_at: Option<u32>,
+    /// From this step on the configured gateway is another one.
+    pub gateway_changes_at: Option<u32>,
     pub every_input_twice: bool,
     pub lost_call: Option<(u32, bool)>,
     pub cancel_at: Option<u32>,
@@ -68,6 +70,7 @@ pub fn run(scenario: &Scenario, faults: &Faults) -> World {
     // Steps are counted from the open shop on.
     world.ticks = 0;
     world.crash_at = faults.crash_at;
+    world.gateway_changes_at = faults.gateway_changes_at;
     world.every_input_twice = faults.every_input_twice;
     world.outside.lost_call = faults.lost_call;
     let dice = faults.shuffle.map(|seed| Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1));

@@ -85,6 +85,8 @@ pub struct World {
     /// Appends and outside calls so far.
     pub ticks: u32,
     pub crash_at: Option<u32>,
+    /// From this tick on new charges go to another gateway.
+    pub gateway_changes_at: Option<u32>,
     pub every_input_twice: bool,
     /// Write and read every event and every state.
     pub through_storage: bool,
@@ -106,6 +108,7 @@ impl World {
             receipts: BTreeSet::new(),
             ticks: 0,
             crash_at: None,
+            gateway_changes_at: None,
             every_input_twice: false,
             through_storage: true,
             payments: Vec::new(),
@@ -118,6 +121,10 @@ impl World {
 
     fn tick(&mut self) -> Result<(), Crash> {
         self.ticks += 1;
+        if self.gateway_changes_at == Some(self.ticks) {
+            let policy = Policy { gateway: "other".to_owned(), ..Policy::default() };
+            self.facts.policy = Arc::new(policy);
+        }
         if self.crash_at == Some(self.ticks) { Err(Crash) } else { Ok(()) }
     }
 
@@ -247,15 +254,16 @@ impl World {
                 let payment: Payment = self.shelf.state(payment_id);
                 if payment.needs_confirm() {
                     let reference = payment.gateway_reference().unwrap().to_owned();
-                    let answer = self.outside.confirm(&reference);
+                    let answer = self.outside.confirm(payment.gateway().unwrap(), &reference);
                     self.tick()?;
                     self.observe(payment_id, answer, Source::Answer)?;
                 }
                 return Ok(None);
             }
             ProcessCommand::InquirePayment { payment_id, .. } => {
-                if self.shelf.state::<Payment>(payment_id).needs_inquiry() {
-                    let answer = self.outside.inquire(self.charge_key(payment_id));
+                let payment: Payment = self.shelf.state(payment_id);
+                if payment.needs_inquiry() {
+                    let answer = self.outside.inquire(payment.gateway().unwrap(), self.charge_key(payment_id));
                     self.tick()?;
                     self.observe(payment_id, answer, Source::Inquiry)?;
                 }
@@ -266,8 +274,10 @@ impl World {
                 if refused.is_some() {
                     return Ok(refused);
                 }
-                if self.shelf.state::<Payment>(payment_id).needs_net_cancel() {
-                    let answer = self.outside.net_cancel(self.charge_key(payment_id), payment_id);
+                let payment: Payment = self.shelf.state(payment_id);
+                if payment.needs_net_cancel() {
+                    let gateway = payment.gateway().unwrap();
+                    let answer = self.outside.net_cancel(gateway, self.charge_key(payment_id), payment_id);
                     self.tick()?;
                     self.observe(payment_id, answer, Source::Answer)?;
                 }
@@ -316,7 +326,8 @@ impl World {
         let payment: Payment = self.shelf.state(payment_id);
         if payment.needs_charge() {
             let (_, leg) = payment.charge_leg().unwrap();
-            let answer = self.outside.charge(self.charge_key(payment_id), payment_id, leg.amount);
+            let answer =
+                self.outside.charge(payment.gateway().unwrap(), self.charge_key(payment_id), payment_id, leg.amount);
             self.tick()?;
             self.observe(payment_id, answer, Source::Answer)?;
         }
@@ -353,7 +364,8 @@ impl World {
                 let key = self.key_of(StreamId::payment(payment_id), |event| {
                     matches!(event, DomainEvent::Payment(PaymentEvent::RefundRequested(asked)) if asked.refund_id == refund_id)
                 });
-                let answer = self.outside.refund(key, payment.gateway_reference().unwrap(), part.amount);
+                let (gateway, charge) = (payment.gateway().unwrap(), payment.gateway_reference().unwrap());
+                let answer = self.outside.refund(gateway, key, charge, part.amount);
                 self.tick()?;
                 (answer, Source::Answer)
             }

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use crate::config::Settings;
 use crate::operator::RunningServer;
 
+/// The gateway whose books these are, by its name in the log.
+pub const GATEWAY: &str = "sandbox";
 /// Charges of one page; the gateway gives no more.
 const PAGE: usize = 200;
 /// Pages after which the list counts as endless.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use anyhow::bail;
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::order::OrderEvent;
+use jangbu_aggregates::order::{OrderEvent, OrderPlaced};
 use jangbu_kernel::log::{EventLog, ReadFilter};
 use jangbu_kernel::{AggregateKind, OrderId, StreamId};
 use uuid::Uuid;
@@ -103,7 +103,7 @@ const PAGE: usize = 2_000;
 
 /// Looked for in the log itself: the read models may be behind, rebuilding, or elsewhere.
 async fn order_of_number(log: &dyn EventLog, number: &str) -> anyhow::Result<OrderId> {
-    let filter = ReadFilter { event_types: vec!["order.placed".to_owned()], correlation_id: None };
+    let filter = ReadFilter { event_types: vec![OrderPlaced::TYPE.to_owned()], correlation_id: None };
     let head = log.head().await?;
     let mut after = 0;
     while after < head {

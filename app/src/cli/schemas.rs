@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use jangbu_aggregates::schemas::{catalogue, only_adds};
+use jangbu_aggregates::schemas::{catalogue, earlier, only_adds};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -120,7 +120,9 @@ fn check(folder: &Path, released: Option<&Path>, output: &Output) -> anyhow::Res
 /// Schemas in a folder of which this program knows nothing: such events could be
 /// in a log, and it could not read them.
 fn strangers(folder: &Path, schemas: &[(String, String)]) -> anyhow::Result<Vec<Finding>> {
-    let known: BTreeSet<&str> = schemas.iter().map(|(name, _)| name.as_str()).collect();
+    let earlier = earlier();
+    let known: BTreeSet<&str> =
+        schemas.iter().map(|(name, _)| name.as_str()).chain(earlier.iter().map(String::as_str)).collect();
     let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read the folder {}", folder.display()))?;
     let mut found = Vec::new();
     for entry in entries {

@@ -1,7 +1,7 @@
 //! The first admin: made at the first start, only when there is none.
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::user::UserEvent;
+use jangbu_aggregates::user::{RoleGranted, UserEvent, UserRegistered};
 use jangbu_commands::CommandError;
 use jangbu_commands::identity::{AddressBlock, Identity, IdentityError, Registration, RequestContext};
 use jangbu_kernel::log::ReadFilter;
@@ -75,7 +75,7 @@ pub async fn ensure(
 /// on a log that has just begun.
 async fn has_admin(store: &dyn Store) -> anyhow::Result<bool> {
     let filter = ReadFilter {
-        event_types: vec!["user.registered".to_owned(), "user.role_granted".to_owned()],
+        event_types: [UserRegistered::TYPE, RoleGranted::TYPE].map(str::to_owned).to_vec(),
         correlation_id: None,
     };
     let mut after = 0;

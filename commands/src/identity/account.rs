@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::user::{EmailEvent, User, UserEvent};
+use jangbu_aggregates::user::{EmailEvent, RoleGranted, RoleRevoked, User, UserEvent, UserRegistered};
 use jangbu_kernel::log::{EventLog, LogError, ReadFilter};
 use jangbu_kernel::ports::{Vault, VaultError};
 use jangbu_kernel::{RecordedEvent, Role, Sealed, StreamId, Timestamp, UserId};
@@ -94,7 +94,7 @@ const PAGE: usize = 1_000;
 /// Everybody who has the role of an administrator, from the whole log: asked once in the
 /// life of a shop.
 pub(super) async fn administrators(log: &dyn EventLog) -> Result<Vec<UserId>, LogError> {
-    let event_types = ["user.registered", "user.role_granted", "user.role_revoked"].map(str::to_owned).to_vec();
+    let event_types = [UserRegistered::TYPE, RoleGranted::TYPE, RoleRevoked::TYPE].map(str::to_owned).to_vec();
     let filter = ReadFilter { event_types, correlation_id: None };
     let (mut administrators, mut after) = (BTreeSet::new(), 0);
     loop {

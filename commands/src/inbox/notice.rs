@@ -5,7 +5,7 @@
 
 use jangbu_aggregates::shipment::ScanStatus;
 use jangbu_kernel::gateway::{CarrierNotice, ChargeOutcome, GatewayNotice};
-use jangbu_kernel::{Money, PaymentId, ShipmentId, Timestamp};
+use jangbu_kernel::{Money, PaymentId, ShipmentId, Timestamp, never};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -86,7 +86,7 @@ impl Notice {
 
     pub fn to_json(&self) -> String {
         // A plain struct with text keys: writing it cannot fail.
-        serde_json::to_string(self).unwrap_or_default()
+        serde_json::to_string(self).unwrap_or_else(|_| never("a notice could not be written", String::new()))
     }
 
     /// Reads it back from a stored message's headers.

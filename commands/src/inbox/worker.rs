@@ -180,6 +180,10 @@ async fn handle(deps: &InboxDeps, message: &InboxMessage, notice: Notice) -> Res
             if payment.charge_key() != Some(idempotency_key) {
                 return Err(Failure::Message("the charge is not this payment's".to_owned()));
             }
+            // Only the gateway that was asked may tell of a charge.
+            if payment.state.gateway() != Some(name) {
+                return Err(Failure::Message("the charge is another gateway's".to_owned()));
+            }
             let observation = outcome.into();
             let command = Command::ObservePayment { payment_id, observation, source: Source::Webhook };
             submit(deps, message, Actor::Gateway(name.to_owned()), command, &events).await

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use futures::FutureExt as _;
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::processes::CommandIssued;
+use jangbu_aggregates::processes::{CommandIssued, InputReceived};
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::{OrderId, RecordedEvent};
 use tokio::task::{JoinError, JoinSet};
@@ -27,7 +27,7 @@ use crate::reader::decode;
 /// The name of the dispatcher's checkpoint. Storage format.
 const READER: &str = "process-dispatcher";
 /// The only events it looks at: those that can issue commands.
-const EVENT_TYPES: [&str; 2] = ["fulfilment.input_received", "fulfilment.command_issued"];
+const EVENT_TYPES: [&str; 2] = [InputReceived::TYPE, CommandIssued::TYPE];
 
 /// Which command: the position of the event that issued it, and its place in that event.
 type Place = (u64, usize);

@@ -6,8 +6,10 @@
 //! answer. A lost answer is an answer. Asking again is not done here: the fulfilment's
 //! timers do it, so that each try is a fact.
 
+use std::sync::Arc;
+
 use jangbu_aggregates::Command;
-use jangbu_aggregates::payment::{Instrument, RefundState, Source};
+use jangbu_aggregates::payment::{Instrument, Payment, RefundState, Source};
 use jangbu_aggregates::processes::{FulfilmentInput, ProcessCommand};
 use jangbu_aggregates::shipment::{Shipment, ShipmentState};
 use jangbu_kernel::gateway::{
@@ -17,7 +19,7 @@ use jangbu_kernel::gateway::{
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{PostalAddress, VaultError};
 use jangbu_kernel::{
-    CommandId, OrderId, PaymentId, RefundId, Refusal, RefusalCode, Sealed, ShipmentId, StreamId, UserId,
+    CommandId, OrderId, PaymentId, RefundId, Refusal, RefusalCode, Sealed, ShipmentId, StreamId, UserId, never,
 };
 
 use super::payment::PaymentHistory;
@@ -172,7 +174,7 @@ impl Work<'_> {
         };
         let (order_id, amount) = (self.issued.order_id, leg.amount);
         let request = ChargeRequest { idempotency_key, order_id, payment_id, amount, card_token };
-        let outcome = self.outside(payment.state.user_id(), self.gateway().charge(request)).await?;
+        let outcome = self.outside(payment.state.user_id(), self.gateway(&payment.state).charge(request)).await?;
         self.observe(payment_id, outcome, Source::Answer).await
     }
 
@@ -182,7 +184,7 @@ impl Work<'_> {
         let (true, Some(reference)) = (payment.state.needs_confirm(), payment.state.gateway_reference()) else {
             return Ok(());
         };
-        let outcome = self.outside(payment.state.user_id(), self.gateway().confirm(reference)).await?;
+        let outcome = self.outside(payment.state.user_id(), self.gateway(&payment.state).confirm(reference)).await?;
         self.observe(payment_id, outcome, Source::Answer).await
     }
 
@@ -190,7 +192,7 @@ impl Work<'_> {
     async fn inquire(&self, payment_id: PaymentId) -> Step<()> {
         let payment = self.payment(payment_id).await?;
         let (true, Some(key)) = (payment.state.needs_inquiry(), payment.charge_key()) else { return Ok(()) };
-        let outcome = self.outside(payment.state.user_id(), self.gateway().inquire(key)).await?;
+        let outcome = self.outside(payment.state.user_id(), self.gateway(&payment.state).inquire(key)).await?;
         self.observe(payment_id, outcome, Source::Inquiry).await
     }
 
@@ -199,7 +201,7 @@ impl Work<'_> {
         self.submit(Command::RequestNetCancel { payment_id, reason: reason.to_owned() }).await?;
         let payment = self.payment(payment_id).await?;
         let (true, Some(key)) = (payment.state.needs_net_cancel(), payment.charge_key()) else { return Ok(()) };
-        let outcome = self.outside(payment.state.user_id(), self.gateway().net_cancel(key)).await?;
+        let outcome = self.outside(payment.state.user_id(), self.gateway(&payment.state).net_cancel(key)).await?;
         self.observe(payment_id, outcome, Source::Answer).await
     }
 
@@ -228,7 +230,7 @@ impl Work<'_> {
             return Err(Halt::Refused(Refusal::new(RefusalCode::PaymentStateConflict, detail)));
         };
         let request = RefundRequest { idempotency_key, reference, amount: part.amount };
-        let observation = self.outside(payment.state.user_id(), self.gateway().refund(request)).await?;
+        let observation = self.outside(payment.state.user_id(), self.gateway(&payment.state).refund(request)).await?;
         self.note(Command::ObserveRefund { payment_id, refund_id, observation, source: Source::Answer }).await
     }
 
@@ -238,15 +240,16 @@ impl Work<'_> {
         let (true, Some(address)) = (shipment.needs_label(attempt), shipment.shipping_address()) else {
             return Ok(());
         };
+        let carrier = self.carrier(&shipment);
         let opened = self.open(sealing::SHIPPING_ADDRESS, address).await?;
         let observation = match opened.and_then(|json| serde_json::from_str::<PostalAddress>(&json).ok()) {
             Some(address) => {
                 let request = LabelRequest { shipment_id, order_id: self.issued.order_id, address };
-                self.outside(shipment.user_id(), self.carrier().request_label(request)).await?
+                self.outside(shipment.user_id(), carrier.request_label(request)).await?
             }
             None => LabelOutcome::Refused { code: DATA_UNREADABLE.to_owned() },
         };
-        let carrier = self.carrier().name().to_owned();
+        let carrier = carrier.name().to_owned();
         self.note(Command::ObserveLabel { shipment_id, carrier, observation }).await
     }
 
@@ -256,7 +259,7 @@ impl Work<'_> {
         if shipment.state() == ShipmentState::Cancelled {
             return Ok(());
         }
-        match self.outside(shipment.user_id(), self.carrier().cancel_label(shipment_id)).await? {
+        match self.outside(shipment.user_id(), self.carrier(&shipment).cancel_label(shipment_id)).await? {
             LabelCancelOutcome::Cancelled => {
                 self.submit(Command::CancelShipment { shipment_id, reason: reason.to_owned() }).await
             }
@@ -311,12 +314,16 @@ impl Work<'_> {
         ended(submit(self.shared, keyed(command, command_id, command_id.to_string(), &self.issued.cause)).await)
     }
 
-    fn gateway(&self) -> &dyn PaymentGateway {
-        self.shared.deps.gateways.chosen().as_ref()
+    /// The gateway that was asked for a payment's charge.
+    fn gateway(&self, payment: &Payment) -> Arc<dyn PaymentGateway> {
+        let gateway = payment.gateway().unwrap_or_else(|| never("a charge without a gateway", ""));
+        self.shared.deps.gateways.holding(gateway)
     }
 
-    fn carrier(&self) -> &dyn Carrier {
-        self.shared.deps.carriers.chosen().as_ref()
+    /// The carrier that a parcel was given to.
+    fn carrier(&self, shipment: &Shipment) -> Arc<dyn Carrier> {
+        let carrier = shipment.asked_carrier().unwrap_or_else(|| never("a parcel without a carrier", ""));
+        self.shared.deps.carriers.holding(carrier)
     }
 
     /// Makes a call to the outside world as soon as there is a place for it among those of

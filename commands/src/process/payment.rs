@@ -5,7 +5,7 @@ use jangbu_aggregates::payment::{Payment, PaymentEvent, Source};
 use jangbu_aggregates::{Command, DomainEvent, Scope};
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::{
-    CommandId, CorrelationId, Decider as _, PaymentId, RecordedEvent, RefundId, Refusal, RefusalCode, StreamId,
+    CommandId, CorrelationId, Decider as _, PaymentId, RecordedEvent, RefundId, Refusal, RefusalCode, StreamId, never,
 };
 use uuid::Uuid;
 
@@ -76,7 +76,8 @@ pub(super) async fn sync(
     let observation = {
         let place = shared.outside.take(payment.state.user_id()).await;
         let Some(_place) = place else { return Err(CommandError::ShuttingDown) };
-        shared.deps.gateways.chosen().inquire(key).await
+        let gateway = payment.state.gateway().unwrap_or_else(|| never("a charge without a gateway", ""));
+        shared.deps.gateways.holding(gateway).inquire(key).await
     };
     let command = Command::ObservePayment { payment_id, observation, source: Source::Inquiry };
     let command_id = CommandId::new(shared.deps.world.ids.new_id());

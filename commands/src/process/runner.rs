@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::join_all;
-use jangbu_aggregates::processes::{FulfilmentInput, fact_of, order_of};
+use jangbu_aggregates::order::OrderPlaced;
+use jangbu_aggregates::processes::{FulfilmentInput, FulfilmentStarted, fact_of, order_of};
 use jangbu_aggregates::{Command, DomainEvent};
 use jangbu_kernel::{AggregateKind, CommandId, OrderId, RecordedEvent};
 use tokio::time::Instant;
@@ -20,11 +21,6 @@ use crate::reader::decode;
 
 /// The name of the runner's checkpoint. Storage format.
 pub(super) const READER: &str = "process-manager";
-
-/// The event that begins an order, and the one that begins its fulfilment in the same
-/// append: then the first teaches nothing.
-const PLACED: &str = "order.placed";
-const STARTED: &str = "fulfilment.started";
 
 /// The longest that events are gathered between two pages.
 const GATHER_MOST: Duration = Duration::from_millis(8);
@@ -65,7 +61,7 @@ fn event_types() -> Vec<String> {
         .filter(|event_type| {
             event_type.split_once('.').is_some_and(|(kind, _)| kinds.iter().any(|wanted| wanted.name() == kind))
         })
-        .chain([STARTED]);
+        .chain([FulfilmentStarted::TYPE]);
     concerned.map(str::to_owned).collect()
 }
 
@@ -75,11 +71,15 @@ fn event_types() -> Vec<String> {
 async fn handle(shared: &Shared, events: Vec<Arc<RecordedEvent>>) -> bool {
     // In the order of their ids, so that the same page is handed over the same way every time.
     let mut by_order: BTreeMap<OrderId, Vec<Input>> = BTreeMap::new();
-    let started: HashSet<Uuid> =
-        events.iter().filter(|event| event.event_type == STARTED).map(|event| event.stream.id).collect();
+    let started: HashSet<Uuid> = events
+        .iter()
+        .filter(|event| event.event_type == FulfilmentStarted::TYPE)
+        .map(|event| event.stream.id)
+        .collect();
     // An order is placed once, and an order and its fulfilment have one id.
     let has_begun = |event: &RecordedEvent| {
-        event.event_type == STARTED || (event.event_type == PLACED && started.contains(&event.stream.id))
+        event.event_type == FulfilmentStarted::TYPE
+            || (event.event_type == OrderPlaced::TYPE && started.contains(&event.stream.id))
     };
     for recorded in events.into_iter().filter(|event| !has_begun(event)) {
         match decode(&recorded) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jangbu_aggregates::processes::FulfilmentEvent;
+use jangbu_aggregates::processes::{FulfilmentEvent, FulfilmentParked};
 use jangbu_aggregates::{Command, DomainEvent};
 use jangbu_kernel::{CommandId, CorrelationId, OrderId, Refusal, RefusalCode, StreamId};
 use tokio_util::sync::CancellationToken;
@@ -113,13 +113,10 @@ pub(super) async fn submit(shared: &Shared, request: Request) -> Submitted {
     }
 }
 
-/// How an event is called by which a process begins to wait for a person.
-const PARKED: &str = "fulfilment.parked";
-
 /// A process that waits for a person stands still until one comes: it is told where they
 /// look first.
 fn tell_what_waits(answer: &Answer) {
-    for recorded in answer.events.iter().filter(|event| event.event_type == PARKED) {
+    for recorded in answer.events.iter().filter(|event| event.event_type == FulfilmentParked::TYPE) {
         if let Ok(DomainEvent::Fulfilment(FulfilmentEvent::Parked(parked))) = decode(recorded) {
             let (order_id, reason) = (OrderId::new(recorded.stream.id), parked.reason);
             tracing::error!(%order_id, reason, "the fulfilment of order {order_id} waits for a person: {reason}");

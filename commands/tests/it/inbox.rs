@@ -18,12 +18,13 @@ use crate::support::{Shop, eventually, lease};
 const PRICE: i64 = 1_000;
 
 fn hooks(shop: &Shop, commands: &Commands, store: &Arc<MemoryStore>) -> (Hooks, InboxTask) {
+    let gateway = |name| Arc::new(ScriptedGateway::named(name));
     Hooks::spawn(InboxDeps {
         commands: commands.clone(),
         inbox: store.clone(),
         lease: lease(store.clone(), 1),
         world: shop.world.clone(),
-        gateways: Arc::new(Gateways::new(Arc::new(ScriptedGateway::default()))),
+        gateways: Arc::new(Gateways::new(gateway("sandbox")).with(gateway("other"))),
         carriers: Arc::new(Carriers::new(Arc::new(ScriptedCarrier::default()))),
         options: InboxOptions {
             max_attempts: 3,
@@ -62,14 +63,14 @@ async fn a_message_that_comes_ten_times_is_acknowledged_ten_times_and_acts_once(
     let body = format!("m1 {payment_id} {order_id} {key} {PRICE}").into_bytes();
     let mut fresh = 0;
     for _ in 0..10 {
-        fresh += usize::from(!hooks.receive_payment("scripted", signed(), body.clone()).await.unwrap().duplicate);
+        fresh += usize::from(!hooks.receive_payment("sandbox", signed(), body.clone()).await.unwrap().duplicate);
     }
     assert_eq!(fresh, 1);
     eventually("the message is handled", || async { store.pending(10, 3).await.unwrap().is_empty() }).await;
     let (payment, version) = load_state::<Payment>(store.as_ref(), payment_id).await.unwrap();
     assert!(payment.is_captured());
     let last = commands.history(StreamId::payment(payment_id), None).await.unwrap().pop().unwrap();
-    assert_eq!((last.version, last.meta.actor.to_string()), (version, "gateway:scripted".to_owned()));
+    assert_eq!((last.version, last.meta.actor.to_string()), (version, "gateway:sandbox".to_owned()));
     worker.stop().await;
     decider.stop().await;
 }
@@ -82,10 +83,10 @@ async fn what_is_not_signed_or_not_known_is_not_stored() {
     let (hooks, worker) = hooks(&shop, &commands, &store);
     let receive = |name, headers| hooks.receive_payment(name, headers, b"m a b c d e f".to_vec());
     assert_eq!(receive("nobody", signed()).await, Err(HookError::UnknownSource));
-    assert_eq!(receive("scripted", Vec::new()).await, Err(HookError::BadSignature));
-    assert!(matches!(receive("scripted", signed()).await, Err(HookError::Unreadable(_))));
+    assert_eq!(receive("sandbox", Vec::new()).await, Err(HookError::BadSignature));
+    assert!(matches!(receive("sandbox", signed()).await, Err(HookError::Unreadable(_))));
     let body = format!("m {} T dancing 0", Uuid::nil()).into_bytes();
-    assert!(matches!(hooks.receive_carrier("scripted", signed(), body).await, Err(HookError::Unreadable(_))));
+    assert!(matches!(hooks.receive_carrier("sandbox", signed(), body).await, Err(HookError::Unreadable(_))));
     assert!(store.pending(10, u32::MAX).await.unwrap().is_empty());
     worker.stop().await;
     decider.stop().await;
@@ -100,10 +101,31 @@ async fn a_charge_that_is_not_the_payments_changes_nothing_and_stays_for_a_perso
     let (order_id, payment_id, _) = asked_for(&shop, &commands).await;
     let head = store.head().await.unwrap();
     let body = format!("m1 {payment_id} {order_id} {} {PRICE}", shop.id()).into_bytes();
-    hooks.receive_payment("scripted", signed(), body).await.unwrap();
+    hooks.receive_payment("sandbox", signed(), body).await.unwrap();
     eventually("the worker has given up", || async { store.pending(10, 3).await.unwrap().is_empty() }).await;
     assert_eq!(store.pending(10, u32::MAX).await.unwrap()[0].attempts, 3);
     assert_eq!(store.head().await.unwrap(), head);
+    worker.stop().await;
+    decider.stop().await;
+}
+
+/// Another gateway of the shop signs as well as the one that was asked, and has no say.
+#[tokio::test]
+async fn a_charge_is_told_of_by_the_gateway_that_was_asked_and_by_no_other() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let (commands, decider) = shop.decider(store.clone());
+    let (hooks, worker) = hooks(&shop, &commands, &store);
+    let (order_id, payment_id, key) = asked_for(&shop, &commands).await;
+    let body = |message| format!("{message} {payment_id} {order_id} {key} {PRICE}").into_bytes();
+    hooks.receive_payment("other", signed(), body("m1")).await.unwrap();
+    eventually("the worker has given up", || async { store.pending(10, 3).await.unwrap().is_empty() }).await;
+    assert!(!load_state::<Payment>(store.as_ref(), payment_id).await.unwrap().0.is_captured());
+    hooks.receive_payment("sandbox", signed(), body("m2")).await.unwrap();
+    eventually("the payment is captured", || async {
+        load_state::<Payment>(store.as_ref(), payment_id).await.unwrap().0.is_captured()
+    })
+    .await;
     worker.stop().await;
     decider.stop().await;
 }
@@ -117,7 +139,7 @@ async fn a_message_survives_a_crash_of_the_worker() {
     let (order_id, payment_id, key) = asked_for(&shop, &commands).await;
     worker.abort().await;
     let body = format!("m1 {payment_id} {order_id} {key} {PRICE}").into_bytes();
-    hooks_before.receive_payment("scripted", signed(), body).await.unwrap();
+    hooks_before.receive_payment("sandbox", signed(), body).await.unwrap();
     let (_hooks, worker) = hooks(&shop, &commands, &store);
     eventually("the payment is captured", || async {
         load_state::<Payment>(store.as_ref(), payment_id).await.unwrap().0.is_captured()

@@ -12,6 +12,7 @@
 
 mod decider;
 mod faulty;
+mod gateways;
 mod identity;
 mod inbox;
 mod model;

@@ -28,6 +28,7 @@ pub enum Booked {
 /// Does what the card token says: `ok`, `declined`, `challenge`, `lost` (charges, and
 /// the answer is lost), `never` (does not hear of it), `slow` (waits).
 pub struct ScriptedGateway {
+    name: &'static str,
     /// What a charge with the token `slow` waits for.
     pub slow: Semaphore,
     pub books: Mutex<HashMap<Uuid, Booked>>,
@@ -38,11 +39,22 @@ pub struct ScriptedGateway {
 
 impl Default for ScriptedGateway {
     fn default() -> Self {
-        Self { slow: Semaphore::new(0), books: Mutex::default(), calls: Mutex::default(), refunds: Mutex::default() }
+        Self::named("sandbox")
     }
 }
 
 impl ScriptedGateway {
+    /// A gateway with this name and books of its own.
+    pub fn named(name: &'static str) -> Self {
+        let (slow, books) = (Semaphore::new(0), Mutex::default());
+        Self { name, slow, books, calls: Mutex::default(), refunds: Mutex::default() }
+    }
+
+    /// Whether anybody ever asked it for anything.
+    pub fn was_called(&self) -> bool {
+        !self.calls.lock().unwrap().is_empty()
+    }
+
     fn called(&self, name: &'static str) {
         *self.calls.lock().unwrap().entry(name).or_default() += 1;
     }
@@ -71,7 +83,7 @@ impl ScriptedGateway {
 #[async_trait]
 impl PaymentGateway for ScriptedGateway {
     fn name(&self) -> &str {
-        "scripted"
+        self.name
     }
 
     async fn charge(&self, request: ChargeRequest) -> ChargeOutcome {
@@ -153,7 +165,7 @@ pub struct ScriptedCarrier {
 #[async_trait]
 impl Carrier for ScriptedCarrier {
     fn name(&self) -> &str {
-        "scripted"
+        "sandbox"
     }
 
     async fn request_label(&self, request: LabelRequest) -> LabelOutcome {

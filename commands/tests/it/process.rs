@@ -114,6 +114,23 @@ impl House {
         self
     }
 
+    /// The same house, whose process manager is configured for other gateways.
+    pub async fn with_gateways(mut self, gateways: Gateways) -> Self {
+        self.tasks.abort().await;
+        (self.process, self.tasks) = ProcessManager::spawn(ProcessDeps {
+            commands: self.commands.clone(),
+            checkpoints: self.store.clone(),
+            parked: self.store.clone(),
+            lease: lease(self.store.clone(), 1),
+            timers: Arc::new(LogTimers(self.store.clone())),
+            world: self.shop.world.clone(),
+            gateways: Arc::new(gateways),
+            carriers: Arc::new(Carriers::new(self.carrier.clone())),
+            options: quick(),
+        });
+        self
+    }
+
     /// Ends it as a crash would, and starts again on the same store.
     pub async fn crash(self, keeps_checkpoints: bool) -> Self {
         let log = FaultyLog::over(self.store.clone());
@@ -214,14 +231,14 @@ async fn an_order_is_paid_shipped_delivered_and_completed() {
     assert_eq!(house.stock(product).await, (10, 0, 1));
     let shipment_id = order.shipment_id().unwrap();
     let (shipment, _) = load_state::<Shipment>(house.store.as_ref(), shipment_id).await.unwrap();
-    assert_eq!(shipment.carrier(), Some("scripted"));
+    assert_eq!(shipment.carrier(), Some("sandbox"));
 
     let dispatch = Command::DispatchShipment { shipment_id, carrier: None, tracking_number: None };
     house.shop.run(&house.commands, dispatch).await.unwrap();
     assert_eq!(house.stock(product).await, (9, 0, 0));
     let scan = jangbu_commands::ScanRecorded {
         order_id,
-        carrier: "scripted".to_owned(),
+        carrier: "sandbox".to_owned(),
         tracking_number: shipment.tracking_number().unwrap().to_owned(),
         status: jangbu_commands::ScanStatus::Delivered,
         code: "D".to_owned(),

@@ -1,7 +1,9 @@
 //! The due times of the processes: the table behind the timer queue.
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::processes::{FulfilmentEvent, TimerName};
+use jangbu_aggregates::processes::{
+    FulfilmentEvent, FulfilmentStarted, TimerCancelled, TimerName, TimerReached, TimerSet,
+};
 use jangbu_kernel::{AggregateKind, StreamId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +35,7 @@ impl View for TimersView {
     };
     const SHOWS: Shows = Shows::Only(
         AggregateKind::Fulfilment,
-        &["fulfilment.started", "fulfilment.timer_set", "fulfilment.timer_cancelled", "fulfilment.timer_reached"],
+        &[FulfilmentStarted::TYPE, TimerSet::TYPE, TimerCancelled::TYPE, TimerReached::TYPE],
     );
 
     fn key(fact: &Fact) -> Key {

@@ -158,7 +158,8 @@ async fn payment_and_parcel(
     let user = buyer();
     let paying = vec![
         PaymentEvent::from(payment_requested(order, 7_000, 3_000)),
-        CaptureRequested { order_id: order, leg: Some(0), amount: won(7_000) }.into(),
+        CaptureRequested { order_id: order, leg: Some(0), gateway: Some("sandbox".to_owned()), amount: won(7_000) }
+            .into(),
         PaymentCaptured {
             order_id: order,
             amount: won(10_000),
@@ -201,6 +202,7 @@ async fn payment_and_parcel(
             user_id: user,
             lines: placed(100, won(10_000)).lines,
             shipping_address: sealed("address"),
+            carrier: "sandbox".into(),
         }),
         ShipmentReady { order_id: order, carrier: "sandbox".into(), tracking_number: "T-1".into() }.into(),
         ShipmentDispatched { order_id: order, carrier: "sandbox".into(), tracking_number: "T-1".into() }.into(),

@@ -191,7 +191,13 @@ async fn a_number_used_again_finds_everybodys_own_parcel(fixture: &Fixture) {
         let (lines, shipping_address) = (Vec::new(), sealed("address"));
         let (carrier, tracking_number) = ("sandbox".to_owned(), tracking.to_owned());
         vec![
-            ShipmentEvent::from(ShipmentRequested { order_id, user_id: user, lines, shipping_address }),
+            ShipmentEvent::from(ShipmentRequested {
+                order_id,
+                user_id: user,
+                lines,
+                shipping_address,
+                carrier: carrier.clone(),
+            }),
             ShipmentDispatched { order_id, carrier, tracking_number }.into(),
         ]
     };

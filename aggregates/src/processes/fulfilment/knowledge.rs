@@ -4,13 +4,14 @@
 //! fact's position in the log says which is later, not the moment it was taken in; so
 //! the same set of inputs gives the same knowledge in whatever order it came.
 
-use jangbu_kernel::{Currency, Money, PaymentId, RefundId, ShipmentId};
+use jangbu_kernel::{Currency, Money, PaymentId, RefundId, ShipmentId, never};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{PaymentNews, ShipmentNews};
 
 /// A value with the position in the log that it was last told at.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Latest<T> {
     pub value: T,
     pub at: u64,
@@ -26,7 +27,7 @@ impl<T> Latest<T> {
 }
 
 /// How far the order has come, as far as the process cares.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OrderPhase {
     /// Not paid.
@@ -52,7 +53,7 @@ impl OrderPhase {
 }
 
 /// What is known of the order.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct KnownOrder {
     pub phase: Latest<OrderPhase>,
     pub held: Latest<bool>,
@@ -61,7 +62,7 @@ pub(super) struct KnownOrder {
 }
 
 /// How far the charge of a payment has come while it is not decided.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ChargePhase {
     /// Nothing is known but that somebody wants to pay.
@@ -74,7 +75,7 @@ pub(super) enum ChargePhase {
 }
 
 /// What is known of a refund.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct KnownRefund {
     pub id: RefundId,
     /// Unknown while only its end was told.
@@ -92,7 +93,7 @@ impl KnownRefund {
 }
 
 /// What is known of a payment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct KnownPayment {
     pub id: PaymentId,
     pub requested: bool,
@@ -213,7 +214,9 @@ impl KnownPayment {
             .iter()
             .filter(|refund| counts(refund))
             .filter_map(|refund| refund.amount)
-            .fold(captured, |left, amount| left.checked_sub(&amount).unwrap_or(left))
+            .fold(captured, |left, amount| {
+                left.checked_sub(&amount).unwrap_or_else(|_| never("a refund is of another currency", left))
+            })
     }
 
     /// Whether there is money here that is not back.
@@ -223,7 +226,7 @@ impl KnownPayment {
 }
 
 /// What is known of a parcel.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct KnownShipment {
     pub id: ShipmentId,
     pub status: Latest<ShipmentNews>,

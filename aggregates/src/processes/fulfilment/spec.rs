@@ -339,6 +339,7 @@ fn i1_events_that_teach_nothing_are_not_taken_in() {
     let event = crate::payment::PaymentEvent::from(crate::payment::CaptureRequested {
         order_id: id(1),
         leg: Some(0),
+        gateway: Some("sandbox".to_owned()),
         amount: won(1),
     });
     let stream = jangbu_kernel::StreamId::payment(id::<PaymentId>(PAYMENT));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jangbu_kernel::{CommandId, OrderId, PaymentId, RefundId, ShipmentId, StreamId, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,14 +17,14 @@ use super::knowledge::{KnownOrder, KnownPayment, KnownShipment, OrderPhase};
 const PROCESS_NAMESPACE: Uuid = Uuid::from_u128(0x2b9a_61f4_0d37_4c55_8e0a_94c1_77d2_3e6b);
 
 /// Why an instance is parked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Parked {
     pub reason: String,
     pub step: Step,
 }
 
 /// A command that went out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Issued {
     pub command: ProcessCommand,
     /// The id it went out with last.
@@ -37,7 +38,7 @@ pub(super) struct Issued {
 }
 
 /// The fulfilment of an order.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Fulfilment {
     pub(super) order_id: Option<OrderId>,
     pub(super) payment_deadline: Option<Timestamp>,

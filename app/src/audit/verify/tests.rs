@@ -27,7 +27,7 @@ fn audit(complete: bool, handed_on: bool) -> Audit {
 
 fn compared(mut audit: Audit) -> Audit {
     audit.compare_with_read_models(&[view(Compared::Rows { differences: 0, examples: Vec::new() })]);
-    audit.compare_with_gateway(&[], 9);
+    audit.compare_with_gateway("sandbox", &[], 9);
     audit
 }
 

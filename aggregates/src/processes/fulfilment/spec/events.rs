@@ -92,7 +92,7 @@ fn shipment(news: ShipmentNews) -> ShipmentEvent {
     match news {
         ShipmentNews::Requested => {
             let (user_id, lines, shipping_address) = (id(2), Vec::new(), sealed("a"));
-            s::ShipmentRequested { order_id, user_id, lines, shipping_address }.into()
+            s::ShipmentRequested { order_id, user_id, lines, shipping_address, carrier: text() }.into()
         }
         ShipmentNews::Refused { attempt } => s::ShipmentRefused { order_id, attempt, reason: text() }.into(),
         ShipmentNews::Ready => s::ShipmentReady { order_id, carrier: text(), tracking_number: text() }.into(),
