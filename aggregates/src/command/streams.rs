@@ -25,10 +25,15 @@ impl Command {
     /// version that it did not expect; load them then.
     pub fn begins(&self) -> impl Iterator<Item = StreamId> {
         let placed = if let Self::PlaceOrder(command) = self { Some(command) } else { None };
-        placed.into_iter().flat_map(|command| {
-            let payment = command.payment.as_ref().map(|payment| StreamId::payment(payment.payment_id));
-            [StreamId::order(command.order_id), StreamId::fulfilment(command.order_id)].into_iter().chain(payment)
-        })
+        let payment = if let Self::RequestPayment { payment, .. } = self {
+            Some(payment)
+        } else {
+            placed.and_then(|command| command.payment.as_ref())
+        };
+        let parcel = if let Self::RequestShipment { shipment_id, .. } = self { Some(*shipment_id) } else { None };
+        let orders = placed.map(|command| [StreamId::order(command.order_id), StreamId::fulfilment(command.order_id)]);
+        let payment = payment.map(|payment| StreamId::payment(payment.payment_id));
+        orders.into_iter().flatten().chain(payment).chain(parcel.map(StreamId::shipment))
     }
 
     fn add_others(&self, states: &impl States, streams: &mut Vec<StreamId>) {

@@ -48,7 +48,6 @@ impl Decider {
     /// Looks receipts up and loads streams, one read each for all the jobs.
     async fn prefetch(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), LogError> {
         self.look_up_receipts(jobs).await?;
-        self.begin_streams(jobs);
         for _ in 0..PREFETCH_ROUNDS {
             // Sorted, so that the same jobs ask the log the same way every time.
             let mut wanted = BTreeSet::new();
@@ -56,7 +55,9 @@ impl Decider {
             for job in jobs.iter() {
                 let view = View::new(&self.cache, &mut ignored);
                 let command = &job.request.command;
-                wanted.extend(command.streams(&view).into_iter().filter(|stream| !self.cache.contains(*stream)));
+                let begins = |stream: &StreamId| job.rounds == 0 && command.begins().any(|begun| begun == *stream);
+                let named = command.streams(&view).into_iter();
+                wanted.extend(named.filter(|stream| !self.cache.contains(*stream) && !begins(stream)));
                 ignored.clear();
             }
             if wanted.is_empty() {
@@ -71,13 +72,25 @@ impl Decider {
         Ok(())
     }
 
-    /// Takes in as empty what commands bring into being, instead of reading that it is not
-    /// there. Only at their first try: after a conflict it is read.
-    fn begin_streams(&mut self, jobs: &VecDeque<Job>) {
-        for stream in jobs.iter().filter(|job| job.rounds == 0).flat_map(|job| job.request.command.begins()) {
-            if !self.cache.contains(stream) {
-                self.cache.put(stream, Cached::unwritten(stream));
-            }
+    /// Takes in as empty what a command brings into being, instead of reading that it is not
+    /// there. Only at its first try: after a conflict it is read.
+    fn begin_streams(&mut self, job: &Job) -> Vec<StreamId> {
+        let begins = job.request.command.begins().filter(|_| job.rounds == 0);
+        let begun: Vec<StreamId> = begins.filter(|stream| !self.cache.contains(*stream)).collect();
+        for stream in &begun {
+            self.cache.put(*stream, Cached::unwritten(*stream));
+        }
+        begun
+    }
+
+    /// What a decision did not write it may have written before: it is not known to be empty.
+    fn forget_unwritten(&mut self, begun: Vec<StreamId>, outcome: Option<&Outcome>) {
+        let written = match outcome {
+            Some(Outcome::Record(writes)) => writes.as_slice(),
+            Some(Outcome::AlreadyDone | Outcome::Refused(_)) | None => &[],
+        };
+        for stream in begun.into_iter().filter(|stream| written.iter().all(|(other, _)| other != stream)) {
+            self.cache.remove(stream);
         }
     }
 
@@ -207,6 +220,13 @@ impl Decider {
 
     /// What the command comes to on the states in memory; loads what it asks for.
     async fn outcome(&mut self, job: &Job) -> Result<Outcome, CommandError> {
+        let begun = self.begin_streams(job);
+        let outcome = self.decide(job).await;
+        self.forget_unwritten(begun, outcome.as_ref().ok());
+        outcome
+    }
+
+    async fn decide(&mut self, job: &Job) -> Result<Outcome, CommandError> {
         let command = &job.request.command;
         let broken = |detail| CommandError::Unreadable { stream: command.primary(), detail };
         self.facts.scope = job.request.caller.scope;
