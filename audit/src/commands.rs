@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use jangbu_kernel::CommandId;
+use jangbu_kernel::{AggregateKind, CommandId};
 
-use super::finding::{Check, Findings, Invariant, Seen};
+use super::finding::{Check, Findings, Invariant, Looks, Seen};
 
 /// Remembers every command id: 16 bytes a command, the one thing of the audit that
 /// cannot forget.
@@ -15,6 +15,14 @@ pub(crate) struct Commands {
 }
 
 impl Check for Commands {
+    fn name(&self) -> &'static str {
+        "commands"
+    }
+
+    fn looks(&self) -> Looks {
+        Looks { kinds: AggregateKind::ALL, types: &[] }
+    }
+
     fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
         let id = seen.event.meta.command_id;
         if self.current == Some(id) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_kernel::{RecordedEvent, StreamId, Timestamp};
+use jangbu_kernel::{AggregateKind, RecordedEvent, StreamId, Timestamp};
 use serde::Serialize;
 
 /// Findings that are kept word for word; beyond it they are only counted, so that
@@ -194,8 +194,30 @@ pub struct End {
     pub patience: chrono::TimeDelta,
 }
 
+/// Which events a check looks at. It is given no others.
+#[derive(Clone, Copy, Debug)]
+pub struct Looks {
+    /// All events of these kinds of streams.
+    pub kinds: &'static [AggregateKind],
+    /// And these types.
+    pub types: &'static [&'static str],
+}
+
+impl Looks {
+    /// Whether it looks at events of this type.
+    #[must_use]
+    pub fn at(&self, event_type: &str) -> bool {
+        let (kind, _) = event_type.split_once('.').unwrap_or((event_type, ""));
+        self.types.contains(&event_type) || self.kinds.iter().any(|looked_at| looked_at.name() == kind)
+    }
+}
+
 /// A pure fold over the log that knows some invariants.
 pub trait Check: Send {
+    /// What it is called in the table of what the audit looks at.
+    fn name(&self) -> &'static str;
+    /// Which events it looks at.
+    fn looks(&self) -> Looks;
     /// Looks at the next event.
     fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings);
     /// Looks at what is left when the log is at its end.

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::order::{OrderEvent, OrderPlaced};
+use jangbu_aggregates::order::{OrderEvent, OrderLatePaymentDetected, OrderPlaced};
 use jangbu_aggregates::payment::{MethodName, PaymentEvent, PaymentRequested};
-use jangbu_aggregates::points::PointsEvent;
-use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction};
-use jangbu_kernel::{Money, MoneyError, OrderId, PaymentId, RefundId, StreamId};
+use jangbu_aggregates::points::{PointsCaptured, PointsEvent, PointsHeld, PointsReleased, PointsRestored};
+use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction, OperatorResolved};
+use jangbu_kernel::{AggregateKind, Money, MoneyError, OrderId, PaymentId, RefundId, StreamId};
 
-use super::finding::{Check, End, Findings, Invariant, Seen};
+use super::finding::{Check, End, Findings, Invariant, Looks, Seen};
 use super::gateway_books::GatewayCharge;
 
 /// M5: the parts of an order sum to its total, the legs of a payment to its.
@@ -18,7 +18,16 @@ pub(crate) struct Totals {
     orders: HashMap<OrderId, Money>,
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a check is given the events that it looks at")]
 impl Check for Totals {
+    fn name(&self) -> &'static str {
+        "totals"
+    }
+
+    fn looks(&self) -> Looks {
+        Looks { kinds: &[], types: &[OrderPlaced::TYPE, PaymentRequested::TYPE] }
+    }
+
     fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
         match seen.domain {
             DomainEvent::Order(OrderEvent::Placed(placed)) => {
@@ -108,7 +117,24 @@ pub(crate) struct Payments {
     late: HashMap<OrderId, Vec<PaymentId>>,
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a check is given the events that it looks at")]
 impl Check for Payments {
+    fn name(&self) -> &'static str {
+        "payments"
+    }
+
+    fn looks(&self) -> Looks {
+        let types = &[
+            PointsHeld::TYPE,
+            PointsCaptured::TYPE,
+            PointsReleased::TYPE,
+            PointsRestored::TYPE,
+            OrderLatePaymentDetected::TYPE,
+            OperatorResolved::TYPE,
+        ];
+        Looks { kinds: &[AggregateKind::Payment], types }
+    }
+
     fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
         let folded = match seen.domain {
             DomainEvent::Payment(event) => self.payment(seen, event, findings),
@@ -159,6 +185,7 @@ impl Check for Payments {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a check is given the events that it looks at")]
 impl Payments {
     fn payment(&mut self, seen: Seen<'_>, event: &PaymentEvent, findings: &mut Findings) -> Result<(), MoneyError> {
         let id = PaymentId::new(seen.event.stream.id);

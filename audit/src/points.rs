@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::points::{PointsEvent, PointsPart};
-use jangbu_kernel::{Currency, Money, MoneyError, PaymentId};
+use jangbu_kernel::{AggregateKind, Currency, Money, MoneyError, PaymentId};
 use uuid::Uuid;
 
-use super::finding::{Check, Findings, Invariant, Seen};
+use super::finding::{Check, Findings, Invariant, Looks, Seen};
 
 /// Every ledger that was ever granted anything.
 #[derive(Default)]
@@ -27,6 +27,14 @@ struct Grant {
 }
 
 impl Check for Ledgers {
+    fn name(&self) -> &'static str {
+        "points"
+    }
+
+    fn looks(&self) -> Looks {
+        Looks { kinds: &[AggregateKind::Points], types: &[] }
+    }
+
     fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
         let DomainEvent::Points(event) = seen.domain else { return };
         let ledger = self.0.entry(seen.event.stream.id).or_default();

@@ -5,13 +5,15 @@ use std::collections::HashMap;
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::OrderEvent;
-use jangbu_aggregates::payment::PaymentEvent;
-use jangbu_aggregates::points::PointsEvent;
+use jangbu_aggregates::payment::{
+    PaymentCaptured, PaymentEvent, PaymentRequested, RefundRefused, RefundRequested, RefundSettled,
+};
+use jangbu_aggregates::points::{PointsCaptured, PointsEvent, PointsHeld, PointsReleased};
 use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction, Step, TimerName};
-use jangbu_aggregates::shipment::ShipmentEvent;
-use jangbu_kernel::{Money, MoneyError, OrderId, PaymentId, RefundId, StreamId, Timestamp};
+use jangbu_aggregates::shipment::{ShipmentDispatched, ShipmentEvent, ShipmentRequested};
+use jangbu_kernel::{AggregateKind, Money, MoneyError, OrderId, PaymentId, RefundId, StreamId, Timestamp};
 
-use super::finding::{Check, End, Findings, Invariant, Seen};
+use super::finding::{Check, End, Findings, Invariant, Looks, Seen};
 
 /// What is remembered of each order.
 #[derive(Default)]
@@ -52,7 +54,28 @@ struct Process {
     position: u64,
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a check is given the events that it looks at")]
 impl Check for Fulfilments {
+    fn name(&self) -> &'static str {
+        "fulfilments"
+    }
+
+    fn looks(&self) -> Looks {
+        let types = &[
+            PaymentRequested::TYPE,
+            PaymentCaptured::TYPE,
+            RefundRequested::TYPE,
+            RefundSettled::TYPE,
+            RefundRefused::TYPE,
+            PointsHeld::TYPE,
+            PointsCaptured::TYPE,
+            PointsReleased::TYPE,
+            ShipmentRequested::TYPE,
+            ShipmentDispatched::TYPE,
+        ];
+        Looks { kinds: &[AggregateKind::Order, AggregateKind::Fulfilment], types }
+    }
+
     fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
         let folded = match seen.domain {
             DomainEvent::Order(event) => {
@@ -84,6 +107,7 @@ impl Check for Fulfilments {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a check is given the events that it looks at")]
 impl Fulfilments {
     fn order(&mut self, seen: Seen<'_>, event: &OrderEvent, findings: &mut Findings) {
         let order_id = OrderId::new(seen.event.stream.id);

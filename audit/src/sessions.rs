@@ -4,16 +4,24 @@ use std::collections::HashMap;
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::session::SessionEvent;
-use jangbu_kernel::Timestamp;
+use jangbu_kernel::{AggregateKind, Timestamp};
 use uuid::Uuid;
 
-use super::finding::{Check, Findings, Invariant, Seen};
+use super::finding::{Check, Findings, Invariant, Looks, Seen};
 
 /// The sessions that are live, with the moment their token dies unused.
 #[derive(Default)]
 pub(crate) struct Sessions(HashMap<Uuid, Timestamp>);
 
 impl Check for Sessions {
+    fn name(&self) -> &'static str {
+        "sessions"
+    }
+
+    fn looks(&self) -> Looks {
+        Looks { kinds: &[AggregateKind::Session], types: &[] }
+    }
+
     fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
         let DomainEvent::Session(event) = seen.domain else { return };
         let id = seen.event.stream.id;

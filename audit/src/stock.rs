@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::order::OrderEvent;
+use jangbu_aggregates::order::{OrderCancelled, OrderCompleted, OrderEvent, OrderExpired, OrderFailed};
 use jangbu_aggregates::stock::StockEvent;
-use jangbu_kernel::{OrderId, StreamId};
+use jangbu_kernel::{AggregateKind, OrderId, StreamId};
 use uuid::Uuid;
 
-use super::finding::{Check, End, Findings, Invariant, Seen};
+use super::finding::{Check, End, Findings, Invariant, Looks, Seen};
 
 /// Numbers by product, and what each open order holds of all products together.
 #[derive(Default)]
@@ -34,7 +34,19 @@ struct Hold {
     ended_at: Option<u64>,
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a check is given the events that it looks at")]
 impl Check for Stock {
+    fn name(&self) -> &'static str {
+        "stock"
+    }
+
+    fn looks(&self) -> Looks {
+        Looks {
+            kinds: &[AggregateKind::Stock],
+            types: &[OrderCancelled::TYPE, OrderExpired::TYPE, OrderFailed::TYPE, OrderCompleted::TYPE],
+        }
+    }
+
     fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
         match seen.domain {
             DomainEvent::Stock(event) => self.stock(seen, event, findings),

@@ -1,0 +1,148 @@
+//! Every event type names the checks that look at it, or why none does. That a command's
+//! events are one append is seen of all of them, and not listed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jangbu_aggregates::DomainEvent;
+
+use super::{checks, money};
+
+enum Seen {
+    By(&'static [&'static str]),
+    Nowhere(&'static str),
+}
+use Seen::{By, Nowhere};
+
+const PEOPLE: Seen = Nowhere("accounts carry no sums; what they may do is decided when they ask");
+const CATALOGUE: Seen = Nowhere("an order keeps its own copy of names and prices, which is what is summed");
+const JOURNEY: Seen = Nowhere("where a parcel is says nothing about money or goods once it has left");
+const WAITING: Seen = Nowhere("it only limits what is placed next; the orders themselves are looked at");
+
+const TABLE: &[(&str, Seen)] = &[
+    ("user.registered", PEOPLE),
+    ("user.contact_details_changed", PEOPLE),
+    ("user.role_granted", PEOPLE),
+    ("user.role_revoked", PEOPLE),
+    ("user.login_failed", PEOPLE),
+    ("user.login_succeeded", PEOPLE),
+    ("user.locked", PEOPLE),
+    ("user.unlocked", PEOPLE),
+    ("email.claimed", PEOPLE),
+    ("administrators.listed", PEOPLE),
+    ("administrators.added", PEOPLE),
+    ("administrators.removed", PEOPLE),
+    ("session.started", By(&["sessions"])),
+    ("session.rotated", By(&["sessions"])),
+    ("session.reuse_detected", By(&["sessions"])),
+    ("session.ended", By(&["sessions"])),
+    ("product.created", CATALOGUE),
+    ("product.activated", CATALOGUE),
+    ("product.deactivated", CATALOGUE),
+    ("stock.received", By(&["stock"])),
+    ("stock.adjusted", By(&["stock"])),
+    ("stock.reserved", By(&["stock"])),
+    ("stock.released", By(&["stock"])),
+    ("stock.allocated", By(&["stock"])),
+    ("stock.deallocated", By(&["stock"])),
+    ("stock.shipped", By(&["stock"])),
+    ("stock.restocked", By(&["stock"])),
+    ("order.placed", By(&["totals", "fulfilments"])),
+    ("order.payment_opened", By(&["fulfilments"])),
+    ("order.payment_failed", By(&["fulfilments"])),
+    ("order.paid", By(&["fulfilments"])),
+    ("order.expired", By(&["stock", "fulfilments"])),
+    ("order.preparation_started", By(&["fulfilments"])),
+    ("order.shipped", By(&["fulfilments"])),
+    ("order.delivered", By(&["fulfilments"])),
+    ("order.completed", By(&["stock", "fulfilments"])),
+    ("order.cancellation_requested", By(&["fulfilments"])),
+    ("order.cancelled", By(&["stock", "fulfilments"])),
+    ("order.failed", By(&["stock", "fulfilments"])),
+    ("order.late_payment_detected", By(&["payments", "fulfilments"])),
+    ("order.put_on_hold", By(&["fulfilments"])),
+    ("order.hold_released", By(&["fulfilments"])),
+    ("payment.requested", By(&["payments", "totals", "fulfilments"])),
+    ("payment.capture_requested", By(&["payments"])),
+    ("payment.challenge_required", By(&["payments"])),
+    ("payment.challenge_confirmed", By(&["payments"])),
+    ("payment.outcome_unknown", By(&["payments"])),
+    ("payment.inquiry_undecided", By(&["payments"])),
+    ("payment.net_cancel_requested", By(&["payments"])),
+    ("payment.captured", By(&["payments", "fulfilments"])),
+    ("payment.failed", By(&["payments"])),
+    ("payment.voided", By(&["payments"])),
+    ("payment.mismatch_detected", By(&["payments"])),
+    ("payment.observation_ignored", By(&["payments"])),
+    ("payment.refund_requested", By(&["payments", "fulfilments"])),
+    ("payment.leg_refunded", By(&["payments"])),
+    ("payment.refund_settled", By(&["payments", "fulfilments"])),
+    ("payment.refund_refused", By(&["payments", "fulfilments"])),
+    ("shipment.requested", By(&["fulfilments"])),
+    ("shipment.refused", JOURNEY),
+    ("shipment.ready", JOURNEY),
+    ("shipment.dispatched", By(&["fulfilments"])),
+    ("shipment.scan_recorded", JOURNEY),
+    ("shipment.in_transit", JOURNEY),
+    ("shipment.out_for_delivery", JOURNEY),
+    ("shipment.attempt_failed", JOURNEY),
+    ("shipment.exception_reported", JOURNEY),
+    ("shipment.delivered", JOURNEY),
+    ("shipment.returned", JOURNEY),
+    ("shipment.lost", JOURNEY),
+    ("shipment.cancelled", JOURNEY),
+    ("shipment.tracking_number_corrected", JOURNEY),
+    ("points.granted", By(&["points"])),
+    ("points.held", By(&["payments", "points", "fulfilments"])),
+    ("points.captured", By(&["payments", "points", "fulfilments"])),
+    ("points.released", By(&["payments", "points", "fulfilments"])),
+    ("points.restored", By(&["payments", "points"])),
+    ("points.expired", By(&["points"])),
+    ("fulfilment.started", By(&["fulfilments"])),
+    ("fulfilment.input_received", By(&["fulfilments"])),
+    ("fulfilment.step_entered", By(&["fulfilments"])),
+    ("fulfilment.command_issued", By(&["fulfilments"])),
+    ("fulfilment.command_refused", By(&["fulfilments"])),
+    ("fulfilment.timer_set", By(&["fulfilments"])),
+    ("fulfilment.timer_cancelled", By(&["fulfilments"])),
+    ("fulfilment.timer_reached", By(&["fulfilments"])),
+    ("fulfilment.compensation_started", By(&["fulfilments"])),
+    ("fulfilment.parked", By(&["fulfilments"])),
+    ("fulfilment.operator_resolved", By(&["payments", "fulfilments"])),
+    ("fulfilment.ended", By(&["fulfilments"])),
+    ("buyer.order_opened", WAITING),
+    ("buyer.order_closed", WAITING),
+];
+
+#[test]
+fn every_event_type_names_the_checks_that_look_at_it_or_why_none_does() {
+    let mut looking: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut checks = checks();
+    checks.push(Box::<money::Payments>::default());
+    for info in DomainEvent::types() {
+        let by = checks.iter().filter(|check| check.name() != "commands" && check.looks().at(info.event_type));
+        looking.insert(info.event_type, by.map(|check| check.name()).collect());
+    }
+    let mut told: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (event_type, seen) in TABLE {
+        let by: BTreeSet<&str> = match seen {
+            By(checks) => checks.iter().copied().collect(),
+            Nowhere(why) => {
+                assert!(why.len() > 20, "{event_type}: say why");
+                BTreeSet::new()
+            }
+        };
+        assert!(told.insert(event_type, by).is_none(), "{event_type} is listed twice");
+    }
+    assert_eq!(looking, told);
+}
+
+/// A name that no event has would be looked for in vain.
+#[test]
+fn every_check_looks_at_events_that_there_are() {
+    let known: BTreeSet<&str> = DomainEvent::types().map(|info| info.event_type).collect();
+    for check in checks() {
+        for event_type in check.looks().types {
+            assert!(known.contains(event_type), "{} looks at {event_type}", check.name());
+        }
+    }
+}
