@@ -6,7 +6,7 @@ use jangbu_aggregates::order::{CancelledBy, Order, OrderStatus};
 use jangbu_aggregates::payment::Source;
 use jangbu_aggregates::processes::{OperatorAction, Step};
 use jangbu_aggregates::shipment::{ScanRecorded, ScanStatus, Shipment, ShipmentState};
-use jangbu_kernel::{OrderId, ShipmentId, Timestamp};
+use jangbu_kernel::{OrderId, PaymentId, ShipmentId, Timestamp};
 
 use crate::outside::Script;
 use crate::scenarios::Scenario;
@@ -176,6 +176,11 @@ impl Run<'_> {
                 }
                 Ok(true)
             }
+            Some(OrderStatus::Preparing) if self.scenario.staff_refunds_whole && !self.staff_refunded => {
+                self.staff_refunded = true;
+                let Some(payment_id) = order.paid_by() else { return Ok(false) };
+                self.refund(payment_id, 2 * crate::world::PRICE)
+            }
             Some(OrderStatus::Preparing | OrderStatus::Shipped) => self.parcel(order.shipment_id()),
             Some(OrderStatus::Delivered) => self.buyer_at_home(&order),
             _ => Ok(false),
@@ -219,20 +224,19 @@ impl Run<'_> {
             (self.scenario.staff_refunds, order.paid_by(), self.staff_refunded)
         {
             self.staff_refunded = true;
-            let refund = Command::RefundPayment {
-                payment_id,
-                refund_id: id(900),
-                amount: won(amount),
-                reason: "scratched".into(),
-            };
-            self.world.must(&refund)?;
-            return Ok(true);
+            return self.refund(payment_id, amount);
         }
         if self.scenario.confirms_delivery {
             self.world.must(&Command::ConfirmDelivery { order_id: id(ORDER) })?;
             return Ok(true);
         }
         Ok(false)
+    }
+
+    fn refund(&mut self, payment_id: PaymentId, amount: i64) -> Result<bool, Crash> {
+        let (refund_id, amount, reason) = (id(900), won(amount), "scratched".into());
+        self.world.must(&Command::RefundPayment { payment_id, refund_id, amount, reason })?;
+        Ok(true)
     }
 
     /// The operator heals the outside world, releases the hold and decides.

@@ -18,6 +18,8 @@ pub struct Scenario {
     pub journey: ScanStatus,
     pub confirms_delivery: bool,
     pub staff_refunds: Option<i64>,
+    /// Staff give everything back before the parcel leaves.
+    pub staff_refunds_whole: bool,
     pub operator: Option<OperatorAction>,
     pub ends: OrderStatus,
 }
@@ -32,6 +34,7 @@ fn smooth(name: &'static str, pays: Pays) -> Scenario {
         journey: ScanStatus::Delivered,
         confirms_delivery: false,
         staff_refunds: None,
+        staff_refunds_whole: false,
         operator: None,
         ends: OrderStatus::Completed,
     }
@@ -46,6 +49,10 @@ fn scripted(name: &'static str, script: Script, ends: OrderStatus) -> Scenario {
     Scenario { script, ends, ..smooth(name, Pays::CardAndPoints) }
 }
 
+fn refunded_whole(name: &'static str, script: Script, ends: OrderStatus) -> Scenario {
+    Scenario { staff_refunds_whole: true, ..scripted(name, script, ends) }
+}
+
 pub fn scenarios() -> Vec<Scenario> {
     let mut all = vec![
         smooth("a card pays", Pays::Card),
@@ -53,6 +60,17 @@ pub fn scenarios() -> Vec<Scenario> {
         smooth("points pay", Pays::Points),
         Scenario { confirms_delivery: true, ..smooth("the buyer confirms the delivery", Pays::Card) },
         Scenario { staff_refunds: Some(5_000), ..smooth("staff refund a part", Pays::CardAndPoints) },
+        refunded_whole("staff refund the whole before it leaves", Script::default(), OrderStatus::Cancelled),
+        refunded_whole(
+            "the whole is refunded at the third try, with a label that is called off late",
+            Script { refunds_lost: 3, label_cancels_lost: 2, ..Script::default() },
+            OrderStatus::Cancelled,
+        ),
+        refunded_whole(
+            "the refund of the whole is refused, so it ships",
+            Script { refunds_refused: 1, ..Script::default() },
+            OrderStatus::Completed,
+        ),
         Scenario { staff_refunds: Some(19_000), ..smooth("staff refund card and points", Pays::CardAndPoints) },
     ];
     all.extend(paying());

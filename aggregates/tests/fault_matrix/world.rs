@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use jangbu_aggregates::command::{CreateProduct, PlaceOrder, RegisterUser, WantedLine, WantedPayment};
+use jangbu_aggregates::order::CancelledBy;
 use jangbu_aggregates::payment::{Instrument, Leg, MethodName, Payment, PaymentEvent, RefundState, Source};
 use jangbu_aggregates::processes::{Fulfilment, FulfilmentInput, ProcessCommand, TimerName, fact_of, order_of};
 use jangbu_aggregates::shipment::Shipment;
@@ -307,6 +308,9 @@ impl World {
             ProcessCommand::RequestShipment { shipment_id } => Command::RequestShipment { order_id, shipment_id },
             ProcessCommand::RequestRefund { payment_id, refund_id, reason } => {
                 Command::RequestFullRefund { payment_id, refund_id, reason }
+            }
+            ProcessCommand::CancelOrder { reason } => {
+                Command::CancelOrder { order_id, by: CancelledBy::Staff, reason: Some(reason) }
             }
             ProcessCommand::FinishCancellation => Command::FinishCancellation { order_id },
             ProcessCommand::FailOrder { reason } => Command::FailOrder { order_id, reason },

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use jangbu_aggregates::Command;
+use jangbu_aggregates::order::CancelledBy;
 use jangbu_aggregates::payment::{Instrument, Payment, RefundState, Source};
 use jangbu_aggregates::processes::{FulfilmentInput, ProcessCommand};
 use jangbu_aggregates::shipment::{Shipment, ShipmentState};
@@ -98,6 +99,9 @@ impl Work<'_> {
             ProcessCommand::RequestRefund { payment_id, refund_id, reason } => {
                 Command::RequestFullRefund { payment_id, refund_id, reason }
             }
+            ProcessCommand::CancelOrder { reason } => {
+                Command::CancelOrder { order_id, by: CancelledBy::Staff, reason: Some(reason) }
+            }
             ProcessCommand::FinishCancellation => Command::FinishCancellation { order_id },
             ProcessCommand::FailOrder { reason } => Command::FailOrder { order_id, reason },
             ProcessCommand::RecordLatePayment { payment_id } => Command::RecordLatePayment { order_id, payment_id },
@@ -121,6 +125,7 @@ impl Work<'_> {
             | ProcessCommand::ExpireOrder
             | ProcessCommand::RequestShipment { .. }
             | ProcessCommand::RequestRefund { .. }
+            | ProcessCommand::CancelOrder { .. }
             | ProcessCommand::FinishCancellation
             | ProcessCommand::FailOrder { .. }
             | ProcessCommand::RecordLatePayment { .. }
@@ -144,6 +149,7 @@ impl Work<'_> {
             | ProcessCommand::ExpireOrder
             | ProcessCommand::RequestShipment { .. }
             | ProcessCommand::RequestRefund { .. }
+            | ProcessCommand::CancelOrder { .. }
             | ProcessCommand::FinishCancellation
             | ProcessCommand::FailOrder { .. }
             | ProcessCommand::RecordLatePayment { .. }

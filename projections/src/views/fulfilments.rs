@@ -240,6 +240,7 @@ pub const fn command_name(command: &ProcessCommand) -> &'static str {
         ProcessCommand::CancelShipment { .. } => "cancel_shipment",
         ProcessCommand::RequestRefund { .. } => "request_refund",
         ProcessCommand::SettleRefund { .. } => "settle_refund",
+        ProcessCommand::CancelOrder { .. } => "cancel_order",
         ProcessCommand::FinishCancellation => "finish_cancellation",
         ProcessCommand::FailOrder { .. } => "fail_order",
         ProcessCommand::RecordLatePayment { .. } => "record_late_payment",

@@ -397,6 +397,11 @@ pub enum ProcessCommand {
         /// Which attempt, from 1.
         attempt: u32,
     },
+    /// Call the order off, of which nothing is paid any more. Irreversible.
+    CancelOrder {
+        /// Why, a code.
+        reason: String,
+    },
     /// The order is cancelled and its stock and points are free, in one append. Irreversible.
     FinishCancellation,
     /// The order has failed and its stock and points are free, in one append. Irreversible.

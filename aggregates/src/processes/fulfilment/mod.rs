@@ -60,6 +60,7 @@
 //! | `CancelShipment` | if the shipment is cancelled: nothing; else `cancel_label`. `Cancelled`: `CancelShipment`. `AlreadyDispatched`: `CommandRefused` with the code `order_already_dispatched`. `Unknown`: nothing |
 //! | `RequestRefund` | `RequestFullRefund` |
 //! | `SettleRefund` | if the refund is still requested: with a `gateway_part`, `refund` of it with the id of the stream's `payment.refund_requested` of this refund as the key, then `ObserveRefund(answer, Answer)`; without one `ObserveRefund(Settled, Shop)` |
+//! | `CancelOrder` | `CancelOrder`, as the shop |
 //! | `FinishCancellation` | `FinishCancellation` |
 //! | `FailOrder` | `FailOrder` |
 //! | `RecordLatePayment` | `RecordLatePayment` |

@@ -45,6 +45,8 @@ pub(super) const COMMAND_REFUSED: &str = "command_refused";
 pub(super) const STREAM_UNREADABLE: &str = "stream_unreadable";
 /// The carrier will not take the parcel.
 pub(super) const SHIPMENT_REFUSED: &str = "shipment_refused";
+/// All that was paid has gone back before the goods left.
+pub(super) const REFUNDED_WHOLE: &str = "refunded_whole";
 /// The parcel was called off while the order was to be sent.
 pub(super) const SHIPMENT_CANCELLED: &str = "shipment_cancelled";
 
@@ -270,6 +272,10 @@ impl Planner<'_> {
 
     fn ship(&mut self) -> Step {
         let state = self.state;
+        if state.is_refunded_whole() && !state.shipments.iter().any(KnownShipment::left) {
+            self.want(ProcessCommand::CancelOrder { reason: REFUNDED_WHOLE.to_owned() });
+            return Step::Shipping;
+        }
         if state.shipments.is_empty() {
             if !state.order.held.value {
                 let shipment_id = ShipmentId::new(state.derived_id("shipment/0"));

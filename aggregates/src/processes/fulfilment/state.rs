@@ -190,6 +190,7 @@ impl Fulfilment {
             ProcessCommand::SettleRefund { payment_id, refund_id, .. } => payment(payment_id)
                 .and_then(|payment| payment.refund(*refund_id))
                 .is_some_and(|refund| refund.settled || refund.refused),
+            ProcessCommand::CancelOrder { .. } => phase == OrderPhase::Cancelling || phase.has_ended(),
             ProcessCommand::FinishCancellation | ProcessCommand::FailOrder { .. } => phase.has_ended(),
             ProcessCommand::RecordLatePayment { payment_id } => {
                 payment(payment_id).is_some_and(|payment| payment.lateness_noted)
@@ -198,6 +199,15 @@ impl Fulfilment {
             ProcessCommand::CompleteOrder => phase.has_ended(),
             ProcessCommand::HoldOrder { .. } => self.order.was_held || phase.has_ended(),
         }
+    }
+
+    /// Whether all that the order was paid with has gone back, so that nothing of it is to be sent.
+    pub(super) fn is_refunded_whole(&self) -> bool {
+        let paid_by =
+            self.order.paid_by.and_then(|payment_id| self.payments.iter().find(|known| known.id == payment_id));
+        paid_by.is_some_and(|payment| {
+            payment.captured.is_some_and(|captured| captured.is_positive()) && !payment.outstanding().is_positive()
+        })
     }
 
     /// An id that follows from the order and from what it is for, the same for ever.

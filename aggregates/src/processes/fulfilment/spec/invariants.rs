@@ -209,6 +209,27 @@ fn i8_an_end_leaves_no_timer() {
 }
 
 #[test]
+fn an_order_whose_money_has_all_gone_back_is_called_off_before_it_leaves() {
+    let refund_id = id(700);
+    let refunded = |bench: &mut Bench, amount| {
+        bench.learn(&payment(PaymentNews::RefundRequested { refund_id, amount: won(amount) }));
+        bench.learn(&payment(PaymentNews::RefundSettled { refund_id }))
+    };
+    for step in [Step::Shipping, Step::Delivering] {
+        let mut whole = in_step(step);
+        let events = refunded(&mut whole, 5_000);
+        let called_off = ProcessCommand::CancelOrder { reason: "refunded_whole".into() };
+        assert!(commands(&events).contains(&called_off), "{step:?}: {events:?}");
+        let mut part = in_step(step);
+        let events = refunded(&mut part, 4_999);
+        assert!(!commands(&events).contains(&called_off), "{step:?}: in part it ships");
+    }
+    let mut left = in_step(Step::Delivering);
+    left.learn(&shipment(ShipmentNews::Dispatched));
+    assert_eq!(commands(&refunded(&mut left, 5_000)), [], "what has left is not called off");
+}
+
+#[test]
 fn a_lost_parcel_waits_for_a_person_and_can_be_undone() {
     let mut bench = in_step(Step::Delivering);
     bench.learn(&shipment(ShipmentNews::Dispatched));
