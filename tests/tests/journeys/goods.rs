@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::harness::{World, basket, krw};
 
-pub async fn what_is_given_back_does_not_leave(world: &mut World) {
+pub async fn what_is_given_back_whole_is_called_off(world: &mut World) {
     let admin = world.admin().await;
     let buyer = world.buyer("minji").await.client;
     let tea = world.product(&admin, "보이차", 12_000, 10).await;
@@ -17,7 +17,12 @@ pub async fn what_is_given_back_does_not_leave(world: &mut World) {
     let all = json!({"amount": order["total"], "reason": "goodwill"});
     admin.post(&refunds, &all).settled().send().await.expect(201);
 
+    // Nothing of it is bought any more: the label is called off and the goods are back.
+    let cancelled = buyer.order_reaches(&order, "cancelled").await;
+    assert_eq!(cancelled["close_reason"], "refunded_whole", "{cancelled}");
+    admin.stock_becomes(&tea, 10, 0, 0).await;
     let path = format!("/v1/shipments/{}", parcel["id"].as_str().unwrap());
+    admin.becomes(&path, "cancelled").await;
     let by_hand = json!({"carrier": "other", "tracking_number": "X-1"});
     let dispatched = json!({"status": "dispatched"});
     for refused in [
@@ -26,11 +31,8 @@ pub async fn what_is_given_back_does_not_leave(world: &mut World) {
         admin.post(&format!("{path}/status"), &dispatched).send().await,
         admin.call(reqwest::Method::PUT, &format!("{path}/status")).json(&dispatched).send().await,
     ] {
-        let problem = refused.expect_problem(409, "order_state_conflict");
-        assert_eq!(problem["current_state"], "preparing");
-        assert_eq!(problem["allowed_commands"], json!(["cancel_order"]));
+        refused.expect_problem(409, "shipment_state_conflict");
     }
-    admin.stock_becomes(&tea, 10, 0, 2).await;
 
     let other = buyer.buy(&[(&tea, 1)]).await;
     let parcel = admin.parcel_of(&other, "ready").await;

@@ -76,7 +76,7 @@ journeys! {
         ten_cancels_give_one_refund,
         a_refusing_carrier_undoes_the_order;
     goods:
-        what_is_given_back_does_not_leave,
+        what_is_given_back_whole_is_called_off,
         a_number_used_again_shows_everybody_their_own_parcel,
         a_buyer_keeps_only_so_many_orders_waiting;
     keys:
