@@ -95,8 +95,7 @@ async fn cancel_order(
     };
     let reason = body.value.and_then(|body| body.reason).map(|reason| reason.0);
     let command = Command::CancelOrder { order_id: OrderId::new(id), by, reason };
-    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
-    reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
+    carry_out(&app, &call, command, &body.bytes).await
 }
 
 /// The buyer confirms that everything arrived: the order is completed.
@@ -112,8 +111,7 @@ async fn confirm_delivery(
     body: NoBody,
 ) -> Result<Response, Problem> {
     let command = Command::ConfirmDelivery { order_id: OrderId::new(id) };
-    let answer = call.execute(&app, command, Key::Optional, &body.0).await?;
-    reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
+    carry_out(&app, &call, command, &body.0).await
 }
 
 request_body! {
@@ -140,8 +138,7 @@ async fn hold_order(
     body: JsonBody<HoldBody>,
 ) -> Result<Response, Problem> {
     let command = Command::HoldOrder { order_id: OrderId::new(id), reason: body.value.reason.0 };
-    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
-    reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
+    carry_out(&app, &call, command, &body.bytes).await
 }
 
 /// Lets an order that is on hold go on, for staff.
@@ -158,6 +155,11 @@ async fn release_order(
     body: JsonBody<HoldBody>,
 ) -> Result<Response, Problem> {
     let command = Command::ReleaseHold { order_id: OrderId::new(id), reason: body.value.reason.0 };
-    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
-    reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
+    carry_out(&app, &call, command, &body.bytes).await
+}
+
+/// Has a command on an order carried out and answers with the order.
+async fn carry_out(app: &App, call: &Call, command: Command, body: &[u8]) -> Result<Response, Problem> {
+    let answer = call.execute(app, command, Key::Optional, body).await?;
+    reply::command::<OrderRow>(app, call, answer, Made::Changed).await
 }
