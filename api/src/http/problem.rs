@@ -194,6 +194,7 @@ pub(crate) struct ProblemBody<'a> {
     detail: &'a str,
     /// The path of the request.
     instance: &'a str,
+    /// What went wrong, for programs: the last part of `type`.
     #[schema(value_type = words::ProblemCode)]
     code: &'a str,
     /// Everything that is wrong with the request, when it is not valid.

@@ -41,13 +41,20 @@ impl PartialSchema for Amount {
         ObjectBuilder::new()
             .schema_type(Type::Object)
             .description(Some("An amount of money. The amount is a text, never a number."))
-            .property("amount", ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^-?\d+(\.\d+)?$")))
-            .property("currency", ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Z]{3}$")))
+            .property(
+                "amount",
+                text(r"^-?\d+(\.\d+)?$", "In whole units of the currency, with as many decimals as it has."),
+            )
+            .property("currency", text("^[A-Z]{3}$", "The currency (ISO 4217)."))
             .required("amount")
             .required("currency")
             .examples([serde_json::json!({"amount": "53000", "currency": "KRW"})])
             .into()
     }
+}
+
+fn text(pattern: &str, meaning: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).description(Some(meaning))
 }
 
 impl ToSchema for Amount {
@@ -88,10 +95,15 @@ impl ToSchema for Moment {}
 /// A postal address as its owner typed it.
 #[derive(Clone, Serialize, ToSchema)]
 pub(crate) struct Address {
+    /// Who receives.
     recipient: String,
+    /// How the carrier reaches them.
     phone: String,
+    /// The postal code.
     postal_code: String,
+    /// Street and number.
     line1: String,
+    /// Flat, floor, door; null when none was given.
     line2: Option<String>,
 }
 

@@ -151,6 +151,7 @@ async fn answer_with_profile(app: &App, call: &Call, answer: Answer, made: Made)
 )]
 async fn login(State(app): State<App>, call: Call, body: JsonBody<LoginBody>) -> Result<Response, Problem> {
     let LoginBody { email, password } = body.value;
+    /// How the access token is sent (RFC 6750): always `Bearer`.
     let logged_in = app.state.identity.login(&email.0, &password.0, call.context_without_key()).await?;
     tokens(&app, logged_in)
 }

@@ -38,6 +38,7 @@ pub(crate) struct ProjectionView {
     position: u64,
     /// How many positions it is behind.
     lag: u64,
+    /// Whether it follows the log.
     #[schema(value_type = words::ProjectionState)]
     state: &'static str,
     /// Streams it does not follow, because an event of theirs does not fit.

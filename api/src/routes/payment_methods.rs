@@ -24,6 +24,7 @@ pub(crate) struct MethodView {
     /// As a leg names it.
     #[schema(value_type = String, examples("card"))]
     name: jangbu_commands::MethodName,
+    /// Who moves the money.
     #[schema(value_type = words::Placement)]
     placement: &'static str,
     /// The smallest leg, in won.

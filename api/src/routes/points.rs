@@ -81,7 +81,9 @@ pub(crate) struct PointsView {
 #[schema(as = PointsEntry)]
 pub(crate) struct PointsEntryView {
     number: u64,
+    /// Its place in the ledger, from 1.
     #[schema(value_type = words::PointsEntryKind)]
+    /// What it does to the points.
     kind: &'static str,
     /// What it adds to the balance; what is kept or freed for `held` and `released`.
     amount: Amount,
@@ -89,6 +91,7 @@ pub(crate) struct PointsEntryView {
     order_id: Option<Uuid>,
     payment_id: Option<Uuid>,
     balance_after: Amount,
+    /// All points of the user after it, held ones among them.
     at: Moment,
     expires_at: Option<Moment>,
 }

@@ -36,8 +36,10 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone, Serialize, ToSchema)]
 #[schema(as = DependencyCheck)]
 pub(crate) struct CheckView {
+    /// What it is.
     #[schema(examples("store"))]
     name: &'static str,
+    /// Whether it answered within two seconds.
     #[schema(value_type = words::CheckState)]
     state: &'static str,
     /// Whether requests can only be served with it.
@@ -51,8 +53,10 @@ pub(crate) struct CheckView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Readiness)]
 pub(crate) struct ReadinessView {
+    /// `ready` when every required dependency is up and the server is not stopping.
     #[schema(value_type = words::ReadinessStatus)]
     status: &'static str,
+    /// The dependencies, the required ones first.
     checks: Vec<CheckView>,
 }
 

@@ -67,6 +67,7 @@ pub(crate) struct RefundView {
     status: &'static str,
     allocation: Vec<AllocationView>,
     requested_at: Moment,
+    /// When the money had gone back for certain; null before.
     settled_at: Option<Moment>,
 }
 

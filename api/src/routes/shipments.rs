@@ -166,9 +166,12 @@ pub(crate) struct ShipmentView {
     shipping_address: Option<Address>,
     /// Whether personal data of this parcel is there and cannot be read: staff have to look.
     unreadable: bool,
+    /// What was told of it on its way, in the order in which it came.
     scans: Vec<ScanView>,
     created_at: Moment,
+    /// When it was handed to the carrier; null before.
     dispatched_at: Option<Moment>,
+    /// When it arrived; null before.
     delivered_at: Option<Moment>,
     version: u64,
     updated_at: Moment,

@@ -78,6 +78,7 @@ pub(crate) struct UserView {
     /// Whether personal data of this account is there and cannot be read: an administrator has to look.
     unreadable: bool,
     #[schema(value_type = Vec<words::Role>)]
+    /// What they are in the shop, which settles what they may do.
     roles: Vec<Role>,
     #[schema(value_type = words::UserStatus)]
     status: &'static str,
