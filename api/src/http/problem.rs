@@ -256,6 +256,16 @@ impl Problem {
         problem
     }
 
+    /// The same under the code that all of its errors have, when it is this one.
+    #[must_use]
+    pub(crate) fn named_for_its_errors(mut self, code: Code) -> Self {
+        let errors = &self.0.errors;
+        if !errors.is_empty() && errors.iter().all(|error| error.code == code.name()) {
+            self.0.code = code;
+        }
+        self
+    }
+
     /// One value of the request breaks a rule.
     #[must_use]
     pub fn invalid_at(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {

@@ -170,9 +170,7 @@ async fn list(
         amount.and_then(|amount| amount.or_won(&At::Name(&At::Root("/query"), name), &mut errors))
     };
     let (min_price, max_price) = (price(query.min_price, "min_price"), price(query.max_price, "max_price"));
-    if !errors.is_empty() {
-        return Err(Problem::invalid(errors.into_vec()));
-    }
+    errors.none()?;
     let sees_all = call.visitor().is_some_and(|principal| principal.may(Permission::ProductsWrite));
     let filter = ProductFilter {
         q: query.q.map(|words| words.0),

@@ -20,7 +20,7 @@ use jangbu_kernel::gateway::{
     Carrier, CarrierNotice, ChargeOutcome, ChargeRequest, GatewayNotice, LabelCancelOutcome, LabelOutcome,
     LabelRequest, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
 };
-use jangbu_kernel::ports::{Clock, IdSource, Vault, VaultError, World};
+use jangbu_kernel::ports::{AddressFault, Clock, IdSource, PostalAddress, Vault, VaultError, World};
 use jangbu_kernel::{Actor, CorrelationId, Role, Sealed, ShipmentId, Timestamp, UserId};
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
 use jangbu_store::memory::MemoryStore;
@@ -116,6 +116,13 @@ impl PaymentGateway for Nobody {
 impl Carrier for Nobody {
     fn name(&self) -> &'static str {
         "sandbox"
+    }
+    fn address_faults(&self, address: &PostalAddress) -> Vec<AddressFault> {
+        let mut faults = address.faults();
+        if address.postal_code == "00000" {
+            faults.push(AddressFault { field: "postal_code", detail: "nobody lives there".to_owned() });
+        }
+        faults
     }
     async fn request_label(&self, _: LabelRequest) -> LabelOutcome {
         LabelOutcome::Unknown { detail: String::new() }

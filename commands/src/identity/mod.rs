@@ -36,7 +36,7 @@ use self::memory::{Known, Memory};
 use self::password::PasswordPool;
 pub use self::password::PasswordSettings;
 use self::validation::Checked;
-pub use self::validation::FieldError;
+pub use self::validation::{FieldError, check_email, check_password, check_phone};
 use crate::request::sign_up_scope;
 use crate::sealing::{USER_EMAIL, USER_NAME, USER_PASSWORD_HASH, USER_PHONE};
 use crate::{Answer, Caller, CommandError, Commands, Idempotency, Request};

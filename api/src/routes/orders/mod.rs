@@ -1,6 +1,7 @@
 //! Orders: place, quote, read, call off, follow.
 
 mod events;
+mod legs;
 mod place;
 mod quote;
 mod read;
@@ -26,7 +27,7 @@ use crate::state::App;
 #[cfg(test)]
 pub(crate) use {place::PlaceOrderBody, quote::QuoteBody, read::OrderListQuery};
 
-pub(crate) use place::{LegBody, Legs, legs};
+pub(crate) use legs::{LegBody, Legs, checked_legs, none_wrong};
 pub(crate) use read::{AsOfQuery, listed_user, page_limit, page_request};
 pub(crate) use view::{LineView, OrderView};
 
