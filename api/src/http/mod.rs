@@ -10,6 +10,7 @@ pub(crate) mod failure;
 pub(crate) mod fields;
 pub(crate) mod gate;
 pub(crate) mod limiter;
+pub(crate) mod long;
 pub(crate) mod money;
 pub(crate) mod node;
 pub(crate) mod origin;

@@ -19,10 +19,11 @@ use crate::http::body::JsonBody;
 use crate::http::call::{Call, Key};
 use crate::http::fields::{At, Errors, Line, Whole, request_body};
 use crate::http::gate::Access;
+use crate::http::long::{Before, LongStream};
 use crate::http::money;
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::{Code, Problem};
-use crate::http::reply::{self, Made};
+use crate::http::reply;
 use crate::http::resource::{Resource, await_min_position, is_visible, prefix};
 use crate::http::view::{Amount, Listing, Moment};
 use crate::http::words;
@@ -80,18 +81,18 @@ pub(crate) struct PointsView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = PointsEntry)]
 pub(crate) struct PointsEntryView {
-    number: u64,
     /// Its place in the ledger, from 1.
-    #[schema(value_type = words::PointsEntryKind)]
+    number: u64,
     /// What it does to the points.
+    #[schema(value_type = words::PointsEntryKind)]
     kind: &'static str,
     /// What it adds to the balance; what is kept or freed for `held` and `released`.
     amount: Amount,
     reference: Option<String>,
     order_id: Option<Uuid>,
     payment_id: Option<Uuid>,
-    balance_after: Amount,
     /// All points of the user after it, held ones among them.
+    balance_after: Amount,
     at: Moment,
     expires_at: Option<Moment>,
 }
@@ -142,6 +143,12 @@ impl Resource for PointsRow {
             available: self.available.into(),
             version: self.version,
         })
+    }
+}
+
+impl LongStream for PointsRow {
+    fn fold_onto(self, events: &[RecordedEvent]) -> Result<Self, FoldError> {
+        fold::points_onto(self, events)
     }
 }
 
@@ -217,6 +224,7 @@ async fn grant_points(
         reference: body.value.reference.0,
         expires_at: body.value.expires_at,
     };
+    let before = Before::<PointsRow>::read(&app, id).await;
     let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
-    reply::command::<PointsRow>(&app, &call, answer, Made::Changed).await
+    before.answer(&app, &call, answer).await
 }
