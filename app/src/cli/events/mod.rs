@@ -1,14 +1,16 @@
 //! `jangbu events`: the log, read.
 
+mod entry;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use jangbu_kernel::log::{EventLog, ReadFilter};
-use jangbu_kernel::{CorrelationId, RecordedEvent, StreamId, time};
+use jangbu_kernel::{CorrelationId, RecordedEvent, StreamId};
+use jangbu_store::Store;
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::Done;
 use super::named::{Named, event_type};
@@ -16,6 +18,8 @@ use crate::config::Settings;
 use crate::engine;
 use crate::output::Output;
 use crate::table::{extra, key, room, short_time, shorten_ids};
+pub(super) use entry::EventLine;
+use entry::{Entry, page};
 
 /// Events read at once.
 const PAGE: usize = 500;
@@ -119,70 +123,19 @@ impl Filter {
     }
 }
 
-/// An event as programs read it.
-#[derive(Serialize)]
-pub(super) struct EventLine<'a> {
-    position: u64,
-    stream: StreamId,
-    version: u64,
-    id: jangbu_kernel::EventId,
-    #[serde(rename = "type")]
-    event_type: &'a str,
-    schema_version: u16,
-    data: &'a RawValue,
-    actor: String,
-    correlation_id: CorrelationId,
-    causation_id: uuid::Uuid,
-    command_id: jangbu_kernel::CommandId,
-    recorded_at: String,
-}
-
-impl<'a> EventLine<'a> {
-    pub(super) fn new(event: &'a RecordedEvent) -> anyhow::Result<Self> {
-        // What is no JSON was damaged: the line tells that the event stands there.
-        let data = serde_json::from_str(&event.payload).or_else(|_| serde_json::from_str("null"))?;
-        Ok(Self {
-            position: event.position,
-            stream: event.stream,
-            version: event.version,
-            id: event.event_id,
-            event_type: &event.event_type,
-            schema_version: event.schema_version,
-            data,
-            actor: event.meta.actor.to_string(),
-            correlation_id: event.meta.correlation_id,
-            causation_id: event.meta.causation_id,
-            command_id: event.meta.command_id,
-            recorded_at: time::rfc3339(event.meta.recorded_at),
-        })
-    }
-}
-
-impl EventLine<'_> {
-    /// Version, position, time, type and content: what differs within one stream.
-    pub(super) fn of_a_stream(&self) -> Vec<String> {
-        vec![
-            self.version.to_string(),
-            self.position.to_string(),
-            self.recorded_at.clone(),
-            self.event_type.to_owned(),
-            self.data.get().to_owned(),
-        ]
-    }
-}
-
 pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
     let store = engine::open_for_reading(settings).await?;
-    let log: &dyn EventLog = &*store;
+    let opened: &dyn Store = &*store;
+    let log: &dyn EventLog = opened;
     match arguments.action {
         Action::List { filter, last: Some(last), .. } => {
-            list_last(log, &filter.resolve(log).await?, last, output).await?
+            list_last(opened, &filter.resolve(log).await?, last, output).await?
         }
         Action::List { filter, from, limit, last: None } => {
-            list(log, &filter.resolve(log).await?, from, limit, output).await?;
+            list(opened, &filter.resolve(log).await?, from, limit, output).await?;
         }
         Action::Count { filter } => count(log, &filter.resolve(log).await?, output).await?,
-        Action::Show { position } => show(log, position, output).await?,
+        Action::Show { position } => show(opened, position, output).await?,
         Action::Tail { filter, from } => {
             let after = match from {
                 Some(from) => from.saturating_sub(1),
@@ -190,7 +143,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
             };
             let filter = filter.resolve(log).await?;
             tokio::select! {
-                ended = tail(log, &filter, after, output) => ended?,
+                ended = tail(opened, &filter, after, output) => ended?,
                 signal = tokio::signal::ctrl_c() => signal?,
             }
         }
@@ -199,14 +152,14 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
     Ok(Done::Yes)
 }
 
-async fn list(log: &dyn EventLog, filter: &Filter, from: u64, limit: usize, output: &Output) -> anyhow::Result<()> {
+async fn list(log: &dyn Store, filter: &Filter, from: u64, limit: usize, output: &Output) -> anyhow::Result<()> {
     let mut found = Vec::new();
     let mut next = None;
     match filter.stream {
         Some(stream) => {
             let events = jangbu_commands::history(log, stream, None).await?;
             let mut wanted = events.into_iter().filter(|event| event.position >= from && filter.matches(event));
-            found.extend(wanted.by_ref().take(limit));
+            found.extend(wanted.by_ref().take(limit).map(Entry::Known));
             next = wanted.next().map(|event| event.position);
         }
         None => {
@@ -215,10 +168,10 @@ async fn list(log: &dyn EventLog, filter: &Filter, from: u64, limit: usize, outp
             while next.is_none() && after < head {
                 // One more than is shown, to see whether there is more.
                 let room = limit.saturating_sub(found.len());
-                let (page, read_to) = log.read_all(after, PAGE.min(room.saturating_add(1)), &wanted(filter)).await?;
+                let (page, read_to) = page(log, after, PAGE.min(room.saturating_add(1)), &wanted(filter)).await?;
                 let mut page = page.into_iter();
                 found.extend(page.by_ref().take(room));
-                next = page.next().map(|event| event.position);
+                next = page.next().map(|entry| entry.position());
                 after = read_to;
             }
         }
@@ -235,29 +188,29 @@ async fn list(log: &dyn EventLog, filter: &Filter, from: u64, limit: usize, outp
 
 /// The newest events. Read forwards, as the log is: with a filter it is not known before
 /// how far back they lie.
-async fn list_last(log: &dyn EventLog, filter: &Filter, last: usize, output: &Output) -> anyhow::Result<()> {
+async fn list_last(log: &dyn Store, filter: &Filter, last: usize, output: &Output) -> anyhow::Result<()> {
     let mut found = VecDeque::new();
-    let mut keep = |event: RecordedEvent| {
+    let mut keep = |entry: Entry| {
         if found.len() == last {
             found.pop_front();
         }
         if last > 0 {
-            found.push_back(event);
+            found.push_back(entry);
         }
     };
     match filter.stream {
         Some(stream) => {
             let events = jangbu_commands::history(log, stream, None).await?;
-            events.into_iter().filter(|event| filter.matches(event)).for_each(keep);
+            events.into_iter().filter(|event| filter.matches(event)).map(Entry::Known).for_each(keep);
         }
         None => {
             let head = log.head().await?;
             let back = if filter.is_everything() { u64::try_from(last)? } else { head };
             let mut after = head.saturating_sub(back);
             while after < head {
-                let (page, read_to) = log.read_all(after, PAGE, &wanted(filter)).await?;
+                let (page, read_to) = page(log, after, PAGE, &wanted(filter)).await?;
                 // What came meanwhile is not of these.
-                page.into_iter().filter(|event| event.position <= head).for_each(&mut keep);
+                page.into_iter().filter(|entry| entry.position() <= head).for_each(&mut keep);
                 after = read_to;
             }
         }
@@ -265,15 +218,15 @@ async fn list_last(log: &dyn EventLog, filter: &Filter, last: usize, output: &Ou
     print(found.make_contiguous(), output)
 }
 
-fn print(found: &[RecordedEvent], output: &Output) -> anyhow::Result<()> {
-    let lines: Vec<EventLine<'_>> = found.iter().map(EventLine::new).collect::<anyhow::Result<_>>()?;
+fn print(found: &[Entry], output: &Output) -> anyhow::Result<()> {
+    let lines: Vec<EventLine<'_>> = found.iter().map(Entry::line).collect::<anyhow::Result<_>>()?;
     let columns = [key("position"), key("time"), key("type"), key("stream"), extra("version"), extra("actor")];
     output.list(&lines, &columns, |line| {
         vec![
             line.position.to_string(),
             line.recorded_at.clone(),
             line.event_type.to_owned(),
-            line.stream.to_string(),
+            line.stream.clone(),
             line.version.to_string(),
             line.actor.clone(),
         ]
@@ -309,18 +262,18 @@ fn wanted(filter: &Filter) -> ReadFilter {
     ReadFilter { event_types: filter.event_types.clone(), correlation_id: filter.correlation }
 }
 
-async fn show(log: &dyn EventLog, position: u64, output: &Output) -> anyhow::Result<()> {
-    let (page, _) = log.read_all(position.saturating_sub(1), 1, &ReadFilter::default()).await?;
-    let Some(event) = page.first().filter(|event| event.position == position) else {
+async fn show(log: &dyn Store, position: u64, output: &Output) -> anyhow::Result<()> {
+    let (page, _) = page(log, position.saturating_sub(1), 1, &ReadFilter::default()).await?;
+    let Some(entry) = page.first().filter(|entry| entry.position() == position) else {
         bail!("there is no event at position {position}; the log ends at {}", log.head().await?);
     };
-    let line = EventLine::new(event)?;
-    let data: serde_json::Value = serde_json::from_str(&event.payload)?;
+    let line = entry.line()?;
+    let data: serde_json::Value = serde_json::from_str(line.data.get())?;
     output.fields(
         &line,
         &[
             ("position", position.to_string()),
-            ("stream", line.stream.to_string()),
+            ("stream", line.stream.clone()),
             ("version", line.version.to_string()),
             ("type", format!("{} v{}", line.event_type, line.schema_version)),
             ("time", line.recorded_at.clone()),
@@ -329,7 +282,7 @@ async fn show(log: &dyn EventLog, position: u64, output: &Output) -> anyhow::Res
             ("command", line.command_id.to_string()),
             ("correlation", line.correlation_id.to_string()),
             ("causation", line.causation_id.to_string()),
-            ("hash", hex(&event.hash)),
+            ("hash", hex(entry.hash())),
             ("data", serde_json::to_string_pretty(&data)?),
         ],
     )?;
@@ -340,11 +293,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn tail(log: &dyn EventLog, filter: &Filter, mut after: u64, output: &Output) -> anyhow::Result<()> {
+async fn tail(log: &dyn Store, filter: &Filter, mut after: u64, output: &Output) -> anyhow::Result<()> {
     loop {
-        let (page, read_to) = log.read_all(after, PAGE, &wanted(filter)).await?;
-        for event in page.iter().filter(|event| filter.matches(event)) {
-            let line = EventLine::new(event)?;
+        let (page, read_to) = page(log, after, PAGE, &wanted(filter)).await?;
+        for entry in page.iter().filter(|entry| entry.is_wanted(filter)) {
+            let line = entry.line()?;
             if output.is_json() {
                 output.object(&line)?;
             } else {
@@ -369,8 +322,7 @@ fn as_it_comes(line: &EventLine<'_>) -> String {
     match room() {
         Some(room) if room < WHOLE => {
             let time = short_time(recorded_at).unwrap_or_else(|| recorded_at.clone());
-            let stream = stream.to_string();
-            let stream = if room < WITH_IDS { shorten_ids(&stream) } else { stream.as_str().into() };
+            let stream = if room < WITH_IDS { shorten_ids(stream) } else { stream.as_str().into() };
             format!("{position:>7} {time} {event_type:<28} {stream}")
         }
         Some(_) | None => format!("{position:>8}  {recorded_at}  {event_type:<32} {stream}  v{version}  {actor}"),
