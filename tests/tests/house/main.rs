@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate with the crates of the house that it may import. What is not named
 /// here is not allowed.
-const FLOORS: [(&str, &[&str]); 12] = [
+const FLOORS: [(&str, &[&str]); 13] = [
     ("jangbu-kernel", &[]),
     ("jangbu-aggregates", &["jangbu-kernel"]),
     ("jangbu-store", &["jangbu-kernel"]),
@@ -45,6 +45,7 @@ const FLOORS: [(&str, &[&str]); 12] = [
             "jangbu-sandbox",
         ],
     ),
+    ("jangbu-bench", &["jangbu-kernel", "jangbu-aggregates", "jangbu-store", "jangbu-commands", "jangbu-app"]),
     ("jangbu-tests", &["jangbu-kernel"]),
 ];
 

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use serde::Deserialize;
 
 use super::wire::Answer;
-use crate::bench::report::per_second;
+use crate::report::per_second;
 
 /// What was answered, and how fast.
 pub struct Tally {

@@ -4,18 +4,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use http::Method;
+use jangbu_app::client::{Connection, text};
 use serde_json::Value;
 
 use super::{check_acknowledged, ms, place_orders, settle};
 use crate::bench::Bench;
-use crate::bench::load::{Plan, fire};
-use crate::bench::offline::{Offline, Until};
-use crate::bench::orders::{OrderPlan, Pay};
-use crate::bench::report::{Goal, Report, Row, median, per_second, ratio};
-use crate::bench::server::ServerUnderTest;
-use crate::bench::shop::{self, Shop};
-use crate::bench::yardsticks::read_and_parse;
-use crate::client::{Connection, text};
+use crate::load::{Plan, fire};
+use crate::offline::{Offline, Until};
+use crate::orders::{OrderPlan, Pay};
+use crate::report::{Goal, Report, Row, median, per_second, ratio};
+use crate::server::ServerUnderTest;
+use crate::shop::{self, Shop};
+use crate::yardsticks::read_and_parse;
 
 /// As long as making a log may take.
 const LOG_LIMIT: Duration = Duration::from_secs(600);

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jangbu_app::engine;
 use jangbu_kernel::log::ReadFilter;
 use jangbu_store::Store;
 
 use super::place_orders;
 use crate::bench::Bench;
-use crate::bench::load::{Plan, fire};
-use crate::bench::orders::{OrderPlan, Pay};
-use crate::bench::place::Place;
-use crate::bench::report::{Goal, Report, Row, median, per_second, ratio};
-use crate::engine;
+use crate::load::{Plan, fire};
+use crate::orders::{OrderPlan, Pay};
+use crate::place::Place;
+use crate::report::{Goal, Report, Row, median, per_second, ratio};
 
 /// How long the sagas of a round may take.
 const LIMIT: Duration = Duration::from_secs(600);

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use jangbu_app::config::{Flags, Settings, Sources};
 
 use super::server::program;
-use crate::config::{Flags, Settings, Sources};
 
 /// A place for a shop.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ impl Place {
         Ok(Settings::resolve(&Sources { flags: Flags::default(), environment: self.environment() })?)
     }
 
-    /// Runs a command of this program here and gives its output.
+    /// Runs a command of the program here and gives its output.
     ///
     /// # Errors
     /// When it cannot be run.

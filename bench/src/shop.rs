@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use jangbu_app::client::{Shopper, text};
 use serde_json::{Value, json};
 
 use super::server::{ADMIN_EMAIL, ServerUnderTest};
-use crate::client::{Shopper, text};
 
 /// What every product costs, in won; high enough to ship free of charge anywhere.
 pub const PRICE: u64 = 60_000;

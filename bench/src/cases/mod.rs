@@ -17,7 +17,8 @@ use super::orders::{OrderPlan, Pay};
 use super::report::Report;
 use super::server::ServerUnderTest;
 use super::shop::{self, Shop};
-use super::{Bench, BenchArgs, Case};
+use crate::args::{BenchArgs, Case};
+use crate::bench::Bench;
 
 /// How long a server may take to come to rest after a load.
 const REST_LIMIT: Duration = Duration::from_secs(1_800);
@@ -149,18 +150,12 @@ fn ms(us: u64) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use clap::{Parser, ValueEnum as _};
+    use clap::{Parser as _, ValueEnum as _};
 
     use super::*;
 
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: BenchArgs,
-    }
-
     fn args(line: &[&str]) -> BenchArgs {
-        Line::try_parse_from(["bench"].iter().chain(line)).unwrap().args
+        BenchArgs::try_parse_from(["jangbu-bench"].iter().chain(line)).unwrap()
     }
 
     #[test]

@@ -10,8 +10,8 @@ use jangbu_kernel::{AggregateKind, StreamId};
 use sqlx::{Connection as _, Row as _};
 use uuid::Uuid;
 
-use crate::bench::place::Place;
-use crate::bench::report::per_second;
+use crate::place::Place;
+use crate::report::per_second;
 
 const COLUMNS: &str = "select stream_kind, stream_id, event_type, schema_version, payload from events";
 /// Rows of one request to Postgres.

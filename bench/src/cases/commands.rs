@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::bench::Bench;
-use crate::bench::offline::{Offline, Until};
-use crate::bench::report::{Goal, Report, Row, median};
+use crate::offline::{Offline, Until};
+use crate::report::{Goal, Report, Row, median};
 
 /// Commands of one small event each, decided and committed in this process, many at once:
 /// products that are made, each a stream of its own, and goods that come in for the

@@ -10,15 +10,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jangbu_app::signals::StopSignals;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::process::Child;
 use tower::ServiceExt as _;
 
-use crate::bench::load::{Gun, Plan, Tally, fire};
-use crate::bench::orders::OrderPlan;
-use crate::bench::server::{announced, program, stop};
-use crate::signals::StopSignals;
+use crate::load::{Gun, Plan, Tally, fire};
+use crate::orders::OrderPlan;
+use crate::server::{announced, stop, this_program};
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -110,8 +110,8 @@ impl Echo {
     /// # Errors
     /// When it does not start.
     pub async fn start() -> anyhow::Result<Self> {
-        let mut command = program()?;
-        command.args(["bench", "echo-server"]);
+        let mut command = this_program()?;
+        command.arg("echo-server");
         let (child, address) = announced(command, "echo listening on http://").await?;
         Ok(Self { child, address: address.parse()? })
     }

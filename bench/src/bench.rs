@@ -1,23 +1,4 @@
-//! `jangbu bench`: starts real servers as processes of their own, drives them over
-//! HTTP, measures the machine's yardsticks in between, and checks the shop's invariants
-//! afterwards.
-//!
-//! [`args`] is what can be asked; `cases/` is one file a family of cases; [`load`] is
-//! the load generator; `yardsticks/` is what the figures are held against; [`offline`]
-//! makes large logs quickly. docs/BENCHMARKS.md says how to read the result.
-
-mod args;
-mod cases;
-mod load;
-mod machine;
-mod offline;
-mod orders;
-mod place;
-mod postgres;
-mod report;
-mod server;
-mod shop;
-mod yardsticks;
+//! A run: what was asked, what its cases share, and what comes of them.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,15 +7,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::sync::OnceCell;
 
-pub use self::args::{BenchArgs, Case};
-use self::load::{Plan, Tally};
-use self::orders::OrderPlan;
-use self::place::Place;
-use self::postgres::Cluster;
-use self::report::Report;
-use self::server::ServerUnderTest;
-use self::shop::{PLENTY, Shop, Size};
-use self::yardsticks::Echo;
+use crate::args::{BenchArgs, Case};
+use crate::load::{Plan, Tally};
+use crate::orders::OrderPlan;
+use crate::place::Place;
+use crate::postgres::{self, Cluster};
+use crate::report::{self, Report};
+use crate::server::ServerUnderTest;
+use crate::shop::{PLENTY, Shop, Size};
+use crate::yardsticks::{self, Echo};
+use crate::{cases, machine};
 
 /// Warm-up of the echo.
 const ECHO_WARMUP: Duration = Duration::from_secs(1);
@@ -179,7 +161,7 @@ impl Bench {
 ///
 /// # Errors
 /// When a server cannot be started or driven.
-pub async fn run(args: BenchArgs, as_json: bool) -> anyhow::Result<bool> {
+pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
     if args.case == Case::EchoServer {
         return yardsticks::echo::serve().await.map(|()| true);
     }
@@ -187,7 +169,7 @@ pub async fn run(args: BenchArgs, as_json: bool) -> anyhow::Result<bool> {
     machine::allow_many_files();
     let args = args.sized();
     let cases: Vec<Case> = if args.case == Case::All { cases::all(&args) } else { vec![args.case] };
-    let (out, several) = (args.out.clone(), cases.len() > 1);
+    let (out, as_json, several) = (args.out.clone(), args.json, cases.len() > 1);
     let bench = Bench::start(args).await?;
     let mut reports = Vec::new();
     let mut failed = false;

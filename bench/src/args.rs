@@ -1,9 +1,9 @@
-//! What `jangbu bench` can be asked and told.
+//! What `jangbu-bench` can be asked and told.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Parser, ValueEnum};
 
 use super::load::Plan;
 use super::server::ALL_ROLES;
@@ -62,22 +62,28 @@ pub enum Case {
     EchoServer,
 }
 
-/// What `jangbu bench` can be told.
-#[derive(Args, Clone, Debug)]
-#[command(after_help = "\
+/// Measure a real server over HTTP and check the invariants afterwards
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "jangbu-bench",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
 Examples:
-  jangbu bench place-order                          embedded store, 3 rounds of 60 s, 256 connections
-  jangbu bench place-order --postgres               the same on a Postgres that it starts itself
-  jangbu bench flash-sale --units 1000 --attempts 10000
-  jangbu bench order-list --orders 1000000          with as many orders as docs/BENCHMARKS.md
-  jangbu bench all --quick                          everything in small, in some minutes
-  jangbu bench all --out BENCH.md                   everything in full, in some hours
+  jangbu-bench place-order                          embedded store, 3 rounds of 60 s, 256 connections
+  jangbu-bench place-order --postgres               the same on a Postgres that it starts itself
+  jangbu-bench flash-sale --units 1000 --attempts 10000
+  jangbu-bench order-list --orders 1000000          with as many orders as docs/BENCHMARKS.md
+  jangbu-bench all --quick                          everything in small, in some minutes
+  jangbu-bench all --out BENCH.md                   everything in full, in some hours
 
-Each case starts servers as processes of their own on loopback with folders of their own,
+Each case starts servers as processes of their own (the program `jangbu` beside this one) on
+loopback with folders of their own,
 measures its yardsticks in between, holds the log against the shop's invariants
 afterwards, and prints medians over the rounds with ratios to the yardsticks. Everything
 runs under SCHED_RR (`chrt -r 1`) where that is allowed; the report says whether it was.
-Exit code 1 when a check did not hold; a figure that misses its goal is no failure.")]
+Exit code 1 when a check did not hold; a figure that misses its goal is no failure."
+)]
 pub struct BenchArgs {
     /// What to measure
     #[arg(hide_possible_values = false)]
@@ -151,6 +157,9 @@ pub struct BenchArgs {
     /// Write the table of Markdown into this file too
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Machine-readable output: one JSON object a case
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl BenchArgs {

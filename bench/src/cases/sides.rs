@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::{check_acknowledged, place_orders};
 use crate::bench::Bench;
-use crate::bench::load::{Ammunition, Gun, Head, Request, Tally, fire};
-use crate::bench::offline::{Offline, Until};
-use crate::bench::report::{Goal, Report, Row, median, ratio};
-use crate::bench::server::{ALL_ROLES, ServerUnderTest};
-use crate::bench::shop::{self, PRICE};
+use crate::load::{Ammunition, Gun, Head, Request, Tally, fire};
+use crate::offline::{Offline, Until};
+use crate::report::{Goal, Report, Row, median, ratio};
+use crate::server::{ALL_ROLES, ServerUnderTest};
+use crate::shop::{self, PRICE};
 
 /// Products of a shop without HTTP.
 const OFFLINE_PRODUCTS: usize = 1_000;

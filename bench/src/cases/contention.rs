@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::{check_acknowledged, latencies, place_orders, settle};
 use crate::bench::Bench;
-use crate::bench::load::{Plan, Tally, fire};
-use crate::bench::orders::{OrderPlan, Pay};
-use crate::bench::report::{Goal, Report, Row, median, per_second, ratio};
-use crate::bench::server::ServerUnderTest;
-use crate::bench::shop::{Shop, Size};
+use crate::load::{Plan, Tally, fire};
+use crate::orders::{OrderPlan, Pay};
+use crate::report::{Goal, Report, Row, median, per_second, ratio};
+use crate::server::ServerUnderTest;
+use crate::shop::{Shop, Size};
 
 /// A stock, and how many want one of it at once.
 const STOCK: u32 = 100;

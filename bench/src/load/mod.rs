@@ -2,7 +2,7 @@
 //!
 //! It shares the machine with what it measures, so it is as cheap as it can be: one
 //! thread, requests written as bytes from templates, answers read no further than
-//! counting needs. `bench yardsticks` prints what one request costs it.
+//! counting needs. `jangbu-bench yardsticks` prints what one request costs it.
 
 mod pace;
 mod request;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use jangbu_app::node::WriteSide;
 use jangbu_commands::{
     Caller, CancelledBy, Command, CreateProduct, Idempotency, PlaceOrder, RegisterUser, Request, Scope, WantedLine,
     order_number, sealing,
@@ -21,7 +22,6 @@ use uuid::Uuid;
 use super::place::Place;
 use super::report::per_second;
 use super::shop::{PLENTY, PRICE};
-use crate::node::WriteSide;
 
 /// Commands under way at once; the decider's queue has room for many more.
 const UNDER_WAY: u64 = 1_024;

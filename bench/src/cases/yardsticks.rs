@@ -1,8 +1,8 @@
 //! The yardsticks alone.
 
 use crate::bench::Bench;
-use crate::bench::orders::{OrderPlan, Pay};
-use crate::bench::report::{Report, median};
+use crate::orders::{OrderPlan, Pay};
+use crate::report::{Report, median};
 
 /// Measures them as the other cases do, and what a request costs the load generator.
 pub(super) async fn alone(bench: &Bench) -> anyhow::Result<Report> {

@@ -2,9 +2,9 @@
 
 use super::{check_acknowledged, latencies, ms, place_orders, settle};
 use crate::bench::Bench;
-use crate::bench::load::{Plan, fire};
-use crate::bench::orders::{OrderPlan, Pay};
-use crate::bench::report::{Goal, Report, Row, median, ratio};
+use crate::load::{Plan, fire};
+use crate::orders::{OrderPlan, Pay};
+use crate::report::{Goal, Report, Row, median, ratio};
 
 /// The maximum against the typed echo, then the latency at a part of the maximum against
 /// a durable write.

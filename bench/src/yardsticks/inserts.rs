@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use rusqlite::params;
 use sqlx::Connection as _;
 
-use crate::bench::report::per_second;
+use crate::report::per_second;
 
 /// Rows of a batch: about what a batch of the write path holds under load.
 const BATCH: u32 = 500;
 /// As long as an order's own event.
 const PAYLOAD_BYTES: usize = 500;
-const TABLE: &str = include_str!("../../../../migrations/sqlite/0001_log.sql");
+const TABLE: &str = include_str!("../../../migrations/sqlite/0001_log.sql");
 
 struct Row {
     stream_id: [u8; 16],

@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use http::Method;
 use jangbu_aggregates::stock::Stock;
+use jangbu_app::client::Connection;
+use jangbu_app::engine;
 use jangbu_kernel::log::ReadFilter;
 use jangbu_store::hash::LeafFields;
 use sqlx::Connection as _;
 
 use super::{check_acknowledged, ms, place_orders, settle};
 use crate::bench::Bench;
-use crate::bench::offline::{Offline, Until};
-use crate::bench::place::Place;
-use crate::bench::report::{Goal, Report, Row, median, ratio};
-use crate::bench::server::ServerUnderTest;
-use crate::client::Connection;
-use crate::engine;
+use crate::offline::{Offline, Until};
+use crate::place::Place;
+use crate::report::{Goal, Report, Row, median, ratio};
+use crate::server::ServerUnderTest;
 
 /// Products and buyers of a large log.
 const SCENERY: (usize, usize) = (1_000, 64);

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::bench::report::median;
+use crate::report::median;
 
 /// One page, as an engine writes it.
 const PAGE: [u8; 4_096] = [0x6a; 4_096];

@@ -1,10 +1,11 @@
-//! The server that is measured: this program again, in processes of its own.
+//! The server that is measured: the program `jangbu`, in processes of its own.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -98,7 +99,7 @@ impl ServerUnderTest {
         self.nodes.first().copied().context("no node runs")
     }
 
-    /// Runs another command of this program against the same data and gives its output.
+    /// Runs another command of the program against the same data and gives its output.
     ///
     /// # Errors
     /// When it cannot be run.
@@ -141,14 +142,32 @@ impl ServerUnderTest {
     }
 }
 
-/// This program.
+/// The program that is measured: the one that was built beside this one.
+///
+/// # Errors
+/// When it is not there.
+pub fn program() -> anyhow::Result<Command> {
+    let program = itself()?.with_file_name("jangbu");
+    ensure!(program.exists(), "{} is not there: build it with the same profile as this program", program.display());
+    Ok(silent(&program))
+}
+
+/// This program, to be started once more.
 ///
 /// # Errors
 /// When it cannot find itself.
-pub fn program() -> anyhow::Result<Command> {
-    let mut command = Command::new(std::env::current_exe().context("this program cannot find itself")?);
+pub fn this_program() -> anyhow::Result<Command> {
+    Ok(silent(&itself()?))
+}
+
+fn itself() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("this program cannot find itself")
+}
+
+fn silent(program: &Path) -> Command {
+    let mut command = Command::new(program);
     command.stdin(Stdio::null()).kill_on_drop(true);
-    Ok(command)
+    command
 }
 
 /// An address that nobody listens on now.
