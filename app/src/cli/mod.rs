@@ -16,7 +16,6 @@ mod sagas;
 mod sandbox;
 mod schemas;
 mod serve;
-mod simulate;
 mod users;
 
 use std::io::Write as _;
@@ -89,8 +88,6 @@ enum Command {
     Restore(backup::RestoreArguments),
     /// Check or write out the schemas of all events
     Schemas(schemas::Arguments),
-    /// Run the whole shop on a simulated world, fault upon fault, and check that it holds
-    Simulate(simulate::Arguments),
     /// Print the OpenAPI 3.1 document
     Openapi,
     /// Ask a running server whether it is ready
@@ -119,13 +116,15 @@ pub fn main() -> ExitCode {
 }
 
 /// Commands that became programs of their own.
-const MOVED: [(&str, &str); 1] = [("bench", "jangbu-bench")];
+const MOVED: [(&str, &str); 2] = [("bench", "jangbu-bench"), ("simulate", "jangbu-simulate")];
 
 /// Says where a command went that was one of this program.
 fn with_its_new_name(mut error: clap::Error) -> clap::Error {
     let unknown = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
     if let Some((_, program)) = MOVED.iter().find(|(name, _)| unknown.as_deref() == Some(*name)) {
         let hint = format!("it is a program of its own, `{program}`").into();
+        // Another word that is spelled alike is not meant.
+        error.remove(ContextKind::SuggestedSubcommand);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint]));
     }
     error
@@ -163,7 +162,6 @@ async fn dispatch(command: Command, flags: Flags, output: &Output) -> anyhow::Re
         Command::Backup(arguments) => backup::back_up(arguments, &settings()?, output).await,
         Command::Restore(arguments) => backup::restore(arguments, &settings()?, output).await,
         Command::Schemas(arguments) => schemas::run(arguments, output),
-        Command::Simulate(arguments) => simulate::run(arguments, output).await,
         Command::Openapi => {
             output.text(&jangbu_api::openapi().to_pretty_json()?)?;
             Ok(Done::Yes)

@@ -1,15 +1,17 @@
-//! `jangbu simulate`: the whole shop on a simulated world, over many seeds.
+//! `jangbu-simulate`: the whole shop on a simulated world, over many seeds.
 
-use std::io::Write as _;
+use std::io::{self, Write};
+use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::Parser;
 use jangbu_simulation::{Failure, Fault, Fleet, ORDERS, Outcome, Point, Summary, run as run_seed};
 use serde::Serialize;
 
-use super::Done;
-use crate::output::{Output, per_second};
+/// That of the server, which this runs the parts of.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -18,8 +20,12 @@ const MAX_FAILURES: usize = 20;
 /// Seeds below which a rare path that was not taken says nothing.
 const MIN_SEEDS_FOR_POINTS: u64 = 1_000;
 
-#[derive(Debug, Args)]
-#[command(after_help = "\
+/// Run the whole shop on a simulated world, fault upon fault, and check that it holds
+#[derive(Debug, Parser)]
+#[command(
+    name = "jangbu-simulate",
+    version,
+    after_help = "\
 A run is a shop with 50 orders and about 50 faults: lost and late answers, webhooks twice and
 in disorder, nodes killed at any await, commits that fail or whose outcome is unknown, a second
 node that writes the same streams, clocks that are put forward and back. Then the faults stop
@@ -27,14 +33,15 @@ and everything has to come to rest; the invariants are checked after every event
 A seed decides everything: the same seed is the same run.
 
 Examples:
-  jangbu simulate --seeds 3000            from seed 1, on all cores
-  jangbu simulate --seeds 500 --from 9000
-  jangbu simulate --seed 4711             one run again, told line by line
-  jangbu simulate --seeds 3000 --json | jq .never_reached
+  jangbu-simulate --seeds 3000            from seed 1, on all cores
+  jangbu-simulate --seeds 500 --from 9000
+  jangbu-simulate --seed 4711             one run again, told line by line
+  jangbu-simulate --seeds 3000 --json | jq .never_reached
 
 Exit codes: 0 everything held; 1 a seed failed, or, over 1,000 seeds or more, one of the rare
-paths was never taken.")]
-pub(super) struct Arguments {
+paths was never taken."
+)]
+struct Arguments {
     /// How many seeds
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     seeds: u64,
@@ -47,6 +54,9 @@ pub(super) struct Arguments {
     /// Runs side by side; all cores when absent
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Machine-readable output: one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 /// The result, for programs.
@@ -80,41 +90,49 @@ struct FailureLine {
     detail: String,
 }
 
-pub(super) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Done> {
-    let output = *output;
-    // Runs bring runtimes of their own, which may not be made inside of one.
-    tokio::task::spawn_blocking(move || match arguments.seed {
-        Some(seed) => replay(seed, &output),
-        None => many(&arguments, &output),
-    })
-    .await?
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = io::stdout().lock();
+    let (held, printed) = match arguments.seed {
+        Some(seed) => replay(seed, &mut out),
+        None => many(&arguments, &mut out),
+    };
+    match printed {
+        // What closes the output early, as `head` does, does not make a failed check a passed one.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::from(1)
+        }
+        Ok(()) | Err(_) => ExitCode::from(u8::from(!held)),
+    }
 }
 
-fn replay(seed: u64, output: &Output) -> anyhow::Result<Done> {
+/// Runs one seed and tells its story; whether it held, and whether it could be told.
+fn replay(seed: u64, out: &mut impl Write) -> (bool, io::Result<()>) {
     let outcome = run_seed(seed, true);
-    let story = outcome.story.iter().try_for_each(|line| output.text(line)).map_err(anyhow::Error::from);
-    let printed = story.and_then(|()| tell_end(&outcome, output));
-    output.conclude(if outcome.broken.is_none() { Done::Yes } else { Done::CheckFailed }, printed)
+    let story = outcome.story.iter().try_for_each(|line| writeln!(out, "{line}"));
+    (outcome.broken.is_none(), story.and_then(|()| tell_end(&outcome, out)))
 }
 
-fn tell_end(outcome: &Outcome, output: &Output) -> anyhow::Result<()> {
+fn tell_end(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     let faults: u32 = outcome.faults.iter().sum();
-    output.text(&format!(
+    writeln!(
+        out,
         "seed {}: {} orders, {} events, {faults} faults, {} s of simulated time, trace {:016x}",
         outcome.seed,
         outcome.orders,
         outcome.events,
         outcome.simulated_ms / 1_000,
         outcome.trace
-    ))?;
+    )?;
     match &outcome.broken {
-        Some(broken) => output.text(&format!("{} does NOT hold: {}", broken.invariant, broken.detail))?,
-        None => output.text("everything held")?,
+        Some(broken) => writeln!(out, "{} does NOT hold: {}", broken.invariant, broken.detail),
+        None => writeln!(out, "everything held"),
     }
-    Ok(())
 }
 
-fn many(arguments: &Arguments, output: &Output) -> anyhow::Result<Done> {
+/// Runs many seeds; whether everything held, and whether it could be told.
+fn many(arguments: &Arguments, out: &mut impl Write) -> (bool, io::Result<()>) {
     let threads = arguments
         .threads
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get))
@@ -131,7 +149,7 @@ fn many(arguments: &Arguments, output: &Output) -> anyhow::Result<Done> {
             let rate = per_second(summary.runs, began.elapsed());
             let failed = summary.failures.len();
             let _ = writeln!(
-                std::io::stderr(),
+                io::stderr(),
                 "simulating: {} of {} seeds, {rate} seeds/s, {} faults, {failed} failed",
                 summary.runs,
                 arguments.seeds,
@@ -141,7 +159,8 @@ fn many(arguments: &Arguments, output: &Output) -> anyhow::Result<Done> {
         summary.failures.len() < MAX_FAILURES
     });
     let report = Report::new(&summary, began.elapsed(), threads);
-    output.conclude(if report.ok { Done::Yes } else { Done::CheckFailed }, print(&report, output))
+    let printed = if arguments.json { print_json(&report, out) } else { print(&report, out) };
+    (report.ok, printed)
 }
 
 impl Report {
@@ -174,14 +193,16 @@ impl From<&Failure> for FailureLine {
     }
 }
 
-fn print(report: &Report, output: &Output) -> anyhow::Result<()> {
-    if output.is_json() {
-        return Ok(output.object(report)?);
-    }
-    let row = |count: &Count| vec![count.name.to_owned(), count.count.to_string()];
-    output.list(&report.faults, &["fault", "thrown"], row)?;
-    output.list(&report.points, &["rare path", "taken"], row)?;
-    output.text(&format!(
+fn print_json(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let line = serde_json::to_string(report)?;
+    writeln!(out, "{line}")
+}
+
+fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    print_counts(&report.faults, ["fault", "thrown"], out)?;
+    print_counts(&report.points, ["rare path", "taken"], out)?;
+    writeln!(
+        out,
         "{} seeds of {ORDERS} orders and {} more to see that they repeat, {} orders, {} events, {} simulated hours, in {}.{} s: {} seeds an hour, {} on one core",
         report.seeds,
         report.repeated,
@@ -192,16 +213,39 @@ fn print(report: &Report, output: &Output) -> anyhow::Result<()> {
         report.took_ms % 1_000 / 100,
         report.seeds_per_hour,
         report.seeds_per_hour_and_core,
-    ))?;
+    )?;
     for name in &report.never_reached {
-        output.text(&format!("never taken: {name}"))?;
+        writeln!(out, "never taken: {name}")?;
     }
     for failure in &report.failures {
-        output.text(&format!("seed {}: {} does NOT hold: {}", failure.seed, failure.invariant, failure.detail))?;
+        writeln!(out, "seed {}: {} does NOT hold: {}", failure.seed, failure.invariant, failure.detail)?;
     }
     if let Some(failure) = report.failures.first() {
-        output.text(&format!("see what happened: jangbu simulate --seed {}", failure.seed))?;
+        writeln!(out, "see what happened: jangbu-simulate --seed {}", failure.seed)?;
     }
-    output.text(if report.ok { "everything held" } else { "the simulation FAILED" })?;
-    Ok(())
+    writeln!(out, "{}", if report.ok { "everything held" } else { "the simulation FAILED" })
+}
+
+fn print_counts(counts: &[Count], [name, number]: [&str; 2], out: &mut impl Write) -> io::Result<()> {
+    let width = counts.iter().map(|count| count.name.len()).chain([name.len()]).max().unwrap_or_default();
+    writeln!(out, "{name:width$}  {number}")?;
+    counts.iter().try_for_each(|count| writeln!(out, "{:width$}  {}", count.name, count.count))
+}
+
+/// A rate in whole things a second.
+fn per_second(things: u64, took: Duration) -> u64 {
+    let micros = took.as_micros().max(1);
+    u64::try_from(u128::from(things) * 1_000_000 / micros).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
 }
