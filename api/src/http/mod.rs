@@ -18,6 +18,7 @@ pub(crate) mod params;
 mod parsers;
 pub(crate) mod prefer;
 pub(crate) mod problem;
+pub(crate) mod rate_limit;
 pub(crate) mod reply;
 pub(crate) mod resource;
 pub(crate) mod told;

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::entry::{Entry, Kind};
 use super::orders::page_limit;
-use super::{Entry, Kind};
 use crate::http::events;
 use crate::http::fields::{Line, Whole, request_body};
 use crate::http::gate::Access;

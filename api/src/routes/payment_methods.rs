@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{Entry, Kind};
+use super::entry::{Entry, Kind};
 use crate::http::gate::Access;
 use crate::http::problem::Problem;
 use crate::http::view::{Amount, Listing};

@@ -13,9 +13,9 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::entry::{Entry, Kind};
 use super::orders::{AsOfQuery, Legs, legs, listed_user, page_request};
 use super::refunds::RefundView;
-use super::{Entry, Kind};
 use crate::http::body::{JsonBody, NoBody};
 use crate::http::call::{Call, Key};
 use crate::http::fields::{Line, Whole, read_words, request_body};

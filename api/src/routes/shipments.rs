@@ -14,8 +14,8 @@ use utoipa::openapi::schema::ObjectBuilder;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::entry::{Entry, Kind};
 use super::orders::{AsOfQuery, LineView, listed_user, page_request};
-use super::{Entry, Kind};
 use crate::http::body::{JsonBody, MaybeJson};
 use crate::http::call::{Call, Key};
 use crate::http::fields::{Line, ReadText, Text, Whole, read_words, request_body};

@@ -14,7 +14,7 @@ use jangbu_kernel::OrderId;
 use jangbu_projections::OrderRow;
 use utoipa_axum::routes;
 
-use super::{Entry, Kind};
+use super::entry::{Entry, Kind};
 use crate::http::body::{JsonBody, MaybeJson, NoBody};
 use crate::http::call::{Call, Key};
 use crate::http::fields::{Text, request_body};
