@@ -28,7 +28,7 @@ pub use event::{Actor, EventMeta, NewEvent, RecordedEvent};
 pub use ids::*;
 pub use money::{Currency, Money, MoneyError};
 pub use refusal::{Refusal, RefusalCode};
-pub use sealed::Sealed;
+pub use sealed::{Sealed, SealedAt};
 pub use stream::{AggregateKind, StreamId};
 pub use time::Timestamp;
 

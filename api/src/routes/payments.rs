@@ -191,11 +191,9 @@ async fn request(State(app): State<App>, call: Call, body: JsonBody<RequestPayme
     } else {
         Currency::KRW
     };
-    let payment = WantedPayment {
-        payment_id: PaymentId::new(app.state.world.ids.new_id()),
-        legs: legs(&app, call.principal()?.user_id, bodies, currency, "/legs").await?,
-    };
-    let command = Command::RequestPayment { order_id, payment };
+    let payment_id = PaymentId::new(app.state.world.ids.new_id());
+    let legs = legs(&app, call.principal()?.user_id, payment_id, bodies, currency, "/legs").await?;
+    let command = Command::RequestPayment { order_id, payment: WantedPayment { payment_id, legs } };
     let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
     let location = format!("/v1/payments/{}", answer.stream.id);
     reply::command::<PaymentRow>(&app, &call, answer, Made::Created(location)).await

@@ -203,7 +203,7 @@ impl Resource for ShipmentRow {
     async fn view(self, app: &App) -> Result<ShipmentView, Problem> {
         let mut opener = Opener::new(app);
         Ok(ShipmentView {
-            shipping_address: opener.address(&self.shipping_address).await?,
+            shipping_address: opener.address(self.order_id, &self.shipping_address).await?,
             unreadable: opener.met_unreadable(),
             id: self.id.uuid(),
             order_id: self.order_id.uuid(),

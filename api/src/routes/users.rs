@@ -133,13 +133,13 @@ impl Resource for UserRow {
     async fn view(self, app: &App) -> Result<UserView, Problem> {
         let mut opener = Opener::new(app);
         let phone = match &self.phone {
-            Some(phone) => opener.text(sealing::USER_PHONE, phone).await?,
+            Some(phone) => opener.text(sealing::user_phone(self.id), phone).await?,
             None => None,
         };
         Ok(UserView {
             id: self.id.uuid(),
-            email: opener.text(sealing::USER_EMAIL, &self.email).await?,
-            name: opener.text(sealing::USER_NAME, &self.name).await?,
+            email: opener.text(sealing::user_email(self.id), &self.email).await?,
+            name: opener.text(sealing::user_name(self.id), &self.name).await?,
             phone,
             unreadable: opener.met_unreadable(),
             roles: self.roles,

@@ -21,7 +21,7 @@ use jangbu_kernel::gateway::{
     LabelRequest, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
 };
 use jangbu_kernel::ports::{Clock, IdSource, Vault, VaultError, World};
-use jangbu_kernel::{Actor, CorrelationId, Role, Sealed, ShipmentId, Timestamp, UserId};
+use jangbu_kernel::{Actor, CorrelationId, Role, Sealed, SealedAt, ShipmentId, Timestamp, UserId};
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
 use jangbu_store::memory::MemoryStore;
 use serde_json::{Value, json};
@@ -65,15 +65,15 @@ impl Vault for TestWorld {
     async fn create_key(&self, _: UserId) -> Result<(), VaultError> {
         Ok(())
     }
-    async fn seal(&self, owner: UserId, context: &str, plain: &str) -> Result<Sealed, VaultError> {
-        let text = URL_SAFE_NO_PAD.encode(format!("{context}\n{plain}"));
+    async fn seal(&self, owner: UserId, at: SealedAt<'_>, plain: &str) -> Result<Sealed, VaultError> {
+        let text = URL_SAFE_NO_PAD.encode(format!("{} {}\n{plain}", at.field, at.stream));
         Ok(Sealed::from_ciphertext(format!("v1.{owner}.{text}")))
     }
-    async fn open(&self, context: &str, sealed: &Sealed) -> Result<String, VaultError> {
+    async fn open(&self, at: SealedAt<'_>, sealed: &Sealed) -> Result<String, VaultError> {
         let text = sealed.ciphertext().rsplit('.').next().unwrap();
         let opened = String::from_utf8(URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
         let (place, plain) = opened.split_once('\n').unwrap();
-        if place == context { Ok(plain.to_owned()) } else { Err(VaultError::DoesNotOpen) }
+        if place == format!("{} {}", at.field, at.stream) { Ok(plain.to_owned()) } else { Err(VaultError::DoesNotOpen) }
     }
     fn keyed_hash(&self, _: &str, text: &str) -> Uuid {
         let mut bytes = [0; 16];

@@ -36,7 +36,9 @@ pub struct Offline {
 
 struct SmallShop {
     products: Vec<ProductId>,
-    buyers: Vec<(UserId, Sealed)>,
+    buyers: Vec<UserId>,
+    /// Where every order goes, as JSON.
+    address: String,
 }
 
 /// When a series of commands is over.
@@ -55,7 +57,7 @@ impl Offline {
     /// When the store cannot be opened or a command is refused.
     pub async fn open(place: &Place, products: usize, buyers: usize) -> anyhow::Result<Self> {
         let side = WriteSide::begin(&place.settings()?).await?;
-        let mut shop = SmallShop { products: Vec::new(), buyers: Vec::new() };
+        let mut shop = SmallShop { products: Vec::new(), buyers: Vec::new(), address: address()? };
         for number in 0..products {
             let product_id = ProductId::new(side.world.ids.new_id());
             side.commands.execute(making(&side.world, product_id, number)?).await?;
@@ -161,7 +163,8 @@ impl Offline {
                 let mut random = fastrand::Rng::with_seed(fastrand::u64(..) ^ number);
                 while begun.elapsed() < time && started.fetch_add(1, Ordering::Relaxed) < count {
                     let requests = make(&world, &shop, &mut random)?;
-                    for request in requests {
+                    for mut request in requests {
+                        seal_address(&world, &shop, &mut request).await?;
                         commands.execute(request).await?;
                     }
                     done.fetch_add(1, Ordering::Relaxed);
@@ -216,7 +219,21 @@ fn making(world: &World, product_id: ProductId, number: usize) -> anyhow::Result
     Ok(request(world, system(), Command::CreateProduct(create)))
 }
 
-/// An order of so many lines by somebody, and its id.
+/// Stands in an order until [`seal_address`] has sealed its address.
+const fn unsealed() -> Sealed {
+    Sealed::from_ciphertext(String::new())
+}
+
+/// Seals the address of an order, as the API does for each.
+async fn seal_address(world: &World, shop: &SmallShop, request: &mut Request) -> anyhow::Result<()> {
+    if let Command::PlaceOrder(place) = &mut request.command {
+        let at = sealing::shipping_address(place.order_id);
+        place.shipping_address = world.vault.seal(place.user_id, at, &shop.address).await?;
+    }
+    Ok(())
+}
+
+/// An order of so many lines by somebody, its address yet to be sealed, and its id.
 fn placing(
     world: &World,
     shop: &SmallShop,
@@ -224,7 +241,7 @@ fn placing(
     lines: usize,
 ) -> anyhow::Result<(Request, OrderId)> {
     let order_id = OrderId::new(world.ids.new_id());
-    let (user_id, address) = random.choice(&shop.buyers).context("a shop without buyers")?.clone();
+    let user_id = *random.choice(&shop.buyers).context("a shop without buyers")?;
     let (count, first) = (shop.products.len().max(1), random.usize(0..shop.products.len().max(1)));
     let products =
         (0..lines).filter_map(|line| shop.products.get((first + line * (count / lines.max(1)).max(1)) % count));
@@ -233,7 +250,7 @@ fn placing(
         number: order_number(world.clock.now(), order_id),
         user_id,
         lines: products.map(|id| WantedLine { product_id: *id, quantity: 1 }).collect(),
-        shipping_address: address,
+        shipping_address: unsealed(),
         expected_total: None,
         pay_within: None,
         payment: None,
@@ -242,10 +259,7 @@ fn placing(
     Ok((request(world, caller, Command::PlaceOrder(place)), order_id))
 }
 
-/// A buyer who never logs in, with the address that all orders of theirs go to.
-async fn register(side: &WriteSide) -> anyhow::Result<(UserId, Sealed)> {
-    let (world, user_id) = (&side.world, UserId::new(side.world.ids.new_id()));
-    world.vault.create_key(user_id).await?;
+fn address() -> anyhow::Result<String> {
     let address = PostalAddress {
         recipient: "김민준".to_owned(),
         phone: "010-1234-5678".to_owned(),
@@ -253,17 +267,23 @@ async fn register(side: &WriteSide) -> anyhow::Result<(UserId, Sealed)> {
         line1: "서울특별시 강남구 테헤란로 152".to_owned(),
         line2: None,
     };
-    let address = serde_json::to_string(&address)?;
+    Ok(serde_json::to_string(&address)?)
+}
+
+/// A buyer who never logs in.
+async fn register(side: &WriteSide) -> anyhow::Result<UserId> {
+    let (world, user_id) = (&side.world, UserId::new(side.world.ids.new_id()));
+    world.vault.create_key(user_id).await?;
     let register = RegisterUser {
         user_id,
         email_claim: Uuid::new_v4(),
         other_claims: Vec::new(),
-        email: world.vault.seal(user_id, sealing::USER_EMAIL, &format!("{user_id}@example.com")).await?,
-        name: world.vault.seal(user_id, sealing::USER_NAME, "측정 구매자").await?,
+        email: world.vault.seal(user_id, sealing::user_email(user_id), &format!("{user_id}@example.com")).await?,
+        name: world.vault.seal(user_id, sealing::user_name(user_id), "측정 구매자").await?,
         phone: None,
-        password_hash: world.vault.seal(user_id, sealing::USER_PASSWORD_HASH, "none").await?,
+        password_hash: world.vault.seal(user_id, sealing::user_password_hash(user_id), "none").await?,
         roles: vec![Role::Customer],
     };
     side.commands.execute(request(world, system(), Command::RegisterUser(register))).await?;
-    Ok((user_id, world.vault.seal(user_id, sealing::SHIPPING_ADDRESS, &address).await?))
+    Ok(user_id)
 }

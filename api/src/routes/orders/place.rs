@@ -125,10 +125,11 @@ pub(super) async fn place(
         return Err(Problem::invalid(errors.into_vec()));
     }
     let payment = match wanted.payment {
-        Some(payment) => Some(WantedPayment {
-            payment_id: PaymentId::new(world.ids.new_id()),
-            legs: legs(&app, user_id, payment.legs, currency, "/payment/legs").await?,
-        }),
+        Some(payment) => {
+            let payment_id = PaymentId::new(world.ids.new_id());
+            let legs = legs(&app, user_id, payment_id, payment.legs, currency, "/payment/legs").await?;
+            Some(WantedPayment { payment_id, legs })
+        }
         None => None,
     };
     let command = Command::PlaceOrder(PlaceOrder {
@@ -136,7 +137,7 @@ pub(super) async fn place(
         number: order_number(world.clock.now(), order_id),
         user_id,
         lines: wanted_lines(&wanted.lines),
-        shipping_address: seal_address(&app, user_id, &address).await?,
+        shipping_address: seal_address(&app, user_id, order_id, &address).await?,
         expected_total,
         pay_within: wanted.pay_within_seconds.and_then(|seconds| TimeDelta::try_seconds(seconds.0)),
         payment,
@@ -214,9 +215,14 @@ pub(super) fn checked_address(app: &App, body: AddressBody) -> Result<PostalAddr
     Err(Problem::invalid(faults.into_iter().map(problem).collect()))
 }
 
-async fn seal_address(app: &App, user_id: UserId, address: &PostalAddress) -> Result<jangbu_kernel::Sealed, Problem> {
+async fn seal_address(
+    app: &App,
+    user_id: UserId,
+    order_id: OrderId,
+    address: &PostalAddress,
+) -> Result<jangbu_kernel::Sealed, Problem> {
     let json = serde_json::to_string(address).map_err(|error| Problem::internal(error.to_string()))?;
-    Ok(app.state.world.vault.seal(user_id, sealing::SHIPPING_ADDRESS, &json).await?)
+    Ok(app.state.world.vault.seal(user_id, sealing::shipping_address(order_id), &json).await?)
 }
 
 /// A part of a payment as it came.
@@ -304,10 +310,11 @@ impl Read for LegBody {
     }
 }
 
-/// The legs of a payment, card tokens sealed under the buyer's key.
+/// The legs of a payment, card tokens sealed under the buyer's key for this payment.
 pub(crate) async fn legs(
     app: &App,
     user_id: UserId,
+    payment_id: PaymentId,
     bodies: Legs,
     currency: Currency,
     root: &'static str,
@@ -330,7 +337,8 @@ pub(crate) async fn legs(
     for (amount, method) in checked {
         let (method, instrument) = match method {
             LegMethod::Card { token } => {
-                let card_token = app.state.world.vault.seal(user_id, sealing::CARD_TOKEN, &token.0).await?;
+                let at = sealing::card_token(payment_id);
+                let card_token = app.state.world.vault.seal(user_id, at, &token.0).await?;
                 (MethodName::Card, Instrument::Card { card_token })
             }
             LegMethod::Points | LegMethod::Unknown(_) => (MethodName::Points, Instrument::Points),

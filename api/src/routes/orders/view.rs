@@ -106,7 +106,7 @@ impl Resource for OrderRow {
     async fn view(self, app: &App) -> Result<OrderView, Problem> {
         let mut opener = Opener::new(app);
         Ok(OrderView {
-            shipping_address: opener.address(&self.shipping_address).await?,
+            shipping_address: opener.address(self.id, &self.shipping_address).await?,
             unreadable: opener.met_unreadable(),
             id: self.id.uuid(),
             number: self.number,
