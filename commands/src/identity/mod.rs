@@ -21,7 +21,7 @@ use std::time::Duration;
 use jangbu_aggregates::command::RegisterUser;
 use jangbu_aggregates::user::{Administrators, User};
 use jangbu_aggregates::{Command, Policy, Scope};
-use jangbu_kernel::log::{EventLog, LogError, ReceiptKey};
+use jangbu_kernel::log::{EventLog, LogError};
 use jangbu_kernel::ports::{VaultError, World};
 use jangbu_kernel::{Actor, CommandId, CorrelationId, Refusal, RefusalCode, Role, SessionId, StreamId, UserId};
 use thiserror::Error;
@@ -252,7 +252,7 @@ impl Identity {
         context: &RequestContext,
     ) -> Result<Option<Answer>, IdentityError> {
         let Some(given) = &context.idempotency else { return Ok(None) };
-        let key = ReceiptKey { scope: sign_up_scope(actor, email_claim), key: given.key.clone() };
+        let key = given.receipt_key(sign_up_scope(actor, email_claim));
         let found = self.log.receipts(vec![key]).await?.into_iter().next().flatten();
         Ok(found.map(|receipt| Answer::again(&receipt, given)).transpose()?)
     }

@@ -126,7 +126,7 @@ const NUMBERED_RECEIPTS: Table = Table {
     columns: &[
         ("number", Int),
         ("scope", Text),
-        ("key", Text),
+        ("key_hash", Bytes),
         ("fingerprint", Bytes),
         ("stream_kind", Text),
         ("stream_id", Id),
@@ -144,7 +144,7 @@ const NUMBERED_RECEIPTS: Table = Table {
 const RECEIPTS: Table = Table {
     columns: &[
         ("scope", Text),
-        ("key", Text),
+        ("key_hash", Bytes),
         ("fingerprint", Bytes),
         ("stream_kind", Text),
         ("stream_id", Id),
@@ -152,7 +152,7 @@ const RECEIPTS: Table = Table {
         ("position", Int),
         ("recorded_at", Int),
     ],
-    key: &["scope", "key"],
+    key: &["scope", "key_hash"],
     own: 0,
     ..NUMBERED_RECEIPTS
 };
