@@ -7,7 +7,7 @@
 //! command ask the running server; [`audit`] proves the log.
 
 pub mod audit;
-mod backup;
+pub mod backup;
 mod bench;
 pub mod cli;
 mod client;

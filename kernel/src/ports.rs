@@ -154,6 +154,15 @@ pub trait KeyStore: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be written.
     async fn remove_user_key(&self, owner: UserId) -> Result<(), LogError>;
+    /// Destroys the key of a user for good: what was sealed under it can never be opened again,
+    /// and no other key is ever made for this user. Doing it again changes nothing.
+    ///
+    /// How much the engine does for the key's bytes to be gone is said where it is implemented.
+    ///
+    /// # Errors
+    /// When the store cannot be written, or what it wrote over the key could not be finished:
+    /// do it again then.
+    async fn destroy_user_key(&self, owner: UserId) -> Result<(), LogError>;
     /// A named wrapped secret of the shop itself (token signing keys).
     ///
     /// # Errors

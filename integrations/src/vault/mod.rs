@@ -76,6 +76,17 @@ impl SealingVault {
         self.unwrap(owner, wrapped).is_ok()
     }
 
+    /// Destroys a person's key: what is sealed under it can never be opened again. Other
+    /// processes that have opened it notice within [`KeyCachePolicy::time_to_live`].
+    ///
+    /// # Errors
+    /// When the key store fails: do it again then.
+    pub async fn destroy_key(&self, owner: UserId) -> Result<(), VaultError> {
+        let destroyed = self.keys.destroy_user_key(owner).await.map_err(VaultError::Store);
+        self.forget(owner);
+        destroyed
+    }
+
     /// Forgets an opened key at once; for the process that has just destroyed it.
     pub fn forget(&self, owner: UserId) {
         self.opened.invalidate(&owner);

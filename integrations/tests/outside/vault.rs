@@ -71,12 +71,6 @@ struct Keys {
     secrets: Mutex<HashMap<String, Vec<u8>>>,
 }
 
-impl Keys {
-    fn destroy(&self, owner: UserId) {
-        self.users.lock().unwrap().insert(owner, None);
-    }
-}
-
 #[async_trait]
 impl KeyStore for Keys {
     async fn user_key(&self, owner: UserId) -> Result<Option<Option<Vec<u8>>>, LogError> {
@@ -87,6 +81,10 @@ impl KeyStore for Keys {
     }
     async fn remove_user_key(&self, owner: UserId) -> Result<(), LogError> {
         self.users.lock().unwrap().remove(&owner);
+        Ok(())
+    }
+    async fn destroy_user_key(&self, owner: UserId) -> Result<(), LogError> {
+        self.users.lock().unwrap().insert(owner, None);
         Ok(())
     }
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
@@ -223,7 +221,7 @@ async fn a_person_has_one_key_and_once_destroyed_none() {
     vault.create_key(owner).await.unwrap();
     assert_eq!(vault.open(PLACE, &sealed).await.unwrap(), "x");
 
-    keys.destroy(owner);
+    keys.destroy_user_key(owner).await.unwrap();
     assert!(matches!(vault.open(PLACE, &sealed).await, Err(VaultError::KeyDestroyed)));
     assert!(matches!(vault.seal(owner, PLACE, "x").await, Err(VaultError::KeyDestroyed)));
     assert!(matches!(vault.create_key(owner).await, Err(VaultError::KeyDestroyed)));
@@ -236,7 +234,7 @@ async fn a_destroyed_key_is_noticed_although_it_was_opened() {
     let vault = SealingVault::new(&master(), Arc::<Keys>::clone(&keys), cache);
     let owner = owner_of(&vault).await;
     let sealed = vault.seal(owner, PLACE, "x").await.unwrap();
-    keys.destroy(owner);
+    keys.destroy_user_key(owner).await.unwrap();
     let noticed = async || matches!(vault.open(PLACE, &sealed).await, Err(VaultError::KeyDestroyed)).then_some(());
     super::eventually(noticed).await;
 
@@ -244,7 +242,7 @@ async fn a_destroyed_key_is_noticed_although_it_was_opened() {
     let vault = SealingVault::new(&master(), Arc::<Keys>::clone(&keys), lasting);
     let owner = owner_of(&vault).await;
     let sealed = vault.seal(owner, PLACE, "x").await.unwrap();
-    keys.destroy(owner);
+    keys.destroy_user_key(owner).await.unwrap();
     assert_eq!(vault.open(PLACE, &sealed).await.unwrap(), "x");
     vault.forget(owner);
     assert!(matches!(vault.open(PLACE, &sealed).await, Err(VaultError::KeyDestroyed)));

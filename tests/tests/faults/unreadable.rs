@@ -11,6 +11,8 @@ async fn tamper(world: &World, sqlite: &str, postgres: &str) {
         Engine::Sqlite => {
             let log = rusqlite::Connection::open(world.data_dir().join("log.db")).unwrap();
             log.execute_batch("drop trigger if exists events_are_not_updated").unwrap();
+            let keys = world.data_dir().join("keys.db");
+            log.execute("attach ?1 as keys", [keys.to_str()]).unwrap();
             log.execute_batch(sqlite).unwrap();
         }
         Engine::Postgres => {
