@@ -6,10 +6,11 @@
 //! many and needs no share.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jangbu_commands::identity::AddressBlock;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::origin::{Network, is_trusted};
@@ -17,8 +18,6 @@ use crate::http::origin::{Network, is_trusted};
 /// One address holds at most this part of all connections. It is large because an office
 /// or a proxy nobody named is one address, too.
 const SHARE: (usize, usize) = (3, 4);
-/// Whoever has an IPv6 address has all of a network this long.
-const IPV6_PREFIX: u32 = 64;
 
 /// The connections by address; knows only addresses that hold some.
 pub(crate) struct Connections {
@@ -64,7 +63,7 @@ impl Connections {
         if is_trusted(&self.trusted, peer) {
             return Some(seat(None));
         }
-        let address = counted_as(peer);
+        let address = AddressBlock::of_caller(peer);
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let held = by_address.entry(address).or_default();
         if held.count >= self.share {
@@ -103,17 +102,6 @@ impl Drop for Seat {
         if held.count == 0 {
             by_address.remove(&address);
         }
-    }
-}
-
-/// The address that connections from here are counted under.
-fn counted_as(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let mask = u128::MAX << (u128::BITS - IPV6_PREFIX);
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The OpenAPI document: the handlers say what is special about them, everything
 //! that follows from a route's kind and access is added here.
 
+use axum::body::Bytes;
 use http::{Method, StatusCode};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
@@ -61,6 +62,12 @@ pub fn openapi() -> OpenApi {
     }
     polish::finish(&mut document);
     document
+}
+
+/// The document as `/openapi.json` answers it.
+pub(crate) fn written() -> Bytes {
+    // Texts, numbers and lists of them: writing them cannot fail.
+    Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default())
 }
 
 const TAGS: &[(&str, &str)] = &[

@@ -1,6 +1,6 @@
 //! The router: every route behind its gate, everything behind the edge.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use ::http::header::{
     AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION,
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_swagger_ui::Config;
 
+use crate::document;
 use crate::http::call::IDEMPOTENCY_KEY;
 use crate::http::edge::edge;
 use crate::http::gate::{Access, gate};
@@ -44,7 +45,7 @@ pub fn route_table() -> Vec<Route> {
     for entry in routes::all() {
         let (_, paths, _) = &entry.routes;
         for (path, item) in &paths.paths {
-            for (method, _) in crate::document::operations(item) {
+            for (method, _) in document::operations(item) {
                 table.push(Route { method, path: path.clone(), access: entry.access });
             }
         }
@@ -61,7 +62,7 @@ pub fn router(state: ApiState) -> Router {
 /// The router, told when the server begins to drain.
 pub(crate) fn build(state: ApiState, draining: CancellationToken) -> Router {
     let cors = cors(&state.cors_origins);
-    let app = App::new(state, draining);
+    let app = App::new(state, draining, LazyLock::new(document::written));
     let mut router: Router<App> = Router::new();
     for entry in routes::all() {
         let (_, paths, methods) = entry.routes;

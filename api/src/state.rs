@@ -2,7 +2,6 @@
 //! once and hands it to [`crate::serve`] (or [`crate::router`]).
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use axum::body::Bytes;
 use futures::future::BoxFuture;
@@ -15,15 +14,12 @@ use jangbu_kernel::{Currency, ProductId, UserId};
 use jangbu_projections::Queries;
 use tokio_util::sync::CancellationToken;
 
-use crate::document::openapi;
 use crate::http::limiter::Limiter;
 use crate::http::origin::Network;
-use crate::routes::probes::Looked;
+use crate::http::rate_limit::RateLimit;
+use crate::readiness::{DependencyCheck, LastLook};
 use crate::shares::Shares;
 use crate::tokens::{SigningKey, Tokens};
-
-/// Looks at one dependency; the text says what is wrong with it.
-pub type DependencyCheck = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// Begins to rebuild read models by name, all of them when none is named, and
 /// answers when the work has begun. The text says why it has not.
@@ -77,47 +73,6 @@ pub struct ApiState {
     pub rebuild: Rebuild,
 }
 
-/// So many requests in so much time, per caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimit {
-    /// How many, all of which may come at once.
-    pub requests: std::num::NonZeroU32,
-    /// In how much time.
-    pub per: Duration,
-}
-
-/// A rate limit that cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidRateLimit;
-
-impl std::fmt::Display for InvalidRateLimit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("expected a rate limit such as 1000/min, 20/s or 50000/hour, or off")
-    }
-}
-impl std::error::Error for InvalidRateLimit {}
-
-impl RateLimit {
-    /// Reads `1000/min`, `20/s`, `50000/hour`; `off` is none.
-    ///
-    /// # Errors
-    /// [`InvalidRateLimit`].
-    pub fn parse(text: &str) -> Result<Option<Self>, InvalidRateLimit> {
-        if text.trim().eq_ignore_ascii_case("off") {
-            return Ok(None);
-        }
-        let (requests, unit) = text.split_once('/').ok_or(InvalidRateLimit)?;
-        let per = match unit.trim() {
-            "s" | "sec" | "second" => Duration::from_secs(1),
-            "m" | "min" | "minute" => Duration::from_secs(60),
-            "h" | "hour" => Duration::from_secs(3600),
-            _ => return Err(InvalidRateLimit),
-        };
-        let requests = requests.trim().parse().map_err(|_| InvalidRateLimit)?;
-        Ok(Some(Self { requests, per }))
-    }
-}
-
 /// Streams of events that may be open at once.
 const MOST_STREAMS: usize = 1_000;
 /// Of one user.
@@ -136,19 +91,20 @@ pub(crate) struct Shared {
     pub(crate) limiter: Option<Limiter>,
     pub(crate) auth_limiter: Option<Limiter>,
     pub(crate) streams: Arc<Shares<UserId>>,
-    /// The last look at the dependencies; held while somebody looks.
-    pub(crate) looked: tokio::sync::Mutex<Option<Looked>>,
+    /// The last look at the dependencies.
+    pub(crate) looked: LastLook,
     /// What products are priced in, for amounts that name no currency. A product keeps its
     /// currency, so what is known stays true; the bound keeps a large catalogue out of memory.
     pub(crate) currencies: moka::sync::Cache<ProductId, Currency>,
     /// Cancelled when the server begins to drain: open streams end then.
     pub(crate) draining: CancellationToken,
-    /// The OpenAPI document, written out when somebody asks for it first.
+    /// What `/openapi.json` answers, written when somebody asks for it first. It is made of the
+    /// routes, which stand on this; so the router brings it along.
     pub(crate) document: LazyLock<Bytes>,
 }
 
 impl App {
-    pub(crate) fn new(state: ApiState, draining: CancellationToken) -> Self {
+    pub(crate) fn new(state: ApiState, draining: CancellationToken, document: LazyLock<Bytes>) -> Self {
         let tokens =
             Tokens::new(state.signing_key.clone(), Arc::clone(&state.world.clock), Arc::clone(&state.world.ids));
         let limiter = state.rate_limit.map(|limit| Limiter::new("caller", limit));
@@ -159,11 +115,10 @@ impl App {
             limiter,
             auth_limiter,
             streams: Shares::new(MOST_STREAMS, STREAMS_OF_ONE),
-            looked: tokio::sync::Mutex::default(),
+            looked: LastLook::default(),
             currencies: moka::sync::Cache::new(MOST_CURRENCIES),
             draining,
-            // Texts, numbers and lists of them: writing them cannot fail.
-            document: LazyLock::new(|| Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default())),
+            document,
         }))
     }
 }
@@ -172,20 +127,5 @@ impl std::ops::Deref for App {
     type Target = Shared;
     fn deref(&self) -> &Shared {
         &self.0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_limit_is_read() {
-        let limit = RateLimit::parse("1000/min").unwrap().unwrap();
-        assert_eq!((limit.requests.get(), limit.per), (1000, Duration::from_secs(60)));
-        assert_eq!(RateLimit::parse("off"), Ok(None));
-        for text in ["", "0/min", "10", "10/day", "-1/s"] {
-            assert_eq!(RateLimit::parse(text), Err(InvalidRateLimit), "{text}");
-        }
     }
 }

@@ -105,15 +105,20 @@ pub(crate) enum TokenError {
 /// One key as the key set shows it (RFC 7517, RFC 8037).
 #[derive(Serialize, ToSchema)]
 pub(crate) struct JsonWebKey {
+    /// The kind of key: an octet key pair.
     #[schema(examples("OKP"))]
     kty: &'static str,
+    /// Its curve.
     #[schema(examples("Ed25519"))]
     crv: &'static str,
+    /// What tokens are signed with.
     #[schema(examples("EdDSA"))]
     alg: &'static str,
+    /// What it is for: signatures.
     #[serde(rename = "use")]
     #[schema(examples("sig"))]
     purpose: &'static str,
+    /// Its id, which stands in the header of every token that it signed.
     kid: String,
     /// The public key, base64url.
     x: String,
@@ -122,6 +127,7 @@ pub(crate) struct JsonWebKey {
 /// The keys that tokens are signed with.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct JsonWebKeySet {
+    /// The keys; a token names its own by `kid`.
     keys: Vec<JsonWebKey>,
 }
 

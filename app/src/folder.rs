@@ -12,7 +12,7 @@ use anyhow::Context as _;
 
 /// How the names of this program's files begin. The master key is not among them: one that
 /// others could read may be known to them, and its own reader refuses it.
-const OURS: [&str; 6] = ["log.", "views.", "sandbox.", "sandbox-secrets.", "node.", "server."];
+const OURS: [&str; 7] = ["log.", "keys.", "views.", "sandbox.", "sandbox-secrets.", "node.", "server."];
 /// Alone these say that a folder is a shop's.
 const KEY: &str = "master.key";
 
@@ -149,14 +149,14 @@ mod tests {
         let data = parent.path().join("data");
         make_private(&data).unwrap();
         assert_eq!(mode(&data), 0o700, "a new folder is its owner's");
-        for name in ["log.db", "log.db-wal", "views.db", "sandbox.db", "notes.txt", "master.key"] {
+        for name in ["log.db", "log.db-wal", "keys.db", "views.db", "sandbox.db", "notes.txt", "master.key"] {
             fs::write(data.join(name), "x").unwrap();
             open_up(&data.join(name), 0o644);
         }
         open_up(&data, 0o755);
         keep_private(&data).unwrap();
         assert_eq!(mode(&data), 0o700);
-        for name in ["log.db", "log.db-wal", "views.db", "sandbox.db"] {
+        for name in ["log.db", "log.db-wal", "keys.db", "views.db", "sandbox.db"] {
             assert_eq!(mode(&data.join(name)), 0o600, "{name}");
         }
         assert_eq!(mode(&data.join("notes.txt")), 0o644, "what is not the shop's is left alone");

@@ -1,16 +1,16 @@
 //! Floor 5, the one binary `jangbu`: configuration, wiring, command line, start and
 //! stop. It alone names concrete engines and adapters.
 //!
-//! What never may live here: a rule of the shop, a route of the API, SQL. Start with
+//! What never may live here: a rule of the shop, a route of the API, SQL, anything that
+//! only measures or tests it. Start with
 //! [`node::Node::start`], which puts everything together; [`cli`] is what can be asked
 //! at the command line; [`config`] is where values come from; [`operator`] lets a
 //! command ask the running server; [`audit`] proves the log.
 
 pub mod audit;
-mod backup;
-mod bench;
+pub mod backup;
 pub mod cli;
-mod client;
+pub mod client;
 pub mod config;
 mod demo;
 pub mod engine;
@@ -23,6 +23,6 @@ mod observe;
 pub mod operator;
 mod output;
 mod password;
-mod signals;
+pub mod signals;
 mod table;
-mod threads;
+pub mod threads;

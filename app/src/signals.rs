@@ -10,7 +10,7 @@ use tokio::time::Instant;
 const TOGETHER: Duration = Duration::from_secs(1);
 
 /// Listens for signals to stop, from its making on.
-pub(crate) struct StopSignals {
+pub struct StopSignals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]

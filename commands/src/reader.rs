@@ -19,10 +19,20 @@ pub async fn history(
     stream: StreamId,
     to_version: Option<u64>,
 ) -> Result<Vec<RecordedEvent>, LogError> {
+    between(log, stream, 1, to_version).await
+}
+
+/// The same from a version on.
+pub(crate) async fn between(
+    log: &dyn EventLog,
+    stream: StreamId,
+    from_version: u64,
+    to_version: Option<u64>,
+) -> Result<Vec<RecordedEvent>, LogError> {
     let to_version = to_version.unwrap_or(u64::MAX);
     let mut events: Vec<RecordedEvent> = Vec::new();
     loop {
-        let from = events.last().map_or(1, |event| event.version + 1);
+        let from = events.last().map_or(from_version, |event| event.version + 1);
         if from > to_version {
             return Ok(events);
         }

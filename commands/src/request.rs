@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use jangbu_aggregates::{Command, Scope};
 use jangbu_kernel::log::{LogError, Receipt, ReceiptKey};
 use jangbu_kernel::{Actor, CommandId, CorrelationId, RecordedEvent, Refusal, StreamId};
@@ -33,6 +34,17 @@ pub struct Idempotency {
     pub key: String,
     /// SHA-256 over what the caller asked; another request under the key is refused.
     pub fingerprint: [u8; 32],
+}
+
+impl Idempotency {
+    /// The key of its receipt, in a scope.
+    pub(crate) fn receipt_key(&self, scope: String) -> ReceiptKey {
+        ReceiptKey::new(scope, &self.key, |bytes| {
+            let mut hash = [0; 32];
+            hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+            hash
+        })
+    }
 }
 
 /// A command with everything around it.
@@ -66,7 +78,7 @@ impl Request {
         } else {
             actor.to_string()
         };
-        Some(ReceiptKey { scope, key: given.key.clone() })
+        Some(given.receipt_key(scope))
     }
 
     /// A request without key, condition, cause or trace.

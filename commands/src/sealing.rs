@@ -1,15 +1,44 @@
-//! The places of sealed fields, as they are bound into the ciphertext. Whoever
-//! seals and whoever opens must name the same place. Storage format.
+//! Where sealed fields belong, as it is bound into their ciphertexts. The field's name is
+//! storage format. Sealing and opening both go through these, so that they name the same
+//! field and stream.
+//!
+//! The stream is the one that the fact is written to for which the text is sealed.
 
-/// A one-time card token in a payment's leg.
-pub const CARD_TOKEN: &str = "payment.card_token";
-/// The address an order goes to; the shipment carries the same ciphertext.
-pub const SHIPPING_ADDRESS: &str = "order.shipping_address";
+use jangbu_kernel::{OrderId, PaymentId, SealedAt, StreamId, UserId};
+
+/// A one-time card token in a leg of a payment.
+#[must_use]
+pub const fn card_token(payment_id: PaymentId) -> SealedAt<'static> {
+    SealedAt { field: "payment.card_token", stream: StreamId::payment(payment_id) }
+}
+
+/// The address an order goes to. Its shipments carry the same ciphertext, so they open it
+/// with the order that they belong to.
+#[must_use]
+pub const fn shipping_address(order_id: OrderId) -> SealedAt<'static> {
+    SealedAt { field: "order.shipping_address", stream: StreamId::order(order_id) }
+}
+
 /// A user's e-mail address.
-pub const USER_EMAIL: &str = "user.email";
+#[must_use]
+pub const fn user_email(user_id: UserId) -> SealedAt<'static> {
+    SealedAt { field: "user.email", stream: StreamId::user(user_id) }
+}
+
 /// A user's name.
-pub const USER_NAME: &str = "user.name";
+#[must_use]
+pub const fn user_name(user_id: UserId) -> SealedAt<'static> {
+    SealedAt { field: "user.name", stream: StreamId::user(user_id) }
+}
+
 /// A user's telephone number.
-pub const USER_PHONE: &str = "user.phone";
+#[must_use]
+pub const fn user_phone(user_id: UserId) -> SealedAt<'static> {
+    SealedAt { field: "user.phone", stream: StreamId::user(user_id) }
+}
+
 /// A user's password hash.
-pub const USER_PASSWORD_HASH: &str = "user.password_hash";
+#[must_use]
+pub const fn user_password_hash(user_id: UserId) -> SealedAt<'static> {
+    SealedAt { field: "user.password_hash", stream: StreamId::user(user_id) }
+}

@@ -27,8 +27,23 @@ pub struct StreamWrite {
 pub struct ReceiptKey {
     /// Who used the key: an actor in text form. Keys of different scopes never meet.
     pub scope: String,
-    /// The key itself.
-    pub key: String,
+    /// SHA-256 over scope and key, see [`ReceiptKey::new`]. The key itself is free text of a
+    /// client that may hold personal data, and is kept nowhere. A hash hides only what cannot
+    /// be guessed: whoever has the store can try keys out.
+    pub hash: [u8; 32],
+}
+
+impl ReceiptKey {
+    /// A key of a scope. `sha256` is given, because there is no cryptography on this floor.
+    ///
+    /// What is hashed is storage format: the scope's length in bytes as 8 bytes, big-endian,
+    /// the scope and the key, both in UTF-8. The length keeps ("ab", "c") and ("a", "bc") apart.
+    #[must_use]
+    pub fn new(scope: String, key: &str, sha256: impl FnOnce(&[u8]) -> [u8; 32]) -> Self {
+        let length = (scope.len() as u64).to_be_bytes();
+        let hash = sha256(&[length.as_slice(), scope.as_bytes(), key.as_bytes()].concat());
+        Self { scope, hash }
+    }
 }
 
 /// A receipt to be written with an append: the same key never acts twice.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::ids::{OrderId, UserId};
 use crate::log::LogError;
-use crate::sealed::Sealed;
+use crate::sealed::{Sealed, SealedAt};
 use crate::stream::StreamId;
 use crate::text;
 use crate::time::Timestamp;
@@ -105,8 +105,7 @@ pub enum VaultError {
 }
 
 /// Seals and opens personal fields: AES-256-GCM under a key per user, each key
-/// wrapped by the master key. `context` names the place (`<stream kind>.<field>`,
-/// as in `order.shipping_address`) and is bound into the ciphertext.
+/// wrapped by the master key. Owner, field and stream are bound into the ciphertext.
 #[async_trait]
 pub trait Vault: Send + Sync + 'static {
     /// Makes the key of a new user, once; a second call changes nothing.
@@ -126,12 +125,12 @@ pub trait Vault: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the owner has no key or the key store fails.
-    async fn seal(&self, owner: UserId, context: &str, plain: &str) -> Result<Sealed, VaultError>;
-    /// Opens a sealed text. The owner is read from the text.
+    async fn seal(&self, owner: UserId, at: SealedAt<'_>, plain: &str) -> Result<Sealed, VaultError>;
+    /// Opens a sealed text where it belongs. The owner is read from the text.
     ///
     /// # Errors
     /// When the key is gone or the text does not open.
-    async fn open(&self, context: &str, sealed: &Sealed) -> Result<String, VaultError>;
+    async fn open(&self, at: SealedAt<'_>, sealed: &Sealed) -> Result<String, VaultError>;
     /// A keyed hash of a text, as a UUID v8: equal texts give equal ids, and
     /// without the master key nothing can be tried out. For claims on addresses.
     fn keyed_hash(&self, context: &str, text: &str) -> Uuid;
@@ -155,6 +154,15 @@ pub trait KeyStore: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be written.
     async fn remove_user_key(&self, owner: UserId) -> Result<(), LogError>;
+    /// Destroys the key of a user for good: what was sealed under it can never be opened again,
+    /// and no other key is ever made for this user. Doing it again changes nothing.
+    ///
+    /// How much the engine does for the key's bytes to be gone is said where it is implemented.
+    ///
+    /// # Errors
+    /// When the store cannot be written, or what it wrote over the key could not be finished:
+    /// do it again then.
+    async fn destroy_user_key(&self, owner: UserId) -> Result<(), LogError>;
     /// A named wrapped secret of the shop itself (token signing keys).
     ///
     /// # Errors

@@ -5,10 +5,32 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A ciphertext in a stored event. Storage format: `v1.<owner uuid>.<base64url
+use crate::stream::StreamId;
+
+/// Where a sealed text belongs, bound into its ciphertext beside its owner: in any other
+/// field or stream it does not open.
+///
+/// The stream is the one whose fact the text was sealed for. A fact of another stream that
+/// carries the same ciphertext on names the first one still: the address that a shipment
+/// carries was sealed for its order, and is opened as the order's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealedAt<'a> {
+    /// `<stream kind>.<field>`, as in `order.shipping_address`. Storage format.
+    pub field: &'a str,
+    /// The stream that the text was sealed for.
+    pub stream: StreamId,
+}
+
+/// A ciphertext in a stored event. Storage format: `<form>.<owner uuid>.<base64url
 /// of nonce, ciphertext and tag>`. Only a [`crate::ports::Vault`] makes or opens one;
 /// when the owner's key is destroyed it can never be opened again, while every
 /// hash over it still holds.
+///
+/// The form says what the ciphertext is bound to: `v2`, which is what is written, to its
+/// owner, field and stream; `v1`, which earlier versions wrote, to its owner and field. The
+/// form is bound too, so a text of one form does not open as the other. A `v1` text therefore
+/// still opens in the same field of another stream of its owner: what notices that one was
+/// moved is the hash of the event that it stands in, and the sealed roots over those.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Sealed(String);
@@ -16,7 +38,7 @@ pub struct Sealed(String);
 impl Sealed {
     /// Wraps a ciphertext in its text form.
     #[must_use]
-    pub fn from_ciphertext(text: String) -> Self {
+    pub const fn from_ciphertext(text: String) -> Self {
         Self(text)
     }
     /// The ciphertext in its text form.

@@ -1,7 +1,7 @@
 //! How fast the read models are, beside what bounds them: reading and parsing the log.
 //!
 //! `cargo run --release -p jangbu-projections --example replay -- FOLDER|postgres://...`
-//! takes a log that is there (`jangbu bench replay --keep FOLDER` makes one), rebuilds
+//! takes a log that is there (`jangbu-bench replay --keep --folder FOLDER` makes one), rebuilds
 //! all views in place of those that are there, and follows the log from nothing into a
 //! folder that is thrown away. Nothing else may use the log meanwhile.
 

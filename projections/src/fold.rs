@@ -58,6 +58,37 @@ folds! {
     fulfilment: FulfilmentsView -> FulfilmentRow;
 }
 
+fn onto<V: View>(row: V::Row, events: &[RecordedEvent]) -> Result<V::Row, FoldError> {
+    let mut row = Some(row);
+    for fact in facts(events)? {
+        V::fold(&mut row, &fact)?;
+    }
+    row.ok_or(FoldError::Unfit("an event of this stream takes its row away"))
+}
+
+macro_rules! folds_onto {
+    ($($(#[$doc:meta])* $name:ident: $view:ident -> $row:ident;)+) => {$(
+        $(#[$doc])*
+        ///
+        /// The events are those behind the row's version.
+        ///
+        /// # Errors
+        /// When an event cannot be read or does not follow the one before.
+        pub fn $name(row: $row, events: &[RecordedEvent]) -> Result<$row, FoldError> {
+            onto::<$view>(row, events)
+        }
+    )+};
+}
+
+folds_onto! {
+    /// The stock of a product, from a row on.
+    stock_onto: StockView -> StockRow;
+    /// A person with an account, from a row on.
+    user_onto: UsersView -> UserRow;
+    /// A user's points, from a row on.
+    points_onto: PointsView -> PointsRow;
+}
+
 /// A user's ledger, entry by entry, the oldest first; held and released points among them.
 ///
 /// # Errors

@@ -70,6 +70,10 @@ impl KeyStore for NodeStore {
         self.store.truth.remove_user_key(owner).await
     }
 
+    async fn destroy_user_key(&self, owner: UserId) -> Result<(), LogError> {
+        self.store.truth.destroy_user_key(owner).await
+    }
+
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
         self.store.truth.secret(name).await
     }

@@ -10,7 +10,7 @@
 //! come from the seed, iteration over a hash map. What stands on the ports is as nasty
 //! as the contract of the port allows and no nastier.
 //!
-//! Where to start: `run.rs` is a run; `shop.rs` puts the nodes together; `store.rs`,
+//! Where to start: `main.rs` is the program `jangbu-simulate`; `run.rs` is a run; `shop.rs` puts the nodes together; `store.rs`,
 //! `outside.rs` and `life.rs` are where things go wrong; `people.rs` and `market.rs` are
 //! those around the shop; `witness.rs`, `client.rs` and `rest.rs` hold it to its word.
 

@@ -75,16 +75,16 @@ pub(crate) async fn open(people: &People) -> Market {
 }
 
 async fn register(people: &People, user_id: UserId, role: Role) {
-    let text = |place: &str| sealed(user_id, place, "somebody");
+    let text = |at| sealed(user_id, at, "somebody");
     let make = || {
         Command::RegisterUser(RegisterUser {
             user_id,
             email_claim: user_id.uuid(),
             other_claims: Vec::new(),
-            email: text(sealing::USER_EMAIL),
-            name: text(sealing::USER_NAME),
+            email: text(sealing::user_email(user_id)),
+            name: text(sealing::user_name(user_id)),
             phone: None,
-            password_hash: text(sealing::USER_PASSWORD_HASH),
+            password_hash: text(sealing::user_password_hash(user_id)),
             roles: vec![role],
         })
     };
@@ -96,6 +96,29 @@ async fn register(people: &People, user_id: UserId, role: Role) {
 struct Basket {
     lines: Vec<WantedLine>,
     total: i64,
+}
+
+/// What pays for it: a card and how much it is charged, and points.
+#[derive(Clone, Copy)]
+struct Purse {
+    card: Option<(&'static str, i64)>,
+    points: i64,
+}
+
+impl Purse {
+    /// A payment from it, the card's token sealed for this payment.
+    fn payment(self, user: UserId, payment_id: PaymentId) -> WantedPayment {
+        let card = self.card.map(|(card, amount)| {
+            let card_token = sealed(user, sealing::card_token(payment_id), card);
+            Leg { method: MethodName::Card, amount: won(amount), instrument: Instrument::Card { card_token } }
+        });
+        let points = (self.points > 0).then(|| Leg {
+            method: MethodName::Points,
+            amount: won(self.points),
+            instrument: Instrument::Points,
+        });
+        WantedPayment { payment_id, legs: card.into_iter().chain(points).collect() }
+    }
 }
 
 impl People {
@@ -115,20 +138,13 @@ impl People {
         Basket { lines, total: subtotal + fee }
     }
 
-    /// Legs of a payment: a card, points, or both.
-    fn legs(&self, user: UserId, total: i64) -> Vec<Leg> {
+    /// How a total is to be paid: by a card, points, or both.
+    fn purse(&self, total: i64) -> Purse {
         let card = self.throw(|dice| dice.weighted(&CARDS)).unwrap_or("ok");
-        let card_token = sealed(user, sealing::CARD_TOKEN, card);
-        let card = |amount| Leg {
-            method: MethodName::Card,
-            amount: won(amount),
-            instrument: Instrument::Card { card_token: card_token.clone() },
-        };
-        let points = |amount| Leg { method: MethodName::Points, amount: won(amount), instrument: Instrument::Points };
         match self.throw(|dice| dice.below(10)) {
-            0 => vec![points(total)],
-            1 | 2 if total > 2_000 => vec![card(total - 1_000), points(1_000)],
-            _ => vec![card(total)],
+            0 => Purse { card: None, points: total },
+            1 | 2 if total > 2_000 => Purse { card: Some((card, total - 1_000)), points: 1_000 },
+            _ => Purse { card: Some((card, total)), points: 0 },
         }
     }
 
@@ -137,7 +153,7 @@ impl People {
         let Some(user) = self.throw(|dice| dice.pick(&market.buyers)) else { return };
         let basket = self.basket(&market);
         let (at_once, remote, hasty) = self.throw(|dice| (dice.permille(750), dice.permille(60), dice.permille(100)));
-        let legs = at_once.then(|| self.legs(user, basket.total));
+        let purse = at_once.then(|| self.purse(basket.total));
         let address = format!(
             r#"{{"recipient":"R","phone":"1","postal_code":"{}","line1":"L"}}"#,
             if remote { "00000" } else { "06236" }
@@ -150,10 +166,10 @@ impl People {
                 number: order_number(self.town.sim.now(), order_id),
                 user_id: user,
                 lines: basket.lines.clone(),
-                shipping_address: sealed(user, sealing::SHIPPING_ADDRESS, &address),
+                shipping_address: sealed(user, sealing::shipping_address(order_id), &address),
                 expected_total: Some(won(basket.total)),
                 pay_within: hasty.then(|| TimeDelta::seconds(20)),
-                payment: legs.clone().map(|legs| WantedPayment { payment_id: PaymentId::new(ids.new_id()), legs }),
+                payment: purse.map(|purse| purse.payment(user, PaymentId::new(ids.new_id()))),
             })
         };
         match self.buyer(user, format!("place-{number}"), &make).await {
@@ -172,12 +188,9 @@ impl People {
     pub async fn pay(&self, order_id: OrderId) {
         let known = self.known(order_id);
         let Some(user) = known.user else { return };
-        let legs = self.legs(user, known.total);
+        let purse = self.purse(known.total);
         let ids = &self.town.ids;
-        let make = || Command::RequestPayment {
-            order_id,
-            payment: WantedPayment { payment_id: PaymentId::new(ids.new_id()), legs: legs.clone() },
-        };
+        let make = || Command::RequestPayment { order_id, payment: purse.payment(user, PaymentId::new(ids.new_id())) };
         self.buyer(user, format!("pay-{}", ids.new_id()), &make).await;
     }
 

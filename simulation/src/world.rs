@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use jangbu_kernel::ports::{Clock, IdSource, Vault, VaultError};
 use jangbu_kernel::time::to_millis;
-use jangbu_kernel::{Sealed, Timestamp, UserId};
+use jangbu_kernel::{Sealed, SealedAt, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::names::Fault;
@@ -78,20 +78,18 @@ impl Vault for PlainVault {
         Ok(())
     }
 
-    async fn seal(&self, owner: UserId, context: &str, plain: &str) -> Result<Sealed, VaultError> {
-        Ok(sealed(owner, context, plain))
+    async fn seal(&self, owner: UserId, at: SealedAt<'_>, plain: &str) -> Result<Sealed, VaultError> {
+        Ok(sealed(owner, at, plain))
     }
 
-    async fn open(&self, context: &str, sealed: &Sealed) -> Result<String, VaultError> {
+    async fn open(&self, at: SealedAt<'_>, sealed: &Sealed) -> Result<String, VaultError> {
         if self.0.strikes(Fault::VaultFails) {
             let error = jangbu_kernel::log::LogError::Unavailable("simulated".to_owned(), None);
             return Err(VaultError::Store(error));
         }
         let mut parts = sealed.ciphertext().splitn(4, '.');
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some("v1"), Some(_), Some(place), Some(plain)) if place == context.replace('.', "/") => {
-                Ok(plain.to_owned())
-            }
+            (Some("v2"), Some(_), Some(place), Some(plain)) if place == place_of(at) => Ok(plain.to_owned()),
             _ => Err(VaultError::DoesNotOpen),
         }
     }
@@ -106,6 +104,10 @@ impl Vault for PlainVault {
 }
 
 /// A text as the vault seals it.
-pub(crate) fn sealed(owner: UserId, context: &str, plain: &str) -> Sealed {
-    Sealed::from_ciphertext(format!("v1.{owner}.{}.{plain}", context.replace('.', "/")))
+pub(crate) fn sealed(owner: UserId, at: SealedAt<'_>, plain: &str) -> Sealed {
+    Sealed::from_ciphertext(format!("v2.{owner}.{}.{plain}", place_of(at)))
+}
+
+fn place_of(at: SealedAt<'_>) -> String {
+    format!("{}/{}", at.field.replace('.', "/"), at.stream)
 }

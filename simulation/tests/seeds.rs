@@ -1,5 +1,5 @@
 //! Seeds as tests: a failing one shows by its name and is told again by
-//! `jangbu simulate --seed N`. `./test` runs three thousand more through the program.
+//! `jangbu-simulate --seed N`. `./test` runs three thousand more through the program.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use jangbu_simulation::{Fault, ORDERS, Point, run};
@@ -8,7 +8,7 @@ fn holds(seed: u64) {
     let outcome = run(seed, false);
     if let Some(broken) = outcome.broken {
         panic!(
-            "seed {seed}: {} does not hold: {}\nsee what happened: jangbu simulate --seed {seed}",
+            "seed {seed}: {} does not hold: {}\nsee what happened: jangbu-simulate --seed {seed}",
             broken.invariant, broken.detail
         );
     }

@@ -56,6 +56,16 @@ pub enum StoreError {
         /// What shows that there was a log.
         witness: PathBuf,
     },
+    /// The keys are gone, and the log beside them is there.
+    #[error(
+        "the keys are lost: {} is not there or empty, and without it nobody's personal data can be read. Put it back, or \
+         restore a backup",
+        .path.display()
+    )]
+    KeysMissing {
+        /// The keys' file.
+        path: PathBuf,
+    },
     /// The log lacks what its folder knew of it.
     #[error(
         "the log lacks what was in it: {} {found}, and {} says that position {known} was reached. \

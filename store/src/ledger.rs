@@ -131,14 +131,14 @@ pub trait Store:
         false
     }
 
-    /// Writes everything durable into a new file, up to the present head, while others write.
-    /// The file is the embedded engine's `log.db`, whichever engine this is. `told` hears how
-    /// far it is.
+    /// Writes everything durable into new files of a folder, up to the present head, while
+    /// others write. The files are the embedded engine's `log.db` and `keys.db`, whichever
+    /// engine this is. `told` hears how far it is.
     ///
     /// # Errors
-    /// When the store cannot be read or the file not be written; half a file may be left then.
-    async fn copy_to(&self, file: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
-        let (_, _) = (file, told);
+    /// When the store cannot be read or a file not be written; half a file may be left then.
+    async fn copy_to(&self, folder: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+        let (_, _) = (folder, told);
         Err(StoreError::Unfit(format!("the {} engine keeps nothing that could be copied", self.engine())))
     }
 

@@ -156,12 +156,26 @@ fn finish_object(name: &str, object: &mut Object) {
             object.properties.keys().filter(|field| !left_out.contains(&field.as_str())).cloned().collect();
     }
     for (field, schema) in &mut object.properties {
+        lift_description(schema);
         if let Some((_, text)) = MEANINGS.iter().find(|(known, _)| known == field) {
             describe(schema, text);
         }
         if let Some((_, example)) = EXAMPLES.iter().find(|(known, _)| known == field) {
             give_example(schema, example);
         }
+    }
+}
+
+/// What is said of a field that may be null stands at one of its two forms: it is said of the
+/// field, where readers and generators look for it.
+fn lift_description(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::OneOf(one_of)) = schema else { return };
+    let said = one_of.items.iter_mut().find_map(|item| match item {
+        RefOr::Ref(reference) if !reference.description.is_empty() => Some(std::mem::take(&mut reference.description)),
+        RefOr::Ref(_) | RefOr::T(_) => None,
+    });
+    if let Some(said) = said {
+        one_of.description.get_or_insert(said);
     }
 }
 

@@ -11,7 +11,7 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{Ref, RefOr};
 
 use super::node::Node;
-use super::problem::FieldProblem;
+use super::problem::{FieldProblem, Problem};
 
 /// Where in the request something stands: a JSON pointer that grows on the way down.
 #[derive(Clone, Copy)]
@@ -55,6 +55,10 @@ impl Errors {
     }
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+    /// Ends the request when something is wrong with it.
+    pub(crate) fn none(self) -> Result<(), Problem> {
+        if self.is_empty() { Ok(()) } else { Err(Problem::invalid(self.0)) }
     }
 }
 

@@ -14,7 +14,7 @@ use jangbu_commands::identity::AddressBlock;
 use jangbu_kernel::UserId;
 
 use super::problem::{Code, Problem};
-use crate::state::RateLimit;
+use super::rate_limit::RateLimit;
 
 /// After so many checks callers who have been quiet are forgotten.
 const CHECKS_BETWEEN_SWEEPS: u32 = 8_192;

@@ -59,10 +59,14 @@ impl Read for Amount {
     }
 
     fn schema() -> RefOr<Schema> {
+        let currency = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[A-Z]{3}$"))
+            .description(Some("The currency (ISO 4217)."));
         let object = ObjectBuilder::new()
             .schema_type(Type::Object)
-            .property("amount", decimal())
-            .property("currency", ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Z]{3}$")))
+            .property("amount", decimal().description(Some("In whole units of the currency.")))
+            .property("currency", currency)
             .required("amount")
             .required("currency")
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))

@@ -194,6 +194,7 @@ pub(crate) struct ProblemBody<'a> {
     detail: &'a str,
     /// The path of the request.
     instance: &'a str,
+    /// What went wrong, for programs: the last part of `type`.
     #[schema(value_type = words::ProblemCode)]
     code: &'a str,
     /// Everything that is wrong with the request, when it is not valid.
@@ -253,6 +254,16 @@ impl Problem {
         let mut problem = Self::new(Code::ValidationFailed, detail);
         problem.0.errors = errors;
         problem
+    }
+
+    /// The same under the code that all of its errors have, when it is this one.
+    #[must_use]
+    pub(crate) fn named_for_its_errors(mut self, code: Code) -> Self {
+        let errors = &self.0.errors;
+        if !errors.is_empty() && errors.iter().all(|error| error.code == code.name()) {
+            self.0.code = code;
+        }
+        self
     }
 
     /// One value of the request breaks a rule.

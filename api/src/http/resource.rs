@@ -2,7 +2,6 @@
 //! that an answer to a command and an answer to a query are made by the same code.
 
 use std::future::Future;
-use std::time::Duration;
 
 use jangbu_commands::{Answer, Scope};
 use jangbu_kernel::{OrderId, RecordedEvent, StreamId, Timestamp, UserId};
@@ -23,8 +22,6 @@ use crate::state::App;
 pub(crate) trait Resource: Sized + Send {
     /// What it is, for a person.
     const WHAT: &'static str;
-    /// Whether its stream may be so long that folding it for an answer is worth avoiding.
-    const LONG_STREAM: bool = false;
     /// What clients see.
     type View: Serialize + Send;
 
@@ -150,21 +147,9 @@ pub(crate) async fn of_answer<R: Resource>(app: &App, answer: &Answer) -> Result
     let row = if own.first().is_some_and(|first| first.version == 1) {
         R::fold(&own)?
     } else {
-        match shortcut::<R>(app, answer).await? {
-            Some(row) => Some(row),
-            None => R::fold(&app.state.commands.history(answer.stream, Some(answer.version)).await?)?,
-        }
+        R::fold(&app.state.commands.history(answer.stream, Some(answer.version)).await?)?
     };
     row.ok_or_else(|| Problem::internal(format!("{} has no events after a command", answer.stream)))
-}
-
-/// A long stream is not folded when the read model has just this version.
-async fn shortcut<R: Resource>(app: &App, answer: &Answer) -> Result<Option<R>, Problem> {
-    const PATIENCE: Duration = Duration::from_millis(100);
-    if !R::LONG_STREAM || !app.state.queries.wait_for(answer.position, Instant::now() + PATIENCE).await {
-        return Ok(None);
-    }
-    Ok(R::find(&app.state.queries, answer.stream.id).await?.filter(|row| row.version() == answer.version))
 }
 
 /// Waits until things have come as far as the caller asked: the position up to which

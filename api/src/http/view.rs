@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 
-use jangbu_commands::sealing::SHIPPING_ADDRESS;
+use jangbu_commands::sealing::shipping_address;
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{PostalAddress, VaultError};
-use jangbu_kernel::{Money, Sealed, Timestamp, time};
+use jangbu_kernel::{Money, OrderId, Sealed, SealedAt, Timestamp, time};
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use utoipa::openapi::RefOr;
@@ -41,13 +41,20 @@ impl PartialSchema for Amount {
         ObjectBuilder::new()
             .schema_type(Type::Object)
             .description(Some("An amount of money. The amount is a text, never a number."))
-            .property("amount", ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^-?\d+(\.\d+)?$")))
-            .property("currency", ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Z]{3}$")))
+            .property(
+                "amount",
+                text(r"^-?\d+(\.\d+)?$", "In whole units of the currency, with as many decimals as it has."),
+            )
+            .property("currency", text("^[A-Z]{3}$", "The currency (ISO 4217)."))
             .required("amount")
             .required("currency")
             .examples([serde_json::json!({"amount": "53000", "currency": "KRW"})])
             .into()
     }
+}
+
+fn text(pattern: &str, meaning: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).description(Some(meaning))
 }
 
 impl ToSchema for Amount {
@@ -88,10 +95,15 @@ impl ToSchema for Moment {}
 /// A postal address as its owner typed it.
 #[derive(Clone, Serialize, ToSchema)]
 pub(crate) struct Address {
+    /// Who receives.
     recipient: String,
+    /// How the carrier reaches them.
     phone: String,
+    /// The postal code.
     postal_code: String,
+    /// Street and number.
     line1: String,
+    /// Flat, floor, door; null when none was given.
     line2: Option<String>,
 }
 
@@ -114,32 +126,33 @@ impl<'a> Opener<'a> {
 
     /// Opens a sealed text; none when its owner's key is destroyed, which is by design, and
     /// when it does not open, which is not.
-    pub(crate) async fn text(&mut self, context: &str, sealed: &Sealed) -> Result<Option<String>, Problem> {
-        match self.app.state.world.vault.open(context, sealed).await {
+    pub(crate) async fn text(&mut self, at: SealedAt<'_>, sealed: &Sealed) -> Result<Option<String>, Problem> {
+        match self.app.state.world.vault.open(at, sealed).await {
             Ok(text) => Ok(Some(text)),
             Err(VaultError::KeyDestroyed) => Ok(None),
             Err(VaultError::NoKey | VaultError::DoesNotOpen | VaultError::Store(LogError::Damaged(_))) => {
-                self.note_unreadable(context);
+                self.note_unreadable(at);
                 Ok(None)
             }
             Err(error @ VaultError::Store(_)) => Err(error.into()),
         }
     }
 
-    /// Opens a sealed address.
-    pub(crate) async fn address(&mut self, sealed: &Sealed) -> Result<Option<Address>, Problem> {
-        let Some(json) = self.text(SHIPPING_ADDRESS, sealed).await? else { return Ok(None) };
+    /// Opens the sealed address of an order, or of a shipment of this order.
+    pub(crate) async fn address(&mut self, order_id: OrderId, sealed: &Sealed) -> Result<Option<Address>, Problem> {
+        let at = shipping_address(order_id);
+        let Some(json) = self.text(at, sealed).await? else { return Ok(None) };
         let Ok(address) = serde_json::from_str::<PostalAddress>(&json) else {
-            self.note_unreadable(SHIPPING_ADDRESS);
+            self.note_unreadable(at);
             return Ok(None);
         };
         let PostalAddress { recipient, phone, postal_code, line1, line2 } = address;
         Ok(Some(Address { recipient, phone, postal_code, line1, line2 }))
     }
 
-    fn note_unreadable(&mut self, context: &str) {
+    fn note_unreadable(&mut self, at: SealedAt<'_>) {
         self.unreadable = true;
-        metrics::counter!("jangbu_unreadable_personal_data_total", "place" => context.to_owned()).increment(1);
+        metrics::counter!("jangbu_unreadable_personal_data_total", "place" => at.field.to_owned()).increment(1);
     }
 }
 

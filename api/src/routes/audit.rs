@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::entry::{Entry, Kind};
 use super::orders::page_limit;
-use super::{Entry, Kind};
 use crate::http::events;
 use crate::http::fields::{Line, Whole, request_body};
 use crate::http::gate::Access;
@@ -43,20 +43,24 @@ request_body! {
 pub(crate) struct RecordView {
     /// Place in the log.
     position: u64,
+    /// The stream it belongs to: a kind and an id.
     #[schema(examples("order-01890a5d-ac96-774b-bcce-b302099a8057"))]
     stream: String,
     /// Place in the stream.
     version: u64,
     id: Uuid,
+    /// What happened: the kind of stream and a fact in the past tense.
     #[serde(rename = "type")]
     #[schema(examples("order.placed"))]
     event_type: String,
+    /// The version of the form that `data` is stored in, from 1; each type counts its own.
     schema_version: u16,
     /// The payload as it is stored; personal fields stay sealed. Null when it cannot be read.
     #[schema(value_type = Option<Object>)]
     data: serde_json::Value,
     /// Whether this event cannot be read: it was damaged, or a newer release has written it.
     unreadable: bool,
+    /// Who did it: a person by id, or a part of the program by name.
     #[schema(examples("user:01890a5d-ac96-774b-bcce-b302099a8057", "system:process-manager"))]
     actor: String,
     /// Everything that one request set in motion carries one.
@@ -64,6 +68,7 @@ pub(crate) struct RecordView {
     /// What directly caused it: an event or a command.
     causation_id: Uuid,
     command_id: Uuid,
+    /// When it came into the log, by the clock of the server that wrote it.
     recorded_at: Moment,
     /// Merkle leaf hash, hexadecimal.
     hash: String,

@@ -6,7 +6,9 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use jangbu_commands::Answer;
-use jangbu_commands::identity::{Change, LoggedIn, Profile, Registration};
+use jangbu_commands::identity::{
+    Change, FieldError, LoggedIn, Profile, Registration, check_email, check_password, check_phone,
+};
 use jangbu_kernel::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,8 +16,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa_axum::routes;
 
+use super::entry::{Entry, Kind};
 use super::users::UserView;
-use super::{Entry, Kind};
 use crate::http::body::JsonBody;
 use crate::http::call::{Call, Key};
 use crate::http::conditional::Tag;
@@ -43,13 +45,46 @@ pub(super) fn entries() -> Vec<Entry> {
     ]
 }
 
-/// A password that is to be one's own. Its length is judged with the other fields of the
-/// form, so that everything wrong is named at once; the document says it all the same.
+/// What somebody is known by. It is judged as it is read, as the next two are, so that
+/// everything that is wrong with a form is named at once.
+pub(crate) struct EmailAddress(String);
+
+impl Read for EmailAddress {
+    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        let text = Line::<1, 320>::read(node, at, errors)?.0;
+        noted(check_email(&text), at, errors).map(|_| Self(text))
+    }
+    fn schema() -> RefOr<Schema> {
+        Line::<1, 320>::schema()
+    }
+}
+
+/// A telephone number.
+pub(crate) struct Phone(String);
+
+impl Read for Phone {
+    fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
+        let text = Line::<1, 32>::read(node, at, errors)?.0;
+        noted(check_phone(&text), at, errors).map(Self)
+    }
+    fn is_absent(node: &Node) -> bool {
+        Line::<1, 32>::is_absent(node)
+    }
+    fn schema() -> RefOr<Schema> {
+        Line::<1, 32>::schema()
+    }
+    fn optional_schema() -> RefOr<Schema> {
+        Line::<1, 32>::optional_schema()
+    }
+}
+
+/// A password that is to be one's own.
 pub(crate) struct NewPassword(String);
 
 impl Read for NewPassword {
     fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
-        Secret::<1024>::read(node, at, errors).map(|secret| Self(secret.0))
+        let text = Secret::<1024>::read(node, at, errors)?.0;
+        noted(check_password(&text), at, errors).map(|()| Self(text))
     }
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
@@ -62,17 +97,21 @@ impl Read for NewPassword {
     }
 }
 
+fn noted<T>(checked: Result<T, FieldError>, at: &At<'_>, errors: &mut Errors) -> Option<T> {
+    checked.map_err(|error| errors.push(at, error.code, error.detail)).ok()
+}
+
 request_body! {
     /// Signs somebody up.
     pub(crate) struct RegisterBody {
         /// The address.
-        email: Line<1, 320>,
+        email: EmailAddress,
         /// 8 to 128 characters.
         password: NewPassword,
         /// The name.
         name: Line<1, 100>,
         /// A telephone number.
-        phone: Option<Line<1, 32>>,
+        phone: Option<Phone>,
     }
 }
 
@@ -100,7 +139,7 @@ request_body! {
         /// The name.
         name: Option<Line<1, 100>>,
         /// A telephone number; null takes it out.
-        phone: Change<Line<1, 32>>,
+        phone: Change<Phone>,
     }
 }
 
@@ -112,6 +151,7 @@ pub(crate) struct LoginView {
     access_token: String,
     /// Gets the next access token, once.
     refresh_token: String,
+    /// How the access token is sent (RFC 6750): always `Bearer`.
     #[schema(examples("Bearer"))]
     token_type: &'static str,
     /// Life of the access token in seconds.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{Entry, Kind};
+use super::entry::{Entry, Kind};
 use crate::http::body::RawBody;
 use crate::http::gate::Access;
 use crate::http::params::PathText;

@@ -4,6 +4,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod auth;
+mod entry;
 pub(crate) mod hooks;
 pub(crate) mod operations;
 pub(crate) mod orders;
@@ -18,42 +19,7 @@ pub(crate) mod shipments;
 pub(crate) mod stock;
 pub(crate) mod users;
 
-use utoipa_axum::router::UtoipaMethodRouter;
-
-use crate::http::call::Key;
-use crate::http::gate::Access;
-use crate::http::problem::Code;
-use crate::state::App;
-
-/// What a route does, which settles the headers and statuses it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Answers from what is in memory: documents, probes, keys.
-    Page,
-    /// Reads a list or something without a version.
-    Query,
-    /// Reads one thing, which has a version: 304 when the caller has it.
-    One,
-    /// Decides something about a thing that has a version.
-    Command(Key),
-    /// Does something that has no resource of its own to show.
-    Action,
-}
-
-/// A path with its methods, and all that is said about it.
-pub(crate) struct Entry {
-    pub(crate) access: Access,
-    pub(crate) kind: Kind,
-    /// What it can be refused with beside what its kind and access bring along.
-    pub(crate) refusals: &'static [Code],
-    pub(crate) routes: UtoipaMethodRouter<App>,
-}
-
-impl Entry {
-    fn new(access: Access, kind: Kind, refusals: &'static [Code], routes: UtoipaMethodRouter<App>) -> Self {
-        Self { access, kind, refusals, routes }
-    }
-}
+pub(crate) use self::entry::{Entry, Kind};
 
 /// Every route of the program.
 pub(crate) fn all() -> Vec<Entry> {

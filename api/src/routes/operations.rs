@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{Entry, Kind};
+use super::entry::{Entry, Kind};
 use crate::http::body::NoBody;
 use crate::http::call::Call;
 use crate::http::gate::Access;
@@ -38,6 +38,7 @@ pub(crate) struct ProjectionView {
     position: u64,
     /// How many positions it is behind.
     lag: u64,
+    /// Whether it follows the log.
     #[schema(value_type = words::ProjectionState)]
     state: &'static str,
     /// Streams it does not follow, because an event of theirs does not fit.

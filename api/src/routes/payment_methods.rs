@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{Entry, Kind};
+use super::entry::{Entry, Kind};
 use crate::http::gate::Access;
 use crate::http::problem::Problem;
 use crate::http::view::{Amount, Listing};
@@ -24,6 +24,7 @@ pub(crate) struct MethodView {
     /// As a leg names it.
     #[schema(value_type = String, examples("card"))]
     name: jangbu_commands::MethodName,
+    /// Who moves the money.
     #[schema(value_type = words::Placement)]
     placement: &'static str,
     /// The smallest leg, in won.

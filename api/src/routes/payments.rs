@@ -13,12 +13,12 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::orders::{AsOfQuery, Legs, legs, listed_user, page_request};
+use super::entry::{Entry, Kind};
+use super::orders::{AsOfQuery, Legs, checked_legs, listed_user, none_wrong, page_request};
 use super::refunds::RefundView;
-use super::{Entry, Kind};
 use crate::http::body::{JsonBody, NoBody};
 use crate::http::call::{Call, Key};
-use crate::http::fields::{Line, Whole, read_words, request_body};
+use crate::http::fields::{At, Errors, Line, Whole, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::{Code, Problem};
@@ -191,10 +191,12 @@ async fn request(State(app): State<App>, call: Call, body: JsonBody<RequestPayme
     } else {
         Currency::KRW
     };
-    let payment = WantedPayment {
-        payment_id: PaymentId::new(app.state.world.ids.new_id()),
-        legs: legs(&app, call.principal()?.user_id, bodies, currency, "/legs").await?,
-    };
+    let mut errors = Errors::default();
+    let legs = checked_legs(bodies, currency, &At::Root("/legs"), &mut errors);
+    none_wrong(errors)?;
+    let payment_id = PaymentId::new(app.state.world.ids.new_id());
+    let legs = legs.sealed(&app, call.principal()?.user_id, payment_id).await?;
+    let payment = WantedPayment { payment_id, legs };
     let command = Command::RequestPayment { order_id, payment };
     let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
     let location = format!("/v1/payments/{}", answer.stream.id);

@@ -13,16 +13,17 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::entry::{Entry, Kind};
 use super::orders::page_request;
-use super::{Entry, Kind};
 use crate::http::body::JsonBody;
 use crate::http::call::{Call, Key};
 use crate::http::fields::{At, Errors, Line, Whole, request_body};
 use crate::http::gate::Access;
+use crate::http::long::{Before, LongStream};
 use crate::http::money;
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::{Code, Problem};
-use crate::http::reply::{self, Made};
+use crate::http::reply;
 use crate::http::resource::{Resource, await_min_position, is_visible, prefix};
 use crate::http::view::{Amount, Listing, Moment};
 use crate::http::words;
@@ -80,7 +81,9 @@ pub(crate) struct PointsView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = PointsEntry)]
 pub(crate) struct PointsEntryView {
+    /// Its place in the ledger, from 1.
     number: u64,
+    /// What it does to the points.
     #[schema(value_type = words::PointsEntryKind)]
     kind: &'static str,
     /// What it adds to the balance; what is kept or freed for `held` and `released`.
@@ -88,6 +91,7 @@ pub(crate) struct PointsEntryView {
     reference: Option<String>,
     order_id: Option<Uuid>,
     payment_id: Option<Uuid>,
+    /// All points of the user after it, held ones among them.
     balance_after: Amount,
     at: Moment,
     expires_at: Option<Moment>,
@@ -139,6 +143,12 @@ impl Resource for PointsRow {
             available: self.available.into(),
             version: self.version,
         })
+    }
+}
+
+impl LongStream for PointsRow {
+    fn fold_onto(self, events: &[RecordedEvent]) -> Result<Self, FoldError> {
+        fold::points_onto(self, events)
     }
 }
 
@@ -214,6 +224,7 @@ async fn grant_points(
         reference: body.value.reference.0,
         expires_at: body.value.expires_at,
     };
+    let before = Before::<PointsRow>::read(&app, id).await;
     let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
-    reply::command::<PointsRow>(&app, &call, answer, Made::Changed).await
+    before.answer(&app, &call, answer).await
 }

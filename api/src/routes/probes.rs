@@ -1,21 +1,19 @@
 //! For those who watch the program: probes, metrics, documents. No login.
 
-use std::time::{Duration, Instant};
-
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use futures::future::join_all;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::{Entry, Kind};
+use super::entry::{Entry, Kind};
 use crate::http::gate::Access;
 use crate::http::words;
+use crate::readiness::CheckView;
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -29,30 +27,14 @@ pub(super) fn entries() -> Vec<Entry> {
     ]
 }
 
-/// A dependency that does not answer in this time is down.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// A dependency.
-#[derive(Clone, Serialize, ToSchema)]
-#[schema(as = DependencyCheck)]
-pub(crate) struct CheckView {
-    #[schema(examples("store"))]
-    name: &'static str,
-    #[schema(value_type = words::CheckState)]
-    state: &'static str,
-    /// Whether requests can only be served with it.
-    required: bool,
-    /// What is wrong with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-}
-
 /// Whether requests can be served.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Readiness)]
 pub(crate) struct ReadinessView {
+    /// `ready` when every required dependency is up and the server is not stopping.
     #[schema(value_type = words::ReadinessStatus)]
     status: &'static str,
+    /// The dependencies, the required ones first.
     checks: Vec<CheckView>,
 }
 
@@ -89,37 +71,10 @@ async fn health(State(app): State<App>) -> Response {
     readiness(&app).await
 }
 
-/// What the dependencies said.
-pub(crate) struct Looked {
-    began: Instant,
-    checks: Vec<CheckView>,
-}
-
-/// The state of every dependency, asked for after the caller asked. One look at a time
-/// serves all who wait for one: a look takes connections, and probes are not counted.
-async fn look(app: &App) -> Vec<CheckView> {
-    let asked = Instant::now();
-    let mut last = app.looked.lock().await;
-    if let Some(looked) = last.as_ref().filter(|looked| looked.began >= asked) {
-        return looked.checks.clone();
-    }
-    let began = Instant::now();
-    let required = app.state.readiness.iter().map(|dependency| (dependency, true));
-    let outside = app.state.outside.iter().map(|dependency| (dependency, false));
-    let checks = required.chain(outside).map(|((name, check), required)| async move {
-        let answer = tokio::time::timeout(CHECK_TIMEOUT, check()).await;
-        let problem = answer.unwrap_or_else(|_| Err("no answer in time".to_owned())).err();
-        CheckView { name, state: if problem.is_none() { "up" } else { "down" }, required, detail: problem }
-    });
-    let checks = join_all(checks).await;
-    *last = Some(Looked { began, checks: checks.clone() });
-    checks
-}
-
 async fn readiness(app: &App) -> Response {
-    let checks = look(app).await;
+    let checks = app.looked.look(&app.state.readiness, &app.state.outside).await;
     let stopping = app.draining.is_cancelled();
-    let ready = !stopping && checks.iter().all(|check| check.detail.is_none() || !check.required);
+    let ready = !stopping && checks.iter().all(CheckView::lets_serve);
     let status = match (stopping, ready) {
         (true, _) => "stopping",
         (false, true) => "ready",

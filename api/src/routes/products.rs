@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::entry::{Entry, Kind};
 use super::orders::page_request;
-use super::{Entry, Kind};
 use crate::http::body::{JsonBody, NoBody};
 use crate::http::call::{Call, Key};
 use crate::http::fields::{At, Errors, Line, Text, Whole, read_words, request_body};
@@ -170,9 +170,7 @@ async fn list(
         amount.and_then(|amount| amount.or_won(&At::Name(&At::Root("/query"), name), &mut errors))
     };
     let (min_price, max_price) = (price(query.min_price, "min_price"), price(query.max_price, "max_price"));
-    if !errors.is_empty() {
-        return Err(Problem::invalid(errors.into_vec()));
-    }
+    errors.none()?;
     let sees_all = call.visitor().is_some_and(|principal| principal.may(Permission::ProductsWrite));
     let filter = ProductFilter {
         q: query.q.map(|words| words.0),

@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::entry::{Entry, Kind};
 use super::payments::READ;
-use super::{Entry, Kind};
 use crate::http::body::JsonBody;
 use crate::http::call::{Call, Key};
 use crate::http::fields::{At, Errors, Text, request_body};
@@ -67,6 +67,7 @@ pub(crate) struct RefundView {
     status: &'static str,
     allocation: Vec<AllocationView>,
     requested_at: Moment,
+    /// When the money had gone back for certain; null before.
     settled_at: Option<Moment>,
 }
 

@@ -16,8 +16,8 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::entry::{Entry, Kind};
 use super::orders::page_request;
-use super::{Entry, Kind};
 use crate::http::body::JsonBody;
 use crate::http::call::{Call, Key};
 use crate::http::fields::{Line, Text, Whole, read_words, request_body};
@@ -67,8 +67,11 @@ request_body! {
 #[derive(Serialize, ToSchema)]
 #[schema(as = OpenCommand)]
 pub(crate) struct OpenCommandView {
+    /// What it asks for, as `capture_payment`.
+    #[schema(examples("capture_payment"))]
     name: String,
     command_id: Uuid,
+    /// Since when it is out.
     since: Moment,
 }
 
@@ -76,7 +79,10 @@ pub(crate) struct OpenCommandView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Timer)]
 pub(crate) struct TimerView {
+    /// What it is for, as `payment_deadline`.
+    #[schema(examples("payment_deadline"))]
     timer: String,
+    /// When it rings.
     due_at: Moment,
 }
 
@@ -89,6 +95,7 @@ pub(crate) struct UnreadableView {
     stream: String,
     /// What is wrong with it.
     reason: String,
+    /// When that was noticed.
     since: Moment,
 }
 
@@ -106,24 +113,30 @@ pub(crate) struct SagaView {
     /// The order's number.
     #[schema(examples("261121-7ZK3M0Q9XB"))]
     number: Option<String>,
+    /// How it goes.
     #[schema(value_type = words::SagaState)]
     state: &'static str,
+    /// Where it stands on its way from `awaiting_payment` to `ended`.
     #[schema(examples("capturing"))]
     step: String,
     /// Whether it waits for somebody outside.
     at_rest: bool,
-    /// Why a person has to decide.
+    /// Why a person has to decide; null when nobody has to.
     parked_reason: Option<String>,
+    /// How it ended: `completed`, `cancelled`, `expired` or `failed`; null before.
     outcome: Option<String>,
+    /// What it asked for and has not seen the effect of.
     open_commands: Vec<OpenCommandView>,
+    /// The timers that are set.
     timers: Vec<TimerView>,
     /// How many events of other streams it has taken in.
     inputs: u32,
+    /// When it began: with its order.
     started_at: Moment,
     updated_at: Moment,
     version: u64,
     /// Why it is left alone without its own doing: the rest is shown as far as it can be
-    /// read. It goes on by itself once everything can be read again.
+    /// read. It goes on by itself once everything can be read again. Null else.
     unreadable: Option<UnreadableView>,
 }
 

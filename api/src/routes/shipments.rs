@@ -14,8 +14,8 @@ use utoipa::openapi::schema::ObjectBuilder;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::entry::{Entry, Kind};
 use super::orders::{AsOfQuery, LineView, listed_user, page_request};
-use super::{Entry, Kind};
 use crate::http::body::{JsonBody, MaybeJson};
 use crate::http::call::{Call, Key};
 use crate::http::fields::{Line, ReadText, Text, Whole, read_words, request_body};
@@ -166,9 +166,12 @@ pub(crate) struct ShipmentView {
     shipping_address: Option<Address>,
     /// Whether personal data of this parcel is there and cannot be read: staff have to look.
     unreadable: bool,
+    /// What was told of it on its way, in the order in which it came.
     scans: Vec<ScanView>,
     created_at: Moment,
+    /// When it was handed to the carrier; null before.
     dispatched_at: Option<Moment>,
+    /// When it arrived; null before.
     delivered_at: Option<Moment>,
     version: u64,
     updated_at: Moment,
@@ -203,7 +206,7 @@ impl Resource for ShipmentRow {
     async fn view(self, app: &App) -> Result<ShipmentView, Problem> {
         let mut opener = Opener::new(app);
         Ok(ShipmentView {
-            shipping_address: opener.address(&self.shipping_address).await?,
+            shipping_address: opener.address(self.order_id, &self.shipping_address).await?,
             unreadable: opener.met_unreadable(),
             id: self.id.uuid(),
             order_id: self.order_id.uuid(),

@@ -12,15 +12,16 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::entry::{Entry, Kind};
 use super::orders::AsOfQuery;
-use super::{Entry, Kind};
 use crate::http::body::JsonBody;
 use crate::http::call::{Call, Key};
 use crate::http::fields::{Text, Whole, request_body};
 use crate::http::gate::Access;
+use crate::http::long::{Before, LongStream};
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::{Code, Problem};
-use crate::http::reply::{self, Made};
+use crate::http::reply;
 use crate::http::resource::{Resource, load};
 use crate::state::App;
 
@@ -77,7 +78,6 @@ pub(crate) struct StockView {
 
 impl Resource for StockRow {
     const WHAT: &'static str = "stock";
-    const LONG_STREAM: bool = true;
     type View = StockView;
 
     fn stream(id: Uuid) -> StreamId {
@@ -109,6 +109,12 @@ impl Resource for StockRow {
             available,
             version,
         })
+    }
+}
+
+impl LongStream for StockRow {
+    fn fold_onto(self, events: &[RecordedEvent]) -> Result<Self, FoldError> {
+        fold::stock_onto(self, events)
     }
 }
 
@@ -164,8 +170,9 @@ async fn receive(
     // Bounded by its type.
     let quantity = u32::try_from(body.value.quantity.0).unwrap_or(u32::MAX);
     let command = Command::ReceiveStock { product_id: ProductId::new(id), quantity };
+    let before = Before::<StockRow>::read(&app, id).await;
     let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
-    reply::command::<StockRow>(&app, &call, answer, Made::Changed).await
+    before.answer(&app, &call, answer).await
 }
 
 /// Corrects the count, up or down.
@@ -183,6 +190,7 @@ async fn adjust(
 ) -> Result<Response, Problem> {
     let AdjustStockBody { delta, reason } = body.value;
     let command = Command::AdjustStock { product_id: ProductId::new(id), delta: delta.0, reason: reason.0 };
+    let before = Before::<StockRow>::read(&app, id).await;
     let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
-    reply::command::<StockRow>(&app, &call, answer, Made::Changed).await
+    before.answer(&app, &call, answer).await
 }

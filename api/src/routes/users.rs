@@ -14,15 +14,16 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::entry::{Entry, Kind};
 use super::orders::page_request;
-use super::{Entry, Kind};
 use crate::http::body::{JsonBody, NoBody};
 use crate::http::call::{Call, Key};
 use crate::http::fields::{Line, List, Whole, read_words, request_body};
 use crate::http::gate::Access;
+use crate::http::long::{Before, LongStream};
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::{Code, Problem};
-use crate::http::reply::{self, Made};
+use crate::http::reply;
 use crate::http::resource::{Resource, await_min_position};
 use crate::http::view::{Listing, Moment, Opener};
 use crate::http::words;
@@ -77,6 +78,7 @@ pub(crate) struct UserView {
     phone: Option<String>,
     /// Whether personal data of this account is there and cannot be read: an administrator has to look.
     unreadable: bool,
+    /// What they are in the shop, which settles what they may do.
     #[schema(value_type = Vec<words::Role>)]
     roles: Vec<Role>,
     #[schema(value_type = words::UserStatus)]
@@ -104,7 +106,6 @@ impl From<Profile> for UserView {
 
 impl Resource for UserRow {
     const WHAT: &'static str = "user";
-    const LONG_STREAM: bool = true;
     type View = UserView;
 
     fn stream(id: Uuid) -> StreamId {
@@ -133,13 +134,13 @@ impl Resource for UserRow {
     async fn view(self, app: &App) -> Result<UserView, Problem> {
         let mut opener = Opener::new(app);
         let phone = match &self.phone {
-            Some(phone) => opener.text(sealing::USER_PHONE, phone).await?,
+            Some(phone) => opener.text(sealing::user_phone(self.id), phone).await?,
             None => None,
         };
         Ok(UserView {
             id: self.id.uuid(),
-            email: opener.text(sealing::USER_EMAIL, &self.email).await?,
-            name: opener.text(sealing::USER_NAME, &self.name).await?,
+            email: opener.text(sealing::user_email(self.id), &self.email).await?,
+            name: opener.text(sealing::user_name(self.id), &self.name).await?,
             phone,
             unreadable: opener.met_unreadable(),
             roles: self.roles,
@@ -147,6 +148,12 @@ impl Resource for UserRow {
             registered_at: self.registered_at.into(),
             version: self.version,
         })
+    }
+}
+
+impl LongStream for UserRow {
+    fn fold_onto(self, events: &[RecordedEvent]) -> Result<Self, FoldError> {
+        fold::user_onto(self, events)
     }
 }
 
@@ -203,9 +210,10 @@ async fn set_roles(
     let user_id = UserId::new(id);
     app.state.identity.list_administrators().await?;
     let command = Command::SetRoles { user_id, roles: body.value.roles.0 };
+    let before = Before::<UserRow>::read(&app, id).await;
     let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
     app.state.identity.forget(user_id);
-    reply::command::<UserRow>(&app, &call, answer, Made::Changed).await
+    before.answer(&app, &call, answer).await
 }
 
 /// Takes the delays after wrong passwords away: the owner can log in at once.
@@ -216,7 +224,8 @@ async fn set_roles(
 )]
 async fn unlock(State(app): State<App>, PathId(id): PathId, call: Call, body: NoBody) -> Result<Response, Problem> {
     let user_id = UserId::new(id);
+    let before = Before::<UserRow>::read(&app, id).await;
     let answer = call.execute(&app, Command::UnlockUser { user_id }, Key::Optional, &body.0).await?;
     app.state.identity.forget(user_id);
-    reply::command::<UserRow>(&app, &call, answer, Made::Changed).await
+    before.answer(&app, &call, answer).await
 }

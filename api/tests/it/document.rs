@@ -114,6 +114,35 @@ fn followed<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     name.map_or(schema, |name| &document["components"]["schemas"][name])
 }
 
+/// Every field of a schema and of what is written inside it, with its path.
+fn fields<'a>(path: &str, schema: &'a Value, into: &mut Vec<(String, &'a Value)>) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        into.push((path.clone(), field));
+        fields(&path, field, into);
+    }
+    for form in ["oneOf", "anyOf", "allOf"].iter().flat_map(|form| schema[form].as_array().into_iter().flatten()) {
+        fields(path, form, into);
+    }
+    if schema["items"].is_object() {
+        fields(path, &schema["items"], into);
+    }
+}
+
+#[test]
+fn every_schema_and_every_field_says_what_it_is() {
+    let document = document();
+    let mut all = Vec::new();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        all.push((name.clone(), schema));
+        fields(name, schema, &mut all);
+    }
+    assert!(all.len() > 300 && all.iter().any(|(path, _)| path == "AmountBody.currency"), "{}", all.len());
+    let says = |schema: &Value| schema["description"].as_str().is_some_and(|text| !text.trim().is_empty());
+    let silent: Vec<_> = all.iter().filter(|(_, schema)| !says(schema)).map(|(path, _)| path).collect();
+    assert_eq!(silent, Vec::<&String>::new());
+}
+
 #[test]
 fn what_is_chosen_from_a_list_is_a_list_in_the_document() {
     let document = document();

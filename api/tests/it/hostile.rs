@@ -107,6 +107,43 @@ async fn a_broken_order_names_everything_that_is_wrong_with_it() {
 }
 
 #[tokio::test]
+async fn what_is_judged_after_reading_an_order_is_named_at_once_too() {
+    let house = House::new().await;
+    let customer = house.somebody(&[Role::Customer]).await;
+    let line = |quantity: u32| json!({"product_id": NOBODY, "quantity": quantity});
+    let mut body = order_body(NOBODY, 1);
+    body["lines"] = json!([line(1_000_000), line(1), line(1_000)]);
+    body["shipping_address"]["postal_code"] = json!("00000");
+    // A won has no decimals; that it is won is known by the goods alone.
+    body["expected_total"] = json!("0.5");
+    body["payment"] = json!({"legs": [
+        {"method": "points", "amount": "1.5"}, {"method": "barter"}, {"method": "points", "amount": "1"}
+    ]});
+    let answer = house.post(&customer, "/v1/orders", &[KEY], &body).await.problem(400, "validation_failed");
+    let (lines, address) = (["/lines/0/quantity", "/lines/2/quantity"], "/shipping_address/postal_code");
+    let legs = ["/payment/legs/0/amount", "/payment/legs/1/method"];
+    assert_eq!(answer.pointers(), [lines[0], lines[1], address, "/expected_total", legs[0], legs[1]]);
+    let quote = house.post(&customer, "/v1/orders/quote", &[], &body).await.problem(400, "validation_failed");
+    assert_eq!(quote.pointers(), [lines[0], lines[1], address]);
+    let payment = json!({"order_id": NOBODY, "legs": body["payment"]["legs"].clone()});
+    let payment = house.post(&customer, "/v1/payments", &[KEY], &payment).await.problem(400, "validation_failed");
+    assert_eq!(payment.pointers(), ["/legs/0/amount", "/legs/1/method"]);
+}
+
+#[tokio::test]
+async fn a_sign_up_names_everything_that_is_wrong_with_it() {
+    let house = House::new().await;
+    let body = json!({"email": "nobody", "password": "short", "name": 7, "phone": "call me", "age": 30});
+    let answer = house.post("", "/v1/auth/register", &[], &body).await.problem(400, "validation_failed");
+    assert_eq!(answer.pointers(), ["/age", "/email", "/password", "/name", "/phone"]);
+    assert_eq!(answer.body["errors"][1]["code"], "invalid_email");
+    let customer = house.somebody(&[Role::Customer]).await;
+    let change = json!({"name": 7, "phone": "call me"}).to_string();
+    let answer = house.send_json("PUT", &customer, "/v1/auth/profile", &[], &change).await;
+    assert_eq!(answer.problem(400, "validation_failed").pointers(), ["/name", "/phone"]);
+}
+
+#[tokio::test]
 async fn an_unknown_payment_method_is_named_as_such() {
     let house = House::new().await;
     let customer = house.somebody(&[Role::Customer]).await;
@@ -114,6 +151,9 @@ async fn an_unknown_payment_method_is_named_as_such() {
     body["payment"] = json!({"legs": [{"method": "barter", "amount": "1", "sheep": 3}]});
     let answer = house.post(&customer, "/v1/orders", &[KEY], &body).await.problem(422, "payment_method_invalid");
     assert_eq!(answer.pointers(), ["/payment/legs/0/method"]);
+    body["payment"] = json!({"legs": [{"method": "barter"}, {"method": "points", "amount": "1"}, {"method": "song"}]});
+    let answer = house.post(&customer, "/v1/orders", &[KEY], &body).await.problem(422, "payment_method_invalid");
+    assert_eq!(answer.pointers(), ["/payment/legs/0/method", "/payment/legs/2/method"]);
 }
 
 #[tokio::test]

@@ -20,8 +20,8 @@ use jangbu_kernel::gateway::{
     Carrier, CarrierNotice, ChargeOutcome, ChargeRequest, GatewayNotice, LabelCancelOutcome, LabelOutcome,
     LabelRequest, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
 };
-use jangbu_kernel::ports::{Clock, IdSource, Vault, VaultError, World};
-use jangbu_kernel::{Actor, CorrelationId, Role, Sealed, ShipmentId, Timestamp, UserId};
+use jangbu_kernel::ports::{AddressFault, Clock, IdSource, PostalAddress, Vault, VaultError, World};
+use jangbu_kernel::{Actor, CorrelationId, Role, Sealed, SealedAt, ShipmentId, Timestamp, UserId};
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
 use jangbu_store::memory::MemoryStore;
 use serde_json::{Value, json};
@@ -65,15 +65,15 @@ impl Vault for TestWorld {
     async fn create_key(&self, _: UserId) -> Result<(), VaultError> {
         Ok(())
     }
-    async fn seal(&self, owner: UserId, context: &str, plain: &str) -> Result<Sealed, VaultError> {
-        let text = URL_SAFE_NO_PAD.encode(format!("{context}\n{plain}"));
+    async fn seal(&self, owner: UserId, at: SealedAt<'_>, plain: &str) -> Result<Sealed, VaultError> {
+        let text = URL_SAFE_NO_PAD.encode(format!("{} {}\n{plain}", at.field, at.stream));
         Ok(Sealed::from_ciphertext(format!("v1.{owner}.{text}")))
     }
-    async fn open(&self, context: &str, sealed: &Sealed) -> Result<String, VaultError> {
+    async fn open(&self, at: SealedAt<'_>, sealed: &Sealed) -> Result<String, VaultError> {
         let text = sealed.ciphertext().rsplit('.').next().unwrap();
         let opened = String::from_utf8(URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
         let (place, plain) = opened.split_once('\n').unwrap();
-        if place == context { Ok(plain.to_owned()) } else { Err(VaultError::DoesNotOpen) }
+        if place == format!("{} {}", at.field, at.stream) { Ok(plain.to_owned()) } else { Err(VaultError::DoesNotOpen) }
     }
     fn keyed_hash(&self, _: &str, text: &str) -> Uuid {
         let mut bytes = [0; 16];
@@ -116,6 +116,13 @@ impl PaymentGateway for Nobody {
 impl Carrier for Nobody {
     fn name(&self) -> &'static str {
         "sandbox"
+    }
+    fn address_faults(&self, address: &PostalAddress) -> Vec<AddressFault> {
+        let mut faults = address.faults();
+        if address.postal_code == "00000" {
+            faults.push(AddressFault { field: "postal_code", detail: "nobody lives there".to_owned() });
+        }
+        faults
     }
     async fn request_label(&self, _: LabelRequest) -> LabelOutcome {
         LabelOutcome::Unknown { detail: String::new() }

@@ -14,6 +14,10 @@ use crate::node::outside::{BOOKS, SECRETS};
 
 /// The log in a backup: an embedded store's, whichever engine it was taken from.
 pub(super) const LOG: &str = "log.db";
+/// The keys in a backup. Absent from the backups of earlier versions, whose log has them.
+pub(super) const KEYS: &str = "keys.db";
+/// What may be in a backup.
+const FILES: [&str; 5] = [LOG, KEYS, MASTER_KEY_FILE, BOOKS, SECRETS];
 const NAME: &str = "manifest.json";
 /// The form of backups that this program writes and reads.
 const FORMAT: u32 = 1;
@@ -78,9 +82,15 @@ impl Manifest {
         self.files.iter().any(|file| file.name == MASTER_KEY_FILE)
     }
 
+    /// Whether the keys are in a file of their own, and not in the log.
+    #[must_use]
+    pub(super) fn has_keys_apart(&self) -> bool {
+        self.files.iter().any(|file| file.name == KEYS)
+    }
+
     /// Adds the files that are there and writes the manifest; all of it is on the disk then.
     pub(super) fn finish(mut self, folder: &Path) -> anyhow::Result<Self> {
-        for name in [LOG, MASTER_KEY_FILE, BOOKS, SECRETS] {
+        for name in FILES {
             let path = folder.join(name);
             if path.exists() {
                 File::open(&path)?.sync_all()?;
@@ -96,8 +106,9 @@ impl Manifest {
         Ok(self)
     }
 
-    /// Reads a backup's manifest and holds its files against it.
-    pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
+    /// Reads a backup's manifest and holds its files against it. Where the keys are taken from
+    /// another backup, its own are not looked at and may be gone.
+    pub(super) fn read(folder: &Path, with_keys: bool) -> anyhow::Result<Self> {
         let path = folder.join(NAME);
         let mut text = String::new();
         let read = File::open(&path).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
@@ -110,12 +121,19 @@ impl Manifest {
             bail!("the backup has form {}, this program reads form {FORMAT}: use a newer program", manifest.format);
         }
         for file in &manifest.files {
-            if ![LOG, MASTER_KEY_FILE, BOOKS, SECRETS].contains(&file.name.as_str()) {
+            if !FILES.contains(&file.name.as_str()) {
                 bail!("{} names a file {:?} that no backup has", path.display(), file.name);
             }
-            let found = entry(&folder.join(&file.name), &file.name)?;
+            let path = folder.join(&file.name);
+            if file.name == KEYS && !with_keys {
+                continue;
+            }
+            if file.name == KEYS && !path.exists() {
+                bail!("the keys of this backup were deleted: name a newer backup of the same shop with --keys");
+            }
+            let found = entry(&path, &file.name)?;
             if found.bytes != file.bytes || found.sha256 != file.sha256 {
-                bail!("{} is not as it was when the backup was taken", folder.join(&file.name).display());
+                bail!("{} is not as it was when the backup was taken", path.display());
             }
         }
         if !manifest.files.iter().any(|file| file.name == LOG) {

@@ -1,9 +1,13 @@
 //! Backup and restore.
 //!
-//! A backup is a folder: the log as an embedded store's `log.db`, whichever engine it came
-//! from, the sandbox's books and the embedded master key when they are in the data folder,
-//! and a manifest with their hashes, written last. What is in it was read back and
-//! verified, before the manifest was written and again before it is restored.
+//! A backup is a folder: the log and the keys as an embedded store's `log.db` and `keys.db`,
+//! whichever engine they came from, the sandbox's books and the embedded master key when they
+//! are in the data folder, and a manifest with their hashes, written last. What is in it was
+//! read back and verified, before the manifest was written and again before it is restored.
+//!
+//! The log of a backup is worth keeping; its keys are not, once there is a newer backup. A key
+//! that was destroyed meanwhile lies in the older one. So the keys are a file of their own,
+//! which may be deleted from a backup, and a restore can take them from a newer one.
 
 mod manifest;
 mod restore;
@@ -24,12 +28,11 @@ use crate::config::{Engine, Settings};
 use crate::node::keys::{self, MASTER_KEY_FILE};
 use crate::node::outside::{BOOKS, SECRETS};
 use crate::{engine, folder};
-use manifest::LOG;
 pub use manifest::Manifest;
 pub use restore::restore;
 
 /// Hears of each stage how far it is, and of how much.
-type Told<'a> = dyn FnMut(&str, u64, u64) + Send + 'a;
+pub type Told<'a> = dyn FnMut(&str, u64, u64) + Send + 'a;
 
 /// Takes a backup into a folder that is empty or not there yet.
 ///
@@ -47,7 +50,7 @@ pub async fn back_up(
         bail!("{} is not empty: name a folder that is not there yet", target.display());
     }
     folder::make_private(target)?;
-    let head = store.copy_to(&target.join(LOG), &mut |done, total| told("copying", done, total)).await?;
+    let head = store.copy_to(target, &mut |done, total| told("copying", done, total)).await?;
     let (engine, version) = (store.engine(), store.known_schema_version());
     store.close().await;
     // After the log: a gateway knows more than its shop, never less.

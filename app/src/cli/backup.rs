@@ -11,15 +11,18 @@ use crate::output::{Output, Progress};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Works beside a running server and without one, and on both engines gives the same: the log
-with everything that was acknowledged before the command began, the receipts, the wrapped
-keys, the inbox, and the sandbox's books when they are in the data folder. Read models are
+Works beside a running server and without one, and on both engines gives the same: log.db
+with everything that was acknowledged before the command began, the receipts and the inbox;
+keys.db with the wrapped keys; and the sandbox's books when they are in the data folder. Read models are
 not in it, they are built from the log. The copy is read back and verified; a backup that
 has no manifest.json was not finished.
 
 The master key of an embedded store is in its data folder and so in the backup: whoever has
 the backup can read personal data. --without-key leaves it out; keep it elsewhere then. A
 key that is configured (JANGBU_MASTER_KEY) is never written anywhere.
+
+A person's key that is destroyed later is still in this backup's keys.db. Delete keys.db from
+older backups when a newer one holds: `jangbu restore --keys` takes the newer ones.
 
 Examples:
   jangbu backup /backups/2026-11-29
@@ -39,13 +42,20 @@ Restores into the data folder, or into the database of JANGBU_DATABASE_URL, whic
 the backup was taken on. Either has to be empty: nothing is ever written over. The backup is
 verified first, and the master key has to be the one that it was made under.
 
+--keys takes the persons' keys from a newer backup of the same shop, so that people whose keys
+were destroyed since then stay forgotten. The log comes from the backup that is restored.
+
 Examples:
   jangbu restore /backups/2026-11-29 --data-dir ./restored
+  jangbu restore /backups/2026-11-01 --keys /backups/2026-11-29 --data-dir ./restored
   JANGBU_DATABASE_URL=postgres://shop@localhost/empty jangbu restore /backups/2026-11-29")]
 pub(super) struct RestoreArguments {
     /// Folder that `jangbu backup` made
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
+    /// Newer backup to take the keys from
+    #[arg(long, value_name = "FOLDER")]
+    keys: Option<PathBuf>,
 }
 
 pub(super) async fn back_up(arguments: BackupArguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
@@ -60,7 +70,7 @@ pub(super) async fn back_up(arguments: BackupArguments, settings: &Settings, out
 pub(super) async fn restore(arguments: RestoreArguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
     let mut progress = Progress::new("restoring", 0);
     let told = &mut |stage: &str, done, total| progress.stage(stage, done, total);
-    let manifest = backup::restore(settings, &arguments.folder, told).await?;
+    let manifest = backup::restore(settings, &arguments.folder, arguments.keys.as_deref(), told).await?;
     progress.end();
     print(&manifest, output)?;
     if !output.is_json() {

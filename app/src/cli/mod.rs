@@ -5,7 +5,6 @@
 
 mod audit;
 mod backup;
-mod bench;
 mod demo;
 mod events;
 mod health;
@@ -17,12 +16,12 @@ mod sagas;
 mod sandbox;
 mod schemas;
 mod serve;
-mod simulate;
 mod users;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{Flags, Settings};
@@ -89,10 +88,6 @@ enum Command {
     Restore(backup::RestoreArguments),
     /// Check or write out the schemas of all events
     Schemas(schemas::Arguments),
-    /// Measure a real server over HTTP and check the invariants afterwards
-    Bench(crate::bench::BenchArgs),
-    /// Run the whole shop on a simulated world, fault upon fault, and check that it holds
-    Simulate(simulate::Arguments),
     /// Print the OpenAPI 3.1 document
     Openapi,
     /// Ask a running server whether it is ready
@@ -108,7 +103,7 @@ enum Command {
 /// Parses the command line of this process and runs it.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| with_its_new_name(error).exit());
     match run(cli) {
         Ok(Done::Yes) => ExitCode::SUCCESS,
         Ok(Done::CheckFailed) => ExitCode::from(1),
@@ -120,18 +115,25 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Commands that became programs of their own.
+const MOVED: [(&str, &str); 2] = [("bench", "jangbu-bench"), ("simulate", "jangbu-simulate")];
+
+/// Says where a command went that was one of this program.
+fn with_its_new_name(mut error: clap::Error) -> clap::Error {
+    let unknown = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
+    if let Some((_, program)) = MOVED.iter().find(|(name, _)| unknown.as_deref() == Some(*name)) {
+        let hint = format!("it is a program of its own, `{program}`").into();
+        // Another word that is spelled alike is not meant.
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint]));
+    }
+    error
+}
+
 fn run(cli: Cli) -> anyhow::Result<Done> {
     let Cli { flags, json, command } = cli;
     let output = Output::new(json);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("jangbu")
-        .max_blocking_threads(crate::threads::blocking())
-        .build()?;
-    let done = runtime.block_on(dispatch(command, flags, &output));
-    // Blocking work that is still under way (a password being hashed) must not keep the process.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    match done {
+    match crate::threads::run(dispatch(command, flags, &output)) {
         // Whoever reads our output has seen enough, as `head` does.
         Err(error) if output.is_broken_pipe(&error) => Ok(Done::Yes),
         done => done,
@@ -148,7 +150,6 @@ async fn dispatch(command: Command, flags: Flags, output: &Output) -> anyhow::Re
     match command {
         Command::Serve(arguments) => serve::run(arguments, flags).await,
         Command::Demo(arguments) => demo::run(arguments, &settings()?).await,
-        Command::Bench(arguments) => bench::run(arguments, output.is_json()).await,
         Command::Sandbox(arguments) => sandbox::run(arguments, flags).await,
         Command::Migrate(arguments) => migrate::run(arguments, &settings()?, output).await,
         Command::Replay(arguments) => replay::run(arguments, &settings()?, output).await,
@@ -161,7 +162,6 @@ async fn dispatch(command: Command, flags: Flags, output: &Output) -> anyhow::Re
         Command::Backup(arguments) => backup::back_up(arguments, &settings()?, output).await,
         Command::Restore(arguments) => backup::restore(arguments, &settings()?, output).await,
         Command::Schemas(arguments) => schemas::run(arguments, output),
-        Command::Simulate(arguments) => simulate::run(arguments, output).await,
         Command::Openapi => {
             output.text(&jangbu_api::openapi().to_pretty_json()?)?;
             Ok(Done::Yes)
@@ -193,6 +193,15 @@ mod tests {
         ] {
             let error = Cli::try_parse_from(wrong).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_left_says_where_it_went() {
+        for (name, program) in MOVED {
+            let error = with_its_new_name(Cli::try_parse_from(["jangbu", name, "--quick"]).unwrap_err());
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(&format!("`{program}`")), "{error}");
         }
     }
 

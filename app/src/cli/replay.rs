@@ -16,10 +16,10 @@ place in one transaction. A running server goes on serving meanwhile. Ctrl-C lea
 live read models as they are. Exit code 1 when the comparison found differences.
 
 Examples:
-  jangbu replay                       all of them
+  jangbu replay                          all of them
   jangbu replay orders payments
-  jangbu replay --verify-only         compare, change nothing
-  jangbu replay --from-scratch orders what is there is lost or damaged: do not compare with it")]
+  jangbu replay --verify-only            compare, change nothing
+  jangbu replay --from-scratch orders    what is there is lost or damaged: do not compare with it")]
 pub(super) struct Arguments {
     /// Which read models; all of them when none is named
     #[arg(value_name = "PROJECTION", value_parser = PossibleValuesParser::new(jangbu_projections::names()))]

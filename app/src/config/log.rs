@@ -10,7 +10,7 @@ use crate::near::nearest;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The parts of this program that write into the log.
-const OWN_PARTS: [&str; 12] = [
+const OWN_PARTS: [&str; 11] = [
     "jangbu",
     "jangbu_aggregates",
     "jangbu_api",
@@ -21,7 +21,6 @@ const OWN_PARTS: [&str; 12] = [
     "jangbu_kernel",
     "jangbu_projections",
     "jangbu_sandbox",
-    "jangbu_simulation",
     "jangbu_store",
 ];
 const DEFAULT: &str = "info";

@@ -114,10 +114,7 @@ impl Node {
     /// When something that it needs is not there; the text says what to do.
     pub async fn start(settings: Settings, options: NodeOptions) -> anyhow::Result<Self> {
         let roles = options.roles;
-        // Before anything begins that counts: a gauge that is set once would be lost.
-        observe::metrics()?;
-        check_roles(roles, &settings, options.roles_apart)?;
-        folder::make_private(&settings.data_dir)?;
+        prepare(roles, &settings, options.roles_apart)?;
         let store = engine::open_for_writing(&settings).await?;
         let identity = Identity::of(&settings.data_dir)?;
         let listener = listen(settings.listen).await?;
@@ -308,6 +305,15 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
             anyhow::Error::new(error).context(format!("cannot listen on {address}: choose another with --listen"))
         }
     })
+}
+
+/// What has to stand before anything begins.
+fn prepare(roles: Roles, settings: &Settings, roles_apart: bool) -> anyhow::Result<()> {
+    check_roles(roles, settings, roles_apart)?;
+    // Whatever begins may set a gauge, and once only.
+    observe::metrics()?;
+    folder::make_private(&settings.data_dir)?;
+    Ok(())
 }
 
 fn start_processes(

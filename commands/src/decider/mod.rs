@@ -143,6 +143,19 @@ impl Commands {
         crate::reader::history(self.log.as_ref(), stream, to_version).await
     }
 
+    /// The events of a stream from one version on up to another, to its end when none is given.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn between(
+        &self,
+        stream: StreamId,
+        from_version: u64,
+        to_version: Option<u64>,
+    ) -> Result<Vec<RecordedEvent>, LogError> {
+        crate::reader::between(self.log.as_ref(), stream, from_version, to_version).await
+    }
+
     /// The log behind the decider, for reading.
     #[must_use]
     pub fn log(&self) -> &Arc<dyn EventLog> {

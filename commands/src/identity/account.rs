@@ -6,11 +6,11 @@ use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::user::{EmailEvent, RoleGranted, RoleRevoked, User, UserEvent, UserRegistered};
 use jangbu_kernel::log::{EventLog, LogError, ReadFilter};
 use jangbu_kernel::ports::{Vault, VaultError};
-use jangbu_kernel::{RecordedEvent, Role, Sealed, StreamId, Timestamp, UserId};
+use jangbu_kernel::{RecordedEvent, Role, Sealed, SealedAt, StreamId, Timestamp, UserId};
 
 use super::IdentityError;
 use super::memory::Known;
-use crate::sealing::{USER_EMAIL, USER_NAME, USER_PHONE};
+use crate::sealing::{user_email, user_name, user_phone};
 
 /// A user's own data, opened.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,11 +53,11 @@ pub(super) async fn open(
     };
     let mut unreadable = false;
     let phone = match &contact.phone {
-        Some(phone) => open_field(vault, USER_PHONE, phone, &mut unreadable).await?,
+        Some(phone) => open_field(vault, user_phone(user_id), phone, &mut unreadable).await?,
         None => None,
     };
-    let email = open_field(vault, USER_EMAIL, &contact.email, &mut unreadable).await?;
-    let name = open_field(vault, USER_NAME, &contact.name, &mut unreadable).await?;
+    let email = open_field(vault, user_email(user_id), &contact.email, &mut unreadable).await?;
+    let name = open_field(vault, user_name(user_id), &contact.name, &mut unreadable).await?;
     Ok(Some(Profile {
         user_id,
         email,
@@ -73,11 +73,11 @@ pub(super) async fn open(
 /// Opens a field; none when it was erased, or when it does not open, which is noted.
 async fn open_field(
     vault: &dyn Vault,
-    place: &str,
+    at: SealedAt<'_>,
     sealed: &Sealed,
     unreadable: &mut bool,
 ) -> Result<Option<String>, IdentityError> {
-    match vault.open(place, sealed).await {
+    match vault.open(at, sealed).await {
         Ok(text) => Ok(Some(text)),
         Err(VaultError::KeyDestroyed) => Ok(None),
         Err(VaultError::NoKey | VaultError::DoesNotOpen) => {

@@ -26,8 +26,8 @@ impl AddressBlock {
         Self::of(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
-    /// Whom a request without a login is counted for: an IPv4 address alone, an IPv6
-    /// address with its /64.
+    /// Whom a connection, or a request without a login, is counted for: an IPv4 address
+    /// alone, an IPv6 address with its /64.
     #[must_use]
     pub const fn of_caller(address: IpAddr) -> IpAddr {
         match address.to_canonical() {

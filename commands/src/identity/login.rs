@@ -12,7 +12,7 @@ use super::attempts::{Circumstances, Count};
 use super::refresh_token::RefreshToken;
 use super::{AddressBlock, Identity, IdentityError, LoggedIn, RequestContext};
 use crate::CommandError;
-use crate::sealing::USER_PASSWORD_HASH;
+use crate::sealing::user_password_hash;
 
 impl Identity {
     /// Checks address and password and begins a session.
@@ -38,7 +38,7 @@ impl Identity {
             self.attempts.failed(&mut here, claim, self.world.clock.now());
             return Err(IdentityError::BadCredentials);
         };
-        let hash = self.world.vault.open(USER_PASSWORD_HASH, sealed).await?;
+        let hash = self.world.vault.open(user_password_hash(user_id), sealed).await?;
         if !self.passwords.verify(context.from, password.to_owned(), hash).await? {
             self.attempts.failed(&mut here, claim, self.world.clock.now());
             self.note_wrong_password(user_id, context);

@@ -21,7 +21,7 @@ use std::time::Duration;
 use jangbu_aggregates::command::RegisterUser;
 use jangbu_aggregates::user::{Administrators, User};
 use jangbu_aggregates::{Command, Policy, Scope};
-use jangbu_kernel::log::{EventLog, LogError, ReceiptKey};
+use jangbu_kernel::log::{EventLog, LogError};
 use jangbu_kernel::ports::{VaultError, World};
 use jangbu_kernel::{Actor, CommandId, CorrelationId, Refusal, RefusalCode, Role, SessionId, StreamId, UserId};
 use thiserror::Error;
@@ -36,9 +36,9 @@ use self::memory::{Known, Memory};
 use self::password::PasswordPool;
 pub use self::password::PasswordSettings;
 use self::validation::Checked;
-pub use self::validation::FieldError;
+pub use self::validation::{FieldError, check_email, check_password, check_phone};
 use crate::request::sign_up_scope;
-use crate::sealing::{USER_EMAIL, USER_NAME, USER_PASSWORD_HASH, USER_PHONE};
+use crate::sealing::{user_email, user_name, user_password_hash, user_phone};
 use crate::{Answer, Caller, CommandError, Commands, Idempotency, Request};
 
 /// The context of the keyed hash that claims an address.
@@ -252,7 +252,7 @@ impl Identity {
         context: &RequestContext,
     ) -> Result<Option<Answer>, IdentityError> {
         let Some(given) = &context.idempotency else { return Ok(None) };
-        let key = ReceiptKey { scope: sign_up_scope(actor, email_claim), key: given.key.clone() };
+        let key = given.receipt_key(sign_up_scope(actor, email_claim));
         let found = self.log.receipts(vec![key]).await?.into_iter().next().flatten();
         Ok(found.map(|receipt| Answer::again(&receipt, given)).transpose()?)
     }
@@ -282,17 +282,17 @@ impl Identity {
         let Checked { email, name, phone } = checked;
         let vault = &self.world.vault;
         let phone = match &phone {
-            Some(phone) => Some(vault.seal(user_id, USER_PHONE, phone).await?),
+            Some(phone) => Some(vault.seal(user_id, user_phone(user_id), phone).await?),
             None => None,
         };
         Ok(Command::RegisterUser(RegisterUser {
             user_id,
             email_claim,
             other_claims,
-            email: vault.seal(user_id, USER_EMAIL, email.as_str()).await?,
-            name: vault.seal(user_id, USER_NAME, &name).await?,
+            email: vault.seal(user_id, user_email(user_id), email.as_str()).await?,
+            name: vault.seal(user_id, user_name(user_id), &name).await?,
             phone,
-            password_hash: vault.seal(user_id, USER_PASSWORD_HASH, &hash).await?,
+            password_hash: vault.seal(user_id, user_password_hash(user_id), &hash).await?,
             roles,
         }))
     }
@@ -356,12 +356,12 @@ impl Identity {
         let (name, phone) = validation::check_contact(name.as_deref(), phone).map_err(IdentityError::Invalid)?;
         let vault = &self.world.vault;
         let name = match name {
-            Some(name) => Some(vault.seal(user_id, USER_NAME, &name).await?),
+            Some(name) => Some(vault.seal(user_id, user_name(user_id), &name).await?),
             None => None,
         };
         let clear_phone = phone == Change::Clear;
         let phone = match phone {
-            Change::Set(phone) => Some(vault.seal(user_id, USER_PHONE, &phone).await?),
+            Change::Set(phone) => Some(vault.seal(user_id, user_phone(user_id), &phone).await?),
             Change::Keep | Change::Clear => None,
         };
         let command = Command::ChangeContactDetails { user_id, name, phone, clear_phone };

@@ -122,7 +122,7 @@ fn proof_of(content: &[u8], vault: &dyn Vault) -> [u8; PROOF_LENGTH] {
 mod tests {
     use async_trait::async_trait;
     use jangbu_kernel::ports::VaultError;
-    use jangbu_kernel::{Sealed, UserId};
+    use jangbu_kernel::{Sealed, SealedAt, UserId};
     use proptest::prelude::*;
 
     use super::*;
@@ -135,10 +135,10 @@ mod tests {
         async fn create_key(&self, _: UserId) -> Result<(), VaultError> {
             Err(VaultError::NoKey)
         }
-        async fn seal(&self, _: UserId, _: &str, _: &str) -> Result<Sealed, VaultError> {
+        async fn seal(&self, _: UserId, _: SealedAt<'_>, _: &str) -> Result<Sealed, VaultError> {
             Err(VaultError::NoKey)
         }
-        async fn open(&self, _: &str, _: &Sealed) -> Result<String, VaultError> {
+        async fn open(&self, _: SealedAt<'_>, _: &Sealed) -> Result<String, VaultError> {
             Err(VaultError::NoKey)
         }
         fn keyed_hash(&self, context: &str, text: &str) -> Uuid {

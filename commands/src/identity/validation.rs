@@ -32,12 +32,8 @@ pub(super) struct Checked {
 /// Checks all fields of a sign-up at once.
 pub(super) fn check_registration(registration: &Registration) -> Result<Checked, Vec<FieldError>> {
     let mut errors = Vec::new();
-    let email =
-        Email::parse(&registration.email).map_err(|_| error("/email", "invalid_email", "not an e-mail address"));
-    let email = noted(email, &mut errors);
-    if !PASSWORD_LENGTH.contains(&text::clusters(&text::composed(&registration.password))) {
-        errors.push(error("/password", "invalid_length", "a password has 8 to 128 characters"));
-    }
+    let email = noted(check_email(&registration.email), &mut errors);
+    noted(check_password(&registration.password), &mut errors);
     let name = noted(check_name(&registration.name), &mut errors);
     let given = registration.phone.as_deref().filter(|phone| !text::is_blank(phone));
     let phone = given.and_then(|phone| noted(check_phone(phone), &mut errors));
@@ -77,7 +73,30 @@ fn check_name(name: &str) -> Result<String, FieldError> {
         .ok_or_else(|| error("/name", "invalid_name", "a name has 1 to 100 characters that can be seen, in one line"))
 }
 
-fn check_phone(phone: &str) -> Result<String, FieldError> {
+/// An e-mail address in its normal form.
+///
+/// # Errors
+/// When the text is not an address.
+pub fn check_email(email: &str) -> Result<Email, FieldError> {
+    Email::parse(email).map_err(|_| error("/email", "invalid_email", "not an e-mail address"))
+}
+
+/// Whether a password may be chosen.
+///
+/// # Errors
+/// When it has not 8 to 128 characters, as a reader counts them.
+pub fn check_password(password: &str) -> Result<(), FieldError> {
+    if PASSWORD_LENGTH.contains(&text::clusters(&text::composed(password))) {
+        return Ok(());
+    }
+    Err(error("/password", "invalid_length", "a password has 8 to 128 characters"))
+}
+
+/// A telephone number in the form in which it is kept.
+///
+/// # Errors
+/// When it is none.
+pub fn check_phone(phone: &str) -> Result<String, FieldError> {
     let fits = |phone: &String| {
         (3..=MAX_PHONE_LENGTH).contains(&phone.len())
             && phone.chars().any(|c| c.is_ascii_digit())

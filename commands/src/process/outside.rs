@@ -20,7 +20,8 @@ use jangbu_kernel::gateway::{
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{PostalAddress, VaultError};
 use jangbu_kernel::{
-    CommandId, OrderId, PaymentId, RefundId, Refusal, RefusalCode, Sealed, ShipmentId, StreamId, UserId, never,
+    CommandId, OrderId, PaymentId, RefundId, Refusal, RefusalCode, Sealed, SealedAt, ShipmentId, StreamId, UserId,
+    never,
 };
 
 use super::payment::PaymentHistory;
@@ -170,7 +171,7 @@ impl Work<'_> {
             return Ok(());
         };
         let opened = match &leg.instrument {
-            Instrument::Card { card_token } => self.open(sealing::CARD_TOKEN, card_token).await?,
+            Instrument::Card { card_token } => self.open(sealing::card_token(payment_id), card_token).await?,
             Instrument::Points => None,
         };
         let Some(card_token) = opened else {
@@ -247,7 +248,7 @@ impl Work<'_> {
             return Ok(());
         };
         let carrier = self.carrier(&shipment);
-        let opened = self.open(sealing::SHIPPING_ADDRESS, address).await?;
+        let opened = self.open(sealing::shipping_address(self.issued.order_id), address).await?;
         let observation = match opened.and_then(|json| serde_json::from_str::<PostalAddress>(&json).ok()) {
             Some(address) => {
                 let request = LabelRequest { shipment_id, order_id: self.issued.order_id, address };
@@ -377,13 +378,13 @@ impl Work<'_> {
     }
 
     /// Opens a sealed text; none when it can never be opened again.
-    async fn open(&self, place: &str, sealed: &Sealed) -> Step<Option<String>> {
+    async fn open(&self, at: SealedAt<'_>, sealed: &Sealed) -> Step<Option<String>> {
         let mut backoff = Backoff::new(&self.shared.deps.options);
         loop {
-            match self.shared.deps.world.vault.open(place, sealed).await {
+            match self.shared.deps.world.vault.open(at, sealed).await {
                 Ok(plain) => return Ok(Some(plain)),
                 Err(error @ (VaultError::KeyDestroyed | VaultError::NoKey | VaultError::DoesNotOpen)) => {
-                    tracing::warn!(order_id = %self.issued.order_id, place, %error, "sealed data cannot be opened");
+                    tracing::warn!(order_id = %self.issued.order_id, place = at.field, %error, "sealed data cannot be opened");
                     return Ok(None);
                 }
                 Err(VaultError::Store(error)) => tracing::warn!(%error, "the keys cannot be read for now"),

@@ -231,13 +231,14 @@ impl Run {
 
     async fn legs(&self, buyer: usize, total: i64, points: i64) -> WantedPayment {
         let user_id = self.buyers[buyer];
-        let card_token = self.shop.vault.seal(user_id, sealing::CARD_TOKEN, "tok_ok").await.unwrap();
+        let payment_id = PaymentId::new(self.shop.id());
+        let card_token = self.shop.vault.seal(user_id, sealing::card_token(payment_id), "tok_ok").await.unwrap();
         let leg = |method, units, instrument| Leg { method, amount: Money::krw(units).unwrap(), instrument };
         let mut legs = vec![leg(MethodName::Card, total - points, Instrument::Card { card_token })];
         if points > 0 {
             legs.push(leg(MethodName::Points, points, Instrument::Points));
         }
-        WantedPayment { payment_id: PaymentId::new(self.shop.id()), legs }
+        WantedPayment { payment_id, legs }
     }
 
     async fn step(&mut self, step: &Step) {

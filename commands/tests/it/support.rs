@@ -15,7 +15,7 @@ use jangbu_commands::{
 use jangbu_kernel::log::EventLog;
 use jangbu_kernel::ports::{Clock, IdSource, Leases, Vault, VaultError, World};
 use jangbu_kernel::{
-    Actor, CommandId, CorrelationId, Money, OrderId, PaymentId, ProductId, Role, Sealed, Timestamp, UserId,
+    Actor, CommandId, CorrelationId, Money, OrderId, PaymentId, ProductId, Role, Sealed, SealedAt, Timestamp, UserId,
 };
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ impl IdSource for CountingIds {
     }
 }
 
-/// Seals by naming owner and place; opens only in the same place.
+/// Seals by naming owner, field and stream; opens only in the same field and stream.
 #[derive(Default)]
 pub struct TestVault {
     pub destroyed: Mutex<HashSet<UserId>>,
@@ -65,24 +65,28 @@ impl Vault for TestVault {
         self.keys.lock().unwrap().remove(&owner);
         Ok(())
     }
-    async fn seal(&self, owner: UserId, context: &str, plain: &str) -> Result<Sealed, VaultError> {
-        Ok(sealed(owner, context, plain))
+    async fn seal(&self, owner: UserId, at: SealedAt<'_>, plain: &str) -> Result<Sealed, VaultError> {
+        Ok(sealed(owner, at, plain))
     }
-    async fn open(&self, context: &str, sealed: &Sealed) -> Result<String, VaultError> {
+    async fn open(&self, at: SealedAt<'_>, sealed: &Sealed) -> Result<String, VaultError> {
         let mut parts = sealed.ciphertext().splitn(3, '|');
         let (owner, place, plain) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
         if self.destroyed.lock().unwrap().contains(&owner.parse().unwrap()) {
             return Err(VaultError::KeyDestroyed);
         }
-        if place == context { Ok(plain.to_owned()) } else { Err(VaultError::DoesNotOpen) }
+        if place == place_of(at) { Ok(plain.to_owned()) } else { Err(VaultError::DoesNotOpen) }
     }
     fn keyed_hash(&self, _: &str, text: &str) -> Uuid {
         Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes())
     }
 }
 
-fn sealed(owner: UserId, context: &str, plain: &str) -> Sealed {
-    Sealed::from_ciphertext(format!("{owner}|{context}|{plain}"))
+fn place_of(at: SealedAt<'_>) -> String {
+    format!("{} {}", at.field, at.stream)
+}
+
+fn sealed(owner: UserId, at: SealedAt<'_>, plain: &str) -> Sealed {
+    Sealed::from_ciphertext(format!("{owner}|{}|{plain}", place_of(at)))
 }
 
 /// What the tests of one shop share.
@@ -140,15 +144,15 @@ impl Shop {
 
     pub async fn user(&self, commands: &Commands) -> UserId {
         let user_id = UserId::new(self.id());
-        let seal = |place, text: &str| sealed(user_id, place, text);
+        let seal = |at, text: &str| sealed(user_id, at, text);
         let command = Command::RegisterUser(RegisterUser {
             user_id,
             email_claim: self.id(),
             other_claims: Vec::new(),
-            email: seal(sealing::USER_EMAIL, "somebody@example.com"),
-            name: seal(sealing::USER_NAME, "Somebody"),
+            email: seal(sealing::user_email(user_id), "somebody@example.com"),
+            name: seal(sealing::user_name(user_id), "Somebody"),
             phone: None,
-            password_hash: seal(sealing::USER_PASSWORD_HASH, "hash"),
+            password_hash: seal(sealing::user_password_hash(user_id), "hash"),
             roles: vec![Role::Customer],
         });
         self.run(commands, command).await.unwrap();
@@ -172,15 +176,16 @@ impl Shop {
 
     pub fn order(&self, user_id: UserId, lines: &[(ProductId, u32)]) -> PlaceOrder {
         let address = r#"{"recipient":"R","phone":"1","postal_code":"2","line1":"L"}"#;
+        let order_id = OrderId::new(self.id());
         PlaceOrder {
-            order_id: OrderId::new(self.id()),
+            order_id,
             number: self.next.fetch_add(1, Ordering::SeqCst).to_string(),
             user_id,
             lines: lines
                 .iter()
                 .map(|(product_id, quantity)| WantedLine { product_id: *product_id, quantity: *quantity })
                 .collect(),
-            shipping_address: sealed(user_id, sealing::SHIPPING_ADDRESS, address),
+            shipping_address: sealed(user_id, sealing::shipping_address(order_id), address),
             expected_total: None,
             pay_within: None,
             payment: None,
@@ -192,9 +197,10 @@ impl Shop {
     }
 
     pub fn card(&self, user_id: UserId, amount: i64, token: &str) -> WantedPayment {
-        let card_token = sealed(user_id, sealing::CARD_TOKEN, token);
+        let payment_id = PaymentId::new(self.id());
+        let card_token = sealed(user_id, sealing::card_token(payment_id), token);
         WantedPayment {
-            payment_id: PaymentId::new(self.id()),
+            payment_id,
             legs: vec![Leg {
                 method: MethodName::Card,
                 amount: Money::krw(amount).unwrap(),

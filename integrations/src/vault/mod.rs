@@ -21,7 +21,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jangbu_kernel::ports::{KeyStore, Vault, VaultError};
-use jangbu_kernel::{Sealed, UserId};
+use jangbu_kernel::{Sealed, SealedAt, StreamId, UserId};
 use moka::sync::Cache;
 use uuid::Uuid;
 
@@ -53,8 +53,10 @@ pub struct SealingVault {
     opened: Cache<UserId, Arc<Cipher>>,
 }
 
-/// Version of the text form, its first part.
-const VERSION: &str = "v1";
+/// Form of a sealed text that is written, its first part: bound to owner, field and stream.
+const FORM: &str = "v2";
+/// The form that earlier versions wrote: bound to owner and field. It is only opened.
+const FORM_WITHOUT_STREAM: &str = "v1";
 
 impl SealingVault {
     /// A vault under a master key, over the store of wrapped keys.
@@ -72,6 +74,17 @@ impl SealingVault {
     #[must_use]
     pub fn unwraps(&self, owner: UserId, wrapped: &[u8]) -> bool {
         self.unwrap(owner, wrapped).is_ok()
+    }
+
+    /// Destroys a person's key: what is sealed under it can never be opened again. Other
+    /// processes that have opened it notice within [`KeyCachePolicy::time_to_live`].
+    ///
+    /// # Errors
+    /// When the key store fails: do it again then.
+    pub async fn destroy_key(&self, owner: UserId) -> Result<(), VaultError> {
+        let destroyed = self.keys.destroy_user_key(owner).await.map_err(VaultError::Store);
+        self.forget(owner);
+        destroyed
     }
 
     /// Forgets an opened key at once; for the process that has just destroyed it.
@@ -105,9 +118,17 @@ fn wrapping_context(owner: UserId) -> Vec<u8> {
     [b"person's key\0".as_slice(), owner.uuid().as_bytes()].concat()
 }
 
-/// What a sealed text is bound to: its owner and its place.
-fn text_context(owner: UserId, context: &str) -> Vec<u8> {
-    [b"text\0".as_slice(), owner.uuid().as_bytes(), context.as_bytes()].concat()
+/// What a sealed text is bound to: its form, owner, stream and field. Storage format.
+fn text_context(owner: UserId, at: SealedAt<'_>) -> Vec<u8> {
+    let StreamId { kind, id } = at.stream;
+    // Only the kind and the field have no fixed length, and no kind contains a zero byte.
+    let kind = kind.name().as_bytes();
+    [b"text v2\0".as_slice(), owner.uuid().as_bytes(), id.as_bytes(), kind, b"\0", at.field.as_bytes()].concat()
+}
+
+/// What a text of the form without the stream is bound to: its owner and field.
+fn context_without_stream(owner: UserId, field: &str) -> Vec<u8> {
+    [b"text\0".as_slice(), owner.uuid().as_bytes(), field.as_bytes()].concat()
 }
 
 #[async_trait]
@@ -131,23 +152,28 @@ impl Vault for SealingVault {
         self.keys.remove_user_key(owner).await.map_err(VaultError::Store)
     }
 
-    async fn seal(&self, owner: UserId, context: &str, plain: &str) -> Result<Sealed, VaultError> {
+    async fn seal(&self, owner: UserId, at: SealedAt<'_>, plain: &str) -> Result<Sealed, VaultError> {
         let key = self.key(owner).await?;
-        let sealed = key.seal(&text_context(owner, context), plain.as_bytes()).map_err(does_not_open)?;
+        let sealed = key.seal(&text_context(owner, at), plain.as_bytes()).map_err(does_not_open)?;
         let text = URL_SAFE_NO_PAD.encode(sealed);
-        Ok(Sealed::from_ciphertext(format!("{VERSION}.{owner}.{text}")))
+        Ok(Sealed::from_ciphertext(format!("{FORM}.{owner}.{text}")))
     }
 
-    async fn open(&self, context: &str, sealed: &Sealed) -> Result<String, VaultError> {
+    async fn open(&self, at: SealedAt<'_>, sealed: &Sealed) -> Result<String, VaultError> {
         let mut parts = sealed.ciphertext().split('.');
-        let (Some(VERSION), Some(owner), Some(text), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(form), Some(owner), Some(text), None) = (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(VaultError::DoesNotOpen);
         };
         let owner = UserId::new(Uuid::try_parse(owner).map_err(|_| VaultError::DoesNotOpen)?);
+        let context = match form {
+            FORM => text_context(owner, at),
+            FORM_WITHOUT_STREAM => context_without_stream(owner, at.field),
+            _ => return Err(VaultError::DoesNotOpen),
+        };
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| VaultError::DoesNotOpen)?;
         let key = self.key(owner).await?;
-        let plain = key.open(&text_context(owner, context), &bytes).map_err(does_not_open)?;
+        let plain = key.open(&context, &bytes).map_err(does_not_open)?;
         String::from_utf8(plain.to_vec()).map_err(|_| VaultError::DoesNotOpen)
     }
 

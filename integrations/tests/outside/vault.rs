@@ -5,28 +5,70 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jangbu_integrations::vault::{KeyCachePolicy, MasterKeyError};
 use jangbu_integrations::{MasterKey, SealingVault, SecretBox};
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{KeyStore, Vault, VaultError};
-use jangbu_kernel::{Sealed, UserId};
+use jangbu_kernel::{AggregateKind, OrderId, Sealed, SealedAt, StreamId, UserId};
 use proptest::prelude::*;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-const PLACE: &str = "order.shipping_address";
+/// The address of an order.
+const FIELD: &str = "order.shipping_address";
+const PLACE: SealedAt<'static> = order(1);
+
+const fn order(number: u128) -> SealedAt<'static> {
+    SealedAt { field: FIELD, stream: StreamId::order(OrderId::new(Uuid::from_u128(number))) }
+}
+
+/// The same field in another form: what earlier versions wrote, bound to owner and field.
+async fn sealed_by_an_earlier_version(keys: &Arc<Keys>, owner: UserId, plain: &str) -> Sealed {
+    let wrapped = keys.user_key(owner).await.unwrap().flatten().unwrap();
+    let wrapping = derived("jangbu v1 wrap the keys of persons");
+    let key = opened(&wrapping, &[b"person's key\0".as_slice(), owner.uuid().as_bytes()].concat(), &wrapped);
+    let context = [b"text\0".as_slice(), owner.uuid().as_bytes(), FIELD.as_bytes()].concat();
+    let mut text = plain.as_bytes().to_vec();
+    let nonce = aead_key(&key).seal_in_place_append_tag(Aad::from(context), &mut text).unwrap();
+    let text = URL_SAFE_NO_PAD.encode([nonce.as_ref().as_slice(), &text].concat());
+    Sealed::from_ciphertext(format!("v1.{owner}.{text}"))
+}
+
+struct Length;
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        32
+    }
+}
+
+/// What the master key of these tests gives for a purpose.
+fn derived(purpose: &str) -> [u8; 32] {
+    let mut key = [0; 32];
+    let root = Salt::new(HKDF_SHA256, b"jangbu").extract(&[7; 32]);
+    root.expand(&[purpose.as_bytes()], Length).unwrap().fill(&mut key).unwrap();
+    key
+}
+
+fn aead_key(key: &[u8]) -> RandomizedNonceKey {
+    RandomizedNonceKey::new(&AES_256_GCM, key).unwrap()
+}
+
+fn opened(key: &[u8], context: &[u8], sealed: &[u8]) -> Vec<u8> {
+    let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().unwrap();
+    let mut bytes = sealed.to_vec();
+    let nonce = Nonce::assume_unique_for_key(*nonce);
+    aead_key(key).open_in_place(nonce, Aad::from(context), &mut bytes).unwrap().to_vec()
+}
 
 /// A key store in memory; a destroyed key leaves its place empty.
 #[derive(Default)]
 struct Keys {
     users: Mutex<HashMap<UserId, Option<Vec<u8>>>>,
     secrets: Mutex<HashMap<String, Vec<u8>>>,
-}
-
-impl Keys {
-    fn destroy(&self, owner: UserId) {
-        self.users.lock().unwrap().insert(owner, None);
-    }
 }
 
 #[async_trait]
@@ -39,6 +81,10 @@ impl KeyStore for Keys {
     }
     async fn remove_user_key(&self, owner: UserId) -> Result<(), LogError> {
         self.users.lock().unwrap().remove(&owner);
+        Ok(())
+    }
+    async fn destroy_user_key(&self, owner: UserId) -> Result<(), LogError> {
+        self.users.lock().unwrap().insert(owner, None);
         Ok(())
     }
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
@@ -70,13 +116,54 @@ async fn what_is_sealed_opens_in_its_place_only() {
     let vault = uncached(&master(), &keys);
     let owner = owner_of(&vault).await;
     let sealed = vault.seal(owner, PLACE, "세종대로 110").await.unwrap();
-    assert!(sealed.ciphertext().starts_with(&format!("v1.{owner}.")));
+    assert!(sealed.ciphertext().starts_with(&format!("v2.{owner}.")));
     assert_eq!(vault.open(PLACE, &sealed).await.unwrap(), "세종대로 110");
-    assert!(matches!(vault.open("user.email", &sealed).await, Err(VaultError::DoesNotOpen)));
+    let other_field = SealedAt { field: "order.note", ..PLACE };
+    let other_kind = SealedAt { field: FIELD, stream: StreamId::new(AggregateKind::Shipment, PLACE.stream.id) };
+    for elsewhere in [other_field, other_kind, order(2)] {
+        assert!(matches!(vault.open(elsewhere, &sealed).await, Err(VaultError::DoesNotOpen)), "{elsewhere:?}");
+    }
     // Another process with the same master key opens it too; with another one it does not.
     assert_eq!(uncached(&master(), &keys).open(PLACE, &sealed).await.unwrap(), "세종대로 110");
     let stranger = uncached(&MasterKey::from_bytes([8; 32]), &keys);
     assert!(matches!(stranger.open(PLACE, &sealed).await, Err(VaultError::DoesNotOpen)));
+}
+
+/// The addresses of two orders of one person, each put in the other's place.
+#[tokio::test]
+async fn texts_of_one_person_do_not_open_in_each_others_streams() {
+    let keys = Arc::new(Keys::default());
+    let vault = uncached(&master(), &keys);
+    let owner = owner_of(&vault).await;
+    let home = vault.seal(owner, order(1), "home").await.unwrap();
+    let work = vault.seal(owner, order(2), "work").await.unwrap();
+    assert_eq!(vault.open(order(1), &home).await.unwrap(), "home");
+    assert_eq!(vault.open(order(2), &work).await.unwrap(), "work");
+    assert!(matches!(vault.open(order(1), &work).await, Err(VaultError::DoesNotOpen)));
+    assert!(matches!(vault.open(order(2), &home).await, Err(VaultError::DoesNotOpen)));
+}
+
+/// What was written before streams were bound opens with what it was bound to; a text of one
+/// form does not pass for the other.
+#[tokio::test]
+async fn a_text_of_an_earlier_version_opens_as_it_did() {
+    let keys = Arc::new(Keys::default());
+    let vault = uncached(&master(), &keys);
+    let owner = owner_of(&vault).await;
+    let old = sealed_by_an_earlier_version(&keys, owner, "세종대로 110").await;
+    assert_eq!(vault.open(order(1), &old).await.unwrap(), "세종대로 110");
+    let other_field = SealedAt { field: "order.note", ..PLACE };
+    assert!(matches!(vault.open(other_field, &old).await, Err(VaultError::DoesNotOpen)));
+
+    let new = vault.seal(owner, order(1), "new").await.unwrap();
+    let relabelled = |text: &Sealed, from: &str, to: &str| {
+        Sealed::from_ciphertext(format!("{to}{}", text.ciphertext().strip_prefix(from).unwrap()))
+    };
+    for text in [relabelled(&new, "v2", "v1"), relabelled(&old, "v1", "v2"), relabelled(&new, "v2", "v3")] {
+        for at in [order(1), order(2)] {
+            assert!(matches!(vault.open(at, &text).await, Err(VaultError::DoesNotOpen)), "{at:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -107,7 +194,7 @@ async fn an_altered_text_does_not_open() {
         let opened = vault.open(PLACE, &Sealed::from_ciphertext(altered)).await;
         assert!(matches!(opened, Err(VaultError::DoesNotOpen)), "byte {at}");
     }
-    for broken in ["", "v1", "v2", "v1..", &format!("v1.{owner}"), &format!("v1.{owner}.AAAA"), &format!("{text}.x")] {
+    for broken in ["", "v1", "v2", "v2..", &format!("v2.{owner}"), &format!("v2.{owner}.AAAA"), &format!("{text}.x")] {
         let opened = vault.open(PLACE, &Sealed::from_ciphertext((*broken).to_owned())).await;
         assert!(matches!(opened, Err(VaultError::DoesNotOpen)), "{broken}");
     }
@@ -134,7 +221,7 @@ async fn a_person_has_one_key_and_once_destroyed_none() {
     vault.create_key(owner).await.unwrap();
     assert_eq!(vault.open(PLACE, &sealed).await.unwrap(), "x");
 
-    keys.destroy(owner);
+    keys.destroy_user_key(owner).await.unwrap();
     assert!(matches!(vault.open(PLACE, &sealed).await, Err(VaultError::KeyDestroyed)));
     assert!(matches!(vault.seal(owner, PLACE, "x").await, Err(VaultError::KeyDestroyed)));
     assert!(matches!(vault.create_key(owner).await, Err(VaultError::KeyDestroyed)));
@@ -147,7 +234,7 @@ async fn a_destroyed_key_is_noticed_although_it_was_opened() {
     let vault = SealingVault::new(&master(), Arc::<Keys>::clone(&keys), cache);
     let owner = owner_of(&vault).await;
     let sealed = vault.seal(owner, PLACE, "x").await.unwrap();
-    keys.destroy(owner);
+    keys.destroy_user_key(owner).await.unwrap();
     let noticed = async || matches!(vault.open(PLACE, &sealed).await, Err(VaultError::KeyDestroyed)).then_some(());
     super::eventually(noticed).await;
 
@@ -155,7 +242,7 @@ async fn a_destroyed_key_is_noticed_although_it_was_opened() {
     let vault = SealingVault::new(&master(), Arc::<Keys>::clone(&keys), lasting);
     let owner = owner_of(&vault).await;
     let sealed = vault.seal(owner, PLACE, "x").await.unwrap();
-    keys.destroy(owner);
+    keys.destroy_user_key(owner).await.unwrap();
     assert_eq!(vault.open(PLACE, &sealed).await.unwrap(), "x");
     vault.forget(owner);
     assert!(matches!(vault.open(PLACE, &sealed).await, Err(VaultError::KeyDestroyed)));
@@ -268,9 +355,10 @@ proptest! {
         runtime.block_on(async {
             let vault = uncached(&master(), &Arc::new(Keys::default()));
             let owner = owner_of(&vault).await;
-            let sealed = vault.seal(owner, &place, &text).await.unwrap();
-            assert_eq!(vault.open(&place, &sealed).await.unwrap(), text);
-            assert!(matches!(vault.open(&other, &sealed).await, Err(VaultError::DoesNotOpen)));
+            let (place, other) = [&place, &other].map(|field| SealedAt { field, ..PLACE }).into();
+            let sealed = vault.seal(owner, place, &text).await.unwrap();
+            assert_eq!(vault.open(place, &sealed).await.unwrap(), text);
+            assert!(matches!(vault.open(other, &sealed).await, Err(VaultError::DoesNotOpen)));
         });
     }
 

@@ -56,7 +56,9 @@ impl Shop {
     async fn copy(self) -> (Self, Self) {
         self.store.close().await;
         let folder = tempfile::tempdir().unwrap();
-        std::fs::copy(self.folder.path().join("log.db"), folder.path().join("log.db")).unwrap();
+        for name in ["log.db", "keys.db"] {
+            std::fs::copy(self.folder.path().join(name), folder.path().join(name)).unwrap();
+        }
         (Self::at(self.folder).await, Self::at(folder).await)
     }
 

@@ -133,6 +133,11 @@ impl KeyStore for MemoryStore {
         Ok(())
     }
 
+    async fn destroy_user_key(&self, owner: UserId) -> Result<(), LogError> {
+        self.state()?.user_keys.insert(owner, None);
+        Ok(())
+    }
+
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
         Ok(self.state()?.secrets.get(name).cloned())
     }

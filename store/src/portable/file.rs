@@ -8,14 +8,13 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::{IN_ONE_MOMENT, Moment, Row, Table, WAITING};
 use crate::row::{limit_i64, to_u64};
-use crate::sqlite;
 
 /// A copy that is being written.
 pub(crate) struct CopyFile(Connection);
 
 impl CopyFile {
-    /// Makes the file with its tables, its owner's alone.
-    pub fn make(path: &Path) -> rusqlite::Result<Self> {
+    /// Makes the file with the tables of a log or of keys, its owner's alone.
+    pub fn make(path: &Path, tables: fn(&mut Connection) -> rusqlite::Result<()>) -> rusqlite::Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -24,7 +23,7 @@ impl CopyFile {
         let mut connection = Connection::open(path)?;
         // It counts when it is whole and synced; half of it is thrown away.
         connection.execute_batch("pragma journal_mode = off; pragma synchronous = off; pragma cache_size = -65536")?;
-        sqlite::migrate(&mut connection)?;
+        tables(&mut connection)?;
         Ok(Self(connection))
     }
 

@@ -1,12 +1,13 @@
-//! Everything durable in one file, whichever engine it comes from: what a backup is made
+//! Everything durable in two files, whichever engine it comes from: what a backup is made
 //! of, and what an empty store is filled from.
 //!
-//! The file is a `log.db` of this version, so the embedded engine serves from it as it is.
-//! It is made while the store is written. What is never changed (events, receipts, roots,
-//! persons' keys) is copied page by page, each page in a read of its own, up to a head: no
+//! The files are a `log.db` and a `keys.db` of this version, so the embedded engine serves from
+//! them as they are. They are made while the store is written. What is never changed (events,
+//! receipts, roots) is copied page by page, each page in a read of its own, up to a head: no
 //! reader stays so long that the writer would have to wait for it. What does change is read
-//! in the one moment that the head is from. Snapshots are left out, they are made again;
-//! so are leases and the index of receipts, which the next start enters.
+//! in the one moment that the head is from. The keys come last, so that whoever is in the copy
+//! of the log has theirs. Snapshots are left out, they are made again; so are leases and the
+//! index of receipts, which the next start enters.
 
 mod file;
 mod tables;
@@ -18,8 +19,9 @@ use rusqlite::types::Value;
 
 use crate::error::StoreError;
 use crate::row::{to_i64, to_u64};
+use crate::sqlite;
 pub(crate) use file::{CopyFile, moment_on, page_on};
-pub(crate) use tables::{IN_ONE_MOMENT, Kind, Moments, POSTGRES_PAGES, SQLITE_PAGES, Table, WAITING};
+pub(crate) use tables::{IN_ONE_MOMENT, KEY_PAGES, Kind, Moments, POSTGRES_PAGES, SQLITE_PAGES, Table, WAITING};
 
 /// A row, its values in the order of the table's columns.
 pub(crate) type Row = Vec<Value>;
@@ -72,10 +74,16 @@ pub(crate) trait Source: Sync {
     ) -> impl Future<Output = Result<Vec<Row>, LogError>> + Send;
 }
 
-/// Copies a store into a new file; the head that it was copied up to.
-pub(crate) async fn copy(source: &impl Source, path: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+/// Copies a store into new files of a folder; the head that it was copied up to.
+pub(crate) async fn copy(source: &impl Source, folder: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+    let head = copy_log(source, &folder.join(sqlite::LOG_FILE), told).await?;
+    copy_keys(source, &folder.join(sqlite::KEYS_FILE)).await?;
+    Ok(head)
+}
+
+async fn copy_log(source: &impl Source, path: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
     let moment = source.moment().await.map_err(StoreError::Log)?;
-    let mut file = blocking(path, |path| CopyFile::make(&path)).await?;
+    let mut file = blocking(path, |path| CopyFile::make(&path, sqlite::migrate)).await?;
     let bounds: Vec<i64> = source.pages().iter().map(|table| moment.bound(table)).collect();
     let head = moment.head;
     for (table, rows) in moment.rows {
@@ -95,6 +103,20 @@ pub(crate) async fn copy(source: &impl Source, path: &Path, told: &mut Told<'_>)
     }
     blocking(path, move |path| file.finish(&path)).await?;
     Ok(head)
+}
+
+async fn copy_keys(source: &impl Source, path: &Path) -> Result<(), StoreError> {
+    let mut file = blocking(path, |path| CopyFile::make(&path, sqlite::make_tables)).await?;
+    for table in &KEY_PAGES {
+        let mut after = None;
+        loop {
+            let page = source.page(table, after, i64::MAX, PAGE).await.map_err(StoreError::Log)?;
+            let Some(last) = page.last() else { break };
+            after = Some(table.key_of(last));
+            file = put(path, file, table, page).await?;
+        }
+    }
+    blocking(path, move |path| file.finish(&path)).await
 }
 
 async fn put(path: &Path, mut file: CopyFile, table: &'static Table, rows: Vec<Row>) -> Result<CopyFile, StoreError> {

@@ -126,7 +126,7 @@ const NUMBERED_RECEIPTS: Table = Table {
     columns: &[
         ("number", Int),
         ("scope", Text),
-        ("key", Text),
+        ("key_hash", Bytes),
         ("fingerprint", Bytes),
         ("stream_kind", Text),
         ("stream_id", Id),
@@ -144,7 +144,7 @@ const NUMBERED_RECEIPTS: Table = Table {
 const RECEIPTS: Table = Table {
     columns: &[
         ("scope", Text),
-        ("key", Text),
+        ("key_hash", Bytes),
         ("fingerprint", Bytes),
         ("stream_kind", Text),
         ("stream_id", Id),
@@ -152,7 +152,7 @@ const RECEIPTS: Table = Table {
         ("position", Int),
         ("recorded_at", Int),
     ],
-    key: &["scope", "key"],
+    key: &["scope", "key_hash"],
     own: 0,
     ..NUMBERED_RECEIPTS
 };
@@ -175,6 +175,9 @@ const USER_KEYS: Table = Table {
     moment: Moments::None,
 };
 
+const SHOP_SECRETS: Table =
+    Table { name: "secrets", columns: &[("name", Text), ("wrapped", Bytes)], key: &["name"], ..USER_KEYS };
+
 const INBOX: Table = Table {
     name: "inbox",
     columns: &[
@@ -195,20 +198,21 @@ const INBOX: Table = Table {
 };
 
 /// What is copied page by page from SQLite, and read back from a copy.
-pub(crate) static SQLITE_PAGES: [Table; 5] = [EVENTS, NUMBERED_RECEIPTS, SEALED_ROOTS, USER_KEYS, INBOX];
+pub(crate) static SQLITE_PAGES: [Table; 4] = [EVENTS, NUMBERED_RECEIPTS, SEALED_ROOTS, INBOX];
 /// What is copied page by page from Postgres.
-pub(crate) static POSTGRES_PAGES: [Table; 5] = [EVENTS, RECEIPTS, SEALED_ROOTS, USER_KEYS, INBOX];
+pub(crate) static POSTGRES_PAGES: [Table; 4] = [EVENTS, RECEIPTS, SEALED_ROOTS, INBOX];
+/// What goes into the file of keys.
+pub(crate) static KEY_PAGES: [Table; 2] = [SHOP_SECRETS, USER_KEYS];
 
 /// What is read in one moment; of the inbox the messages that wait, because one that is
 /// handled a moment later has its events behind the head.
-pub(crate) static IN_ONE_MOMENT: [Table; 4] = [
+pub(crate) static IN_ONE_MOMENT: [Table; 3] = [
     Table {
         name: "sealed_frontier",
         columns: &[("id", Int2), ("size", Int), ("peaks", Bytes)],
         key: &["id"],
         ..USER_KEYS
     },
-    Table { name: "secrets", columns: &[("name", Text), ("wrapped", Bytes)], key: &["name"], ..USER_KEYS },
     Table { name: "checkpoints", columns: &[("reader", Text), ("position", Int)], key: &["reader"], ..USER_KEYS },
     // What was passed over for them lies behind the checkpoints.
     Table {
@@ -236,7 +240,8 @@ mod tests {
     /// in every backup.
     #[test]
     fn every_table_is_copied_or_left_out_on_purpose() {
-        let copied = SQLITE_PAGES.iter().chain(&POSTGRES_PAGES).chain(&IN_ONE_MOMENT).map(|table| table.name);
+        let copied =
+            SQLITE_PAGES.iter().chain(&POSTGRES_PAGES).chain(&IN_ONE_MOMENT).chain(&KEY_PAGES).map(|table| table.name);
         let decided: BTreeSet<String> = copied.chain(LEFT_OUT).map(str::to_owned).collect();
         let mut connection = rusqlite::Connection::open_in_memory().unwrap();
         crate::sqlite::migrate(&mut connection).unwrap();
@@ -250,8 +255,11 @@ mod tests {
             assert!(decided.contains(&name), "{name} is neither copied nor left out");
         }
         // A column that a migration adds is copied, too.
-        for table in SQLITE_PAGES.iter().chain(&IN_ONE_MOMENT) {
-            let mut columns = connection.prepare("select name from pragma_table_info(?1)").unwrap();
+        let mut keys = rusqlite::Connection::open_in_memory().unwrap();
+        crate::sqlite::make_tables(&mut keys).unwrap();
+        let of_the_log = SQLITE_PAGES.iter().chain(&IN_ONE_MOMENT).map(|table| (table, &connection));
+        for (table, place) in of_the_log.chain(KEY_PAGES.iter().map(|table| (table, &keys))) {
+            let mut columns = place.prepare("select name from pragma_table_info(?1)").unwrap();
             let there = columns.query_map([table.name], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
             let named: BTreeSet<_> = table.columns.iter().map(|(name, _)| (*name).to_owned()).collect();
             assert_eq!(there.collect::<BTreeSet<_>>(), named, "{}", table.name);

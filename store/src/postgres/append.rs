@@ -240,8 +240,8 @@ async fn receipts(
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let (scopes, names) = read::receipt_columns(keys);
-    let rows = sqlx::query(read::RECEIPTS).bind(scopes).bind(names).fetch_all(connection).await?;
+    let (scopes, hashes) = read::receipt_columns(keys);
+    let rows = sqlx::query(read::RECEIPTS).bind(scopes).bind(hashes).fetch_all(connection).await?;
     rows.iter().map(|row| read::receipt(row).map_err(Trouble::Failed)).collect()
 }
 

@@ -36,10 +36,10 @@ with missing as (
          with ordinality as e (stream_kind, stream_id, version, event_id, event_type, schema_version, payload,
                                correlation_id, causation_id, command_id, actor, trace, recorded_at, hash, n)
 ), kept as (
-    insert into receipts (scope, key, fingerprint, stream_kind, stream_id, version, position, recorded_at)
-    select r.scope, r.key, r.fingerprint, r.stream_kind, r.stream_id, r.version, head.base + r.n, r.recorded_at
-    from head, unnest($19::text[], $20::text[], $21::bytea[], $22::text[], $23::uuid[], $24::bigint[], $25::bigint[],
-                      $26::bigint[]) as r (scope, key, fingerprint, stream_kind, stream_id, version, n, recorded_at)
+    insert into receipts (scope, key_hash, fingerprint, stream_kind, stream_id, version, position, recorded_at)
+    select r.scope, r.key_hash, r.fingerprint, r.stream_kind, r.stream_id, r.version, head.base + r.n, r.recorded_at
+    from head, unnest($19::text[], $20::bytea[], $21::bytea[], $22::text[], $23::uuid[], $24::bigint[], $25::bigint[],
+                      $26::bigint[]) as r (scope, key_hash, fingerprint, stream_kind, stream_id, version, n, recorded_at)
 )
 select base from head";
 
@@ -73,7 +73,7 @@ struct Events<'a> {
 #[derive(Default)]
 struct Receipts<'a> {
     scopes: Vec<&'a str>,
-    keys: Vec<&'a str>,
+    keys: Vec<&'a [u8]>,
     fingerprints: Vec<&'a [u8]>,
     kinds: Vec<&'static str>,
     ids: Vec<Uuid>,
@@ -114,7 +114,7 @@ impl<'a> Columns<'a> {
         let kept = &mut columns.receipts;
         for (receipt, offset, recorded) in receipts {
             kept.scopes.push(&receipt.key.scope);
-            kept.keys.push(&receipt.key.key);
+            kept.keys.push(&receipt.key.hash);
             kept.fingerprints.push(&receipt.fingerprint);
             kept.kinds.push(receipt.stream.kind.name());
             kept.ids.push(receipt.stream.id);

@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::{PostgresStore, setup};
 use crate::error::StoreError;
 use crate::portable::{
-    IN_ONE_MOMENT, Kind, Moment, POSTGRES_PAGES, Row, SQLITE_PAGES, Source, Table, Told, WAITING, blocking, page_on,
+    IN_ONE_MOMENT, KEY_PAGES, Kind, Moment, POSTGRES_PAGES, Row, SQLITE_PAGES, Source, Table, Told, WAITING, blocking,
+    page_on,
 };
 use crate::row::{limit_i64, to_u64};
 use crate::sqlite;
@@ -119,18 +120,20 @@ fn id(value: &Value) -> Option<Uuid> {
 }
 
 impl PostgresStore {
-    /// Fills an empty store from a copy, all of it or nothing. `told` hears how far it is.
+    /// Fills an empty store from the `log.db` and the `keys.db` of a copy, which are of this
+    /// version, all of it or nothing. `told` hears how far it is.
     ///
     /// # Errors
     /// When the store is not empty or cannot be written, or the copy not be read.
-    pub async fn fill_from(&self, file: &Path, told: &mut Told<'_>) -> Result<(), StoreError> {
+    pub async fn fill_from(&self, log: &Path, keys: &Path, told: &mut Told<'_>) -> Result<(), StoreError> {
         // One transaction, however long it takes.
         let mut connection = self.0.connect.patient().open().await.map_err(setup::open_error)?;
         let failed = |error| StoreError::Log(setup::log_error(error));
         sqlx::raw_sql("begin").execute(&mut connection).await.map_err(failed)?;
         refuse_what_is_not_empty(&mut connection).await?;
         let mut head = 0;
-        for table in IN_ONE_MOMENT.iter().chain(&SQLITE_PAGES) {
+        let of_the_log = IN_ONE_MOMENT.iter().chain(&SQLITE_PAGES).map(|table| (log, table));
+        for (file, table) in of_the_log.chain(KEY_PAGES.iter().map(|table| (keys, table))) {
             let mut after = None;
             while let Some((rows, next)) = page_of(file, table, after).await? {
                 if table.name == "events" {

@@ -6,15 +6,15 @@ use sqlx::{PgPool, types::Uuid};
 use crate::ledger::{KeptReceipt, Marks, StoredFrontier};
 use crate::row::{limit_i64, to_u64};
 
-const RECEIPTS: &str = "select r.scope, r.key, r.stream_kind, r.stream_id, r.version, r.position, e.position \
+const RECEIPTS: &str = "select r.scope, r.key_hash, r.stream_kind, r.stream_id, r.version, r.position, e.position \
      from receipts r left join lateral (select position from events t where t.stream_id = r.stream_id \
      and t.stream_kind = r.stream_kind and t.version = r.version) e on true \
-     where (r.scope, r.key) > ($1, $2) order by r.scope, r.key limit $3";
+     where (r.scope, r.key_hash) > ($1, $2) order by r.scope, r.key_hash limit $3";
 const SNAPSHOTS_AHEAD: &str = "select s.stream_kind, s.stream_id, s.version from snapshots s \
      where s.version > coalesce((select e.version from events e where e.stream_id = s.stream_id \
      and e.stream_kind = s.stream_kind order by e.version desc limit 1), 0) limit $1";
 
-type ReceiptColumns = (String, String, String, Uuid, i64, i64, Option<i64>);
+type ReceiptColumns = (String, [u8; 32], String, Uuid, i64, i64, Option<i64>);
 
 pub(super) async fn marks(pool: &PgPool) -> Result<Marks, sqlx::Error> {
     // The counter first: whatever is asked later is not older.
@@ -40,12 +40,12 @@ pub(super) async fn receipts(
     limit: usize,
 ) -> Result<Vec<KeptReceipt>, sqlx::Error> {
     // Before the first: no scope is empty.
-    let (scope, key) = after.map_or(("", ""), |receipt| (&receipt.key.scope, &receipt.key.key));
+    let (scope, hash) = after.map_or(("", [].as_slice()), |receipt| (&receipt.key.scope, &receipt.key.hash));
     let rows: Vec<ReceiptColumns> =
-        sqlx::query_as(RECEIPTS).bind(scope).bind(key).bind(limit_i64(limit)).fetch_all(pool).await?;
-    let kept = |(scope, key, kind, id, version, position, event): ReceiptColumns| KeptReceipt {
+        sqlx::query_as(RECEIPTS).bind(scope).bind(hash).bind(limit_i64(limit)).fetch_all(pool).await?;
+    let kept = |(scope, hash, kind, id, version, position, event): ReceiptColumns| KeptReceipt {
         number: 0,
-        key: ReceiptKey { scope, key },
+        key: ReceiptKey { scope, hash },
         stream: format!("{kind}-{id}"),
         version: to_u64(version),
         position: to_u64(position),

@@ -116,8 +116,8 @@ impl Store for PostgresStore {
         setup::SCHEMA_VERSION
     }
 
-    async fn copy_to(&self, file: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
-        portable::copy(self, file, told).await
+    async fn copy_to(&self, folder: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+        portable::copy(self, folder, told).await
     }
 
     async fn check_writes(&self) -> Result<(), LogError> {
@@ -177,6 +177,26 @@ impl KeyStore for PostgresStore {
             sqlx::query("delete from user_keys where owner = $1").bind(owner.uuid()).execute(pool).await.map(|_| ())
         })
         .await
+    }
+
+    /// The row's former version is dead then, and taken out of its table by the vacuum that
+    /// follows at once; its bytes lie in the page until others are written there, and in the
+    /// server's write-ahead log and its copies for as long as those are kept.
+    async fn destroy_user_key(&self, owner: UserId) -> Result<(), LogError> {
+        self.write(|pool| {
+            sqlx::query(
+                "insert into user_keys (owner, wrapped) values ($1, null) on conflict (owner) do update \
+                 set wrapped = null",
+            )
+            .bind(owner.uuid())
+            .execute(pool)
+        })
+        .await?;
+        // Of a role that does not own the table the server says so and goes on.
+        if let Err(error) = self.ask(|pool| sqlx::query("vacuum user_keys").execute(pool)).await {
+            tracing::warn!(%error, "a key is destroyed; the table of keys could not be vacuumed and is later, by the server");
+        }
+        Ok(())
     }
 
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {

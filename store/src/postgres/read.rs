@@ -53,9 +53,10 @@ pub(super) const VERSIONS: &str = "select s.n, v.version \
      from unnest($1::text[], $2::uuid[]) with ordinality as s (kind, id, n) \
      cross join lateral (select e.version from events e where e.stream_id = s.id and e.stream_kind = s.kind \
      order by e.version desc limit 1) v";
-pub(super) const RECEIPTS: &str = "select r.scope, r.key, r.fingerprint, r.stream_kind, r.stream_id, r.version, \
+pub(super) const RECEIPTS: &str = "select r.scope, r.key_hash, r.fingerprint, r.stream_kind, r.stream_id, r.version, \
      r.position, r.recorded_at \
-     from unnest($1::text[], $2::text[]) as k (scope, key) join receipts r on r.scope = k.scope and r.key = k.key";
+     from unnest($1::text[], $2::bytea[]) as k (scope, key_hash) join receipts r on r.scope = k.scope \
+     and r.key_hash = k.key_hash";
 
 /// Events of others that are read into the tail at once.
 const FILLED_AT_ONCE: usize = 2_000;
@@ -166,9 +167,9 @@ impl EventLog for PostgresStore {
     }
 
     async fn receipts(&self, keys: Vec<ReceiptKey>) -> Result<Vec<Option<Receipt>>, LogError> {
-        let (scopes, names) = receipt_columns(&keys);
+        let (scopes, hashes) = receipt_columns(&keys);
         let rows =
-            self.ask(|pool| sqlx::query(RECEIPTS).bind(scopes.clone()).bind(names.clone()).fetch_all(pool)).await?;
+            self.ask(|pool| sqlx::query(RECEIPTS).bind(scopes.clone()).bind(hashes.clone()).fetch_all(pool)).await?;
         let known: HashMap<ReceiptKey, Receipt> = rows.iter().map(receipt).collect::<Result<_, _>>()?;
         Ok(keys.iter().map(|key| known.get(key).cloned()).collect())
     }
@@ -383,8 +384,8 @@ pub(super) fn stream_columns(streams: &[StreamId]) -> (Vec<&'static str>, Vec<Uu
     streams.iter().map(|stream| (stream.kind.name(), stream.id)).unzip()
 }
 
-pub(super) fn receipt_columns(keys: &[ReceiptKey]) -> (Vec<&str>, Vec<&str>) {
-    keys.iter().map(|key| (key.scope.as_str(), key.key.as_str())).unzip()
+pub(super) fn receipt_columns(keys: &[ReceiptKey]) -> (Vec<&str>, Vec<&[u8]>) {
+    keys.iter().map(|key| (key.scope.as_str(), key.hash.as_slice())).unzip()
 }
 
 fn event(row: &PgRow) -> Result<RecordedEvent, LogError> {
@@ -452,7 +453,8 @@ pub(super) fn stored_row(row: &PgRow) -> Result<StoredRow, sqlx::Error> {
 pub(super) fn receipt(row: &PgRow) -> Result<(ReceiptKey, Receipt), LogError> {
     let failed = setup::log_error;
     let damaged = || LogError::Damaged("a receipt cannot be read".into());
-    let key = ReceiptKey { scope: row.try_get(0).map_err(failed)?, key: row.try_get(1).map_err(failed)? };
+    let hash: Vec<u8> = row.try_get(1).map_err(failed)?;
+    let key = ReceiptKey { scope: row.try_get(0).map_err(failed)?, hash: hash.try_into().map_err(|_| damaged())? };
     let fingerprint: Vec<u8> = row.try_get(2).map_err(failed)?;
     let kind: String = row.try_get(3).map_err(failed)?;
     let receipt = Receipt {

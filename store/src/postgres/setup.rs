@@ -10,11 +10,12 @@ use super::connect::Connect;
 use crate::error::StoreError;
 
 /// The migrations in order; the schema version is the number of the last one.
-const MIGRATIONS: [(&str, &str); 4] = [
+const MIGRATIONS: [(&str, &str); 5] = [
     ("log", include_str!("../../../migrations/postgres/0001_log.sql")),
     ("leases", include_str!("../../../migrations/postgres/0002_leases.sql")),
     ("log_identity", include_str!("../../../migrations/postgres/0003_log_identity.sql")),
     ("parked processes", include_str!("../../../migrations/postgres/0004_parked_processes.sql")),
+    ("hashed keys", include_str!("../../../migrations/postgres/0005_hashed_keys.sql")),
 ];
 /// Where the migrations that have run are listed; read models list theirs elsewhere.
 const MIGRATIONS_TABLE: &str = "store_migrations";

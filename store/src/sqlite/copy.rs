@@ -3,7 +3,7 @@
 use jangbu_kernel::log::LogError;
 
 use super::SqliteStore;
-use crate::portable::{Moment, Row, SQLITE_PAGES, Source, Table, moment_on, page_on};
+use crate::portable::{KEY_PAGES, Moment, Row, SQLITE_PAGES, Source, Table, moment_on, page_on};
 
 impl Source for SqliteStore {
     fn pages(&self) -> &'static [Table] {
@@ -21,6 +21,9 @@ impl Source for SqliteStore {
         bound: i64,
         limit: usize,
     ) -> Result<Vec<Row>, LogError> {
+        if KEY_PAGES.iter().any(|of_keys| of_keys.name == table.name) {
+            return self.0.keys.page(move |connection| page_on(connection, table, after.as_ref(), bound, limit)).await;
+        }
         self.read(move |connection| Ok(page_on(connection, table, after.as_ref(), bound, limit)?)).await
     }
 }

@@ -8,7 +8,7 @@ use super::readers::ReadError;
 use crate::ledger::{KeptReceipt, Marks, StoredFrontier};
 use crate::row::{limit_i64, to_i64, to_u64};
 
-const RECEIPTS: &str = "select r.number, r.scope, r.key, r.stream_kind, r.stream_id, r.version, r.position, \
+const RECEIPTS: &str = "select r.number, r.scope, r.key_hash, r.stream_kind, r.stream_id, r.version, r.position, \
      (select e.position from events e where e.stream_id = r.stream_id and e.stream_kind = r.stream_kind \
      and e.version = r.version) \
      from receipts r where r.number > ?1 order by r.number limit ?2";
@@ -33,7 +33,7 @@ pub(super) fn receipts(connection: &Connection, after: u64, limit: usize) -> rus
     let rows = statement.query_map(params![to_i64(after), limit_i64(limit)], |row| {
         Ok(KeptReceipt {
             number: to_u64(row.get(0)?),
-            key: ReceiptKey { scope: row.get(1)?, key: row.get(2)? },
+            key: ReceiptKey { scope: row.get(1)?, hash: row.get(2)? },
             stream: stream(row, 3, 4)?,
             version: to_u64(row.get(5)?),
             position: to_u64(row.get(6)?),

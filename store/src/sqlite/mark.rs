@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{read, setup};
+use super::{KEYS_FILE, read, setup};
 use crate::error::StoreError;
 use crate::row::to_u64;
 
@@ -24,7 +24,7 @@ const MARK_FILE: &str = "log.mark";
 /// The least time between two marks.
 const MARK_EVERY: Duration = Duration::from_secs(1);
 /// Files that nobody makes before there is a log: each shows that there was one.
-const WITNESSES: [&str; 3] = [MARK_FILE, "views.db", "log.db-wal"];
+const WITNESSES: [&str; 4] = [MARK_FILE, "views.db", "log.db-wal", KEYS_FILE];
 /// Made after the log's tables, but by hand before there is anything, too.
 const KEY_FILE: &str = "master.key";
 

@@ -1,5 +1,5 @@
 //! The embedded engine: SQLite in WAL mode with `synchronous=FULL`, one file
-//! `log.db` in the data folder.
+//! `log.db` in the data folder, and the keys in another, `keys.db` (`keys/`).
 //!
 //! One thread owns the writing connection and takes jobs from a bounded queue
 //! (`writer.rs`); whoever drops his future leaves a job that is either still his
@@ -10,6 +10,7 @@ mod append;
 mod checkpoint;
 mod copy;
 mod evidence;
+mod keys;
 mod mark;
 mod ports;
 mod read;
@@ -31,12 +32,14 @@ use crate::head::HeadSignal;
 use crate::leases::LocalLeases;
 use crate::tail::Tail;
 use checkpoint::Checkpointer;
+use keys::Keys;
+pub(crate) use keys::{KEYS_FILE, make_tables};
 pub use mark::accept_log;
 use readers::Readers;
 use receipts::{Receipts, Unindexed};
 use writer::{Task, Writer};
 
-pub(crate) use setup::{migrate, open_copy};
+pub(crate) use setup::{DATABASE_FILE as LOG_FILE, migrate, open_copy};
 
 /// How the engine is to be opened.
 #[derive(Clone, Debug)]
@@ -68,6 +71,7 @@ struct Shared {
     /// None when open read-only.
     writer: Option<Writer>,
     readers: Readers,
+    keys: Keys,
     unindexed: Arc<Unindexed>,
     head: Arc<HeadSignal>,
     tail: Arc<Tail>,
@@ -80,8 +84,8 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When another process writes there, the folder cannot be used, the store is
-    /// newer than this program, the log lacks what its folder knew of it, or SQLite does
-    /// not keep the settings asked for.
+    /// newer than this program, the log lacks what its folder knew of it, its keys are
+    /// gone, or SQLite does not keep the settings asked for.
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let folder = folder.as_ref();
         setup::check_library()?;
@@ -98,15 +102,23 @@ impl SqliteStore {
         }
         let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
         let failed = Arc::default();
+        let keys = Keys::to_write(folder, &connection, &options, &failed)?;
         let checkpointer = Checkpointer::spawn(&path, &options, &failed)?;
         let signals = (Arc::clone(&head), failed);
-        let writer =
-            Writer::spawn(writer::Loop::new(connection, checkpointer, receipts, lock, (folder, &path), signals))
-                .map_err(|cause| StoreError::Folder { folder: folder.to_owned(), cause })?;
+        let writer = Writer::spawn(writer::Loop::new(
+            (connection, keys.clone()),
+            checkpointer,
+            receipts,
+            lock,
+            (folder, &path),
+            signals,
+        ))
+        .map_err(|cause| StoreError::Folder { folder: folder.to_owned(), cause })?;
         let readers = Readers::new(path, &options);
         Ok(Self(Arc::new(Shared {
             writer: Some(writer),
             readers,
+            keys,
             unindexed,
             head,
             tail: Arc::default(),
@@ -120,7 +132,8 @@ impl SqliteStore {
     /// When there is no store in the folder, or it is newer than this program.
     pub fn open_read_only(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         setup::check_library()?;
-        let path: PathBuf = setup::database_path(folder.as_ref());
+        let folder = folder.as_ref();
+        let path: PathBuf = setup::database_path(folder);
         let connection = setup::open_reader(&path, &options)?;
         setup::refuse_newer(&connection)?;
         let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
@@ -128,6 +141,7 @@ impl SqliteStore {
         Ok(Self(Arc::new(Shared {
             writer: None,
             readers,
+            keys: Keys::to_read(folder, &options),
             unindexed: Arc::default(),
             head,
             tail: Arc::default(),

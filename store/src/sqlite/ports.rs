@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::log::{EventLog as _, LogError, SealedRoot};
-use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore, Leases, ParkedProcess, ParkedProcesses};
+use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, Leases, ParkedProcess, ParkedProcesses};
 use jangbu_kernel::{OrderId, UserId};
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension as _, Row, params};
@@ -124,8 +124,7 @@ impl Store for SqliteStore {
 
     async fn migrate(&self) -> Result<(), StoreError> {
         let writer = self.0.writer.as_ref().ok_or(StoreError::ReadOnly)?;
-        let migrated = writer.migrate().await.map_err(StoreError::Log)?;
-        migrated.map_err(|cause| StoreError::Migrate(Box::new(cause)))
+        writer.migrate().await.map_err(StoreError::Log)?
     }
 
     async fn schema_version(&self) -> Result<u32, StoreError> {
@@ -140,8 +139,8 @@ impl Store for SqliteStore {
         self.0.writer.as_ref().is_some_and(super::writer::Writer::has_failed)
     }
 
-    async fn copy_to(&self, file: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
-        portable::copy(self, file, told).await
+    async fn copy_to(&self, folder: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+        portable::copy(self, folder, told).await
     }
 
     async fn check_writes(&self) -> Result<(), LogError> {
@@ -154,16 +153,7 @@ impl Store for SqliteStore {
     }
 
     async fn any_user_key(&self) -> Result<Option<(UserId, Vec<u8>)>, LogError> {
-        self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("select owner, wrapped from user_keys where wrapped is not null limit 1")?;
-            let found = statement.query_row([], |row| {
-                let owner: [u8; 16] = row.get(0)?;
-                Ok((UserId::new(Uuid::from_bytes(owner)), row.get(1)?))
-            });
-            Ok(found.optional()?)
-        })
-        .await
+        self.0.keys.any().await
     }
 
     async fn close(&self) {
@@ -172,58 +162,7 @@ impl Store for SqliteStore {
         if let Some(writer) = &self.0.writer {
             writer.close().await;
         }
-    }
-}
-
-#[async_trait]
-impl KeyStore for SqliteStore {
-    async fn user_key(&self, owner: UserId) -> Result<Option<Option<Vec<u8>>>, LogError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached("select wrapped from user_keys where owner = ?1")?;
-            Ok(statement.query_row([owner.uuid().as_bytes()], |row| row.get(0)).optional()?)
-        })
-        .await
-    }
-
-    async fn put_user_key(&self, owner: UserId, wrapped: Vec<u8>) -> Result<Option<Vec<u8>>, LogError> {
-        self.write(move |connection| {
-            connection.execute(
-                "insert into user_keys (owner, wrapped) values (?1, ?2) on conflict do nothing",
-                params![owner.uuid().as_bytes(), wrapped],
-            )?;
-            connection.query_row("select wrapped from user_keys where owner = ?1", [owner.uuid().as_bytes()], |row| {
-                row.get(0)
-            })
-        })
-        .await
-    }
-
-    async fn remove_user_key(&self, owner: UserId) -> Result<(), LogError> {
-        self.write(move |connection| {
-            connection.execute("delete from user_keys where owner = ?1", [owner.uuid().as_bytes()]).map(|_| ())
-        })
-        .await
-    }
-
-    async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
-        let name = name.to_owned();
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached("select wrapped from secrets where name = ?1")?;
-            Ok(statement.query_row([name], |row| row.get(0)).optional()?)
-        })
-        .await
-    }
-
-    async fn put_secret(&self, name: &str, wrapped: Vec<u8>) -> Result<Vec<u8>, LogError> {
-        let name = name.to_owned();
-        self.write(move |connection| {
-            connection.execute(
-                "insert into secrets (name, wrapped) values (?1, ?2) on conflict do nothing",
-                params![name, wrapped],
-            )?;
-            connection.query_row("select wrapped from secrets where name = ?1", [&name], |row| row.get(0))
-        })
-        .await
+        self.0.keys.close().await;
     }
 }
 

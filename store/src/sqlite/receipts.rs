@@ -26,19 +26,19 @@ const RUNS_AT_START: usize = 4;
 /// Entries that are sorted at once when a start enters them: 4 MiB.
 const ENTERED_AT_ONCE: usize = 262_144;
 
-const INSERT: &str = "insert into receipts (scope, key, fingerprint, stream_kind, stream_id, version, position, \
+const INSERT: &str = "insert into receipts (scope, key_hash, fingerprint, stream_kind, stream_id, version, position, \
      recorded_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const ENTER: &str = "insert or ignore into receipts_by_digest (digest, number) values (?1, ?2)";
 const SET_INDEXED: &str = "update receipts_indexed set number = ?1";
-const NOT_INDEXED: &str = "select scope, key, number from receipts \
+const NOT_INDEXED: &str = "select key_hash, number from receipts \
      where number > (select number from receipts_indexed) order by number limit ?1";
 const BY_NUMBER: &str = "select fingerprint, stream_kind, stream_id, version, position, recorded_at from receipts \
-     where number = ?1 and scope = ?2 and key = ?3";
+     where number = ?1 and scope = ?2 and key_hash = ?3";
 const BY_DIGEST: &str = "select fingerprint, stream_kind, stream_id, version, position, recorded_at \
      from receipts_by_digest i join receipts r on r.number = i.number \
-     where i.digest = ?1 and r.scope = ?2 and r.key = ?3";
+     where i.digest = ?1 and r.scope = ?2 and r.key_hash = ?3";
 const BY_SCAN: &str = "select fingerprint, stream_kind, stream_id, version, position, recorded_at from receipts \
-     where number > (select number from receipts_indexed) and scope = ?1 and key = ?2";
+     where number > (select number from receipts_indexed) and scope = ?1 and key_hash = ?2";
 
 /// Digest of a key and number of its receipt, in the order of the index.
 type Entry = (i64, i64);
@@ -60,7 +60,7 @@ impl Unindexed {
     /// the database is taken finds a receipt either here or in the index.
     pub(super) fn numbers(&self, key: &ReceiptKey) -> Vec<i64> {
         let runs = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let digest = digest(key);
+        let digest = digest(&key.hash);
         numbers(&runs.filling, digest).chain(numbers(&runs.entering, digest)).collect()
     }
 }
@@ -117,7 +117,7 @@ impl Receipts {
     ) -> rusqlite::Result<()> {
         let number = connection.prepare_cached(INSERT)?.insert(params![
             new.key.scope,
-            new.key.key,
+            new.key.hash,
             new.fingerprint,
             new.stream.kind.name(),
             new.stream.id.as_bytes(),
@@ -125,13 +125,13 @@ impl Receipts {
             to_i64(position),
             recorded_at.timestamp_millis(),
         ])?;
-        self.staged.written.insert((digest(&new.key), number));
+        self.staged.written.insert((digest(&new.key.hash), number));
         Ok(())
     }
 
     /// The receipt of a key, also one of the transaction under way.
     pub(super) fn find(&self, connection: &Connection, key: &ReceiptKey) -> rusqlite::Result<Option<Receipt>> {
-        let staged = numbers(&self.staged.written, digest(key));
+        let staged = numbers(&self.staged.written, digest(&key.hash));
         let likely: Vec<i64> = staged.chain(self.unindexed.numbers(key)).collect();
         find(connection, key, &likely)
     }
@@ -186,19 +186,19 @@ impl Receipts {
 pub(super) fn find(connection: &Connection, key: &ReceiptKey, likely: &[i64]) -> rusqlite::Result<Option<Receipt>> {
     let mut by_number = connection.prepare_cached(BY_NUMBER)?;
     for number in likely {
-        let found = by_number.query_row(params![number, key.scope, key.key], read::receipt).optional()?;
+        let found = by_number.query_row(params![number, key.scope, key.hash], read::receipt).optional()?;
         if found.is_some() {
             return Ok(found);
         }
     }
     let mut by_digest = connection.prepare_cached(BY_DIGEST)?;
-    by_digest.query_row(params![digest(key), key.scope, key.key], read::receipt).optional()
+    by_digest.query_row(params![digest(&key.hash), key.scope, key.hash], read::receipt).optional()
 }
 
 /// The same beside another process, whose memory is not at hand.
 pub(super) fn find_beside(connection: &Connection, key: &ReceiptKey) -> rusqlite::Result<Option<Receipt>> {
     match find(connection, key, &[])? {
-        None => connection.prepare_cached(BY_SCAN)?.query_row(params![key.scope, key.key], read::receipt).optional(),
+        None => connection.prepare_cached(BY_SCAN)?.query_row(params![key.scope, key.hash], read::receipt).optional(),
         found => Ok(found),
     }
 }
@@ -207,20 +207,40 @@ fn numbers(run: &BTreeSet<Entry>, digest: i64) -> impl Iterator<Item = i64> {
     run.range((digest, i64::MIN)..=(digest, i64::MAX)).map(|(_, number)| *number)
 }
 
-/// Eight bytes of SHA-256: nobody makes keys that meet in the index at will.
-fn digest(key: &ReceiptKey) -> i64 {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(&(key.scope.len() as u64).to_be_bytes());
-    context.update(key.scope.as_bytes());
-    context.update(key.key.as_bytes());
-    context.finish().as_ref().first_chunk().map_or(0, |first| i64::from_be_bytes(*first))
+/// Eight bytes of the key's SHA-256: nobody makes keys that meet in the index at will.
+fn digest(hash: &[u8; 32]) -> i64 {
+    hash.first_chunk().map_or(0, |first| i64::from_be_bytes(*first))
+}
+
+/// Fills the table of hashed keys from the one whose keys are in the clear, and puts it in its
+/// place. Part of the migration 0005, inside its transaction.
+pub(super) fn hash_keys(connection: &Connection) -> rusqlite::Result<()> {
+    let mut known = connection.prepare("select number, scope, key from receipts order by number")?;
+    let mut copy = connection.prepare(
+        "insert into receipts_hashed (number, scope, key_hash, fingerprint, stream_kind, stream_id, version, \
+         position, recorded_at) select number, scope, ?2, fingerprint, stream_kind, stream_id, version, position, \
+         recorded_at from receipts where number = ?1",
+    )?;
+    let rows = known.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    for row in rows {
+        let (number, scope, key): (i64, String, String) = row?;
+        copy.execute(params![number, ReceiptKey::new(scope, &key, sha256).hash])?;
+    }
+    drop((copy, known));
+    connection.execute_batch("drop table receipts; alter table receipts_hashed rename to receipts")
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    hash
 }
 
 fn not_indexed(connection: &Connection, limit: usize) -> rusqlite::Result<BTreeSet<Entry>> {
     let mut statement = connection.prepare(NOT_INDEXED)?;
     let found = statement.query_map([limit_i64(limit)], |row| {
-        let key = ReceiptKey { scope: row.get(0)?, key: row.get(1)? };
-        Ok((digest(&key), row.get(2)?))
+        let hash: [u8; 32] = row.get(0)?;
+        Ok((digest(&hash), row.get(1)?))
     })?;
     found.collect()
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::Options;
+use super::{Options, receipts};
 use crate::error::StoreError;
 use crate::row::to_u64;
 
-const DATABASE_FILE: &str = "log.db";
+pub(crate) const DATABASE_FILE: &str = "log.db";
 const LOCK_FILE: &str = "log.lock";
 /// Below this version a WAL database can be corrupted by a checkpoint that
 /// races with a write.
@@ -26,12 +26,23 @@ const CHECKPOINT_CACHE_KIB: i64 = -1_024;
 const WAL_KEPT_BYTES: i64 = 128 * 1024 * 1024;
 const STATEMENTS_KEPT: usize = 64;
 
+/// A script, and what is done in code after it in the same transaction.
+struct Migration(&'static str, fn(&Connection) -> rusqlite::Result<()>);
+
+impl Migration {
+    const fn script(script: &'static str) -> Self {
+        Self(script, |_| Ok(()))
+    }
+}
+
 /// The migrations in order; the schema version is how many have run.
-const MIGRATIONS: [&str; 4] = [
-    include_str!("../../../migrations/sqlite/0001_log.sql"),
-    include_str!("../../../migrations/sqlite/0002_receipts.sql"),
-    include_str!("../../../migrations/sqlite/0003_log_identity.sql"),
-    include_str!("../../../migrations/sqlite/0004_parked_processes.sql"),
+const MIGRATIONS: [Migration; 6] = [
+    Migration::script(include_str!("../../../migrations/sqlite/0001_log.sql")),
+    Migration::script(include_str!("../../../migrations/sqlite/0002_receipts.sql")),
+    Migration::script(include_str!("../../../migrations/sqlite/0003_log_identity.sql")),
+    Migration::script(include_str!("../../../migrations/sqlite/0004_parked_processes.sql")),
+    Migration(include_str!("../../../migrations/sqlite/0005_hashed_keys.sql"), receipts::hash_keys),
+    Migration::script(include_str!("../../../migrations/sqlite/0006_keys_of_their_own.sql")),
 ];
 
 /// The schema version that this program writes.
@@ -161,7 +172,7 @@ fn read_as_it_lies(path: &Path) -> rusqlite::Result<Connection> {
     readable(Connection::open_with_flags(address, READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?)
 }
 
-fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<T> {
+pub(super) fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<T> {
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
@@ -184,12 +195,36 @@ pub(super) fn first_head(connection: &Connection) -> u64 {
     super::read::head(connection).map_or(0, to_u64)
 }
 
-/// Runs the migrations that are missing, each in the transaction that counts it.
+/// Whether what is deleted from here on is overwritten in the file. It is a setting of the
+/// connection and finds nothing that was deleted before.
+pub(super) fn overwrite_deleted(connection: &Connection, overwrite: bool) -> rusqlite::Result<()> {
+    let text = if overwrite { "pragma secure_delete = on" } else { "pragma secure_delete = off" };
+    connection.query_row(text, [], |_| Ok(()))
+}
+
+/// Runs the migrations that are missing, of a log whose keys are in no danger: a new one, or
+/// one that [`super::keys`] has taken them out of.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    migrate_to(connection, SCHEMA_VERSION)
+}
+
+/// Runs the migrations that are missing up to a version, each in the transaction that counts
+/// it. What they drop is overwritten.
+pub(super) fn migrate_to(connection: &mut Connection, last: u32) -> rusqlite::Result<()> {
+    overwrite_deleted(connection, true)?;
+    let migrated = run_missing(connection, last);
+    overwrite_deleted(connection, false)?;
+    migrated
+}
+
+fn run_missing(connection: &mut Connection, last: u32) -> rusqlite::Result<()> {
     let done = schema_version(connection)?;
-    for (version, script) in (1_u32..).zip(MIGRATIONS).filter(|(version, _)| *version > done) {
+    for (version, Migration(script, then)) in
+        (1_u32..).zip(MIGRATIONS).filter(|(version, _)| (done + 1..=last).contains(version))
+    {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(script)?;
+        then(&transaction)?;
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }

@@ -12,10 +12,12 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpointer;
+use super::keys::Keys;
 use super::mark::Marker;
+use super::read;
 use super::receipts::Receipts;
 use super::versions::Versions;
-use super::{read, setup};
+use crate::error::StoreError;
 use crate::head::HeadSignal;
 use crate::row::to_u64;
 
@@ -105,7 +107,7 @@ impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> Job for Task<T, 
 
 enum Message {
     Job(Box<dyn Job>),
-    Migrate(oneshot::Sender<rusqlite::Result<()>>),
+    Migrate(oneshot::Sender<Result<(), StoreError>>),
     Close,
 }
 
@@ -144,7 +146,7 @@ impl Writer {
         self.failed.load(Ordering::Acquire)
     }
 
-    pub(super) async fn migrate(&self) -> Result<rusqlite::Result<()>, LogError> {
+    pub(super) async fn migrate(&self) -> Result<Result<(), StoreError>, LogError> {
         let (answer, receiver) = oneshot::channel();
         self.queue.send(Message::Migrate(answer)).await.map_err(|_| gone())?;
         receiver.await.map_err(|_| gone())
@@ -179,6 +181,7 @@ fn wal_path(database: &Path) -> PathBuf {
 /// What the thread works with.
 pub(super) struct Loop {
     connection: Connection,
+    keys: Keys,
     checkpointer: Checkpointer,
     versions: Versions,
     receipts: Receipts,
@@ -192,7 +195,7 @@ pub(super) struct Loop {
 
 impl Loop {
     pub(super) fn new(
-        connection: Connection,
+        (connection, keys): (Connection, Keys),
         checkpointer: Checkpointer,
         receipts: Receipts,
         lock: File,
@@ -201,6 +204,7 @@ impl Loop {
     ) -> Self {
         Self {
             connection,
+            keys,
             checkpointer,
             versions: Versions::new(),
             receipts,
@@ -248,10 +252,10 @@ impl Loop {
         drop(self.lock);
     }
 
-    fn migrate(&mut self) -> rusqlite::Result<()> {
-        setup::migrate(&mut self.connection)?;
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        self.keys.migrate(&mut self.connection)?;
         self.marker.leave(&self.connection);
-        self.receipts.load(&mut self.connection)
+        self.receipts.load(&mut self.connection).map_err(|cause| StoreError::Migrate(Box::new(cause)))
     }
 
     fn carry_out(&mut self, mut jobs: Vec<Box<dyn Job>>) {

@@ -12,6 +12,8 @@ use jangbu_store::{MemoryStore, PostgresStore, SqliteStore, Store, postgres, sql
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
+/// Whose receipts they are.
+pub const SCOPE: &str = "user:anna";
 /// No wait of these tests takes longer unless something is broken.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
@@ -156,7 +158,11 @@ pub fn append(writes: impl Into<Vec<StreamWrite>>) -> Append {
 }
 
 pub fn receipt(key: &str, stream: StreamId, version: u64) -> NewReceipt {
-    NewReceipt { key: ReceiptKey { scope: "user:anna".into(), key: key.into() }, fingerprint: [7; 32], stream, version }
+    NewReceipt { key: ReceiptKey::new(SCOPE.into(), key, sha256), fingerprint: [7; 32], stream, version }
+}
+
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref().try_into().unwrap()
 }
 
 pub async fn append_one(store: &dyn Store, one: Append) -> AppendResult {

@@ -20,6 +20,13 @@ async fn grown(folder: &Path, events: u64) {
     store.close().await;
 }
 
+/// The log and the keys of a folder that nobody has open, without what it knew of them.
+fn copy(from: &Path, to: &Path) {
+    for name in ["log.db", "keys.db"] {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
 async fn holds(folder: &Path, events: u64) {
     let store = open(folder).unwrap();
     store.migrate().await.unwrap();
@@ -34,7 +41,7 @@ fn is_refused(folder: &Path, words: &str) {
 
 #[tokio::test]
 async fn a_log_that_is_missing_or_empty_is_refused_where_there_was_one() {
-    for witness in ["log.mark", "views.db", "log.db-wal"] {
+    for witness in ["log.mark", "views.db", "log.db-wal", "keys.db"] {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(witness), "something").unwrap();
         is_refused(folder.path(), "is not there");
@@ -74,7 +81,7 @@ async fn a_log_of_before_in_the_same_file_is_refused_until_it_is_accepted() {
 async fn a_log_with_other_events_at_the_end_is_refused() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     grown(one.path(), 5).await;
-    fs::copy(one.path().join("log.db"), two.path().join("log.db")).unwrap();
+    copy(one.path(), two.path());
     grown(one.path(), 3).await;
     grown(two.path(), 4).await;
     fs::write(one.path().join("log.db"), fs::read(two.path().join("log.db")).unwrap()).unwrap();
@@ -95,7 +102,7 @@ async fn another_shops_log_is_refused() {
 async fn a_copy_of_a_folder_is_taken_as_it_is() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     grown(one.path(), 5).await;
-    fs::copy(one.path().join("log.db"), two.path().join("log.db")).unwrap();
+    copy(one.path(), two.path());
     grown(one.path(), 3).await;
     // As when the copy of a running shop takes the log first.
     fs::copy(one.path().join("log.mark"), two.path().join("log.mark")).unwrap();
@@ -114,7 +121,7 @@ async fn a_lost_write_ahead_log_is_refused() {
     assert_eq!(store.head().await.unwrap(), 8);
     // A process that is killed takes its lock with it; here another folder has the same file.
     let after = tempfile::tempdir().unwrap();
-    for name in ["log.db", "log.mark"] {
+    for name in ["log.db", "keys.db", "log.mark"] {
         fs::hard_link(folder.path().join(name), after.path().join(name)).unwrap();
     }
     is_refused(after.path(), "position 8 was reached");

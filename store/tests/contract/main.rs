@@ -19,6 +19,7 @@ mod appending;
 mod back;
 mod concurrency;
 mod fixture;
+mod keys;
 mod lost;
 mod model;
 mod planting;
@@ -95,6 +96,7 @@ contract! {
         the_sealer_follows_the_head_and_seals_at_its_stop;
     side:
         keys_are_kept_once,
+        a_destroyed_key_is_never_made_again,
         checkpoints_only_move_forward,
         a_lease_has_one_holder_at_a_time,
         parked_processes_are_kept_until_they_go_on,

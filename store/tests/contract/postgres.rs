@@ -15,7 +15,8 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::fixture::{
-    Still, append, append_one, connect, event, fill, new_id, order, positions, receipt, whole_log, with_database, write,
+    SCOPE, Still, append, append_one, connect, event, fill, new_id, order, positions, receipt, whole_log,
+    with_database, write,
 };
 use proxy::{Cut, Proxy};
 
@@ -57,6 +58,45 @@ async fn a_lost_answer_is_resolved() {
         whole_log(&direct).await;
         store.close().await;
         direct.close().await;
+    })
+    .await;
+}
+
+/// A store of the time when receipts kept their keys in the clear.
+#[tokio::test]
+async fn receipts_of_an_older_store_are_found_by_their_hashes() {
+    with_database(async |url: String| {
+        let store = connect(&url).await;
+        store.migrate().await.unwrap();
+        let mut database = raw(&url).await;
+        let former = "drop table receipts; create table receipts (scope text collate \"C\" not null, \
+             key text collate \"C\" not null, fingerprint bytea not null, stream_kind text not null, \
+             stream_id uuid not null, version bigint not null, position bigint not null, \
+             recorded_at bigint not null, primary key (scope, key)); \
+             delete from store_migrations where version >= 5;";
+        run(&mut database, former).await.unwrap();
+        let names = ["plain key", "김민준 010-1234-5678", ""];
+        for (name, position) in names.into_iter().zip(1_i64..) {
+            let insert = "insert into receipts values ($1, $2, $3, 'order', $4, 0, $5, 0)";
+            let (fingerprint, stream) = (vec![7_u8; 32], order());
+            let insert = sqlx::query(insert).bind(SCOPE).bind(name).bind(fingerprint).bind(stream.id).bind(position);
+            insert.execute(&mut database).await.unwrap();
+        }
+        store.migrate().await.unwrap();
+        for (name, position) in names.into_iter().zip(1_u64..) {
+            let mut again = append([write(order(), 0, 1)]);
+            again.receipt = Some(receipt(name, order(), 1));
+            match append_one(&store, again).await {
+                AppendResult::Duplicate { receipt } => assert_eq!(receipt.position, position, "{name}"),
+                other => panic!("{name:?} was taken twice: {other:?}"),
+            }
+        }
+        let clear: i64 = sqlx::query_scalar("select count(*) from receipts where length(key_hash) <> 32")
+            .fetch_one(&mut database)
+            .await
+            .unwrap();
+        assert_eq!(clear, 0);
+        store.close().await;
     })
     .await;
 }

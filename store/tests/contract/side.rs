@@ -28,6 +28,19 @@ pub async fn keys_are_kept_once(Fixture { store, other }: Fixture) {
     assert_eq!(other.secret("other").await.unwrap(), None);
 }
 
+pub async fn a_destroyed_key_is_never_made_again(Fixture { store, other }: Fixture) {
+    let (owner, next, nobody) = (UserId::new(new_id()), UserId::new(new_id()), UserId::new(new_id()));
+    store.put_user_key(owner, vec![1, 2]).await.unwrap();
+    store.put_user_key(next, vec![3]).await.unwrap();
+    for destroyed in [owner, owner, nobody] {
+        store.destroy_user_key(destroyed).await.unwrap();
+        assert_eq!(other.user_key(destroyed).await.unwrap(), Some(None));
+        assert_eq!(other.put_user_key(destroyed, vec![9]).await.unwrap(), None, "none is made in its place");
+    }
+    assert_eq!(other.user_key(next).await.unwrap(), Some(Some(vec![3])));
+    assert_eq!(store.any_user_key().await.unwrap(), Some((next, vec![3])));
+}
+
 pub async fn checkpoints_only_move_forward(Fixture { store, other }: Fixture) {
     assert_eq!(store.checkpoint("a reader").await.unwrap(), 0);
     append_one(&*store, append([write(order(), 0, 9)])).await;

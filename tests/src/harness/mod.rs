@@ -23,7 +23,7 @@ use futures::FutureExt as _;
 pub use client::{Call, Client, Reply, fresh_key};
 pub use cluster::{Cluster, Stop};
 pub use database::Database;
-pub use program::{Program, Stillborn, behind, jangbu, run_to_end};
+pub use program::{Program, Stillborn, behind, beside_the_tests, jangbu, run_to_end};
 pub use shopping::{Buyer, basket, by_card, krw, number};
 pub use wire::{Cut, Wire};
 pub use world::{ADMIN_EMAIL, ADMIN_PASSWORD, Engine, World};

@@ -11,15 +11,17 @@ use super::eventually;
 
 /// The binary: `JANGBU_BIN`, else the one that was built beside these tests.
 pub fn jangbu() -> PathBuf {
-    if let Some(named) = std::env::var_os("JANGBU_BIN") {
-        return named.into();
-    }
-    // target/<profile>/deps/journeys-<hash> -> target/<profile>/jangbu
+    std::env::var_os("JANGBU_BIN").map_or_else(|| beside_the_tests("jangbu"), PathBuf::from)
+}
+
+/// A program of the house that was built beside these tests.
+pub fn beside_the_tests(name: &str) -> PathBuf {
+    // target/<profile>/deps/journeys-<hash> -> target/<profile>/<name>
     let this = std::env::current_exe().unwrap();
-    let binary = this.parent().and_then(Path::parent).expect("a test lies in deps").join("jangbu");
+    let binary = this.parent().and_then(Path::parent).expect("a test lies in deps").join(name);
     assert!(
         binary.exists(),
-        "{} is not there: build it with `cargo build -p jangbu-app`, or name one in JANGBU_BIN (./test does)",
+        "{} is not there: build it with `cargo build --workspace --bins` (./test does), or name `jangbu` in JANGBU_BIN",
         binary.display()
     );
     binary

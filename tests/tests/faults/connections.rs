@@ -117,7 +117,6 @@ pub async fn few_files_carry_orders_on(world: &mut World) {
     for _ in 0..times(3, 20) {
         buyer.buy(&[(&tea, 1)]).await;
     }
-    assert!(!hoard.is_empty());
     println!("{} sockets of {FEW_FILES} files", world.shop().open_sockets());
     hoard.shutdown().await;
 }

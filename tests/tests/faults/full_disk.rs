@@ -35,7 +35,7 @@ impl Disk {
             return Self::Small(folder);
         }
         println!("a file system cannot be mounted here: that the disk is full is pretended");
-        let names = ["log.db", "log.db-wal", "views.db", "views.db-wal"];
+        let names = ["log.db", "log.db-wal", "keys.db", "keys.db-journal", "views.db", "views.db-wal"];
         Self::Pretended(names.iter().map(|name| world.data_dir().join(name)).collect())
     }
 

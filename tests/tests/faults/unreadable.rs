@@ -11,6 +11,8 @@ async fn tamper(world: &World, sqlite: &str, postgres: &str) {
         Engine::Sqlite => {
             let log = rusqlite::Connection::open(world.data_dir().join("log.db")).unwrap();
             log.execute_batch("drop trigger if exists events_are_not_updated").unwrap();
+            let keys = world.data_dir().join("keys.db");
+            log.execute("attach ?1 as keys", [keys.to_str()]).unwrap();
             log.execute_batch(sqlite).unwrap();
         }
         Engine::Postgres => {
@@ -142,6 +144,11 @@ pub async fn what_a_newer_release_wrote_is_passed_over(world: &mut World) {
     assert_eq!(check(&readiness(world).await, "processes")["state"], "up");
     let listed = world.run_well(&["events", "list", "--json", "--limit", "100000"]).await;
     assert!(listed.contains("counted_by_parrot") && listed.contains("parrot:polly"), "the log is listed");
+    let lines = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let spoken: Vec<_> = lines.filter(|line| line["type"] == "parrot.spoke").collect();
+    assert_eq!(spoken.len(), 1, "what this release does not know is listed as it is stored");
+    let shown = world.run_well(&["events", "show", &spoken[0]["position"].to_string()]).await;
+    assert!(shown.contains("parrot.spoke") && shown.contains("parrot-00000000"), "{shown}");
     world.run_well(&["replay"]).await;
     buyer.order_reaches(&order, "preparing").await;
 }

@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate with the crates of the house that it may import. What is not named
 /// here is not allowed.
-const FLOORS: [(&str, &[&str]); 12] = [
+const FLOORS: [(&str, &[&str]); 13] = [
     ("jangbu-kernel", &[]),
     ("jangbu-aggregates", &["jangbu-kernel"]),
     ("jangbu-store", &["jangbu-kernel"]),
@@ -41,10 +41,10 @@ const FLOORS: [(&str, &[&str]); 12] = [
             "jangbu-projections",
             "jangbu-audit",
             "jangbu-api",
-            "jangbu-simulation",
             "jangbu-sandbox",
         ],
     ),
+    ("jangbu-bench", &["jangbu-kernel", "jangbu-aggregates", "jangbu-store", "jangbu-commands", "jangbu-app"]),
     ("jangbu-tests", &["jangbu-kernel"]),
 ];
 
@@ -100,26 +100,20 @@ fn crates_import_only_what_lies_below_them() {
 /// The names of everything that a crate is built from when it is built alone:
 /// `cargo metadata` knows only the features that the whole workspace turns on.
 fn tree(root: &str) -> BTreeSet<String> {
+    let lines = cargo_tree(root, &["--edges", "normal", "--format", "{p}"]);
+    lines.iter().filter_map(|line| line.split_whitespace().next()).map(ToOwned::to_owned).collect()
+}
+
+fn cargo_tree(root: &str, more: &[&str]) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--package",
-            root,
-            "--edges",
-            "normal",
-            "--prefix",
-            "none",
-            "--format",
-            "{p}",
-            "--locked",
-            "--offline",
-        ])
+        .args(["tree", "--package", root, "--prefix", "none", "--locked", "--offline"])
+        .args(more)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
         .expect("cargo tree runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
-    text.lines().filter_map(|line| line.split_whitespace().next()).map(ToOwned::to_owned).collect()
+    text.lines().map(ToOwned::to_owned).collect()
 }
 
 #[test]
@@ -158,6 +152,16 @@ fn there_is_one_crypto_provider() {
     assert!(tree.contains("tokio"), "the tree was walked");
     let unwanted: Vec<_> = UNWANTED.into_iter().filter(|name| tree.contains(*name)).collect();
     assert_eq!(unwanted, Vec::<&str>::new());
+}
+
+/// What a test needs of the runtime, a clock that can be stopped, is no part of the program.
+#[test]
+fn the_program_holds_no_simulation_and_no_bench() {
+    let features = cargo_tree("jangbu-app", &["--edges", "normal,features", "--format", "{p} {f}"]);
+    assert!(features.iter().any(|line| line.starts_with("tokio feature \"rt\"")), "the tree was walked: {features:?}");
+    let of_tests = ["jangbu-simulation", "jangbu-bench", "tokio feature \"test-util\""];
+    let held: Vec<_> = features.iter().filter(|line| of_tests.iter().any(|begin| line.starts_with(begin))).collect();
+    assert_eq!(held, Vec::<&String>::new());
 }
 
 /// A volume takes owner and mode of the folder that it covers: one that the image lacks is

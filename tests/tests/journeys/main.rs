@@ -6,7 +6,7 @@
 //! tested where they live. [`harness`] holds the tools; each other module is a theme.
 //! What breaks around the shop is in `tests/faults`.
 //!
-//! The binary is the one beside these tests (`cargo build -p jangbu-app`) or the one
+//! The binary is the one beside these tests (`cargo build --workspace --bins`) or the one
 //! in `JANGBU_BIN`; Postgres is found through `JANGBU_TEST_DATABASE_URL`. `./test`
 //! sees to both.
 #![allow(
@@ -21,6 +21,7 @@
 use jangbu_tests::harness;
 mod auditing;
 mod backup;
+mod documented;
 mod folder;
 mod goods;
 mod identity;

@@ -72,11 +72,11 @@ pub async fn a_lost_key_is_not_replaced(world: &mut World) {
     world.admin().await.read("/v1/users").await;
 }
 
-/// Runs a statement on the log's tables.
-async fn on_the_log(world: &World, statement: &'static str) {
+/// Runs a statement on the tables of keys.
+async fn on_the_keys(world: &World, statement: &'static str) {
     match world.database_url() {
         None => {
-            let log = rusqlite::Connection::open(world.data_dir().join("log.db")).unwrap();
+            let log = rusqlite::Connection::open(world.data_dir().join("keys.db")).unwrap();
             assert!(log.execute(statement, []).unwrap() > 0);
         }
         Some(url) => {
@@ -91,12 +91,12 @@ async fn on_the_log(world: &World, statement: &'static str) {
 pub async fn stores_without_a_check_are_tried_all_the_same(world: &mut World) {
     assert!(world.terminate_shop().await.success());
     // As an earlier version left it: the token key is sealed, no check is there.
-    on_the_log(world, "delete from secrets where name = 'master-key-check'").await;
+    on_the_keys(world, "delete from secrets where name = 'master-key-check'").await;
     every_command_refuses_another_key(world).await;
     // Nothing but a person's key is sealed, as by a node that never served.
-    on_the_log(world, "delete from secrets where name like 'access-token%'").await;
+    on_the_keys(world, "delete from secrets where name like 'access-token%'").await;
     every_command_refuses_another_key(world).await;
     world.start_shop().await;
     // From now on there is one.
-    on_the_log(world, "update secrets set name = name where name = 'master-key-check'").await;
+    on_the_keys(world, "update secrets set name = name where name = 'master-key-check'").await;
 }

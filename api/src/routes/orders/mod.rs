@@ -1,6 +1,7 @@
 //! Orders: place, quote, read, call off, follow.
 
 mod events;
+mod legs;
 mod place;
 mod quote;
 mod read;
@@ -14,7 +15,7 @@ use jangbu_kernel::OrderId;
 use jangbu_projections::OrderRow;
 use utoipa_axum::routes;
 
-use super::{Entry, Kind};
+use super::entry::{Entry, Kind};
 use crate::http::body::{JsonBody, MaybeJson, NoBody};
 use crate::http::call::{Call, Key};
 use crate::http::fields::{Text, request_body};
@@ -26,7 +27,7 @@ use crate::state::App;
 #[cfg(test)]
 pub(crate) use {place::PlaceOrderBody, quote::QuoteBody, read::OrderListQuery};
 
-pub(crate) use place::{LegBody, Legs, legs};
+pub(crate) use legs::{LegBody, Legs, checked_legs, none_wrong};
 pub(crate) use read::{AsOfQuery, listed_user, page_limit, page_request};
 pub(crate) use view::{LineView, OrderView};
 
@@ -95,8 +96,7 @@ async fn cancel_order(
     };
     let reason = body.value.and_then(|body| body.reason).map(|reason| reason.0);
     let command = Command::CancelOrder { order_id: OrderId::new(id), by, reason };
-    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
-    reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
+    carry_out(&app, &call, command, &body.bytes).await
 }
 
 /// The buyer confirms that everything arrived: the order is completed.
@@ -112,8 +112,7 @@ async fn confirm_delivery(
     body: NoBody,
 ) -> Result<Response, Problem> {
     let command = Command::ConfirmDelivery { order_id: OrderId::new(id) };
-    let answer = call.execute(&app, command, Key::Optional, &body.0).await?;
-    reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
+    carry_out(&app, &call, command, &body.0).await
 }
 
 request_body! {
@@ -140,8 +139,7 @@ async fn hold_order(
     body: JsonBody<HoldBody>,
 ) -> Result<Response, Problem> {
     let command = Command::HoldOrder { order_id: OrderId::new(id), reason: body.value.reason.0 };
-    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
-    reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
+    carry_out(&app, &call, command, &body.bytes).await
 }
 
 /// Lets an order that is on hold go on, for staff.
@@ -158,6 +156,11 @@ async fn release_order(
     body: JsonBody<HoldBody>,
 ) -> Result<Response, Problem> {
     let command = Command::ReleaseHold { order_id: OrderId::new(id), reason: body.value.reason.0 };
-    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
-    reply::command::<OrderRow>(&app, &call, answer, Made::Changed).await
+    carry_out(&app, &call, command, &body.bytes).await
+}
+
+/// Has a command on an order carried out and answers with the order.
+async fn carry_out(app: &App, call: &Call, command: Command, body: &[u8]) -> Result<Response, Problem> {
+    let answer = call.execute(app, command, Key::Optional, body).await?;
+    reply::command::<OrderRow>(app, call, answer, Made::Changed).await
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::place::{AddressBody, Lines, PaymentBody, check_lines, checked_address, wanted_lines};
 use crate::http::body::JsonBody;
-use crate::http::fields::request_body;
+use crate::http::fields::{Errors, request_body};
 use crate::http::money::Amount;
 use crate::http::problem::{Code, Problem};
 use crate::http::view;
@@ -64,10 +64,12 @@ pub(super) async fn quote(State(app): State<App>, body: JsonBody<QuoteBody>) -> 
     let QuoteBody { lines, shipping_address, expected_total, payment } = body.value;
     // They were checked by being read; what it costs does not depend on them.
     drop((expected_total, payment));
+    let mut errors = Errors::default();
+    check_lines(&app, &lines, &mut errors);
     if let Some(address) = shipping_address {
-        checked_address(&app, address)?;
+        checked_address(&app, address, &mut errors);
     }
-    check_lines(&app, &lines)?;
+    errors.none()?;
     let lines = wanted_lines(&lines);
     let quote =
         jangbu_commands::quote(&app.state.commands, &app.state.policy, app.state.world.clock.now(), &lines).await?;

@@ -64,11 +64,17 @@ pub(crate) struct OrderView {
     shipment_ids: Vec<Uuid>,
     /// Unpaid then, it expires.
     payment_deadline: Moment,
+    /// When it was placed.
     placed_at: Moment,
+    /// When all of it was paid; null before.
     paid_at: Option<Moment>,
+    /// When its parcel was handed to the carrier; null before.
     shipped_at: Option<Moment>,
+    /// When its parcel arrived; null before.
     delivered_at: Option<Moment>,
+    /// When it ended well: the buyer confirmed, or the time to do so was over. Null before.
     completed_at: Option<Moment>,
+    /// When it was called off for good, after any money had gone back; null else.
     cancelled_at: Option<Moment>,
     /// Why it ended before its time.
     close_reason: Option<String>,
@@ -106,7 +112,7 @@ impl Resource for OrderRow {
     async fn view(self, app: &App) -> Result<OrderView, Problem> {
         let mut opener = Opener::new(app);
         Ok(OrderView {
-            shipping_address: opener.address(&self.shipping_address).await?,
+            shipping_address: opener.address(self.id, &self.shipping_address).await?,
             unreadable: opener.met_unreadable(),
             id: self.id.uuid(),
             number: self.number,
