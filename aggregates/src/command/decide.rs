@@ -14,8 +14,8 @@ use crate::state::{Missing, States};
 use crate::transactions::{
     RoleChange, adjust_stock, cancel_order, cancel_payment, change_roles, confirm_order, dispatch_shipment,
     expire_order, fail_order, finish_cancellation, grant_points, observe_refund, place_order, receive_stock,
-    record_late_payment, record_payment_failure, register_user, request_payment, request_shipment, rotate_session,
-    single, start_session,
+    record_late_payment, record_payment_failure, record_scan, register_user, release_hold, request_payment,
+    request_shipment, rotate_session, single, start_session,
 };
 use crate::user::{Administrators, AdministratorsCommand, User, UserCommand};
 
@@ -105,9 +105,7 @@ impl Command {
             Self::HoldOrder { order_id, reason } => {
                 single::<Order>(s, f, *order_id, &OrderCommand::PutOnHold { reason: reason.clone() })
             }
-            Self::ReleaseHold { order_id, reason } => {
-                single::<Order>(s, f, *order_id, &OrderCommand::ReleaseHold { reason: reason.clone() })
-            }
+            Self::ReleaseHold { order_id, reason } => release_hold(s, f, *order_id, reason),
             // Payments.
             Self::RequestPayment { order_id, payment } => request_payment(s, f, *order_id, payment),
             Self::CancelPayment { payment_id } => cancel_payment(s, f, *payment_id),
@@ -140,9 +138,7 @@ impl Command {
             Self::DispatchShipment { shipment_id, carrier, tracking_number } => {
                 dispatch_shipment(s, f, *shipment_id, carrier.as_deref(), tracking_number.as_deref())
             }
-            Self::RecordScan { shipment_id, scan } => {
-                single::<Shipment>(s, f, *shipment_id, &ShipmentCommand::RecordScan(scan.clone()))
-            }
+            Self::RecordScan { shipment_id, scan } => record_scan(s, f, *shipment_id, scan),
             Self::CorrectTrackingNumber { shipment_id, tracking_number, reason } => {
                 let (tracking_number, reason) = (tracking_number.clone(), reason.clone());
                 let command = ShipmentCommand::CorrectTrackingNumber { tracking_number, reason };

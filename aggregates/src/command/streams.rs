@@ -77,6 +77,12 @@ impl Command {
             }
             Self::RequestShipment { order_id, .. } => streams.push(StreamId::order(*order_id)),
             Self::DispatchShipment { shipment_id, .. } => add_parcel(states, *shipment_id, streams),
+            // It is the hand-over of a parcel that nobody has handed over.
+            Self::RecordScan { shipment_id, scan } => {
+                if states.get::<Shipment>(*shipment_id).is_ok_and(|shipment| shipment.is_handed_over_by(scan)) {
+                    add_parcel(states, *shipment_id, streams);
+                }
+            }
             Self::AdvanceFulfilment { .. }
             | Self::ResolveFulfilment { .. }
             | Self::ChangeContactDetails { .. }
@@ -94,7 +100,6 @@ impl Command {
             | Self::ConfirmPayment { .. }
             | Self::RefundPayment { .. }
             | Self::CorrectTrackingNumber { .. }
-            | Self::RecordScan { .. }
             | Self::RequestCapture { .. }
             | Self::RequestNetCancel { .. }
             | Self::ObservePayment { .. }

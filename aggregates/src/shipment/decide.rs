@@ -8,7 +8,7 @@ use super::event::{
     ShipmentCancelled, ShipmentDispatched, ShipmentEvent, ShipmentReady, ShipmentRefused, ShipmentRequested,
     TrackingNumberCorrected,
 };
-use super::scans::{MAX_SCAN_TEXT, number_key};
+use super::scans::{MAX_SCAN_TEXT, number_key, status_event};
 use super::state::{Shipment, ShipmentState};
 use crate::checks;
 use crate::facts::Facts;
@@ -126,7 +126,12 @@ impl Shipment {
                 return refusal.into();
             }
         }
-        Decision::one(ShipmentDispatched { order_id, carrier: carrier.to_owned(), tracking_number: number.to_owned() })
+        let dispatched =
+            ShipmentDispatched { order_id, carrier: carrier.to_owned(), tracking_number: number.to_owned() };
+        // What the carrier told before counts from now on.
+        let ours = self.label.as_ref().is_some_and(|(known, _)| known == carrier);
+        let told = self.early.filter(|_| ours).map(|(_, status)| status_event(status, order_id));
+        Decision::Record(std::iter::once(dispatched.into()).chain(told).collect())
     }
 
     fn correct_tracking_number(&self, number: &str, reason: &str) -> Decision<ShipmentEvent> {

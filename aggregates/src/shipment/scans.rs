@@ -55,6 +55,23 @@ pub fn number_key(number: &str) -> String {
 }
 
 impl Shipment {
+    /// Whether a scan shows that the carrier has a parcel which nobody has handed over yet: by
+    /// the carrier of its label, under the label's number.
+    #[must_use]
+    pub fn is_handed_over_by(&self, scan: &ScanRecorded) -> bool {
+        let Some((carrier, number)) = &self.label else { return false };
+        self.state == ShipmentState::Ready
+            && scan.carrier == *carrier
+            && number_key(&scan.tracking_number) == number_key(number)
+            && in_the_carriers_hands(scan.status)
+    }
+
+    /// Whether the carrier told that it has the parcel and nobody could record the hand-over.
+    #[must_use]
+    pub const fn waits_for_hand_over(&self) -> bool {
+        matches!(self.state, ShipmentState::Ready) && self.early.is_some()
+    }
+
     pub(super) fn record_scan(&self, scan: &ScanRecorded, facts: &Facts) -> Decision<ShipmentEvent> {
         let Some(order_id) = self.order_id else {
             return not_found().into();
@@ -121,6 +138,20 @@ impl Shipment {
     }
 }
 
+/// Whether who tells this has the parcel, or had it. That something is wrong may be said of a
+/// label alone.
+pub(super) const fn in_the_carriers_hands(status: ScanStatus) -> bool {
+    match status {
+        ScanStatus::InTransit
+        | ScanStatus::OutForDelivery
+        | ScanStatus::AttemptFailed
+        | ScanStatus::Delivered
+        | ScanStatus::Returned
+        | ScanStatus::Lost => true,
+        ScanStatus::Exception => false,
+    }
+}
+
 const fn ends_journey(status: ScanStatus) -> bool {
     match status {
         ScanStatus::Delivered | ScanStatus::Returned | ScanStatus::Lost => true,
@@ -146,7 +177,7 @@ fn check_texts(scan: &ScanRecorded) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn status_event(status: ScanStatus, order_id: OrderId) -> ShipmentEvent {
+pub(super) fn status_event(status: ScanStatus, order_id: OrderId) -> ShipmentEvent {
     match status {
         ScanStatus::InTransit => ShipmentInTransit { order_id }.into(),
         ScanStatus::OutForDelivery => ShipmentOutForDelivery { order_id }.into(),

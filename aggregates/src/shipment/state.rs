@@ -120,6 +120,8 @@ pub struct Shipment {
     pub(super) refusals: u32,
     pub(super) label: Option<(String, String)>,
     pub(super) dispatched_with: Option<(String, String)>,
+    /// The newest scan by the label's carrier that came before the hand-over could be recorded.
+    pub(super) early: Option<(Timestamp, ScanStatus)>,
     pub(super) scans: Vec<Uuid>,
     pub(super) latest_scan_at: Option<Timestamp>,
 }
@@ -209,6 +211,9 @@ impl Shipment {
             }
             ShipmentEvent::ScanRecorded(scan) => {
                 self.scans.push(scan_key(scan));
+                if self.is_handed_over_by(scan) && self.early.is_none_or(|(at, _)| at <= scan.at) {
+                    self.early = Some((scan.at, scan.status));
+                }
                 if scan.ignored_because.is_none() && scan.received_at.is_none() {
                     self.latest_scan_at = self.latest_scan_at.max(Some(scan.at));
                 }

@@ -32,7 +32,7 @@ pub use refunds::observe_refund;
 pub use registration::register_user;
 pub use roles::{RoleChange, change_roles};
 pub use sessions::{rotate_session, start_session};
-pub use shipping::{dispatch_shipment, request_shipment};
+pub use shipping::{dispatch_shipment, record_scan, release_hold, request_shipment};
 pub use shop::{adjust_stock, grant_points, receive_stock};
 
 pub(crate) use append::single;

@@ -7,13 +7,13 @@
 
 use jangbu_kernel::{OrderId, Refusal, RefusalCode, ShipmentId};
 
-use super::append::{Added, decide};
+use super::append::{Added, Append, Stop, decide};
 use crate::checks;
 use crate::command::Outcome;
 use crate::facts::Facts;
-use crate::order::{Order, OrderCommand};
+use crate::order::{Order, OrderCommand, OrderStatus};
 use crate::payment::Payment;
-use crate::shipment::{Shipment, ShipmentCommand};
+use crate::shipment::{ScanRecorded, Shipment, ShipmentCommand};
 use crate::state::{Missing, States};
 use crate::stock::{Stock, StockCommand};
 
@@ -55,30 +55,89 @@ pub fn dispatch_shipment(
 ) -> Result<Outcome, Missing> {
     decide(states, facts, |append| {
         let (carrier, tracking_number) = (carrier.map(str::to_owned), tracking_number.map(str::to_owned));
-        let dispatch = ShipmentCommand::Dispatch { carrier, tracking_number };
-        if append.ask::<Shipment>(shipment_id, &dispatch)? == Added::Nothing {
-            return Ok(());
-        }
+        hand_over(append, shipment_id, &ShipmentCommand::Dispatch { carrier, tracking_number })
+    })
+}
+
+/// Somebody tells where a parcel is. A scan that shows it in the hands of the carrier whose
+/// label it has is the hand-over, if nobody has recorded one; where the order may not be sent
+/// now (on hold, being called off, money given back) the scan is kept, and counts when it is.
+///
+/// # Errors
+/// [`Missing`]: a stream that is not loaded.
+pub fn record_scan(
+    states: &impl States,
+    facts: &Facts,
+    shipment_id: ShipmentId,
+    scan: &ScanRecorded,
+) -> Result<Outcome, Missing> {
+    decide(states, facts, |append| {
         let shipment = append.before::<Shipment>(shipment_id)?;
-        let Some(order_id) = shipment.order_id() else {
-            return Err(checks::not_found("shipment").into());
-        };
-        let order = append.before::<Order>(order_id)?;
-        if order.shipment_id() != Some(shipment_id) {
-            let refusal = Refusal::new(RefusalCode::ShipmentStateConflict, "the parcel is not the order's");
-            return Err(refusal.in_state(shipment.state().name(), []).into());
+        let of_order = shipment.order_id().filter(|_| shipment.is_handed_over_by(scan));
+        if let Some(order_id) = of_order
+            && may_leave(append, shipment_id, append.before::<Order>(order_id)?)?
+        {
+            hand_over(append, shipment_id, &ShipmentCommand::Dispatch { carrier: None, tracking_number: None })?;
         }
-        // A refund of another moment must not slip in between: money and goods go one way.
-        let payment = order.paid_by().map(|payment_id| append.unmoved::<Payment>(payment_id)).transpose()?;
-        if payment.is_some_and(Payment::is_given_back) {
-            return Err(given_back(order).into());
-        }
-        append.ask::<Order>(order_id, &OrderCommand::MarkShipped)?;
-        for line in order.lines() {
-            append.ask::<Stock>(line.product_id, &StockCommand::Ship { order_id })?;
+        append.ask::<Shipment>(shipment_id, &ShipmentCommand::RecordScan(scan.clone()))?;
+        Ok(())
+    })
+}
+
+/// The order may go on. Where the carrier told meanwhile that it has the parcel, that is
+/// recorded now.
+///
+/// # Errors
+/// [`Missing`]: a stream that is not loaded.
+pub fn release_hold(states: &impl States, facts: &Facts, order_id: OrderId, reason: &str) -> Result<Outcome, Missing> {
+    decide(states, facts, |append| {
+        append.ask::<Order>(order_id, &OrderCommand::ReleaseHold { reason: reason.to_owned() })?;
+        let order = append.after::<Order>(order_id)?;
+        let Some(shipment_id) = order.shipment_id() else { return Ok(()) };
+        let shipment = append.before::<Shipment>(shipment_id)?;
+        if shipment.waits_for_hand_over() && may_leave(append, shipment_id, &order)? {
+            hand_over(append, shipment_id, &ShipmentCommand::Dispatch { carrier: None, tracking_number: None })?;
         }
         Ok(())
     })
+}
+
+/// Whether nothing stands against a parcel's leaving now.
+fn may_leave<S: States>(append: &Append<'_, S>, shipment_id: ShipmentId, order: &Order) -> Result<bool, Stop> {
+    let payment = order.paid_by().map(|payment_id| append.before::<Payment>(payment_id)).transpose()?;
+    Ok(order.status() == Some(OrderStatus::Preparing)
+        && order.hold().is_none()
+        && order.shipment_id() == Some(shipment_id)
+        && !payment.is_some_and(Payment::is_given_back))
+}
+
+fn hand_over<S: States>(
+    append: &mut Append<'_, S>,
+    shipment_id: ShipmentId,
+    dispatch: &ShipmentCommand,
+) -> Result<(), Stop> {
+    if append.ask::<Shipment>(shipment_id, dispatch)? == Added::Nothing {
+        return Ok(());
+    }
+    let shipment = append.before::<Shipment>(shipment_id)?;
+    let Some(order_id) = shipment.order_id() else {
+        return Err(checks::not_found("shipment").into());
+    };
+    let order = append.before::<Order>(order_id)?;
+    if order.shipment_id() != Some(shipment_id) {
+        let refusal = Refusal::new(RefusalCode::ShipmentStateConflict, "the parcel is not the order's");
+        return Err(refusal.in_state(shipment.state().name(), []).into());
+    }
+    // A refund of another moment must not slip in between: money and goods go one way.
+    let payment = order.paid_by().map(|payment_id| append.unmoved::<Payment>(payment_id)).transpose()?;
+    if payment.is_some_and(Payment::is_given_back) {
+        return Err(given_back(order).into());
+    }
+    append.ask::<Order>(order_id, &OrderCommand::MarkShipped)?;
+    for line in order.lines() {
+        append.ask::<Stock>(line.product_id, &StockCommand::Ship { order_id })?;
+    }
+    Ok(())
 }
 
 fn given_back(order: &Order) -> Refusal {

@@ -27,7 +27,8 @@ const MAX_ROUNDS: u32 = 4;
 
 impl Decider for Fulfilment {
     const KIND: AggregateKind = AggregateKind::Fulfilment;
-    const STATE_VERSION: u16 = 1;
+    // 2: an order that is refunded whole is called off.
+    const STATE_VERSION: u16 = 2;
     type Event = FulfilmentEvent;
     type Command = FulfilmentCommand;
     type Facts = Facts;

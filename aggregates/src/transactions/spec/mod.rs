@@ -14,6 +14,7 @@ mod invariants;
 mod journeys;
 mod placing;
 mod roles;
+mod scans;
 
 use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome};
 use jangbu_kernel::{OrderId, PaymentId, ProductId, RefundId, Role, ShipmentId, UserId};
