@@ -98,24 +98,17 @@ impl House {
     }
 
     /// The same house, whose process manager may do no more than this at once.
-    async fn narrowed(mut self, window: usize, outside_calls: usize) -> Self {
-        self.tasks.abort().await;
-        (self.process, self.tasks) = ProcessManager::spawn(ProcessDeps {
-            commands: self.commands.clone(),
-            checkpoints: self.store.clone(),
-            parked: self.store.clone(),
-            lease: lease(self.store.clone(), 1),
-            timers: Arc::new(LogTimers(self.store.clone())),
-            world: self.shop.world.clone(),
-            gateways: Arc::new(Gateways::new(self.gateway.clone())),
-            carriers: Arc::new(Carriers::new(self.carrier.clone())),
-            options: ProcessOptions { window, outside_calls, ..quick() },
-        });
-        self
+    async fn narrowed(self, window: usize, outside_calls: usize) -> Self {
+        let gateways = Gateways::new(self.gateway.clone());
+        self.with_another_process(gateways, ProcessOptions { window, outside_calls, ..quick() }).await
     }
 
     /// The same house, whose process manager is configured for other gateways.
-    pub async fn with_gateways(mut self, gateways: Gateways) -> Self {
+    pub async fn with_gateways(self, gateways: Gateways) -> Self {
+        self.with_another_process(gateways, quick()).await
+    }
+
+    async fn with_another_process(mut self, gateways: Gateways, options: ProcessOptions) -> Self {
         self.tasks.abort().await;
         (self.process, self.tasks) = ProcessManager::spawn(ProcessDeps {
             commands: self.commands.clone(),
@@ -126,7 +119,7 @@ impl House {
             world: self.shop.world.clone(),
             gateways: Arc::new(gateways),
             carriers: Arc::new(Carriers::new(self.carrier.clone())),
-            options: quick(),
+            options,
         });
         self
     }
