@@ -7,7 +7,7 @@ use super::{Command, PlaceOrder, RegisterUser, WantedPayment};
 use crate::order::Order;
 use crate::payment::{MethodName, Payment};
 use crate::session::Session;
-use crate::shipment::Shipment;
+use crate::shipment::{ScanRecorded, Shipment};
 use crate::state::States;
 
 impl Command {
@@ -77,12 +77,7 @@ impl Command {
             }
             Self::RequestShipment { order_id, .. } => streams.push(StreamId::order(*order_id)),
             Self::DispatchShipment { shipment_id, .. } => add_parcel(states, *shipment_id, streams),
-            // It is the hand-over of a parcel that nobody has handed over.
-            Self::RecordScan { shipment_id, scan } => {
-                if states.get::<Shipment>(*shipment_id).is_ok_and(|shipment| shipment.is_handed_over_by(scan)) {
-                    add_parcel(states, *shipment_id, streams);
-                }
-            }
+            Self::RecordScan { shipment_id, scan } => add_scanned(states, *shipment_id, scan, streams),
             Self::AdvanceFulfilment { .. }
             | Self::ResolveFulfilment { .. }
             | Self::ChangeContactDetails { .. }
@@ -166,6 +161,13 @@ fn add_open_payment(states: &impl States, order_id: OrderId, streams: &mut Vec<S
         for payment_id in order.open_payment().into_iter().chain(order.paid_by()) {
             add_payment(states, payment_id, streams);
         }
+    }
+}
+
+/// A scan may be the hand-over of a parcel that nobody has handed over.
+fn add_scanned(states: &impl States, shipment_id: ShipmentId, scan: &ScanRecorded, streams: &mut Vec<StreamId>) {
+    if states.get::<Shipment>(shipment_id).is_ok_and(|shipment| shipment.is_handed_over_by(scan)) {
+        add_parcel(states, shipment_id, streams);
     }
 }
 

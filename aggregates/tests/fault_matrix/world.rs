@@ -271,18 +271,7 @@ impl World {
                 return Ok(None);
             }
             ProcessCommand::NetCancelPayment { payment_id, reason } => {
-                let refused = self.once(command_id, &Command::RequestNetCancel { payment_id, reason })?;
-                if refused.is_some() {
-                    return Ok(refused);
-                }
-                let payment: Payment = self.shelf.state(payment_id);
-                if payment.needs_net_cancel() {
-                    let gateway = payment.gateway().unwrap();
-                    let answer = self.outside.net_cancel(gateway, self.charge_key(payment_id), payment_id);
-                    self.tick()?;
-                    self.observe(payment_id, answer, Source::Answer)?;
-                }
-                return Ok(None);
+                return self.net_cancel(command_id, payment_id, reason);
             }
             ProcessCommand::BookCarrier { shipment_id, attempt } => {
                 if self.shelf.state::<Shipment>(shipment_id).needs_label(attempt) {
@@ -332,6 +321,26 @@ impl World {
             let (_, leg) = payment.charge_leg().unwrap();
             let answer =
                 self.outside.charge(payment.gateway().unwrap(), self.charge_key(payment_id), payment_id, leg.amount);
+            self.tick()?;
+            self.observe(payment_id, answer, Source::Answer)?;
+        }
+        Ok(None)
+    }
+
+    fn net_cancel(
+        &mut self,
+        command_id: CommandId,
+        payment_id: PaymentId,
+        reason: String,
+    ) -> Result<Option<String>, Crash> {
+        let refused = self.once(command_id, &Command::RequestNetCancel { payment_id, reason })?;
+        if refused.is_some() {
+            return Ok(refused);
+        }
+        let payment: Payment = self.shelf.state(payment_id);
+        if payment.needs_net_cancel() {
+            let gateway = payment.gateway().unwrap();
+            let answer = self.outside.net_cancel(gateway, self.charge_key(payment_id), payment_id);
             self.tick()?;
             self.observe(payment_id, answer, Source::Answer)?;
         }
