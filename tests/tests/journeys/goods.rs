@@ -45,6 +45,26 @@ pub async fn what_is_given_back_whole_is_called_off(world: &mut World) {
     buyer.order_reaches(&other, "shipped").await;
 }
 
+/// The carrier has the parcel before anybody in the shop says so.
+pub async fn a_scan_before_the_dispatch_is_the_hand_over(world: &mut World) {
+    let admin = world.admin().await;
+    let buyer = world.buyer("minji").await.client;
+    let tea = world.product(&admin, "보이차", 12_000, 10).await;
+    let order = buyer.buy(&[(&tea, 2)]).await;
+    let parcel = admin.parcel_of(&order, "ready").await;
+    let number = parcel["tracking_number"].as_str().unwrap().to_owned();
+    world.books().scan(&number, "in_transit").await.expect(200);
+    buyer.order_reaches(&order, "shipped").await;
+    admin.stock_becomes(&tea, 8, 0, 0).await;
+    let cancel = format!("/v1/orders/{}/cancel", order["id"].as_str().unwrap());
+    buyer.post(&cancel, &json!({})).send().await.expect_problem(409, "order_already_dispatched");
+    // To dispatch it now is done already.
+    let path = format!("/v1/shipments/{}/dispatch", parcel["id"].as_str().unwrap());
+    admin.post(&path, &json!({})).send().await.expect(200);
+    world.books().scan(&number, "delivered").await.expect(200);
+    buyer.order_reaches(&order, "delivered").await;
+}
+
 pub async fn a_number_used_again_shows_everybody_their_own_parcel(world: &mut World) {
     let admin = world.admin().await;
     let cup = world.product(&admin, "찻잔", 30_000, 5).await;

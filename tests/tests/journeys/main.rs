@@ -78,6 +78,7 @@ journeys! {
         a_refusing_carrier_undoes_the_order;
     goods:
         what_is_given_back_whole_is_called_off,
+        a_scan_before_the_dispatch_is_the_hand_over,
         a_number_used_again_shows_everybody_their_own_parcel,
         a_buyer_keeps_only_so_many_orders_waiting;
     keys:
