@@ -5,7 +5,7 @@
 //! What never may live here: anything that the shop needs to run. Of `app` it takes what
 //! its commands are made of: a client, the configuration, the write side without HTTP.
 //!
-//! Start with [`bench`], which is a run; [`args`] is what can be asked; `cases/` is one
+//! Start with [`mod@bench`], which is a run; [`args`] is what can be asked; `cases/` is one
 //! file a family of cases; [`load`] is the load generator; `yardsticks/` is what the
 //! figures are held against; [`offline`] makes large logs quickly. docs/BENCHMARKS.md
 //! says how to read the result.
