@@ -1,6 +1,6 @@
 //! What cannot be, said aloud.
 //!
-//! Where a value has to be given although the case cannot happen, [`never`] gives it: a test
+//! Where a value has to be given although the case cannot happen, [`never()`] gives it: a test
 //! fails there, and a running program tells its operators instead of handing on a value that
 //! looks like any other.
 
