@@ -138,8 +138,8 @@ impl Shipment {
     }
 }
 
-/// Whether who tells this has the parcel, or had it. That something is wrong may be said of a
-/// label alone.
+/// Whether a status shows that the carrier has the parcel, or had it. An exception may be about
+/// a label alone.
 pub(super) const fn in_the_carriers_hands(status: ScanStatus) -> bool {
     match status {
         ScanStatus::InTransit

@@ -59,9 +59,10 @@ pub fn dispatch_shipment(
     })
 }
 
-/// Somebody tells where a parcel is. A scan that shows it in the hands of the carrier whose
-/// label it has is the hand-over, if nobody has recorded one; where the order may not be sent
-/// now (on hold, being called off, money given back) the scan is kept, and counts when it is.
+/// Records a scan. One that shows the parcel in the hands of the carrier whose label it has is
+/// the hand-over, if none is recorded. While the order may not be sent (on hold, being called
+/// off, money given back) the scan is kept: it counts when the parcel is dispatched or the hold
+/// is released.
 ///
 /// # Errors
 /// [`Missing`]: a stream that is not loaded.
@@ -84,8 +85,8 @@ pub fn record_scan(
     })
 }
 
-/// The order may go on. Where the carrier told meanwhile that it has the parcel, that is
-/// recorded now.
+/// Releases a hold. Where a scan has shown meanwhile that the carrier has the parcel, the
+/// hand-over is recorded with it.
 ///
 /// # Errors
 /// [`Missing`]: a stream that is not loaded.
