@@ -132,6 +132,16 @@ impl ReadModels {
         Ok(Self { engine, published })
     }
 
+    /// What this handle's queries took so far, in steps of SQLite's own machine: their price,
+    /// whatever the machine they run on. None on Postgres, which keeps such figures itself.
+    #[must_use]
+    pub fn steps(&self) -> Option<u64> {
+        match &self.engine {
+            Engine::Sqlite(engine) => Some(engine.steps()),
+            Engine::Postgres(_) => None,
+        }
+    }
+
     /// What can be asked.
     #[must_use]
     pub fn queries(&self) -> Queries {

@@ -5,8 +5,8 @@ use jangbu_kernel::AggregateKind;
 use crate::runtime::{AnyView, ViewRuntime};
 use crate::view::{Shows, View, ViewSpec};
 use crate::views::{
-    FulfilmentsView, OrdersView, PaymentsView, PointsEntriesView, PointsView, ProductsView, ShipmentsView, StockView,
-    TimersView, UsersView,
+    FulfilmentsView, OrdersView, PaymentsView, PointsEntriesView, PointsView, ProductsView, ShipmentsView,
+    StockMarksView, StockView, TimersView, UsersView,
 };
 
 /// A view as the registry knows it.
@@ -22,11 +22,12 @@ const fn entry<V: View>() -> Entry {
 }
 
 /// Every view, in the order they are listed to people.
-pub(crate) static VIEWS: [Entry; 10] = [
+pub(crate) static VIEWS: [Entry; 11] = [
     entry::<OrdersView>(),
     entry::<PaymentsView>(),
     entry::<ShipmentsView>(),
     entry::<StockView>(),
+    entry::<StockMarksView>(),
     entry::<ProductsView>(),
     entry::<PointsView>(),
     entry::<PointsEntriesView>(),

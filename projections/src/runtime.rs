@@ -99,12 +99,12 @@ impl<V: View> AnyView for ViewRuntime<V> {
                 continue;
             }
             let key = V::key(fact);
-            if let Some(basis) = V::basis(key) {
+            if let Some(basis) = V::basis(fact) {
                 if !self.rows.contains(&basis) && coming.insert(basis) {
                     wanted.push(basis);
                 }
                 coming.insert(key);
-            } else if !self.rows.contains(&key) {
+            } else if !self.rows.contains(&key) && !coming.contains(&key) {
                 // The slot is begun here, so that the page asks for each row once at most.
                 let builds_on_row = V::builds_on_row(fact);
                 self.rows.put(key, Slot::empty(fact.version > 1));
@@ -129,7 +129,7 @@ impl<V: View> AnyView for ViewRuntime<V> {
             return Ok(());
         }
         let key = V::key(fact);
-        let basis = V::basis(key);
+        let basis = V::basis(fact);
         if basis.is_some() && !self.rows.contains(&key) {
             let row = self.basis_row(basis)?;
             self.rows.put(key, Slot { row: Ok(row), stored: false, changed: false });
@@ -217,7 +217,7 @@ pub(crate) fn fold_stream<V: View>(facts: impl IntoIterator<Item = Fact>) -> Res
         }
         let key = V::key(&fact);
         if !rows.contains_key(&key) {
-            let basis = V::basis(key).and_then(|basis| rows.get(&basis).cloned().flatten());
+            let basis = V::basis(&fact).and_then(|basis| rows.get(&basis).cloned().flatten());
             rows.insert(key, basis);
             order.push(key);
         }

@@ -90,6 +90,12 @@ impl Key {
         Self { id, part: KeyPart::Whole }
     }
 
+    /// One of an aggregate's numbered rows; no log reaches a number that does not fit.
+    #[must_use]
+    pub fn number(id: Uuid, number: u64) -> Self {
+        Self { id, part: KeyPart::Number(i64::try_from(number).unwrap_or(i64::MAX)) }
+    }
+
     pub(crate) fn values(self) -> Vec<Value> {
         let id = Value::Uuid(Some(self.id));
         match self.part {
@@ -299,9 +305,9 @@ pub trait View: Send + Sync + 'static {
         fact.version > 1
     }
 
-    /// The row that is folded on when there is none at the key yet: the entry before,
-    /// in a list whose entries build on each other.
-    fn basis(_key: Key) -> Option<Key> {
+    /// The row before, where the event begins a row of a list whose rows build on each
+    /// other: it is folded on a copy of that one.
+    fn basis(_fact: &Fact) -> Option<Key> {
         None
     }
 

@@ -7,7 +7,7 @@ use jangbu_kernel::StreamId;
 
 use super::fields::Line;
 use super::problem::Problem;
-use super::resource::AsOf;
+use super::resource::{AsOf, version_as_of};
 use super::view::Listing;
 use crate::routes::audit::{RecordView, records};
 use crate::state::App;
@@ -30,18 +30,13 @@ pub(crate) async fn page(
         })?,
     };
     let log = app.state.commands.log();
-    let reached = log.versions(vec![stream]).await?.first().copied().unwrap_or_default();
     let to_version = match as_of {
-        // A version that it has not reached does not exist.
-        Some(AsOf::Version(version)) if version > reached => return Err(Problem::not_found("stream")),
-        Some(AsOf::Version(version)) => version,
-        Some(AsOf::Time(_)) | None => reached,
+        Some(as_of) => version_as_of(app, stream, as_of).await?,
+        None => log.versions(vec![stream]).await?.first().copied(),
     };
-    let mut events = log.read_stream(stream, after.saturating_add(1), to_version, limit).await?;
+    let to_version = to_version.ok_or_else(|| Problem::not_found("stream"))?;
+    let events = log.read_stream(stream, after.saturating_add(1), to_version, limit).await?;
     let next = events.last().map(|last| last.version).filter(|last| *last < to_version);
-    if let Some(AsOf::Time(time)) = as_of {
-        events.retain(|event| event.meta.recorded_at <= time);
-    }
     if events.is_empty() && next.is_none() && after == 0 {
         return Err(Problem::not_found("stream"));
     }

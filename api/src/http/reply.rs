@@ -13,7 +13,7 @@ use super::call::Call;
 use super::conditional::{Tag, etag};
 use super::prefer::{POSITION, Stage};
 use super::problem::Problem;
-use super::resource::{AsOf, Resource, load, of_answer, prefix, reach};
+use super::resource::{AsOf, Resource, load, of_answer, reach};
 use super::view::Listing;
 use crate::state::App;
 
@@ -68,7 +68,7 @@ pub(crate) async fn settle<R: Resource>(
         let version = row.version();
         return Ok((row, outcome(version, answer.position)));
     }
-    let events = prefix(app, answer.stream, None).await?;
+    let events = app.state.commands.history(answer.stream, None).await?;
     let position = events.last().map_or(answer.position, |last| last.position.max(answer.position));
     let position = position.max(reached.unwrap_or_default());
     let row = R::fold(&events)?.unwrap_or(row);

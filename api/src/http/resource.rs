@@ -31,6 +31,11 @@ pub(crate) trait Resource: Sized + Send {
     fn fold(events: &[RecordedEvent]) -> Result<Option<Self>, FoldError>;
     /// The row as the read model has it.
     fn find(queries: &Queries, id: Uuid) -> impl Future<Output = Result<Option<Self>, QueryError>> + Send;
+    /// The row at a version that its stream has reached. What has a long stream does not fold
+    /// it from its beginning.
+    fn at_version(app: &App, id: Uuid, version: u64) -> impl Future<Output = Result<Option<Self>, Problem>> + Send {
+        async move { Ok(Self::fold(&app.state.commands.history(Self::stream(id), Some(version)).await?)?) }
+    }
     /// The stream's version that is folded in.
     fn version(&self) -> u64;
     /// Whose it is; none: the shop's, shown to whoever may use the route.
@@ -70,20 +75,40 @@ impl ReadText for AsOf {
     }
 }
 
-/// The events of a stream up to a version or time. A version that it has not
-/// reached does not exist.
-pub(crate) async fn prefix(app: &App, stream: StreamId, as_of: Option<AsOf>) -> Result<Vec<RecordedEvent>, Problem> {
-    let to_version = match as_of {
-        Some(AsOf::Version(version)) => Some(version),
-        Some(AsOf::Time(_)) | None => None,
+/// The version that a stream had: the one asked for if the stream has reached it, or the last
+/// that was recorded by then. None: there was nothing yet, or there is no such version.
+///
+/// What is read of the stream is one event for each halving of its length: its events stand in
+/// the order of their times.
+pub(crate) async fn version_as_of(app: &App, stream: StreamId, as_of: AsOf) -> Result<Option<u64>, Problem> {
+    let log = app.state.commands.log();
+    let reached = log.versions(vec![stream]).await?.first().copied().unwrap_or_default();
+    let time = match as_of {
+        AsOf::Version(version) => return Ok((version <= reached).then_some(version)),
+        AsOf::Time(time) => time,
     };
-    let mut events = app.state.commands.history(stream, to_version).await?;
-    match as_of {
-        Some(AsOf::Version(version)) if events.last().is_none_or(|last| last.version < version) => events.clear(),
-        Some(AsOf::Time(time)) => events.retain(|event| event.meta.recorded_at <= time),
-        Some(AsOf::Version(_)) | None => {}
+    let was_recorded = async |version: u64| -> Result<bool, Problem> {
+        let found = log.read_stream(stream, version, version, 1).await?;
+        let event = found.first().ok_or_else(|| Problem::internal(format!("{stream} has no version {version}")))?;
+        Ok(event.meta.recorded_at <= time)
+    };
+    if reached == 0 || !was_recorded(1).await? {
+        return Ok(None);
     }
-    Ok(events)
+    if was_recorded(reached).await? {
+        return Ok(Some(reached));
+    }
+    // The first is recorded by then, the second is not.
+    let (mut before, mut behind) = (1, reached);
+    while behind - before > 1 {
+        let middle = before + (behind - before) / 2;
+        if was_recorded(middle).await? {
+            before = middle;
+        } else {
+            behind = middle;
+        }
+    }
+    Ok(Some(before))
 }
 
 /// Waits for `Jangbu-Min-Position`. A position that the log has not given is refused at
@@ -115,13 +140,16 @@ pub(crate) async fn await_min_position(app: &App, call: &Call) -> Result<(), Pro
 /// finds what it has just made without asking for a position.
 pub(crate) async fn load<R: Resource>(app: &App, call: &Call, id: Uuid, as_of: Option<AsOf>) -> Result<R, Problem> {
     let stream = R::stream(id);
-    let row = if as_of.is_some() {
-        R::fold(&prefix(app, stream, as_of).await?)?
+    let row = if let Some(as_of) = as_of {
+        match version_as_of(app, stream, as_of).await? {
+            Some(version) => R::at_version(app, id, version).await?,
+            None => None,
+        }
     } else {
         await_min_position(app, call).await?;
         match R::find(&app.state.queries, id).await? {
             Some(row) => Some(row),
-            None => R::fold(&prefix(app, stream, None).await?)?,
+            None => R::fold(&app.state.commands.history(stream, None).await?)?,
         }
     };
     row.filter(|row| is_visible(row.owner(), call)).ok_or_else(|| Problem::not_found(R::WHAT))
@@ -147,7 +175,7 @@ pub(crate) async fn of_answer<R: Resource>(app: &App, answer: &Answer) -> Result
     let row = if own.first().is_some_and(|first| first.version == 1) {
         R::fold(&own)?
     } else {
-        R::fold(&app.state.commands.history(answer.stream, Some(answer.version)).await?)?
+        R::at_version(app, answer.stream.id, answer.version).await?
     };
     row.ok_or_else(|| Problem::internal(format!("{} has no events after a command", answer.stream)))
 }

@@ -23,7 +23,7 @@ use crate::http::gate::Access;
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::{Code, Problem};
 use crate::http::reply::{self, Made};
-use crate::http::resource::{Resource, await_min_position, is_visible, prefix};
+use crate::http::resource::{Resource, await_min_position, is_visible};
 use crate::http::view::{Amount, Listing, Moment};
 use crate::http::words;
 use crate::state::App;
@@ -207,7 +207,7 @@ async fn request(State(app): State<App>, call: Call, body: JsonBody<RequestPayme
 async fn currency_of(app: &App, order_id: OrderId) -> Result<Currency, Problem> {
     let row = match app.state.queries.order(order_id).await? {
         Some(row) => Some(row),
-        None => fold::order(&prefix(app, StreamId::order(order_id), None).await?)?,
+        None => fold::order(&app.state.commands.history(StreamId::order(order_id), None).await?)?,
     };
     Ok(row.map_or(Currency::KRW, |row| row.total.currency()))
 }
@@ -283,7 +283,7 @@ async fn synchronise(State(app): State<App>, PathId(id): PathId, call: Call, _: 
     let caller = call.principal()?.caller();
     let payment_id = PaymentId::new(id);
     // From the log: a condition is judged on what is there now.
-    let payment = PaymentRow::fold(&prefix(&app, StreamId::payment(payment_id), None).await?)?;
+    let payment = PaymentRow::fold(&app.state.commands.history(StreamId::payment(payment_id), None).await?)?;
     let payment = payment.filter(|payment| is_visible(payment.owner(), &call));
     call.check_version(payment.ok_or_else(|| Problem::not_found(PaymentRow::WHAT))?.version())?;
     let processes = app.state.processes.as_ref();

@@ -24,7 +24,7 @@ use crate::http::money;
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::{Code, Problem};
 use crate::http::reply;
-use crate::http::resource::{Resource, await_min_position, is_visible, prefix};
+use crate::http::resource::{Resource, await_min_position, is_visible};
 use crate::http::view::{Amount, Listing, Moment};
 use crate::http::words;
 use crate::state::App;
@@ -173,7 +173,7 @@ async fn one(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<R
     await_min_position(&app, &call).await?;
     let row = match PointsRow::find(&app.state.queries, id).await? {
         Some(row) => Some(row),
-        None => PointsRow::fold(&prefix(&app, StreamId::points(user_id), None).await?)?,
+        None => PointsRow::fold(&app.state.commands.history(StreamId::points(user_id), None).await?)?,
     };
     let row = row.unwrap_or_else(|| PointsRow::empty(user_id));
     let lapses = row.lapses();

@@ -90,6 +90,14 @@ impl Resource for StockRow {
         // A row at version 0 stands for a product that never had stock.
         Ok(queries.stock(ProductId::new(id)).await?.filter(|row| row.version > 0))
     }
+    async fn at_version(app: &App, id: Uuid, version: u64) -> Result<Option<Self>, Problem> {
+        let commands = &app.state.commands;
+        let Some(mark) = app.state.queries.stock_before(ProductId::new(id), version).await? else {
+            return Ok(Self::fold(&commands.history(Self::stream(id), Some(version)).await?)?);
+        };
+        let events = commands.between(Self::stream(id), mark.version + 1, Some(version)).await?;
+        Ok(Some(mark.fold_onto(&events)?))
+    }
     fn version(&self) -> u64 {
         self.version
     }

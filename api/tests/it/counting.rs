@@ -1,5 +1,5 @@
-//! A log that counts the events of streams that are read from it: what a request costs,
-//! whatever the machine.
+//! A log that counts the events that are read from it, but by those who follow it: what a
+//! request costs, whatever the machine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +10,9 @@ use jangbu_kernel::log::{
     Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
 };
 use jangbu_kernel::{RecordedEvent, StreamId};
-use jangbu_store::memory::MemoryStore;
 
 pub struct CountingLog {
-    pub inner: MemoryStore,
+    pub inner: Arc<dyn EventLog>,
     pub reads: Arc<AtomicUsize>,
 }
 
@@ -47,7 +46,9 @@ impl EventLog for CountingLog {
         limit: usize,
         filter: &ReadFilter,
     ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
-        self.inner.read_all(after, limit, filter).await
+        let (events, end) = self.inner.read_all(after, limit, filter).await?;
+        self.reads.fetch_add(events.len(), Ordering::Relaxed);
+        Ok((events, end))
     }
     async fn follow(
         &self,

@@ -1,8 +1,8 @@
 //! A shop in memory, and how to talk to it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,21 +14,23 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jangbu_api::{ApiState, RateLimit, SigningKey};
 use jangbu_commands::identity::{AddressBlock, Identity, PasswordSettings, Registration, RequestContext};
-use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions};
-use jangbu_commands::{Carriers, Commands, DeciderOptions, Gateways, LeaseHolder, Policy};
+use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions, InboxTask};
+use jangbu_commands::{Carriers, Commands, DeciderOptions, DeciderTask, Gateways, LeaseHolder, Policy};
 use jangbu_kernel::gateway::{
     Carrier, CarrierNotice, ChargeOutcome, ChargeRequest, GatewayNotice, LabelCancelOutcome, LabelOutcome,
     LabelRequest, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
 };
+use jangbu_kernel::log::EventLog;
 use jangbu_kernel::ports::{AddressFault, Clock, IdSource, PostalAddress, Vault, VaultError, World};
 use jangbu_kernel::{Actor, CorrelationId, Role, Sealed, SealedAt, ShipmentId, Timestamp, UserId};
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
-use jangbu_store::memory::MemoryStore;
+use jangbu_store::Store;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use crate::counting::CountingLog;
+use crate::places::Place;
 
 pub const NOW_MS: i64 = 1_795_222_800_000;
 pub const PASSWORD: &str = "correct horse battery";
@@ -42,7 +44,11 @@ pub struct TestWorld {
 
 impl TestWorld {
     pub fn pass(&self, seconds: i64) {
-        self.ms.fetch_add(seconds * 1_000, Ordering::Relaxed);
+        self.pass_ms(seconds * 1_000);
+    }
+
+    pub fn pass_ms(&self, ms: i64) {
+        self.ms.fetch_add(ms, Ordering::Relaxed);
     }
 }
 
@@ -66,12 +72,12 @@ impl Vault for TestWorld {
         Ok(())
     }
     async fn seal(&self, owner: UserId, at: SealedAt<'_>, plain: &str) -> Result<Sealed, VaultError> {
-        let text = URL_SAFE_NO_PAD.encode(format!("{} {}\n{plain}", at.field, at.stream));
+        let text = sealed_text(&format!("{} {}\n{plain}", at.field, at.stream));
         Ok(Sealed::from_ciphertext(format!("v1.{owner}.{text}")))
     }
     async fn open(&self, at: SealedAt<'_>, sealed: &Sealed) -> Result<String, VaultError> {
         let text = sealed.ciphertext().rsplit('.').next().unwrap();
-        let opened = String::from_utf8(URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
+        let opened = unsealed_text(text);
         let (place, plain) = opened.split_once('\n').unwrap();
         if place == format!("{} {}", at.field, at.stream) { Ok(plain.to_owned()) } else { Err(VaultError::DoesNotOpen) }
     }
@@ -82,6 +88,14 @@ impl Vault for TestWorld {
         }
         Uuid::from_bytes(bytes)
     }
+}
+
+pub fn sealed_text(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(text)
+}
+
+pub fn unsealed_text(text: &str) -> String {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
 }
 
 /// Nobody is out there: every call is lost, every message is unsigned.
@@ -135,14 +149,29 @@ impl Carrier for Nobody {
     }
 }
 
+/// Cases of their own look at what a buyer may keep waiting.
+fn generous() -> Policy {
+    Policy { max_open_unpaid_orders: None, max_unpaid_units: None, ..Policy::default() }
+}
+
 pub struct House {
     pub router: axum::Router,
     pub state: ApiState,
     pub world: Arc<TestWorld>,
     pub projector: ProjectorHandle,
-    /// Events of streams that were read so far.
+    pub models: ReadModels,
+    pub store: Arc<dyn Store>,
+    /// Events that were read so far, but by the projector.
     pub reads: Arc<AtomicUsize>,
+    decider: DeciderTask,
+    inbox: InboxTask,
 }
+
+/// Every shop of a test signs with the same key: a token outlives the shop that gave it.
+static SIGNING_KEY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&random).unwrap().as_ref().to_vec()
+});
 
 /// An answer, taken apart.
 #[derive(Debug)]
@@ -193,42 +222,46 @@ impl House {
 
     /// With a limit a caller, and one a block of addresses for the routes of log-ins.
     pub async fn with_limits(rate_limit: Option<RateLimit>, auth_rate_limit: Option<RateLimit>) -> Self {
-        // Cases of their own look at what a buyer may keep waiting.
-        let policy = Policy { max_open_unpaid_orders: None, max_unpaid_units: None, ..Policy::default() };
-        Self::with(rate_limit, auth_rate_limit, policy).await
+        Self::with(rate_limit, auth_rate_limit, generous()).await
     }
 
     pub async fn with(rate_limit: Option<RateLimit>, auth_rate_limit: Option<RateLimit>, policy: Policy) -> Self {
-        let test_world = Arc::new(TestWorld::default());
+        Self::over(&Place::Memory, Arc::default(), rate_limit, auth_rate_limit, policy).await
+    }
+
+    /// On a place, which may hold the history of a shop before.
+    pub async fn on(place: &Place, world: Arc<TestWorld>) -> Self {
+        Self::over(place, world, None, None, generous()).await
+    }
+
+    async fn over(
+        place: &Place,
+        test_world: Arc<TestWorld>,
+        rate_limit: Option<RateLimit>,
+        auth_rate_limit: Option<RateLimit>,
+        policy: Policy,
+    ) -> Self {
         let world = World { clock: test_world.clone(), ids: test_world.clone(), vault: test_world.clone() };
-        let store = MemoryStore::new();
+        let (store, models) = place.open().await;
         let reads = Arc::new(AtomicUsize::new(0));
-        let log = Arc::new(CountingLog { inner: store.clone(), reads: Arc::clone(&reads) });
-        let log: Arc<dyn jangbu_kernel::log::EventLog> = log;
+        let log: Arc<dyn EventLog> = Arc::new(CountingLog { inner: store.clone(), reads: Arc::clone(&reads) });
         let policy = Arc::new(policy);
         let (commands, decider) =
             Commands::spawn(Arc::clone(&log), &world, Arc::clone(&policy), DeciderOptions::default());
-        // Both end with the runtime of the test.
-        std::mem::forget(decider);
         let quick = PasswordSettings { memory_kib: 8, passes: 1, at_once: 4, waiting: 100 };
         let identity = Identity::new(commands.clone(), Arc::clone(&log), world.clone(), Arc::clone(&policy), quick);
-        let models = ReadModels::in_memory().await.unwrap();
         let projector = Projector::spawn(log, models.clone(), test_world.clone());
-        let parked = Arc::new(store.clone());
         let (hooks, inbox) = Hooks::spawn(InboxDeps {
             commands: commands.clone(),
-            inbox: Arc::new(store.clone()),
-            lease: LeaseHolder { leases: Arc::new(store), node: Uuid::from_u128(1), length: Duration::from_secs(5) },
+            inbox: store.clone(),
+            lease: LeaseHolder { leases: store.clone(), node: Uuid::from_u128(1), length: Duration::from_secs(5) },
             world: world.clone(),
             gateways: Arc::new(Gateways::new(Arc::new(Nobody))),
             carriers: Arc::new(Carriers::new(Arc::new(Nobody))),
             options: InboxOptions::default(),
         });
-        std::mem::forget(inbox);
-        let pkcs8 =
-            aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
         let state = ApiState {
-            parked,
+            parked: store.clone(),
             commands,
             identity,
             queries: models.queries(),
@@ -237,7 +270,7 @@ impl House {
             hooks,
             world,
             policy,
-            signing_key: SigningKey::from_pkcs8("test", pkcs8.as_ref()).unwrap(),
+            signing_key: SigningKey::from_pkcs8("test", &SIGNING_KEY).unwrap(),
             rate_limit,
             trusted_proxies: vec![jangbu_api::Network::parse("10.0.0.0/8").unwrap()],
             auth_rate_limit,
@@ -250,7 +283,17 @@ impl House {
             render_metrics: Arc::new(|| "# nothing\n".to_owned()),
             rebuild: Arc::new(|_| Box::pin(async { Ok(()) })),
         };
-        Self { router: jangbu_api::router(state.clone()), state, world: test_world, projector, reads }
+        let router = jangbu_api::router(state.clone());
+        Self { router, state, world: test_world, projector, models, store, reads, decider, inbox }
+    }
+
+    /// Closes the shop, its place stays.
+    pub async fn close(self) {
+        self.inbox.stop().await;
+        self.decider.stop().await;
+        self.projector.stop().await;
+        self.models.close().await;
+        self.store.close().await;
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

@@ -11,7 +11,7 @@ use super::{Page, PageRequest, Queries, QueryError};
 use crate::engine::{Engine, sql};
 use crate::view::{Kind, Value};
 use crate::views::products::wanted_terms;
-use crate::views::{ProductRow, StockRow, query_words};
+use crate::views::{ProductRow, StockMarksView, StockRow, query_words};
 
 /// Different words of a search; each is one more condition on every row that is looked at.
 pub const MOST_SEARCH_WORDS: usize = 20;
@@ -225,6 +225,20 @@ impl Queries {
     pub async fn stock(&self, product_id: ProductId) -> Result<Option<StockRow>, QueryError> {
         let select = Select::from(self.models.engine.table("stock")).with("product_id", "=", Value::id(product_id));
         self.first(select, "").await
+    }
+
+    /// The stock of a product as it was not long before a version, to fold on from; none
+    /// where the stream itself is not long.
+    ///
+    /// # Errors
+    /// When the read models cannot be read.
+    pub async fn stock_before(&self, product_id: ProductId, version: u64) -> Result<Option<StockRow>, QueryError> {
+        let Some(number) = StockMarksView::before(version) else { return Ok(None) };
+        let select = Select::from(self.models.engine.table("stock_marks"))
+            .with("product_id", "=", Value::id(product_id))
+            // A read model that is behind has an earlier one.
+            .with("number", "<=", Value::count(number));
+        self.first(select, " order by number desc").await
     }
 }
 

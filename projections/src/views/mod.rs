@@ -32,6 +32,7 @@ mod points_entries;
 pub(crate) mod products;
 mod shipments;
 mod stock;
+mod stock_marks;
 mod timers;
 mod users;
 
@@ -47,5 +48,6 @@ pub use points_entries::{EntryKind, PointsEntriesView, PointsEntryRow};
 pub use products::{ProductRow, ProductsView, query_words, search_terms, search_text};
 pub use shipments::{ScanRow, ShipmentRow, ShipmentStatus, ShipmentsView};
 pub use stock::{StockRow, StockView};
+pub use stock_marks::StockMarksView;
 pub use timers::{TimerRow, TimersView, timer_name};
 pub use users::{UserRow, UserStatus, UsersView};

@@ -6,7 +6,7 @@ use jangbu_kernel::{AggregateKind, Currency, Money, OrderId, PaymentId, Timestam
 use serde::{Deserialize, Serialize};
 
 use super::points::balance_after;
-use crate::view::{Fact, FoldError, Index, Key, KeyPart, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, fixed};
+use crate::view::{Fact, FoldError, Index, Key, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, fixed};
 
 statuses! {
     /// What an entry is.
@@ -76,14 +76,11 @@ impl View for PointsEntriesView {
     const SHOWS: Shows = Shows::All(AggregateKind::Points);
 
     fn key(fact: &Fact) -> Key {
-        Key { id: fact.stream.id, part: KeyPart::Number(i64::try_from(fact.version).unwrap_or(i64::MAX)) }
+        Key::number(fact.stream.id, fact.version)
     }
 
-    fn basis(key: Key) -> Option<Key> {
-        match key.part {
-            KeyPart::Number(number) if number > 1 => Some(Key { id: key.id, part: KeyPart::Number(number - 1) }),
-            KeyPart::Number(_) | KeyPart::Whole | KeyPart::Name(_) => None,
-        }
+    fn basis(fact: &Fact) -> Option<Key> {
+        (fact.version > 1).then(|| Key::number(fact.stream.id, fact.version - 1))
     }
 
     fn fold(row: &mut Option<PointsEntryRow>, fact: &Fact) -> Result<(), FoldError> {

@@ -12,6 +12,7 @@ enum Shown {
 use Shown::{In, Nowhere};
 
 const LEDGER: Shown = In(&["points", "points_entries"]);
+const STOCK: Shown = In(&["stock", "stock_marks"]);
 const TIMER: Shown = In(&["fulfilments", "timers"]);
 const SESSION: Shown = Nowhere("sessions are read by folding their stream when a token is refreshed");
 const ADMINISTRATORS: Shown = Nowhere("it guards the last of them; who is one shows in the roles of \"users\"");
@@ -38,14 +39,14 @@ const TABLE: &[(&str, Shown)] = &[
     ("product.created", In(&["products"])),
     ("product.activated", In(&["products"])),
     ("product.deactivated", In(&["products"])),
-    ("stock.received", In(&["stock"])),
-    ("stock.adjusted", In(&["stock"])),
-    ("stock.reserved", In(&["stock"])),
-    ("stock.released", In(&["stock"])),
-    ("stock.allocated", In(&["stock"])),
-    ("stock.deallocated", In(&["stock"])),
-    ("stock.shipped", In(&["stock"])),
-    ("stock.restocked", In(&["stock"])),
+    ("stock.received", STOCK),
+    ("stock.adjusted", STOCK),
+    ("stock.reserved", STOCK),
+    ("stock.released", STOCK),
+    ("stock.allocated", STOCK),
+    ("stock.deallocated", STOCK),
+    ("stock.shipped", STOCK),
+    ("stock.restocked", STOCK),
     ("order.placed", In(&["orders"])),
     ("order.payment_opened", In(&["orders"])),
     ("order.payment_failed", In(&["orders"])),

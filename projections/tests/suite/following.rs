@@ -10,7 +10,7 @@ use jangbu_aggregates::stock::*;
 use jangbu_aggregates::user::*;
 use jangbu_kernel::log::EventLog as _;
 use jangbu_kernel::ports::TimerQueue as _;
-use jangbu_kernel::{OrderId, PaymentId, RefundId, Role, ShipmentId, StreamId, UserId};
+use jangbu_kernel::{OrderId, PaymentId, ProductId, RefundId, Role, ShipmentId, StreamId, UserId};
 use jangbu_projections::{
     Compared, EntryKind, OrderStatus, PageRequest, PaymentStatus, ProjectionState, ProjectorError, fold,
 };
@@ -21,6 +21,7 @@ use crate::fixture::{Fixture, Place, at, buyer, deadline, id, paid, payment_requ
 
 crate::on_both_engines! {
     a_row_is_the_fold_of_its_stream,
+    a_mark_of_a_stock_is_the_stock_as_it_was,
     a_crash_between_pages_costs_nothing,
     a_parked_stream_stands_alone_and_is_redriven_in_order,
     an_unknown_event_parks_its_stream,
@@ -248,7 +249,7 @@ async fn a_row_is_the_fold_of_its_stream(fixture: &Fixture) {
     assert_eq!(queries.shipment_by_tracking("T-1", None).await.unwrap(), shipment_row);
     assert_eq!(queries.shipments_of_order(order).await.unwrap(), [shipment_row.unwrap()]);
 
-    let product = jangbu_kernel::ProductId::new(id(1));
+    let product = ProductId::new(id(1));
     let stock = queries.stock(product).await.unwrap().unwrap();
     assert_eq!(Some(&stock), fold::stock(&fixture.stream(StreamId::stock(product)).await).unwrap().as_ref());
     assert_eq!((stock.on_hand, stock.reserved, stock.allocated, stock.available), (9, 0, 1, 8));
@@ -278,6 +279,28 @@ async fn a_row_is_the_fold_of_its_stream(fixture: &Fixture) {
     assert_eq!(process.open_commands[0].name, "capture_payment");
     fixture.rows_are_the_log(&projector).await;
     projector.stop().await;
+}
+
+/// Marks begin and end within pages and between them, and go on after a new start.
+async fn a_mark_of_a_stock_is_the_stock_as_it_was(fixture: &Fixture) {
+    let product = ProductId::new(id(1));
+    let stream = StreamId::stock(product);
+    for (round, changes) in [100, 155, 1, 1, 1, 254, 1, 300].into_iter().enumerate() {
+        let received = (0..changes).map(|_| DomainEvent::Stock(StockReceived { quantity: 2 }.into())).collect();
+        fixture.append(stream, i64::try_from(round).unwrap(), received).await;
+        let projector = fixture.projector();
+        fixture.caught_up(&projector).await;
+        fixture.rows_are_the_log(&projector).await;
+        projector.stop().await;
+    }
+    assert_eq!(fixture.number("select count(*) from {}stock_marks").await, 4);
+    let events = fixture.stream(stream).await;
+    assert_eq!(events.len(), 813);
+    let queries = fixture.models.queries();
+    for (version, mark) in [(1, 0), (255, 0), (256, 256), (257, 256), (511, 256), (512, 512), (812, 768), (813, 768)] {
+        let there = queries.stock_before(product, version).await.unwrap();
+        assert_eq!(there, fold::stock(&events[..mark]).unwrap(), "{version}");
+    }
 }
 
 async fn a_crash_between_pages_costs_nothing(fixture: &Fixture) {

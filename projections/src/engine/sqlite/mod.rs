@@ -7,6 +7,7 @@ mod readers;
 mod statements;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ type Job = Box<dyn FnOnce(&mut Connection) -> bool + Send>;
 pub(crate) struct SqliteEngine {
     database: Database,
     health: Arc<Health>,
+    /// What all queries took so far, in steps of SQLite's own machine.
+    steps: Arc<AtomicU64>,
 }
 
 #[derive(Clone)]
@@ -95,7 +98,11 @@ impl SqliteEngine {
     /// Opens or makes the database file.
     pub fn open(path: &Path, readers: usize) -> Result<Self, EngineError> {
         let file = File { path: path.to_owned(), readers, open: RwLock::new(Open::at(path, readers)?) };
-        Ok(Self { database: Database::File(Arc::new(file)), health: Arc::default() })
+        Ok(Self { database: Database::File(Arc::new(file)), health: Arc::default(), steps: Arc::default() })
+    }
+
+    pub fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
     }
 
     pub const fn health(&self) -> &Arc<Health> {
@@ -133,7 +140,7 @@ impl SqliteEngine {
             .execute_batch("create temp table clock (ms bigint not null); insert into temp.clock values (0);")
             .map_err(unavailable)?;
         let database = Database::Memory { connection: Arc::new(Mutex::new(connection)), clock };
-        Ok(Self { database, health: Arc::default() })
+        Ok(Self { database, health: Arc::default(), steps: Arc::default() })
     }
 
     /// A database of this process's own, in memory as far as the page cache goes and in a
@@ -147,7 +154,7 @@ impl SqliteEngine {
             ))
             .map_err(unavailable)?;
         let database = Database::Memory { connection: Arc::new(Mutex::new(connection)), clock: None };
-        Ok(Self { database, health: Arc::default() })
+        Ok(Self { database, health: Arc::default(), steps: Arc::default() })
     }
 
     /// A file as it is at this moment, only to be read. None where there is no such file.
@@ -159,7 +166,7 @@ impl SqliteEngine {
         connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let database = Database::Memory { connection: Arc::new(Mutex::new(connection)), clock: None };
-        Ok(Some(Self { database, health: Arc::default() }))
+        Ok(Some(Self { database, health: Arc::default(), steps: Arc::default() }))
     }
 
     /// The database's own clock, in SQL.
@@ -230,7 +237,13 @@ impl SqliteEngine {
     }
 
     pub async fn select(&self, statement: Statement, kinds: &'static [Kind]) -> Result<Rows, EngineError> {
-        self.read(move |connection| select_on(connection, &statement, kinds)).await
+        let steps = Arc::clone(&self.steps);
+        self.read(move |connection| {
+            let (rows, taken) = select_on(connection, &statement, kinds)?;
+            steps.fetch_add(taken, Ordering::Relaxed);
+            Ok(rows)
+        })
+        .await
     }
 
     pub async fn transaction(&self, epoch: Option<i64>, steps: Vec<Step>) -> Result<(), EngineError> {
@@ -314,7 +327,7 @@ impl Snapshot {
             Self::Frozen(slot) => {
                 let mut lent = slot.take().ok_or_else(closed)?;
                 let (lent, rows) = run_blocking(move || {
-                    let rows = select_on(lent.connection()?, &statement, kinds)?;
+                    let (rows, _) = select_on(lent.connection()?, &statement, kinds)?;
                     Ok((lent, rows))
                 })
                 .await?;

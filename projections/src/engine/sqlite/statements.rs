@@ -2,7 +2,7 @@
 
 use jangbu_kernel::Timestamp;
 use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
-use rusqlite::{Connection, Transaction, params_from_iter};
+use rusqlite::{Connection, StatementStatus, Transaction, params_from_iter};
 use uuid::Uuid;
 
 use super::super::{EngineError, Rows, Statement, TableWrite};
@@ -24,7 +24,12 @@ impl ToSql for Value {
     }
 }
 
-pub(super) fn select_on(connection: &Connection, statement: &Statement, kinds: &[Kind]) -> Result<Rows, EngineError> {
+/// Runs a query: its rows, and how many steps of SQLite's machine it took.
+pub(super) fn select_on(
+    connection: &Connection,
+    statement: &Statement,
+    kinds: &[Kind],
+) -> Result<(Rows, u64), EngineError> {
     let mut prepared = connection.prepare_cached(&statement.sql.replace('$', "?")).map_err(unavailable)?;
     let mut rows = prepared.query(params_from_iter(&statement.params)).map_err(unavailable)?;
     let mut found = Vec::new();
@@ -53,7 +58,9 @@ pub(super) fn select_on(connection: &Connection, statement: &Statement, kinds: &
         }
         found.push(values);
     }
-    Ok(found)
+    drop(rows);
+    let steps = prepared.reset_status(StatementStatus::VmStep);
+    Ok((found, u64::from(steps.unsigned_abs())))
 }
 
 /// Fails when another projector has taken over.
