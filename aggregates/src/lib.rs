@@ -4,12 +4,13 @@
 //!
 //! Pure by construction: no clock, no random source, no async, no I/O; the build
 //! of this crate alone proves it. Never put here: anything that knows how events
-//! are stored, sent or shown. Start with `order/`, then `transactions/` (decisions
-//! over several aggregates), then `processes/`.
+//! are stored, sent or shown. Start with `order/`, then `commands/` (each one decision
+//! over one or several aggregates), then `processes/`.
 
 pub mod buyer;
 mod checks;
 pub mod command;
+pub mod commands;
 pub mod event;
 pub mod facts;
 pub mod order;
@@ -25,10 +26,9 @@ pub mod state;
 pub mod stock;
 #[cfg(test)]
 mod testing;
-pub mod transactions;
 pub mod user;
 
-pub use command::{Command, Outcome};
+pub use command::{AnyCommand, Command, ErasedCommand, Outcome};
 pub use event::DomainEvent;
 pub use facts::{Facts, Scope};
 pub use policy::Policy;

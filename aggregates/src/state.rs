@@ -30,15 +30,14 @@ pub struct Missing(pub StreamId);
 pub trait States {
     /// The state of a stream if it is loaded. A stream that does not exist has its initial state.
     fn any(&self, stream: StreamId) -> Option<&AnyState>;
+}
 
+impl dyn States + '_ {
     /// The state of an aggregate.
     ///
     /// # Errors
     /// [`Missing`] when it is not loaded.
-    fn get<A: Aggregate>(&self, id: impl Into<Uuid>) -> Result<&A, Missing>
-    where
-        Self: Sized,
-    {
+    pub fn get<A: Aggregate>(&self, id: impl Into<Uuid>) -> Result<&A, Missing> {
         let stream = StreamId::new(A::KIND, id.into());
         self.any(stream).and_then(A::from_any).ok_or(Missing(stream))
     }

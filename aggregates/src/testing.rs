@@ -19,7 +19,7 @@ use jangbu_kernel::{
 };
 use uuid::Uuid;
 
-use crate::command::{Command, Outcome};
+use crate::command::{ErasedCommand, Outcome};
 use crate::event::DomainEvent;
 use crate::facts::{Facts, Scope};
 use crate::policy::Policy;
@@ -160,9 +160,13 @@ impl States for World {
 }
 
 impl World {
+    pub(crate) fn get<A: Aggregate>(&self, id: impl Into<Uuid>) -> Result<&A, Missing> {
+        (self as &dyn States).get(id)
+    }
+
     /// Decides, loading what is missing, and carries the outcome out.
-    pub(crate) fn run(&mut self, command: &Command, facts: &Facts) -> Outcome {
-        assert!(command.streams(self).contains(&command.primary()));
+    pub(crate) fn run(&mut self, command: &dyn ErasedCommand, facts: &Facts) -> Outcome {
+        assert!(command.streams(self).contains(&command.subject()));
         for stream in command.streams(self) {
             self.load(stream);
         }
@@ -189,12 +193,12 @@ impl World {
     }
 
     /// Decides now, with everybody's reach.
-    pub(crate) fn ask(&mut self, command: &Command, now: Timestamp) -> Outcome {
+    pub(crate) fn ask(&mut self, command: &dyn ErasedCommand, now: Timestamp) -> Outcome {
         self.run(command, &facts(now))
     }
 
     #[track_caller]
-    pub(crate) fn must(&mut self, command: &Command, now: Timestamp) -> Vec<(StreamId, Vec<&'static str>)> {
+    pub(crate) fn must(&mut self, command: &dyn ErasedCommand, now: Timestamp) -> Vec<(StreamId, Vec<&'static str>)> {
         match self.ask(command, now) {
             Outcome::Record(streams) => streams
                 .into_iter()
@@ -206,7 +210,7 @@ impl World {
     }
 
     #[track_caller]
-    pub(crate) fn refuses(&mut self, command: &Command, now: Timestamp, code: RefusalCode) -> Refusal {
+    pub(crate) fn refuses(&mut self, command: &dyn ErasedCommand, now: Timestamp, code: RefusalCode) -> Refusal {
         let events = self.log.len();
         match self.ask(command, now) {
             Outcome::Refused(refusal) if refusal.code == code => {

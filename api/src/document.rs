@@ -14,12 +14,12 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 
-use crate::http::call::Key;
 use crate::http::gate::Access;
 use crate::http::params::PATH_TEXT;
 use crate::http::problem::{Code, FieldProblem, PROBLEM_JSON, ProblemBody};
 use crate::http::words::ProblemCode;
 use crate::routes::{self, Kind};
+use jangbu_commands::{Key, Reach};
 
 mod polish;
 
@@ -50,7 +50,7 @@ pub fn openapi() -> OpenApi {
         components.schemas.extend(schemas);
         for (path, mut item) in paths.paths {
             for (method, operation) in operations_mut(&mut item) {
-                complete(operation, &method, &path, entry.access, entry.kind, entry.refusals);
+                complete(operation, &method, &path, entry.access, entry.kind, &entry.refusals);
             }
             match document.paths.paths.get_mut(&path) {
                 Some(known) => known.merge_operations(item),
@@ -187,7 +187,7 @@ fn codes(method: &Method, path: &str, access: Access, kind: Kind, refusals: &[Co
     if !matches!(access, Access::Open | Access::Public | Access::Auth) {
         codes.extend([Code::Unauthenticated, Code::TokenExpired, Code::UserNotActive]);
     }
-    if matches!(access, Access::Needs(_) | Access::Own(_) | Access::OwnOrAny { .. }) {
+    if matches!(access, Access::Holder(Reach::Any(_) | Reach::Own(_) | Reach::OwnOrAny { .. })) {
         codes.push(Code::Forbidden);
     }
     if path.contains('{') {
@@ -357,10 +357,12 @@ fn describe_access(operation: &mut Operation, access: Access) {
             operation.security = Some(vec![SecurityRequirement::default()]);
             return;
         }
-        Access::LoggedIn => "Needs a login.".to_owned(),
-        Access::Needs(permission) => format!("Needs `{}`.", permission.name()),
-        Access::Own(permission) => format!("Needs `{}`, and reaches what is the caller's own.", permission.name()),
-        Access::OwnOrAny { own, any } => {
+        Access::Holder(Reach::LoggedIn) => "Needs a login.".to_owned(),
+        Access::Holder(Reach::Any(permission)) => format!("Needs `{}`.", permission.name()),
+        Access::Holder(Reach::Own(permission)) => {
+            format!("Needs `{}`, and reaches what is the caller's own.", permission.name())
+        }
+        Access::Holder(Reach::OwnOrAny { own, any }) => {
             format!("Needs `{}` for what is the caller's own, `{}` for everything.", own.name(), any.name())
         }
     };

@@ -13,6 +13,7 @@ use axum::extract::Path;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use jangbu_commands::Rules;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_swagger_ui::Config;
@@ -36,6 +37,8 @@ pub struct Route {
     pub path: String,
     /// Who may use it.
     pub access: Access,
+    /// What is said of the commands that it has carried out; none: it only reads.
+    pub commands: Vec<Rules>,
 }
 
 /// Every route with who may use it.
@@ -46,7 +49,8 @@ pub fn route_table() -> Vec<Route> {
         let (_, paths, _) = &entry.routes;
         for (path, item) in &paths.paths {
             for (method, _) in document::operations(item) {
-                table.push(Route { method, path: path.clone(), access: entry.access });
+                let commands = entry.commands.clone();
+                table.push(Route { method, path: path.clone(), access: entry.access, commands });
             }
         }
     }

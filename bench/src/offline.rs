@@ -10,10 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use jangbu_app::node::WriteSide;
-use jangbu_commands::{
-    Caller, CancelledBy, Command, CreateProduct, Idempotency, PlaceOrder, RegisterUser, Request, Scope, WantedLine,
-    order_number, sealing,
-};
+use jangbu_commands::commands::{CancelOrder, CreateProduct, PlaceOrder, ReceiveStock, RegisterUser};
+use jangbu_commands::{Caller, CancelledBy, Command, Idempotency, Request, Scope, WantedLine, order_number, sealing};
 use jangbu_kernel::ports::{PostalAddress, World};
 use jangbu_kernel::{Actor, CommandId, CorrelationId, Money, OrderId, ProductId, Role, Sealed, UserId};
 use tokio::task::JoinSet;
@@ -61,7 +59,7 @@ impl Offline {
         for number in 0..products {
             let product_id = ProductId::new(side.world.ids.new_id());
             side.commands.execute(making(&side.world, product_id, number)?).await?;
-            let receive = Command::ReceiveStock { product_id, quantity: PLENTY };
+            let receive = ReceiveStock { product_id, quantity: PLENTY };
             side.commands.execute(request(&side.world, system(), receive)).await?;
             shop.products.push(product_id);
         }
@@ -92,14 +90,14 @@ impl Offline {
     pub async fn orders(&self, until: Until, with_key: bool) -> anyhow::Result<u64> {
         self.many(until, move |world, shop, random| {
             let lines = random.usize(1..=3.min(shop.products.len().max(1)));
-            let (mut request, _) = placing(world, shop, random, lines)?;
+            let mut placing = placing(world, shop, random, lines)?;
             if with_key {
                 let mut fingerprint = [0; 32];
                 random.fill(&mut fingerprint);
                 let key = Uuid::from_u128(random.u128(..)).simple().to_string();
-                request.idempotency = Some(Idempotency { key, fingerprint });
+                placing.idempotency = Some(Idempotency { key, fingerprint });
             }
-            Ok(vec![request])
+            Ok(vec![Errand::Placing(placing)])
         })
         .await
     }
@@ -111,7 +109,7 @@ impl Offline {
     /// When one is not made.
     pub async fn products_made(&self, until: Until) -> anyhow::Result<u64> {
         self.many(until, |world, _, random| {
-            Ok(vec![making(world, ProductId::new(world.ids.new_id()), random.usize(..))?])
+            Ok(vec![Errand::Other(making(world, ProductId::new(world.ids.new_id()), random.usize(..))?)])
         })
         .await
     }
@@ -124,7 +122,7 @@ impl Offline {
     pub async fn goods_received(&self, until: Until) -> anyhow::Result<u64> {
         self.many(until, |world, shop, random| {
             let product_id = *random.choice(&shop.products).context("a shop without products")?;
-            Ok(vec![request(world, system(), Command::ReceiveStock { product_id, quantity: 1 })])
+            Ok(vec![Errand::Other(request(world, system(), ReceiveStock { product_id, quantity: 1 }))])
         })
         .await
     }
@@ -135,10 +133,10 @@ impl Offline {
     /// When a command is refused.
     pub async fn stock_facts(&self, facts: u64) -> anyhow::Result<u64> {
         self.many(Until::Count(facts / 2), |world, shop, random| {
-            let (place, order_id) = placing(world, shop, random, 1)?;
-            let cancel = Command::CancelOrder { order_id, by: CancelledBy::Owner, reason: None };
-            let cancel = request(world, place.caller.clone(), cancel);
-            Ok(vec![place, cancel])
+            let placing = placing(world, shop, random, 1)?;
+            let cancel = CancelOrder { order_id: placing.order.order_id, by: CancelledBy::Owner, reason: None };
+            let cancel = request(world, buyer(placing.order.user_id), cancel);
+            Ok(vec![Errand::Placing(placing), Errand::Other(cancel)])
         })
         .await
     }
@@ -146,7 +144,7 @@ impl Offline {
     /// Carries series of commands out, many at once; how many series a second.
     async fn many<F>(&self, until: Until, make: F) -> anyhow::Result<u64>
     where
-        F: Fn(&World, &SmallShop, &mut fastrand::Rng) -> anyhow::Result<Vec<Request>> + Clone + Send + 'static,
+        F: Fn(&World, &SmallShop, &mut fastrand::Rng) -> anyhow::Result<Vec<Errand>> + Clone + Send + 'static,
     {
         let begun = Instant::now();
         let (count, time) = match until {
@@ -162,10 +160,8 @@ impl Offline {
             hands.spawn(async move {
                 let mut random = fastrand::Rng::with_seed(fastrand::u64(..) ^ number);
                 while begun.elapsed() < time && started.fetch_add(1, Ordering::Relaxed) < count {
-                    let requests = make(&world, &shop, &mut random)?;
-                    for mut request in requests {
-                        seal_address(&world, &shop, &mut request).await?;
-                        commands.execute(request).await?;
+                    for errand in make(&world, &shop, &mut random)? {
+                        commands.execute(errand.ready(&world, &shop).await?).await?;
                     }
                     done.fetch_add(1, Ordering::Relaxed);
                 }
@@ -202,7 +198,7 @@ const fn system() -> Caller {
     Caller { actor: Actor::System("system"), scope: Scope::Any }
 }
 
-fn request(world: &World, caller: Caller, command: Command) -> Request {
+fn request(world: &World, caller: Caller, command: impl Command) -> Request {
     let (command_id, correlation_id) = (CommandId::new(world.ids.new_id()), CorrelationId::new(world.ids.new_id()));
     Request::new(command, caller, command_id, correlation_id)
 }
@@ -216,47 +212,56 @@ fn making(world: &World, product_id: ProductId, number: usize) -> anyhow::Result
         seller_id: None,
         price: Money::krw(i64::try_from(PRICE)?)?,
     };
-    Ok(request(world, system(), Command::CreateProduct(create)))
+    Ok(request(world, system(), create))
 }
 
-/// Stands in an order until [`seal_address`] has sealed its address.
-const fn unsealed() -> Sealed {
-    Sealed::from_ciphertext(String::new())
+/// An order whose address is yet to be sealed, as the API does for each.
+struct Placing {
+    order: PlaceOrder,
+    idempotency: Option<Idempotency>,
 }
 
-/// Seals the address of an order, as the API does for each.
-async fn seal_address(world: &World, shop: &SmallShop, request: &mut Request) -> anyhow::Result<()> {
-    if let Command::PlaceOrder(place) = &mut request.command {
-        let at = sealing::shipping_address(place.order_id);
-        place.shipping_address = world.vault.seal(place.user_id, at, &shop.address).await?;
+/// Something to be asked of the shop.
+enum Errand {
+    Placing(Placing),
+    Other(Request),
+}
+
+impl Errand {
+    async fn ready(self, world: &World, shop: &SmallShop) -> anyhow::Result<Request> {
+        match self {
+            Self::Placing(Placing { mut order, idempotency }) => {
+                let at = sealing::shipping_address(order.order_id);
+                order.shipping_address = world.vault.seal(order.user_id, at, &shop.address).await?;
+                Ok(Request { idempotency, ..request(world, buyer(order.user_id), order) })
+            }
+            Self::Other(request) => Ok(request),
+        }
     }
-    Ok(())
 }
 
-/// An order of so many lines by somebody, its address yet to be sealed, and its id.
-fn placing(
-    world: &World,
-    shop: &SmallShop,
-    random: &mut fastrand::Rng,
-    lines: usize,
-) -> anyhow::Result<(Request, OrderId)> {
+const fn buyer(user_id: UserId) -> Caller {
+    Caller { actor: Actor::User(user_id), scope: Scope::Own(user_id) }
+}
+
+/// An order of so many lines by somebody.
+fn placing(world: &World, shop: &SmallShop, random: &mut fastrand::Rng, lines: usize) -> anyhow::Result<Placing> {
     let order_id = OrderId::new(world.ids.new_id());
     let user_id = *random.choice(&shop.buyers).context("a shop without buyers")?;
     let (count, first) = (shop.products.len().max(1), random.usize(0..shop.products.len().max(1)));
     let products =
         (0..lines).filter_map(|line| shop.products.get((first + line * (count / lines.max(1)).max(1)) % count));
-    let place = PlaceOrder {
+    let order = PlaceOrder {
         order_id,
         number: order_number(world.clock.now(), order_id),
         user_id,
         lines: products.map(|id| WantedLine { product_id: *id, quantity: 1 }).collect(),
-        shipping_address: unsealed(),
+        shipping_address: Sealed::from_ciphertext(String::new()),
         expected_total: None,
         pay_within: None,
         payment: None,
     };
-    let caller = Caller { actor: Actor::User(user_id), scope: Scope::Own(user_id) };
-    Ok((request(world, caller, Command::PlaceOrder(place)), order_id))
+    Ok(Placing { order, idempotency: None })
 }
 
 fn address() -> anyhow::Result<String> {
@@ -284,6 +289,6 @@ async fn register(side: &WriteSide) -> anyhow::Result<UserId> {
         password_hash: world.vault.seal(user_id, sealing::user_password_hash(user_id), "none").await?,
         roles: vec![Role::Customer],
     };
-    side.commands.execute(request(world, system(), Command::RegisterUser(register))).await?;
+    side.commands.execute(request(world, system(), register)).await?;
     Ok(user_id)
 }

@@ -14,7 +14,6 @@
 //! when its intent is in the log.
 
 mod adapters;
-pub mod authorization;
 pub mod decider;
 pub mod identity;
 pub mod inbox;
@@ -35,13 +34,13 @@ pub use quote::{currency_of, quote};
 pub use reader::{history, load_state};
 pub use request::{Answer, Caller, CommandError, Idempotency, Request};
 
-pub use jangbu_aggregates::command::{CreateProduct, PlaceOrder, RegisterUser, WantedLine, WantedPayment};
+pub use jangbu_aggregates::command::{Key, Permission, Reach, Rules, allows};
+pub use jangbu_aggregates::commands::{self, Quote, WantedLine, WantedPayment};
 pub use jangbu_aggregates::order::CancelledBy;
 pub use jangbu_aggregates::payment::{
     Instrument, Leg, MethodName, PaymentMethod, Placement, Source, registered_methods,
 };
 pub use jangbu_aggregates::processes::{FulfilmentInput, OperatorAction, TimerName};
 pub use jangbu_aggregates::session::SessionEndReason;
-pub use jangbu_aggregates::shipment::{ScanRecorded, ScanStatus};
-pub use jangbu_aggregates::transactions::Quote;
-pub use jangbu_aggregates::{Aggregate, Command, DomainEvent, Policy, Scope};
+pub use jangbu_aggregates::shipment::{STAFF, Scan, ScanStatus};
+pub use jangbu_aggregates::{Aggregate, AnyCommand, Command, DomainEvent, Policy, Scope};

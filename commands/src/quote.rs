@@ -3,18 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jangbu_aggregates::commands::{Quote, WantedLine, quote_order};
 use jangbu_aggregates::product::Product;
 use jangbu_aggregates::state::AnyState;
-use jangbu_aggregates::transactions::{Quote, quote_order};
-use jangbu_aggregates::{Facts, Missing, Policy, States};
+use jangbu_aggregates::{Facts, Missing, Policy, Scope, States};
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::{Currency, ProductId, StreamId, Timestamp};
 
 use crate::decider::Commands;
 use crate::reader::{fold, load_state};
 use crate::request::CommandError;
-use jangbu_aggregates::Scope;
-use jangbu_aggregates::command::WantedLine;
 
 /// Products and stock as the log has them now.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use jangbu_aggregates::{Command, Scope};
+use jangbu_aggregates::{AnyCommand, Scope};
 use jangbu_kernel::log::{LogError, Receipt, ReceiptKey};
 use jangbu_kernel::{Actor, CommandId, CorrelationId, RecordedEvent, Refusal, StreamId};
 use uuid::Uuid;
@@ -51,7 +51,7 @@ impl Idempotency {
 #[derive(Clone, Debug)]
 pub struct Request {
     /// What is to be done.
-    pub command: Command,
+    pub command: AnyCommand,
     /// Who asks.
     pub caller: Caller,
     /// The id of this command, written into its events.
@@ -73,19 +73,23 @@ impl Request {
     pub(crate) fn receipt_key(&self) -> Option<ReceiptKey> {
         let given = self.idempotency.as_ref()?;
         let actor = &self.caller.actor;
-        let scope = if let Command::RegisterUser(newcomer) = &self.command {
-            sign_up_scope(actor, newcomer.email_claim)
-        } else {
-            actor.to_string()
+        let scope = match self.command.anonymous_key_scope() {
+            Some(scope) => scope_of_anonymous(actor, scope),
+            None => actor.to_string(),
         };
         Some(given.receipt_key(scope))
     }
 
     /// A request without key, condition, cause or trace.
     #[must_use]
-    pub const fn new(command: Command, caller: Caller, command_id: CommandId, correlation_id: CorrelationId) -> Self {
+    pub fn new(
+        command: impl Into<AnyCommand>,
+        caller: Caller,
+        command_id: CommandId,
+        correlation_id: CorrelationId,
+    ) -> Self {
         Self {
-            command,
+            command: command.into(),
             caller,
             command_id,
             correlation_id,
@@ -130,12 +134,11 @@ impl Answer {
     }
 }
 
-/// The scope of the keys of sign-ups. All who are not logged in are one actor; strangers
-/// must not meet in each other's keys, so theirs belong to the address. Its claim is a
-/// keyed hash: the address stays unknown.
-pub(crate) fn sign_up_scope(actor: &Actor, email_claim: Uuid) -> String {
+/// The scope of the keys of a command that is sent without a login, such as a sign-up. All who
+/// are not logged in are one actor; strangers must not meet in each other's keys.
+pub(crate) fn scope_of_anonymous(actor: &Actor, scope: Uuid) -> String {
     match actor {
-        Actor::Anonymous => format!("{actor}/{email_claim}"),
+        Actor::Anonymous => format!("{actor}/{scope}"),
         Actor::User(_)
         | Actor::System(_)
         | Actor::Operator(_)

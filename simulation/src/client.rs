@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jangbu_commands::{Answer, Caller, Command, CommandError, Idempotency, Request};
+use jangbu_commands::{Answer, AnyCommand, Caller, CommandError, Idempotency, Request};
 use jangbu_kernel::log::{EventLog as _, ReadFilter};
 use jangbu_kernel::ports::IdSource as _;
 use jangbu_kernel::{CommandId, CorrelationId, Refusal, StreamId};
@@ -39,7 +39,7 @@ pub(crate) struct Errand<'a> {
     /// The same for every try.
     pub key: String,
     /// Makes the command, with ids of its own for each try, as the API does.
-    pub make: &'a (dyn Fn() -> Command + Sync),
+    pub make: &'a (dyn Fn() -> AnyCommand + Sync),
 }
 
 /// Asks until there is an answer.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use jangbu_commands::{
-    Caller, Command, CreateProduct, Instrument, Leg, MethodName, PlaceOrder, RegisterUser, Scope, WantedLine,
-    WantedPayment, order_number, sealing,
+use jangbu_commands::commands::{
+    ActivateProduct, AdjustStock, CreateProduct, DeactivateProduct, GrantPoints, PlaceOrder, ReceiveStock,
+    RegisterUser, RequestPayment, RotateSession, StartSession,
 };
+use jangbu_commands::{Caller, Instrument, Leg, MethodName, Scope, WantedLine, WantedPayment, order_number, sealing};
 use jangbu_kernel::ports::IdSource as _;
 use jangbu_kernel::{Actor, OrderId, PaymentId, ProductId, RefusalCode, Role, SessionId, UserId};
 
@@ -42,19 +43,17 @@ pub(crate) async fn open(people: &People) -> Market {
     let mut market = Market { products: Vec::new(), buyers: Vec::new() };
     for (number, (price, quantity)) in SHELF.into_iter().enumerate() {
         let product_id = ProductId::new(ids.new_id());
-        let create = || {
-            Command::CreateProduct(CreateProduct {
-                product_id,
-                name: format!("product {number}"),
-                description: None,
-                category_id: None,
-                seller_id: None,
-                price: won(price),
-            })
+        let create = || CreateProduct {
+            product_id,
+            name: format!("product {number}"),
+            description: None,
+            category_id: None,
+            seller_id: None,
+            price: won(price),
         };
         people.staff(format!("create-{number}"), &create).await;
-        people.staff(format!("activate-{number}"), &|| Command::ActivateProduct { product_id }).await;
-        people.staff(format!("stock-{number}"), &|| Command::ReceiveStock { product_id, quantity }).await;
+        people.staff(format!("activate-{number}"), &|| ActivateProduct { product_id }).await;
+        people.staff(format!("stock-{number}"), &|| ReceiveStock { product_id, quantity }).await;
         market.products.push(Product { id: product_id, price });
     }
     for (number, points) in POINTS.into_iter().enumerate() {
@@ -64,7 +63,7 @@ pub(crate) async fn open(people: &People) -> Market {
         // Some of them lapse before everything is bought.
         let expires_at = (number % 2 == 0).then(|| people.town.sim.now() + TimeDelta::seconds(150));
         let grant = |amount: i64, reference: &'static str, expires_at| {
-            move || Command::GrantPoints { user_id, amount: won(amount), reference: reference.to_owned(), expires_at }
+            move || GrantPoints { user_id, amount: won(amount), reference: reference.to_owned(), expires_at }
         };
         if points > 0 {
             people.staff(format!("points-{number}"), &grant(points, "welcome", expires_at)).await;
@@ -76,20 +75,19 @@ pub(crate) async fn open(people: &People) -> Market {
 
 async fn register(people: &People, user_id: UserId, role: Role) {
     let text = |at| sealed(user_id, at, "somebody");
-    let make = || {
-        Command::RegisterUser(RegisterUser {
-            user_id,
-            email_claim: user_id.uuid(),
-            other_claims: Vec::new(),
-            email: text(sealing::user_email(user_id)),
-            name: text(sealing::user_name(user_id)),
-            phone: None,
-            password_hash: text(sealing::user_password_hash(user_id)),
-            roles: vec![role],
-        })
+    let make = || RegisterUser {
+        user_id,
+        email_claim: user_id.uuid(),
+        other_claims: Vec::new(),
+        email: text(sealing::user_email(user_id)),
+        name: text(sealing::user_name(user_id)),
+        phone: None,
+        password_hash: text(sealing::user_password_hash(user_id)),
+        roles: vec![role],
     };
     let caller = Caller { actor: Actor::Anonymous, scope: Scope::Any };
-    send(&people.town, &people.answers, Errand { caller, key: format!("register-{user_id}"), make: &make }).await;
+    send(&people.town, &people.answers, Errand { caller, key: format!("register-{user_id}"), make: &|| make().into() })
+        .await;
 }
 
 /// A basket with what it costs.
@@ -161,7 +159,7 @@ impl People {
         let ids = &self.town.ids;
         let make = || {
             let order_id = OrderId::new(ids.new_id());
-            Command::PlaceOrder(PlaceOrder {
+            PlaceOrder {
                 order_id,
                 number: order_number(self.town.sim.now(), order_id),
                 user_id: user,
@@ -170,7 +168,7 @@ impl People {
                 expected_total: Some(won(basket.total)),
                 pay_within: hasty.then(|| TimeDelta::seconds(20)),
                 payment: purse.map(|purse| purse.payment(user, PaymentId::new(ids.new_id()))),
-            })
+            }
         };
         match self.buyer(user, format!("place-{number}"), &make).await {
             Told::Refused(refusal) if refusal.code == RefusalCode::InsufficientStock => {
@@ -190,19 +188,19 @@ impl People {
         let Some(user) = known.user else { return };
         let purse = self.purse(known.total);
         let ids = &self.town.ids;
-        let make = || Command::RequestPayment { order_id, payment: purse.payment(user, PaymentId::new(ids.new_id())) };
+        let make = || RequestPayment { order_id, payment: purse.payment(user, PaymentId::new(ids.new_id())) };
         self.buyer(user, format!("pay-{}", ids.new_id()), &make).await;
     }
 
     /// Logs in, and refreshes the login: now and then with a token that was used before.
     pub async fn logs_in(self: Arc<Self>, user: UserId) {
         let session_id = SessionId::new(self.town.ids.new_id());
-        let start = || Command::StartSession { session_id, user_id: user, token_hash: format!("{session_id}-0") };
+        let start = || StartSession { session_id, user_id: user, token_hash: format!("{session_id}-0") };
         self.buyer(user, format!("login-{session_id}"), &start).await;
         for round in 1..4_u32 {
             tokio::time::sleep(self.throw(|dice| dice.millis(1_000, 40_000))).await;
             let shown = if self.throw(|dice| dice.permille(200)) { 0 } else { round - 1 };
-            let rotate = || Command::RotateSession {
+            let rotate = || RotateSession {
                 session_id,
                 presented_hash: format!("{session_id}-{shown}"),
                 presented_generation: Some(shown.into()),
@@ -220,17 +218,17 @@ impl People {
             let product_id = product.id;
             match self.throw(|dice| dice.below(3)) {
                 0 => {
-                    let make = || Command::ReceiveStock { product_id, quantity: 3 };
+                    let make = || ReceiveStock { product_id, quantity: 3 };
                     self.staff(format!("receive-{round}"), &make).await;
                 }
                 1 => {
-                    let make = || Command::AdjustStock { product_id, delta: -1, reason: "broken".to_owned() };
+                    let make = || AdjustStock { product_id, delta: -1, reason: "broken".to_owned() };
                     self.staff(format!("adjust-{round}"), &make).await;
                 }
                 _ => {
-                    self.staff(format!("off-{round}"), &|| Command::DeactivateProduct { product_id }).await;
+                    self.staff(format!("off-{round}"), &|| DeactivateProduct { product_id }).await;
                     tokio::time::sleep(Duration::from_secs(3)).await;
-                    self.staff(format!("on-{round}"), &|| Command::ActivateProduct { product_id }).await;
+                    self.staff(format!("on-{round}"), &|| ActivateProduct { product_id }).await;
                 }
             }
         }

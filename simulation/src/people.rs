@@ -10,10 +10,13 @@ use jangbu_aggregates::order::OrderEvent;
 use jangbu_aggregates::payment::PaymentEvent;
 use jangbu_aggregates::processes::FulfilmentEvent;
 use jangbu_aggregates::shipment::ShipmentEvent;
-use jangbu_commands::{Caller, CancelledBy, Command, OperatorAction, ScanRecorded, ScanStatus, Scope};
+use jangbu_commands::commands::{
+    CancelOrder, CancelPayment, ConfirmDelivery, ConfirmPayment, DispatchShipment, RecordScan, RefundPayment,
+    ReleaseHold, ResolveFulfilment,
+};
+use jangbu_commands::{Caller, CancelledBy, Command, OperatorAction, STAFF, Scan, ScanStatus, Scope};
 use jangbu_kernel::ports::IdSource as _;
 use jangbu_kernel::{Actor, Money, OrderId, PaymentId, RefundId, ShipmentId, StreamId, UserId};
-use uuid::Uuid;
 
 use crate::client::{Answers, Errand, Told, send};
 use crate::dice::Dice;
@@ -66,15 +69,15 @@ impl People {
     }
 
     /// A buyer asks for something of his own.
-    pub async fn buyer(&self, user: UserId, key: String, make: &(dyn Fn() -> Command + Sync)) -> Told {
+    pub async fn buyer<C: Command>(&self, user: UserId, key: String, make: &(impl Fn() -> C + Sync)) -> Told {
         let caller = Caller { actor: Actor::User(user), scope: Scope::Own(user) };
-        send(&self.town, &self.answers, Errand { caller, key, make }).await
+        send(&self.town, &self.answers, Errand { caller, key, make: &|| make().into() }).await
     }
 
     /// Staff ask for something.
-    pub async fn staff(&self, key: String, make: &(dyn Fn() -> Command + Sync)) -> Told {
+    pub async fn staff<C: Command>(&self, key: String, make: &(impl Fn() -> C + Sync)) -> Told {
         let caller = Caller { actor: Actor::User(self.staff), scope: Scope::Any };
-        send(&self.town, &self.answers, Errand { caller, key, make }).await
+        send(&self.town, &self.answers, Errand { caller, key, make: &|| make().into() }).await
     }
 
     fn fresh_key(&self, what: &str) -> String {
@@ -126,7 +129,7 @@ impl People {
                 let people = Arc::clone(self);
                 self.later(1_000, 100_000, async move {
                     let Some(user) = people.known(order_id).user else { return };
-                    people.buyer(user, people.fresh_key("confirm"), &|| Command::ConfirmDelivery { order_id }).await;
+                    people.buyer(user, people.fresh_key("confirm"), &|| ConfirmDelivery { order_id }).await;
                 });
             }
             OrderEvent::PutOnHold(_) => self.learn(order_id, |known| known.on_hold = true),
@@ -140,7 +143,7 @@ impl People {
         self.later(0, within_ms, async move {
             let key = people.fresh_key("cancel");
             let reason = (by == CancelledBy::Staff).then(|| "out of print".to_owned());
-            let make = || Command::CancelOrder { order_id, by, reason: reason.clone() };
+            let make = || CancelOrder { order_id, by, reason: reason.clone() };
             match (by, people.known(order_id).user) {
                 (CancelledBy::Owner, Some(user)) => people.buyer(user, key, &make).await,
                 _ => people.staff(key, &make).await,
@@ -156,7 +159,7 @@ impl People {
             let most = u64::try_from(known.total).unwrap_or(0);
             let units = people.throw(|dice| dice.between(1, most.max(1)));
             let amount = won(i64::try_from(units).unwrap_or(1));
-            let make = || Command::RefundPayment {
+            let make = || RefundPayment {
                 payment_id,
                 refund_id: RefundId::new(people.town.ids.new_id()),
                 amount,
@@ -173,7 +176,7 @@ impl People {
                 self.later(500, 90_000, async move {
                     let Some(user) = people.known(order_id).user else { return };
                     let key = people.fresh_key("challenge");
-                    people.buyer(user, key, &|| Command::ConfirmPayment { payment_id }).await;
+                    people.buyer(user, key, &|| ConfirmPayment { payment_id }).await;
                 });
             }
             PaymentEvent::Failed(failed) => self.pay_again(failed.order_id),
@@ -184,7 +187,7 @@ impl People {
                     let (people, user) = (Arc::clone(self), requested.user_id);
                     self.later(0, 5_000, async move {
                         let key = people.fresh_key("call-off");
-                        people.buyer(user, key, &|| Command::CancelPayment { payment_id }).await;
+                        people.buyer(user, key, &|| CancelPayment { payment_id }).await;
                     });
                 }
                 if self.throw(|dice| dice.permille(30)) {
@@ -250,7 +253,7 @@ impl People {
     /// Staff hand the parcel over; while the order is on hold they come back later.
     pub async fn dispatch(&self, shipment_id: ShipmentId) {
         for _ in 0..5 {
-            let make = || Command::DispatchShipment { shipment_id, carrier: None, tracking_number: None };
+            let make = || DispatchShipment { shipment_id, carrier: None, tracking_number: None };
             if let Told::Done(_) = self.staff(self.fresh_key("dispatch"), &make).await {
                 return;
             }
@@ -284,19 +287,16 @@ impl People {
     /// Staff look for a parcel themselves and say that it arrived.
     pub async fn look_for(&self, shipment_id: ShipmentId) {
         let at = self.town.sim.now();
-        let make = || Command::RecordScan {
+        let make = || RecordScan {
             shipment_id,
-            scan: ScanRecorded {
-                order_id: OrderId::new(Uuid::nil()),
-                carrier: "staff".to_owned(),
+            scan: Scan {
+                carrier: STAFF.to_owned(),
                 tracking_number: String::new(),
                 status: ScanStatus::Delivered,
                 code: "STAFF".to_owned(),
                 place: "the buyer's door".to_owned(),
                 at,
                 note: None,
-                received_at: None,
-                ignored_because: None,
             },
         };
         self.staff(self.fresh_key("look"), &make).await;
@@ -325,7 +325,7 @@ impl People {
         let action = self.throw(|dice| dice.weighted(choices)).unwrap_or(Resume);
         self.release(order_id).await;
         let why = || "looked into it".to_owned();
-        let resolve = |action| move || Command::ResolveFulfilment { order_id, action, reason: why() };
+        let resolve = |action| move || ResolveFulfilment { order_id, action, reason: why() };
         // What cannot be undone any more is taken as it is; what cannot be either goes on.
         for action in [action, Skip, Resume] {
             if !matches!(self.staff(self.fresh_key("resolve"), &resolve(action)).await, Told::Refused(_)) {
@@ -335,7 +335,7 @@ impl People {
     }
 
     pub async fn release(&self, order_id: OrderId) {
-        let make = || Command::ReleaseHold { order_id, reason: "looked into it".to_owned() };
+        let make = || ReleaseHold { order_id, reason: "looked into it".to_owned() };
         self.staff(self.fresh_key("release"), &make).await;
     }
 }

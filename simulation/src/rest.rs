@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jangbu_aggregates::shipment::{Shipment, ShipmentState};
-use jangbu_commands::{Command, load_state};
+use jangbu_commands::commands::ReceiveStock;
+use jangbu_commands::load_state;
 use jangbu_kernel::StreamId;
 use jangbu_kernel::log::EventLog as _;
 use jangbu_kernel::ports::Inbox as _;
@@ -57,7 +58,7 @@ pub(crate) async fn check(people: &People, market: &Market) {
 /// Every node still takes orders.
 async fn alive(people: &People, market: &Market) {
     for (number, product) in market.products.iter().take(2 * people.town.nodes).enumerate() {
-        let make = || Command::ReceiveStock { product_id: product.id, quantity: 1 };
+        let make = || ReceiveStock { product_id: product.id, quantity: 1 };
         if !matches!(people.staff(format!("alive-{number}"), &make).await, Told::Done(_)) {
             people.town.sim.fail("alive", "a command is not carried out although nothing is wrong any more".to_owned());
         }

@@ -9,10 +9,19 @@
     reason = "tests"
 )]
 
-use jangbu_kernel::{RefusalCode, UserId};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jangbu_kernel::{RefusalCode, Role, UserId};
 
 use super::*;
+use crate::commands::{
+    CancelOrder, ChangeContactDetails, ConfirmDelivery, CreateProduct, PlaceOrder, ReceiveStock, RegisterUser,
+    RequestPayment, WantedLine, WantedPayment,
+};
 use crate::facts::{Facts, Scope};
+use crate::order::CancelledBy;
 use crate::testing::{World, at, facts, id, sealed, won};
 
 fn reach(user_id: UserId) -> Facts {
@@ -21,13 +30,13 @@ fn reach(user_id: UserId) -> Facts {
 
 fn shop() -> World {
     let mut world = World::default();
-    world.must(&Command::RegisterUser(registration(1)), at(0));
-    world.must(&Command::RegisterUser(registration(2)), at(0));
+    world.must(&registration(1), at(0));
+    world.must(&registration(2), at(0));
     let (product_id, name) = (id(5), "한라봉".to_owned());
     let product =
         CreateProduct { product_id, name, description: None, category_id: None, seller_id: None, price: won(10) };
-    world.must(&Command::CreateProduct(product), at(0));
-    world.must(&Command::ReceiveStock { product_id, quantity: 10 }, at(0));
+    world.must(&product, at(0));
+    world.must(&ReceiveStock { product_id, quantity: 10 }, at(0));
     world.must(&place(10, 1), at(0));
     world
 }
@@ -38,8 +47,8 @@ fn registration(number: u128) -> RegisterUser {
     RegisterUser { user_id, email_claim, other_claims: vec![], email, name, phone, password_hash, roles }
 }
 
-fn place(order: u128, user: u128) -> Command {
-    Command::PlaceOrder(PlaceOrder {
+fn place(order: u128, user: u128) -> PlaceOrder {
+    PlaceOrder {
         order_id: id(order),
         number: "1".into(),
         user_id: id(user),
@@ -48,25 +57,25 @@ fn place(order: u128, user: u128) -> Command {
         expected_total: None,
         pay_within: None,
         payment: None,
-    })
+    }
 }
 
 #[test]
 fn what_belongs_to_somebody_else_does_not_exist() {
-    let cancel = Command::CancelOrder { order_id: id(10), by: CancelledBy::Owner, reason: None };
-    let commands = [
-        cancel.clone(),
-        Command::ConfirmDelivery { order_id: id(10) },
-        place(11, 1),
-        place(10, 2),
-        Command::ChangeContactDetails { user_id: id(1), name: None, phone: None, clear_phone: false },
-        Command::ReceiveStock { product_id: id(5), quantity: 1 },
-        Command::RequestPayment { order_id: id(10), payment: WantedPayment { payment_id: id(20), legs: vec![] } },
+    let cancel = CancelOrder { order_id: id(10), by: CancelledBy::Owner, reason: None };
+    let commands: [AnyCommand; 7] = [
+        cancel.clone().into(),
+        ConfirmDelivery { order_id: id(10) }.into(),
+        place(11, 1).into(),
+        place(10, 2).into(),
+        ChangeContactDetails { user_id: id(1), name: None, phone: None, clear_phone: false }.into(),
+        ReceiveStock { product_id: id(5), quantity: 1 }.into(),
+        RequestPayment { order_id: id(10), payment: WantedPayment { payment_id: id(20), legs: vec![] } }.into(),
     ];
     for command in commands {
         let mut world = shop();
         let before = world.log.len();
-        match world.run(&command, &reach(id(2))) {
+        match world.run(&*command, &reach(id(2))) {
             Outcome::Refused(refusal) => assert_eq!(refusal.code, RefusalCode::NotFound, "{command:?}"),
             other => panic!("{command:?}: {other:?}"),
         }
@@ -78,40 +87,37 @@ fn what_belongs_to_somebody_else_does_not_exist() {
 #[test]
 fn what_does_not_exist_and_what_is_not_yours_answer_the_same() {
     let answer = |order| {
-        let command = Command::CancelOrder { order_id: id(order), by: CancelledBy::Owner, reason: None };
+        let command = CancelOrder { order_id: id(order), by: CancelledBy::Owner, reason: None };
         shop().run(&command, &reach(id(2)))
     };
     assert_eq!(answer(10), answer(999));
 }
 
+/// The source of every command, by its file.
+fn sources() -> Vec<(PathBuf, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands");
+    let areas = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files =
+        areas.filter(|path| path.is_dir() && !path.ends_with("spec")).flat_map(|area| fs::read_dir(area).unwrap());
+    files.map(|file| file.unwrap().path()).map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
 #[test]
-fn names_are_the_variants_in_snake_case() {
-    let cancel = Command::CancelOrder { order_id: id(10), by: CancelledBy::Owner, reason: None };
-    let resolve =
-        Command::ResolveFulfilment { order_id: id(10), action: OperatorAction::Skip, reason: "looked".into() };
-    for command in
-        [cancel, resolve, place(1, 1), Command::CreateProduct(created()), Command::ExpireOrder { order_id: id(1) }]
-    {
-        let debug = format!("{command:?}");
-        let variant = debug.split([' ', '(']).next().unwrap();
+fn a_command_is_one_file_and_is_named_like_its_type() {
+    let mut names = BTreeSet::new();
+    for (path, source) in sources() {
+        let types: Vec<&str> = source.lines().filter_map(|line| line.strip_prefix("impl Command for ")).collect();
+        let Some(first) = types.first() else { continue };
+        assert_eq!(types.len(), 1, "{}: one command a file", path.display());
         let mut snake = String::new();
-        for letter in variant.chars() {
+        for letter in first.trim_end_matches([' ', '{']).chars() {
             if letter.is_uppercase() && !snake.is_empty() {
                 snake.push('_');
             }
             snake.extend(letter.to_lowercase());
         }
-        assert_eq!(command.name(), snake);
+        assert!(source.contains(&format!("\"{snake}\"")), "{}: its name is {snake}", path.display());
+        assert!(names.insert(snake), "{}: the name is taken", path.display());
     }
-}
-
-fn created() -> CreateProduct {
-    CreateProduct {
-        product_id: id(1),
-        name: "한라봉".into(),
-        description: None,
-        category_id: None,
-        seller_id: None,
-        price: won(1),
-    }
+    assert!(names.len() > 40, "{names:?}");
 }

@@ -1,10 +1,29 @@
 //! What can be asked of a parcel.
 
 use jangbu_kernel::gateway::LabelOutcome;
-use jangbu_kernel::{OrderId, Sealed, UserId};
+use jangbu_kernel::{OrderId, Sealed, Timestamp, UserId};
 
-use super::ScanRecorded;
+use super::event::ScanStatus;
 use crate::order::OrderLine;
+
+/// A scan, as somebody tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// By whom: a carrier's name, or [`STAFF`](super::STAFF).
+    pub carrier: String,
+    /// The number that follows the parcel; of staff, who look at the parcel, it may be empty.
+    pub tracking_number: String,
+    /// What it tells.
+    pub status: ScanStatus,
+    /// The carrier's own code.
+    pub code: String,
+    /// Where.
+    pub place: String,
+    /// When, by the carrier's clock.
+    pub at: Timestamp,
+    /// A remark of the shop's staff.
+    pub note: Option<String>,
+}
 
 /// What can be asked of a parcel.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,8 +53,8 @@ pub enum ShipmentCommand {
         /// Its number; the label's when absent.
         tracking_number: Option<String>,
     },
-    /// Somebody scanned it. `order_id`, `received_at` and `ignored_because` are filled in by the decision.
-    RecordScan(ScanRecorded),
+    /// Somebody scanned it.
+    RecordScan(Scan),
     /// The number that was written down is not the parcel's.
     CorrectTrackingNumber {
         /// The parcel's number.

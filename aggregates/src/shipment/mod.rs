@@ -33,7 +33,7 @@ mod scans;
 mod spec;
 mod state;
 
-pub use command::ShipmentCommand;
+pub use command::{Scan, ShipmentCommand};
 pub use event::*;
 pub use scans::{MAX_SCAN_TEXT, MAX_SCANS, STAFF, number_key};
 pub use state::{Shipment, ShipmentState};

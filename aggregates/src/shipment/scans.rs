@@ -4,6 +4,7 @@ use jangbu_kernel::time::{rfc3339, to_millis};
 use jangbu_kernel::{Decision, OrderId, Refusal, RefusalCode, Timestamp, text};
 use uuid::Uuid;
 
+use super::command::Scan;
 use super::decide::{conflict, not_found};
 use super::event::{
     ScanRecorded, ScanStatus, ShipmentAttemptFailed, ShipmentDelivered, ShipmentEvent, ShipmentExceptionReported,
@@ -27,7 +28,7 @@ const SCAN_NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_5c0e_2f5b_4a8e_9d1b_7c3a_5e0
 
 /// What makes a scan the same scan: carrier, number, time, code, place and status. How its
 /// texts were written down does not matter.
-pub(super) fn scan_key(scan: &ScanRecorded) -> Uuid {
+pub(super) fn scan_key(scan: &Scan) -> Uuid {
     let fields = [
         text::composed(&scan.carrier),
         number_key(&scan.tracking_number),
@@ -54,11 +55,38 @@ pub fn number_key(number: &str) -> String {
     if key.is_empty() { text::folded(number) } else { key }
 }
 
+impl Scan {
+    pub(super) fn recorded(
+        self,
+        order_id: OrderId,
+        received_at: Option<Timestamp>,
+        ignored_because: Option<String>,
+    ) -> ScanRecorded {
+        let Self { carrier, tracking_number, status, code, place, at, note } = self;
+        ScanRecorded { order_id, carrier, tracking_number, status, code, place, at, received_at, note, ignored_because }
+    }
+}
+
+impl ScanRecorded {
+    /// As it was told.
+    pub(super) fn told(&self) -> Scan {
+        Scan {
+            carrier: self.carrier.clone(),
+            tracking_number: self.tracking_number.clone(),
+            status: self.status,
+            code: self.code.clone(),
+            place: self.place.clone(),
+            at: self.at,
+            note: self.note.clone(),
+        }
+    }
+}
+
 impl Shipment {
     /// Whether a scan shows that the carrier has a parcel which nobody has handed over yet: by
     /// the carrier of its label, under the label's number.
     #[must_use]
-    pub fn is_handed_over_by(&self, scan: &ScanRecorded) -> bool {
+    pub fn is_handed_over_by(&self, scan: &Scan) -> bool {
         let Some((carrier, number)) = &self.label else { return false };
         self.state == ShipmentState::Ready
             && scan.carrier == *carrier
@@ -72,12 +100,11 @@ impl Shipment {
         matches!(self.state, ShipmentState::Ready) && self.early.is_some()
     }
 
-    pub(super) fn record_scan(&self, scan: &ScanRecorded, facts: &Facts) -> Decision<ShipmentEvent> {
+    pub(super) fn record_scan(&self, scan: &Scan, facts: &Facts) -> Decision<ShipmentEvent> {
         let Some(order_id) = self.order_id else {
             return not_found().into();
         };
         let mut scan = scan.clone();
-        scan.order_id = order_id;
         let by_staff = scan.carrier == STAFF;
         if by_staff {
             // Staff look at the parcel, not at a number.
@@ -94,22 +121,22 @@ impl Shipment {
         }
         // The latest moment that a carrier's clock may show.
         let latest = facts.now.checked_add_signed(facts.policy.scan_clock_tolerance).unwrap_or(facts.now);
-        scan.received_at = (scan.at > latest).then_some(to_millis(facts.now));
-        scan.ignored_because = self.reason_to_ignore(&scan, latest).map(str::to_owned);
+        let ignored_because = self.reason_to_ignore(&scan, latest).map(str::to_owned);
         let reached = ShipmentState::of_scan(scan.status);
-        let moves = scan.ignored_because.is_none() && reached != self.state;
+        let moves = ignored_because.is_none() && reached != self.state;
         if self.scans.len() >= MAX_SCANS && !(moves && ends_journey(scan.status)) {
             return Decision::AlreadyDone;
         }
         let status = scan.status;
-        let mut events = vec![ShipmentEvent::from(scan)];
+        let received_at = (scan.at > latest).then_some(to_millis(facts.now));
+        let mut events = vec![ShipmentEvent::from(scan.recorded(order_id, received_at, ignored_because))];
         if moves {
             events.push(status_event(status, order_id));
         }
         Decision::Record(events)
     }
 
-    fn reason_to_ignore(&self, scan: &ScanRecorded, latest: Timestamp) -> Option<&'static str> {
+    fn reason_to_ignore(&self, scan: &Scan, latest: Timestamp) -> Option<&'static str> {
         let ours = [self.label.as_ref(), self.dispatched_with.as_ref()];
         let told = number_key(&scan.tracking_number);
         let known = ours.into_iter().flatten().any(|(_, number)| number_key(number) == told);
@@ -159,7 +186,7 @@ const fn ends_journey(status: ScanStatus) -> bool {
     }
 }
 
-fn check_texts(scan: &ScanRecorded) -> Result<(), Refusal> {
+fn check_texts(scan: &Scan) -> Result<(), Refusal> {
     let texts = [
         ("/code", scan.code.as_str()),
         ("/place", scan.place.as_str()),

@@ -34,8 +34,7 @@ fn cancel() -> ShipmentCommand {
 }
 
 fn scan_at(status: ScanStatus, seconds: i64, carrier: &str) -> ShipmentCommand {
-    ShipmentCommand::RecordScan(ScanRecorded {
-        order_id: id(99),
+    ShipmentCommand::RecordScan(Scan {
         carrier: carrier.into(),
         tracking_number: "T1".into(),
         status,
@@ -43,8 +42,6 @@ fn scan_at(status: ScanStatus, seconds: i64, carrier: &str) -> ShipmentCommand {
         place: "Busan".into(),
         at: at(seconds),
         note: None,
-        received_at: None,
-        ignored_because: None,
     })
 }
 
@@ -202,7 +199,7 @@ fn i3_a_delivery_in_the_minute_code_and_place_of_another_scan_counts() {
     }
 }
 
-fn told(change: impl FnOnce(&mut ScanRecorded)) -> ShipmentCommand {
+fn told(change: impl FnOnce(&mut Scan)) -> ShipmentCommand {
     let ShipmentCommand::RecordScan(mut scan) = scan(ScanStatus::InTransit) else { unreachable!() };
     change(&mut scan);
     ShipmentCommand::RecordScan(scan)
@@ -244,7 +241,7 @@ fn i6_a_time_that_was_believed_earlier_orders_nothing_while_it_lies_ahead() {
     let mut shipment = in_state(ShipmentState::Dispatched);
     let ShipmentCommand::RecordScan(ahead) = scan_at(ScanStatus::InTransit, 9 * 3_600, "swift") else { unreachable!() };
     // As it was recorded before times were looked at.
-    shipment.evolve(&ahead.into());
+    shipment.evolve(&ahead.recorded(id(1), None, None).into());
     assert_eq!(answer_of(&mut shipment, &scan_at(ScanStatus::OutForDelivery, 60, "swift")), "+");
 }
 
@@ -279,7 +276,7 @@ fn i7_a_corrected_number_is_the_parcels_and_old_scans_stay() {
 fn i3_a_scan_of_another_number_is_kept_and_changes_nothing() {
     let mut shipment = in_state(ShipmentState::Dispatched);
     let ShipmentCommand::RecordScan(ours) = scan(ScanStatus::Delivered) else { unreachable!() };
-    let other = ShipmentCommand::RecordScan(ScanRecorded { tracking_number: "T2".into(), ..ours });
+    let other = ShipmentCommand::RecordScan(Scan { tracking_number: "T2".into(), ..ours });
     assert_eq!(answer_of(&mut shipment, &other), "!");
     assert_eq!(shipment.state(), ShipmentState::Dispatched);
 }
@@ -331,6 +328,6 @@ fn i8_beyond_the_limit_only_an_end_is_kept() {
 fn a_scan_with_a_book_for_a_place_is_refused() {
     let mut shipment = in_state(ShipmentState::Dispatched);
     let ShipmentCommand::RecordScan(ours) = scan(ScanStatus::InTransit) else { unreachable!() };
-    let long = ShipmentCommand::RecordScan(ScanRecorded { place: "x".repeat(MAX_SCAN_TEXT + 1), ..ours });
+    let long = ShipmentCommand::RecordScan(Scan { place: "x".repeat(MAX_SCAN_TEXT + 1), ..ours });
     assert_eq!(word(&ask(&mut shipment, &long)), "validation_failed");
 }

@@ -210,8 +210,9 @@ impl Shipment {
                 self.state = ShipmentState::Dispatched;
             }
             ShipmentEvent::ScanRecorded(scan) => {
-                self.scans.push(scan_key(scan));
-                if self.is_handed_over_by(scan) && self.early.is_none_or(|(at, _)| at <= scan.at) {
+                let told = scan.told();
+                self.scans.push(scan_key(&told));
+                if self.is_handed_over_by(&told) && self.early.is_none_or(|(at, _)| at <= scan.at) {
                     self.early = Some((scan.at, scan.status));
                 }
                 if scan.ignored_because.is_none() && scan.received_at.is_none() {

@@ -1,11 +1,14 @@
 //! One run: what the buyer, the staff, the carrier and the operator do, and who is
 //! served next.
 
-use jangbu_aggregates::Command;
+use jangbu_aggregates::commands::{
+    CancelOrder, ConfirmDelivery, ConfirmPayment, DispatchShipment, RecordScan, RefundPayment, ReleaseHold,
+    RequestPayment, ResolveFulfilment,
+};
 use jangbu_aggregates::order::{CancelledBy, Order, OrderStatus};
 use jangbu_aggregates::payment::Source;
 use jangbu_aggregates::processes::{OperatorAction, Step};
-use jangbu_aggregates::shipment::{ScanRecorded, ScanStatus, Shipment, ShipmentState};
+use jangbu_aggregates::shipment::{Scan, ScanStatus, Shipment, ShipmentState};
 use jangbu_kernel::{OrderId, PaymentId, ShipmentId, Timestamp};
 
 use crate::outside::Script;
@@ -110,7 +113,7 @@ impl Run<'_> {
         if !self.cancelled && self.faults.cancel_at.is_some_and(|step| self.world.ticks >= step) {
             self.cancelled = true;
             let (by, reason) = (CancelledBy::Owner, None);
-            self.world.ask(&Command::CancelOrder { order_id: id(ORDER), by, reason })?;
+            self.world.ask(&CancelOrder { order_id: id(ORDER), by, reason })?;
         }
         let (mut inbox, mut webhook, mut turn_of) = (0, 0, 0);
         let hooks = self.world.outside.webhooks.len();
@@ -161,7 +164,7 @@ impl Run<'_> {
             Step::AwaitingChallenge if self.scenario.meets_challenge => {
                 if let Some(payment_id) = order.open_payment() {
                     let before = self.world.log.len();
-                    self.world.ask(&Command::ConfirmPayment { payment_id })?;
+                    self.world.ask(&ConfirmPayment { payment_id })?;
                     return Ok(self.world.log.len() > before);
                 }
             }
@@ -171,7 +174,7 @@ impl Run<'_> {
             Some(OrderStatus::AwaitingPayment) if order.open_payment().is_none() && self.retries > 0 => {
                 self.retries -= 1;
                 let payment = self.world.wanted_payment(self.scenario.pays, crate::world::PRICE);
-                if self.world.ask(&Command::RequestPayment { order_id: id(ORDER), payment })?.is_some() {
+                if self.world.ask(&RequestPayment { order_id: id(ORDER), payment })?.is_some() {
                     self.world.payments.pop();
                 }
                 Ok(true)
@@ -191,7 +194,7 @@ impl Run<'_> {
         let Some(shipment_id) = shipment_id else { return Ok(false) };
         let shipment: Shipment = self.world.shelf.state(shipment_id);
         if shipment.state() == ShipmentState::Ready && !self.scenario.script.label_cancels_too_late {
-            let dispatch = Command::DispatchShipment { shipment_id, carrier: None, tracking_number: None };
+            let dispatch = DispatchShipment { shipment_id, carrier: None, tracking_number: None };
             // Refused while the order is on hold; then it is not the parcel's turn.
             return Ok(self.world.ask(&dispatch)?.is_none());
         }
@@ -201,8 +204,7 @@ impl Run<'_> {
         // The carrier tells the same scans again when the program died on them.
         let at = *self.scanned_at.get_or_insert(self.world.now);
         for status in [ScanStatus::InTransit, self.scenario.journey] {
-            let scan = ScanRecorded {
-                order_id: id(0),
+            let scan = Scan {
                 carrier: "sandbox".into(),
                 tracking_number: shipment.tracking_number().unwrap().into(),
                 status,
@@ -210,10 +212,8 @@ impl Run<'_> {
                 place: format!("{status:?}"),
                 at,
                 note: None,
-                received_at: None,
-                ignored_because: None,
             };
-            self.world.must(&Command::RecordScan { shipment_id, scan })?;
+            self.world.must(&RecordScan { shipment_id, scan })?;
         }
         self.scanned = true;
         Ok(true)
@@ -227,7 +227,7 @@ impl Run<'_> {
             return self.refund(payment_id, amount);
         }
         if self.scenario.confirms_delivery {
-            self.world.must(&Command::ConfirmDelivery { order_id: id(ORDER) })?;
+            self.world.must(&ConfirmDelivery { order_id: id(ORDER) })?;
             return Ok(true);
         }
         Ok(false)
@@ -235,7 +235,7 @@ impl Run<'_> {
 
     fn refund(&mut self, payment_id: PaymentId, amount: i64) -> Result<bool, Crash> {
         let (refund_id, amount, reason) = (id(900), won(amount), "scratched".into());
-        self.world.must(&Command::RefundPayment { payment_id, refund_id, amount, reason })?;
+        self.world.must(&RefundPayment { payment_id, refund_id, amount, reason })?;
         Ok(true)
     }
 
@@ -249,8 +249,8 @@ impl Run<'_> {
         let allowed = self.world.process().allowed_actions();
         let action = if allowed.contains(&wanted) { wanted } else { OperatorAction::Resume };
         let reason = "looked into it".to_owned();
-        self.world.ask(&Command::ReleaseHold { order_id, reason: reason.clone() })?;
-        self.world.must(&Command::ResolveFulfilment { order_id, action, reason })?;
+        self.world.ask(&ReleaseHold { order_id, reason: reason.clone() })?;
+        self.world.must(&ResolveFulfilment { order_id, action, reason })?;
         Ok(true)
     }
 }

@@ -5,12 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::DateTime;
-use jangbu_aggregates::command::{CreateProduct, PlaceOrder, RegisterUser, WantedLine, WantedPayment};
+use jangbu_aggregates::commands::{
+    ActivateProduct, AdvanceFulfilment, CancelOrder, CancelShipment, CompleteOrder, ConfirmOrder, CreateProduct,
+    ExpireOrder, FailOrder, FinishCancellation, GrantPoints, HoldOrder, MarkDelivered, ObserveLabel, ObservePayment,
+    ObserveRefund, PlaceOrder, ReceiveStock, RecordLatePayment, RecordPaymentFailure, RegisterUser, RequestCapture,
+    RequestFullRefund, RequestNetCancel, RequestShipment, WantedLine, WantedPayment,
+};
 use jangbu_aggregates::order::CancelledBy;
 use jangbu_aggregates::payment::{Instrument, Leg, MethodName, Payment, PaymentEvent, RefundState, Source};
 use jangbu_aggregates::processes::{Fulfilment, FulfilmentInput, ProcessCommand, TimerName, fact_of, order_of};
 use jangbu_aggregates::shipment::Shipment;
-use jangbu_aggregates::{AnyState, Command, DomainEvent, Facts, Outcome, Policy, Scope, States};
+use jangbu_aggregates::{AnyCommand, AnyState, DomainEvent, ErasedCommand, Facts, Outcome, Policy, Scope, States};
 use jangbu_kernel::gateway::{ChargeOutcome, LabelCancelOutcome, RefundOutcome};
 use jangbu_kernel::{
     CommandId, EventId, Money, OrderId, PaymentId, ProductId, RefundId, Role, Sealed, ShipmentId, StreamId, Timestamp,
@@ -58,7 +63,7 @@ impl States for Shelf {
 
 impl Shelf {
     pub fn state<A: jangbu_aggregates::Aggregate>(&self, id: impl Into<Uuid>) -> A {
-        self.get::<A>(id).cloned().unwrap_or_default()
+        (self as &dyn States).get::<A>(id).cloned().unwrap_or_default()
     }
 }
 
@@ -143,7 +148,7 @@ impl World {
     }
 
     /// Decides and appends. `Ok(Some(code))`: refused.
-    pub fn ask(&mut self, command: &Command) -> Result<Option<String>, Crash> {
+    pub fn ask(&mut self, command: &dyn ErasedCommand) -> Result<Option<String>, Crash> {
         self.facts.now = self.now;
         let outcome = loop {
             match command.decide(&self.shelf, &self.facts) {
@@ -207,7 +212,7 @@ impl World {
     }
 
     fn advance(&mut self, order_id: OrderId, input: FulfilmentInput) -> Result<(), Crash> {
-        let refused = self.ask(&Command::AdvanceFulfilment { order_id, input })?;
+        let refused = self.ask(&AdvanceFulfilment { order_id, input })?;
         assert_eq!(refused, None, "the process takes every input");
         Ok(())
     }
@@ -234,7 +239,7 @@ impl World {
         Ok(())
     }
 
-    fn once(&mut self, command_id: CommandId, command: &Command) -> Result<Option<String>, Crash> {
+    fn once(&mut self, command_id: CommandId, command: &dyn ErasedCommand) -> Result<Option<String>, Crash> {
         if self.receipts.contains(&command_id) {
             return Ok(None);
         }
@@ -249,7 +254,7 @@ impl World {
 
     fn carry_out(&mut self, command_id: CommandId, command: &ProcessCommand) -> Result<Option<String>, Crash> {
         let order_id: OrderId = id(ORDER);
-        let single = match command.clone() {
+        let single: AnyCommand = match command.clone() {
             ProcessCommand::CapturePayment { payment_id } => return self.capture(command_id, payment_id),
             ProcessCommand::ConfirmCharge { payment_id } => {
                 let payment: Payment = self.shelf.state(payment_id);
@@ -278,7 +283,7 @@ impl World {
                     let observation = self.outside.request_label(shipment_id);
                     self.tick()?;
                     let carrier = "sandbox".to_owned();
-                    self.must(&Command::ObserveLabel { shipment_id, carrier, observation })?;
+                    self.must(&ObserveLabel { shipment_id, carrier, observation })?;
                 }
                 return Ok(None);
             }
@@ -289,30 +294,30 @@ impl World {
                 self.settle(payment_id, refund_id)?;
                 return Ok(None);
             }
-            ProcessCommand::ConfirmOrder { payment_id } => Command::ConfirmOrder { order_id, payment_id },
+            ProcessCommand::ConfirmOrder { payment_id } => ConfirmOrder { order_id, payment_id }.into(),
             ProcessCommand::RecordPaymentFailure { payment_id, reason } => {
-                Command::RecordPaymentFailure { order_id, payment_id, reason }
+                RecordPaymentFailure { order_id, payment_id, reason }.into()
             }
-            ProcessCommand::ExpireOrder => Command::ExpireOrder { order_id },
-            ProcessCommand::RequestShipment { shipment_id } => Command::RequestShipment { order_id, shipment_id },
+            ProcessCommand::ExpireOrder => ExpireOrder { order_id }.into(),
+            ProcessCommand::RequestShipment { shipment_id } => RequestShipment { order_id, shipment_id }.into(),
             ProcessCommand::RequestRefund { payment_id, refund_id, reason } => {
-                Command::RequestFullRefund { payment_id, refund_id, reason }
+                RequestFullRefund { payment_id, refund_id, reason }.into()
             }
             ProcessCommand::CancelOrder { reason } => {
-                Command::CancelOrder { order_id, by: CancelledBy::Staff, reason: Some(reason) }
+                CancelOrder { order_id, by: CancelledBy::Staff, reason: Some(reason) }.into()
             }
-            ProcessCommand::FinishCancellation => Command::FinishCancellation { order_id },
-            ProcessCommand::FailOrder { reason } => Command::FailOrder { order_id, reason },
-            ProcessCommand::RecordLatePayment { payment_id } => Command::RecordLatePayment { order_id, payment_id },
-            ProcessCommand::MarkDelivered => Command::MarkDelivered { order_id },
-            ProcessCommand::CompleteOrder => Command::CompleteOrder { order_id },
-            ProcessCommand::HoldOrder { reason } => Command::HoldOrder { order_id, reason },
+            ProcessCommand::FinishCancellation => FinishCancellation { order_id }.into(),
+            ProcessCommand::FailOrder { reason } => FailOrder { order_id, reason }.into(),
+            ProcessCommand::RecordLatePayment { payment_id } => RecordLatePayment { order_id, payment_id }.into(),
+            ProcessCommand::MarkDelivered => MarkDelivered { order_id }.into(),
+            ProcessCommand::CompleteOrder => CompleteOrder { order_id }.into(),
+            ProcessCommand::HoldOrder { reason } => HoldOrder { order_id, reason }.into(),
         };
-        self.once(command_id, &single)
+        self.once(command_id, &*single)
     }
 
     fn capture(&mut self, command_id: CommandId, payment_id: PaymentId) -> Result<Option<String>, Crash> {
-        let refused = self.once(command_id, &Command::RequestCapture { payment_id })?;
+        let refused = self.once(command_id, &RequestCapture { payment_id })?;
         if refused.is_some() {
             return Ok(refused);
         }
@@ -333,7 +338,7 @@ impl World {
         payment_id: PaymentId,
         reason: String,
     ) -> Result<Option<String>, Crash> {
-        let refused = self.once(command_id, &Command::RequestNetCancel { payment_id, reason })?;
+        let refused = self.once(command_id, &RequestNetCancel { payment_id, reason })?;
         if refused.is_some() {
             return Ok(refused);
         }
@@ -359,7 +364,7 @@ impl World {
         let answer = self.outside.cancel_label(shipment_id);
         self.tick()?;
         match answer {
-            LabelCancelOutcome::Cancelled => self.once(command_id, &Command::CancelShipment { shipment_id, reason }),
+            LabelCancelOutcome::Cancelled => self.once(command_id, &CancelShipment { shipment_id, reason }),
             LabelCancelOutcome::AlreadyDispatched => Ok(Some("order_already_dispatched".to_owned())),
             LabelCancelOutcome::Unknown { .. } => Ok(None),
         }
@@ -383,15 +388,15 @@ impl World {
                 (answer, Source::Answer)
             }
         };
-        self.must(&Command::ObserveRefund { payment_id, refund_id, observation, source })
+        self.must(&ObserveRefund { payment_id, refund_id, observation, source })
     }
 
     pub fn observe(&mut self, payment_id: PaymentId, observation: ChargeOutcome, source: Source) -> Result<(), Crash> {
-        self.must(&Command::ObservePayment { payment_id, observation, source })
+        self.must(&ObservePayment { payment_id, observation, source })
     }
 
     /// Asks for what cannot be refused.
-    pub fn must(&mut self, command: &Command) -> Result<(), Crash> {
+    pub fn must(&mut self, command: &dyn ErasedCommand) -> Result<(), Crash> {
         let refused = self.ask(command)?;
         assert_eq!(refused, None, "{command:?}");
         Ok(())
@@ -413,8 +418,8 @@ impl World {
     pub fn open_shop(&mut self) {
         let sealed = |text: &str| Sealed::from_ciphertext(text.to_owned());
         let (user_id, product_id): (UserId, ProductId) = (id(USER), id(PRODUCT));
-        let commands = [
-            Command::RegisterUser(RegisterUser {
+        let commands: [AnyCommand; 5] = [
+            RegisterUser {
                 user_id,
                 email_claim: id(77),
                 other_claims: Vec::new(),
@@ -423,27 +428,29 @@ impl World {
                 phone: None,
                 password_hash: sealed("h"),
                 roles: vec![Role::Customer],
-            }),
-            Command::CreateProduct(CreateProduct {
+            }
+            .into(),
+            CreateProduct {
                 product_id,
                 name: "mug".into(),
                 description: None,
                 category_id: None,
                 seller_id: None,
                 price: won(PRICE),
-            }),
-            Command::ActivateProduct { product_id },
-            Command::ReceiveStock { product_id, quantity: STOCK },
-            Command::GrantPoints { user_id, amount: won(POINTS), reference: "welcome".into(), expires_at: None },
+            }
+            .into(),
+            ActivateProduct { product_id }.into(),
+            ReceiveStock { product_id, quantity: STOCK }.into(),
+            GrantPoints { user_id, amount: won(POINTS), reference: "welcome".into(), expires_at: None }.into(),
         ];
         for command in commands {
-            self.must(&command).unwrap();
+            self.must(&*command).unwrap();
         }
     }
 
     pub fn place(&mut self, pays: Pays, price: i64) -> Result<(), Crash> {
         let payment = (pays != Pays::Nothing).then(|| self.wanted_payment(pays, price));
-        self.must(&Command::PlaceOrder(PlaceOrder {
+        self.must(&PlaceOrder {
             order_id: id(ORDER),
             number: "A-1".into(),
             user_id: id(USER),
@@ -452,7 +459,7 @@ impl World {
             expected_total: None,
             pay_within: None,
             payment,
-        }))
+        })
     }
 
     pub fn wanted_payment(&mut self, pays: Pays, price: i64) -> WantedPayment {

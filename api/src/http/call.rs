@@ -7,7 +7,7 @@ use http::header::IF_NONE_MATCH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
 use jangbu_commands::identity::{AddressBlock, RequestContext};
-use jangbu_commands::{Answer, Command, Idempotency, Request};
+use jangbu_commands::{Answer, AnyCommand, Idempotency, Key, Request};
 use jangbu_kernel::CommandId;
 
 use super::caller;
@@ -21,15 +21,6 @@ use crate::state::App;
 
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-
-/// Whether a request may come without a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
-    /// It creates an order or moves money, stock or points.
-    Required,
-    /// A repeat does no harm.
-    Optional,
-}
 
 /// The request beside its content.
 pub(crate) struct Call {
@@ -136,16 +127,16 @@ impl Call {
     pub(crate) async fn execute(
         &self,
         app: &App,
-        command: Command,
-        needed: Key,
+        command: impl Into<AnyCommand>,
         body: &[u8],
     ) -> Result<Answer, Problem> {
-        let idempotency = self.idempotency(needed, body)?;
+        let command = command.into();
+        let idempotency = self.idempotency(command.rules().key, body)?;
         let request = Request { idempotency, if_match: self.expected_versions(), ..self.request(app, command)? };
         app.state.commands.execute(request).await.map_err(Problem::from)
     }
 
-    fn request(&self, app: &App, command: Command) -> Result<Request, Problem> {
+    fn request(&self, app: &App, command: AnyCommand) -> Result<Request, Problem> {
         let command_id = CommandId::new(app.state.world.ids.new_id());
         let caller = self.principal()?.caller();
         let trace = Some(self.names.traceparent.clone());

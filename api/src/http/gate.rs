@@ -5,9 +5,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use jangbu_commands::authorization::{Permission, allows};
 use jangbu_commands::identity::AddressBlock;
-use jangbu_commands::{Caller, Scope};
+use jangbu_commands::{Caller, Permission, Reach, Scope, allows};
 use jangbu_kernel::{Actor, Role, SessionId, UserId};
 
 use super::caller;
@@ -25,30 +24,22 @@ pub enum Access {
     Public,
     /// Anybody, counted by block of addresses apart from everything else: sign-up and log-in.
     Auth,
-    /// Anybody who is logged in.
-    LoggedIn,
-    /// Whoever holds the permission, for anybody's things.
-    Needs(Permission),
-    /// Whoever holds the permission, for his own things.
-    Own(Permission),
-    /// Whoever holds `any` for everybody's things, whoever holds `own` for his own.
-    OwnOrAny {
-        /// For his own things.
-        own: Permission,
-        /// For anybody's.
-        any: Permission,
-    },
+    /// Whoever is logged in and reaches far enough.
+    Holder(Reach),
+}
+
+impl From<Reach> for Access {
+    fn from(reach: Reach) -> Self {
+        Self::Holder(reach)
+    }
 }
 
 impl Access {
     /// How far somebody with these roles reaches; none: not at all.
     fn scope(self, user_id: UserId, roles: &[Role]) -> Option<Scope> {
         match self {
-            Self::Open | Self::Public | Self::Auth | Self::LoggedIn => Some(Scope::Own(user_id)),
-            Self::Needs(permission) => allows(roles, permission).then_some(Scope::Any),
-            Self::Own(permission) => allows(roles, permission).then_some(Scope::Own(user_id)),
-            Self::OwnOrAny { any, .. } if allows(roles, any) => Some(Scope::Any),
-            Self::OwnOrAny { own, .. } => allows(roles, own).then_some(Scope::Own(user_id)),
+            Self::Open | Self::Public | Self::Auth => Some(Scope::Own(user_id)),
+            Self::Holder(reach) => reach.scope(user_id, roles),
         }
     }
 }
@@ -156,9 +147,9 @@ async fn admit(
 
 fn forbidden(access: Access) -> Problem {
     let needed = match access {
-        Access::Open | Access::Public | Access::Auth | Access::LoggedIn => "a login",
-        Access::Needs(permission) | Access::Own(permission) => permission.name(),
-        Access::OwnOrAny { own, .. } => own.name(),
+        Access::Open | Access::Public | Access::Auth | Access::Holder(Reach::LoggedIn) => "a login",
+        Access::Holder(Reach::Any(permission) | Reach::Own(permission)) => permission.name(),
+        Access::Holder(Reach::OwnOrAny { own, .. }) => own.name(),
     };
     Problem::new(Code::Forbidden, format!("this needs {needed}"))
 }

@@ -2,8 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use jangbu_commands::DomainEvent;
-use jangbu_commands::authorization::Permission;
+use jangbu_commands::{DomainEvent, Permission, Reach};
 use jangbu_kernel::{RecordedEvent, StreamId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,7 +13,6 @@ use super::entry::{Entry, Kind};
 use super::orders::page_limit;
 use crate::http::events;
 use crate::http::fields::{Line, Whole, request_body};
-use crate::http::gate::Access;
 use crate::http::params::{PathText, QueryFields};
 use crate::http::problem::Problem;
 use crate::http::resource::AsOf;
@@ -22,7 +20,7 @@ use crate::http::view::{Listing, Moment};
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
-    vec![Entry::new(Access::Needs(Permission::AuditRead), Kind::Query, &[], routes!(stream))]
+    vec![Entry::new(Reach::Any(Permission::AuditRead), Kind::Query, &[], routes!(stream))]
 }
 
 request_body! {

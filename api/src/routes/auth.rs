@@ -5,10 +5,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use jangbu_commands::Answer;
+use jangbu_commands::commands::{ChangeContactDetails, RegisterUser};
 use jangbu_commands::identity::{
     Change, FieldError, LoggedIn, Profile, Registration, check_email, check_password, check_phone,
 };
+use jangbu_commands::{Answer, Command as _, Reach};
 use jangbu_kernel::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,7 +20,7 @@ use utoipa_axum::routes;
 use super::entry::{Entry, Kind};
 use super::users::UserView;
 use crate::http::body::JsonBody;
-use crate::http::call::{Call, Key};
+use crate::http::call::Call;
 use crate::http::conditional::Tag;
 use crate::http::fields::{At, Errors, Line, Read, Secret, request_body};
 use crate::http::gate::Access;
@@ -32,15 +33,14 @@ use crate::state::App;
 use crate::tokens::{JsonWebKeySet, LIFE_SECONDS};
 
 pub(super) fn entries() -> Vec<Entry> {
-    let optional = Kind::Command(Key::Optional);
     let login_refusals = &[Code::Unauthenticated, Code::AccountLocked];
     vec![
-        Entry::new(Access::Auth, optional, &[Code::EmailTaken], routes!(register)),
+        Entry::command(&[RegisterUser::RULES], routes!(register)),
         Entry::new(Access::Auth, Kind::Action, login_refusals, routes!(login)),
         Entry::new(Access::Auth, Kind::Action, &[Code::Unauthenticated], routes!(refresh)),
         Entry::new(Access::Auth, Kind::Action, &[], routes!(logout)),
-        Entry::new(Access::LoggedIn, Kind::One, &[], routes!(profile)),
-        Entry::new(Access::LoggedIn, optional, &[], routes!(change_profile)),
+        Entry::new(Reach::LoggedIn, Kind::One, &[], routes!(profile)),
+        Entry::command(&[ChangeContactDetails::RULES], routes!(change_profile)),
         Entry::new(Access::Open, Kind::Page, &[], routes!(key_set)),
     ]
 }

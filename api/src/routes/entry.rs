@@ -1,8 +1,8 @@
 //! A route, and what is said about it.
 
+use jangbu_commands::{Key, Rules};
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use crate::http::call::Key;
 use crate::http::gate::Access;
 use crate::http::problem::Code;
 use crate::state::App;
@@ -27,12 +27,35 @@ pub(crate) struct Entry {
     pub(crate) access: Access,
     pub(crate) kind: Kind,
     /// What it can be refused with beside what its kind and access bring along.
-    pub(crate) refusals: &'static [Code],
+    pub(crate) refusals: Vec<Code>,
+    /// The commands that it has carried out.
+    pub(crate) commands: Vec<Rules>,
     pub(crate) routes: UtoipaMethodRouter<App>,
 }
 
 impl Entry {
-    pub(super) fn new(access: Access, kind: Kind, refusals: &'static [Code], routes: UtoipaMethodRouter<App>) -> Self {
-        Self { access, kind, refusals, routes }
+    /// A route that reads, or does what is not a command.
+    pub(super) fn new(
+        access: impl Into<Access>,
+        kind: Kind,
+        refusals: &[Code],
+        routes: UtoipaMethodRouter<App>,
+    ) -> Self {
+        Self { access: access.into(), kind, refusals: refusals.to_vec(), commands: Vec::new(), routes }
+    }
+
+    /// A route that has one of these commands carried out, which say who may use it, whether it
+    /// needs a key, and what it can be refused with.
+    pub(super) fn command(commands: &[Rules], routes: UtoipaMethodRouter<App>) -> Self {
+        let access = commands.iter().find_map(|rules| rules.reach).map_or(Access::Auth, Access::Holder);
+        let needs_key = commands.iter().any(|rules| rules.key == Key::Required);
+        let kind = Kind::Command(if needs_key { Key::Required } else { Key::Optional });
+        let mut refusals: Vec<Code> = Vec::new();
+        for code in commands.iter().flat_map(|rules| rules.refusals).map(|code| Code::from(*code)) {
+            if !refusals.contains(&code) {
+                refusals.push(code);
+            }
+        }
+        Self { access, kind, refusals, commands: commands.to_vec(), routes }
     }
 }

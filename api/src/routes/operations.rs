@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use jangbu_commands::authorization::Permission;
+use jangbu_commands::{Permission, Reach};
 use jangbu_projections::{ProjectionStatus, names};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,7 +12,6 @@ use utoipa_axum::routes;
 use super::entry::{Entry, Kind};
 use crate::http::body::NoBody;
 use crate::http::call::Call;
-use crate::http::gate::Access;
 use crate::http::params::PathText;
 use crate::http::problem::{Code, Problem};
 use crate::http::resource::await_min_position;
@@ -22,8 +21,8 @@ use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
     vec![
-        Entry::new(Access::Needs(Permission::OperationsRead), Kind::Query, &[], routes!(list)),
-        Entry::new(Access::Needs(Permission::OperationsWrite), Kind::Action, &[Code::NotFound], routes!(rebuild)),
+        Entry::new(Reach::Any(Permission::OperationsRead), Kind::Query, &[], routes!(list)),
+        Entry::new(Reach::Any(Permission::OperationsWrite), Kind::Action, &[Code::NotFound], routes!(rebuild)),
     ]
 }
 

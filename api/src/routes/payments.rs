@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use jangbu_commands::authorization::Permission;
-use jangbu_commands::{Command, WantedPayment};
+use jangbu_commands::commands::{CancelPayment, ConfirmPayment, RequestPayment};
+use jangbu_commands::{Command as _, Key, Permission, Reach, WantedPayment};
 use jangbu_kernel::{Currency, OrderId, PaymentId, RecordedEvent, StreamId, UserId};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{LegRow, PaymentFilter, PaymentRow, PaymentStatus, Queries, QueryError};
@@ -17,11 +17,10 @@ use super::entry::{Entry, Kind};
 use super::orders::{AsOfQuery, Legs, checked_legs, listed_user, none_wrong, page_request};
 use super::refunds::RefundView;
 use crate::http::body::{JsonBody, NoBody};
-use crate::http::call::{Call, Key};
+use crate::http::call::Call;
 use crate::http::fields::{At, Errors, Line, Whole, read_words, request_body};
-use crate::http::gate::Access;
 use crate::http::params::{PathId, QueryFields};
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position, is_visible};
 use crate::http::view::{Amount, Listing, Moment};
@@ -29,30 +28,17 @@ use crate::http::words;
 use crate::state::App;
 
 /// Reading payments.
-pub(super) const READ: Access = Access::OwnOrAny { own: Permission::PaymentsReadOwn, any: Permission::PaymentsReadAny };
-
-const REQUEST_REFUSALS: &[Code] = &[
-    Code::NotFound,
-    Code::OrderStateConflict,
-    Code::PaymentInProgress,
-    Code::InsufficientPoints,
-    Code::PaymentTotalMismatch,
-    Code::PaymentMethodInvalid,
-];
+pub(super) const READ: Reach = Reach::OwnOrAny { own: Permission::PaymentsReadOwn, any: Permission::PaymentsReadAny };
 
 pub(super) fn entries() -> Vec<Entry> {
-    let create = Access::Own(Permission::PaymentsCreateOwn);
-    let cancel = Access::OwnOrAny { own: Permission::PaymentsCancelOwn, any: Permission::PaymentsCancelAny };
-    let sync = Access::OwnOrAny { own: Permission::PaymentsSyncOwn, any: Permission::PaymentsSyncAny };
-    let optional = Kind::Command(Key::Optional);
-    let conflicts = &[Code::PaymentStateConflict, Code::PaymentInProgress];
+    let sync = Reach::OwnOrAny { own: Permission::PaymentsSyncOwn, any: Permission::PaymentsSyncAny };
     vec![
-        Entry::new(create, Kind::Command(Key::Required), REQUEST_REFUSALS, routes!(request)),
+        Entry::command(&[RequestPayment::RULES], routes!(request)),
         Entry::new(READ, Kind::Query, &[], routes!(list)),
         Entry::new(READ, Kind::One, &[], routes!(one)),
-        Entry::new(create, optional, conflicts, routes!(confirm)),
-        Entry::new(cancel, optional, conflicts, routes!(cancel_payment)),
-        Entry::new(sync, optional, &[], routes!(synchronise)),
+        Entry::command(&[ConfirmPayment::RULES], routes!(confirm)),
+        Entry::command(&[CancelPayment::RULES], routes!(cancel_payment)),
+        Entry::new(sync, Kind::Command(Key::Optional), &[], routes!(synchronise)),
     ]
 }
 
@@ -184,7 +170,7 @@ impl Resource for PaymentRow {
     responses((status = 201, description = "the payment", body = PaymentView)),
 )]
 async fn request(State(app): State<App>, call: Call, body: JsonBody<RequestPaymentBody>) -> Result<Response, Problem> {
-    call.idempotency(Key::Required, &body.bytes)?;
+    call.idempotency(RequestPayment::RULES.key, &body.bytes)?;
     let RequestPaymentBody { order_id, legs: bodies } = body.value;
     let currency = if bodies.0.iter().any(super::orders::LegBody::is_open) {
         currency_of(&app, order_id).await?
@@ -197,8 +183,8 @@ async fn request(State(app): State<App>, call: Call, body: JsonBody<RequestPayme
     let payment_id = PaymentId::new(app.state.world.ids.new_id());
     let legs = legs.sealed(&app, call.principal()?.user_id, payment_id).await?;
     let payment = WantedPayment { payment_id, legs };
-    let command = Command::RequestPayment { order_id, payment };
-    let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
+    let command = RequestPayment { order_id, payment };
+    let answer = call.execute(&app, command, &body.bytes).await?;
     let location = format!("/v1/payments/{}", answer.stream.id);
     reply::command::<PaymentRow>(&app, &call, answer, Made::Created(location)).await
 }
@@ -251,8 +237,8 @@ async fn one(
     responses((status = 200, description = "the payment", body = PaymentView)),
 )]
 async fn confirm(State(app): State<App>, PathId(id): PathId, call: Call, body: NoBody) -> Result<Response, Problem> {
-    let command = Command::ConfirmPayment { payment_id: PaymentId::new(id) };
-    let answer = call.execute(&app, command, Key::Optional, &body.0).await?;
+    let command = ConfirmPayment { payment_id: PaymentId::new(id) };
+    let answer = call.execute(&app, command, &body.0).await?;
     reply::command::<PaymentRow>(&app, &call, answer, Made::Changed).await
 }
 
@@ -268,8 +254,8 @@ async fn cancel_payment(
     call: Call,
     body: NoBody,
 ) -> Result<Response, Problem> {
-    let command = Command::CancelPayment { payment_id: PaymentId::new(id) };
-    let answer = call.execute(&app, command, Key::Optional, &body.0).await?;
+    let command = CancelPayment { payment_id: PaymentId::new(id) };
+    let answer = call.execute(&app, command, &body.0).await?;
     reply::command::<PaymentRow>(&app, &call, answer, Made::Changed).await
 }
 

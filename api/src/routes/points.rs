@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use jangbu_commands::authorization::Permission;
-use jangbu_commands::{Command, Scope};
+use jangbu_commands::commands::GrantPoints;
+use jangbu_commands::{Command as _, Permission, Reach, Scope};
 use jangbu_kernel::{OrderId, RecordedEvent, StreamId, Timestamp, UserId};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Page, PointsEntryRow, PointsRow, Queries, QueryError};
@@ -16,13 +16,12 @@ use uuid::Uuid;
 use super::entry::{Entry, Kind};
 use super::orders::page_request;
 use crate::http::body::JsonBody;
-use crate::http::call::{Call, Key};
+use crate::http::call::Call;
 use crate::http::fields::{At, Errors, Line, Whole, request_body};
-use crate::http::gate::Access;
 use crate::http::long::{Before, LongStream};
 use crate::http::money;
 use crate::http::params::{PathId, QueryFields};
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::reply;
 use crate::http::resource::{Resource, await_min_position, is_visible};
 use crate::http::view::{Amount, Listing, Moment};
@@ -30,14 +29,13 @@ use crate::http::words;
 use crate::state::App;
 
 /// Reading points.
-const READ: Access = Access::OwnOrAny { own: Permission::PointsReadOwn, any: Permission::PointsReadAny };
+const READ: Reach = Reach::OwnOrAny { own: Permission::PointsReadOwn, any: Permission::PointsReadAny };
 
 pub(super) fn entries() -> Vec<Entry> {
-    let grant = Access::Needs(Permission::PointsGrant);
     vec![
         Entry::new(READ, Kind::One, &[], routes!(one)),
         Entry::new(READ, Kind::Query, &[], routes!(entries_of)),
-        Entry::new(grant, Kind::Command(Key::Required), &[Code::ReferenceReused], routes!(grant_points)),
+        Entry::command(&[GrantPoints::RULES], routes!(grant_points)),
     ]
 }
 
@@ -218,13 +216,13 @@ async fn grant_points(
     let mut errors = Errors::default();
     let amount = body.value.amount.or_won(&At::Name(&At::Root(""), "amount"), &mut errors);
     let amount = amount.ok_or_else(|| Problem::invalid(errors.into_vec()))?;
-    let command = Command::GrantPoints {
+    let command = GrantPoints {
         user_id: UserId::new(id),
         amount,
         reference: body.value.reference.0,
         expires_at: body.value.expires_at,
     };
     let before = Before::<PointsRow>::read(&app, id).await;
-    let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
+    let answer = call.execute(&app, command, &body.bytes).await?;
     before.answer(&app, &call, answer).await
 }

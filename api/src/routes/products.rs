@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use jangbu_commands::authorization::Permission;
-use jangbu_commands::{Command, CreateProduct};
+use jangbu_commands::commands::{ActivateProduct, CreateProduct, DeactivateProduct};
+use jangbu_commands::{Command as _, Permission};
 use jangbu_kernel::{CategoryId, OrderId, ProductId, RecordedEvent, StreamId, UserId};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Page, ProductFilter, ProductRow, ProductSort, ProductWithStock, Queries, QueryError};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::entry::{Entry, Kind};
 use super::orders::page_request;
 use crate::http::body::{JsonBody, NoBody};
-use crate::http::call::{Call, Key};
+use crate::http::call::Call;
 use crate::http::fields::{At, Errors, Line, Text, Whole, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::money;
@@ -28,14 +28,12 @@ use crate::http::view::{Amount, Listing, Moment};
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
-    let write = Access::Needs(Permission::ProductsWrite);
-    let optional = Kind::Command(Key::Optional);
     vec![
         Entry::new(Access::Public, Kind::Query, &[], routes!(list)),
-        Entry::new(write, optional, &[], routes!(create)),
+        Entry::command(&[CreateProduct::RULES], routes!(create)),
         Entry::new(Access::Public, Kind::One, &[], routes!(one)),
-        Entry::new(write, optional, &[], routes!(activate)),
-        Entry::new(write, optional, &[], routes!(deactivate)),
+        Entry::command(&[ActivateProduct::RULES], routes!(activate)),
+        Entry::command(&[DeactivateProduct::RULES], routes!(deactivate)),
     ]
 }
 
@@ -200,15 +198,15 @@ async fn create(State(app): State<App>, call: Call, body: JsonBody<CreateProduct
     let mut errors = Errors::default();
     let price = price.or_won(&At::Name(&At::Root(""), "price"), &mut errors);
     let price = price.ok_or_else(|| Problem::invalid(errors.into_vec()))?;
-    let command = Command::CreateProduct(CreateProduct {
+    let command = CreateProduct {
         product_id: ProductId::new(app.state.world.ids.new_id()),
         name: name.0,
         description: description.map(|text| text.0),
         category_id,
         seller_id,
         price,
-    });
-    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
+    };
+    let answer = call.execute(&app, command, &body.bytes).await?;
     let location = format!("/v1/products/{}", answer.stream.id);
     reply::command::<ProductRow>(&app, &call, answer, Made::Created(location)).await
 }
@@ -230,8 +228,8 @@ async fn one(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<R
     responses((status = 200, description = "the product", body = ProductView)),
 )]
 async fn activate(State(app): State<App>, PathId(id): PathId, call: Call, body: NoBody) -> Result<Response, Problem> {
-    let command = Command::ActivateProduct { product_id: ProductId::new(id) };
-    let answer = call.execute(&app, command, Key::Optional, &body.0).await?;
+    let command = ActivateProduct { product_id: ProductId::new(id) };
+    let answer = call.execute(&app, command, &body.0).await?;
     reply::command::<ProductRow>(&app, &call, answer, Made::Changed).await
 }
 
@@ -242,7 +240,7 @@ async fn activate(State(app): State<App>, PathId(id): PathId, call: Call, body: 
     responses((status = 200, description = "the product", body = ProductView)),
 )]
 async fn deactivate(State(app): State<App>, PathId(id): PathId, call: Call, body: NoBody) -> Result<Response, Problem> {
-    let command = Command::DeactivateProduct { product_id: ProductId::new(id) };
-    let answer = call.execute(&app, command, Key::Optional, &body.0).await?;
+    let command = DeactivateProduct { product_id: ProductId::new(id) };
+    let answer = call.execute(&app, command, &body.0).await?;
     reply::command::<ProductRow>(&app, &call, answer, Made::Changed).await
 }

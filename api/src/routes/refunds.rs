@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use jangbu_commands::Command;
-use jangbu_commands::authorization::Permission;
+use jangbu_commands::Command as _;
+use jangbu_commands::commands::RefundPayment;
 use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId};
 use jangbu_projections::{PaymentRow, RefundRow};
 use serde::Serialize;
@@ -15,12 +15,11 @@ use uuid::Uuid;
 use super::entry::{Entry, Kind};
 use super::payments::READ;
 use crate::http::body::JsonBody;
-use crate::http::call::{Call, Key};
+use crate::http::call::Call;
 use crate::http::fields::{At, Errors, Text, request_body};
-use crate::http::gate::Access;
 use crate::http::money;
 use crate::http::params::PathId;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
 use crate::http::resource::{load, of_answer};
 use crate::http::view::{Amount, Listing, Moment};
@@ -28,11 +27,7 @@ use crate::http::words;
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
-    let refusals = &[Code::PaymentStateConflict, Code::RefundExceedsCaptured];
-    vec![
-        Entry::new(Access::Needs(Permission::RefundsCreate), Kind::Command(Key::Required), refusals, routes!(create)),
-        Entry::new(READ, Kind::Query, &[], routes!(list)),
-    ]
+    vec![Entry::command(&[RefundPayment::RULES], routes!(create)), Entry::new(READ, Kind::Query, &[], routes!(list))]
 }
 
 request_body! {
@@ -103,7 +98,7 @@ async fn create(
     call: Call,
     body: JsonBody<RefundBody>,
 ) -> Result<Response, Problem> {
-    call.idempotency(Key::Required, &body.bytes)?;
+    call.idempotency(RefundPayment::RULES.key, &body.bytes)?;
     let mut errors = Errors::default();
     let currency = match &body.value.amount {
         money::Amount::Named(money) => money.currency(),
@@ -113,8 +108,8 @@ async fn create(
     let amount = amount.ok_or_else(|| Problem::invalid(errors.into_vec()))?;
     let refund_id = RefundId::new(app.state.world.ids.new_id());
     let payment_id = PaymentId::new(id);
-    let command = Command::RefundPayment { payment_id, refund_id, amount, reason: body.value.reason.0 };
-    let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
+    let command = RefundPayment { payment_id, refund_id, amount, reason: body.value.reason.0 };
+    let answer = call.execute(&app, command, &body.bytes).await?;
     let made = Made::Created(format!("/v1/payments/{payment_id}/refunds"));
     // A repeat minted an id that was never used: the refund is the newest one at the
     // version of the first answer.

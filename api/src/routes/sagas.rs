@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use jangbu_commands::authorization::Permission;
-use jangbu_commands::{Command, OperatorAction};
+use jangbu_commands::commands::ResolveFulfilment;
+use jangbu_commands::{Command as _, OperatorAction, Permission, Reach};
 use jangbu_kernel::ports::ParkedProcess;
 use jangbu_kernel::{OrderId, RecordedEvent, StreamId, UserId};
 use jangbu_projections::fold::{self, FoldError};
@@ -19,11 +19,10 @@ use uuid::Uuid;
 use super::entry::{Entry, Kind};
 use super::orders::page_request;
 use crate::http::body::JsonBody;
-use crate::http::call::{Call, Key};
+use crate::http::call::Call;
 use crate::http::fields::{Line, Text, Whole, read_words, request_body};
-use crate::http::gate::Access;
 use crate::http::params::{PathId, QueryFields};
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position};
 use crate::http::view::{Listing, Moment};
@@ -31,14 +30,13 @@ use crate::http::words;
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
-    let (read, write) = (Access::Needs(Permission::OperationsRead), Access::Needs(Permission::OperationsWrite));
-    let (decide, refusals) = (Kind::Command(Key::Optional), &[Code::SagaStateConflict]);
+    let read = Reach::Any(Permission::OperationsRead);
     vec![
         Entry::new(read, Kind::Query, &[], routes!(list)),
         Entry::new(read, Kind::One, &[], routes!(one)),
-        Entry::new(write, decide, refusals, routes!(resume)),
-        Entry::new(write, decide, refusals, routes!(skip)),
-        Entry::new(write, decide, refusals, routes!(compensate)),
+        Entry::command(&[ResolveFulfilment::RULES], routes!(resume)),
+        Entry::command(&[ResolveFulfilment::RULES], routes!(skip)),
+        Entry::command(&[ResolveFulfilment::RULES], routes!(compensate)),
     ]
 }
 
@@ -345,7 +343,7 @@ async fn resolve(
     action: OperatorAction,
     body: JsonBody<ResolveBody>,
 ) -> Result<Response, Problem> {
-    let command = Command::ResolveFulfilment { order_id: OrderId::new(id), action, reason: body.value.reason.0 };
-    let answer = call.execute(app, command, Key::Optional, &body.bytes).await?;
+    let command = ResolveFulfilment { order_id: OrderId::new(id), action, reason: body.value.reason.0 };
+    let answer = call.execute(app, command, &body.bytes).await?;
     reply::command::<FulfilmentRow>(app, call, answer, Made::Changed).await
 }

@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use jangbu_commands::authorization::Permission;
-use jangbu_commands::{Command, ScanRecorded, ScanStatus, Scope};
+use jangbu_commands::commands::{CorrectTrackingNumber, DispatchShipment, RecordScan};
+use jangbu_commands::{AnyCommand, Command as _, Permission, Reach, STAFF, Scan, ScanStatus, Scope};
 use jangbu_kernel::{OrderId, RecordedEvent, ShipmentId, StreamId, UserId};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Queries, QueryError, ScanRow, ShipmentFilter, ShipmentRow, ShipmentStatus};
@@ -17,11 +17,10 @@ use uuid::Uuid;
 use super::entry::{Entry, Kind};
 use super::orders::{AsOfQuery, LineView, listed_user, page_request};
 use crate::http::body::{JsonBody, MaybeJson};
-use crate::http::call::{Call, Key};
+use crate::http::call::Call;
 use crate::http::fields::{Line, ReadText, Text, Whole, read_words, request_body};
-use crate::http::gate::Access;
 use crate::http::params::{PathId, PathText, QueryFields};
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position, is_visible};
 use crate::http::view::{Address, Listing, Moment, Opener};
@@ -29,19 +28,16 @@ use crate::http::words;
 use crate::state::App;
 
 /// Reading parcels.
-const READ: Access = Access::OwnOrAny { own: Permission::ShipmentsReadOwn, any: Permission::ShipmentsReadAny };
+const READ: Reach = Reach::OwnOrAny { own: Permission::ShipmentsReadOwn, any: Permission::ShipmentsReadAny };
 
 pub(super) fn entries() -> Vec<Entry> {
-    let write = Access::Needs(Permission::ShipmentsWrite);
-    let optional = Kind::Command(Key::Optional);
-    let conflicts = &[Code::ShipmentStateConflict, Code::OrderStateConflict];
     vec![
         Entry::new(READ, Kind::Query, &[], routes!(list)),
         Entry::new(READ, Kind::One, &[], routes!(one)),
         Entry::new(READ, Kind::One, &[], routes!(by_tracking_number)),
-        Entry::new(write, optional, conflicts, routes!(set_status)),
-        Entry::new(write, optional, conflicts, routes!(dispatch)),
-        Entry::new(write, optional, &[Code::ShipmentStateConflict], routes!(correct_tracking_number)),
+        Entry::command(&[DispatchShipment::RULES, RecordScan::RULES], routes!(set_status)),
+        Entry::command(&[DispatchShipment::RULES], routes!(dispatch)),
+        Entry::command(&[CorrectTrackingNumber::RULES], routes!(correct_tracking_number)),
     ]
 }
 
@@ -297,10 +293,8 @@ async fn set_status(
     let shipment_id = ShipmentId::new(id);
     let tracking_number = tracking_number.map(|number| number.0);
     let Reported(status) = status;
-    let command = if let Some(scanned) = scan_status(status) {
-        let scan = ScanRecorded {
-            // The decision fills in the parcel's own order and number.
-            order_id: OrderId::new(Uuid::nil()),
+    let command: AnyCommand = if let Some(scanned) = scan_status(status) {
+        let scan = Scan {
             carrier: STAFF.to_owned(),
             tracking_number: tracking_number.unwrap_or_default(),
             status: scanned,
@@ -308,19 +302,14 @@ async fn set_status(
             place: String::new(),
             at: app.state.world.clock.now(),
             note: note.map(|note| note.0),
-            received_at: None,
-            ignored_because: None,
         };
-        Command::RecordScan { shipment_id, scan }
+        RecordScan { shipment_id, scan }.into()
     } else {
-        Command::DispatchShipment { shipment_id, carrier: None, tracking_number }
+        DispatchShipment { shipment_id, carrier: None, tracking_number }.into()
     };
-    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
+    let answer = call.execute(&app, command, &body.bytes).await?;
     reply::command::<ShipmentRow>(&app, &call, answer, Made::Changed).await
 }
-
-/// Who scanned, when it was somebody of the shop.
-const STAFF: &str = "staff";
 
 /// The scan that tells of a state; none: no scan does.
 const fn scan_status(status: ShipmentStatus) -> Option<ScanStatus> {
@@ -352,12 +341,12 @@ async fn dispatch(
     body: MaybeJson<DispatchBody>,
 ) -> Result<Response, Problem> {
     let (carrier, tracking_number) = body.value.map_or((None, None), |body| (body.carrier, body.tracking_number));
-    let command = Command::DispatchShipment {
+    let command = DispatchShipment {
         shipment_id: ShipmentId::new(id),
         carrier: carrier.map(|carrier| carrier.0),
         tracking_number: tracking_number.map(|number| number.0),
     };
-    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
+    let answer = call.execute(&app, command, &body.bytes).await?;
     reply::command::<ShipmentRow>(&app, &call, answer, Made::Changed).await
 }
 
@@ -375,11 +364,11 @@ async fn correct_tracking_number(
     body: JsonBody<TrackingNumberBody>,
 ) -> Result<Response, Problem> {
     let TrackingNumberBody { tracking_number, reason } = body.value;
-    let command = Command::CorrectTrackingNumber {
+    let command = CorrectTrackingNumber {
         shipment_id: ShipmentId::new(id),
         tracking_number: tracking_number.0,
         reason: reason.0,
     };
-    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
+    let answer = call.execute(&app, command, &body.bytes).await?;
     reply::command::<ShipmentRow>(&app, &call, answer, Made::Changed).await
 }

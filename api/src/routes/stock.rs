@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use jangbu_commands::Command;
-use jangbu_commands::authorization::Permission;
+use jangbu_commands::commands::{AdjustStock, ReceiveStock};
+use jangbu_commands::{Command as _, Permission, Reach};
 use jangbu_kernel::{OrderId, ProductId, RecordedEvent, StreamId, UserId};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Queries, QueryError, StockRow};
@@ -15,9 +15,8 @@ use uuid::Uuid;
 use super::entry::{Entry, Kind};
 use super::orders::AsOfQuery;
 use crate::http::body::JsonBody;
-use crate::http::call::{Call, Key};
+use crate::http::call::Call;
 use crate::http::fields::{Text, Whole, request_body};
-use crate::http::gate::Access;
 use crate::http::long::{Before, LongStream};
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::{Code, Problem};
@@ -26,12 +25,10 @@ use crate::http::resource::{Resource, load};
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
-    let write = Access::Needs(Permission::StockWrite);
-    let required = Kind::Command(Key::Required);
     vec![
-        Entry::new(Access::Needs(Permission::StockRead), Kind::One, &[], routes!(one)),
-        Entry::new(write, required, &[], routes!(receive)),
-        Entry::new(write, required, &[Code::InsufficientStock], routes!(adjust)),
+        Entry::new(Reach::Any(Permission::StockRead), Kind::One, &[], routes!(one)),
+        Entry::command(&[ReceiveStock::RULES], routes!(receive)),
+        Entry::command(&[AdjustStock::RULES], routes!(adjust)),
     ]
 }
 
@@ -177,9 +174,9 @@ async fn receive(
 ) -> Result<Response, Problem> {
     // Bounded by its type.
     let quantity = u32::try_from(body.value.quantity.0).unwrap_or(u32::MAX);
-    let command = Command::ReceiveStock { product_id: ProductId::new(id), quantity };
+    let command = ReceiveStock { product_id: ProductId::new(id), quantity };
     let before = Before::<StockRow>::read(&app, id).await;
-    let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
+    let answer = call.execute(&app, command, &body.bytes).await?;
     before.answer(&app, &call, answer).await
 }
 
@@ -197,8 +194,8 @@ async fn adjust(
     body: JsonBody<AdjustStockBody>,
 ) -> Result<Response, Problem> {
     let AdjustStockBody { delta, reason } = body.value;
-    let command = Command::AdjustStock { product_id: ProductId::new(id), delta: delta.0, reason: reason.0 };
+    let command = AdjustStock { product_id: ProductId::new(id), delta: delta.0, reason: reason.0 };
     let before = Before::<StockRow>::read(&app, id).await;
-    let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
+    let answer = call.execute(&app, command, &body.bytes).await?;
     before.answer(&app, &call, answer).await
 }

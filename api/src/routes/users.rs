@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use jangbu_commands::authorization::Permission;
+use jangbu_commands::commands::{RoleChange, SetRoles, UnlockUser};
 use jangbu_commands::identity::Profile;
-use jangbu_commands::{Command, sealing};
+use jangbu_commands::{Command as _, Permission, Reach, sealing};
 use jangbu_kernel::{OrderId, RecordedEvent, Role, StreamId, UserId};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Queries, QueryError, UserFilter, UserRow, UserStatus};
@@ -17,12 +17,11 @@ use uuid::Uuid;
 use super::entry::{Entry, Kind};
 use super::orders::page_request;
 use crate::http::body::{JsonBody, NoBody};
-use crate::http::call::{Call, Key};
+use crate::http::call::Call;
 use crate::http::fields::{Line, List, Whole, read_words, request_body};
-use crate::http::gate::Access;
 use crate::http::long::{Before, LongStream};
 use crate::http::params::{PathId, QueryFields};
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::reply;
 use crate::http::resource::{Resource, await_min_position};
 use crate::http::view::{Listing, Moment, Opener};
@@ -30,13 +29,13 @@ use crate::http::words;
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
-    let (read, write) = (Access::Needs(Permission::UsersReadAny), Access::Needs(Permission::UsersWrite));
+    let read = Reach::Any(Permission::UsersReadAny);
     vec![
         Entry::new(read, Kind::Query, &[], routes!(list)),
         Entry::new(read, Kind::One, &[], routes!(one)),
         Entry::new(read, Kind::One, &[], routes!(roles)),
-        Entry::new(write, Kind::Command(Key::Optional), &[Code::LastAdministrator], routes!(set_roles)),
-        Entry::new(write, Kind::Command(Key::Optional), &[], routes!(unlock)),
+        Entry::command(&[SetRoles::RULES], routes!(set_roles)),
+        Entry::command(&[UnlockUser::RULES], routes!(unlock)),
     ]
 }
 
@@ -209,9 +208,9 @@ async fn set_roles(
 ) -> Result<Response, Problem> {
     let user_id = UserId::new(id);
     app.state.identity.list_administrators().await?;
-    let command = Command::SetRoles { user_id, roles: body.value.roles.0 };
+    let command = SetRoles { user_id, change: RoleChange::Set(body.value.roles.0) };
     let before = Before::<UserRow>::read(&app, id).await;
-    let answer = call.execute(&app, command, Key::Optional, &body.bytes).await?;
+    let answer = call.execute(&app, command, &body.bytes).await?;
     app.state.identity.forget(user_id);
     before.answer(&app, &call, answer).await
 }
@@ -225,7 +224,7 @@ async fn set_roles(
 async fn unlock(State(app): State<App>, PathId(id): PathId, call: Call, body: NoBody) -> Result<Response, Problem> {
     let user_id = UserId::new(id);
     let before = Before::<UserRow>::read(&app, id).await;
-    let answer = call.execute(&app, Command::UnlockUser { user_id }, Key::Optional, &body.0).await?;
+    let answer = call.execute(&app, UnlockUser { user_id }, &body.0).await?;
     app.state.identity.forget(user_id);
     before.answer(&app, &call, answer).await
 }

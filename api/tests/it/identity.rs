@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use jangbu_commands::Command;
+use jangbu_commands::commands::RecordLoginFailure;
 use jangbu_kernel::{Role, UserId};
 use serde_json::{Value, json};
 
@@ -311,7 +311,7 @@ async fn answers_stay_right_however_long_the_history_has_become() {
     let key = [("idempotency-key", "an-early-change")];
     let early = house.send_json("PUT", &minji.access, "/v1/auth/profile", &key, &name(0)).await.expect(200);
     for _ in 0..1_200 {
-        let failed = Command::RecordLoginFailure { user_id };
+        let failed = RecordLoginFailure { user_id };
         let ids = || jangbu_kernel::ports::IdSource::new_id(&*house.world);
         let (command_id, correlation_id) =
             (jangbu_kernel::CommandId::new(ids()), jangbu_kernel::CorrelationId::new(ids()));

@@ -5,8 +5,8 @@
 use axum::body::Body;
 use http_body_util::BodyExt as _;
 use jangbu_api::{Access, Route, openapi, route_table};
-use jangbu_commands::authorization::allows;
-use jangbu_commands::{Caller, Command, Request, Scope, Source};
+use jangbu_commands::commands::{ConfirmOrder, ObserveLabel, ObservePayment, RequestCapture, RequestShipment};
+use jangbu_commands::{AnyCommand, Caller, Reach, Request, Scope, Source, allows};
 use jangbu_kernel::gateway::{ChargeOutcome, LabelOutcome};
 use jangbu_kernel::ports::IdSource as _;
 use jangbu_kernel::{Actor, CommandId, CorrelationId, Money, OrderId, PaymentId, Role, ShipmentId};
@@ -177,13 +177,14 @@ async fn carry_on(house: &House, order: &str, payment: &str, shipment: Uuid, tra
     let shipment_id = ShipmentId::new(shipment);
     let charged = ChargeOutcome::Captured { reference: "charge-1".to_owned(), amount: Money::krw(PRICE).unwrap() };
     let label = LabelOutcome::Ready { tracking_number: tracking_number.to_owned() };
-    for command in [
-        Command::RequestCapture { payment_id },
-        Command::ObservePayment { payment_id, observation: charged, source: Source::Answer },
-        Command::ConfirmOrder { order_id, payment_id },
-        Command::RequestShipment { order_id, shipment_id },
-        Command::ObserveLabel { shipment_id, carrier: "sandbox".to_owned(), observation: label },
-    ] {
+    let steps: [AnyCommand; 5] = [
+        RequestCapture { payment_id }.into(),
+        ObservePayment { payment_id, observation: charged, source: Source::Answer }.into(),
+        ConfirmOrder { order_id, payment_id }.into(),
+        RequestShipment { order_id, shipment_id }.into(),
+        ObserveLabel { shipment_id, carrier: "sandbox".to_owned(), observation: label }.into(),
+    ];
+    for command in steps {
         let name = command.name();
         let caller = Caller { actor: Actor::System("system"), scope: Scope::Any };
         let (id, correlation) = (CommandId::new(house.world.new_id()), CorrelationId::new(house.world.new_id()));
@@ -196,9 +197,9 @@ async fn carry_on(house: &House, order: &str, payment: &str, shipment: Uuid, tra
 fn is_for_customers(access: Access) -> bool {
     let holds = |permission| allows(&[Role::Customer], permission);
     match access {
-        Access::Open | Access::Public | Access::Auth | Access::LoggedIn => true,
-        Access::Needs(permission) | Access::Own(permission) => holds(permission),
-        Access::OwnOrAny { own, any } => holds(own) || holds(any),
+        Access::Open | Access::Public | Access::Auth | Access::Holder(Reach::LoggedIn) => true,
+        Access::Holder(Reach::Any(permission) | Reach::Own(permission)) => holds(permission),
+        Access::Holder(Reach::OwnOrAny { own, any }) => holds(own) || holds(any),
     }
 }
 
@@ -261,7 +262,7 @@ async fn a_list_shows_ones_own_and_nobody_elses() {
     let user = text(&street.house.get(&street.owner, "/v1/auth/profile").await.expect(200).body["id"]);
     let mut walked = 0;
     for route in route_table() {
-        let is_own = matches!(route.access, Access::Own(_) | Access::OwnOrAny { .. });
+        let is_own = matches!(route.access, Access::Holder(Reach::Own(_) | Reach::OwnOrAny { .. }));
         if route.method != http::Method::GET || route.path.contains('{') || !is_own {
             continue;
         }

@@ -11,9 +11,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jangbu_aggregates::processes::Fulfilment;
+use jangbu_commands::commands::{ResolveFulfilment, RoleChange as Change, SetRoles, UnlockUser};
 use jangbu_commands::identity::{AddressBlock, Identity, IdentityError, Registration, RequestContext};
 use jangbu_commands::{
-    Caller, Command, CommandError, Commands, OperatorAction, Request as CommandRequest, Scope, load_state,
+    AnyCommand, Caller, CommandError, Commands, OperatorAction, Request as CommandRequest, Scope, load_state,
 };
 use jangbu_kernel::ports::IdSource;
 use jangbu_kernel::{Actor, CommandId, CorrelationId, OrderId, Refusal, Role, UserId};
@@ -176,7 +177,7 @@ impl Operator {
         let user_id = self.user(change.user).await?;
         let role = change.role;
         let command =
-            if change.grant { Command::GrantRole { user_id, role } } else { Command::RevokeRole { user_id, role } };
+            SetRoles { user_id, change: if change.grant { Change::Grant(role) } else { Change::Revoke(role) } };
         self.identity.list_administrators().await?;
         self.execute(user_id, command, change.operator).await
     }
@@ -187,7 +188,7 @@ impl Operator {
     /// When there is no such user, or the store fails.
     pub async fn unlock(&self, unlock: Unlock) -> Result<Created, OperatorError> {
         let user_id = self.user(unlock.user).await?;
-        self.execute(user_id, Command::UnlockUser { user_id }, unlock.operator).await
+        self.execute(user_id, UnlockUser { user_id }, unlock.operator).await
     }
 
     /// Whoever goes by this address or id.
@@ -198,7 +199,12 @@ impl Operator {
         }
     }
 
-    async fn execute(&self, user_id: UserId, command: Command, operator: String) -> Result<Created, OperatorError> {
+    async fn execute(
+        &self,
+        user_id: UserId,
+        command: impl Into<AnyCommand>,
+        operator: String,
+    ) -> Result<Created, OperatorError> {
         let caller = Caller { actor: Actor::Operator(operator), scope: Scope::Any };
         let command_id = CommandId::new(self.ids.new_id());
         let request = CommandRequest::new(command, caller, command_id, CorrelationId::new(self.ids.new_id()));
@@ -213,7 +219,7 @@ impl Operator {
     /// When it waits for nobody or not for this, or the store fails.
     pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, OperatorError> {
         let Resolution { order_id, action, reason, operator } = resolution;
-        let command = Command::ResolveFulfilment { order_id, action, reason };
+        let command = ResolveFulfilment { order_id, action, reason };
         let caller = Caller { actor: Actor::Operator(operator), scope: Scope::Any };
         let command_id = CommandId::new(self.ids.new_id());
         let request = CommandRequest::new(command, caller, command_id, CorrelationId::new(self.ids.new_id()));

@@ -52,12 +52,16 @@ impl Decider {
             // Sorted, so that the same jobs ask the log the same way every time.
             let mut wanted = BTreeSet::new();
             let mut ignored = Vec::new();
+            let mut begun = Vec::new();
             for job in jobs.iter() {
                 let view = View::new(&self.cache, &mut ignored);
                 let command = &job.request.command;
-                let begins = |stream: &StreamId| job.rounds == 0 && command.begins().any(|begun| begun == *stream);
+                begun.clear();
+                if job.rounds == 0 {
+                    command.begins(&mut begun);
+                }
                 let named = command.streams(&view).into_iter();
-                wanted.extend(named.filter(|stream| !self.cache.contains(*stream) && !begins(stream)));
+                wanted.extend(named.filter(|stream| !self.cache.contains(*stream) && !begun.contains(stream)));
                 ignored.clear();
             }
             if wanted.is_empty() {
@@ -75,8 +79,11 @@ impl Decider {
     /// Takes in as empty what a command brings into being, instead of reading that it is not
     /// there. Only at its first try: after a conflict it is read.
     fn begin_streams(&mut self, job: &Job) -> Vec<StreamId> {
-        let begins = job.request.command.begins().filter(|_| job.rounds == 0);
-        let begun: Vec<StreamId> = begins.filter(|stream| !self.cache.contains(*stream)).collect();
+        let mut begun = Vec::new();
+        if job.rounds == 0 {
+            job.request.command.begins(&mut begun);
+        }
+        begun.retain(|stream| !self.cache.contains(*stream));
         for stream in &begun {
             self.cache.put(*stream, Cached::unwritten(*stream));
         }
@@ -164,7 +171,7 @@ impl Decider {
             }
         };
         self.cache.touch(&self.reads);
-        let stream = job.request.command.primary();
+        let stream = job.request.command.subject();
         let version = self.cache.version(stream).unwrap_or(0);
         let wrong_version = job.request.if_match.as_ref().is_some_and(|wanted| !wanted.contains(&version));
         let verdict = match outcome {
@@ -228,7 +235,7 @@ impl Decider {
 
     async fn decide(&mut self, job: &Job) -> Result<Outcome, CommandError> {
         let command = &job.request.command;
-        let broken = |detail| CommandError::Unreadable { stream: command.primary(), detail };
+        let broken = |detail| CommandError::Unreadable { stream: command.subject(), detail };
         self.facts.scope = job.request.caller.scope;
         for _ in 0..MAX_MISSES {
             self.reads.clear();
@@ -241,7 +248,7 @@ impl Decider {
             })?;
             let missing = match decided {
                 Err(Missing(stream)) => stream,
-                Ok(outcome) => match self.not_loaded(command.primary(), &outcome) {
+                Ok(outcome) => match self.not_loaded(command.subject(), &outcome) {
                     Some(stream) => stream,
                     None => return Ok(outcome),
                 },
@@ -275,7 +282,7 @@ impl Decider {
         let exclusive = self.exclusive;
         let writes = writes.into_iter().filter(|(_, events)| !(exclusive && events.is_empty()));
         let writes: Vec<StreamWrite> = writes.map(|(stream, events)| self.write(stream, &events)).collect();
-        let stream = job.request.command.primary();
+        let stream = job.request.command.subject();
         let version = self.cache.version(stream).unwrap_or(0);
         if let Some(key) = &job.key {
             self.keys.insert(key.clone(), Vec::new());

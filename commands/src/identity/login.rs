@@ -1,10 +1,11 @@
 //! Logging in, going on with a login, and its end.
 
+use jangbu_aggregates::commands::{EndSession, RecordLoginFailure, RotateSession, StartSession};
 use std::sync::Arc;
 
 use jangbu_aggregates::session::{Session, SessionEndReason, SessionEvent};
 use jangbu_aggregates::user::User;
-use jangbu_aggregates::{Command, DomainEvent, Scope};
+use jangbu_aggregates::{DomainEvent, Scope};
 use jangbu_kernel::{Actor, RecordedEvent, SessionId, StreamId, Timestamp, UserId};
 use uuid::Uuid;
 
@@ -50,7 +51,7 @@ impl Identity {
         let from = context.from;
         let session_id = SessionId::new(self.world.ids.new_id());
         let token = RefreshToken::mint(session_id, &*self.world.vault)?;
-        let start = Command::StartSession { session_id, user_id, token_hash: token.hash() };
+        let start = StartSession { session_id, user_id, token_hash: token.hash() };
         let answer = self.execute(start, Actor::User(user_id), Scope::Any, None, context).await?;
         self.attempts.succeeded(user_id, session_id, from);
         Ok(LoggedIn { user_id, roles, session_id, refresh_token: token.into_text(), position: answer.position })
@@ -83,7 +84,7 @@ impl Identity {
         let Ok(place) = Arc::clone(&self.notes).try_acquire_owned() else { return };
         let identity = self.clone();
         tokio::spawn(async move {
-            let failed = Command::RecordLoginFailure { user_id };
+            let failed = RecordLoginFailure { user_id };
             if let Err(error) = identity.execute(failed, Actor::Anonymous, Scope::Any, None, context).await {
                 tracing::warn!(%user_id, %error, "a wrong password could not be recorded");
             }
@@ -106,7 +107,7 @@ impl Identity {
         let status = self.account(user_id).await?.filter(|status| status.active);
         let status = status.ok_or(IdentityError::BadCredentials)?;
         let next = presented.successor(vault);
-        let rotate = Command::RotateSession {
+        let rotate = RotateSession {
             session_id,
             presented_hash: presented.hash(),
             presented_generation: presented.generation(vault),
@@ -142,7 +143,7 @@ impl Identity {
         if token.generation(&*self.world.vault).is_none() && !session.knows(&token.hash()) {
             return Ok(());
         }
-        let end = Command::EndSession { session_id, reason: SessionEndReason::LoggedOut };
+        let end = EndSession { session_id, reason: SessionEndReason::LoggedOut };
         let ended = self.execute(end, Actor::User(user_id), Scope::Any, None, context).await;
         self.memory.forget(stream);
         match ended {

@@ -15,12 +15,12 @@ mod password;
 mod refresh_token;
 mod validation;
 
+use jangbu_aggregates::commands::{ChangeContactDetails, ListAdministrators, RegisterUser};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jangbu_aggregates::command::RegisterUser;
 use jangbu_aggregates::user::{Administrators, User};
-use jangbu_aggregates::{Command, Policy, Scope};
+use jangbu_aggregates::{AnyCommand, Policy, Scope};
 use jangbu_kernel::log::{EventLog, LogError};
 use jangbu_kernel::ports::{VaultError, World};
 use jangbu_kernel::{Actor, CommandId, CorrelationId, Refusal, RefusalCode, Role, SessionId, StreamId, UserId};
@@ -37,7 +37,7 @@ use self::password::PasswordPool;
 pub use self::password::PasswordSettings;
 use self::validation::Checked;
 pub use self::validation::{FieldError, check_email, check_password, check_phone};
-use crate::request::sign_up_scope;
+use crate::request::scope_of_anonymous;
 use crate::sealing::{user_email, user_name, user_password_hash, user_phone};
 use crate::{Answer, Caller, CommandError, Commands, Idempotency, Request};
 
@@ -252,7 +252,7 @@ impl Identity {
         context: &RequestContext,
     ) -> Result<Option<Answer>, IdentityError> {
         let Some(given) = &context.idempotency else { return Ok(None) };
-        let key = given.receipt_key(sign_up_scope(actor, email_claim));
+        let key = given.receipt_key(scope_of_anonymous(actor, email_claim));
         let found = self.log.receipts(vec![key]).await?.into_iter().next().flatten();
         Ok(found.map(|receipt| Answer::again(&receipt, given)).transpose()?)
     }
@@ -277,7 +277,7 @@ impl Identity {
         entered
     }
 
-    async fn sealed(&self, newcomer: Newcomer) -> Result<Command, IdentityError> {
+    async fn sealed(&self, newcomer: Newcomer) -> Result<RegisterUser, IdentityError> {
         let Newcomer { user_id, checked, email_claim, other_claims, hash, roles } = newcomer;
         let Checked { email, name, phone } = checked;
         let vault = &self.world.vault;
@@ -285,7 +285,7 @@ impl Identity {
             Some(phone) => Some(vault.seal(user_id, user_phone(user_id), phone).await?),
             None => None,
         };
-        Ok(Command::RegisterUser(RegisterUser {
+        Ok(RegisterUser {
             user_id,
             email_claim,
             other_claims,
@@ -294,7 +294,7 @@ impl Identity {
             phone,
             password_hash: vault.seal(user_id, user_password_hash(user_id), &hash).await?,
             roles,
-        }))
+        })
     }
 
     /// Has it written down who the administrators are, where no change of theirs has been
@@ -311,7 +311,7 @@ impl Identity {
         let user_ids = account::administrators(&*self.log).await?;
         let correlation_id = CorrelationId::new(self.world.ids.new_id());
         let context = RequestContext { correlation_id, trace: None, idempotency: None, from: AddressBlock::own() };
-        let list = Command::ListAdministrators { user_ids };
+        let list = ListAdministrators { user_ids };
         self.execute(list, Actor::System("system"), Scope::Any, None, context).await?;
         self.memory.forget(stream);
         Ok(())
@@ -364,7 +364,7 @@ impl Identity {
             Change::Set(phone) => Some(vault.seal(user_id, user_phone(user_id), &phone).await?),
             Change::Keep | Change::Clear => None,
         };
-        let command = Command::ChangeContactDetails { user_id, name, phone, clear_phone };
+        let command = ChangeContactDetails { user_id, name, phone, clear_phone };
         let scope = Scope::Own(user_id);
         Ok(self.execute(command, Actor::User(user_id), scope, if_match, context).await?)
     }
@@ -423,14 +423,14 @@ impl Identity {
 
     async fn execute(
         &self,
-        command: Command,
+        command: impl Into<AnyCommand>,
         actor: Actor,
         scope: Scope,
         if_match: Option<Vec<u64>>,
         context: RequestContext,
     ) -> Result<Answer, CommandError> {
         let request = Request {
-            command,
+            command: command.into(),
             caller: Caller { actor, scope },
             command_id: CommandId::new(self.world.ids.new_id()),
             correlation_id: context.correlation_id,

@@ -1,16 +1,17 @@
 //! Turns stored messages into commands.
 
+use jangbu_aggregates::commands::{ObservePayment, RecordScan};
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures::future::join_all;
 use jangbu_aggregates::payment::Source;
-use jangbu_aggregates::shipment::ScanRecorded;
-use jangbu_aggregates::{Command, Scope};
+use jangbu_aggregates::shipment::Scan;
+use jangbu_aggregates::{AnyCommand, Scope};
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::InboxMessage;
-use jangbu_kernel::{Actor, CommandId, CorrelationId, OrderId, RecordedEvent, StreamId};
+use jangbu_kernel::{Actor, CommandId, CorrelationId, RecordedEvent, StreamId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -185,26 +186,13 @@ async fn handle(deps: &InboxDeps, message: &InboxMessage, notice: Notice) -> Res
                 return Err(Failure::Message("the charge is another gateway's".to_owned()));
             }
             let observation = outcome.into();
-            let command = Command::ObservePayment { payment_id, observation, source: Source::Webhook };
+            let command = ObservePayment { payment_id, observation, source: Source::Webhook };
             submit(deps, message, Actor::Gateway(name.to_owned()), command, &events).await
         }
         Notice::Scan { shipment_id, tracking_number, status, code, place, at, .. } => {
             let events = deps.commands.history(StreamId::shipment(shipment_id), None).await?;
-            let scan = ScanRecorded {
-                // The decision fills in whose it is.
-                order_id: OrderId::new(Uuid::nil()),
-                carrier: name.to_owned(),
-                tracking_number,
-                status,
-                code,
-                place,
-                at,
-                note: None,
-                received_at: None,
-                ignored_because: None,
-            };
-            submit(deps, message, Actor::Carrier(name.to_owned()), Command::RecordScan { shipment_id, scan }, &events)
-                .await
+            let scan = Scan { carrier: name.to_owned(), tracking_number, status, code, place, at, note: None };
+            submit(deps, message, Actor::Carrier(name.to_owned()), RecordScan { shipment_id, scan }, &events).await
         }
     }
 }
@@ -213,7 +201,7 @@ async fn submit(
     deps: &InboxDeps,
     message: &InboxMessage,
     actor: Actor,
-    command: Command,
+    command: impl Into<AnyCommand>,
     events: &[RecordedEvent],
 ) -> Result<(), Failure> {
     let name = format!("{}/{}", message.source, message.message_id);

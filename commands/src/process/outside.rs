@@ -6,9 +6,14 @@
 //! answer. A lost answer is an answer. Asking again is not done here: the fulfilment's
 //! timers do it, so that each try is a fact.
 
+use jangbu_aggregates::commands::{
+    AdvanceFulfilment, CancelOrder, CancelShipment, CompleteOrder, ConfirmOrder, ExpireOrder, FailOrder,
+    FinishCancellation, HoldOrder, MarkDelivered, ObserveLabel, ObservePayment, ObserveRefund, RecordLatePayment,
+    RecordPaymentFailure, RequestCapture, RequestFullRefund, RequestNetCancel, RequestShipment,
+};
 use std::sync::Arc;
 
-use jangbu_aggregates::Command;
+use jangbu_aggregates::AnyCommand;
 use jangbu_aggregates::order::CancelledBy;
 use jangbu_aggregates::payment::{Instrument, Payment, RefundState, Source};
 use jangbu_aggregates::processes::{FulfilmentInput, ProcessCommand};
@@ -81,7 +86,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// The command to aggregates that this is; none when it talks to the world.
-    fn plain(&self) -> Option<Command> {
+    fn plain(&self) -> Option<AnyCommand> {
         let order_id = self.issued.order_id;
         Some(match self.issued.command.clone() {
             ProcessCommand::CapturePayment { .. }
@@ -91,24 +96,24 @@ impl Work<'_> {
             | ProcessCommand::BookCarrier { .. }
             | ProcessCommand::CancelShipment { .. }
             | ProcessCommand::SettleRefund { .. } => return None,
-            ProcessCommand::ConfirmOrder { payment_id } => Command::ConfirmOrder { order_id, payment_id },
+            ProcessCommand::ConfirmOrder { payment_id } => ConfirmOrder { order_id, payment_id }.into(),
             ProcessCommand::RecordPaymentFailure { payment_id, reason } => {
-                Command::RecordPaymentFailure { order_id, payment_id, reason }
+                RecordPaymentFailure { order_id, payment_id, reason }.into()
             }
-            ProcessCommand::ExpireOrder => Command::ExpireOrder { order_id },
-            ProcessCommand::RequestShipment { shipment_id } => Command::RequestShipment { order_id, shipment_id },
+            ProcessCommand::ExpireOrder => ExpireOrder { order_id }.into(),
+            ProcessCommand::RequestShipment { shipment_id } => RequestShipment { order_id, shipment_id }.into(),
             ProcessCommand::RequestRefund { payment_id, refund_id, reason } => {
-                Command::RequestFullRefund { payment_id, refund_id, reason }
+                RequestFullRefund { payment_id, refund_id, reason }.into()
             }
             ProcessCommand::CancelOrder { reason } => {
-                Command::CancelOrder { order_id, by: CancelledBy::Staff, reason: Some(reason) }
+                CancelOrder { order_id, by: CancelledBy::Staff, reason: Some(reason) }.into()
             }
-            ProcessCommand::FinishCancellation => Command::FinishCancellation { order_id },
-            ProcessCommand::FailOrder { reason } => Command::FailOrder { order_id, reason },
-            ProcessCommand::RecordLatePayment { payment_id } => Command::RecordLatePayment { order_id, payment_id },
-            ProcessCommand::MarkDelivered => Command::MarkDelivered { order_id },
-            ProcessCommand::CompleteOrder => Command::CompleteOrder { order_id },
-            ProcessCommand::HoldOrder { reason } => Command::HoldOrder { order_id, reason },
+            ProcessCommand::FinishCancellation => FinishCancellation { order_id }.into(),
+            ProcessCommand::FailOrder { reason } => FailOrder { order_id, reason }.into(),
+            ProcessCommand::RecordLatePayment { payment_id } => RecordLatePayment { order_id, payment_id }.into(),
+            ProcessCommand::MarkDelivered => MarkDelivered { order_id }.into(),
+            ProcessCommand::CompleteOrder => CompleteOrder { order_id }.into(),
+            ProcessCommand::HoldOrder { reason } => HoldOrder { order_id, reason }.into(),
         })
     }
 
@@ -163,7 +168,7 @@ impl Work<'_> {
     /// Takes the money. The id of the stored intent is the gateway's idempotency key, so
     /// that asking twice, after a crash in between, charges once.
     async fn capture(&self, payment_id: PaymentId) -> Step<()> {
-        self.submit(Command::RequestCapture { payment_id }).await?;
+        self.submit(RequestCapture { payment_id }).await?;
         let payment = self.payment(payment_id).await?;
         let (true, Some(idempotency_key), Some((_, leg))) =
             (payment.state.needs_charge(), payment.charge_key(), payment.state.charge_leg())
@@ -205,7 +210,7 @@ impl Work<'_> {
 
     /// Voids whatever happened under a charge's key.
     async fn net_cancel(&self, payment_id: PaymentId, reason: &str) -> Step<()> {
-        self.submit(Command::RequestNetCancel { payment_id, reason: reason.to_owned() }).await?;
+        self.submit(RequestNetCancel { payment_id, reason: reason.to_owned() }).await?;
         let payment = self.payment(payment_id).await?;
         let (true, Some(key)) = (payment.state.needs_net_cancel(), payment.charge_key()) else { return Ok(()) };
         let outcome = self.outside(payment.state.user_id(), self.gateway(&payment.state).net_cancel(key)).await?;
@@ -213,7 +218,7 @@ impl Work<'_> {
     }
 
     async fn observe(&self, payment_id: PaymentId, observation: ChargeOutcome, source: Source) -> Step<()> {
-        self.note(Command::ObservePayment { payment_id, observation, source }).await
+        self.note(ObservePayment { payment_id, observation, source }).await
     }
 
     /// Gives money back: the gateway's part by the gateway, the rest in our own books.
@@ -227,7 +232,7 @@ impl Work<'_> {
         }
         let Some(part) = payment.state.gateway_part(refund_id) else {
             let observation = RefundOutcome::Settled { reference: String::new() };
-            let command = Command::ObserveRefund { payment_id, refund_id, observation, source: Source::Shop };
+            let command = ObserveRefund { payment_id, refund_id, observation, source: Source::Shop };
             return self.note(command).await;
         };
         let (Some(idempotency_key), Some(reference)) =
@@ -238,7 +243,7 @@ impl Work<'_> {
         };
         let request = RefundRequest { idempotency_key, reference, amount: part.amount };
         let observation = self.outside(payment.state.user_id(), self.gateway(&payment.state).refund(request)).await?;
-        self.note(Command::ObserveRefund { payment_id, refund_id, observation, source: Source::Answer }).await
+        self.note(ObserveRefund { payment_id, refund_id, observation, source: Source::Answer }).await
     }
 
     /// Asks the carrier for a label.
@@ -257,7 +262,7 @@ impl Work<'_> {
             None => LabelOutcome::Refused { code: DATA_UNREADABLE.to_owned() },
         };
         let carrier = carrier.name().to_owned();
-        self.note(Command::ObserveLabel { shipment_id, carrier, observation }).await
+        self.note(ObserveLabel { shipment_id, carrier, observation }).await
     }
 
     /// Calls the label off, then the shipment.
@@ -268,7 +273,7 @@ impl Work<'_> {
         }
         match self.outside(shipment.user_id(), self.carrier(&shipment).cancel_label(shipment_id)).await? {
             LabelCancelOutcome::Cancelled => {
-                self.submit(Command::CancelShipment { shipment_id, reason: reason.to_owned() }).await
+                self.submit(CancelShipment { shipment_id, reason: reason.to_owned() }).await
             }
             LabelCancelOutcome::AlreadyDispatched => {
                 let detail = "the carrier has the parcel already";
@@ -282,7 +287,7 @@ impl Work<'_> {
     async fn report(&self, code: RefusalCode) -> bool {
         let (order_id, command_id) = (self.issued.order_id, self.issued.command_id);
         let input = FulfilmentInput::CommandRefused { command_id, code: code.code().to_owned() };
-        match self.note(Command::AdvanceFulfilment { order_id, input }).await {
+        match self.note(AdvanceFulfilment { order_id, input }).await {
             Ok(()) => true,
             Err(Halt::Stopped) => false,
             Err(Halt::Unreadable(Unreadable { stream, reason })) => {
@@ -307,7 +312,7 @@ impl Work<'_> {
     /// Has the issued command carried out, so that carrying it out twice is carrying it out
     /// once. Its receipt's key begins with its position: keys that grow stand beside each
     /// other in the table, ids anywhere, a page each.
-    async fn submit(&self, command: Command) -> Step<()> {
+    async fn submit(&self, command: impl Into<AnyCommand>) -> Step<()> {
         let Issued { position, command_id, cause, .. } = &self.issued;
         let key = format!("{position:016x}/{command_id}");
         ended(submit(self.shared, keyed(command, *command_id, key, cause)).await)
@@ -316,7 +321,7 @@ impl Work<'_> {
     /// Has something that was learned recorded: under a fresh id, each is a fact of its
     /// own. It leaves a receipt, so that a repeat after a commit whose outcome was unknown
     /// does not record it a second time, as ignored.
-    async fn note(&self, command: Command) -> Step<()> {
+    async fn note(&self, command: impl Into<AnyCommand>) -> Step<()> {
         let command_id = CommandId::new(self.shared.deps.world.ids.new_id());
         ended(submit(self.shared, keyed(command, command_id, command_id.to_string(), &self.issued.cause)).await)
     }

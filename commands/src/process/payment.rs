@@ -1,8 +1,9 @@
 //! A payment as whoever talks to the gateway has to know it: its state, and the ids
 //! of the events that are the gateway's idempotency keys.
 
+use jangbu_aggregates::commands::ObservePayment;
 use jangbu_aggregates::payment::{Payment, PaymentEvent, Source};
-use jangbu_aggregates::{Command, DomainEvent, Scope};
+use jangbu_aggregates::{DomainEvent, Scope};
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::{
     CommandId, CorrelationId, Decider as _, PaymentId, RecordedEvent, RefundId, Refusal, RefusalCode, StreamId, never,
@@ -79,7 +80,7 @@ pub(super) async fn sync(
         let gateway = payment.state.gateway().unwrap_or_else(|| never("a charge without a gateway", ""));
         shared.deps.gateways.holding(gateway).inquire(key).await
     };
-    let command = Command::ObservePayment { payment_id, observation, source: Source::Inquiry };
+    let command = ObservePayment { payment_id, observation, source: Source::Inquiry };
     let command_id = CommandId::new(shared.deps.world.ids.new_id());
     // The question was the caller's and so is the act; whose payment it is was checked above.
     let caller = Caller { actor: caller.actor, scope: Scope::Any };

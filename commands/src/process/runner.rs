@@ -1,5 +1,6 @@
 //! Hands the events that concern an order to its fulfilment.
 
+use jangbu_aggregates::commands::AdvanceFulfilment;
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -7,9 +8,9 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::join_all;
+use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::OrderPlaced;
 use jangbu_aggregates::processes::{FulfilmentInput, FulfilmentStarted, fact_of, order_of};
-use jangbu_aggregates::{Command, DomainEvent};
 use jangbu_kernel::{AggregateKind, CommandId, OrderId, RecordedEvent};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -143,7 +144,7 @@ pub(super) async fn hand_over(shared: &Shared, input: Input) -> Handed {
     let command_id = CommandId::new(Uuid::new_v5(&cause.event_id, b"fulfilment-input"));
     let (position, event_id, stream) = (recorded.position, recorded.event_id, recorded.stream);
     let input = FulfilmentInput::Event { position, event_id, stream, event: Box::new(event) };
-    let command = Command::AdvanceFulfilment { order_id, input };
+    let command = AdvanceFulfilment { order_id, input };
     match submit(shared, unkeyed(command, command_id, &cause)).await {
         Submitted::Done => {}
         Submitted::Refused(refusal) => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jangbu_aggregates::processes::{FulfilmentEvent, FulfilmentParked};
-use jangbu_aggregates::{Command, DomainEvent};
+use jangbu_aggregates::{AnyCommand, DomainEvent};
 use jangbu_kernel::{CommandId, CorrelationId, OrderId, Refusal, RefusalCode, StreamId};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -66,7 +66,7 @@ impl Backoff {
 }
 
 /// A request of the process manager that leaves a receipt under a key of its own.
-pub(super) fn keyed(command: Command, command_id: CommandId, key: String, cause: &Cause) -> Request {
+pub(super) fn keyed(command: impl Into<AnyCommand>, command_id: CommandId, key: String, cause: &Cause) -> Request {
     let mut request = unkeyed(command, command_id, cause);
     // The key is made of what caused the command, so it stands for its content too.
     request.idempotency = Some(Idempotency { key, fingerprint: [0; 32] });
@@ -74,7 +74,7 @@ pub(super) fn keyed(command: Command, command_id: CommandId, key: String, cause:
 }
 
 /// A request that is known by other means than its id, and leaves no receipt.
-pub(super) fn unkeyed(command: Command, command_id: CommandId, cause: &Cause) -> Request {
+pub(super) fn unkeyed(command: impl Into<AnyCommand>, command_id: CommandId, cause: &Cause) -> Request {
     let mut request = Request::new(command, Caller::process_manager(), command_id, cause.correlation_id);
     request.causation_id = Some(cause.event_id);
     request.trace.clone_from(&cause.trace);

@@ -1,10 +1,10 @@
 //! Hands over the timers that are due.
 
+use jangbu_aggregates::commands::AdvanceFulfilment;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::future::join_all;
-use jangbu_aggregates::Command;
 use jangbu_aggregates::processes::{FulfilmentInput, TimerName};
 use jangbu_kernel::ports::DueTimer;
 use jangbu_kernel::{AggregateKind, CommandId, CorrelationId, OrderId, StreamId, Timestamp};
@@ -79,7 +79,7 @@ async fn ring(shared: &Shared, timer: &DueTimer) -> bool {
     // An order's processes run for days: a ringing begins a correlation of its own, tied to the order.
     let cause = Cause { event_id: command_id, correlation_id: CorrelationId::new(order_id.uuid()), trace: None };
     let input = FulfilmentInput::Timer { timer: name, due_at: timer.due_at };
-    let command = Command::AdvanceFulfilment { order_id, input };
+    let command = AdvanceFulfilment { order_id, input };
     match submit(shared, unkeyed(command, CommandId::new(command_id), &cause)).await {
         Submitted::Done => {}
         Submitted::Refused(refusal) => {

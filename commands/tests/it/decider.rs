@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
 use jangbu_aggregates::stock::Stock;
-use jangbu_commands::{Command, CommandError, Commands, DeciderOptions, load_state};
+use jangbu_commands::commands::{CompleteOrder, ReceiveStock};
+use jangbu_commands::{CommandError, Commands, DeciderOptions, load_state};
 use jangbu_kernel::log::EventLog as _;
 use jangbu_kernel::{Actor, OrderId, ProductId, RefusalCode, StreamId};
 use jangbu_store::sqlite::Options as SqliteOptions;
@@ -32,7 +33,7 @@ async fn five_hundred_buyers_of_a_hundred_units_buy_a_hundred_in_few_commits() {
     let before = log.batches.lock().unwrap().len();
 
     let orders: Vec<_> = (0..500).map(|_| shop.order(user, &[(product, 1)])).collect();
-    let results = join_all(orders.into_iter().map(|order| shop.run(&commands, Command::PlaceOrder(order)))).await;
+    let results = join_all(orders.into_iter().map(|order| shop.run(&commands, order))).await;
 
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 100);
     assert_eq!(results.iter().filter(|result| refused_with(result, RefusalCode::InsufficientStock)).count(), 400);
@@ -54,7 +55,7 @@ async fn one_short_line_among_three_reserves_nothing() {
     let head = log.head().await.unwrap();
 
     let order = shop.order(user, &[(plenty, 2), (scarce, 2), (other, 2)]);
-    let result = shop.run(&commands, Command::PlaceOrder(order)).await;
+    let result = shop.run(&commands, order).await;
 
     assert!(refused_with(&result, RefusalCode::InsufficientStock), "{result:?}");
     assert_eq!(log.head().await.unwrap(), head, "something was written");
@@ -63,7 +64,7 @@ async fn one_short_line_among_three_reserves_nothing() {
     }
     // The states in memory are untouched as well: all of it can still be bought.
     let order = shop.order(user, &[(plenty, 10), (scarce, 1), (other, 10)]);
-    shop.run(&commands, Command::PlaceOrder(order)).await.unwrap();
+    shop.run(&commands, order).await.unwrap();
     task.stop().await;
 }
 
@@ -78,7 +79,7 @@ async fn twenty_equal_requests_under_one_key_act_once_and_get_one_answer() {
 
     // Each of them minted its own order id, as twenty repeated requests would.
     let orders: Vec<_> = (0..20).map(|_| shop.order(user, &[(product, 1)])).collect();
-    let requests: Vec<_> = orders.into_iter().map(|order| shop.keyed(Command::PlaceOrder(order), "key-1", 1)).collect();
+    let requests: Vec<_> = orders.into_iter().map(|order| shop.keyed(order, "key-1", 1)).collect();
     let answers: Vec<_> = join_all(requests.iter().cloned().map(|request| commands.execute(request)))
         .await
         .into_iter()
@@ -97,7 +98,7 @@ async fn twenty_equal_requests_under_one_key_act_once_and_get_one_answer() {
     assert!(after > head);
 
     // Another request under the key is refused, now and after a restart; the same one is answered again.
-    let other = shop.keyed(Command::PlaceOrder(shop.order(user, &[(product, 2)])), "key-1", 2);
+    let other = shop.keyed(shop.order(user, &[(product, 2)]), "key-1", 2);
     assert!(matches!(commands.execute(other.clone()).await, Err(CommandError::KeyReused)));
     task.stop().await;
     let (commands, task) = shop.decider(log.clone());
@@ -126,7 +127,7 @@ async fn equal_keys_of_two_callers_have_nothing_to_do_with_each_other() {
     let callers = [shop.user(&commands).await, shop.user(&commands).await, shop.user(&commands).await];
     let product = shop.product(&commands, 1_000, 100).await;
     let by = |user| {
-        let mut request = shop.keyed(Command::PlaceOrder(shop.order(user, &[(product, 1)])), "key-1", 1);
+        let mut request = shop.keyed(shop.order(user, &[(product, 1)]), "key-1", 1);
         request.caller.actor = Actor::User(user);
         request
     };
@@ -151,8 +152,8 @@ async fn a_refused_request_leaves_its_key_free() {
     let (commands, task) = shop.decider(Arc::new(MemoryStore::new()));
     let user = shop.user(&commands).await;
     let product = shop.product(&commands, 1_000, 1).await;
-    let two = shop.keyed(Command::PlaceOrder(shop.order(user, &[(product, 2)])), "key", 1);
-    let one = shop.keyed(Command::PlaceOrder(shop.order(user, &[(product, 1)])), "key", 2);
+    let two = shop.keyed(shop.order(user, &[(product, 2)]), "key", 1);
+    let one = shop.keyed(shop.order(user, &[(product, 1)]), "key", 2);
     assert!(refused_with(&commands.execute(two).await, RefusalCode::InsufficientStock));
     assert!(!commands.execute(one).await.unwrap().replayed);
     task.stop().await;
@@ -163,7 +164,7 @@ async fn if_match_names_the_version_of_the_primary_stream() {
     let shop = Shop::new();
     let (commands, task) = shop.decider(Arc::new(MemoryStore::new()));
     let product_id = shop.product(&commands, 1_000, 5).await;
-    let mut request = shop.request(Command::ReceiveStock { product_id, quantity: 5 });
+    let mut request = shop.request(ReceiveStock { product_id, quantity: 5 });
     request.if_match = Some(vec![7]);
     assert!(matches!(commands.execute(request.clone()).await, Err(CommandError::VersionConflict { actual: 1 })));
     request.if_match = Some(vec![1]);
@@ -178,14 +179,14 @@ async fn a_caller_who_leaves_changes_nothing() {
     let (commands, task) = shop.decider(log.clone());
     let product_id = shop.product(&commands, 1_000, 5).await;
     log.hold();
-    let leaving = commands.execute(shop.request(Command::ReceiveStock { product_id, quantity: 3 }));
+    let leaving = commands.execute(shop.request(ReceiveStock { product_id, quantity: 3 }));
     let reached = log.reached.load(Ordering::SeqCst);
     tokio::select! {
         _ = leaving => panic!("answered before the commit"),
         () = eventually("the append is under way", || async { log.reached.load(Ordering::SeqCst) > reached }) => {}
     }
     log.let_go();
-    let answer = shop.run(&commands, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+    let answer = shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
     assert_eq!(answer.version, 3, "what the caller left behind was carried out");
     task.stop().await;
 }
@@ -196,7 +197,7 @@ async fn all_before_is_decided(shop: &Shop, commands: &Commands, log: &FaultyLog
     eventually("what was sent before is taken", || async { commands.queued() == 0 }).await;
     let order_id = OrderId::new(shop.id());
     let (shop, commands) = (shop.clone(), commands.clone());
-    tokio::spawn(async move { shop.run(&commands, Command::CompleteOrder { order_id }).await });
+    tokio::spawn(async move { shop.run(&commands, CompleteOrder { order_id }).await });
     eventually("the last is read", || async { log.has_loaded(StreamId::order(order_id)) }).await;
 }
 
@@ -212,14 +213,14 @@ async fn nobody_is_answered_before_the_commit_and_work_goes_on_above_it() {
     let first = tokio::spawn({
         let (shop, commands) = (shop.clone(), commands.clone());
         let order = shop.order(user, &[(product_id, 1)]);
-        async move { shop.run(&commands, Command::PlaceOrder(order)).await }
+        async move { shop.run(&commands, order).await }
     });
     eventually("the first append is under way", || async { log.reached.load(Ordering::SeqCst) > reached }).await;
     // The second is decided on what the first decided, and told only when that is in the log.
     let second = tokio::spawn({
         let (shop, commands) = (shop.clone(), commands.clone());
         let order = shop.order(user, &[(product_id, 1)]);
-        async move { shop.run(&commands, Command::PlaceOrder(order)).await }
+        async move { shop.run(&commands, order).await }
     });
     all_before_is_decided(&shop, &commands, &log).await;
     assert!(!first.is_finished() && !second.is_finished());
@@ -242,7 +243,7 @@ async fn a_failed_commit_throws_away_what_was_decided_below_and_above_it() {
     log.will(Fault::Fails);
     let place = |order| {
         let (shop, commands) = (shop.clone(), commands.clone());
-        tokio::spawn(async move { shop.run(&commands, Command::PlaceOrder(order)).await })
+        tokio::spawn(async move { shop.run(&commands, order).await })
     };
     let first = place(shop.order(user, &[(product_id, 1)]));
     eventually("the first append is under way", || async { log.reached.load(Ordering::SeqCst) > reached }).await;
@@ -264,7 +265,7 @@ async fn a_lost_answer_is_told_as_unknown_and_the_key_finds_out() {
         let (commands, task) = shop.decider(log.clone());
         let product_id = shop.product(&commands, 1_000, 5).await;
         log.will(fault);
-        let request = shop.keyed(Command::ReceiveStock { product_id, quantity: 3 }, "key", 1);
+        let request = shop.keyed(ReceiveStock { product_id, quantity: 3 }, "key", 1);
         assert!(matches!(commands.execute(request.clone()).await, Err(CommandError::OutcomeUnknown(_))));
         let answer = commands.execute(request).await.unwrap();
         assert_eq!((answer.replayed, answer.version), (acted, 2));
@@ -286,11 +287,9 @@ async fn a_full_queue_is_told_at_once_and_a_stopped_decider_finishes_what_waits(
         assert!(before < 2_000, "the queue takes no end of requests");
         let (shop, commands) = (shop.clone(), commands.clone());
         if commands.queued() == 4 {
-            break shop.run(&commands, Command::ReceiveStock { product_id, quantity: 1 }).await;
+            break shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await;
         }
-        waiting.push(tokio::spawn(async move {
-            shop.run(&commands, Command::ReceiveStock { product_id, quantity: 1 }).await
-        }));
+        waiting.push(tokio::spawn(async move { shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await }));
         tokio::task::yield_now().await;
     };
     assert!(matches!(busy, Err(CommandError::Busy { .. })), "{busy:?}");
@@ -299,7 +298,7 @@ async fn a_full_queue_is_told_at_once_and_a_stopped_decider_finishes_what_waits(
         let (shop, commands) = (shop.clone(), commands.clone());
         async move {
             matches!(
-                shop.run(&commands, Command::ReceiveStock { product_id, quantity: 1 }).await,
+                shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await,
                 Err(CommandError::ShuttingDown)
             )
         }
@@ -320,7 +319,7 @@ async fn long_streams_are_loaded_from_a_snapshot() {
     let (commands, task) = shop.decider_with(log.clone(), options);
     let product_id = shop.product(&commands, 1_000, 5).await;
     for _ in 0..24 {
-        shop.run(&commands, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+        shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
     }
     let stream = StreamId::stock(product_id);
     let version = jangbu_aggregates::AnyState::state_version(stream.kind);
@@ -331,7 +330,7 @@ async fn long_streams_are_loaded_from_a_snapshot() {
     task.stop().await;
     log.loads.lock().unwrap().clear();
     let (commands, task) = shop.decider(log.clone());
-    let answer = shop.run(&commands, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+    let answer = shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
     assert_eq!(answer.version, 26);
     let loads = log.loads.lock().unwrap().clone();
     let (_, from_snapshot, events) = loads.iter().find(|(loaded, ..)| *loaded == stream).unwrap();
@@ -351,7 +350,7 @@ async fn a_small_cache_is_slower_and_never_wrong() {
     let products: Vec<ProductId> = join_all((0..6).map(|_| shop.product(&commands, 1_000, 10))).await;
     let orders: Vec<_> =
         (0..40).map(|n: usize| shop.order(user, &[(products[n % 6], 1), (products[(n + 1) % 6], 1)])).collect();
-    let results = join_all(orders.into_iter().map(|order| shop.run(&commands, Command::PlaceOrder(order)))).await;
+    let results = join_all(orders.into_iter().map(|order| shop.run(&commands, order))).await;
     // Six products of ten units, two units an order: thirty orders and not one more.
     assert!(results.iter().filter(|result| result.is_ok()).count() <= 30);
     let mut sold = 0;
@@ -383,9 +382,8 @@ async fn the_embedded_store_gives_the_same_answers_after_a_restart() {
     let (commands, task) = shop.decider_with(Arc::new(store.clone()), options());
     let user = shop.user(&commands).await;
     let product = shop.product(&commands, 1_000, 50).await;
-    let requests: Vec<_> = (0..120)
-        .map(|n| shop.keyed(Command::PlaceOrder(shop.order(user, &[(product, 1)])), &format!("key-{n}"), 1))
-        .collect();
+    let requests: Vec<_> =
+        (0..120).map(|n| shop.keyed(shop.order(user, &[(product, 1)]), &format!("key-{n}"), 1)).collect();
     let first = join_all(requests.iter().cloned().map(|request| commands.execute(request))).await;
     assert_eq!(first.iter().filter(|result| result.is_ok()).count(), 50);
     task.stop().await;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use jangbu_aggregates::order::OrderStatus;
 use jangbu_aggregates::processes::Step;
-use jangbu_commands::{CancelledBy, Command, Gateways};
+use jangbu_commands::commands::CancelOrder;
+use jangbu_commands::{CancelledBy, Gateways};
 use jangbu_kernel::{OrderId, PaymentId};
 
 use crate::outside::ScriptedGateway;
@@ -20,7 +21,7 @@ async fn in_flight(house: &House) -> (OrderId, PaymentId) {
     let (user, product) = house.stocked().await;
     let order = house.shop.paid_order(user, product, PRICE, "lost");
     let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
-    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    house.shop.run(&house.commands, order).await.unwrap();
     house.until_step(order_id, Step::Inquiring).await;
     (order_id, payment_id)
 }
@@ -37,7 +38,7 @@ async fn a_charge_in_flight_is_asked_after_where_it_was_asked_for() {
     assert_eq!((first.count("charge"), first.charged(), second.was_called()), (1, 1, false));
 
     // The money goes back where it came from, too.
-    let cancel = Command::CancelOrder { order_id, by: CancelledBy::Owner, reason: None };
+    let cancel = CancelOrder { order_id, by: CancelledBy::Owner, reason: None };
     house.shop.run(&house.commands, cancel).await.unwrap();
     house.until(order_id, OrderStatus::Cancelled).await;
     assert_eq!((first.refunds.lock().unwrap().len(), second.was_called()), (1, false));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
-use jangbu_aggregates::Command;
+use jangbu_commands::commands::RecordLoginFailure;
 use jangbu_commands::identity::{
     AddressBlock, Identity, IdentityError, LoggedIn, PasswordSettings, Registration, RequestContext,
 };
@@ -70,7 +70,7 @@ async fn a_request_costs_the_same_however_long_the_callers_history() {
     let (user_id, session_id) = (login.user_id, login.session_id);
     for _ in 0..1_000 {
         login = house.identity.refresh(&login.refresh_token, house.context(None)).await.unwrap();
-        house.shop.run(&house.commands, Command::RecordLoginFailure { user_id }).await.unwrap();
+        house.shop.run(&house.commands, RecordLoginFailure { user_id }).await.unwrap();
     }
     // Snapshots are kept behind the answer, so the last ones may still be on their way.
     eventually("a request reads no more than what is behind the snapshots", async || {

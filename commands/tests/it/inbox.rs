@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jangbu_aggregates::payment::Payment;
+use jangbu_commands::commands::RequestCapture;
 use jangbu_commands::inbox::{HookError, Hooks, InboxDeps, InboxOptions, InboxTask};
-use jangbu_commands::{Carriers, Command, Commands, Gateways, load_state};
+use jangbu_commands::{Carriers, Commands, Gateways, load_state};
 use jangbu_kernel::log::EventLog as _;
 use jangbu_kernel::ports::Inbox as _;
 use jangbu_kernel::{OrderId, PaymentId, StreamId};
@@ -46,8 +47,8 @@ async fn asked_for(shop: &Shop, commands: &Commands) -> (OrderId, PaymentId, Uui
     let product = shop.product(commands, PRICE, 10).await;
     let order = shop.paid_order(user, product, PRICE, "ok");
     let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
-    shop.run(commands, Command::PlaceOrder(order)).await.unwrap();
-    shop.run(commands, Command::RequestCapture { payment_id }).await.unwrap();
+    shop.run(commands, order).await.unwrap();
+    shop.run(commands, RequestCapture { payment_id }).await.unwrap();
     let history = commands.history(StreamId::payment(payment_id), None).await.unwrap();
     let asked = history.iter().find(|event| event.event_type == "payment.capture_requested").unwrap();
     (order_id, payment_id, asked.event_id.uuid())

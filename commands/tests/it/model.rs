@@ -12,8 +12,13 @@ use jangbu_aggregates::order::{Order, OrderStatus};
 use jangbu_aggregates::payment::Payment;
 use jangbu_aggregates::points::Points;
 use jangbu_aggregates::stock::Stock;
+use jangbu_commands::commands::{
+    AdjustStock, CancelOrder, CompleteOrder, ConfirmOrder, DispatchShipment, FinishCancellation, GrantPoints,
+    MarkDelivered, ObservePayment, ObserveRefund, ReceiveStock, RecordPaymentFailure, RequestCapture,
+    RequestFullRefund, RequestPayment, RequestShipment,
+};
 use jangbu_commands::{
-    CancelledBy, Command, CommandError, Commands, DeciderOptions, Instrument, Leg, MethodName, Request, Source,
+    AnyCommand, CancelledBy, CommandError, Commands, DeciderOptions, Instrument, Leg, MethodName, Request, Source,
     WantedPayment, load_state, sealing,
 };
 use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome};
@@ -206,7 +211,7 @@ impl Run {
     }
 
     /// Sends a command; whether it is taken has to be as foretold.
-    async fn send(&mut self, command: Command, is_taken: bool) {
+    async fn send(&mut self, command: impl Into<AnyCommand>, is_taken: bool) {
         let key = format!("step-{}", self.sent.len());
         let request = self.shop.keyed(command, &key, 1);
         let head = self.log.head().await.unwrap();
@@ -244,20 +249,19 @@ impl Run {
     async fn step(&mut self, step: &Step) {
         match step {
             Step::Receive { product, quantity } => {
-                self.send(Command::ReceiveStock { product_id: self.products[*product], quantity: *quantity }, true)
-                    .await;
+                self.send(ReceiveStock { product_id: self.products[*product], quantity: *quantity }, true).await;
                 self.model.stock[*product].on_hand += i64::from(*quantity);
             }
             Step::Adjust { product, delta } => {
                 let is_taken = *delta != 0 && self.model.stock[*product].available() + delta >= 0;
                 let (product_id, reason) = (self.products[*product], "counted".to_owned());
-                self.send(Command::AdjustStock { product_id, delta: *delta, reason }, is_taken).await;
+                self.send(AdjustStock { product_id, delta: *delta, reason }, is_taken).await;
                 self.model.stock[*product].on_hand += if is_taken { *delta } else { 0 };
             }
             Step::Grant { buyer, units } => {
                 let (user_id, amount) = (self.buyers[*buyer], Money::krw(*units).unwrap());
                 let reference = format!("grant-{}", self.sent.len());
-                self.send(Command::GrantPoints { user_id, amount, reference, expires_at: None }, true).await;
+                self.send(GrantPoints { user_id, amount, reference, expires_at: None }, true).await;
                 self.model.points[*buyer].balance += units;
             }
             Step::Place { buyer, lines, points } => self.place(*buyer, lines, *points).await,
@@ -292,7 +296,7 @@ impl Run {
             lines.iter().all(|(product, quantity)| i64::from(*quantity) <= self.model.stock[*product].available());
         let is_taken = in_stock && share.unwrap_or(0) <= ledger.balance - ledger.held;
         let (id, payment) = (order.order_id, order.payment.as_ref().map(|payment| payment.payment_id));
-        self.send(Command::PlaceOrder(order), is_taken).await;
+        self.send(order, is_taken).await;
         if is_taken {
             self.model.move_stock(&lines, |stock, quantity| stock.reserved += quantity);
             self.model.points[buyer].held += share.unwrap_or(0);
@@ -309,7 +313,7 @@ impl Run {
         let ledger = self.model.points[order.buyer];
         let is_taken = order.phase == Phase::Unpaid && points <= ledger.balance - ledger.held;
         let payment_id = payment.payment_id;
-        self.send(Command::RequestPayment { order_id: order.id, payment }, is_taken).await;
+        self.send(RequestPayment { order_id: order.id, payment }, is_taken).await;
         if let (true, Some(order)) = (is_taken, self.model.order(number)) {
             (order.phase, order.payment, order.points) = (Phase::Opened, Some(payment_id), points);
             self.model.points[ledger_of(&self.model, number)].held += points;
@@ -319,10 +323,10 @@ impl Run {
     async fn capture(&mut self, number: usize) {
         let Some(order) = self.model.order(number).cloned() else { return };
         let (Some(payment_id), Phase::Opened) = (order.payment, order.phase) else { return };
-        self.send(Command::RequestCapture { payment_id }, true).await;
+        self.send(RequestCapture { payment_id }, true).await;
         let amount = Money::krw(order.total - order.points).unwrap();
         let observation = ChargeOutcome::Captured { reference: format!("ch-{payment_id}"), amount };
-        self.send(Command::ObservePayment { payment_id, observation, source: Source::Answer }, true).await;
+        self.send(ObservePayment { payment_id, observation, source: Source::Answer }, true).await;
         self.model.cards += order.total - order.points;
         if let Some(order) = self.model.order(number) {
             order.phase = Phase::Captured;
@@ -332,11 +336,11 @@ impl Run {
     async fn decline(&mut self, number: usize) {
         let Some(order) = self.model.order(number).cloned() else { return };
         let (Some(payment_id), Phase::Opened) = (order.payment, order.phase) else { return };
-        self.send(Command::RequestCapture { payment_id }, true).await;
+        self.send(RequestCapture { payment_id }, true).await;
         let observation = ChargeOutcome::Declined { code: "declined".to_owned() };
-        self.send(Command::ObservePayment { payment_id, observation, source: Source::Answer }, true).await;
+        self.send(ObservePayment { payment_id, observation, source: Source::Answer }, true).await;
         let reason = "declined".to_owned();
-        self.send(Command::RecordPaymentFailure { order_id: order.id, payment_id, reason }, true).await;
+        self.send(RecordPaymentFailure { order_id: order.id, payment_id, reason }, true).await;
         self.model.points[order.buyer].held -= order.points;
         if let Some(order) = self.model.order(number) {
             (order.phase, order.payment, order.points) = (Phase::Unpaid, None, 0);
@@ -351,7 +355,7 @@ impl Run {
         if order.phase > Phase::Paid {
             return;
         }
-        self.send(Command::ConfirmOrder { order_id: order.id, payment_id }, is_first || is_again).await;
+        self.send(ConfirmOrder { order_id: order.id, payment_id }, is_first || is_again).await;
         if is_first {
             self.model.move_stock(&order.lines, |stock, quantity| {
                 stock.reserved -= quantity;
@@ -373,7 +377,7 @@ impl Run {
             return;
         }
         let too_late = matches!(order.phase, Phase::Shipped | Phase::Delivered | Phase::Completed);
-        let command = Command::CancelOrder { order_id: order.id, by: CancelledBy::Owner, reason: None };
+        let command = CancelOrder { order_id: order.id, by: CancelledBy::Owner, reason: None };
         self.send(command, !too_late).await;
         let next = match order.phase {
             Phase::Unpaid | Phase::Opened => Phase::Cancelled,
@@ -393,10 +397,10 @@ impl Run {
         let Some(order) = self.model.order(number).cloned() else { return };
         let (Some(payment_id), Phase::Cancelling) = (order.payment, order.phase) else { return };
         let (refund_id, reason) = (RefundId::new(self.shop.id()), "order_cancelled".to_owned());
-        self.send(Command::RequestFullRefund { payment_id, refund_id, reason }, true).await;
+        self.send(RequestFullRefund { payment_id, refund_id, reason }, true).await;
         let observation = RefundOutcome::Settled { reference: format!("re-{refund_id}") };
-        self.send(Command::ObserveRefund { payment_id, refund_id, observation, source: Source::Answer }, true).await;
-        self.send(Command::FinishCancellation { order_id: order.id }, true).await;
+        self.send(ObserveRefund { payment_id, refund_id, observation, source: Source::Answer }, true).await;
+        self.send(FinishCancellation { order_id: order.id }, true).await;
         self.model.cards -= order.total - order.points;
         self.model.points[order.buyer].balance += order.points;
         self.model.move_stock(&order.lines, |stock, quantity| stock.allocated -= quantity);
@@ -411,9 +415,9 @@ impl Run {
         if order.phase > Phase::Cancelled {
             return;
         }
-        self.send(Command::RequestShipment { order_id: order.id, shipment_id }, is_taken).await;
+        self.send(RequestShipment { order_id: order.id, shipment_id }, is_taken).await;
         let (carrier, tracking_number) = (Some("sandbox".to_owned()), Some(format!("SB-{shipment_id}")));
-        self.send(Command::DispatchShipment { shipment_id, carrier, tracking_number }, is_taken).await;
+        self.send(DispatchShipment { shipment_id, carrier, tracking_number }, is_taken).await;
         if is_taken {
             self.model.move_stock(&order.lines, |stock, quantity| {
                 stock.allocated -= quantity;
@@ -427,7 +431,7 @@ impl Run {
 
     async fn deliver(&mut self, number: usize) {
         let Some(order) = self.model.order(number).cloned() else { return };
-        self.send(Command::MarkDelivered { order_id: order.id }, order.phase >= Phase::Shipped).await;
+        self.send(MarkDelivered { order_id: order.id }, order.phase >= Phase::Shipped).await;
         if let Some(order) = self.model.order(number).filter(|order| order.phase == Phase::Shipped) {
             order.phase = Phase::Delivered;
         }
@@ -435,7 +439,7 @@ impl Run {
 
     async fn complete(&mut self, number: usize) {
         let Some(order) = self.model.order(number).cloned() else { return };
-        self.send(Command::CompleteOrder { order_id: order.id }, order.phase >= Phase::Delivered).await;
+        self.send(CompleteOrder { order_id: order.id }, order.phase >= Phase::Delivered).await;
         if let Some(order) = self.model.order(number).filter(|order| order.phase == Phase::Delivered) {
             order.phase = Phase::Completed;
         }

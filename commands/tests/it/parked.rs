@@ -5,7 +5,8 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use jangbu_aggregates::order::OrderStatus;
 use jangbu_aggregates::processes::{OperatorAction, Step};
-use jangbu_commands::{Command, CommandError};
+use jangbu_commands::CommandError;
+use jangbu_commands::commands::{ConfirmPayment, RequestPayment, ResolveFulfilment};
 use jangbu_kernel::ports::{ParkedProcess, ParkedProcesses as _};
 use jangbu_kernel::{OrderId, StreamId};
 use tokio::time::Instant;
@@ -71,7 +72,7 @@ async fn what_happened_while_a_process_was_parked_is_caught_up() {
     let order = house.order(order_id).await;
     let payment = house.shop.card(order.user_id().unwrap(), PRICE, "ok");
     let payment_id = payment.payment_id;
-    let pay = Command::RequestPayment { order_id, payment };
+    let pay = RequestPayment { order_id, payment };
     let answer = house.shop.run(&house.commands, pay).await.unwrap();
     until_parked(&house, order_id, StreamId::fulfilment(order_id)).await;
     let deadline = Instant::now() + PATIENCE;
@@ -118,7 +119,7 @@ async fn a_command_whose_stream_is_unreadable_waits_for_a_person_and_gives_no_mo
     let log = FaultyLog::over(house.store.clone());
     log.damage(StreamId::stock(product), 1, Damage::Payload);
     let house = house.crash_onto(Arc::clone(&log), true).await;
-    house.shop.run(&house.commands, Command::ConfirmPayment { payment_id }).await.unwrap();
+    house.shop.run(&house.commands, ConfirmPayment { payment_id }).await.unwrap();
     house.until_step(order_id, Step::NeedsOperator).await;
     assert!(house.step(order_id).await.contains("stream_unreadable"), "{}", house.step(order_id).await);
     assert!(house.payment(payment_id).await.is_captured());
@@ -128,7 +129,7 @@ async fn a_command_whose_stream_is_unreadable_waits_for_a_person_and_gives_no_mo
 
     log.mend();
     let reason = "the row was put back".to_owned();
-    let resume = Command::ResolveFulfilment { order_id, action: OperatorAction::Resume, reason };
+    let resume = ResolveFulfilment { order_id, action: OperatorAction::Resume, reason };
     house.shop.run(&house.commands, resume).await.unwrap();
     house.until(order_id, OrderStatus::Preparing).await;
     assert_eq!(house.gateway.charged(), 2);
@@ -145,7 +146,7 @@ async fn a_command_on_an_unreadable_stream_is_told_so_and_spoils_nothing_of_othe
     let house = house.crash_onto(Arc::clone(&log), true).await;
     let orders: Vec<_> = [product, broken, product, broken, product]
         .into_iter()
-        .map(|product| Command::PlaceOrder(house.shop.order(user, &[(product, 1)])))
+        .map(|product| house.shop.order(user, &[(product, 1)]))
         .collect();
     let placed = orders.into_iter().map(|order| house.shop.run(&house.commands, order));
     let answers = futures::future::join_all(placed).await;

@@ -12,8 +12,9 @@ use jangbu_aggregates::processes::{
 };
 use jangbu_aggregates::shipment::Shipment;
 use jangbu_aggregates::stock::Stock;
+use jangbu_commands::commands::{CancelOrder, ConfirmPayment, DispatchShipment, PlaceOrder, RecordScan};
 use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
-use jangbu_commands::{CancelledBy, Carriers, Command, Commands, DeciderTask, Gateways, PlaceOrder, load_state};
+use jangbu_commands::{CancelledBy, Carriers, Commands, DeciderTask, Gateways, Scan, load_state};
 use jangbu_kernel::log::{Append, AppendResult, EventLog, StreamWrite};
 use jangbu_kernel::ports::Checkpoints;
 use jangbu_kernel::{CommandId, EventId, NewEvent, OrderId, PaymentId, ProductId, StreamId, UserId};
@@ -170,7 +171,7 @@ impl House {
 
     pub async fn settle(&self, order: PlaceOrder) {
         let order_id = order.order_id;
-        let answer = self.shop.run(&self.commands, Command::PlaceOrder(order)).await.unwrap();
+        let answer = self.shop.run(&self.commands, order).await.unwrap();
         assert!(
             self.process.wait_settled(order_id, answer.position, Instant::now() + PATIENCE).await,
             "{}",
@@ -226,11 +227,10 @@ async fn an_order_is_paid_shipped_delivered_and_completed() {
     let (shipment, _) = load_state::<Shipment>(house.store.as_ref(), shipment_id).await.unwrap();
     assert_eq!(shipment.carrier(), Some("sandbox"));
 
-    let dispatch = Command::DispatchShipment { shipment_id, carrier: None, tracking_number: None };
+    let dispatch = DispatchShipment { shipment_id, carrier: None, tracking_number: None };
     house.shop.run(&house.commands, dispatch).await.unwrap();
     assert_eq!(house.stock(product).await, (9, 0, 0));
-    let scan = jangbu_commands::ScanRecorded {
-        order_id,
+    let scan = Scan {
         carrier: "sandbox".to_owned(),
         tracking_number: shipment.tracking_number().unwrap().to_owned(),
         status: jangbu_commands::ScanStatus::Delivered,
@@ -238,10 +238,8 @@ async fn an_order_is_paid_shipped_delivered_and_completed() {
         place: "door".to_owned(),
         at: house.shop.world.clock.now(),
         note: None,
-        received_at: None,
-        ignored_because: None,
     };
-    house.shop.run(&house.commands, Command::RecordScan { shipment_id, scan }).await.unwrap();
+    house.shop.run(&house.commands, RecordScan { shipment_id, scan }).await.unwrap();
     house.until_step(order_id, Step::AwaitingCompletion).await;
     assert_eq!(house.order(order_id).await.status(), Some(OrderStatus::Delivered));
     house.shop.clock.advance(TimeDelta::days(8));
@@ -270,7 +268,7 @@ async fn a_lost_answer_is_asked_after_and_the_money_is_taken_once() {
     let (user, product) = house.stocked().await;
     let order = house.shop.paid_order(user, product, PRICE, "lost");
     let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
-    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    house.shop.run(&house.commands, order).await.unwrap();
     eventually("the outcome is unknown", || async { house.payment(payment_id).await.is_unknown() }).await;
     assert_eq!(house.stock(product).await, (10, 1, 0), "nothing is released while nobody knows");
     house.until_step(order_id, Step::Inquiring).await;
@@ -287,7 +285,7 @@ async fn a_charge_the_gateway_never_heard_of_is_voided_and_fails() {
     let (user, product) = house.stocked().await;
     let order = house.shop.paid_order(user, product, PRICE, "never");
     let payment_id = order.payment.as_ref().unwrap().payment_id;
-    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    house.shop.run(&house.commands, order).await.unwrap();
     eventually("the payment has failed", || async {
         house.shop.clock.advance(TimeDelta::seconds(1));
         house.payment(payment_id).await.has_ended()
@@ -303,7 +301,7 @@ async fn a_challenge_is_confirmed() {
     let house = House::open();
     let (order_id, payment_id, _) = house.place("challenge").await;
     assert_eq!(house.payment(payment_id).await.status_name(), "requires_action");
-    let answer = house.shop.run(&house.commands, Command::ConfirmPayment { payment_id }).await.unwrap();
+    let answer = house.shop.run(&house.commands, ConfirmPayment { payment_id }).await.unwrap();
     assert!(house.process.wait_settled(order_id, answer.position, Instant::now() + PATIENCE).await);
     assert_eq!(house.order(order_id).await.status(), Some(OrderStatus::Preparing));
     assert_eq!((house.gateway.count("confirm"), house.gateway.charged()), (1, 1));
@@ -314,7 +312,7 @@ async fn a_challenge_is_confirmed() {
 async fn a_cancelled_order_gets_its_money_back_and_its_label_called_off() {
     let house = House::open();
     let (order_id, payment_id, product) = house.place("ok").await;
-    let cancel = Command::CancelOrder { order_id, by: CancelledBy::Owner, reason: None };
+    let cancel = CancelOrder { order_id, by: CancelledBy::Owner, reason: None };
     let answer = house.shop.run(&house.commands, cancel).await.unwrap();
     assert!(
         house.process.wait_settled(order_id, answer.position, Instant::now() + PATIENCE).await,
@@ -336,7 +334,7 @@ async fn a_carrier_that_refuses_for_good_fails_the_order_and_the_money_goes_back
     let (user, product) = house.stocked().await;
     let order = house.shop.paid_order(user, product, PRICE, "ok");
     let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
-    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    house.shop.run(&house.commands, order).await.unwrap();
     eventually("the order has failed", || async {
         house.shop.clock.advance(TimeDelta::seconds(1));
         house.order(order_id).await.status() == Some(OrderStatus::Failed)
@@ -366,7 +364,7 @@ async fn asking_now_records_what_the_gateway_says() {
     let (user, product) = house.stocked().await;
     let order = house.shop.paid_order(user, product, PRICE, "lost");
     let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
-    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    house.shop.run(&house.commands, order).await.unwrap();
     eventually("the outcome is unknown", || async { house.payment(payment_id).await.is_unknown() }).await;
     let owner = |user| jangbu_commands::Caller {
         actor: jangbu_kernel::Actor::User(user),
@@ -393,7 +391,7 @@ async fn crash_before_every_append(token: &str, keeps_checkpoints: bool) {
         let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
         let limit = house.log.reached.load(Ordering::SeqCst) + 1 + appends;
         house.log.hold_after(1 + appends);
-        house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+        house.shop.run(&house.commands, order).await.unwrap();
         eventually("the append is reached, or there is no more", || async {
             house.shop.clock.advance(TimeDelta::milliseconds(100));
             house.step(order_id).await.starts_with("Delivering") || house.log.reached.load(Ordering::SeqCst) > limit
@@ -449,7 +447,7 @@ async fn a_slow_gateway_holds_nobody_else_up_and_no_command_is_lost() {
     let (user, product) = house.stocked().await;
     let slow = house.shop.paid_order(user, product, PRICE, "slow");
     let slow_id = slow.order_id;
-    house.shop.run(&house.commands, Command::PlaceOrder(slow)).await.unwrap();
+    house.shop.run(&house.commands, slow).await.unwrap();
     eventually("the gateway is asked", || async { house.gateway.count("charge") == 1 }).await;
     let (quick_id, ..) = house.place("ok").await;
     assert_eq!(house.order(quick_id).await.status(), Some(OrderStatus::Preparing));
@@ -470,7 +468,7 @@ async fn the_slow_cards_of_one_buyer_keep_nobody_else_waiting() {
     // More than there are places, and more than may be under way.
     for _ in 0..5 * PLACES {
         let order = house.shop.paid_order(hoarder, product, PRICE, "slow");
-        house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+        house.shop.run(&house.commands, order).await.unwrap();
     }
     eventually("the gateway is asked", || async { house.gateway.count("charge") > 0 }).await;
     house.place("ok").await;
@@ -487,7 +485,7 @@ async fn what_the_gateway_said_is_recorded_once_when_the_commits_answer_is_lost(
     let (user, product) = house.stocked().await;
     let order = house.shop.paid_order(user, product, PRICE, "slow");
     let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
-    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    house.shop.run(&house.commands, order).await.unwrap();
     eventually("the gateway is asked", || async { house.gateway.count("charge") == 1 }).await;
     // Everything from the answer on is written, and nobody hears of it.
     house.log.fail_every(1, vec![Fault::AnswerLost; 2]);
@@ -505,7 +503,7 @@ async fn the_commands_of_one_order_never_overlap() {
     let (user, product) = house.stocked().await;
     let order = house.shop.paid_order(user, product, PRICE, "slow");
     let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
-    house.shop.run(&house.commands, Command::PlaceOrder(order)).await.unwrap();
+    house.shop.run(&house.commands, order).await.unwrap();
     eventually("the gateway is asked", || async { house.gateway.count("charge") == 1 }).await;
     // Two more commands of the order, issued by one event, while the first is at the gateway.
     let inquiry = |attempt| CommandIssued {

@@ -5,6 +5,11 @@ use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
 use jangbu_aggregates::stock::Stock;
+use jangbu_commands::commands::{
+    ActivateProduct, CancelOrder, ConfirmOrder, ConfirmPayment, DeactivateProduct, DispatchShipment,
+    ListAdministrators, ObserveLabel, ObservePayment, ReceiveStock, RefundPayment, RequestCapture, RequestShipment,
+    RoleChange, SetRoles,
+};
 use jangbu_commands::{Answer, CancelledBy, Command, CommandError, Commands, DeciderTask, Policy, Source, load_state};
 use jangbu_kernel::gateway::{ChargeOutcome, LabelOutcome};
 use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, RefusalCode, Role, ShipmentId, StreamId, UserId};
@@ -35,7 +40,7 @@ async fn two_nodes_sell_a_hundred_units_to_five_hundred_buyers_once() {
         async move {
             loop {
                 let order = shop.order(user, &[(product, 1)]);
-                match shop.run(&commands, Command::PlaceOrder(order)).await {
+                match shop.run(&commands, order).await {
                     Err(CommandError::Busy { .. }) => tokio::task::yield_now().await,
                     result => return result,
                 }
@@ -54,7 +59,7 @@ async fn two_nodes_sell_a_hundred_units_to_five_hundred_buyers_once() {
 }
 
 /// Runs a command at a node that may be busy for a moment.
-async fn patiently(shop: &Shop, commands: &Commands, make: impl Fn() -> Command) -> Result<Answer, CommandError> {
+async fn patiently<C: Command>(shop: &Shop, commands: &Commands, make: impl Fn() -> C) -> Result<Answer, CommandError> {
     loop {
         match shop.run(commands, make()).await {
             Err(CommandError::Busy { .. }) => tokio::task::yield_now().await,
@@ -75,7 +80,7 @@ async fn two_nodes_let_a_buyer_keep_no_more_orders_waiting_than_one() {
         let results = join_all((0..20).map(|n| {
             let (shop, commands) = (shop.clone(), node(n));
             async move {
-                let place = || Command::PlaceOrder(shop.order(user, &[(product, 1)]));
+                let place = || shop.order(user, &[(product, 1)]);
                 patiently(&shop, &commands, place).await
             }
         }))
@@ -93,7 +98,7 @@ async fn two_nodes_let_a_buyer_keep_no_more_orders_waiting_than_one() {
         assert_eq!(open.len(), 3, "round {round}");
         // Called off at the node that did not place it, or at the one that did.
         let order_id = open.remove(0);
-        let cancel = || Command::CancelOrder { order_id, by: CancelledBy::Owner, reason: None };
+        let cancel = || CancelOrder { order_id, by: CancelledBy::Owner, reason: None };
         patiently(&shop, &node(round), cancel).await.unwrap();
     }
     assert_eq!(refused, 6 * 20 - 3 - 5);
@@ -112,15 +117,15 @@ async fn of_a_whole_refund_and_the_hand_over_at_two_nodes_one_comes_first() {
         let product = shop.product(&one, 1_000, 5).await;
         let shipment_id = ShipmentId::new(shop.id());
         let (order_id, payment_id) = paid_order(&shop, &one, user, product).await;
-        shop.run(&one, Command::RequestShipment { order_id, shipment_id }).await.unwrap();
+        shop.run(&one, RequestShipment { order_id, shipment_id }).await.unwrap();
         let label = LabelOutcome::Ready { tracking_number: "T1".into() };
-        let ready = Command::ObserveLabel { shipment_id, carrier: "swift".into(), observation: label };
+        let ready = ObserveLabel { shipment_id, carrier: "swift".into(), observation: label };
         shop.run(&one, ready).await.unwrap();
         // The second node has the payment in mind as it was before.
-        shop.run(&two, Command::ConfirmPayment { payment_id }).await.unwrap_err();
+        shop.run(&two, ConfirmPayment { payment_id }).await.unwrap_err();
         let (refund_id, amount) = (RefundId::new(shop.id()), Money::krw(1_000).unwrap());
-        let refund = || Command::RefundPayment { payment_id, refund_id, amount, reason: "goodwill".into() };
-        let dispatch = || Command::DispatchShipment { shipment_id, carrier: None, tracking_number: None };
+        let refund = || RefundPayment { payment_id, refund_id, amount, reason: "goodwill".into() };
+        let dispatch = || DispatchShipment { shipment_id, carrier: None, tracking_number: None };
         let (refund, dispatch) = if round.is_multiple_of(2) {
             tokio::join!(patiently(&shop, &one, refund), patiently(&shop, &two, dispatch))
         } else {
@@ -149,12 +154,12 @@ async fn of_a_whole_refund_and_the_hand_over_at_two_nodes_one_comes_first() {
 async fn paid_order(shop: &Shop, commands: &Commands, user: UserId, product: ProductId) -> (OrderId, PaymentId) {
     let order = shop.paid_order(user, product, 1_000, "tok_ok");
     let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
-    shop.run(commands, Command::PlaceOrder(order)).await.unwrap();
-    shop.run(commands, Command::RequestCapture { payment_id }).await.unwrap();
+    shop.run(commands, order).await.unwrap();
+    shop.run(commands, RequestCapture { payment_id }).await.unwrap();
     let observation = ChargeOutcome::Captured { reference: "ch_1".into(), amount: Money::krw(1_000).unwrap() };
-    let observe = Command::ObservePayment { payment_id, observation, source: Source::Answer };
+    let observe = ObservePayment { payment_id, observation, source: Source::Answer };
     shop.run(commands, observe).await.unwrap();
-    shop.run(commands, Command::ConfirmOrder { order_id, payment_id }).await.unwrap();
+    shop.run(commands, ConfirmOrder { order_id, payment_id }).await.unwrap();
     (order_id, payment_id)
 }
 
@@ -165,7 +170,7 @@ async fn a_conflict_is_decided_anew_on_what_the_other_node_wrote() {
     let product_id = shop.product(&one, 1_000, 1).await;
     for version in 2..20 {
         let commands = if version % 2 == 0 { &two } else { &one };
-        let answer = shop.run(commands, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+        let answer = shop.run(commands, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
         assert_eq!(answer.version, version);
     }
     task_one.stop().await;
@@ -187,10 +192,10 @@ async fn what_another_node_wrote_is_known_without_loading_it_again() {
     let product_id = shop.product(&one, 1_000, 1).await;
     log.loads.lock().unwrap().clear();
     for units in 2..20_u32 {
-        shop.run(&two, Command::ReceiveStock { product_id, quantity: units }).await.unwrap();
+        shop.run(&two, ReceiveStock { product_id, quantity: units }).await.unwrap();
         everybody_goes_on().await;
         let order = shop.order(user, &[(product_id, units)]);
-        shop.run(&one, Command::PlaceOrder(order)).await.unwrap();
+        shop.run(&one, order).await.unwrap();
         everybody_goes_on().await;
     }
     assert!(!log.has_loaded(StreamId::stock(product_id)));
@@ -207,11 +212,11 @@ async fn what_was_decided_on_an_older_state_is_decided_anew_before_it_is_sent() 
     log.batches.lock().unwrap().clear();
     log.hold();
     // While the first batch is under way the second is decided, and another node is faster.
-    let first = shop.run(&one, Command::ReceiveStock { product_id: other, quantity: 1 });
-    let second = shop.run(&one, Command::ReceiveStock { product_id, quantity: 1 });
+    let first = shop.run(&one, ReceiveStock { product_id: other, quantity: 1 });
+    let second = shop.run(&one, ReceiveStock { product_id, quantity: 1 });
     let faster = async {
         everybody_goes_on().await;
-        shop.run(&two, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+        shop.run(&two, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
         everybody_goes_on().await;
         log.let_go();
     };
@@ -236,7 +241,7 @@ async fn what_does_not_rest_on_a_refused_append_stands() {
     let (contested, calm) = (shop.product(&one, 1_000, 1).await, shop.product(&one, 1_000, 1).await);
     log.loads.lock().unwrap().clear();
     log.hold();
-    let receive = |product_id, quantity| shop.run(&one, Command::ReceiveStock { product_id, quantity });
+    let receive = |product_id, quantity| shop.run(&one, ReceiveStock { product_id, quantity });
     let work = async {
         let refused = receive(contested, 10);
         let above = async {
@@ -249,7 +254,7 @@ async fn what_does_not_rest_on_a_refused_append_stands() {
         for _ in 0..3 {
             everybody_goes_on().await;
         }
-        shop.run(&two, Command::ReceiveStock { product_id: contested, quantity: 1_000 }).await.unwrap();
+        shop.run(&two, ReceiveStock { product_id: contested, quantity: 1_000 }).await.unwrap();
         log.let_go();
     };
     let ((refused, (contested_again, stood)), ()) = tokio::join!(work, faster);
@@ -268,15 +273,15 @@ async fn nothing_rests_on_an_append_whose_key_turns_out_to_be_used() {
     let (commands, task) = shop.decider(FaultyLog::over(store.clone()));
     let user = shop.user(&commands).await;
     let product_id = shop.product(&commands, 1_000, 5).await;
-    shop.run(&commands, Command::DeactivateProduct { product_id }).await.unwrap();
-    let receive = Command::ReceiveStock { product_id, quantity: 1 };
+    shop.run(&commands, DeactivateProduct { product_id }).await.unwrap();
+    let receive = ReceiveStock { product_id, quantity: 1 };
     commands.execute(shop.keyed(receive, "key", 1)).await.unwrap();
     task.stop().await;
     // A decider that does not remember the key finds out by its append. What arrives with
     // the request and looks at what that would have changed must not be taken in.
     let (commands, task) = shop.decider(FaultyLog::over(store.clone()));
-    let activate = commands.execute(shop.keyed(Command::ActivateProduct { product_id }, "key", 2));
-    let order = shop.run(&commands, Command::PlaceOrder(shop.order(user, &[(product_id, 1)])));
+    let activate = commands.execute(shop.keyed(ActivateProduct { product_id }, "key", 2));
+    let order = shop.run(&commands, shop.order(user, &[(product_id, 1)]));
     let (activated, ordered) = tokio::join!(activate, order);
     assert!(matches!(activated, Err(CommandError::KeyReused)), "{activated:?}");
     assert!(matches!(ordered, Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::ProductNotActive));
@@ -292,10 +297,10 @@ async fn a_refusal_is_never_given_on_an_old_state() {
     for round in 2..30_u32 {
         // The first node knows the stock and would refuse; the other one fills it up.
         let order = shop.order(user, &[(product_id, round)]);
-        assert!(matches!(shop.run(&one, Command::PlaceOrder(order)).await, Err(CommandError::Refused(_))));
-        shop.run(&two, Command::ReceiveStock { product_id, quantity: round }).await.unwrap();
+        assert!(matches!(shop.run(&one, order).await, Err(CommandError::Refused(_))));
+        shop.run(&two, ReceiveStock { product_id, quantity: round }).await.unwrap();
         let order = shop.order(user, &[(product_id, round)]);
-        shop.run(&one, Command::PlaceOrder(order)).await.unwrap();
+        shop.run(&one, order).await.unwrap();
     }
     assert!(log.version_checks.load(Ordering::SeqCst) >= 28, "no refusal was checked");
     task_one.stop().await;
@@ -307,8 +312,8 @@ async fn if_match_is_judged_on_the_log_and_not_on_an_old_state() {
     let shop = Shop::new();
     let (_, _, (one, task_one), (two, task_two)) = two_nodes(&shop);
     let product_id = shop.product(&one, 1_000, 1).await;
-    shop.run(&two, Command::ReceiveStock { product_id, quantity: 1 }).await.unwrap();
-    let mut request = shop.request(Command::ReceiveStock { product_id, quantity: 1 });
+    shop.run(&two, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+    let mut request = shop.request(ReceiveStock { product_id, quantity: 1 });
     request.if_match = Some(vec![2]);
     assert_eq!(one.execute(request.clone()).await.unwrap().version, 3);
     assert!(matches!(two.execute(request).await, Err(CommandError::VersionConflict { actual: 3 })));
@@ -323,14 +328,14 @@ async fn two_administrators_who_remove_each_other_on_two_nodes_leave_one() {
     let role = Role::Admin;
     let last = |error: &CommandError| matches!(error, CommandError::Refused(refusal) if refusal.code == RefusalCode::LastAdministrator);
     let mut stays = shop.user(&one).await;
-    shop.run(&one, Command::ListAdministrators { user_ids: Vec::new() }).await.unwrap();
-    shop.run(&one, Command::GrantRole { user_id: stays, role }).await.unwrap();
+    shop.run(&one, ListAdministrators { user_ids: Vec::new() }).await.unwrap();
+    shop.run(&one, SetRoles { user_id: stays, change: RoleChange::Grant(role) }).await.unwrap();
     for _ in 0..20 {
         let other = shop.user(&two).await;
-        shop.run(&two, Command::GrantRole { user_id: other, role }).await.unwrap();
+        shop.run(&two, SetRoles { user_id: other, change: RoleChange::Grant(role) }).await.unwrap();
         let (of_other, of_first) = tokio::join!(
-            shop.run(&one, Command::SetRoles { user_id: other, roles: vec![Role::Customer] }),
-            shop.run(&two, Command::RevokeRole { user_id: stays, role }),
+            shop.run(&one, SetRoles { user_id: other, change: RoleChange::Set(vec![Role::Customer]) }),
+            shop.run(&two, SetRoles { user_id: stays, change: RoleChange::Revoke(role) }),
         );
         assert_ne!(of_other.is_ok(), of_first.is_ok(), "{of_other:?} {of_first:?}");
         assert!([&of_other, &of_first].into_iter().filter_map(|result| result.as_ref().err()).all(last));
@@ -350,7 +355,7 @@ async fn a_key_acts_once_over_all_nodes() {
     let product_id = shop.product(&one, 1_000, 50).await;
     let answers = join_all((0..20).map(|n| {
         let commands = if n % 2 == 0 { one.clone() } else { two.clone() };
-        let request = shop.keyed(Command::PlaceOrder(shop.order(user, &[(product_id, 1)])), "key", 1);
+        let request = shop.keyed(shop.order(user, &[(product_id, 1)]), "key", 1);
         async move { commands.execute(request).await.unwrap() }
     }))
     .await;
@@ -373,18 +378,12 @@ async fn what_reads_an_uncommitted_write_of_its_own_batch_waits_for_it() {
     // Both arrive together: the order reads the product that the other one takes off sale.
     let order = shop.order(user, &[(product_id, 1)]);
     log.batches.lock().unwrap().clear();
-    let (off, order) = tokio::join!(
-        shop.run(&commands, Command::DeactivateProduct { product_id }),
-        shop.run(&commands, Command::PlaceOrder(order)),
-    );
+    let (off, order) = tokio::join!(shop.run(&commands, DeactivateProduct { product_id }), shop.run(&commands, order),);
     assert!(off.is_ok());
     assert!(matches!(order, Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::ProductNotActive));
     let order = shop.order(user, &[(product_id, 1)]);
     log.batches.lock().unwrap().clear();
-    let (on, order) = tokio::join!(
-        shop.run(&commands, Command::ActivateProduct { product_id }),
-        shop.run(&commands, Command::PlaceOrder(order)),
-    );
+    let (on, order) = tokio::join!(shop.run(&commands, ActivateProduct { product_id }), shop.run(&commands, order),);
     assert!(on.is_ok() && order.is_ok());
     assert_eq!(*log.batches.lock().unwrap(), [1, 1], "the order must not share a batch with what it rests on");
     task.stop().await;
@@ -405,7 +404,7 @@ async fn under_failing_commits_and_lost_answers_every_key_acts_exactly_once() {
     let work = (0..240_u32).map(|n| {
         // The third node believes that it is alone: a conflict must set it right as well.
         let commands = nodes[usize::try_from(n).unwrap() % nodes.len()].0.clone();
-        let request = shop.keyed(Command::ReceiveStock { product_id, quantity: n + 1 }, &format!("key-{n}"), 1);
+        let request = shop.keyed(ReceiveStock { product_id, quantity: n + 1 }, &format!("key-{n}"), 1);
         async move {
             for _ in 0..1_000 {
                 match commands.execute(request.clone()).await {

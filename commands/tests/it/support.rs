@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
+use jangbu_commands::commands::{CreateProduct, PlaceOrder, ReceiveStock, RegisterUser};
 use jangbu_commands::{
-    Answer, Caller, Command, CommandError, Commands, CreateProduct, DeciderOptions, DeciderTask, Idempotency,
-    Instrument, LeaseHolder, Leg, MethodName, PlaceOrder, Policy, RegisterUser, Request, Scope, WantedLine,
-    WantedPayment, sealing,
+    Answer, AnyCommand, Caller, CommandError, Commands, DeciderOptions, DeciderTask, Idempotency, Instrument,
+    LeaseHolder, Leg, MethodName, Policy, Request, Scope, WantedLine, WantedPayment, sealing,
 };
 use jangbu_kernel::log::EventLog;
 use jangbu_kernel::ports::{Clock, IdSource, Leases, Vault, VaultError, World};
@@ -127,25 +127,25 @@ impl Shop {
         Commands::spawn(log, &self.world, Arc::clone(&self.policy), options)
     }
 
-    pub fn request(&self, command: Command) -> Request {
+    pub fn request(&self, command: impl Into<AnyCommand>) -> Request {
         let caller = Caller { actor: Actor::System("system"), scope: Scope::Any };
         Request::new(command, caller, CommandId::new(self.id()), CorrelationId::new(self.id()))
     }
 
-    pub fn keyed(&self, command: Command, key: &str, fingerprint: u8) -> Request {
+    pub fn keyed(&self, command: impl Into<AnyCommand>, key: &str, fingerprint: u8) -> Request {
         let mut request = self.request(command);
         request.idempotency = Some(Idempotency { key: key.to_owned(), fingerprint: [fingerprint; 32] });
         request
     }
 
-    pub async fn run(&self, commands: &Commands, command: Command) -> Result<Answer, CommandError> {
+    pub async fn run(&self, commands: &Commands, command: impl Into<AnyCommand>) -> Result<Answer, CommandError> {
         commands.execute(self.request(command)).await
     }
 
     pub async fn user(&self, commands: &Commands) -> UserId {
         let user_id = UserId::new(self.id());
         let seal = |at, text: &str| sealed(user_id, at, text);
-        let command = Command::RegisterUser(RegisterUser {
+        let command = RegisterUser {
             user_id,
             email_claim: self.id(),
             other_claims: Vec::new(),
@@ -154,23 +154,23 @@ impl Shop {
             phone: None,
             password_hash: seal(sealing::user_password_hash(user_id), "hash"),
             roles: vec![Role::Customer],
-        });
+        };
         self.run(commands, command).await.unwrap();
         user_id
     }
 
     pub async fn product(&self, commands: &Commands, price: i64, units: u32) -> ProductId {
         let product_id = ProductId::new(self.id());
-        let command = Command::CreateProduct(CreateProduct {
+        let command = CreateProduct {
             product_id,
             name: "thing".to_owned(),
             description: None,
             category_id: None,
             seller_id: None,
             price: Money::krw(price).unwrap(),
-        });
+        };
         self.run(commands, command).await.unwrap();
-        self.run(commands, Command::ReceiveStock { product_id, quantity: units }).await.unwrap();
+        self.run(commands, ReceiveStock { product_id, quantity: units }).await.unwrap();
         product_id
     }
 

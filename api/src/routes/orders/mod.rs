@@ -9,19 +9,18 @@ mod view;
 
 use axum::extract::State;
 use axum::response::Response;
-use jangbu_commands::authorization::Permission;
-use jangbu_commands::{CancelledBy, Command, Scope};
+use jangbu_commands::commands::{CancelOrder, ConfirmDelivery, HoldOrder, PlaceOrder, ReleaseHold};
+use jangbu_commands::{AnyCommand, CancelledBy, Command as _, Permission, Reach, Scope};
 use jangbu_kernel::OrderId;
 use jangbu_projections::OrderRow;
 use utoipa_axum::routes;
 
 use super::entry::{Entry, Kind};
 use crate::http::body::{JsonBody, MaybeJson, NoBody};
-use crate::http::call::{Call, Key};
+use crate::http::call::Call;
 use crate::http::fields::{Text, request_body};
-use crate::http::gate::Access;
 use crate::http::params::PathId;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
 use crate::state::App;
 #[cfg(test)]
@@ -32,15 +31,12 @@ pub(crate) use read::{AsOfQuery, listed_user, page_limit, page_request};
 pub(crate) use view::{LineView, OrderView};
 
 /// Reading orders.
-const READ: Access = Access::OwnOrAny { own: Permission::OrdersReadOwn, any: Permission::OrdersReadAny };
+const READ: Reach = Reach::OwnOrAny { own: Permission::OrdersReadOwn, any: Permission::OrdersReadAny };
 
 pub(super) fn entries() -> Vec<Entry> {
-    let cancel = Access::OwnOrAny { own: Permission::OrdersCancelOwn, any: Permission::OrdersCancelAny };
-    let place = Access::Own(Permission::OrdersPlace);
-    let hold = Access::Needs(Permission::OrdersHold);
     vec![
-        Entry::new(place, Kind::Command(Key::Required), place::REFUSALS, routes!(place::place)),
-        Entry::new(place, Kind::Query, quote::REFUSALS, routes!(quote::quote)),
+        Entry::command(&[PlaceOrder::RULES], routes!(place::place)),
+        Entry::new(Reach::Own(Permission::OrdersPlace), Kind::Query, quote::REFUSALS, routes!(quote::quote)),
         Entry::new(READ, Kind::Query, &[], routes!(read::list)),
         Entry::new(READ, Kind::One, &[], routes!(read::one)),
         Entry::new(READ, Kind::One, &[], routes!(read::by_number)),
@@ -48,20 +44,10 @@ pub(super) fn entries() -> Vec<Entry> {
         Entry::new(READ, Kind::Query, &[], routes!(read::payments)),
         Entry::new(READ, Kind::Query, &[], routes!(read::shipments)),
         Entry::new(READ, Kind::Query, &[], routes!(events::follow)),
-        Entry::new(
-            cancel,
-            Kind::Command(Key::Optional),
-            &[Code::OrderStateConflict, Code::OrderAlreadyDispatched, Code::PaymentInProgress],
-            routes!(cancel_order),
-        ),
-        Entry::new(
-            Access::Own(Permission::OrdersCancelOwn),
-            Kind::Command(Key::Optional),
-            &[Code::OrderStateConflict],
-            routes!(confirm_delivery),
-        ),
-        Entry::new(hold, Kind::Command(Key::Optional), &[Code::OrderStateConflict], routes!(hold_order)),
-        Entry::new(hold, Kind::Command(Key::Optional), &[], routes!(release_order)),
+        Entry::command(&[CancelOrder::RULES], routes!(cancel_order)),
+        Entry::command(&[ConfirmDelivery::RULES], routes!(confirm_delivery)),
+        Entry::command(&[HoldOrder::RULES], routes!(hold_order)),
+        Entry::command(&[ReleaseHold::RULES], routes!(release_order)),
     ]
 }
 
@@ -95,7 +81,7 @@ async fn cancel_order(
         Scope::Own(_) => CancelledBy::Owner,
     };
     let reason = body.value.and_then(|body| body.reason).map(|reason| reason.0);
-    let command = Command::CancelOrder { order_id: OrderId::new(id), by, reason };
+    let command = CancelOrder { order_id: OrderId::new(id), by, reason };
     carry_out(&app, &call, command, &body.bytes).await
 }
 
@@ -111,7 +97,7 @@ async fn confirm_delivery(
     call: Call,
     body: NoBody,
 ) -> Result<Response, Problem> {
-    let command = Command::ConfirmDelivery { order_id: OrderId::new(id) };
+    let command = ConfirmDelivery { order_id: OrderId::new(id) };
     carry_out(&app, &call, command, &body.0).await
 }
 
@@ -138,7 +124,7 @@ async fn hold_order(
     call: Call,
     body: JsonBody<HoldBody>,
 ) -> Result<Response, Problem> {
-    let command = Command::HoldOrder { order_id: OrderId::new(id), reason: body.value.reason.0 };
+    let command = HoldOrder { order_id: OrderId::new(id), reason: body.value.reason.0 };
     carry_out(&app, &call, command, &body.bytes).await
 }
 
@@ -155,12 +141,12 @@ async fn release_order(
     call: Call,
     body: JsonBody<HoldBody>,
 ) -> Result<Response, Problem> {
-    let command = Command::ReleaseHold { order_id: OrderId::new(id), reason: body.value.reason.0 };
+    let command = ReleaseHold { order_id: OrderId::new(id), reason: body.value.reason.0 };
     carry_out(&app, &call, command, &body.bytes).await
 }
 
 /// Has a command on an order carried out and answers with the order.
-async fn carry_out(app: &App, call: &Call, command: Command, body: &[u8]) -> Result<Response, Problem> {
-    let answer = call.execute(app, command, Key::Optional, body).await?;
+async fn carry_out(app: &App, call: &Call, command: impl Into<AnyCommand>, body: &[u8]) -> Result<Response, Problem> {
+    let answer = call.execute(app, command, body).await?;
     reply::command::<OrderRow>(app, call, answer, Made::Changed).await
 }

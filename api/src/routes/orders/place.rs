@@ -3,7 +3,8 @@
 use axum::extract::State;
 use axum::response::Response;
 use chrono::TimeDelta;
-use jangbu_commands::{Command, PlaceOrder, WantedLine, WantedPayment, order_number, sealing};
+use jangbu_commands::commands::PlaceOrder;
+use jangbu_commands::{Command as _, WantedLine, WantedPayment, order_number, sealing};
 use jangbu_kernel::ports::{AddressFault, PostalAddress};
 use jangbu_kernel::{Currency, Money, OrderId, PaymentId, ProductId, UserId};
 use jangbu_projections::OrderRow;
@@ -11,26 +12,14 @@ use jangbu_projections::OrderRow;
 use super::OrderView;
 use super::legs::{CheckedLegs, LegBody, Legs, checked_legs, none_wrong};
 use crate::http::body::JsonBody;
-use crate::http::call::{Call, Key};
+use crate::http::call::Call;
 use crate::http::fields::{At, Errors, Line, List, Whole, request_body};
 use crate::http::money::Amount;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
 use crate::state::App;
 
 /// What placing an order can be refused with.
-pub(super) const REFUSALS: &[Code] = &[
-    Code::InsufficientStock,
-    Code::InsufficientPoints,
-    Code::ProductNotActive,
-    Code::UserNotActive,
-    Code::NotFound,
-    Code::TooManyOpenOrders,
-    Code::PaymentTotalMismatch,
-    Code::PaymentMethodInvalid,
-    Code::TotalChanged,
-];
-
 /// Lines as they come; equal products are merged, and the shop's own limit holds after that.
 pub(super) type Lines = List<LineBody, 1, 1_000>;
 
@@ -104,7 +93,7 @@ pub(super) async fn place(
     body: JsonBody<PlaceOrderBody>,
 ) -> Result<Response, Problem> {
     // Before anything is sealed: without a key there is nothing to be done.
-    call.idempotency(Key::Required, &body.bytes)?;
+    call.idempotency(PlaceOrder::RULES.key, &body.bytes)?;
     let currency = currency_of_goods(&app, &body.value).await?;
     let checked = checked(&app, body.value, currency)?;
     let user_id = call.principal()?.user_id;
@@ -117,7 +106,7 @@ pub(super) async fn place(
         }
         None => None,
     };
-    let command = Command::PlaceOrder(PlaceOrder {
+    let command = PlaceOrder {
         order_id,
         number: order_number(world.clock.now(), order_id),
         user_id,
@@ -126,8 +115,8 @@ pub(super) async fn place(
         expected_total: checked.expected_total,
         pay_within: checked.pay_within,
         payment,
-    });
-    let answer = call.execute(&app, command, Key::Required, &body.bytes).await?;
+    };
+    let answer = call.execute(&app, command, &body.bytes).await?;
     let location = format!("/v1/orders/{}", answer.stream.id);
     reply::command::<OrderRow>(&app, &call, answer, Made::Created(location)).await
 }

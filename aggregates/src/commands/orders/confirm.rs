@@ -1,0 +1,96 @@
+//! Confirms an order whose money is here. Writes `order`, `stock` per line and, when
+//! points are a leg, `points`; reads `payment`.
+//!
+//! One append: a paid order always has its goods, and points are spent with the sale or
+//! not at all. A refusal makes the process undo the payment.
+
+use jangbu_kernel::{Money, OrderId, PaymentId, Refusal, RefusalCode, StreamId, never};
+
+use crate::command::{Append, Command, Owner, Rules, Stop, add_lines, add_payment};
+use crate::commands::payments::payment_of;
+use crate::order::{Order, OrderCommand};
+use crate::payment::Payment;
+use crate::points::{Points, PointsCommand};
+use crate::state::{Missing, States};
+use crate::stock::{Stock, StockCommand};
+
+/// Order paid, stock allocated, points captured, in one append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfirmOrder {
+    /// Which order.
+    pub order_id: OrderId,
+    /// By which payment.
+    pub payment_id: PaymentId,
+}
+
+impl Command for ConfirmOrder {
+    const RULES: Rules = Rules::internal("confirm_order");
+
+    fn subject(&self) -> StreamId {
+        StreamId::order(self.order_id)
+    }
+
+    fn owner(&self, states: &dyn States) -> Result<Owner, Missing> {
+        Ok(states.get::<Order>(self.order_id)?.user_id().into())
+    }
+
+    fn looks_at(&self, states: &dyn States, streams: &mut Vec<StreamId>) {
+        add_lines(states, self.order_id, streams);
+        add_payment(states, self.payment_id, streams);
+    }
+
+    fn decide(&self, append: &mut Append<'_>) -> Result<(), Stop> {
+        let (order_id, payment_id) = (self.order_id, self.payment_id);
+        let order = append.before::<Order>(order_id)?;
+        let paid = OrderCommand::MarkPaid { payment_id: Some(payment_id) };
+        if order.paid_by() == Some(payment_id) {
+            return append.only::<Order>(order_id, &paid);
+        }
+        let payment = payment_of(append, order_id, payment_id)?;
+        let total = order.total().unwrap_or(payment.total());
+        check_money(payment, &total)?;
+        append.ask::<Order>(order_id, &paid)?;
+        allocate(append, order_id, order)?;
+        if let (Some(_), Some(user_id)) = (payment.points_leg(), payment.user_id()) {
+            append.ask::<Points>(user_id, &PointsCommand::Capture { payment_id })?;
+        }
+        Ok(())
+    }
+}
+
+fn check_money(payment: &Payment, total: &Money) -> Result<(), Refusal> {
+    let conflict =
+        |detail| Err(Refusal::new(RefusalCode::PaymentStateConflict, detail).in_state(payment.status_name(), []));
+    if !payment.is_captured() {
+        return conflict("the money is not here");
+    }
+    // The points of a payment that failed are free again: what came later cannot pay the order.
+    if payment.has_ended() {
+        return conflict("the payment had ended before the money came");
+    }
+    if payment.captured() != *total {
+        let detail = format!("{} is captured, the total is {total}", payment.captured());
+        return Err(Refusal::new(RefusalCode::PaymentTotalMismatch, detail));
+    }
+    if payment.refundable() != *total {
+        return conflict("the money is on its way back");
+    }
+    Ok(())
+}
+
+/// Allocates every line; where the reservation is gone it is made anew if there is
+/// stock, in the same append.
+fn allocate(append: &mut Append<'_>, order_id: OrderId, order: &Order) -> Result<(), Stop> {
+    let now = append.facts().now;
+    for line in order.lines() {
+        let stock = append.before::<Stock>(line.product_id)?;
+        if stock.reserved_for(order_id) == 0 && stock.allocated_for(order_id) == 0 {
+            let deadline = order.payment_deadline();
+            let expires_at = deadline.unwrap_or_else(|| never("a placed order has no deadline", now));
+            let reserve = StockCommand::Reserve { order_id, quantity: line.quantity, expires_at };
+            append.ask::<Stock>(line.product_id, &reserve)?;
+        }
+        append.ask::<Stock>(line.product_id, &StockCommand::Allocate { order_id })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! Nothing goes on before somebody has looked. Writes `order`.
+
+use jangbu_kernel::{OrderId, RefusalCode, StreamId};
+
+use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
+use crate::order::{Order, OrderCommand};
+use crate::state::{Missing, States};
+
+/// Nothing goes on before somebody has looked. Writes `order`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HoldOrder {
+    /// Which order.
+    pub order_id: OrderId,
+    /// Why.
+    pub reason: String,
+}
+
+impl Command for HoldOrder {
+    const RULES: Rules =
+        Rules::new("hold_order", Reach::Any(Permission::OrdersHold), Key::Optional, &[RefusalCode::OrderStateConflict]);
+
+    fn subject(&self) -> StreamId {
+        StreamId::order(self.order_id)
+    }
+
+    fn owner(&self, states: &dyn States) -> Result<Owner, Missing> {
+        Ok(states.get::<Order>(self.order_id)?.user_id().into())
+    }
+
+    fn decide(&self, append: &mut Append<'_>) -> Result<(), Stop> {
+        append.only::<Order>(self.order_id, &OrderCommand::PutOnHold { reason: self.reason.clone() })
+    }
+}

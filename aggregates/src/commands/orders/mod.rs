@@ -1,0 +1,35 @@
+//! Commands on orders, and what they have in common.
+
+mod cancel;
+mod complete;
+mod confirm;
+mod confirm_delivery;
+mod ending;
+mod expire;
+mod fail;
+mod finish_cancellation;
+mod hold;
+mod mark_delivered;
+mod place;
+mod pricing;
+mod record_late_payment;
+mod record_payment_failure;
+mod release_hold;
+mod waiting;
+
+pub use cancel::CancelOrder;
+pub use complete::CompleteOrder;
+pub use confirm::ConfirmOrder;
+pub use confirm_delivery::ConfirmDelivery;
+pub use expire::ExpireOrder;
+pub use fail::FailOrder;
+pub use finish_cancellation::FinishCancellation;
+pub use hold::HoldOrder;
+pub use mark_delivered::MarkDelivered;
+pub use place::{PlaceOrder, WantedLine};
+pub use pricing::{Quote, quote_order};
+pub use record_late_payment::RecordLatePayment;
+pub use record_payment_failure::RecordPaymentFailure;
+pub use release_hold::ReleaseHold;
+
+pub(super) use waiting::note_changed;

@@ -1,0 +1,42 @@
+//! Somebody has looked: the order goes on. Writes `order`. Where a scan has shown meanwhile that
+//! the carrier has the parcel, the hand-over is recorded with it.
+
+use jangbu_kernel::{OrderId, StreamId};
+
+use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
+use crate::commands::shipments::{hand_over, may_leave};
+use crate::order::{Order, OrderCommand};
+use crate::shipment::{Shipment, ShipmentCommand};
+use crate::state::{Missing, States};
+
+/// Somebody has looked: the order goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReleaseHold {
+    /// Which order.
+    pub order_id: OrderId,
+    /// Why.
+    pub reason: String,
+}
+
+impl Command for ReleaseHold {
+    const RULES: Rules = Rules::new("release_hold", Reach::Any(Permission::OrdersHold), Key::Optional, &[]);
+
+    fn subject(&self) -> StreamId {
+        StreamId::order(self.order_id)
+    }
+
+    fn owner(&self, states: &dyn States) -> Result<Owner, Missing> {
+        Ok(states.get::<Order>(self.order_id)?.user_id().into())
+    }
+
+    fn decide(&self, append: &mut Append<'_>) -> Result<(), Stop> {
+        append.ask::<Order>(self.order_id, &OrderCommand::ReleaseHold { reason: self.reason.clone() })?;
+        let order = append.after::<Order>(self.order_id)?;
+        let Some(shipment_id) = order.shipment_id() else { return Ok(()) };
+        let shipment = append.before::<Shipment>(shipment_id)?;
+        if shipment.waits_for_hand_over() && may_leave(append, shipment_id, &order)? {
+            hand_over(append, shipment_id, &ShipmentCommand::Dispatch { carrier: None, tracking_number: None })?;
+        }
+        Ok(())
+    }
+}

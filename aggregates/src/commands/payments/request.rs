@@ -1,0 +1,80 @@
+//! Pays an order that stands. Writes `payment`, `order`, `buyer` and, when points are a leg, `points`:
+//! an order names one open payment, and points are held exactly as long as that payment can
+//! still take them.
+
+use jangbu_kernel::{OrderId, PaymentId, RefusalCode, StreamId};
+
+use super::open_payment;
+use crate::checks;
+use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
+use crate::commands::orders::note_changed;
+use crate::order::Order;
+use crate::payment::{Leg, MethodName};
+use crate::state::{Missing, States};
+
+/// A payment somebody wants to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedPayment {
+    /// The id it gets.
+    pub payment_id: PaymentId,
+    /// Its legs.
+    pub legs: Vec<Leg>,
+}
+
+impl WantedPayment {
+    pub(crate) fn has_points(&self) -> bool {
+        self.legs.iter().any(|leg| leg.method == MethodName::Points)
+    }
+}
+
+/// Pays an order that has no open payment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestPayment {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// What.
+    pub payment: WantedPayment,
+}
+
+impl Command for RequestPayment {
+    const RULES: Rules = Rules::new(
+        "request_payment",
+        Reach::Own(Permission::PaymentsCreateOwn),
+        Key::Required,
+        &[
+            RefusalCode::NotFound,
+            RefusalCode::OrderStateConflict,
+            RefusalCode::PaymentInProgress,
+            RefusalCode::InsufficientPoints,
+            RefusalCode::PaymentTotalMismatch,
+            RefusalCode::PaymentMethodInvalid,
+        ],
+    );
+
+    fn subject(&self) -> StreamId {
+        StreamId::payment(self.payment.payment_id)
+    }
+
+    fn owner(&self, states: &dyn States) -> Result<Owner, Missing> {
+        Ok(states.get::<Order>(self.order_id)?.user_id().into())
+    }
+
+    fn looks_at(&self, states: &dyn States, streams: &mut Vec<StreamId>) {
+        streams.push(StreamId::order(self.order_id));
+        let buyer = states.get::<Order>(self.order_id).ok().and_then(Order::user_id);
+        streams.extend(buyer.filter(|_| self.payment.has_points()).map(StreamId::points));
+    }
+
+    fn begins(&self, streams: &mut Vec<StreamId>) {
+        streams.push(StreamId::payment(self.payment.payment_id));
+    }
+
+    fn decide(&self, append: &mut Append<'_>) -> Result<(), Stop> {
+        let order = append.before::<Order>(self.order_id)?;
+        let (Some(user_id), Some(total)) = (order.user_id(), order.total()) else {
+            return Err(checks::not_found("order").into());
+        };
+        open_payment(append, self.order_id, user_id, total, &self.payment)?;
+        note_changed(append, self.order_id)
+    }
+}

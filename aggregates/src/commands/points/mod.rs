@@ -1,0 +1,5 @@
+//! Commands on points.
+
+mod grant;
+
+pub use grant::GrantPoints;

@@ -1,0 +1,9 @@
+//! Commands on log-ins.
+
+mod end;
+mod rotate;
+mod start;
+
+pub use end::EndSession;
+pub use rotate::RotateSession;
+pub use start::StartSession;

@@ -1,0 +1,32 @@
+//! Calls a parcel off before it is dispatched. Writes `shipment`.
+
+use jangbu_kernel::{ShipmentId, StreamId};
+
+use crate::command::{Append, Command, Owner, Rules, Stop};
+use crate::shipment::{Shipment, ShipmentCommand};
+use crate::state::{Missing, States};
+
+/// Calls a parcel off before it is dispatched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CancelShipment {
+    /// Which parcel.
+    pub shipment_id: ShipmentId,
+    /// Why.
+    pub reason: String,
+}
+
+impl Command for CancelShipment {
+    const RULES: Rules = Rules::internal("cancel_shipment");
+
+    fn subject(&self) -> StreamId {
+        StreamId::shipment(self.shipment_id)
+    }
+
+    fn owner(&self, states: &dyn States) -> Result<Owner, Missing> {
+        Ok(states.get::<Shipment>(self.shipment_id)?.user_id().into())
+    }
+
+    fn decide(&self, append: &mut Append<'_>) -> Result<(), Stop> {
+        append.only::<Shipment>(self.shipment_id, &ShipmentCommand::Cancel { reason: self.reason.clone() })
+    }
+}

@@ -1,0 +1,40 @@
+//! The number that was written down is not the parcel's. Writes `shipment`.
+
+use jangbu_kernel::{RefusalCode, ShipmentId, StreamId};
+
+use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
+use crate::shipment::{Shipment, ShipmentCommand};
+use crate::state::{Missing, States};
+
+/// The number that was written down is not the parcel's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CorrectTrackingNumber {
+    /// Of which parcel.
+    pub shipment_id: ShipmentId,
+    /// The parcel's number.
+    pub tracking_number: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Command for CorrectTrackingNumber {
+    const RULES: Rules = Rules::new(
+        "correct_tracking_number",
+        Reach::Any(Permission::ShipmentsWrite),
+        Key::Optional,
+        &[RefusalCode::ShipmentStateConflict],
+    );
+
+    fn subject(&self) -> StreamId {
+        StreamId::shipment(self.shipment_id)
+    }
+
+    fn owner(&self, states: &dyn States) -> Result<Owner, Missing> {
+        Ok(states.get::<Shipment>(self.shipment_id)?.user_id().into())
+    }
+
+    fn decide(&self, append: &mut Append<'_>) -> Result<(), Stop> {
+        let (tracking_number, reason) = (self.tracking_number.clone(), self.reason.clone());
+        append.only::<Shipment>(self.shipment_id, &ShipmentCommand::CorrectTrackingNumber { tracking_number, reason })
+    }
+}

@@ -1,0 +1,158 @@
+//! Whatever is asked in whatever order, these hold.
+
+use jangbu_kernel::{AggregateKind, Money};
+use proptest::prelude::*;
+
+use super::*;
+use crate::command::AnyCommand;
+use crate::commands::{
+    CancelOrder, CancelPayment, CompleteOrder, ConfirmOrder, DispatchShipment, ExpireOrder, FailOrder,
+    FinishCancellation, MarkDelivered, ObservePayment, ObserveRefund, RecordLatePayment, RecordPaymentFailure,
+    RequestCapture, RequestFullRefund, RequestNetCancel, RequestPayment, RequestShipment,
+};
+use crate::event::DomainEvent;
+use crate::order::{Order, OrderEvent, OrderStatus};
+use crate::payment::Payment;
+use crate::points::Points;
+use crate::stock::Stock;
+
+/// What to ask, of which order and payment, and how many seconds later.
+type Step = (usize, u128, u128, i64);
+
+/// Mostly what leads on, mostly of one order and one payment, mostly soon: so that late
+/// states are reached, and everything else falls in between.
+fn any_step() -> impl Strategy<Value = Step> {
+    let onward = prop::sample::select(vec![1, 3, 5, 12, 21, 22, 23, 24]);
+    let kind = prop_oneof![3 => onward, 1 => 0_usize..26];
+    let wait = prop_oneof![30 => 0_i64..5, 1 => 800_i64..1_000, 1 => 80_000_i64..100_000];
+    (kind, mostly_first(2), mostly_first(3), wait)
+}
+
+fn mostly_first(count: u128) -> impl Strategy<Value = u128> {
+    prop_oneof![6 => Just(0), 1 => 0..count]
+}
+
+fn command((kind, order, payment, _): Step) -> AnyCommand {
+    let (order_id, payment_id): (OrderId, PaymentId) = (id(20 + order), id(30 + payment));
+    let (shipment_id, refund_id): (ShipmentId, RefundId) = (id(50 + order), id(40 + payment));
+    let reason = || "asked".to_owned();
+    let observe = |observation| ObservePayment { payment_id, observation, source: Source::Inquiry };
+    let mut wanted = place(order_id, &[(orange(), 2), (coffee(), 1)]);
+    let legs = if payment == 0 { vec![card(200), points(50)] } else { vec![card(250)] };
+    match kind {
+        0 => wanted.into(),
+        1 => {
+            wanted.payment = Some(pay(payment_id, &legs));
+            wanted.into()
+        }
+        2 => RequestPayment { order_id, payment: pay(payment_id, &legs) }.into(),
+        3 | 4 => RequestCapture { payment_id }.into(),
+        5 | 6 => observe(captured(if payment == 0 { 200 } else { 250 })).into(),
+        7 => observe(ChargeOutcome::Declined { code: "declined".into() }).into(),
+        8 => observe(ChargeOutcome::Unknown { detail: "lost".into() }).into(),
+        9 => observe(ChargeOutcome::Voided).into(),
+        10 => RequestNetCancel { payment_id, reason: reason() }.into(),
+        11 => CancelPayment { payment_id }.into(),
+        12 | 13 => ConfirmOrder { order_id, payment_id }.into(),
+        14 => RecordPaymentFailure { order_id, payment_id, reason: reason() }.into(),
+        15 => ExpireOrder { order_id }.into(),
+        16 => CancelOrder { order_id, by: CancelledBy::Owner, reason: None }.into(),
+        17 => FinishCancellation { order_id }.into(),
+        18 => FailOrder { order_id, reason: reason() }.into(),
+        19 => RequestFullRefund { payment_id, refund_id, reason: reason() }.into(),
+        20 => {
+            let observation = RefundOutcome::Settled { reference: "re".into() };
+            ObserveRefund { payment_id, refund_id, observation, source: Source::Answer }.into()
+        }
+        21 => RequestShipment { order_id, shipment_id }.into(),
+        22 => {
+            let (carrier, tracking_number) = (Some("sandbox".into()), Some("SB1".into()));
+            DispatchShipment { shipment_id, carrier, tracking_number }.into()
+        }
+        23 => MarkDelivered { order_id }.into(),
+        24 => CompleteOrder { order_id }.into(),
+        _ => RecordLatePayment { order_id, payment_id }.into(),
+    }
+}
+
+fn check(world: &World) {
+    for stock in world.streams_of(AggregateKind::Stock).map(|id| world.get_or_new::<Stock>(id)) {
+        let numbers = [stock.on_hand(), stock.reserved(), stock.allocated(), stock.available()];
+        assert!(numbers.iter().all(|number| *number >= 0), "S1 {numbers:?}");
+    }
+    let ledger = world.get_or_new::<Points>(user());
+    assert!(ledger.balance() >= 0 && ledger.held() >= 0, "M6 {ledger:?}");
+    for payment in world.streams_of(AggregateKind::Payment).map(|id| world.get_or_new::<Payment>(id)) {
+        let (refunded, captured) = (payment.refunded().amount(), payment.captured().amount());
+        assert!(refunded <= captured && captured <= payment.total().amount(), "M2 {payment:?}");
+    }
+    for order_id in world.streams_of(AggregateKind::Order) {
+        check_order(world, order_id.into(), &world.get_or_new(order_id));
+    }
+}
+
+fn check_order(world: &World, order_id: OrderId, order: &Order) {
+    let Some(status) = order.status() else { return };
+    for line in order.lines() {
+        let stock = world.get_or_new::<Stock>(line.product_id);
+        let holds = (stock.reserved_for(order_id), stock.allocated_for(order_id));
+        match status {
+            OrderStatus::Placed | OrderStatus::AwaitingPayment => assert_eq!(holds, (line.quantity, 0)),
+            OrderStatus::Paid | OrderStatus::Preparing => assert_eq!(holds, (0, line.quantity)),
+            OrderStatus::Cancelling => assert_eq!(holds.0 + holds.1, line.quantity),
+            OrderStatus::Shipped
+            | OrderStatus::Delivered
+            | OrderStatus::Completed
+            | OrderStatus::Cancelled
+            | OrderStatus::Expired
+            | OrderStatus::Failed => assert_eq!(holds, (0, 0), "S2 {status:?}"),
+        }
+    }
+    let ledger = world.get_or_new::<Points>(user());
+    let (mut paying, mut held) = (0, 0);
+    for id in world.streams_of(AggregateKind::Payment) {
+        let payment = world.get_or_new::<Payment>(id);
+        if payment.order_id() == Some(order_id) {
+            paying += usize::from(payment.is_captured() && !payment.captured_late());
+            held += ledger.held_for(id.into());
+        }
+    }
+    assert!(paying <= 1, "M3 two payments of one order are captured");
+    match status {
+        OrderStatus::Paid | OrderStatus::Preparing | OrderStatus::Shipped | OrderStatus::Delivered => {
+            let payment = world.get_or_new::<Payment>(order.paid_by().expect("these orders have a price"));
+            assert_eq!((Some(payment.captured()), held), (order.total(), 0), "G3 {status:?}");
+        }
+        OrderStatus::Completed | OrderStatus::Cancelled | OrderStatus::Expired | OrderStatus::Failed => {
+            assert_eq!(held, 0, "G2 {status:?} holds points");
+        }
+        OrderStatus::Placed | OrderStatus::AwaitingPayment | OrderStatus::Cancelling => {}
+    }
+}
+
+fn check_totals(world: &World) {
+    for (_, event) in &world.log {
+        if let DomainEvent::Order(OrderEvent::Placed(placed)) = event {
+            let lines = Money::sum(placed.lines.iter().map(|line| &line.line_total), placed.total.currency()).unwrap();
+            let total = lines.checked_sub(&placed.discount).unwrap().checked_add(&placed.shipping_fee).unwrap();
+            assert_eq!((placed.subtotal, placed.total), (lines, total), "M5");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn s1_s2_m2_m3_m5_m6_g2_g3_hold_after_every_command(steps in prop::collection::vec(any_step(), 1..120)) {
+        let mut world = shop();
+        let mut now = 0;
+        for step in steps {
+            now += step.3;
+            world.ask(&*command(step), at(now));
+            check(&world);
+        }
+        check_totals(&world);
+        world.check_folds();
+    }
+}
