@@ -23,6 +23,7 @@ use crate::command::{ErasedCommand, Outcome};
 use crate::event::DomainEvent;
 use crate::facts::{Facts, Scope};
 use crate::policy::Policy;
+use crate::processes::walk::{Ground, Unloaded, Versioned, Walked, walk};
 use crate::state::{Aggregate, AnyState, Missing, States};
 use crate::stock::{Stock, StockEvent, StockReleased};
 
@@ -151,17 +152,59 @@ pub(crate) fn check_table<A: Aggregate>(
 pub(crate) struct World {
     states: BTreeMap<StreamId, AnyState>,
     pub(crate) log: Vec<(StreamId, DomainEvent)>,
+    /// Streams that cannot be read, with their versions.
+    pub(crate) unreadable: BTreeMap<StreamId, u64>,
+}
+
+/// What one append wrote.
+pub(crate) struct Appended {
+    pub(crate) events: Vec<(StreamId, DomainEvent)>,
+    pub(crate) walked: Walked,
 }
 
 impl States for World {
     fn any(&self, stream: StreamId) -> Option<&AnyState> {
-        self.states.get(&stream)
+        if self.unreadable.contains_key(&stream) { None } else { self.states.get(&stream) }
+    }
+}
+
+impl Versioned for World {
+    fn version(&self, stream: StreamId) -> u64 {
+        self.log.iter().filter(|(of, _)| *of == stream).count() as u64
     }
 }
 
 impl World {
     pub(crate) fn get<A: Aggregate>(&self, id: impl Into<Uuid>) -> Result<&A, Missing> {
         (self as &dyn States).get(id)
+    }
+
+    /// Decides with everybody's reach, loading what is missing, and carries it out together
+    /// with all that the processes make of it: one append. Gives its events.
+    pub(crate) fn append(&mut self, command: &dyn ErasedCommand, facts: &Facts) -> Result<Appended, Refusal> {
+        let first = loop {
+            match command.decide(self, facts) {
+                Ok(Outcome::Record(first)) => break first,
+                Ok(Outcome::AlreadyDone) => break Vec::new(),
+                Ok(Outcome::Refused(refusal)) => return Err(refusal),
+                Err(Missing(stream)) => self.load(stream),
+            }
+        };
+        let unreadable = self.unreadable.clone();
+        let walked = loop {
+            match walk(self, facts, &first, Ground { unreadable: &unreadable, begins: true }) {
+                Ok(walked) => break walked,
+                Err(Unloaded(streams)) => streams.into_iter().for_each(|stream| self.load(stream)),
+            }
+        };
+        let begin = self.log.len();
+        let writes = first.into_iter().chain(walked.steps.iter().flat_map(|step| step.writes.clone()));
+        for (stream, events) in writes {
+            for event in events {
+                self.apply(stream, event);
+            }
+        }
+        Ok(Appended { events: self.log[begin..].to_vec(), walked })
     }
 
     /// Decides, loading what is missing, and carries the outcome out.

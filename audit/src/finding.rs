@@ -62,6 +62,8 @@ invariants! {
     G2 = "G2", "a cancelled, expired or failed order holds nothing and has charged nothing";
     /// Nothing is sent unpaid.
     G3 = "G3", "no parcel leaves without captured money that was not given back";
+    /// A process knows what happened.
+    W1 = "W1", "whatever a process learns from it is told in the same append";
     /// One live token.
     T1 = "T1", "at most one live refresh token in a family";
     /// The views tell the truth.
@@ -100,6 +102,7 @@ impl Invariant {
             | Self::G1
             | Self::G2
             | Self::G3
+            | Self::W1
             | Self::T1 => Ground::Events,
             Self::M3 => Ground::EventsAndBooks,
             Self::P1 => Ground::ReadModels,

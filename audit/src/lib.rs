@@ -19,6 +19,7 @@ mod points;
 mod process;
 mod sessions;
 mod stock;
+mod walks;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::wildcard_imports, reason = "tests")]
@@ -42,6 +43,7 @@ fn checks() -> Vec<Box<dyn Check>> {
         Box::<stock::Stock>::default(),
         Box::<process::Fulfilments>::default(),
         Box::<sessions::Sessions>::default(),
+        Box::<walks::Walks>::default(),
     ]
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn won(units: i64) -> Money {
 /// A log in the making: one order (10) of one product (20), one payment (30), one
 /// shipment (40), one buyer (50).
 pub(crate) struct Story {
-    events: Vec<(RecordedEvent, DomainEvent)>,
+    pub(crate) events: Vec<(RecordedEvent, DomainEvent)>,
     command: u128,
     keep_command: bool,
     now: Timestamp,

@@ -92,7 +92,7 @@ impl FromStr for Actor {
     }
 }
 
-/// What is common to all events of one append: who, why, when.
+/// Who, why, when: what is common to all events that one command decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventMeta {
     /// Everything that one request set in motion carries one correlation id.

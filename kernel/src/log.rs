@@ -20,6 +20,8 @@ pub struct StreamWrite {
     pub expected_version: u64,
     /// The events; none: only the version is checked.
     pub events: Vec<NewEvent>,
+    /// Who, why and when of these events, where it is not what the append says of its others.
+    pub meta: Option<EventMeta>,
 }
 
 /// Whose key, and which.
@@ -78,9 +80,10 @@ pub struct Receipt {
 /// One atomic append: all of its writes and its receipt, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
-    /// The writes, each to another stream.
+    /// The writes, in the order in which their events are to lie. A later write to the same
+    /// stream counts on the events of the earlier one.
     pub writes: Vec<StreamWrite>,
-    /// Who, why, when: common to all its events.
+    /// Who, why, when: common to all its events whose write does not say otherwise.
     pub meta: EventMeta,
     /// The receipt, when the caller gave a key.
     pub receipt: Option<NewReceipt>,

@@ -34,7 +34,7 @@ pub(crate) async fn is_quiet(town: &Town) -> bool {
         && running
             .iter()
             .map(|node| node.process.progress())
-            .any(|progress| progress.active && progress.handled >= head && progress.dispatched >= head)
+            .any(|progress| progress.active && progress.dispatched >= head)
         && town.store.truth.pending(1, ANY_ATTEMPTS).await.is_ok_and(|pending| pending.is_empty())
 }
 

@@ -23,8 +23,8 @@ pub(crate) struct PlannedWrite {
 pub(crate) struct Prepared {
     pub writes: Vec<PlannedWrite>,
     pub events: Vec<RecordedEvent>,
-    /// The actor's text form, common to the events.
-    pub actor: String,
+    /// The text form of each event's actor.
+    pub actors: Vec<Arc<str>>,
     pub receipt: Option<NewReceipt>,
     pub recorded_at: Timestamp,
 }
@@ -69,12 +69,18 @@ pub(crate) fn prepare(batch: Vec<Append>) -> Vec<Prepared> {
 }
 
 fn prepare_one(append: Append) -> Prepared {
-    let mut meta = append.meta;
-    meta.recorded_at = to_millis(meta.recorded_at);
-    let actor = meta.actor.to_string();
+    let recorded_at = to_millis(append.meta.recorded_at);
+    let common: Arc<str> = append.meta.actor.to_string().into();
     let mut writes = Vec::with_capacity(append.writes.len());
     let mut events = Vec::new();
+    let mut actors = Vec::new();
     for write in append.writes {
+        let actor = match &write.meta {
+            Some(own) if own.actor != append.meta.actor => own.actor.to_string().into(),
+            Some(_) | None => Arc::clone(&common),
+        };
+        let mut meta = write.meta.unwrap_or_else(|| append.meta.clone());
+        meta.recorded_at = recorded_at;
         writes.push(PlannedWrite {
             stream: write.stream,
             expected_version: write.expected_version,
@@ -94,9 +100,10 @@ fn prepare_one(append: Append) -> Prepared {
             };
             recorded.hash = leaf_hash_by(&recorded, &actor);
             events.push(recorded);
+            actors.push(Arc::clone(&actor));
         }
     }
-    Prepared { writes, events, actor, receipt: append.receipt, recorded_at: meta.recorded_at }
+    Prepared { writes, events, actors, receipt: append.receipt, recorded_at }
 }
 
 /// The streams and receipt keys a batch touches, each once; the keys sorted.

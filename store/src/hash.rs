@@ -106,7 +106,7 @@ pub fn leaf_hash(event: &RecordedEvent) -> [u8; 32] {
     leaf_hash_by(event, &event.meta.actor.to_string())
 }
 
-/// The same with the actor's text form at hand, which is common to an append.
+/// The same with the actor's text form at hand, which is common to what one command wrote.
 pub(crate) fn leaf_hash_by(event: &RecordedEvent, actor: &str) -> [u8; 32] {
     LeafFields {
         stream_kind: event.stream.kind.name(),

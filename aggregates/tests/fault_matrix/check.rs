@@ -6,14 +6,14 @@ use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::{Order, OrderEvent, OrderStatus};
 use jangbu_aggregates::payment::{Payment, RefundState};
 use jangbu_aggregates::points::{Points, PointsEvent};
-use jangbu_aggregates::processes::{FulfilmentEvent, ProcessCommand, Step};
+use jangbu_aggregates::processes::{FulfilmentEvent, InputName, PROCESSES, ProcessCommand, Step};
 use jangbu_aggregates::shipment::{Shipment, ShipmentEvent};
 use jangbu_aggregates::stock::Stock;
-use jangbu_kernel::{OrderId, PaymentId, ProductId, UserId};
+use jangbu_kernel::{OrderId, PaymentId, ProductId, StreamId, UserId};
 use uuid::Uuid;
 
 use crate::outside::BookedCharge;
-use crate::world::{ORDER, POINTS, PRODUCT, STOCK, USER, World, id};
+use crate::world::{Logged, ORDER, POINTS, PRODUCT, STOCK, USER, World, id};
 
 /// What holds after every append.
 pub fn prefix(world: &World) {
@@ -30,6 +30,23 @@ pub fn prefix(world: &World) {
     let points: Points = world.shelf.state(id::<UserId>(USER));
     assert!(points.balance() >= 0 && points.held() >= 0, "M6: no points are negative");
     assert!(points.held() <= points.balance(), "M6: what is held is there");
+}
+
+/// W1: what the process learns from is told it in the same append, behind it.
+pub fn w1(append: &[Logged]) {
+    let mut untold = BTreeSet::new();
+    for logged in append {
+        if PROCESSES.iter().any(|process| process.learner(logged.stream, &logged.event).is_some()) {
+            untold.insert(InputName::Event { stream: logged.stream, version: logged.version });
+        }
+        if let DomainEvent::Fulfilment(FulfilmentEvent::InputReceived(input)) = &logged.event {
+            assert!(untold.remove(&input.input), "W1: {:?} is of another append", input.input);
+        }
+        if let DomainEvent::Fulfilment(FulfilmentEvent::Started(_)) = &logged.event {
+            untold.remove(&InputName::Event { stream: StreamId::order(id::<OrderId>(ORDER)), version: 1 });
+        }
+    }
+    assert!(untold.is_empty(), "W1: {untold:?}");
 }
 
 /// What holds once nothing is left to do.

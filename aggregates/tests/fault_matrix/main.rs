@@ -4,7 +4,8 @@
 //!
 //! The axes: every scenario of the table, and for each of them a crash after every append
 //! and every outside call, every outside call lost (arrived or not), a cancellation at every
-//! step, another gateway configured from every step on, every input twice, and inputs, commands, webhooks and timers in random order.
+//! step, another gateway configured from every step on, every input twice, and calls, webhooks,
+//! people and timers in random order.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::wildcard_enum_match_arm, clippy::cast_possible_truncation, reason = "tests")]
@@ -95,7 +96,7 @@ fn the_configured_gateway_can_change_at_every_step() {
 }
 
 #[test]
-fn inputs_in_any_order_come_to_an_end() {
+fn what_comes_in_any_order_comes_to_an_end() {
     for scenario in scenarios() {
         for seed in 1..=SEEDS {
             run(&scenario, &Faults { shuffle: Some(seed), ..Faults::default() });

@@ -115,34 +115,31 @@ impl Run<'_> {
             let (by, reason) = (CancelledBy::Owner, None);
             self.world.ask(&CancelOrder { order_id: id(ORDER), by, reason })?;
         }
-        let (mut inbox, mut webhook, mut turn_of) = (0, 0, 0);
+        let (mut webhook, mut turn_of) = (0, 0);
         let hooks = self.world.outside.webhooks.len();
         if let Some(dice) = &mut self.dice {
-            inbox = dice.roll(self.world.inbox.len().max(1));
             webhook = dice.roll(hooks.max(1));
             turn_of = dice.roll(12);
         }
-        // In random order anybody may come first; else inputs, commands, webhooks, people, timers.
-        for step in 0..5 {
+        // In random order anybody may come first; else calls, webhooks, people, timers.
+        for step in 0..4 {
             let who = match turn_of {
                 0 => step,
-                1..=4 => (step + 1) % 5,
-                5..=7 => (step + 2) % 5,
-                8 => (step + 3) % 5,
-                9 => (step + 4) % 5,
+                1..=5 => (step + 1) % 4,
+                6..=8 => (step + 2) % 4,
+                9 => (step + 3) % 4,
                 _ => step,
             };
             let served = match who {
-                0 if !self.world.inbox.is_empty() => self.world.take_in(inbox).map(|()| true)?,
-                1 if !self.world.outbox.is_empty() => self.world.dispatch_next().map(|()| true)?,
-                2 if hooks > 0 => {
+                0 if !self.world.outbox.is_empty() => self.world.dispatch_next().map(|()| true)?,
+                1 if hooks > 0 => {
                     let (payment_id, news) = self.world.outside.webhooks[webhook].clone();
                     self.world.observe(payment_id, news, Source::Webhook)?;
                     self.world.outside.webhooks.remove(webhook);
                     true
                 }
-                3 => self.people()?,
-                4 => match self.world.next_timer() {
+                2 => self.people()?,
+                3 => match self.world.next_timer() {
                     Some((timer, due_at)) => self.world.ring(timer, due_at).map(|()| true)?,
                     None => false,
                 },
@@ -158,7 +155,7 @@ impl Run<'_> {
     fn people(&mut self) -> Result<bool, Crash> {
         let order: Order = self.world.shelf.state(id::<OrderId>(ORDER));
         match self.world.process().step() {
-            Step::NeedsOperator if self.world.inbox.is_empty() && self.world.outbox.is_empty() => {
+            Step::NeedsOperator if self.world.outbox.is_empty() => {
                 return self.operator();
             }
             Step::AwaitingChallenge if self.scenario.meets_challenge => {

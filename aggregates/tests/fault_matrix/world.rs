@@ -1,4 +1,4 @@
-//! A shop in memory: the log, the states, the runner, the dispatcher and a clock that
+//! A shop in memory: the log, the states, the walk, the dispatcher and a clock that
 //! jumps. It does what the program does, without I/O, so that thousands of runs take seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use jangbu_aggregates::commands::{
-    ActivateProduct, AdvanceFulfilment, CancelOrder, CancelShipment, CompleteOrder, ConfirmOrder, CreateProduct,
-    ExpireOrder, FailOrder, FinishCancellation, GrantPoints, HoldOrder, MarkDelivered, ObserveLabel, ObservePayment,
-    ObserveRefund, PlaceOrder, ReceiveStock, RecordLatePayment, RecordPaymentFailure, RegisterUser, RequestCapture,
-    RequestFullRefund, RequestNetCancel, RequestShipment, WantedLine, WantedPayment,
+    ActivateProduct, AdvanceFulfilment, CancelShipment, CreateProduct, GrantPoints, ObserveLabel, ObservePayment,
+    ObserveRefund, PlaceOrder, ReceiveStock, RegisterUser, WantedLine, WantedPayment,
 };
-use jangbu_aggregates::order::CancelledBy;
 use jangbu_aggregates::payment::{Instrument, Leg, MethodName, Payment, PaymentEvent, RefundState, Source};
-use jangbu_aggregates::processes::{Fulfilment, FulfilmentInput, ProcessCommand, TimerName, fact_of, order_of};
+use jangbu_aggregates::processes::walk::{Ground, Unloaded, Versioned, walk};
+use jangbu_aggregates::processes::{
+    Fulfilment, FulfilmentInput, PROCESSES, ProcessCommand, TimerName, Told, Way, task,
+};
 use jangbu_aggregates::shipment::Shipment;
 use jangbu_aggregates::{AnyCommand, AnyState, DomainEvent, ErasedCommand, Facts, Outcome, Policy, Scope, States};
 use jangbu_kernel::gateway::{ChargeOutcome, LabelCancelOutcome, RefundOutcome};
@@ -49,19 +49,33 @@ pub struct Crash;
 pub struct Logged {
     pub event_id: EventId,
     pub stream: StreamId,
+    pub version: u64,
     pub event: DomainEvent,
 }
 
 #[derive(Default)]
-pub struct Shelf(BTreeMap<StreamId, AnyState>);
+pub struct Shelf {
+    states: BTreeMap<StreamId, AnyState>,
+    versions: BTreeMap<StreamId, u64>,
+}
 
 impl States for Shelf {
     fn any(&self, stream: StreamId) -> Option<&AnyState> {
-        self.0.get(&stream)
+        self.states.get(&stream)
+    }
+}
+
+impl Versioned for Shelf {
+    fn version(&self, stream: StreamId) -> u64 {
+        self.versions.get(&stream).copied().unwrap_or(0)
     }
 }
 
 impl Shelf {
+    fn load(&mut self, stream: StreamId) {
+        self.states.entry(stream).or_insert_with(|| AnyState::initial(stream.kind));
+    }
+
     pub fn state<A: jangbu_aggregates::Aggregate>(&self, id: impl Into<Uuid>) -> A {
         (self as &dyn States).get::<A>(id).cloned().unwrap_or_default()
     }
@@ -82,11 +96,8 @@ pub struct World {
     pub shelf: Shelf,
     pub outside: Outside,
     facts: Facts,
-    /// Positions that the runner has not taken in.
-    pub inbox: Vec<u64>,
-    /// Commands that the dispatcher has not carried out, in order.
+    /// Commands to the outside that the dispatcher has not carried out, in order.
     pub outbox: Vec<(CommandId, ProcessCommand)>,
-    refusals: Vec<(CommandId, String)>,
     receipts: BTreeSet<CommandId>,
     /// Appends and outside calls so far.
     pub ticks: u32,
@@ -108,9 +119,7 @@ impl World {
             shelf: Shelf::default(),
             outside: Outside::new(script),
             facts: Facts { now, policy: Arc::new(Policy::default()), scope: Scope::Any },
-            inbox: Vec::new(),
             outbox: Vec::new(),
-            refusals: Vec::new(),
             receipts: BTreeSet::new(),
             ticks: 0,
             crash_at: None,
@@ -134,17 +143,24 @@ impl World {
         if self.crash_at == Some(self.ticks) { Err(Crash) } else { Ok(()) }
     }
 
-    /// After a crash both readers begin anew: every input and every command comes again.
+    /// After a crash the dispatcher begins anew: every call comes again, and whatever the
+    /// process was told is told it again.
     pub fn restart(&mut self) {
         self.crash_at = None;
-        self.refusals.clear();
-        self.inbox = (1..=self.log.len() as u64).filter(|position| self.concerns(*position)).collect();
-        self.outbox = self.log.iter().flat_map(|logged| issued(&logged.event)).collect();
+        self.outbox = self.log.iter().flat_map(issued).collect();
+        self.tell_again(0);
     }
 
-    fn concerns(&self, position: u64) -> bool {
-        let logged = &self.log[position as usize - 1];
-        fact_of(logged.stream, &logged.event).is_some()
+    /// What the process was told it knows.
+    fn tell_again(&mut self, from: usize) {
+        for logged in &self.log[from..] {
+            let told = Told { stream: logged.stream, version: logged.version, logged: None, event: &logged.event };
+            for process in PROCESSES {
+                let Some(instance) = process.learner(logged.stream, &logged.event) else { continue };
+                let again = process.take_in(instance, told).decide(&self.shelf, &self.facts);
+                assert_eq!(again, Ok(Outcome::AlreadyDone), "W2: {logged:?}");
+            }
+        }
     }
 
     /// Decides and appends. `Ok(Some(code))`: refused.
@@ -153,28 +169,40 @@ impl World {
         let outcome = loop {
             match command.decide(&self.shelf, &self.facts) {
                 Ok(outcome) => break outcome,
-                Err(missing) => {
-                    self.shelf.0.insert(missing.0, AnyState::initial(missing.0.kind));
-                }
+                Err(missing) => self.shelf.load(missing.0),
             }
         };
-        let streams = match outcome {
+        let first = match outcome {
             Outcome::AlreadyDone => return Ok(None),
             Outcome::Refused(refusal) => return Ok(Some(refusal.code.code().to_owned())),
-            Outcome::Record(streams) => streams,
+            Outcome::Record(first) => first,
         };
-        for (stream, events) in streams {
+        let (unreadable, from) = (BTreeMap::new(), self.log.len());
+        let walked = loop {
+            match walk(&self.shelf, &self.facts, &first, Ground { unreadable: &unreadable, begins: true }) {
+                Ok(walked) => break walked,
+                Err(Unloaded(streams)) => streams.into_iter().for_each(|stream| self.shelf.load(stream)),
+            }
+        };
+        assert_eq!(walked.set_aside, None, "{command:?}");
+        let then = walked.steps.into_iter().flat_map(|step| step.writes);
+        for (stream, events) in first.into_iter().chain(then) {
             for event in events {
                 self.append(stream, event);
             }
         }
+        if self.every_input_twice {
+            self.tell_again(from);
+        }
         crate::check::prefix(self);
+        crate::check::w1(&self.log[from..]);
         self.tick()?;
         Ok(None)
     }
 
     fn append(&mut self, stream: StreamId, event: DomainEvent) {
-        let state = self.shelf.0.entry(stream).or_insert_with(|| AnyState::initial(stream.kind));
+        self.shelf.load(stream);
+        let state = self.shelf.states.get_mut(&stream).unwrap();
         state.evolve(&event);
         if self.through_storage {
             // What is stored is what counts: the event and the snapshot in their stored form.
@@ -183,33 +211,16 @@ impl World {
             assert_eq!(read, event, "the stored form is the event");
             *state = AnyState::from_snapshot(stream, &state.to_snapshot()).unwrap();
         }
+        let version = self.shelf.versions.entry(stream).or_default();
+        *version += 1;
+        let version = *version;
         let position = self.log.len() as u64 + 1;
-        self.outbox.extend(issued(&event));
-        if fact_of(stream, &event).is_some() {
-            self.inbox.push(position);
-            if self.every_input_twice {
-                self.inbox.push(position);
-            }
-        }
-        self.log.push(Logged { event_id: id(1_000_000 + u128::from(position)), stream, event });
+        let logged = Logged { event_id: id(1_000_000 + u128::from(position)), stream, version, event };
+        self.outbox.extend(issued(&logged));
+        self.log.push(logged);
     }
 
-    // ---- the runner ----
-
-    pub fn take_in(&mut self, index: usize) -> Result<(), Crash> {
-        let position = self.inbox[index];
-        let logged = self.log[position as usize - 1].clone();
-        let order_id = order_of(logged.stream, &logged.event).unwrap();
-        let input = FulfilmentInput::Event {
-            position,
-            event_id: logged.event_id,
-            stream: logged.stream,
-            event: Box::new(logged.event),
-        };
-        self.advance(order_id, input)?;
-        self.inbox.remove(index);
-        Ok(())
-    }
+    // ---- timers ----
 
     fn advance(&mut self, order_id: OrderId, input: FulfilmentInput) -> Result<(), Crash> {
         let refused = self.ask(&AdvanceFulfilment { order_id, input })?;
@@ -253,9 +264,8 @@ impl World {
     }
 
     fn carry_out(&mut self, command_id: CommandId, command: &ProcessCommand) -> Result<Option<String>, Crash> {
-        let order_id: OrderId = id(ORDER);
-        let single: AnyCommand = match command.clone() {
-            ProcessCommand::CapturePayment { payment_id } => return self.capture(command_id, payment_id),
+        match command.clone() {
+            ProcessCommand::CapturePayment { payment_id } => self.capture(payment_id),
             ProcessCommand::ConfirmCharge { payment_id } => {
                 let payment: Payment = self.shelf.state(payment_id);
                 if payment.needs_confirm() {
@@ -264,7 +274,7 @@ impl World {
                     self.tick()?;
                     self.observe(payment_id, answer, Source::Answer)?;
                 }
-                return Ok(None);
+                Ok(None)
             }
             ProcessCommand::InquirePayment { payment_id, .. } => {
                 let payment: Payment = self.shelf.state(payment_id);
@@ -273,11 +283,9 @@ impl World {
                     self.tick()?;
                     self.observe(payment_id, answer, Source::Inquiry)?;
                 }
-                return Ok(None);
+                Ok(None)
             }
-            ProcessCommand::NetCancelPayment { payment_id, reason } => {
-                return self.net_cancel(command_id, payment_id, reason);
-            }
+            ProcessCommand::NetCancelPayment { payment_id, .. } => self.net_cancel(payment_id),
             ProcessCommand::BookCarrier { shipment_id, attempt } => {
                 if self.shelf.state::<Shipment>(shipment_id).needs_label(attempt) {
                     let observation = self.outside.request_label(shipment_id);
@@ -285,42 +293,31 @@ impl World {
                     let carrier = "sandbox".to_owned();
                     self.must(&ObserveLabel { shipment_id, carrier, observation })?;
                 }
-                return Ok(None);
+                Ok(None)
             }
             ProcessCommand::CancelShipment { shipment_id, reason } => {
-                return self.cancel_shipment(command_id, shipment_id, reason);
+                self.cancel_shipment(command_id, shipment_id, reason)
             }
             ProcessCommand::SettleRefund { payment_id, refund_id, .. } => {
                 self.settle(payment_id, refund_id)?;
-                return Ok(None);
+                Ok(None)
             }
-            ProcessCommand::ConfirmOrder { payment_id } => ConfirmOrder { order_id, payment_id }.into(),
-            ProcessCommand::RecordPaymentFailure { payment_id, reason } => {
-                RecordPaymentFailure { order_id, payment_id, reason }.into()
-            }
-            ProcessCommand::ExpireOrder => ExpireOrder { order_id }.into(),
-            ProcessCommand::RequestShipment { shipment_id } => RequestShipment { order_id, shipment_id }.into(),
-            ProcessCommand::RequestRefund { payment_id, refund_id, reason } => {
-                RequestFullRefund { payment_id, refund_id, reason }.into()
-            }
-            ProcessCommand::CancelOrder { reason } => {
-                CancelOrder { order_id, by: CancelledBy::Staff, reason: Some(reason) }.into()
-            }
-            ProcessCommand::FinishCancellation => FinishCancellation { order_id }.into(),
-            ProcessCommand::FailOrder { reason } => FailOrder { order_id, reason }.into(),
-            ProcessCommand::RecordLatePayment { payment_id } => RecordLatePayment { order_id, payment_id }.into(),
-            ProcessCommand::MarkDelivered => MarkDelivered { order_id }.into(),
-            ProcessCommand::CompleteOrder => CompleteOrder { order_id }.into(),
-            ProcessCommand::HoldOrder { reason } => HoldOrder { order_id, reason }.into(),
-        };
-        self.once(command_id, &*single)
+            ProcessCommand::ConfirmOrder { .. }
+            | ProcessCommand::RecordPaymentFailure { .. }
+            | ProcessCommand::ExpireOrder
+            | ProcessCommand::RequestShipment { .. }
+            | ProcessCommand::RequestRefund { .. }
+            | ProcessCommand::CancelOrder { .. }
+            | ProcessCommand::FinishCancellation
+            | ProcessCommand::FailOrder { .. }
+            | ProcessCommand::RecordLatePayment { .. }
+            | ProcessCommand::MarkDelivered
+            | ProcessCommand::CompleteOrder
+            | ProcessCommand::HoldOrder { .. } => Ok(None),
+        }
     }
 
-    fn capture(&mut self, command_id: CommandId, payment_id: PaymentId) -> Result<Option<String>, Crash> {
-        let refused = self.once(command_id, &RequestCapture { payment_id })?;
-        if refused.is_some() {
-            return Ok(refused);
-        }
+    fn capture(&mut self, payment_id: PaymentId) -> Result<Option<String>, Crash> {
         let payment: Payment = self.shelf.state(payment_id);
         if payment.needs_charge() {
             let (_, leg) = payment.charge_leg().unwrap();
@@ -332,16 +329,7 @@ impl World {
         Ok(None)
     }
 
-    fn net_cancel(
-        &mut self,
-        command_id: CommandId,
-        payment_id: PaymentId,
-        reason: String,
-    ) -> Result<Option<String>, Crash> {
-        let refused = self.once(command_id, &RequestNetCancel { payment_id, reason })?;
-        if refused.is_some() {
-            return Ok(refused);
-        }
+    fn net_cancel(&mut self, payment_id: PaymentId) -> Result<Option<String>, Crash> {
         let payment: Payment = self.shelf.state(payment_id);
         if payment.needs_net_cancel() {
             let gateway = payment.gateway().unwrap();
@@ -482,7 +470,9 @@ impl World {
     }
 }
 
-fn issued(event: &DomainEvent) -> impl Iterator<Item = (CommandId, ProcessCommand)> {
-    let issued = if let DomainEvent::Fulfilment(event) = event { event.issued() } else { &[] };
-    issued.iter().map(|issued| (issued.command_id, issued.command.clone()))
+/// The calls that go out with an event: what else a process asks for was decided with it.
+fn issued(logged: &Logged) -> Vec<(CommandId, ProcessCommand)> {
+    let issued = if let DomainEvent::Fulfilment(event) = &logged.event { event.issued() } else { &[] };
+    let outside = issued.iter().filter(|issued| matches!(task(id(ORDER), &issued.command).way, Way::Outside { .. }));
+    outside.map(|issued| (issued.command_id, issued.command.clone())).collect()
 }

@@ -190,7 +190,7 @@ pub(crate) async fn reach(app: &App, call: &Call, position: u64, order_id: Optio
         (Stage::Settled, Some(_), None) => return None,
         (Stage::Settled, Some(order_id), Some(processes)) => (order_id, processes),
     };
-    if !processes.wait_settled(order_id, position, deadline).await {
+    if !processes.wait_settled(order_id, deadline).await {
         return None;
     }
     let head = app.state.commands.log().head().await.unwrap_or(position).max(position);

@@ -113,7 +113,8 @@ impl History<'_> {
     }
 
     fn write(&self, stream: StreamId, expected_version: u64, new: Vec<(&'static str, u16, String)>) -> StreamWrite {
-        StreamWrite { stream, expected_version, events: new.into_iter().map(|new| self.event(new)).collect() }
+        let events = new.into_iter().map(|new| self.event(new)).collect();
+        StreamWrite { stream, expected_version, events, meta: None }
     }
 
     fn append(&self, writes: Vec<StreamWrite>) -> Append {

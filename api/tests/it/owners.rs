@@ -4,15 +4,15 @@
 
 use axum::body::Body;
 use http_body_util::BodyExt as _;
+use jangbu_aggregates::order::Order;
 use jangbu_api::{Access, Route, openapi, route_table};
-use jangbu_commands::commands::{ConfirmOrder, ObserveLabel, ObservePayment, RequestCapture, RequestShipment};
-use jangbu_commands::{AnyCommand, Caller, Reach, Request, Scope, Source, allows};
+use jangbu_commands::commands::{ObserveLabel, ObservePayment};
+use jangbu_commands::{AnyCommand, Caller, Reach, Request, Scope, Source, allows, load_state};
 use jangbu_kernel::gateway::{ChargeOutcome, LabelOutcome};
 use jangbu_kernel::ports::IdSource as _;
 use jangbu_kernel::{Actor, CommandId, CorrelationId, Money, OrderId, PaymentId, Role, ShipmentId};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use uuid::Uuid;
 
 use crate::house::{House, order_body, request};
 use crate::places::Place;
@@ -55,8 +55,8 @@ impl Street {
         let paid =
             read(&house, &owner, &format!("/v1/orders/{order_id}/payments"), order.header("jangbu-position")).await;
         let payment_id = text(&paid["items"][0]["id"]);
-        let (shipment_id, tracking_number) = (house.world.new_id(), "TRACK-1");
-        carry_on(&house, &order_id, &payment_id, shipment_id, tracking_number).await;
+        let tracking_number = "TRACK-1";
+        let shipment_id = carry_on(&house, &order_id, &payment_id, tracking_number).await;
         let refund = json!({"amount": "100", "reason": "broken"});
         let refunds = format!("/v1/payments/{payment_id}/refunds");
         house.post(&staff, &refunds, &[("idempotency-key", "the-owners-refund")], &refund).await.expect(201);
@@ -170,27 +170,27 @@ async fn read(house: &House, token: &str, path: &str, position: &str) -> Value {
     house.send(request("GET", path, token, &headers).body(Body::empty()).unwrap()).await.expect(200).body
 }
 
-/// What the process manager would do: the money comes, the parcel gets its number.
-async fn carry_on(house: &House, order: &str, payment: &str, shipment: Uuid, tracking_number: &str) {
+/// What the process manager would do: the money comes, the parcel gets its number. Gives the
+/// parcel, which the order's process has opened.
+async fn carry_on(house: &House, order: &str, payment: &str, tracking_number: &str) -> ShipmentId {
     let order_id = OrderId::new(order.parse().unwrap());
     let payment_id = PaymentId::new(payment.parse().unwrap());
-    let shipment_id = ShipmentId::new(shipment);
     let charged = ChargeOutcome::Captured { reference: "charge-1".to_owned(), amount: Money::krw(PRICE).unwrap() };
+    carry_out(house, ObservePayment { payment_id, observation: charged, source: Source::Answer }).await;
+    let (order, _) = load_state::<Order>(house.state.commands.log().as_ref(), order_id).await.unwrap();
+    let shipment_id = order.shipment_id().expect("the process has opened it");
     let label = LabelOutcome::Ready { tracking_number: tracking_number.to_owned() };
-    let steps: [AnyCommand; 5] = [
-        RequestCapture { payment_id }.into(),
-        ObservePayment { payment_id, observation: charged, source: Source::Answer }.into(),
-        ConfirmOrder { order_id, payment_id }.into(),
-        RequestShipment { order_id, shipment_id }.into(),
-        ObserveLabel { shipment_id, carrier: "sandbox".to_owned(), observation: label }.into(),
-    ];
-    for command in steps {
-        let name = command.name();
-        let caller = Caller { actor: Actor::System("system"), scope: Scope::Any };
-        let (id, correlation) = (CommandId::new(house.world.new_id()), CorrelationId::new(house.world.new_id()));
-        let done = house.state.commands.execute(Request::new(command, caller, id, correlation)).await;
-        done.unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
+    carry_out(house, ObserveLabel { shipment_id, carrier: "sandbox".to_owned(), observation: label }).await;
+    shipment_id
+}
+
+async fn carry_out(house: &House, command: impl Into<AnyCommand>) {
+    let command = command.into();
+    let name = command.name();
+    let caller = Caller { actor: Actor::System("system"), scope: Scope::Any };
+    let (id, correlation) = (CommandId::new(house.world.new_id()), CorrelationId::new(house.world.new_id()));
+    let done = house.state.commands.execute(Request::new(command, caller, id, correlation)).await;
+    done.unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 
 /// Whether a customer gets past the gate.

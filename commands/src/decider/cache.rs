@@ -140,6 +140,13 @@ impl<'a> View<'a> {
     }
 }
 
+impl View<'_> {
+    /// The version of a stream, if it is in memory.
+    pub fn version(&self, stream: StreamId) -> Option<u64> {
+        self.cache.version(stream)
+    }
+}
+
 impl States for View<'_> {
     fn any(&self, stream: StreamId) -> Option<&AnyState> {
         let cached = self.cache.peek(stream)?;

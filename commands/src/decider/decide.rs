@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use jangbu_aggregates::processes::walk::{Writes, looked_at};
 use jangbu_aggregates::{DomainEvent, Missing, Outcome};
 use jangbu_kernel::log::{Append, LogError, NewReceipt, Receipt, ReceiptKey, StreamWrite};
 use jangbu_kernel::{EventId, EventMeta, NewEvent, RefusalCode, StreamId};
@@ -10,6 +11,7 @@ use jangbu_kernel::{EventId, EventMeta, NewEvent, RefusalCode, StreamId};
 use super::batch::{Decided, Job, Verdict};
 use super::cache::{Cached, View};
 use super::task::{CHUNK, Decider};
+use super::walk::Along;
 use crate::reader::fold;
 use crate::request::{Answer, CommandError};
 
@@ -17,7 +19,7 @@ use crate::request::{Answer, CommandError};
 const PREFETCH_ROUNDS: usize = 4;
 /// Streams that one decision may ask for one by one. An order of 50 lines looks at
 /// about 105; a decision that asks for more is wrong.
-const MAX_MISSES: usize = 256;
+pub(super) const MAX_MISSES: usize = 256;
 
 impl Decider {
     /// Decides what waits, in order, until the open batch is closed.
@@ -60,8 +62,10 @@ impl Decider {
                 if job.rounds == 0 {
                     command.begins(&mut begun);
                 }
-                let named = command.streams(&view).into_iter();
-                wanted.extend(named.filter(|stream| !self.cache.contains(*stream) && !begun.contains(stream)));
+                let named = command.streams(&view);
+                let then = looked_at(&view, &named);
+                let unknown = |stream: &StreamId| !self.cache.contains(*stream) && !begun.contains(stream);
+                wanted.extend(named.into_iter().chain(then).filter(unknown));
                 ignored.clear();
             }
             if wanted.is_empty() {
@@ -127,7 +131,7 @@ impl Decider {
     }
 
     /// Loads streams into the cache; gives back why one of them cannot be read, the last.
-    async fn load(&mut self, streams: Vec<StreamId>) -> Result<Option<LogError>, LogError> {
+    pub(super) async fn load(&mut self, streams: Vec<StreamId>) -> Result<Option<LogError>, LogError> {
         let wanted =
             streams.iter().map(|stream| (*stream, jangbu_aggregates::AnyState::state_version(stream.kind))).collect();
         let loaded = self.log.load(wanted).await?;
@@ -146,7 +150,7 @@ impl Decider {
     }
 
     /// Loads a stream that a decision asked for.
-    async fn load_one(&mut self, stream: StreamId) -> Result<(), CommandError> {
+    pub(super) async fn load_one(&mut self, stream: StreamId) -> Result<(), CommandError> {
         let unreadable = match self.load(vec![stream]).await {
             Ok(None) => return Ok(()),
             Ok(Some(error)) | Err(error @ LogError::Damaged(_)) => error,
@@ -183,7 +187,15 @@ impl Decider {
             Outcome::Record(writes) if writes.iter().all(|(_, events)| events.is_empty()) => {
                 Verdict::AlreadyDone { stream, version }
             }
-            Outcome::Record(writes) => return self.accept(job, writes),
+            Outcome::Record(writes) => {
+                return match self.walk(&job, &writes).await {
+                    Ok(along) => self.accept(job, writes, along),
+                    Err(error) => {
+                        job.answer(Err(error));
+                        None
+                    }
+                };
+            }
         };
         if job.key.is_some() && !job.key_is_new {
             // It may be the repeat of a request that was carried out. All of those that wait
@@ -268,20 +280,27 @@ impl Decider {
             .find(|stream| !self.cache.contains(*stream))
     }
 
-    /// Takes a decision into the open batch and into the states. Gives the job back
-    /// when it has to wait for the next batch (D4).
-    fn accept(&mut self, job: Job, writes: Vec<(StreamId, Vec<DomainEvent>)>) -> Option<Job> {
-        let only_read = |stream: &&StreamId| writes.iter().all(|(written, _)| written != *stream);
+    /// Takes a decision and what follows from it into the open batch and into the states. Gives
+    /// the job back when it has to wait for the next batch (D4).
+    fn accept(&mut self, job: Job, writes: Writes, along: Along) -> Option<Job> {
+        let written: Vec<StreamId> =
+            writes.iter().map(|(stream, _)| *stream).chain(along.streams(self.exclusive)).collect();
+        let only_read = |stream: &&StreamId| !written.contains(stream);
         if self.reads.iter().filter(only_read).any(|stream| self.open.touched.contains_key(stream)) {
             self.open.closed = true;
             return Some(job);
         }
-        let rests_on = self.reads_and(writes.iter().map(|(stream, _)| *stream));
-        // Where others write too, that an aggregate had nothing to add is checked by the append,
-        // as a write of no events: on a state of a moment ago it may be wrong.
-        let exclusive = self.exclusive;
-        let writes = writes.into_iter().filter(|(_, events)| !(exclusive && events.is_empty()));
-        let writes: Vec<StreamWrite> = writes.map(|(stream, events)| self.write(stream, &events)).collect();
+        let rests_on = self.reads_and(written.into_iter());
+        let request = &job.request;
+        let meta = EventMeta {
+            correlation_id: request.correlation_id,
+            causation_id: request.causation_id.unwrap_or_else(|| request.command_id.uuid()),
+            command_id: request.command_id,
+            actor: request.caller.actor.clone(),
+            trace: request.trace.clone(),
+            recorded_at: self.facts.now,
+        };
+        let writes = self.writes(writes, along, &meta);
         let stream = job.request.command.subject();
         let version = self.cache.version(stream).unwrap_or(0);
         if let Some(key) = &job.key {
@@ -293,15 +312,6 @@ impl Decider {
             stream,
             version,
         });
-        let request = &job.request;
-        let meta = EventMeta {
-            correlation_id: request.correlation_id,
-            causation_id: request.causation_id.unwrap_or_else(|| request.command_id.uuid()),
-            command_id: request.command_id,
-            actor: request.caller.actor.clone(),
-            trace: request.trace.clone(),
-            recorded_at: self.facts.now,
-        };
         let append = self.open.push(Append { writes, meta, receipt });
         let verdict = Verdict::Accepted { append, stream, version };
         self.open.decided.push(Decided { job, verdict, rests_on });
@@ -310,8 +320,9 @@ impl Decider {
         None
     }
 
-    /// Wraps events for the log and folds them into the state, in place.
-    fn write(&mut self, stream: StreamId, events: &[DomainEvent]) -> StreamWrite {
+    /// Wraps events for the log and folds them into the state, in place. A stream that is not
+    /// in memory, because it cannot be read, has the version given.
+    pub(super) fn write(&mut self, stream: StreamId, events: &[DomainEvent], version: u64) -> StreamWrite {
         let mut wrapped = Vec::with_capacity(events.len());
         for event in events {
             wrapped.push(NewEvent {
@@ -321,8 +332,7 @@ impl Decider {
                 payload: event.payload_json(),
             });
         }
-        let mut expected_version = 0;
-        // It is there: `outcome` loaded every stream that is written.
+        let mut expected_version = version;
         if let Some(cached) = self.cache.get_mut(stream) {
             expected_version = cached.version;
             for event in events {
@@ -331,7 +341,7 @@ impl Decider {
             cached.version += events.len() as u64;
             cached.written_by = self.open.number;
         }
-        StreamWrite { stream, expected_version, events: wrapped }
+        StreamWrite { stream, expected_version, events: wrapped, meta: None }
     }
 }
 

@@ -8,7 +8,11 @@
 //! has landed, without what rested on any of it that did not succeed. Nobody is answered
 //! before the batch that his answer rests on is committed.
 //!
-//! `task.rs` is the loop, `decide.rs` takes requests into the open batch, `settle.rs`
+//! What the processes learn from a decision, and what they then ask for, is decided with it and
+//! goes into the same append.
+//!
+//! `task.rs` is the loop, `decide.rs` takes requests into the open batch, `walk.rs` takes the
+//! processes along, `settle.rs`
 //! answers after the commit, `cache.rs` keeps the states, `follower.rs` hears of what
 //! other nodes write.
 //!
@@ -34,6 +38,7 @@ mod decide;
 mod follower;
 mod settle;
 mod task;
+mod walk;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,12 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use jangbu_kernel::StreamId;
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::processes::{FulfilmentEvent, FulfilmentParked};
 use jangbu_kernel::log::{Append, AppendResult, LogError, Receipt, Snapshot};
+use jangbu_kernel::{OrderId, RecordedEvent, StreamId};
 
 use super::batch::{Batch, Decided, Job, Verdict};
 use super::decide::replay;
 use super::task::{Commit, Decider};
+use crate::reader::decode;
 use crate::request::{Answer, CommandError};
 
 impl Decider {
@@ -106,13 +109,14 @@ impl Decider {
         }
     }
 
-    fn appended(&mut self, job: Job, stream: StreamId, version: u64, events: Vec<Arc<jangbu_kernel::RecordedEvent>>) {
+    fn appended(&mut self, job: Job, stream: StreamId, version: u64, events: Vec<Arc<RecordedEvent>>) {
         let (position, recorded_at) =
             events.last().map_or((0, self.facts.now), |last| (last.position, last.meta.recorded_at));
         if let (Some(key), Some(given)) = (&job.key, &job.request.idempotency) {
             let receipt = Receipt { fingerprint: given.fingerprint, stream, version, position, recorded_at };
             self.receipts.put(key.clone(), receipt);
         }
+        tell_what_waits(&events);
         job.answer(Ok(Answer { stream, version, position, replayed: false, events: events.into() }));
     }
 
@@ -161,6 +165,17 @@ fn fallen(batch: &Batch, spoiled: &mut HashSet<StreamId>) -> Vec<bool> {
         }
         if spoiled.len() == before {
             return fallen;
+        }
+    }
+}
+
+/// A process that waits for a person stands still until one comes: it is told where they
+/// look first.
+fn tell_what_waits(events: &[Arc<RecordedEvent>]) {
+    for recorded in events.iter().filter(|event| event.event_type == FulfilmentParked::TYPE) {
+        if let Ok(DomainEvent::Fulfilment(FulfilmentEvent::Parked(parked))) = decode(recorded) {
+            let (order_id, reason) = (OrderId::new(recorded.stream.id), parked.reason);
+            tracing::error!(%order_id, reason, "the fulfilment of order {order_id} waits for a person: {reason}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Carries out what fulfilments have asked for.
+//! Carries out the calls that fulfilments have asked for. What they asked of aggregates was
+//! decided where they asked for it.
 //!
 //! Commands of different orders are under way side by side within a window, those of
 //! one order one after the other in the order they were issued. The checkpoint passes
@@ -12,8 +13,9 @@ use std::sync::atomic::Ordering;
 
 use futures::FutureExt as _;
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::processes::{CommandIssued, InputReceived};
-use jangbu_kernel::log::LogError;
+use jangbu_aggregates::payment::{CaptureRequested, PaymentRequested};
+use jangbu_aggregates::processes::{CommandIssued, FulfilmentEvent, InputReceived, InputsSetAside, Way, task};
+use jangbu_aggregates::shipment::ShipmentRequested;
 use jangbu_kernel::{OrderId, RecordedEvent};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -21,13 +23,22 @@ use tokio::time::Instant;
 use super::outside::{self, Issued};
 use super::reader::{Next, Reader};
 use super::submit::Cause;
-use super::{MOST_WAITING, Shared, parked};
+use super::told::AtHand;
+use super::{MOST_WAITING, Shared, catch_up, parked};
 use crate::reader::decode;
 
 /// The name of the dispatcher's checkpoint. Storage format.
 const READER: &str = "process-dispatcher";
-/// The only events it looks at: those that can issue commands.
-const EVENT_TYPES: [&str; 2] = [InputReceived::TYPE, CommandIssued::TYPE];
+/// The only events it looks at: those that issue commands, those that a call is made of, and
+/// those by which a process says that it was set aside.
+const EVENT_TYPES: [&str; 6] = [
+    InputReceived::TYPE,
+    CommandIssued::TYPE,
+    PaymentRequested::TYPE,
+    CaptureRequested::TYPE,
+    ShipmentRequested::TYPE,
+    InputsSetAside::TYPE,
+];
 
 /// Which command: the position of the event that issued it, and its place in that event.
 type Place = (u64, usize);
@@ -64,23 +75,57 @@ impl Window {
         window.saturating_add(waiting).saturating_sub(self.open.len()).min(window)
     }
 
-    /// Takes the commands of an event in.
-    ///
-    /// # Errors
-    /// When it cannot be read: its fulfilment cannot either.
-    fn take(&mut self, recorded: &RecordedEvent) -> Result<(), LogError> {
-        if let DomainEvent::Fulfilment(event) = decode(recorded)? {
-            for (ordinal, issued) in event.issued().iter().enumerate() {
-                self.queue((recorded.position, ordinal), issued_by(recorded, issued.clone()));
+    /// Takes a page in. False when the program is stopping before it is.
+    async fn take(&mut self, events: Vec<Arc<RecordedEvent>>) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let mut read = Vec::with_capacity(events.len());
+        for recorded in events {
+            match decode(&recorded) {
+                Ok(event) => read.push((recorded, event)),
+                Err(error) if parked::pass_over(&shared, &recorded, &error).await => {}
+                Err(_) => {
+                    // What was not taken in comes again after the next start.
+                    self.read_to = recorded.position.saturating_sub(1);
+                    break;
+                }
             }
         }
-        Ok(())
+        let fresh = read.iter().filter(|(recorded, _)| recorded.position > shared.since.fresh);
+        let at_hand = AtHand::of(fresh.map(|(recorded, event)| (recorded.as_ref(), event)));
+        for (recorded, event) in &read {
+            let DomainEvent::Fulfilment(event) = event else { continue };
+            if let FulfilmentEvent::InputsSetAside(aside) = event
+                && !parked::set_aside(&shared, OrderId::new(recorded.stream.id), aside).await
+            {
+                self.read_to = recorded.position.saturating_sub(1);
+                return false;
+            }
+            for (ordinal, issued) in event.issued().iter().enumerate() {
+                self.take_command((recorded.position, ordinal), issued_by(recorded, issued.clone()), &at_hand);
+            }
+        }
+        true
+    }
+
+    fn take_command(&mut self, place: Place, issued: Issued, at_hand: &AtHand) {
+        let is_decided = issued.is_decided || issued.position > self.shared.since.walked;
+        match task(issued.order_id, &issued.command).way {
+            Way::Plain(_) if is_decided => {}
+            Way::Plain(_) | Way::Outside { .. } => {
+                let told = if issued.position > self.shared.since.fresh { at_hand.told(&issued.command) } else { None };
+                self.queue(place, Issued { is_decided, told, ..issued });
+            }
+        }
     }
 
     fn queue(&mut self, place: Place, issued: Issued) {
         self.open.insert(place);
         match self.orders.get_mut(&issued.order_id) {
-            Some(waiting) => waiting.push_back((place, issued)),
+            Some(waiting) => {
+                // What those before were told may have changed: this one came of something.
+                waiting.iter_mut().for_each(|(_, before)| before.told = None);
+                waiting.push_back((place, issued));
+            }
             None => {
                 self.orders.insert(issued.order_id, Waiting::new());
                 self.begin(place, issued);
@@ -137,6 +182,9 @@ pub(super) fn issued_by(recorded: &RecordedEvent, CommandIssued { command_id, co
         order_id: OrderId::new(recorded.stream.id),
         command_id,
         command,
+        // Earlier versions took an input in after it was in the log, and named it otherwise.
+        is_decided: recorded.event_type == InputReceived::TYPE && recorded.schema_version > 1,
+        told: None,
         cause: Cause {
             event_id: recorded.event_id.uuid(),
             correlation_id: recorded.meta.correlation_id,
@@ -159,6 +207,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         tasks: JoinSet::new(),
     };
     shared.known.dispatched.send_replace(window.finished());
+    let mut is_marked = shared.since.walked > 0;
     loop {
         let room = window.room();
         let flush = reader.write_due();
@@ -171,14 +220,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
             next = reader.next(room), if room > 0 => match next {
                 Next::Page(events, read_to) => {
                     window.read_to = read_to;
-                    for recorded in events {
-                        if let Err(error) = window.take(&recorded)
-                            && !parked::pass_over(&shared, &recorded, &error).await
-                        {
-                            // What was not taken in comes again after the next start.
-                            window.read_to = recorded.position.saturating_sub(1);
-                            break;
-                        }
+                    if !window.take(events).await {
+                        break;
+                    }
+                    if !is_marked {
+                        // The log was empty when the turn began.
+                        is_marked = catch_up::note(&shared, 1).await;
                     }
                 }
                 Next::Stopped => break,

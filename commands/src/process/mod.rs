@@ -1,34 +1,36 @@
 //! The process manager: carries an order from payment to the customer's door.
 //!
-//! What is to happen is decided by the fulfilment aggregate, as events in the
-//! order's own fulfilment stream; here it is only run:
+//! What is to happen is decided by the fulfilment aggregate, as events in the order's own
+//! fulfilment stream, in the append of what it learns from; what it asks of other aggregates is
+//! decided there too. Here is done what is left:
 //!
-//! - `runner.rs` reads the log from its checkpoint and hands what concerns an order
-//!   to its fulfilment: pages, instances side by side, order kept within an instance.
-//! - `dispatcher.rs` reads the commands that fulfilments issued from a checkpoint of
-//!   its own and carries them out; `outside.rs` talks to gateway and carrier.
+//! - `dispatcher.rs` reads the calls that fulfilments ask for from its checkpoint and carries
+//!   them out; `outside.rs` talks to gateway and carrier.
 //! - `places.rs` bounds the calls to the outside, for all buyers and for one.
 //! - `timers.rs` hands over the timers that are due.
+//! - `catch_up.rs` hands over what was decided before processes were taken along, and what was
+//!   set aside since.
 //! - `parked.rs` leaves an order alone of which something cannot be read, and only that one.
 //! - `turn.rs` has one node at a time do all this, under a lease.
 //! - `settled.rs` lets a caller wait until a fulfilment has come to rest.
 //!
 //! Safe against a stop at any moment: a checkpoint passes a position only when its
-//! work is done, and doing work twice changes nothing (inputs are known by their
-//! position, commands by their id, charges and refunds by the id of the event that
+//! work is done, and doing work twice changes nothing (inputs are known by their stream and
+//! version, commands by their id, charges and refunds by the id of the event that
 //! asked for them, labels by the shipment). That is also why a node that was paused past
 //! its lease does no harm when it goes on for a moment.
 
+mod catch_up;
 mod dispatcher;
 mod outside;
 mod parked;
 mod payment;
 mod places;
 mod reader;
-mod runner;
 mod settled;
 mod submit;
 mod timers;
+mod told;
 mod turn;
 
 use std::sync::Arc;
@@ -59,7 +61,7 @@ const MOST_WAITING: usize = 8;
 /// The limits of the process manager.
 #[derive(Clone, Debug)]
 pub struct ProcessOptions {
-    /// Events of one page of the runner.
+    /// Events of one page of catching up.
     pub page: usize,
     /// Issued commands that may be under way. Those that wait for their buyer's share of
     /// the outside calls do not count, up to [`MOST_WAITING`] times as many.
@@ -122,12 +124,21 @@ struct Shared {
     known: Arc<Known>,
     outside: Arc<Places>,
     stop: CancellationToken,
+    since: Since,
+}
+
+/// Since when a turn may take for granted what it is told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Since {
+    /// Behind this position every append holds what the processes make of it: only calls to
+    /// the outside are left to be carried out.
+    walked: u64,
+    /// Behind this position nobody has acted on what was recorded: the head when the turn began.
+    fresh: u64,
 }
 
 /// How far it is, for whoever asks; outlives a turn.
 struct Known {
-    /// The position up to which the runner has handed everything over.
-    handled: watch::Sender<u64>,
     /// The position up to which every issued command is finished.
     dispatched: watch::Sender<u64>,
     /// Commands under way.
@@ -141,9 +152,10 @@ struct Known {
 
 impl Shared {
     /// The same for another turn, which ends when the program stops, or before.
-    fn turn(&self) -> Arc<Self> {
+    fn turn(&self) -> Self {
         let (deps, known) = (self.deps.clone(), Arc::clone(&self.known));
-        Arc::new(Self { deps, known, outside: Arc::clone(&self.outside), stop: self.stop.child_token() })
+        let (outside, stop) = (Arc::clone(&self.outside), self.stop.child_token());
+        Self { deps, known, outside, stop, since: Since::default() }
     }
 }
 
@@ -152,8 +164,6 @@ impl Shared {
 pub struct Progress {
     /// Whether this node does the work now. What follows is as of its last turn otherwise.
     pub active: bool,
-    /// The position up to which every event was handed to its fulfilment.
-    pub handled: u64,
     /// The position up to which every issued command is finished.
     pub dispatched: u64,
     /// Issued commands under way now.
@@ -184,7 +194,6 @@ impl ProcessManager {
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             known: Arc::new(Known {
-                handled: watch::Sender::new(0),
                 dispatched: watch::Sender::new(0),
                 under_way: AtomicUsize::new(0),
                 active: AtomicBool::new(false),
@@ -193,6 +202,7 @@ impl ProcessManager {
             }),
             outside: Arc::new(Places::new(deps.options.outside_calls)),
             stop: stop.clone(),
+            since: Since::default(),
             deps,
         });
         let mut tasks = JoinSet::new();
@@ -202,11 +212,10 @@ impl ProcessManager {
 }
 
 impl ProcessManagerHandle {
-    /// Waits until everything up to the position was handed over and the order's
-    /// fulfilment is at rest: nothing it asked for is under way. False when the
-    /// deadline comes first.
-    pub async fn wait_settled(&self, order_id: OrderId, position: u64, deadline: Instant) -> bool {
-        tokio::time::timeout_at(deadline, settled::wait(&self.0, order_id, position)).await.is_ok()
+    /// Waits until the order's fulfilment is at rest: nothing it asked for is under way. What
+    /// was committed before this is asked it has taken in. False when the deadline comes first.
+    pub async fn wait_settled(&self, order_id: OrderId, deadline: Instant) -> bool {
+        tokio::time::timeout_at(deadline, settled::wait(&self.0, order_id)).await.is_ok()
     }
 
     /// Asks the gateway now what became of a payment's charge, and records what it
@@ -229,7 +238,6 @@ impl ProcessManagerHandle {
     pub fn progress(&self) -> Progress {
         Progress {
             active: self.0.known.active.load(Ordering::Relaxed),
-            handled: *self.0.known.handled.borrow(),
             dispatched: *self.0.known.dispatched.borrow(),
             under_way: self.0.known.under_way.load(Ordering::Relaxed),
             parked: self.0.known.parked.len(),

@@ -1,22 +1,17 @@
-//! Carries one issued command out: plain ones through the decider, the others by
-//! talking to gateway or carrier in between.
+//! Carries one issued command out by talking to gateway or carrier. One that was issued before
+//! the decider took processes along is decided first.
 //!
-//! Every outside call has the same shape: write the intent, read back what is to be
-//! asked, skip the question when its answer is on record already, ask once, record the
-//! answer. A lost answer is an answer. Asking again is not done here: the fulfilment's
+//! Every outside call has the same shape: the intent is in the log; what is to be asked is told
+//! with it, or read back; skip the question when its answer is on record already, ask once,
+//! record the answer. A lost answer is an answer. Asking again is not done here: the fulfilment's
 //! timers do it, so that each try is a fact.
 
-use jangbu_aggregates::commands::{
-    AdvanceFulfilment, CancelOrder, CancelShipment, CompleteOrder, ConfirmOrder, ExpireOrder, FailOrder,
-    FinishCancellation, HoldOrder, MarkDelivered, ObserveLabel, ObservePayment, ObserveRefund, RecordLatePayment,
-    RecordPaymentFailure, RequestCapture, RequestFullRefund, RequestNetCancel, RequestShipment,
-};
 use std::sync::Arc;
 
 use jangbu_aggregates::AnyCommand;
-use jangbu_aggregates::order::CancelledBy;
+use jangbu_aggregates::commands::{AdvanceFulfilment, CancelShipment, ObserveLabel, ObservePayment, ObserveRefund};
 use jangbu_aggregates::payment::{Instrument, Payment, RefundState, Source};
-use jangbu_aggregates::processes::{FulfilmentInput, ProcessCommand};
+use jangbu_aggregates::processes::{FulfilmentInput, ProcessCommand, Task, Way, task};
 use jangbu_aggregates::shipment::{Shipment, ShipmentState};
 use jangbu_kernel::gateway::{
     Carrier, ChargeOutcome, ChargeRequest, LabelCancelOutcome, LabelOutcome, LabelRequest, PaymentGateway,
@@ -31,6 +26,7 @@ use jangbu_kernel::{
 
 use super::payment::PaymentHistory;
 use super::submit::{Backoff, Cause, Submitted, Unreadable, keyed, submit};
+use super::told::{Charge, Parcel, Told};
 use super::{Shared, parked};
 use crate::reader::load_state;
 use crate::sealing;
@@ -46,6 +42,10 @@ pub(super) struct Issued {
     pub order_id: OrderId,
     pub command_id: CommandId,
     pub command: ProcessCommand,
+    /// What of it can be decided was decided where it was issued.
+    pub is_decided: bool,
+    /// What was told with it.
+    pub told: Option<Told>,
     pub cause: Cause,
 }
 
@@ -64,10 +64,8 @@ type Step<T> = Result<T, Halt>;
 /// Carries a command out. False when the program is stopping before it is finished.
 pub(super) async fn carry_out(shared: &Shared, issued: Issued) -> bool {
     let work = Work { shared, issued };
-    let (name, result) = match work.plain() {
-        Some(command) => (command.name(), work.submit(command).await),
-        None => (work.outside_name(), work.talk().await),
-    };
+    let Task { name, way, .. } = task(work.issued.order_id, &work.issued.command);
+    let result = work.do_it(way).await;
     let (outcome, finished) = match result {
         Ok(()) => ("done", true),
         Err(Halt::Stopped) => ("stopped", false),
@@ -85,59 +83,13 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// The command to aggregates that this is; none when it talks to the world.
-    fn plain(&self) -> Option<AnyCommand> {
-        let order_id = self.issued.order_id;
-        Some(match self.issued.command.clone() {
-            ProcessCommand::CapturePayment { .. }
-            | ProcessCommand::ConfirmCharge { .. }
-            | ProcessCommand::InquirePayment { .. }
-            | ProcessCommand::NetCancelPayment { .. }
-            | ProcessCommand::BookCarrier { .. }
-            | ProcessCommand::CancelShipment { .. }
-            | ProcessCommand::SettleRefund { .. } => return None,
-            ProcessCommand::ConfirmOrder { payment_id } => ConfirmOrder { order_id, payment_id }.into(),
-            ProcessCommand::RecordPaymentFailure { payment_id, reason } => {
-                RecordPaymentFailure { order_id, payment_id, reason }.into()
-            }
-            ProcessCommand::ExpireOrder => ExpireOrder { order_id }.into(),
-            ProcessCommand::RequestShipment { shipment_id } => RequestShipment { order_id, shipment_id }.into(),
-            ProcessCommand::RequestRefund { payment_id, refund_id, reason } => {
-                RequestFullRefund { payment_id, refund_id, reason }.into()
-            }
-            ProcessCommand::CancelOrder { reason } => {
-                CancelOrder { order_id, by: CancelledBy::Staff, reason: Some(reason) }.into()
-            }
-            ProcessCommand::FinishCancellation => FinishCancellation { order_id }.into(),
-            ProcessCommand::FailOrder { reason } => FailOrder { order_id, reason }.into(),
-            ProcessCommand::RecordLatePayment { payment_id } => RecordLatePayment { order_id, payment_id }.into(),
-            ProcessCommand::MarkDelivered => MarkDelivered { order_id }.into(),
-            ProcessCommand::CompleteOrder => CompleteOrder { order_id }.into(),
-            ProcessCommand::HoldOrder { reason } => HoldOrder { order_id, reason }.into(),
-        })
-    }
-
-    const fn outside_name(&self) -> &'static str {
-        match &self.issued.command {
-            ProcessCommand::CapturePayment { .. } => "capture_payment",
-            ProcessCommand::ConfirmCharge { .. } => "confirm_charge",
-            ProcessCommand::InquirePayment { .. } => "inquire_payment",
-            ProcessCommand::NetCancelPayment { .. } => "net_cancel_payment",
-            ProcessCommand::BookCarrier { .. } => "book_carrier",
-            ProcessCommand::CancelShipment { .. } => "cancel_shipment",
-            ProcessCommand::SettleRefund { .. } => "settle_refund",
-            ProcessCommand::ConfirmOrder { .. }
-            | ProcessCommand::RecordPaymentFailure { .. }
-            | ProcessCommand::ExpireOrder
-            | ProcessCommand::RequestShipment { .. }
-            | ProcessCommand::RequestRefund { .. }
-            | ProcessCommand::CancelOrder { .. }
-            | ProcessCommand::FinishCancellation
-            | ProcessCommand::FailOrder { .. }
-            | ProcessCommand::RecordLatePayment { .. }
-            | ProcessCommand::MarkDelivered
-            | ProcessCommand::CompleteOrder
-            | ProcessCommand::HoldOrder { .. } => "plain",
+    async fn do_it(&self, way: Way) -> Step<()> {
+        if let Some(command) = way.decided_at_once().filter(|_| !self.issued.is_decided) {
+            self.submit(command.clone()).await?;
+        }
+        match way {
+            Way::Plain(_) => Ok(()),
+            Way::Outside { .. } => self.talk().await,
         }
     }
 
@@ -146,7 +98,7 @@ impl Work<'_> {
             ProcessCommand::CapturePayment { payment_id } => self.capture(*payment_id).await,
             ProcessCommand::ConfirmCharge { payment_id } => self.confirm(*payment_id).await,
             ProcessCommand::InquirePayment { payment_id, .. } => self.inquire(*payment_id).await,
-            ProcessCommand::NetCancelPayment { payment_id, reason } => self.net_cancel(*payment_id, reason).await,
+            ProcessCommand::NetCancelPayment { payment_id, .. } => self.net_cancel(*payment_id).await,
             ProcessCommand::BookCarrier { shipment_id, attempt } => self.book(*shipment_id, *attempt).await,
             ProcessCommand::CancelShipment { shipment_id, reason } => self.call_off(*shipment_id, reason).await,
             ProcessCommand::SettleRefund { payment_id, refund_id, .. } => self.refund(*payment_id, *refund_id).await,
@@ -168,13 +120,11 @@ impl Work<'_> {
     /// Takes the money. The id of the stored intent is the gateway's idempotency key, so
     /// that asking twice, after a crash in between, charges once.
     async fn capture(&self, payment_id: PaymentId) -> Step<()> {
-        self.submit(RequestCapture { payment_id }).await?;
-        let payment = self.payment(payment_id).await?;
-        let (true, Some(idempotency_key), Some((_, leg))) =
-            (payment.state.needs_charge(), payment.charge_key(), payment.state.charge_leg())
-        else {
-            return Ok(());
+        let charge = match &self.issued.told {
+            Some(Told::Charge(charge)) => Some(charge.clone()),
+            Some(Told::Parcel(_)) | None => self.charge_of(&self.payment(payment_id).await?),
         };
+        let Some(Charge { key, gateway, buyer, leg }) = charge else { return Ok(()) };
         let opened = match &leg.instrument {
             Instrument::Card { card_token } => self.open(sealing::card_token(payment_id), card_token).await?,
             Instrument::Points => None,
@@ -184,10 +134,18 @@ impl Work<'_> {
             let observation = ChargeOutcome::Declined { code: DATA_UNREADABLE.to_owned() };
             return self.observe(payment_id, observation, Source::Shop).await;
         };
-        let (order_id, amount) = (self.issued.order_id, leg.amount);
+        let (idempotency_key, order_id, amount) = (key, self.issued.order_id, leg.amount);
         let request = ChargeRequest { idempotency_key, order_id, payment_id, amount, card_token };
-        let outcome = self.outside(payment.state.user_id(), self.gateway(&payment.state).charge(request)).await?;
+        let gateway = self.shared.deps.gateways.holding(&gateway);
+        let outcome = self.outside(buyer, gateway.charge(request)).await?;
         self.observe(payment_id, outcome, Source::Answer).await
+    }
+
+    /// The charge that a payment still has to ask for.
+    fn charge_of(&self, payment: &PaymentHistory) -> Option<Charge> {
+        let (key, (_, leg)) = (payment.charge_key()?, payment.state.charge_leg()?);
+        let (gateway, buyer) = (payment.state.gateway()?.to_owned(), payment.state.user_id());
+        payment.state.needs_charge().then(|| Charge { key, gateway, buyer, leg: leg.clone() })
     }
 
     /// Finishes a charge whose challenge the buyer has met.
@@ -209,8 +167,7 @@ impl Work<'_> {
     }
 
     /// Voids whatever happened under a charge's key.
-    async fn net_cancel(&self, payment_id: PaymentId, reason: &str) -> Step<()> {
-        self.submit(RequestNetCancel { payment_id, reason: reason.to_owned() }).await?;
+    async fn net_cancel(&self, payment_id: PaymentId) -> Step<()> {
         let payment = self.payment(payment_id).await?;
         let (true, Some(key)) = (payment.state.needs_net_cancel(), payment.charge_key()) else { return Ok(()) };
         let outcome = self.outside(payment.state.user_id(), self.gateway(&payment.state).net_cancel(key)).await?;
@@ -248,16 +205,17 @@ impl Work<'_> {
 
     /// Asks the carrier for a label.
     async fn book(&self, shipment_id: ShipmentId, attempt: u32) -> Step<()> {
-        let shipment = self.shipment(shipment_id).await?;
-        let (true, Some(address)) = (shipment.needs_label(attempt), shipment.shipping_address()) else {
-            return Ok(());
+        let parcel = match &self.issued.told {
+            Some(Told::Parcel(parcel)) => Some(parcel.clone()),
+            Some(Told::Charge(_)) | None => parcel_of(&self.shipment(shipment_id).await?, attempt),
         };
-        let carrier = self.carrier(&shipment);
-        let opened = self.open(sealing::shipping_address(self.issued.order_id), address).await?;
+        let Some(Parcel { carrier, buyer, address }) = parcel else { return Ok(()) };
+        let carrier = self.shared.deps.carriers.holding(&carrier);
+        let opened = self.open(sealing::shipping_address(self.issued.order_id), &address).await?;
         let observation = match opened.and_then(|json| serde_json::from_str::<PostalAddress>(&json).ok()) {
             Some(address) => {
                 let request = LabelRequest { shipment_id, order_id: self.issued.order_id, address };
-                self.outside(shipment.user_id(), carrier.request_label(request)).await?
+                self.outside(buyer, carrier.request_label(request)).await?
             }
             None => LabelOutcome::Refused { code: DATA_UNREADABLE.to_owned() },
         };
@@ -399,6 +357,12 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// The parcel that a shipment still has to ask for, at this attempt.
+fn parcel_of(shipment: &Shipment, attempt: u32) -> Option<Parcel> {
+    let (carrier, address) = (shipment.asked_carrier()?.to_owned(), shipment.shipping_address()?.clone());
+    shipment.needs_label(attempt).then(|| Parcel { carrier, buyer: shipment.user_id(), address })
 }
 
 fn ended(submitted: Submitted) -> Step<()> {

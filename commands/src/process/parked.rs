@@ -2,9 +2,9 @@
 //! newer release after a rollback, a changed byte, handling that broke off. Everybody else
 //! goes on.
 //!
-//! Which ones is kept in a table beside the log, since their own streams cannot say so. While
-//! one is parked its inputs are passed over and its timers do not ring; both are in the log
-//! and in the queue. Now and then it is looked whether everything can be read again; then
+//! Which ones is kept in a table beside the log, since their own streams may not be readable.
+//! While one is parked its timers do not ring, and what it cannot take in is set aside; both are
+//! in the queue and in the log. Now and then it is looked whether everything can be read again; then
 //! it catches up: what its order, payments and parcels said is handed over once more, which
 //! changes nothing where it was known, and what it asked for and has not heard of is carried
 //! out once more.
@@ -16,13 +16,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt as _;
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::OrderEvent;
-use jangbu_aggregates::processes::{Fulfilment, fact_of, order_of};
+use jangbu_aggregates::processes::{Fulfilment, InputsSetAside, order_of};
 use jangbu_kernel::log::{LogError, ReadFilter};
 use jangbu_kernel::ports::ParkedProcess;
-use jangbu_kernel::{AggregateKind, Decider as _, OrderId, RecordedEvent, StreamId};
+use jangbu_kernel::{AggregateKind, Decider as _, OrderId, RecordedEvent, RefusalCode, StreamId};
 
+use super::catch_up::{Handed, Input, hand_over, inputs_of};
 use super::dispatcher::issued_by;
-use super::runner::{Handed, Input, hand_over};
 use super::submit::Backoff;
 use super::{Shared, outside};
 use crate::reader::decode;
@@ -87,6 +87,13 @@ pub(super) async fn park(shared: &Shared, order_id: OrderId, stream: StreamId, r
 pub(super) async fn broke_off(shared: &Shared, order_id: OrderId, what: &str) -> bool {
     let why = Why { stream: StreamId::fulfilment(order_id), broke: true };
     keep(shared, order_id, why, what.to_owned()).await
+}
+
+/// The same, because it could not be taken along with a decision.
+pub(super) async fn set_aside(shared: &Shared, order_id: OrderId, aside: &InputsSetAside) -> bool {
+    let broke = aside.reason != RefusalCode::StreamUnreadable.code();
+    let why = Why { stream: StreamId::fulfilment(order_id), broke };
+    keep(shared, order_id, why, format!("not taken along: {}", aside.reason)).await
 }
 
 async fn keep(shared: &Shared, order_id: OrderId, why: Why, reason: String) -> bool {
@@ -227,7 +234,7 @@ async fn try_again(shared: &Shared, order_id: OrderId, stream: StreamId) -> bool
     if !is_readable(shared, stream).await || history_of(shared, order_id).await.is_err() {
         return true;
     }
-    // From here on the runner hands over what is new; what it has passed over is in the log.
+    // From here on what is new is taken in with its decision; what was set aside is in the log.
     shared.known.parked.remove(order_id);
     let Ok(History { inputs, fulfilment }) = history_of(shared, order_id).await else {
         shared.known.parked.insert(order_id, Why { stream, broke: false });
@@ -298,9 +305,7 @@ async fn history_of(shared: &Shared, order_id: OrderId) -> Result<History, LogEr
     let mut inputs = Vec::with_capacity(events.len());
     for recorded in events {
         let event = decode(&recorded)?;
-        if fact_of(recorded.stream, &event).is_some() {
-            inputs.push(Input { order_id, recorded: Arc::new(recorded), event });
-        }
+        inputs.extend(inputs_of(&Arc::new(recorded), &event).filter(|input| input.order_id == order_id));
     }
     let fulfilment = whole(shared, StreamId::fulfilment(order_id)).await?;
     fulfilment.iter().try_for_each(|recorded| decode(recorded).map(|_| ()))?;
@@ -313,7 +318,9 @@ fn unanswered(fulfilment: &[RecordedEvent]) -> Vec<outside::Issued> {
     let mut issued = Vec::new();
     for recorded in fulfilment {
         let Ok(DomainEvent::Fulfilment(event)) = decode(recorded) else { continue };
-        issued.extend(event.issued().iter().map(|command| issued_by(recorded, command.clone())));
+        let of_event = event.issued().iter().map(|command| issued_by(recorded, command.clone()));
+        // It may not even have been decided yet: whatever is there is found to be there.
+        issued.extend(of_event.map(|issued| outside::Issued { is_decided: false, ..issued }));
         state.evolve(&event);
     }
     issued.retain(|command| state.open_commands().any(|(open, _)| open == command.command_id));

@@ -1,7 +1,6 @@
 //! Waiting until a fulfilment has come to rest.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use jangbu_kernel::OrderId;
 use jangbu_kernel::log::LogError;
 use tokio::sync::Notify;
 
-use super::{Shared, runner};
+use super::Shared;
 use crate::reader::load_state;
 
 /// How long to wait for news of an order that another node is running.
@@ -57,25 +56,10 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// How far the node has come whose turn it is, if it is another one; it may be further.
-async fn checkpoint(shared: &Shared) -> u64 {
-    if shared.known.active.load(Ordering::Relaxed) {
-        return 0;
-    }
-    shared.deps.checkpoints.checkpoint(runner::READER).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the process manager's checkpoint cannot be read for now");
-        0
-    })
-}
-
-/// Returns once the fulfilment of the order is at rest, having seen everything up to the position.
-pub(super) async fn wait(shared: &Shared, order_id: OrderId, position: u64) {
+/// Returns once the fulfilment of the order is at rest. It has seen whatever is committed.
+pub(super) async fn wait(shared: &Shared, order_id: OrderId) {
     let notify = shared.known.waiters.register(order_id);
     let waiting = Waiting { waiters: &shared.known.waiters, order_id, notify };
-    let mut handled = shared.known.handled.subscribe();
-    while *handled.borrow_and_update() < position && checkpoint(shared).await < position {
-        let _timed_out = tokio::time::timeout(LOOK_AGAIN, handled.changed()).await;
-    }
     loop {
         // Listen before looking, so that nothing is missed in between.
         let news = waiting.notify.notified();

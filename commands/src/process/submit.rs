@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use jangbu_aggregates::processes::{FulfilmentEvent, FulfilmentParked};
-use jangbu_aggregates::{AnyCommand, DomainEvent};
-use jangbu_kernel::{CommandId, CorrelationId, OrderId, Refusal, RefusalCode, StreamId};
+use jangbu_aggregates::AnyCommand;
+use jangbu_kernel::{CommandId, CorrelationId, Refusal, RefusalCode, StreamId};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{ProcessOptions, Shared};
-use crate::reader::decode;
-use crate::request::{Answer, Caller, CommandError, Idempotency, Request};
+use crate::request::{Caller, CommandError, Idempotency, Request};
 
 /// What caused a command, carried into its events.
 #[derive(Clone, Debug)]
@@ -87,10 +85,7 @@ pub(super) async fn submit(shared: &Shared, request: Request) -> Submitted {
     let mut warned = false;
     loop {
         let error = match shared.deps.commands.execute(request.clone()).await {
-            Ok(answer) => {
-                tell_what_waits(&answer);
-                return Submitted::Done;
-            }
+            Ok(_) => return Submitted::Done,
             Err(CommandError::Refused(refusal)) => return Submitted::Refused(refusal),
             Err(CommandError::ShuttingDown) => return Submitted::Stopped,
             Err(CommandError::Unreadable { stream, detail }) => {
@@ -109,17 +104,6 @@ pub(super) async fn submit(shared: &Shared, request: Request) -> Submitted {
         }
         if !backoff.wait(&shared.stop).await {
             return Submitted::Stopped;
-        }
-    }
-}
-
-/// A process that waits for a person stands still until one comes: it is told where they
-/// look first.
-fn tell_what_waits(answer: &Answer) {
-    for recorded in answer.events.iter().filter(|event| event.event_type == FulfilmentParked::TYPE) {
-        if let Ok(DomainEvent::Fulfilment(FulfilmentEvent::Parked(parked))) = decode(recorded) {
-            let (order_id, reason) = (OrderId::new(recorded.stream.id), parked.reason);
-            tracing::error!(%order_id, reason, "the fulfilment of order {order_id} waits for a person: {reason}");
         }
     }
 }

@@ -1,13 +1,12 @@
 //! Hands over the timers that are due.
 
-use jangbu_aggregates::commands::AdvanceFulfilment;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::future::join_all;
-use jangbu_aggregates::processes::{FulfilmentInput, TimerName};
+use jangbu_aggregates::processes::process_of;
 use jangbu_kernel::ports::DueTimer;
-use jangbu_kernel::{AggregateKind, CommandId, CorrelationId, OrderId, StreamId, Timestamp};
+use jangbu_kernel::{CommandId, CorrelationId, OrderId, StreamId, Timestamp};
 use uuid::Uuid;
 
 use super::submit::{Cause, Submitted, Unreadable, submit, unkeyed};
@@ -68,8 +67,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 /// Hands a timer over. False when the program is stopping.
 async fn ring(shared: &Shared, timer: &DueTimer) -> bool {
-    let name = serde_json::from_value::<TimerName>(serde_json::Value::String(timer.timer.clone()));
-    let (Ok(name), AggregateKind::Fulfilment) = (name, timer.stream.kind) else {
+    let process = process_of(timer.stream.kind);
+    let Some(command) = process.and_then(|process| process.ring(timer.stream, &timer.timer, timer.due_at)) else {
         tracing::error!(stream = %timer.stream, timer = timer.timer, "a timer is not known here");
         return true;
     };
@@ -78,12 +77,10 @@ async fn ring(shared: &Shared, timer: &DueTimer) -> bool {
     let command_id = Uuid::new_v5(&timer.stream.id, setting.as_bytes());
     // An order's processes run for days: a ringing begins a correlation of its own, tied to the order.
     let cause = Cause { event_id: command_id, correlation_id: CorrelationId::new(order_id.uuid()), trace: None };
-    let input = FulfilmentInput::Timer { timer: name, due_at: timer.due_at };
-    let command = AdvanceFulfilment { order_id, input };
     match submit(shared, unkeyed(command, CommandId::new(command_id), &cause)).await {
         Submitted::Done => {}
         Submitted::Refused(refusal) => {
-            tracing::error!(%order_id, timer = timer.timer, code = refusal.code.code(), "a fulfilment refused its timer");
+            tracing::error!(%order_id, timer = timer.timer, code = refusal.code.code(), "a process refused its timer");
         }
         Submitted::Unreadable(Unreadable { stream, reason }) => {
             return parked::park(shared, order_id, stream, reason).await;

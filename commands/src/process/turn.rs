@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Shared, dispatcher, parked, runner, timers};
+use super::submit::Backoff;
+use super::{Shared, Since, catch_up, dispatcher, parked, timers};
 use crate::lease::{Ended, Lease};
 
 /// The name of the lease. Storage format.
@@ -27,18 +28,16 @@ pub(super) async fn run(shared: Arc<Shared>) {
         if !parked::resume(&turn).await {
             return lease.give_back().await;
         }
+        let stop = turn.stop.clone();
         let mut parts = JoinSet::new();
-        parts.spawn(runner::run(Arc::clone(&turn)));
-        parts.spawn(dispatcher::run(Arc::clone(&turn)));
-        parts.spawn(timers::run(Arc::clone(&turn)));
-        parts.spawn(parked::run(Arc::clone(&turn)));
+        parts.spawn(work(turn));
         set_active(&shared, true);
         let ended = tokio::select! {
             biased;
             ended = lease.keep(until) => Some(ended),
             _ = parts.join_next() => shared.stop.is_cancelled().then_some(Ended::Stopped),
         };
-        turn.stop.cancel();
+        stop.cancel();
         finish(parts, ended).await;
         set_active(&shared, false);
         match ended {
@@ -46,6 +45,36 @@ pub(super) async fn run(shared: Arc<Shared>) {
             Some(Ended::Stopped) => return lease.give_back().await,
             // A part has ended by itself: whoever looks after this task is to see it.
             None => return,
+        }
+    }
+}
+
+/// What a node does in its turn, until the turn ends or a part fails.
+async fn work(mut turn: Shared) {
+    let Some(fresh) = head(&turn).await else { return };
+    let Some(walked) = catch_up::run(&turn).await else { return };
+    turn.since = Since { walked, fresh };
+    let turn = Arc::new(turn);
+    let mut parts = JoinSet::new();
+    parts.spawn(dispatcher::run(Arc::clone(&turn)));
+    parts.spawn(timers::run(Arc::clone(&turn)));
+    parts.spawn(parked::run(Arc::clone(&turn)));
+    let _first = parts.join_next().await;
+    if turn.stop.is_cancelled() {
+        while parts.join_next().await.is_some() {}
+    }
+}
+
+/// The head of the log as the turn begins; none when it ends before that can be read.
+async fn head(turn: &Shared) -> Option<u64> {
+    let mut backoff = Backoff::new(&turn.deps.options);
+    loop {
+        match turn.deps.commands.log().head().await {
+            Ok(head) => return Some(head),
+            Err(error) => tracing::warn!(%error, "the head of the log cannot be read for now"),
+        }
+        if !backoff.wait(&turn.stop).await {
+            return None;
         }
     }
 }

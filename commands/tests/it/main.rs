@@ -21,3 +21,4 @@ mod parked;
 mod process;
 mod several_nodes;
 mod support;
+mod walk;

@@ -13,9 +13,8 @@ use jangbu_aggregates::payment::Payment;
 use jangbu_aggregates::points::Points;
 use jangbu_aggregates::stock::Stock;
 use jangbu_commands::commands::{
-    AdjustStock, CancelOrder, CompleteOrder, ConfirmOrder, DispatchShipment, FinishCancellation, GrantPoints,
-    MarkDelivered, ObservePayment, ObserveRefund, ReceiveStock, RecordPaymentFailure, RequestCapture,
-    RequestFullRefund, RequestPayment, RequestShipment,
+    AdjustStock, CancelOrder, CancelShipment, CompleteOrder, ConfirmOrder, DispatchShipment, GrantPoints,
+    MarkDelivered, ObservePayment, ObserveRefund, ReceiveStock, RequestCapture, RequestPayment, RequestShipment,
 };
 use jangbu_commands::{
     AnyCommand, CancelledBy, CommandError, Commands, DeciderOptions, Instrument, Leg, MethodName, Request, Source,
@@ -24,7 +23,7 @@ use jangbu_commands::{
 use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome};
 use jangbu_kernel::log::{EventLog, ReadFilter};
 use jangbu_kernel::ports::Vault as _;
-use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, ShipmentId, UserId};
+use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, ShipmentId, UserId};
 use jangbu_store::sqlite::Options as SqliteOptions;
 use jangbu_store::{MemoryStore, SqliteStore, Store as _};
 use proptest::prelude::*;
@@ -116,11 +115,13 @@ fn any_step() -> impl Strategy<Value = Step> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 enum Phase {
     Unpaid,
-    /// A payment is open, nothing was asked of the gateway.
+    /// A payment is open, the gateway is asked for the money.
     Opened,
-    /// The money is here, the order does not know.
-    Captured,
+    /// The money is here, the goods are allocated and a parcel is opened, all in one append.
     Paid,
+    /// Called off while the gateway is asked for the money.
+    Withdrawn,
+    /// Called off, and the money is here.
     Cancelling,
     Cancelled,
     Shipped,
@@ -138,6 +139,9 @@ struct ModelOrder {
     payment: Option<PaymentId>,
     /// Of the open or captured payment.
     points: i64,
+    /// Whether its goods are allocated and its points spent: it was paid.
+    allocated: bool,
+    /// A parcel that is not the order's.
     shipment: ShipmentId,
 }
 
@@ -302,7 +306,17 @@ impl Run {
             self.model.points[buyer].held += share.unwrap_or(0);
             let phase = if payment.is_some() { Phase::Opened } else { Phase::Unpaid };
             let (points, shipment) = (share.unwrap_or(0), ShipmentId::new(self.shop.id()));
-            self.model.orders.push(ModelOrder { id, buyer, lines, total, phase, payment, points, shipment });
+            self.model.orders.push(ModelOrder {
+                id,
+                buyer,
+                lines,
+                total,
+                phase,
+                payment,
+                points,
+                allocated: false,
+                shipment,
+            });
         }
     }
 
@@ -320,43 +334,18 @@ impl Run {
         }
     }
 
+    /// What follows from the money's being here is decided with it: the order is paid, or the
+    /// money of one that was called off is on its way back.
     async fn capture(&mut self, number: usize) {
         let Some(order) = self.model.order(number).cloned() else { return };
-        let (Some(payment_id), Phase::Opened) = (order.payment, order.phase) else { return };
+        let (Some(payment_id), Phase::Opened | Phase::Withdrawn) = (order.payment, order.phase) else { return };
         self.send(RequestCapture { payment_id }, true).await;
         let amount = Money::krw(order.total - order.points).unwrap();
         let observation = ChargeOutcome::Captured { reference: format!("ch-{payment_id}"), amount };
         self.send(ObservePayment { payment_id, observation, source: Source::Answer }, true).await;
         self.model.cards += order.total - order.points;
-        if let Some(order) = self.model.order(number) {
-            order.phase = Phase::Captured;
-        }
-    }
-
-    async fn decline(&mut self, number: usize) {
-        let Some(order) = self.model.order(number).cloned() else { return };
-        let (Some(payment_id), Phase::Opened) = (order.payment, order.phase) else { return };
-        self.send(RequestCapture { payment_id }, true).await;
-        let observation = ChargeOutcome::Declined { code: "declined".to_owned() };
-        self.send(ObservePayment { payment_id, observation, source: Source::Answer }, true).await;
-        let reason = "declined".to_owned();
-        self.send(RecordPaymentFailure { order_id: order.id, payment_id, reason }, true).await;
-        self.model.points[order.buyer].held -= order.points;
-        if let Some(order) = self.model.order(number) {
-            (order.phase, order.payment, order.points) = (Phase::Unpaid, None, 0);
-        }
-    }
-
-    async fn confirm(&mut self, number: usize) {
-        let Some(order) = self.model.order(number).cloned() else { return };
-        let Some(payment_id) = order.payment else { return };
-        // What is confirmed already is taken once more, and nothing happens.
-        let (is_first, is_again) = (order.phase == Phase::Captured, order.phase >= Phase::Paid);
-        if order.phase > Phase::Paid {
-            return;
-        }
-        self.send(ConfirmOrder { order_id: order.id, payment_id }, is_first || is_again).await;
-        if is_first {
+        let is_paid = order.phase == Phase::Opened;
+        if is_paid {
             self.model.move_stock(&order.lines, |stock, quantity| {
                 stock.reserved -= quantity;
                 stock.allocated += quantity;
@@ -364,57 +353,96 @@ impl Run {
             let ledger = &mut self.model.points[order.buyer];
             ledger.held -= order.points;
             ledger.balance -= order.points;
-            if let Some(order) = self.model.order(number) {
-                order.phase = Phase::Paid;
-            }
         }
+        if let Some(order) = self.model.order(number) {
+            order.phase = if is_paid { Phase::Paid } else { Phase::Cancelling };
+            order.allocated = is_paid;
+        }
+    }
+
+    async fn decline(&mut self, number: usize) {
+        let Some(order) = self.model.order(number).cloned() else { return };
+        let (Some(payment_id), Phase::Opened | Phase::Withdrawn) = (order.payment, order.phase) else { return };
+        self.send(RequestCapture { payment_id }, true).await;
+        let observation = ChargeOutcome::Declined { code: "declined".to_owned() };
+        self.send(ObservePayment { payment_id, observation, source: Source::Answer }, true).await;
+        self.model.points[order.buyer].held -= order.points;
+        let is_withdrawn = order.phase == Phase::Withdrawn;
+        if is_withdrawn {
+            self.model.move_stock(&order.lines, |stock, quantity| stock.reserved -= quantity);
+        }
+        if let Some(order) = self.model.order(number) {
+            let next = if is_withdrawn { Phase::Cancelled } else { Phase::Unpaid };
+            (order.phase, order.payment, order.points) = (next, None, 0);
+        }
+    }
+
+    /// The process has confirmed what can be: it is taken once more, and nothing happens.
+    async fn confirm(&mut self, number: usize) {
+        let Some(order) = self.model.order(number).cloned() else { return };
+        let Some(payment_id) = order.payment.filter(|_| order.phase <= Phase::Paid) else { return };
+        self.send(ConfirmOrder { order_id: order.id, payment_id }, order.phase == Phase::Paid).await;
     }
 
     async fn cancel(&mut self, number: usize) {
         let Some(order) = self.model.order(number).cloned() else { return };
-        // Money that the order does not know of is the process manager's affair.
-        if order.phase == Phase::Captured {
-            return;
-        }
         let too_late = matches!(order.phase, Phase::Shipped | Phase::Delivered | Phase::Completed);
         let command = CancelOrder { order_id: order.id, by: CancelledBy::Owner, reason: None };
         self.send(command, !too_late).await;
         let next = match order.phase {
-            Phase::Unpaid | Phase::Opened => Phase::Cancelled,
+            Phase::Unpaid => Phase::Cancelled,
+            Phase::Opened => Phase::Withdrawn,
             Phase::Paid => Phase::Cancelling,
             same => same,
         };
-        if matches!(order.phase, Phase::Unpaid | Phase::Opened) {
+        if order.phase == Phase::Unpaid {
             self.model.move_stock(&order.lines, |stock, quantity| stock.reserved -= quantity);
-            self.model.points[order.buyer].held -= order.points;
         }
         if let Some(order) = self.model.order(number) {
             order.phase = next;
         }
     }
 
+    /// The carrier and the gateway do what the process asks of them: the refund is opened with
+    /// the end of the parcel, and the order ends with that of the refund.
     async fn give_back(&mut self, number: usize) {
         let Some(order) = self.model.order(number).cloned() else { return };
         let (Some(payment_id), Phase::Cancelling) = (order.payment, order.phase) else { return };
-        let (refund_id, reason) = (RefundId::new(self.shop.id()), "order_cancelled".to_owned());
-        self.send(RequestFullRefund { payment_id, refund_id, reason }, true).await;
+        if let Some(shipment_id) = self.parcel(&order).await {
+            let reason = "order_cancelled".to_owned();
+            self.send(CancelShipment { shipment_id, reason }, true).await;
+        }
+        let (payment, _) = load_state::<Payment>(&*self.log, payment_id).await.unwrap();
+        let refund_id = payment.refunds().last().expect("the process has opened a refund").id;
         let observation = RefundOutcome::Settled { reference: format!("re-{refund_id}") };
         self.send(ObserveRefund { payment_id, refund_id, observation, source: Source::Answer }, true).await;
-        self.send(FinishCancellation { order_id: order.id }, true).await;
         self.model.cards -= order.total - order.points;
-        self.model.points[order.buyer].balance += order.points;
-        self.model.move_stock(&order.lines, |stock, quantity| stock.allocated -= quantity);
+        let ledger = &mut self.model.points[order.buyer];
+        if order.allocated {
+            ledger.balance += order.points;
+            self.model.move_stock(&order.lines, |stock, quantity| stock.allocated -= quantity);
+        } else {
+            ledger.held -= order.points;
+            self.model.move_stock(&order.lines, |stock, quantity| stock.reserved -= quantity);
+        }
         if let Some(order) = self.model.order(number) {
             order.phase = Phase::Cancelled;
         }
     }
 
+    /// The parcel that the process has opened.
+    async fn parcel(&self, order: &ModelOrder) -> Option<ShipmentId> {
+        load_state::<Order>(&*self.log, order.id).await.unwrap().0.shipment_id()
+    }
+
     async fn ship(&mut self, number: usize) {
         let Some(order) = self.model.order(number).cloned() else { return };
-        let (shipment_id, is_taken) = (order.shipment, order.phase == Phase::Paid);
+        let is_taken = order.phase == Phase::Paid;
         if order.phase > Phase::Cancelled {
             return;
         }
+        let own = if is_taken { self.parcel(&order).await } else { None };
+        let shipment_id = own.unwrap_or(order.shipment);
         self.send(RequestShipment { order_id: order.id, shipment_id }, is_taken).await;
         let (carrier, tracking_number) = (Some("sandbox".to_owned()), Some(format!("SB-{shipment_id}")));
         self.send(DispatchShipment { shipment_id, carrier, tracking_number }, is_taken).await;
@@ -469,9 +497,9 @@ impl Run {
         let (order, _) = load_state::<Order>(&*self.log, model.id).await.unwrap();
         let wanted = match model.phase {
             Phase::Unpaid => matches!(order.status(), Some(OrderStatus::Placed | OrderStatus::AwaitingPayment)),
-            Phase::Opened | Phase::Captured => order.status() == Some(OrderStatus::AwaitingPayment),
-            Phase::Paid => order.status() == Some(OrderStatus::Paid),
-            Phase::Cancelling => order.status() == Some(OrderStatus::Cancelling),
+            Phase::Opened => order.status() == Some(OrderStatus::AwaitingPayment),
+            Phase::Paid => order.status() == Some(OrderStatus::Preparing),
+            Phase::Withdrawn | Phase::Cancelling => order.status() == Some(OrderStatus::Cancelling),
             Phase::Cancelled => order.status() == Some(OrderStatus::Cancelled),
             Phase::Shipped => order.status() == Some(OrderStatus::Shipped),
             Phase::Delivered => order.status() == Some(OrderStatus::Delivered),
@@ -506,7 +534,9 @@ impl Run {
             let (payment, _) = load_state::<Payment>(&*self.log, payment_id).await.unwrap();
             let (refunded, captured) = (payment.refunded().minor_units(), payment.captured().minor_units());
             assert!(refunded <= captured && captured <= payment.total().minor_units(), "M2 {payment:?}");
-            let in_points = payment.points_leg().map_or(0, |(leg, _)| payment.leg_refundable(leg).minor_units());
+            // All or nothing goes back here, and what is on its way is not back.
+            let points = payment.points_leg().map_or(0, |(leg, _)| payment.leg_captured(leg).minor_units());
+            let in_points = if refunded == captured { 0 } else { points };
             cards += captured - refunded - in_points;
         }
         assert_eq!(cards, self.model.cards, "M1 the money is not where the model has it");

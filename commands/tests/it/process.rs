@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use jangbu_aggregates::order::{Order, OrderStatus};
 use jangbu_aggregates::payment::Payment;
 use jangbu_aggregates::processes::{
-    CommandIssued, Fulfilment, FulfilmentEvent, InputReceived, ProcessCommand, ProcessFact, Step,
+    CommandIssued, Fulfilment, FulfilmentEvent, InputName, InputReceived, ProcessCommand, ProcessFact, Step,
 };
 use jangbu_aggregates::shipment::Shipment;
 use jangbu_aggregates::stock::Stock;
@@ -54,7 +54,10 @@ pub struct House {
 
 impl House {
     pub fn open() -> Self {
-        let shop = Shop::new();
+        Self::open_as(Shop::new())
+    }
+
+    pub fn open_as(shop: Shop) -> Self {
         let (gateway, carrier) = (Arc::new(ScriptedGateway::default()), Arc::new(ScriptedCarrier::default()));
         let store = Arc::new(MemoryStore::new());
         let log = FaultyLog::over(store.clone());
@@ -62,7 +65,7 @@ impl House {
     }
 
     /// Two nodes on one log, before one outside world.
-    fn two_nodes() -> (Self, Self) {
+    pub fn two_nodes() -> (Self, Self) {
         let shop = Shop::new();
         let (gateway, carrier) = (Arc::new(ScriptedGateway::default()), Arc::new(ScriptedCarrier::default()));
         let store = Arc::new(MemoryStore::new());
@@ -141,12 +144,12 @@ impl House {
         Self::on(self.shop, 1, log, self.store, checkpoints, self.gateway, self.carrier)
     }
 
-    /// Waits until everything is handed over and nothing is under way.
-    async fn at_peace(&self) {
-        eventually("everything is handed over and carried out", || async {
+    /// Waits until nothing is under way.
+    pub async fn at_peace(&self) {
+        eventually("everything is carried out", || async {
             let head = self.store.head().await.unwrap();
             let progress = self.process.progress();
-            progress.handled >= head && progress.dispatched >= head && progress.under_way == 0
+            progress.dispatched >= head && progress.under_way == 0
         })
         .await;
     }
@@ -171,12 +174,8 @@ impl House {
 
     pub async fn settle(&self, order: PlaceOrder) {
         let order_id = order.order_id;
-        let answer = self.shop.run(&self.commands, order).await.unwrap();
-        assert!(
-            self.process.wait_settled(order_id, answer.position, Instant::now() + PATIENCE).await,
-            "{}",
-            self.step(order_id).await
-        );
+        self.shop.run(&self.commands, order).await.unwrap();
+        assert!(self.process.wait_settled(order_id, Instant::now() + PATIENCE).await, "{}", self.step(order_id).await);
     }
 
     pub async fn order(&self, order_id: OrderId) -> Order {
@@ -301,8 +300,8 @@ async fn a_challenge_is_confirmed() {
     let house = House::open();
     let (order_id, payment_id, _) = house.place("challenge").await;
     assert_eq!(house.payment(payment_id).await.status_name(), "requires_action");
-    let answer = house.shop.run(&house.commands, ConfirmPayment { payment_id }).await.unwrap();
-    assert!(house.process.wait_settled(order_id, answer.position, Instant::now() + PATIENCE).await);
+    house.shop.run(&house.commands, ConfirmPayment { payment_id }).await.unwrap();
+    assert!(house.process.wait_settled(order_id, Instant::now() + PATIENCE).await);
     assert_eq!(house.order(order_id).await.status(), Some(OrderStatus::Preparing));
     assert_eq!((house.gateway.count("confirm"), house.gateway.charged()), (1, 1));
     house.close().await;
@@ -313,12 +312,8 @@ async fn a_cancelled_order_gets_its_money_back_and_its_label_called_off() {
     let house = House::open();
     let (order_id, payment_id, product) = house.place("ok").await;
     let cancel = CancelOrder { order_id, by: CancelledBy::Owner, reason: None };
-    let answer = house.shop.run(&house.commands, cancel).await.unwrap();
-    assert!(
-        house.process.wait_settled(order_id, answer.position, Instant::now() + PATIENCE).await,
-        "{}",
-        house.step(order_id).await
-    );
+    house.shop.run(&house.commands, cancel).await.unwrap();
+    assert!(house.process.wait_settled(order_id, Instant::now() + PATIENCE).await, "{}", house.step(order_id).await);
     assert_eq!(house.order(order_id).await.status(), Some(OrderStatus::Cancelled), "{}", house.step(order_id).await);
     assert_eq!(house.payment(payment_id).await.status_name(), "refunded");
     assert_eq!(house.stock(product).await, (10, 0, 0));
@@ -417,7 +412,7 @@ async fn crash_before_every_append(token: &str, keeps_checkpoints: bool) {
         }
         house.close().await;
         if finished_first {
-            assert!(appends >= 6, "an order takes more appends than {appends}");
+            assert!(appends >= 2, "an order takes more appends than {appends}");
             return;
         }
     }
@@ -511,8 +506,7 @@ async fn the_commands_of_one_order_never_overlap() {
         command: ProcessCommand::InquirePayment { payment_id, attempt },
     };
     let issued = FulfilmentEvent::InputReceived(InputReceived {
-        position: 1,
-        event_id: EventId::new(house.shop.id()),
+        input: InputName::Event { stream: StreamId::order(order_id), version: 1 },
         event_type: "order.placed".to_owned(),
         fact: ProcessFact::OrderPlaced,
         step: None,
@@ -527,7 +521,7 @@ async fn the_commands_of_one_order_never_overlap() {
         payload: issued.payload_json(),
     };
     let last = stored.last().unwrap();
-    let writes = vec![StreamWrite { stream, expected_version: last.version, events: vec![event] }];
+    let writes = vec![StreamWrite { stream, expected_version: last.version, events: vec![event], meta: None }];
     let append = Append { writes, meta: last.meta.clone(), receipt: None };
     assert!(matches!(house.store.append(vec![append]).await.unwrap()[..], [AppendResult::Appended { .. }]));
     eventually("both are taken", || async { house.process.progress().under_way == 3 }).await;

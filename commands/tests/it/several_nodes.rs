@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
+use jangbu_aggregates::order::Order;
 use jangbu_aggregates::stock::Stock;
 use jangbu_commands::commands::{
-    ActivateProduct, CancelOrder, ConfirmOrder, ConfirmPayment, DeactivateProduct, DispatchShipment,
-    ListAdministrators, ObserveLabel, ObservePayment, ReceiveStock, RefundPayment, RequestCapture, RequestShipment,
-    RoleChange, SetRoles,
+    ActivateProduct, CancelOrder, ConfirmPayment, DeactivateProduct, DispatchShipment, ListAdministrators,
+    ObserveLabel, ObservePayment, ReceiveStock, RefundPayment, RoleChange, SetRoles,
 };
 use jangbu_commands::{Answer, CancelledBy, Command, CommandError, Commands, DeciderTask, Policy, Source, load_state};
 use jangbu_kernel::gateway::{ChargeOutcome, LabelOutcome};
-use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, RefusalCode, Role, ShipmentId, StreamId, UserId};
+use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, RefusalCode, Role, StreamId, UserId};
 use jangbu_store::MemoryStore;
 
 use crate::faulty::{Fault, FaultyLog};
@@ -115,9 +115,9 @@ async fn of_a_whole_refund_and_the_hand_over_at_two_nodes_one_comes_first() {
         let (_, _, (one, task_one), (two, task_two)) = two_nodes(&shop);
         let user = shop.user(&one).await;
         let product = shop.product(&one, 1_000, 5).await;
-        let shipment_id = ShipmentId::new(shop.id());
         let (order_id, payment_id) = paid_order(&shop, &one, user, product).await;
-        shop.run(&one, RequestShipment { order_id, shipment_id }).await.unwrap();
+        let (order, _) = load_state::<Order>(one.log().as_ref(), order_id).await.unwrap();
+        let shipment_id = order.shipment_id().expect("the process has opened it");
         let label = LabelOutcome::Ready { tracking_number: "T1".into() };
         let ready = ObserveLabel { shipment_id, carrier: "swift".into(), observation: label };
         shop.run(&one, ready).await.unwrap();
@@ -150,16 +150,14 @@ async fn of_a_whole_refund_and_the_hand_over_at_two_nodes_one_comes_first() {
     assert_eq!(left + stayed, 12);
 }
 
-/// An order of one piece, its money here and confirmed.
+/// An order of one piece, its money here: what follows from that is decided with it.
 async fn paid_order(shop: &Shop, commands: &Commands, user: UserId, product: ProductId) -> (OrderId, PaymentId) {
     let order = shop.paid_order(user, product, 1_000, "tok_ok");
     let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
     shop.run(commands, order).await.unwrap();
-    shop.run(commands, RequestCapture { payment_id }).await.unwrap();
     let observation = ChargeOutcome::Captured { reference: "ch_1".into(), amount: Money::krw(1_000).unwrap() };
     let observe = ObservePayment { payment_id, observation, source: Source::Answer };
     shop.run(commands, observe).await.unwrap();
-    shop.run(commands, ConfirmOrder { order_id, payment_id }).await.unwrap();
     (order_id, payment_id)
 }
 

@@ -77,6 +77,7 @@ fn timer_of(event: &FulfilmentEvent) -> Option<TimerName> {
         FulfilmentEvent::TimerReached(reached) => Some(reached.timer),
         FulfilmentEvent::Started(started) => Some(started.timer().0),
         FulfilmentEvent::InputReceived(_)
+        | FulfilmentEvent::InputsSetAside(_)
         | FulfilmentEvent::StepEntered(_)
         | FulfilmentEvent::CommandIssued(_)
         | FulfilmentEvent::CommandRefused(_)

@@ -100,6 +100,7 @@ const TABLE: &[(&str, Shown)] = &[
     ("points.expired", LEDGER),
     ("fulfilment.started", In(&["fulfilments", "timers"])),
     ("fulfilment.input_received", In(&["fulfilments"])),
+    ("fulfilment.inputs_set_aside", In(&["fulfilments"])),
     ("fulfilment.step_entered", In(&["fulfilments"])),
     ("fulfilment.command_issued", In(&["fulfilments"])),
     ("fulfilment.command_refused", In(&["fulfilments"])),

@@ -80,7 +80,7 @@ impl Shop {
                 recorded_at: at(0),
             };
             let stream = StreamId::order(OrderId::new(id(number)));
-            let write = StreamWrite { stream, expected_version: 0, events: vec![new] };
+            let write = StreamWrite { stream, expected_version: 0, events: vec![new], meta: None };
             let append = Append { writes: vec![write], meta, receipt: None };
             let result = self.store.append(vec![append]).await.unwrap().remove(0);
             assert!(matches!(result, AppendResult::Appended { .. }), "{result:?}");

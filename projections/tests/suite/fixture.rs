@@ -267,7 +267,8 @@ impl Fixture {
             trace: None,
             recorded_at: at(millis),
         };
-        let append = Append { writes: vec![StreamWrite { stream, expected_version, events }], meta, receipt: None };
+        let append =
+            Append { writes: vec![StreamWrite { stream, expected_version, events, meta: None }], meta, receipt: None };
         match self.store.append(vec![append]).await.unwrap().pop().unwrap() {
             AppendResult::Appended { events } => events.last().unwrap().position,
             other @ (AppendResult::Conflict { .. } | AppendResult::Duplicate { .. }) => panic!("{other:?}"),

@@ -163,7 +163,7 @@ impl<'a> Columns<'a> {
 
 impl<'a> Events<'a> {
     fn extend(&mut self, append: &'a Prepared) {
-        for event in &append.events {
+        for (event, actor) in append.events.iter().zip(&append.actors) {
             self.kinds.push(event.stream.kind.name());
             self.ids.push(event.stream.id);
             self.versions.push(to_i64(event.version));
@@ -174,7 +174,7 @@ impl<'a> Events<'a> {
             self.correlations.push(event.meta.correlation_id.uuid());
             self.causations.push(event.meta.causation_id);
             self.commands.push(event.meta.command_id.uuid());
-            self.actors.push(&append.actor);
+            self.actors.push(actor);
             self.traces.push(event.meta.trace.as_deref());
             self.recorded.push(event.meta.recorded_at.timestamp_millis());
             self.hashes.push(&event.hash);

@@ -63,8 +63,8 @@ fn append(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Vec<V
     let verdicts = verdicts(inside, batch)?;
     let mut insert_event = inside.connection.prepare_cached(INSERT_EVENT)?;
     for (append, base) in batch::accepted(batch, &verdicts) {
-        for (position, event) in (base + 1..).zip(&append.events) {
-            insert(&mut insert_event, position, event, &append.actor)?;
+        for (position, (event, actor)) in (base + 1..).zip(append.events.iter().zip(&append.actors)) {
+            insert(&mut insert_event, position, event, actor)?;
         }
         for write in &append.writes {
             inside.versions.put(write.stream, write.expected_version + write.count);

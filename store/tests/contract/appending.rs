@@ -1,7 +1,7 @@
 //! What a batch comes to.
 
 use jangbu_kernel::log::{AppendResult, StreamWrite};
-use jangbu_kernel::{Actor, NewEvent};
+use jangbu_kernel::{Actor, EventMeta, NewEvent};
 use jangbu_store::hash::leaf_hash;
 
 use crate::fixture::{Fixture, append, append_one, event, new_id, order, positions, receipt, stock, whole_log, write};
@@ -19,6 +19,7 @@ pub async fn what_is_appended_is_read_back(Fixture { store, .. }: Fixture) {
             },
             event("{}"),
         ],
+        meta: None,
     }]);
     first.meta.trace = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
     first.meta.actor = Actor::Operator("anna".into());
@@ -76,6 +77,29 @@ pub async fn an_append_over_several_streams_is_all_or_nothing(Fixture { store, .
     assert_eq!(store.versions(vec![one, two, three]).await.unwrap(), [2, 1, 2]);
     let log = whole_log(&*store).await;
     assert_eq!(log[1..].iter().map(|event| event.stream).collect::<Vec<_>>(), [one, one, two, three]);
+}
+
+/// What follows from a command is decided with it: its events say of themselves who, why and
+/// when, and a stream may be written again on top of what the append has written to it.
+pub async fn the_writes_of_an_append_lie_in_their_order_each_with_its_own_meta(Fixture { store, .. }: Fixture) {
+    let (one, two) = (order(), stock());
+    append_one(&*store, append([write(one, 0, 1)])).await;
+    let own = EventMeta { actor: Actor::System("process-manager"), ..crate::fixture::meta() };
+    let follows = |write| StreamWrite { meta: Some(own.clone()), ..write };
+    let sent = append([write(one, 1, 1), follows(write(two, 0, 2)), write(one, 2, 0), follows(write(one, 2, 1))]);
+    let outer = sent.meta.clone();
+    let result = append_one(&*store, sent).await;
+    assert_eq!(positions(&result), [2, 3, 4, 5]);
+    let log = whole_log(&*store).await;
+    let told: Vec<_> = log[1..].iter().map(|event| (event.stream, event.version, event.meta.clone())).collect();
+    assert_eq!(told, [(one, 2, outer), (two, 1, own.clone()), (two, 2, own.clone()), (one, 3, own)]);
+    for event in &log {
+        assert_eq!(event.hash, leaf_hash(event), "the hash is of its own meta");
+    }
+    // A gap between the writes of one stream is another version than expected.
+    let result = append_one(&*store, append([write(one, 3, 1), write(two, 2, 1), write(one, 5, 1)])).await;
+    assert_eq!(result, AppendResult::Conflict { stream: one, actual_version: 3 });
+    assert_eq!(whole_log(&*store).await.len(), 5);
 }
 
 pub async fn every_append_of_a_batch_has_its_own_answer(Fixture { store, .. }: Fixture) {

@@ -170,7 +170,7 @@ pub async fn a_dropped_append_is_whole_or_absent(Fixture { store, .. }: Fixture)
         assert!(versions == [0, 0] || versions == [3, 2], "half an append: {versions:?}");
     }
     whole_log(&*store).await;
-    let payload = StreamWrite { stream: last, expected_version: 1, events: vec![event("{}")] };
+    let payload = StreamWrite { stream: last, expected_version: 1, events: vec![event("{}")], meta: None };
     assert!(matches!(append_one(&*store, append([payload])).await, AppendResult::Appended { .. }));
 }
 

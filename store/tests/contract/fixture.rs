@@ -150,7 +150,7 @@ pub fn meta() -> EventMeta {
 
 pub fn write(stream: StreamId, expected_version: u64, count: usize) -> StreamWrite {
     let events = (0..count).map(|n| event(format!(r#"{{"n":{n}}}"#))).collect();
-    StreamWrite { stream, expected_version, events }
+    StreamWrite { stream, expected_version, events, meta: None }
 }
 
 pub fn append(writes: impl Into<Vec<StreamWrite>>) -> Append {

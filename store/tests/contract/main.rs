@@ -66,6 +66,7 @@ contract! {
         what_is_appended_is_read_back,
         a_wrong_expectation_conflicts,
         an_append_over_several_streams_is_all_or_nothing,
+        the_writes_of_an_append_lie_in_their_order_each_with_its_own_meta,
         every_append_of_a_batch_has_its_own_answer,
         what_builds_on_a_refused_append_is_refused,
         a_used_receipt_answers_with_the_first_answer,

@@ -46,6 +46,7 @@ async fn a_lost_answer_is_resolved() {
                 stream,
                 expected_version: 1,
                 events: vec![event(format!(r#"{{"marker":"{marker}"}}"#)), event("{}")],
+                meta: None,
             }]);
             one.receipt = Some(receipt(&marker, stream, 3));
             proxy.cut_at(&marker, cut);

@@ -32,6 +32,7 @@ pub async fn a_filter_tells_how_far_it_read(Fixture { store, .. }: Fixture) {
         stream,
         expected_version,
         events: vec![NewEvent { event_type: "order.cancelled", ..event("{}") }],
+        meta: None,
     };
     let (common, special) = (stock(), order());
     append_one(&*store, append([rare(0, special)])).await;

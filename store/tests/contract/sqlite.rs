@@ -112,7 +112,12 @@ async fn a_full_disk_refuses_writes_and_still_reads() {
         SqliteStore::open(folder.path(), sqlite::Options { max_pages: Some(60), ..Default::default() }).unwrap();
     store.migrate().await.unwrap();
     let stream = stock();
-    let large = |version| StreamWrite { stream, expected_version: version, events: vec![event("x".repeat(20_000))] };
+    let large = |version| StreamWrite {
+        stream,
+        expected_version: version,
+        events: vec![event("x".repeat(20_000))],
+        meta: None,
+    };
     let mut version = 0;
     let error = loop {
         match store.append(vec![append([large(version)])]).await {
@@ -291,6 +296,7 @@ async fn child_whose_files_are_limited() {
             stream,
             expected_version: acknowledged - 1,
             events: vec![event(format!("\"{}\"", "x".repeat(20_000)))],
+            meta: None,
         };
         match store.append(vec![append([large])]).await {
             Ok(_) => acknowledged += 1,

@@ -17,11 +17,11 @@ use crate::points::Points;
 use crate::stock::Stock;
 
 /// What to ask, of which order and payment, and how many seconds later.
-type Step = (usize, u128, u128, i64);
+pub(super) type Step = (usize, u128, u128, i64);
 
 /// Mostly what leads on, mostly of one order and one payment, mostly soon: so that late
 /// states are reached, and everything else falls in between.
-fn any_step() -> impl Strategy<Value = Step> {
+pub(super) fn any_step() -> impl Strategy<Value = Step> {
     let onward = prop::sample::select(vec![1, 3, 5, 12, 21, 22, 23, 24]);
     let kind = prop_oneof![3 => onward, 1 => 0_usize..26];
     let wait = prop_oneof![30 => 0_i64..5, 1 => 800_i64..1_000, 1 => 80_000_i64..100_000];
@@ -32,7 +32,7 @@ fn mostly_first(count: u128) -> impl Strategy<Value = u128> {
     prop_oneof![6 => Just(0), 1 => 0..count]
 }
 
-fn command((kind, order, payment, _): Step) -> AnyCommand {
+pub(super) fn command((kind, order, payment, _): Step) -> AnyCommand {
     let (order_id, payment_id): (OrderId, PaymentId) = (id(20 + order), id(30 + payment));
     let (shipment_id, refund_id): (ShipmentId, RefundId) = (id(50 + order), id(40 + payment));
     let reason = || "asked".to_owned();
@@ -75,7 +75,7 @@ fn command((kind, order, payment, _): Step) -> AnyCommand {
     }
 }
 
-fn check(world: &World) {
+pub(super) fn check(world: &World) {
     for stock in world.streams_of(AggregateKind::Stock).map(|id| world.get_or_new::<Stock>(id)) {
         let numbers = [stock.on_hand(), stock.reserved(), stock.allocated(), stock.available()];
         assert!(numbers.iter().all(|number| *number >= 0), "S1 {numbers:?}");

@@ -15,6 +15,7 @@ mod journeys;
 mod placing;
 mod roles;
 mod scans;
+mod walks;
 
 use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome};
 use jangbu_kernel::{OrderId, PaymentId, ProductId, RefundId, Role, ShipmentId, UserId};

@@ -1,8 +1,8 @@
 //! What the process can see and what can be asked of it.
 
-use jangbu_kernel::{CommandId, EventId, Money, OrderId, StreamId, Timestamp};
+use jangbu_kernel::{CommandId, Money, OrderId, StreamId, Timestamp};
 
-use super::event::{OperatorAction, TimerName};
+use super::event::{FirstInput, OperatorAction, TimerName};
 use crate::event::DomainEvent;
 
 /// What can be asked of the process.
@@ -33,12 +33,12 @@ pub enum FulfilmentCommand {
 pub enum FulfilmentInput {
     /// An event of the order, its payments or its shipments.
     Event {
-        /// Its position in the log: the same position is handled once.
-        position: u64,
-        /// Its id.
-        event_id: EventId,
         /// The stream it stands in: names the order, the payment or the shipment.
         stream: StreamId,
+        /// Its version there: the same event is taken in once.
+        version: u64,
+        /// How an earlier version named it, where it was in the log before it is taken in.
+        logged: Option<FirstInput>,
         /// The event.
         event: Box<DomainEvent>,
     },

@@ -4,13 +4,13 @@
 use chrono::TimeDelta;
 use jangbu_kernel::time::to_millis;
 use jangbu_kernel::{
-    AggregateKind, CommandId, Decider, Decision, EventId, Money, OrderId, Refusal, RefusalCode, StreamId, Timestamp,
+    AggregateKind, CommandId, Decider, Decision, Money, OrderId, Refusal, RefusalCode, StreamId, Timestamp,
 };
 
 use super::command::{FulfilmentCommand, FulfilmentInput};
 use super::event::{
     CommandIssued, CommandRefused, CompensationStarted, FirstInput, FulfilmentEnded, FulfilmentEvent, FulfilmentParked,
-    FulfilmentStarted, InputReceived, OperatorAction, OperatorResolved, ProcessCommand, Step, StepEntered,
+    FulfilmentStarted, InputName, InputReceived, OperatorAction, OperatorResolved, ProcessCommand, Step, StepEntered,
     TimerCancelled, TimerName, TimerReached, TimerSet,
 };
 use super::fact::{fact_of, order_of};
@@ -27,8 +27,8 @@ const MAX_ROUNDS: u32 = 4;
 
 impl Decider for Fulfilment {
     const KIND: AggregateKind = AggregateKind::Fulfilment;
-    // 2: an order that is refunded whole is called off.
-    const STATE_VERSION: u16 = 2;
+    // 2: an order that is refunded whole is called off. 3: inputs are named by stream and version.
+    const STATE_VERSION: u16 = 3;
     type Event = FulfilmentEvent;
     type Command = FulfilmentCommand;
     type Facts = Facts;
@@ -59,8 +59,9 @@ impl Fulfilment {
 
     fn take(&self, input: &FulfilmentInput, facts: &Facts) -> Decision<FulfilmentEvent> {
         match input {
-            FulfilmentInput::Event { position, event_id, stream, event } => {
-                self.take_event(*position, *event_id, *stream, event, facts)
+            FulfilmentInput::Event { stream, version, logged, event } => {
+                let input = InputName::Event { stream: *stream, version: *version };
+                self.take_event(input, *logged, *stream, event, facts)
             }
             FulfilmentInput::Timer { timer, due_at } => self.take_timer(*timer, *due_at, facts),
             FulfilmentInput::CommandRefused { command_id, code } => self.take_refusal(*command_id, code, facts),
@@ -69,8 +70,8 @@ impl Fulfilment {
 
     fn take_event(
         &self,
-        position: u64,
-        event_id: EventId,
+        input: InputName,
+        logged: Option<FirstInput>,
         stream: StreamId,
         event: &DomainEvent,
         facts: &Facts,
@@ -78,24 +79,25 @@ impl Fulfilment {
         let (Some(order_id), Some(fact)) = (order_of(stream, event), fact_of(stream, event)) else {
             return Decision::AlreadyDone;
         };
-        if self.seen.contains(&position) || self.order_id.is_some_and(|known| known != order_id) {
+        let seen = self.seen.contains(&input) || logged.is_some_and(|at| self.seen.contains(&InputName::Logged(at)));
+        if seen || self.order_id.is_some_and(|known| known != order_id) {
             return Decision::AlreadyDone;
         }
-        let mut record = Recorder::new(self, order_id, format!("event/{position}"), facts);
+        let mut record = Recorder::new(self, order_id, input.identity(), facts);
         if let DomainEvent::Order(OrderEvent::Placed(placed)) = event {
             if self.payment_deadline.is_some() {
                 // The placing began it, and says all there is to learn.
                 return Decision::AlreadyDone;
             }
             let (total, payment_deadline) = (placed.total, to_millis(placed.payment_deadline));
-            let first_input = self.seen.is_empty().then_some(FirstInput { position, event_id });
+            let first_input = logged.filter(|_| self.seen.is_empty());
             record.add(FulfilmentStarted { order_id, total, payment_deadline, first_input });
             if first_input.is_some() {
                 return record.finish();
             }
         }
         let event_type = event.event_type().to_owned();
-        record.add(InputReceived { position, event_id, event_type, fact, step: None, issued: Vec::new() });
+        record.add(InputReceived { input, event_type, fact, step: None, issued: Vec::new() });
         record.finish()
     }
 
@@ -174,6 +176,18 @@ impl Fulfilment {
             allowed.push(OperatorAction::Compensate);
         }
         allowed
+    }
+}
+
+impl InputName {
+    /// What tells this input from every other one of the instance. Storage format: ids are
+    /// derived from it.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Logged(FirstInput { position, .. }) => format!("event/{position}"),
+            Self::Event { stream, version } => format!("event/{stream}/{version}"),
+        }
     }
 }
 

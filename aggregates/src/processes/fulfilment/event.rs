@@ -3,15 +3,17 @@
 //! This stream is the process's inbox and outbox in one: what it is to do is an
 //! event before it is done, and what it has seen is an event once it is handled.
 
-use jangbu_kernel::{CommandId, EventId, Money, OrderId, PaymentId, RefundId, ShipmentId, Timestamp, events};
+use jangbu_kernel::{CommandId, EventId, Money, OrderId, PaymentId, RefundId, ShipmentId, StreamId, Timestamp, events};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 events! {
     /// What happened to the fulfilment of an order.
     pub enum FulfilmentEvent {
         "fulfilment.started" v 1 => Started(FulfilmentStarted),
-        "fulfilment.input_received" v 1 => InputReceived(InputReceived),
+        "fulfilment.input_received" v 2 => InputReceived(InputReceived) { 1 => named_by_position },
+        "fulfilment.inputs_set_aside" v 1 => InputsSetAside(InputsSetAside),
         "fulfilment.step_entered" v 1 => StepEntered(StepEntered),
         "fulfilment.command_issued" v 1 => CommandIssued(CommandIssued),
         "fulfilment.command_refused" v 1 => CommandRefused(CommandRefused),
@@ -46,7 +48,7 @@ pub struct FulfilmentStarted {
 }
 
 /// The `order.placed` that a process began with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct FirstInput {
     /// Its position in the log.
     pub position: u64,
@@ -63,6 +65,7 @@ impl FulfilmentEvent {
             Self::InputReceived(input) => input.issued.as_slice(),
             Self::Started(_)
             | Self::StepEntered(_)
+            | Self::InputsSetAside(_)
             | Self::CommandRefused(_)
             | Self::TimerSet(_)
             | Self::TimerCancelled(_)
@@ -81,7 +84,8 @@ impl FulfilmentEvent {
             Self::Started(_) => Some(Step::AwaitingPayment),
             Self::InputReceived(input) => input.step,
             Self::StepEntered(entered) => Some(entered.step),
-            Self::CommandIssued(_)
+            Self::InputsSetAside(_)
+            | Self::CommandIssued(_)
             | Self::CommandRefused(_)
             | Self::TimerSet(_)
             | Self::TimerCancelled(_)
@@ -102,15 +106,29 @@ impl FulfilmentStarted {
     }
 }
 
-/// An event of another stream was taken note of, and this is what it led to at once.
+/// Which event of another stream an input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InputName {
+    /// As version 1 named it, which was taken in after it was in the log.
+    Logged(FirstInput),
+    /// By its place in its stream, which is known before it is in the log.
+    Event {
+        /// Its stream.
+        stream: StreamId,
+        /// Its version there.
+        version: u64,
+    },
+}
+
+/// An event of another stream was taken note of, and this is what it led to at once. It stands
+/// in the append of that event.
 ///
 /// One event and not one for each: most of what a process does follows from an input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct InputReceived {
-    /// Its position in the log: the same position is handled once.
-    pub position: u64,
-    /// Its id.
-    pub event_id: EventId,
+    /// Which event: the same one is taken in once.
+    pub input: InputName,
     /// Its type.
     pub event_type: String,
     /// What of it the process keeps in mind: its state is a fold of this stream alone.
@@ -122,6 +140,24 @@ pub struct InputReceived {
     /// elsewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issued: Vec<CommandIssued>,
+}
+
+/// Version 1 named the event by its position and id.
+fn named_by_position(payload: &mut Map<String, Value>) {
+    let named = ["position", "event_id"].map(|name| (name.to_owned(), payload.remove(name).unwrap_or_default()));
+    let logged = Value::Object(named.into_iter().collect());
+    payload.insert("input".to_owned(), Value::Object(Map::from_iter([("logged".to_owned(), logged)])));
+}
+
+/// Events were decided that the process could not take in with them: reading it or deciding
+/// what follows broke off. It is left alone until everything can be read again; then it
+/// catches up with them, and with the commands that it issued in that append.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InputsSetAside {
+    /// Which events.
+    pub inputs: Vec<InputName>,
+    /// Why, a code.
+    pub reason: String,
 }
 
 /// What the process learns from an event of another stream.

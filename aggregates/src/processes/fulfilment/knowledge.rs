@@ -1,24 +1,46 @@
 //! What the process knows of the order, its payments and its parcels.
 //!
-//! Inputs may arrive in any order. Where a later fact replaces an earlier one, the
-//! fact's position in the log says which is later, not the moment it was taken in; so
+//! Inputs may arrive in any order. Where a later fact replaces an earlier one, both are of one
+//! stream, and their places there say which is later, not the moment they were taken in; so
 //! the same set of inputs gives the same knowledge in whatever order it came.
 
 use jangbu_kernel::{Currency, Money, PaymentId, RefundId, ShipmentId, never};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::event::{PaymentNews, ShipmentNews};
+use super::event::{InputName, PaymentNews, ShipmentNews};
 
-/// A value with the position in the log that it was last told at.
+/// The place of a fact among those of its stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum At {
+    /// Nothing was told.
+    #[default]
+    Never,
+    /// Taken in by a version that named events by their positions. Whatever is named by its
+    /// version was taken in after all of those.
+    Position(u64),
+    Version(u64),
+}
+
+impl From<InputName> for At {
+    fn from(input: InputName) -> Self {
+        match input {
+            InputName::Logged(logged) => Self::Position(logged.position),
+            InputName::Event { version, .. } => Self::Version(version),
+        }
+    }
+}
+
+/// A value with the place of the fact that it was last told by.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Latest<T> {
     pub value: T,
-    pub at: u64,
+    pub at: At,
 }
 
 impl<T> Latest<T> {
-    pub(super) fn tell(&mut self, value: T, at: u64) {
+    pub(super) fn tell(&mut self, value: T, at: At) {
         if at >= self.at {
             self.value = value;
             self.at = at;
@@ -144,26 +166,26 @@ impl KnownPayment {
         }
     }
 
-    pub(super) fn learn(&mut self, news: &PaymentNews, position: u64) {
+    pub(super) fn learn(&mut self, news: &PaymentNews, at: At) {
         match news {
             PaymentNews::Requested => self.requested = true,
-            PaymentNews::ChallengeRequired => self.charge.tell(ChargePhase::Challenge, position),
+            PaymentNews::ChallengeRequired => self.charge.tell(ChargePhase::Challenge, at),
             PaymentNews::ChallengeConfirmed => {
                 self.confirmations = self.confirmations.saturating_add(1);
-                self.charge.tell(ChargePhase::Confirmed, position);
+                self.charge.tell(ChargePhase::Confirmed, at);
             }
-            PaymentNews::OutcomeUnknown => self.charge.tell(ChargePhase::Unknown, position),
+            PaymentNews::OutcomeUnknown => self.charge.tell(ChargePhase::Unknown, at),
             PaymentNews::InquiryUndecided { not_found } => {
                 self.undecided = self.undecided.saturating_add(1);
                 self.not_found = if *not_found { self.not_found.saturating_add(1) } else { 0 };
             }
             PaymentNews::NetCancelRequested => {
                 self.net_cancel_requested = true;
-                self.charge.tell(ChargePhase::Unknown, position);
+                self.charge.tell(ChargePhase::Unknown, at);
             }
             PaymentNews::Captured { amount } => self.captured = Some(*amount),
             PaymentNews::Ended { reason } => self.ended = Some(reason.clone()),
-            PaymentNews::Mismatch => self.charge.tell(ChargePhase::Mismatch, position),
+            PaymentNews::Mismatch => self.charge.tell(ChargePhase::Mismatch, at),
             PaymentNews::RefundRequested { refund_id, amount } => {
                 self.refund_mut(*refund_id).amount = Some(*amount);
             }
@@ -186,10 +208,15 @@ impl KnownPayment {
         self.refunds.iter().find(|refund| refund.id == id)
     }
 
+    /// Whether anything was heard of its charge.
+    pub(super) const fn was_asked(&self) -> bool {
+        !matches!(self.charge.at, At::Never)
+    }
+
     /// Whether money may still be taken. A payment of which only a later part is known,
     /// such as that the order took note of its failure, is past that.
     pub(super) const fn is_undecided(&self) -> bool {
-        let begun = self.requested || self.charge.at > 0;
+        let begun = self.requested || self.was_asked();
         begun && !self.failure_noted && self.captured.is_none() && self.ended.is_none()
     }
 
@@ -247,7 +274,7 @@ impl KnownShipment {
     pub(super) const fn new(id: ShipmentId) -> Self {
         Self {
             id,
-            status: Latest { value: ShipmentNews::Requested, at: 0 },
+            status: Latest { value: ShipmentNews::Requested, at: At::Never },
             refusals: 0,
             label_rings: 0,
             cancel_rings: 0,
@@ -257,18 +284,18 @@ impl KnownShipment {
         }
     }
 
-    pub(super) fn learn(&mut self, news: ShipmentNews, position: u64) {
+    pub(super) fn learn(&mut self, news: ShipmentNews, at: At) {
         match news {
             ShipmentNews::Refused { attempt } => self.refusals = self.refusals.max(attempt),
             ShipmentNews::Lost | ShipmentNews::Returned => {
-                self.acknowledged &= self.status.at > position;
-                self.status.tell(news, position);
+                self.acknowledged &= self.status.at > at;
+                self.status.tell(news, at);
             }
             ShipmentNews::Requested
             | ShipmentNews::Ready
             | ShipmentNews::Dispatched
             | ShipmentNews::Delivered
-            | ShipmentNews::Cancelled => self.status.tell(news, position),
+            | ShipmentNews::Cancelled => self.status.tell(news, at),
         }
     }
 

@@ -21,32 +21,27 @@
 //! recorded. As a plan asks only for what should have been done by now, inputs may come
 //! twice, late and in any order.
 //!
-//! # The protocol with the runner
+//! # The protocol with the walk
 //!
-//! The runner hands every event of an order, its payments and its shipments to the
-//! order's process as [`FulfilmentInput::Event`], in the order of the log; [`order_of`]
-//! names the process, and an event without a [`fact_of`] may be left out. Due timers
-//! are [`FulfilmentInput::Timer`]. `AlreadyDone` means: nothing to append, go on.
+//! Every event of an order, its payments and its shipments that has a [`fact_of`] is taken in, in
+//! the append of that event ([`walk`](crate::processes::walk)), as [`FulfilmentInput::Event`];
+//! [`order_of`] names the process. What [`FulfilmentEvent::issued`] says is decided there too, as
+//! far as it can be: a command to aggregates, or the intent of a call. A refusal is
+//! [`FulfilmentInput::CommandRefused`] at once. A command is answered by the events it causes,
+//! which come back as inputs; when it causes none because its effect is there already, that event
+//! came as an input. Due timers are [`FulfilmentInput::Timer`].
 //!
 //! # The protocol with the dispatcher
 //!
-//! The dispatcher follows what [`FulfilmentEvent::issued`] says, in `fulfilment.input_received`
-//! and in `fulfilment.command_issued`, from a checkpoint of its own and carries each command
-//! out **at least once**; the commands of one order one after the
-//! other in the order they were issued, those of different orders side by side. It
-//! moves its checkpoint on when a command is carried out, not before. There is no
-//! acknowledgement: a command is answered by the events it causes, which come back as
-//! inputs. When it causes none because its effect is there already, that event is in
-//! the log and comes, or came, as an input too. When a command to an aggregate is
-//! refused, the dispatcher hands the refusal back as
-//! [`FulfilmentInput::CommandRefused`] and goes on. An outside call without an answer
-//! is reported as the `Unknown` outcome and not repeated: the process repeats by timers.
+//! The dispatcher follows the calls among what was issued, from a checkpoint of its own, and
+//! makes each **at least once**; those of one order one after the other in the order they were
+//! issued, those of different orders side by side. It moves its checkpoint on when a call is
+//! done, not before. An outside call without an answer is reported as the `Unknown` outcome and
+//! not repeated: the process repeats by timers. A command that follows a call leaves a receipt
+//! under the issued command's id and the position it was issued at, so that carrying it out again
+//! acts once; an observation takes a fresh id, because each one is a fact of its own.
 //!
-//! An aggregate command takes the issued command's id as its command id, and leaves a
-//! receipt under it and the position it was issued at, so that carrying it out again acts
-//! once; an observation takes a fresh id, because each one is a fact of its own.
-//!
-//! | process command | what the dispatcher does |
+//! | process command | what is done |
 //! |---|---|
 //! | `CapturePayment` | `RequestCapture`; then, if the payment [`needs_charge`]: `charge` of the amount of its `charge_leg`, with the id of the stream's `payment.capture_requested` as the key; then `ObservePayment(answer, Answer)` |
 //! | `ConfirmCharge` | if the payment [`needs_confirm`]: `confirm(gateway_reference)`; then `ObservePayment(answer, Answer)` |
@@ -68,8 +63,8 @@
 //! | `CompleteOrder` | `CompleteOrder` |
 //! | `HoldOrder` | `HoldOrder` |
 //!
-//! The state that decides whether to call outside is read after the aggregate command
-//! before it, if there is one, was appended.
+//! The first command of a call is its intent, decided by the walk. Where what a call is made of
+//! was not told with it, the state that decides whether to call is read after that.
 //!
 //! Invariants:
 //! - I1 The same input changes nothing the second time.
@@ -100,8 +95,10 @@ mod plan;
 #[cfg(test)]
 mod spec;
 mod state;
+mod tasks;
 
 pub use command::{FulfilmentCommand, FulfilmentInput};
 pub use event::*;
 pub use fact::{fact_of, order_of};
 pub use state::Fulfilment;
+pub use tasks::{FulfilmentProcess, task};

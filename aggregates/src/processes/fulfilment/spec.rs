@@ -6,7 +6,7 @@
 mod events;
 mod invariants;
 
-use jangbu_kernel::{Decider as _, Decision, EventId, Money, PaymentId, ShipmentId, Timestamp};
+use jangbu_kernel::{Decider as _, Decision, Money, PaymentId, ShipmentId, Timestamp};
 use proptest::prelude::*;
 
 use super::knowledge::{KnownPayment, KnownShipment};
@@ -71,13 +71,9 @@ impl Bench {
     fn input(&self, fact: &ProcessFact) -> FulfilmentCommand {
         let (stream, event) = events::of(fact);
         assert_eq!(fact_of(stream, &event).as_ref(), Some(fact), "the event tells the fact");
-        let event_id: EventId = id(u128::from(self.position));
-        FulfilmentCommand::Take(FulfilmentInput::Event {
-            position: self.position,
-            event_id,
-            stream,
-            event: Box::new(event),
-        })
+        let (version, event_id) = (self.position, id(u128::from(self.position)));
+        let logged = Some(FirstInput { position: self.position, event_id });
+        FulfilmentCommand::Take(FulfilmentInput::Event { stream, version, logged, event: Box::new(event) })
     }
 
     fn learn(&mut self, fact: &ProcessFact) -> Vec<FulfilmentEvent> {
@@ -343,7 +339,7 @@ fn i1_events_that_teach_nothing_are_not_taken_in() {
         amount: won(1),
     });
     let stream = jangbu_kernel::StreamId::payment(id::<PaymentId>(PAYMENT));
-    let input = FulfilmentInput::Event { position: 99, event_id: id(99), stream, event: Box::new(event.into()) };
+    let input = FulfilmentInput::Event { stream, version: 99, logged: None, event: Box::new(event.into()) };
     assert_eq!(bench.decide(&FulfilmentCommand::Take(input)), Decision::AlreadyDone);
 }
 
@@ -391,8 +387,7 @@ proptest! {
             let mut bench = Bench::new();
             for index in order {
                 let input = InputReceived {
-                    position: *index as u64 + 1,
-                    event_id: id(1),
+                    input: InputName::Event { stream: jangbu_kernel::StreamId::order(id(1)), version: *index as u64 + 1 },
                     event_type: "a.b".into(),
                     fact: story[*index].clone(),
                     step: None,

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::event::{
-    CommandIssued, FulfilmentEvent, FulfilmentOutcome, InputReceived, OperatorAction, OperatorResolved, ProcessCommand,
-    ProcessFact, ShipmentNews, Step, TimerName,
+    CommandIssued, FulfilmentEvent, FulfilmentOutcome, InputName, InputReceived, OperatorAction, OperatorResolved,
+    ProcessCommand, ProcessFact, ShipmentNews, Step, TimerName,
 };
-use super::knowledge::{KnownOrder, KnownPayment, KnownShipment, OrderPhase};
+use super::knowledge::{At, KnownOrder, KnownPayment, KnownShipment, OrderPhase};
 
 /// Namespace of the ids that a process derives. Storage format: never change.
 const PROCESS_NAMESPACE: Uuid = Uuid::from_u128(0x2b9a_61f4_0d37_4c55_8e0a_94c1_77d2_3e6b);
@@ -42,7 +42,8 @@ pub(super) struct Issued {
 pub struct Fulfilment {
     pub(super) order_id: Option<OrderId>,
     pub(super) payment_deadline: Option<Timestamp>,
-    pub(super) seen: BTreeSet<u64>,
+    /// The events of other streams that were taken in.
+    pub(super) seen: BTreeSet<InputName>,
     pub(super) order: KnownOrder,
     pub(super) payments: Vec<KnownPayment>,
     pub(super) shipments: Vec<KnownShipment>,
@@ -162,7 +163,7 @@ impl Fulfilment {
             |id: &PaymentId| payment(id).is_some_and(|payment| payment.captured.is_some() || payment.ended.is_some());
         match command {
             ProcessCommand::CapturePayment { payment_id } => {
-                decided(payment_id) || payment(payment_id).is_some_and(|payment| payment.charge.at > 0)
+                decided(payment_id) || payment(payment_id).is_some_and(KnownPayment::was_asked)
             }
             ProcessCommand::ConfirmCharge { payment_id } => {
                 use super::knowledge::ChargePhase::Confirmed;
@@ -238,7 +239,7 @@ impl Fulfilment {
             FulfilmentEvent::Started(started) => {
                 self.order_id = Some(started.order_id);
                 self.payment_deadline = Some(started.payment_deadline);
-                self.seen.extend(started.first_input.map(|input| input.position));
+                self.seen.extend(started.first_input.map(InputName::Logged));
                 self.step = Step::AwaitingPayment;
                 self.timers.extend([started.timer()]);
             }
@@ -249,6 +250,8 @@ impl Fulfilment {
                     self.apply_issued(issued);
                 }
             }
+            // What was set aside is in its own stream; it is learned when it is taken in.
+            FulfilmentEvent::InputsSetAside(_) => {}
             FulfilmentEvent::StepEntered(entered) => self.step = entered.step,
             FulfilmentEvent::CommandIssued(issued) => self.apply_issued(issued),
             FulfilmentEvent::CommandRefused(refused) => {
@@ -299,8 +302,8 @@ impl Fulfilment {
     }
 
     fn apply_input(&mut self, input: &InputReceived) {
-        let position = input.position;
-        self.seen.insert(position);
+        let at = At::from(input.input);
+        self.seen.insert(input.input);
         self.retry_rings = 0;
         self.try_refused_again();
         match &input.fact {
@@ -309,22 +312,22 @@ impl Fulfilment {
             ProcessFact::OrderPaymentFailed { payment_id } => self.payment_mut(*payment_id).failure_noted = true,
             ProcessFact::OrderPaid { payment_id } => {
                 self.order.paid_by = *payment_id;
-                self.order.phase.tell(OrderPhase::Paid, position);
+                self.order.phase.tell(OrderPhase::Paid, at);
             }
-            ProcessFact::OrderDelivered => self.order.phase.tell(OrderPhase::Delivered, position),
-            ProcessFact::OrderCompleted => self.order.phase.tell(OrderPhase::Completed, position),
-            ProcessFact::OrderCancellationRequested => self.order.phase.tell(OrderPhase::Cancelling, position),
-            ProcessFact::OrderCancelled => self.order.phase.tell(OrderPhase::Cancelled, position),
-            ProcessFact::OrderExpired => self.order.phase.tell(OrderPhase::Expired, position),
-            ProcessFact::OrderFailed => self.order.phase.tell(OrderPhase::Failed, position),
+            ProcessFact::OrderDelivered => self.order.phase.tell(OrderPhase::Delivered, at),
+            ProcessFact::OrderCompleted => self.order.phase.tell(OrderPhase::Completed, at),
+            ProcessFact::OrderCancellationRequested => self.order.phase.tell(OrderPhase::Cancelling, at),
+            ProcessFact::OrderCancelled => self.order.phase.tell(OrderPhase::Cancelled, at),
+            ProcessFact::OrderExpired => self.order.phase.tell(OrderPhase::Expired, at),
+            ProcessFact::OrderFailed => self.order.phase.tell(OrderPhase::Failed, at),
             ProcessFact::OrderLatePayment { payment_id } => self.payment_mut(*payment_id).lateness_noted = true,
             ProcessFact::OrderHeld => {
-                self.order.held.tell(true, position);
+                self.order.held.tell(true, at);
                 self.order.was_held = true;
             }
-            ProcessFact::OrderReleased => self.order.held.tell(false, position),
-            ProcessFact::Payment { payment_id, news } => self.payment_mut(*payment_id).learn(news, position),
-            ProcessFact::Shipment { shipment_id, news } => self.shipment_mut(*shipment_id).learn(*news, position),
+            ProcessFact::OrderReleased => self.order.held.tell(false, at),
+            ProcessFact::Payment { payment_id, news } => self.payment_mut(*payment_id).learn(news, at),
+            ProcessFact::Shipment { shipment_id, news } => self.shipment_mut(*shipment_id).learn(*news, at),
         }
     }
 

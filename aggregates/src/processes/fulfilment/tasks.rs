@@ -1,0 +1,169 @@
+//! The commands of the fulfilment as those that run it see them: what each asks for, what is
+//! decided at once and what leaves for the outside, each do with its undo beside it.
+
+use jangbu_kernel::{AggregateKind, CommandId, OrderId, StreamId, Timestamp};
+
+use super::command::FulfilmentInput;
+use super::event::{FulfilmentEvent, InputName, InputsSetAside, ProcessCommand, TimerName};
+use super::fact::{fact_of, order_of};
+use crate::command::AnyCommand;
+use crate::commands::{
+    AdvanceFulfilment, CancelOrder, CompleteOrder, ConfirmOrder, ExpireOrder, FailOrder, FinishCancellation, HoldOrder,
+    MarkDelivered, RecordLatePayment, RecordPaymentFailure, RequestCapture, RequestFullRefund, RequestNetCancel,
+    RequestShipment,
+};
+use crate::event::DomainEvent;
+use crate::order::{CancelledBy, Order};
+use crate::payment::Payment;
+use crate::processes::process::{IssuedTask, Process, Task, Told, Undo, Way};
+use crate::state::States;
+
+/// The fulfilment of orders.
+#[derive(Clone, Copy, Debug)]
+pub struct FulfilmentProcess;
+
+impl Process for FulfilmentProcess {
+    fn name(&self) -> &'static str {
+        "fulfilment"
+    }
+
+    fn kind(&self) -> AggregateKind {
+        AggregateKind::Fulfilment
+    }
+
+    fn learner(&self, stream: StreamId, event: &DomainEvent) -> Option<StreamId> {
+        fact_of(stream, event)?;
+        order_of(stream, event).map(StreamId::fulfilment)
+    }
+
+    fn take_in(&self, instance: StreamId, told: Told<'_>) -> AnyCommand {
+        let Told { stream, version, logged, event } = told;
+        advance(instance, FulfilmentInput::Event { stream, version, logged, event: Box::new(event.clone()) })
+    }
+
+    fn refused(&self, instance: StreamId, command_id: CommandId, code: &str) -> AnyCommand {
+        advance(instance, FulfilmentInput::CommandRefused { command_id, code: code.to_owned() })
+    }
+
+    fn ring(&self, instance: StreamId, timer: &str, due_at: Timestamp) -> Option<AnyCommand> {
+        let timer: TimerName = serde_json::from_value(serde_json::Value::String(timer.to_owned())).ok()?;
+        Some(advance(instance, FulfilmentInput::Timer { timer, due_at }))
+    }
+
+    fn set_aside(&self, inputs: Vec<InputName>, reason: &str) -> DomainEvent {
+        FulfilmentEvent::from(InputsSetAside { inputs, reason: reason.to_owned() }).into()
+    }
+
+    fn looks_at(&self, states: &dyn States, stream: StreamId) -> Vec<StreamId> {
+        looked_at(states, stream)
+    }
+
+    fn issued(&self, stream: StreamId, event: &DomainEvent) -> Vec<IssuedTask> {
+        let (DomainEvent::Fulfilment(event), AggregateKind::Fulfilment) = (event, stream.kind) else {
+            return Vec::new();
+        };
+        let order_id = OrderId::new(stream.id);
+        let issued = event.issued().iter();
+        issued
+            .map(|issued| IssuedTask { command_id: issued.command_id, task: task(order_id, &issued.command) })
+            .collect()
+    }
+}
+
+fn advance(instance: StreamId, input: FulfilmentInput) -> AnyCommand {
+    AdvanceFulfilment { order_id: OrderId::new(instance.id), input }.into()
+}
+
+/// What a command of an order's process asks for.
+#[must_use]
+pub fn task(order_id: OrderId, command: &ProcessCommand) -> Task {
+    use Undo::{By, Never, Nothing};
+    let plain = |name, command, undo| Task { name, way: Way::Plain(command), undo };
+    let outside = |name, intent, undo| Task { name, way: Way::Outside { intent }, undo };
+    match command.clone() {
+        ProcessCommand::CapturePayment { payment_id } => outside(
+            "capture_payment",
+            Some(RequestCapture { payment_id }.into()),
+            By(&["request_refund", "net_cancel_payment"]),
+        ),
+        ProcessCommand::ConfirmCharge { .. } => {
+            outside("confirm_charge", None, By(&["request_refund", "net_cancel_payment"]))
+        }
+        ProcessCommand::InquirePayment { .. } => outside("inquire_payment", None, Nothing),
+        ProcessCommand::NetCancelPayment { payment_id, reason } => outside(
+            "net_cancel_payment",
+            Some(RequestNetCancel { payment_id, reason }.into()),
+            Never("it is itself an undo"),
+        ),
+        ProcessCommand::ConfirmOrder { payment_id } => plain(
+            "confirm_order",
+            ConfirmOrder { order_id, payment_id }.into(),
+            By(&["finish_cancellation", "fail_order"]),
+        ),
+        ProcessCommand::RecordPaymentFailure { payment_id, reason } => plain(
+            "record_payment_failure",
+            RecordPaymentFailure { order_id, payment_id, reason }.into(),
+            Never("it is itself an undo"),
+        ),
+        ProcessCommand::ExpireOrder => {
+            plain("expire_order", ExpireOrder { order_id }.into(), Never("it is itself an undo"))
+        }
+        ProcessCommand::RequestShipment { shipment_id } => {
+            plain("request_shipment", RequestShipment { order_id, shipment_id }.into(), By(&["cancel_shipment"]))
+        }
+        ProcessCommand::BookCarrier { .. } => outside("book_carrier", None, By(&["cancel_shipment"])),
+        ProcessCommand::CancelShipment { .. } => outside("cancel_shipment", None, Never("it is itself an undo")),
+        ProcessCommand::RequestRefund { payment_id, refund_id, reason } => plain(
+            "request_refund",
+            RequestFullRefund { payment_id, refund_id, reason }.into(),
+            Never("it is itself an undo"),
+        ),
+        ProcessCommand::SettleRefund { .. } => outside("settle_refund", None, Never("it is itself an undo")),
+        ProcessCommand::CancelOrder { reason } => {
+            let (by, reason) = (CancelledBy::Staff, Some(reason));
+            plain("cancel_order", CancelOrder { order_id, by, reason }.into(), Never("nothing is paid any more"))
+        }
+        ProcessCommand::FinishCancellation => {
+            plain("finish_cancellation", FinishCancellation { order_id }.into(), Never("it is itself an undo"))
+        }
+        ProcessCommand::FailOrder { reason } => {
+            plain("fail_order", FailOrder { order_id, reason }.into(), Never("it is itself an undo"))
+        }
+        ProcessCommand::RecordLatePayment { payment_id } => {
+            plain("record_late_payment", RecordLatePayment { order_id, payment_id }.into(), Never("it is a fact"))
+        }
+        ProcessCommand::MarkDelivered => {
+            plain("mark_delivered", MarkDelivered { order_id }.into(), Never("it is a fact"))
+        }
+        ProcessCommand::CompleteOrder => {
+            plain("complete_order", CompleteOrder { order_id }.into(), Never("it is a fact"))
+        }
+        ProcessCommand::HoldOrder { reason } => {
+            plain("hold_order", HoldOrder { order_id, reason }.into(), Never("a person releases it"))
+        }
+    }
+}
+
+/// Streams that the process looks at when an event of this one is taken in, as far as can be
+/// told from what is loaded. Only a hint that saves rounds of loading.
+fn looked_at(states: &dyn States, stream: StreamId) -> Vec<StreamId> {
+    let order_id = match stream.kind {
+        AggregateKind::Order => {
+            let placed = states.get::<Order>(stream.id).is_ok_and(|order| order.status().is_some());
+            return if placed { vec![StreamId::new(AggregateKind::Fulfilment, stream.id)] } else { Vec::new() };
+        }
+        AggregateKind::Fulfilment => Some(OrderId::new(stream.id)),
+        AggregateKind::Payment => states.get::<Payment>(stream.id).ok().and_then(Payment::order_id),
+        AggregateKind::User
+        | AggregateKind::Administrators
+        | AggregateKind::Email
+        | AggregateKind::Session
+        | AggregateKind::Product
+        | AggregateKind::Stock
+        | AggregateKind::Shipment
+        | AggregateKind::Points
+        | AggregateKind::Buyer => None,
+    };
+    let streams = order_id.map(|order_id| [StreamId::order(order_id), StreamId::fulfilment(order_id)]);
+    streams.into_iter().flatten().filter(|looked_at| *looked_at != stream).collect()
+}

@@ -1,0 +1,195 @@
+//! Catching up with what was decided without its processes: whatever stood in the log before
+//! decisions took them along, and what was set aside since.
+//!
+//! The mark says up to where a log is caught up. Every append behind it holds what the
+//! processes make of it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::join_all;
+use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::order::OrderPlaced;
+use jangbu_aggregates::processes::{
+    FirstInput, FulfilmentStarted, PROCESSES, Process, Told, input_command_id, order_of,
+};
+use jangbu_kernel::{AggregateKind, OrderId, RecordedEvent, StreamId};
+use uuid::Uuid;
+
+use super::reader::{Next, Reader};
+use super::submit::{Backoff, Cause, Submitted, Unreadable, submit, unkeyed};
+use super::{Shared, parked};
+use crate::reader::decode;
+
+/// The name of the mark among the checkpoints. Storage format.
+const MARK: &str = "process-walk";
+/// The name under which earlier versions kept how far they had handed the log over. Storage format.
+const READER: &str = "process-manager";
+
+/// An event on its way to a process.
+pub(super) struct Input {
+    pub process: &'static dyn Process,
+    pub instance: StreamId,
+    pub order_id: OrderId,
+    pub recorded: Arc<RecordedEvent>,
+    pub event: DomainEvent,
+}
+
+/// Who learns from an event.
+pub(super) fn inputs_of(recorded: &Arc<RecordedEvent>, event: &DomainEvent) -> impl Iterator<Item = Input> {
+    let learners = PROCESSES.iter().filter_map(|process| Some((*process, process.learner(recorded.stream, event)?)));
+    let order_id = order_of(recorded.stream, event);
+    learners.filter_map(move |(process, instance)| {
+        let (recorded, event) = (Arc::clone(recorded), event.clone());
+        Some(Input { process, instance, order_id: order_id?, recorded, event })
+    })
+}
+
+/// Hands over what no decision has taken along, once; gives the mark. None when the program is
+/// stopping.
+pub(super) async fn run(shared: &Shared) -> Option<u64> {
+    let (checkpoints, mut backoff) = (&shared.deps.checkpoints, Backoff::new(&shared.deps.options));
+    let (mark, head) = loop {
+        match (checkpoints.checkpoint(MARK).await, shared.deps.commands.log().head().await) {
+            (Ok(mark), Ok(head)) => break (mark, head),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(%error, "how far the processes are taken along cannot be read for now");
+            }
+        }
+        if !backoff.wait(&shared.stop).await {
+            return None;
+        }
+    };
+    if mark > 0 || head == 0 {
+        return Some(mark);
+    }
+    let mut reader = Reader::resume(&shared.deps, &shared.stop, READER, event_types()).await?;
+    while reader.done() < head {
+        let Next::Page(events, read_to) = reader.next(shared.deps.options.page).await else { return None };
+        if !handle(shared, events).await {
+            return None;
+        }
+        reader.finished(read_to).await;
+    }
+    reader.write().await;
+    note(shared, head).await.then_some(head)
+}
+
+/// Keeps the mark. False when the program is stopping before that.
+pub(super) async fn note(shared: &Shared, mark: u64) -> bool {
+    let mut backoff = Backoff::new(&shared.deps.options);
+    while let Err(error) = shared.deps.checkpoints.advance(MARK, mark).await {
+        tracing::warn!(%error, "how far the processes are taken along cannot be kept for now");
+        if !backoff.wait(&shared.stop).await {
+            return false;
+        }
+    }
+    true
+}
+
+/// The events that a process can have to do with.
+fn event_types() -> Vec<String> {
+    let kinds = [AggregateKind::Order, AggregateKind::Payment, AggregateKind::Shipment];
+    let concerned = DomainEvent::types()
+        .map(|info| info.event_type)
+        .filter(|event_type| {
+            event_type.split_once('.').is_some_and(|(kind, _)| kinds.iter().any(|wanted| wanted.name() == kind))
+        })
+        .chain([FulfilmentStarted::TYPE]);
+    concerned.map(str::to_owned).collect()
+}
+
+/// Hands a page over: instances side by side, each in the order of the log, so that
+/// the first inputs of all of them fall into one batch of the decider, then the second
+/// ones. False when the program is stopping.
+async fn handle(shared: &Shared, events: Vec<Arc<RecordedEvent>>) -> bool {
+    // In the order of their ids, so that the same page is handed over the same way every time.
+    let mut by_instance: BTreeMap<StreamId, Vec<Input>> = BTreeMap::new();
+    let started: HashSet<Uuid> = events
+        .iter()
+        .filter(|event| event.event_type == FulfilmentStarted::TYPE)
+        .map(|event| event.stream.id)
+        .collect();
+    // An order is placed once, and an order and its fulfilment have one id.
+    let has_begun = |event: &RecordedEvent| {
+        event.event_type == FulfilmentStarted::TYPE
+            || (event.event_type == OrderPlaced::TYPE && started.contains(&event.stream.id))
+    };
+    for recorded in events.into_iter().filter(|event| !has_begun(event)) {
+        match decode(&recorded) {
+            Ok(event) => {
+                // One that is parked catches up when it goes on.
+                let inputs = inputs_of(&recorded, &event);
+                for input in inputs.filter(|input| !shared.known.parked.contains(input.order_id)) {
+                    by_instance.entry(input.instance).or_default().push(input);
+                }
+            }
+            Err(error) => {
+                if !parked::pass_over(shared, &recorded, &error).await {
+                    return false;
+                }
+            }
+        }
+    }
+    let instances = by_instance.into_iter().map(|(instance, inputs)| async move {
+        // One instance that breaks off does not end the others.
+        match AssertUnwindSafe(hand_over_all(shared, inputs)).catch_unwind().await {
+            Ok(done) => done,
+            Err(_) => parked::broke_off(shared, OrderId::new(instance.id), "taking an input in broke off").await,
+        }
+    });
+    join_all(instances).await.into_iter().all(|done| done)
+}
+
+/// Hands inputs of one instance over, in their order. False when the program is stopping.
+async fn hand_over_all(shared: &Shared, inputs: Vec<Input>) -> bool {
+    for input in inputs {
+        match hand_over(shared, input).await {
+            Handed::Over => {}
+            // The rest is handed over when it can be read again.
+            Handed::Parked => return true,
+            Handed::Stopped => return false,
+        }
+    }
+    true
+}
+
+/// What became of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handed {
+    /// It was taken in.
+    Over,
+    /// Its process cannot be read, and is parked.
+    Parked,
+    /// The program is stopping.
+    Stopped,
+}
+
+pub(super) async fn hand_over(shared: &Shared, input: Input) -> Handed {
+    let Input { process, instance, order_id, recorded, event } = input;
+    let cause = Cause {
+        event_id: recorded.event_id.uuid(),
+        correlation_id: recorded.meta.correlation_id,
+        trace: recorded.meta.trace.clone(),
+    };
+    // The same input gives the same id, whoever hands it over and how often.
+    let (stream, version, position) = (recorded.stream, recorded.version, recorded.position);
+    let command_id = input_command_id(instance, stream, version);
+    let logged = Some(FirstInput { position, event_id: recorded.event_id });
+    let command = process.take_in(instance, Told { stream, version, logged, event: &event });
+    match submit(shared, unkeyed(command, command_id, &cause)).await {
+        Submitted::Done => {}
+        Submitted::Refused(refusal) => {
+            tracing::error!(%instance, position, code = refusal.code.code(), "a process refused its input");
+        }
+        Submitted::Unreadable(Unreadable { stream, reason }) => {
+            let noted = parked::park(shared, order_id, stream, reason).await;
+            return if noted { Handed::Parked } else { Handed::Stopped };
+        }
+        Submitted::Stopped => return Handed::Stopped,
+    }
+    shared.known.waiters.wake(order_id);
+    Handed::Over
+}
