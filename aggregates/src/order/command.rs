@@ -1,5 +1,5 @@
 //! What can be asked of an order alone. Commands of the shop over several
-//! aggregates are in [`crate::transactions`].
+//! aggregates are in [`crate::commands`].
 
 use jangbu_kernel::{Money, PaymentId, ShipmentId};
 

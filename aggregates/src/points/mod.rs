@@ -18,7 +18,7 @@
 //!   what comes back to a grant that has lapsed can be used for a time that the policy sets.
 //!
 //! It does not guard: how many points a payment may be made of (the payment method does),
-//! nor that the user exists (see [`crate::transactions`]).
+//! nor that the user exists (see [`crate::commands`]).
 
 mod command;
 mod decide;

@@ -17,7 +17,7 @@
 //!   any age is known without keeping its hash.
 //! - I4 an ended or overdue session gives no token.
 //!
-//! It does not guard: whether its user may act (see [`crate::transactions`]).
+//! It does not guard: whether its user may act (see [`crate::commands`]).
 
 mod command;
 mod decide;

@@ -15,7 +15,7 @@
 //! - I6 no number overflows: what would is refused.
 //!
 //! It does not guard: that a reservation ends in time (the order's process does),
-//! nor that the product exists (see [`crate::transactions`]).
+//! nor that the product exists (see [`crate::commands`]).
 
 mod command;
 mod decide;
