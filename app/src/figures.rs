@@ -76,7 +76,11 @@ const FIGURES: [(&str, Kind, &str); 21] = [
         Kind::Counter,
         "Times that the log could not be sealed; it is tried again each second.",
     ),
-    ("jangbu_process_page_events", Kind::Histogram, "Events that the process manager took from the log at once."),
+    (
+        "jangbu_process_set_aside_total",
+        Kind::Counter,
+        "Decisions that stood alone because the processes could not be taken along; these catch up.",
+    ),
 ];
 
 /// Tells the recorder of this process what its figures mean.
