@@ -8,7 +8,7 @@ use jangbu_kernel::Role;
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal: [$($role:ident),*],)+) => {
-        /// What a route can ask for.
+        /// What a command or a query can ask of its caller.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Permission { $($(#[$doc])* $variant,)+ }
 
