@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use jangbu_kernel::log::EventLog as _;
 use jangbu_store::{SqliteStore, Store as _, StoreError, sqlite};
@@ -32,6 +33,18 @@ async fn holds(folder: &Path, events: u64) {
     store.migrate().await.unwrap();
     assert_eq!(whole_log(&store).await.len() as u64, events);
     store.close().await;
+}
+
+/// Waits until the mark names the position: it is left after the append was answered.
+async fn is_marked(folder: &Path, position: u64) {
+    let wanted = format!("\"position\":{position}");
+    for _ in 0..1_000 {
+        if fs::read_to_string(folder.join("log.mark")).is_ok_and(|mark| mark.contains(&wanted)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("log.mark does not say {position}");
 }
 
 fn is_refused(folder: &Path, words: &str) {
@@ -119,6 +132,7 @@ async fn a_lost_write_ahead_log_is_refused() {
     let store = open(folder.path()).unwrap();
     fill(&store, order(), 0, 3).await;
     assert_eq!(store.head().await.unwrap(), 8);
+    is_marked(folder.path(), 8).await;
     // A process that is killed takes its lock with it; here another folder has the same file.
     let after = tempfile::tempdir().unwrap();
     for name in ["log.db", "keys.db", "log.mark"] {
