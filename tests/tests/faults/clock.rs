@@ -36,7 +36,7 @@ pub async fn the_wall_clock_is_stepped(world: &mut World) {
     for _ in 0..times(1, 5) {
         for step in STEPS {
             orders.extend(some_are_placed(world, &tea).await);
-            std::fs::write(&told, format!("{step}\n")).unwrap();
+            step_to(&told, step);
             the_shop_has_it(world, step).await;
             orders.extend(some_are_placed(world, &tea).await);
         }
@@ -57,6 +57,13 @@ pub async fn the_wall_clock_is_stepped(world: &mut World) {
         assert_eq!(live, usize::from(status == "preparing"), "{order}");
     }
     println!("{} orders over {} steps", orders.len(), STEPS.len());
+}
+
+/// Sets the clock in one piece: a half-written file reads as the right time.
+fn step_to(told: &Path, step: &str) {
+    let new = told.with_extension("new");
+    std::fs::write(&new, format!("{step}\n")).unwrap();
+    std::fs::rename(new, told).unwrap();
 }
 
 /// Some are placed; every second one is paid at once, and nobody waits for it.
