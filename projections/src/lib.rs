@@ -25,6 +25,7 @@ pub(crate) mod runtime;
 pub mod view;
 pub mod views;
 
+pub use engine::Boot;
 pub use models::{Options, ReadModels};
 pub use projector::{
     Compared, ComparedView, Difference, Projector, ProjectorError, ProjectorHandle, RebuildOptions, RebuildProgress,

@@ -1,6 +1,6 @@
 //! The handle on the read models.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,7 +9,9 @@ use jangbu_kernel::ports::{Clock, DueTimer, TimerQueue};
 use jangbu_kernel::{AggregateKind, StreamId, Timestamp};
 use tokio::sync::watch;
 
-use crate::engine::{Engine, EngineError, PostgresEngine, SqliteEngine, forget_file, is_unreadable, sql};
+use crate::engine::{
+    Boot, Engine, EngineError, PostgresEngine, SqliteEngine, forget_file, is_trustworthy, is_unreadable, sql,
+};
 use crate::queries::{Queries, QueryError};
 use crate::view::{Kind, Value};
 
@@ -48,33 +50,45 @@ impl ReadModels {
     /// # Errors
     /// When the file cannot be opened.
     pub async fn open_sqlite(dir: &Path, options: Options) -> Result<Self, QueryError> {
-        let path = dir.join(FILE);
-        let readers = usize::try_from(options.connections).unwrap_or(1);
-        let engine = tokio::task::spawn_blocking(move || SqliteEngine::open(&path, readers))
-            .await
-            .map_err(|error| QueryError::Unavailable(error.to_string()))??;
-        Self::prepared(Engine::Sqlite(engine)).await
+        Self::open_file(dir, options, None).await
     }
 
-    /// The same, for the process that has the log open to write: what cannot be read is
-    /// thrown away, the log gives it back.
+    /// The same, for the process that has the log open to write: what cannot be read, or was
+    /// in use when the machine went down, is thrown away, the log gives it back. Nothing is
+    /// synced until the read models are closed.
     ///
     /// # Errors
     /// When the file cannot be opened or replaced.
     pub async fn own_sqlite(dir: &Path, options: Options) -> Result<Self, QueryError> {
+        Self::own_sqlite_on(dir, options, Boot::current()).await
+    }
+
+    /// The same, on a machine that is told what it is called since it was started.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or replaced.
+    pub async fn own_sqlite_on(dir: &Path, options: Options, boot: Boot) -> Result<Self, QueryError> {
         let path = dir.join(FILE);
-        let reason = if is_unreadable(&path) {
-            "what it holds is known to be damaged, or it cannot be opened".to_owned()
-        } else {
-            match Self::open_sqlite(dir, options).await {
+        let reason = match doubt(path.clone(), boot.clone()).await? {
+            Some(reason) => reason,
+            None => match Self::open_file(dir, options, Some(boot.clone())).await {
                 Err(QueryError::Corrupt(reason)) => reason,
                 other => return other,
-            }
+            },
         };
-        tracing::warn!(%reason, "{} cannot be read ({reason}): it is thrown away and built anew from the log", path.display());
+        tracing::warn!(%reason, "{} cannot be relied on ({reason}): it is thrown away and built anew from the log", path.display());
         forget_file(&path)
             .map_err(|error| QueryError::Unavailable(format!("{} cannot be removed: {error}", path.display())))?;
-        Self::open_sqlite(dir, options).await
+        Self::open_file(dir, options, Some(boot)).await
+    }
+
+    async fn open_file(dir: &Path, options: Options, owner: Option<Boot>) -> Result<Self, QueryError> {
+        let path = dir.join(FILE);
+        let readers = usize::try_from(options.connections).unwrap_or(1);
+        let engine = tokio::task::spawn_blocking(move || SqliteEngine::open(&path, readers, owner))
+            .await
+            .map_err(|error| QueryError::Unavailable(error.to_string()))??;
+        Self::prepared(Engine::Sqlite(engine)).await
     }
 
     /// Opens or makes the read models in the log's Postgres database, in a schema of their
@@ -88,12 +102,16 @@ impl ReadModels {
     }
 
     /// Opens the embedded read models only to read them; nothing is made or
-    /// written. None where there are none.
+    /// written. None where there are none, or only what the machine left when it went down.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn open_sqlite_to_read(dir: &Path) -> Result<Option<Self>, QueryError> {
-        let engine = SqliteEngine::open_to_read(&dir.join(FILE))?;
+        let path = dir.join(FILE);
+        if !is_trustworthy(&path, &Boot::current())? {
+            return Ok(None);
+        }
+        let engine = SqliteEngine::open_to_read(&path)?;
         Ok(engine.map(|engine| Self { engine: Engine::Sqlite(engine), published: watch::channel(None).0 }))
     }
 
@@ -152,6 +170,22 @@ impl ReadModels {
     pub async fn close(&self) {
         self.engine.close().await;
     }
+}
+
+/// Why a file has to be thrown away, as far as that shows before it is used.
+async fn doubt(path: PathBuf, boot: Boot) -> Result<Option<String>, QueryError> {
+    let looked = tokio::task::spawn_blocking(move || {
+        if is_unreadable(&path) {
+            return Ok(Some("what it holds is known to be damaged, or it cannot be opened".to_owned()));
+        }
+        match is_trustworthy(&path, &boot) {
+            Ok(true) => Ok(None),
+            Ok(false) => Ok(Some("it was in use when the machine went down".to_owned())),
+            Err(EngineError::Corrupt(reason)) => Ok(Some(reason)),
+            Err(error) => Err(error),
+        }
+    });
+    Ok(looked.await.map_err(|error| QueryError::Unavailable(error.to_string()))??)
 }
 
 fn log_error(error: EngineError) -> LogError {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -30,6 +31,7 @@ pub(super) struct Checkpointer {
     nearly_done: Arc<AtomicBool>,
     ordered_at: u64,
     made_room: Option<Instant>,
+    thread: JoinHandle<()>,
 }
 
 /// What a checkpoint came to.
@@ -45,10 +47,18 @@ impl Checkpointer {
         // One order that waits tells of all that were given meanwhile.
         let (orders, ordered) = sync_channel(1);
         let done = Arc::clone(&nearly_done);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("views-checkpoint".to_owned())
             .spawn(move || run(&connection, &ordered, &done))?;
-        Ok(Self { orders, nearly_done, ordered_at: 0, made_room: None })
+        Ok(Self { orders, nearly_done, ordered_at: 0, made_room: None, thread })
+    }
+
+    /// Ends the thread, when it has done what it is at.
+    pub(super) fn stop(self) {
+        drop(self.orders);
+        if self.thread.join().is_err() {
+            tracing::warn!("the thread that moves the read models' write-ahead log had broken off");
+        }
     }
 
     /// Looks, after the writer has done something, whether it is time.

@@ -17,7 +17,8 @@ use crate::health::Health;
 use crate::view::{Key, Kind, Value, ViewSpec};
 
 pub(crate) use postgres::PostgresEngine;
-pub(crate) use sqlite::{SqliteEngine, forget_file, is_unreadable};
+pub use sqlite::Boot;
+pub(crate) use sqlite::{SqliteEngine, forget_file, is_trustworthy, is_unreadable};
 
 /// Why an engine could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -34,7 +34,7 @@ crate::on_both_engines! {
 static EVENTS: AtomicU64 = AtomicU64::new(50_000_000);
 
 /// A shop's log in a folder, which can be copied.
-struct Shop {
+pub struct Shop {
     folder: TempDir,
     store: SqliteStore,
 }
@@ -46,7 +46,7 @@ impl Shop {
         Self { folder, store }
     }
 
-    async fn new(orders: std::ops::Range<u128>) -> Self {
+    pub async fn new(orders: std::ops::Range<u128>) -> Self {
         let shop = Self::at(tempfile::tempdir().unwrap()).await;
         shop.grow(orders).await;
         shop
@@ -88,7 +88,7 @@ impl Shop {
     }
 
     /// Shows the log in read models, and checks that they show nothing else.
-    async fn shown_in(&self, models: &ReadModels) -> ProjectorHandle {
+    pub async fn shown_in(&self, models: &ReadModels) -> ProjectorHandle {
         let projector = Projector::spawn(Arc::new(self.store.clone()), models.clone(), Arc::new(Still));
         let head = self.store.head().await.unwrap();
         assert!(projector.wait_for(head, deadline()).await, "not at {head}");
@@ -101,12 +101,16 @@ impl Shop {
         projector
     }
 
+    pub fn log(&self) -> Arc<dyn EventLog> {
+        Arc::new(self.store.clone())
+    }
+
     async fn show(&self, fixture: &Fixture) {
         self.shown_in(&fixture.models).await.stop().await;
     }
 }
 
-struct Still;
+pub struct Still;
 impl Clock for Still {
     fn now(&self) -> Timestamp {
         at(0)

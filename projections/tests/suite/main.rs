@@ -13,6 +13,7 @@ mod fitting;
 mod fixture;
 mod following;
 mod lists;
+mod power_cut;
 mod rebuilding;
 
 /// Runs each test on SQLite and on Postgres, in a database of its own.

@@ -9,6 +9,11 @@ use super::{BUSY_TIMEOUT, EngineError, READ_PATIENCE, STATEMENTS, unavailable};
 
 const READER_CACHE_KIB: u32 = 2_048;
 
+/// Nothing that this connection writes is synced: a power cut may leave anything behind.
+pub(super) const UNSYNCED: &str = "pragma synchronous = off";
+/// What this connection commits is on the disk.
+pub(super) const SYNCED: &str = "pragma synchronous = full";
+
 /// A connection for questions, which waits less long for a locked file.
 pub(super) fn reader(path: &Path) -> Result<Connection, EngineError> {
     let connection = connection(path, READER_CACHE_KIB)?;
@@ -24,7 +29,7 @@ pub(super) fn connection(path: &Path, cache_kib: u32) -> Result<Connection, Engi
     // Else a statement with `limit ?` is parsed and planned again at every call.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(unavailable)?;
     // NORMAL: a power cut may take the last moments of rows and checkpoint together, and
-    // the log gives them back. Checkpoints are `../checkpoint.rs`'s business. No mmap: every connection's
+    // the log gives them back. Whoever owns the file syncs nothing (`in_use.rs`). Checkpoints are `../checkpoint.rs`'s business. No mmap: every connection's
     // mapping would count as this process's memory.
     connection
         .execute_batch(&format!(

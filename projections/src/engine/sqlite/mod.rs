@@ -3,6 +3,7 @@
 
 mod connections;
 mod files;
+mod in_use;
 mod readers;
 mod statements;
 
@@ -19,9 +20,11 @@ use super::checkpoint::Checkpointer;
 use super::{EngineError, Rows, Statement, Step};
 use crate::health::Health;
 use crate::view::{Key, Kind, ViewSpec};
-use connections::{connection, reader, reading_connection};
+use connections::{UNSYNCED, connection, reader, reading_connection};
 use files::damage_marker;
 pub(crate) use files::{forget_file, is_unreadable};
+pub use in_use::Boot;
+pub(crate) use in_use::is_trustworthy;
 use readers::{Lent, Readers};
 use statements::{check_epoch, run, select_on, write_table};
 
@@ -43,6 +46,13 @@ const WRITE_QUEUE: usize = 4_096;
 /// Something to be done by the writer; true when there was no room on the disk for it.
 type Job = Box<dyn FnOnce(&mut Connection) -> bool + Send>;
 
+/// What the writer is told.
+enum Order {
+    Do(Job),
+    /// The last one: nothing is written any more.
+    Close(oneshot::Sender<Result<(), EngineError>>),
+}
+
 /// SQLite. Clones share one database.
 #[derive(Clone)]
 pub(crate) struct SqliteEngine {
@@ -62,6 +72,8 @@ enum Database {
 struct File {
     path: PathBuf,
     readers: usize,
+    /// What the machine is called since it was started, where the file is this process's own.
+    owner: Option<Boot>,
     open: RwLock<Open>,
 }
 
@@ -69,7 +81,7 @@ struct File {
 /// last who uses them; SQLite leaves alone what is not theirs any more.
 #[derive(Clone)]
 struct Open {
-    writer: mpsc::SyncSender<Job>,
+    writer: mpsc::SyncSender<Order>,
     readers: Readers,
 }
 
@@ -80,12 +92,19 @@ impl File {
 }
 
 impl Open {
-    fn at(path: &Path, readers: usize) -> Result<Self, EngineError> {
+    fn at(path: &Path, readers: usize, owner: Option<&Boot>) -> Result<Self, EngineError> {
         let writer = connection(path, WRITER_CACHE_KIB)?;
-        let idle = (0..readers.max(1)).map(|_| reader(path)).collect::<Result<Vec<_>, _>>()?;
         let beside = connection(path, CHECKPOINT_CACHE_KIB)?;
+        if let Some(boot) = owner
+            && in_use::begin(&writer, boot)?
+        {
+            for connection in [&writer, &beside] {
+                connection.execute_batch(UNSYNCED).map_err(unavailable)?;
+            }
+        }
+        let idle = (0..readers.max(1)).map(|_| reader(path)).collect::<Result<Vec<_>, _>>()?;
         let checkpointer = Checkpointer::spawn(beside).map_err(|error| EngineError::Unavailable(error.to_string()))?;
-        Ok(Self { writer: start_writer(writer, checkpointer)?, readers: Readers::new(idle) })
+        Ok(Self { writer: start_writer(writer, checkpointer, owner.is_some())?, readers: Readers::new(idle) })
     }
 }
 
@@ -95,9 +114,12 @@ const MACHINE_MS: &str = "cast(unixepoch('subsec') * 1000 as integer)";
 const GIVEN_MS: &str = "(select ms from temp.clock)";
 
 impl SqliteEngine {
-    /// Opens or makes the database file.
-    pub fn open(path: &Path, readers: usize) -> Result<Self, EngineError> {
-        let file = File { path: path.to_owned(), readers, open: RwLock::new(Open::at(path, readers)?) };
+    /// Opens or makes the database file. Its owner says how the machine is called since it
+    /// was started; he has asked [`is_trustworthy`] before, and nothing is synced until he
+    /// closes it.
+    pub fn open(path: &Path, readers: usize, owner: Option<Boot>) -> Result<Self, EngineError> {
+        let open = RwLock::new(Open::at(path, readers, owner.as_ref())?);
+        let file = File { path: path.to_owned(), readers, owner, open };
         Ok(Self { database: Database::File(Arc::new(file)), health: Arc::default(), steps: Arc::default() })
     }
 
@@ -116,7 +138,7 @@ impl SqliteEngine {
         let file = Arc::clone(file);
         run_blocking(move || {
             forget_file(&file.path).map_err(|error| EngineError::Unavailable(error.to_string()))?;
-            let new = Open::at(&file.path, file.readers)?;
+            let new = Open::at(&file.path, file.readers, file.owner.as_ref())?;
             *file.open.write().unwrap_or_else(PoisonError::into_inner) = new;
             Ok(true)
         })
@@ -177,17 +199,22 @@ impl SqliteEngine {
         }
     }
 
-    /// The writer thread ends with the last handle; the readers are closed now, and what
-    /// is in the WAL goes into the file.
+    /// Closes the readers and ends the writer. What is in the write-ahead log goes into the
+    /// file; its owner syncs it, and marks it as closed.
     pub async fn close(&self) {
         let Database::File(file) = &self.database else { return };
-        let Open { readers, .. } = file.open();
+        let Open { readers, writer } = file.open();
         readers.close();
-        let moved =
-            self.write(|connection| connection.execute_batch("pragma wal_checkpoint(truncate)").map_err(unavailable));
-        if let Err(error) = moved.await {
-            // The next opening does it.
-            tracing::warn!(%error, "the read models' WAL stays behind: {error}");
+        let (answer, answered) = oneshot::channel();
+        let closed = match writer.try_send(Order::Close(answer)) {
+            Ok(()) => answered.await.unwrap_or(Ok(())),
+            Err(mpsc::TrySendError::Full(_)) => Err(EngineError::Unavailable("too many writes wait".to_owned())),
+            // It was closed before.
+            Err(mpsc::TrySendError::Disconnected(_)) => Ok(()),
+        };
+        if let Err(error) = closed {
+            // The next opening does it, or begins anew where the machine was started again.
+            tracing::warn!(%error, "the read models' file was not closed in good order: {error}");
         }
     }
 
@@ -217,7 +244,7 @@ impl SqliteEngine {
             let _ = answer.send(outcome);
             full
         });
-        match writer.try_send(job) {
+        match writer.try_send(Order::Do(job)) {
             Ok(()) => {}
             Err(mpsc::TrySendError::Full(_)) => {
                 return Err(EngineError::Unavailable("too many writes wait".to_owned()));
@@ -341,16 +368,29 @@ impl Snapshot {
 fn start_writer(
     mut connection: Connection,
     mut checkpointer: Checkpointer,
-) -> Result<mpsc::SyncSender<Job>, EngineError> {
-    let (jobs, queue) = mpsc::sync_channel::<Job>(WRITE_QUEUE);
+    owned: bool,
+) -> Result<mpsc::SyncSender<Order>, EngineError> {
+    let (jobs, queue) = mpsc::sync_channel::<Order>(WRITE_QUEUE);
     std::thread::Builder::new()
         .name("views-writer".to_owned())
         .spawn(move || {
-            for job in queue {
-                if job(&mut connection) {
-                    checkpointer.make_room(&connection);
+            for order in queue {
+                match order {
+                    Order::Do(job) => {
+                        if job(&mut connection) {
+                            checkpointer.make_room(&connection);
+                        }
+                        checkpointer.after(&connection);
+                    }
+                    Order::Close(answer) => {
+                        // Of two checkpoints at once the second does nothing.
+                        checkpointer.stop();
+                        let closed = if owned { in_use::end(&connection) } else { in_use::move_all(&connection) };
+                        // Whoever closes may have left; what waits behind it is answered as closed.
+                        let _ = answer.send(closed);
+                        return;
+                    }
                 }
-                checkpointer.after(&connection);
             }
         })
         .map_err(|error| EngineError::Unavailable(error.to_string()))?;
