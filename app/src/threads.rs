@@ -11,6 +11,8 @@ use std::num::NonZero;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use jangbu_store::sqlite::DECIDING_READERS;
+
 /// How long blocking work that is still under way at the end (a password being hashed) may
 /// keep the process.
 const LAST_WORK: Duration = Duration::from_secs(1);
@@ -40,9 +42,10 @@ pub(crate) fn view_readers() -> u32 {
     readers(8)
 }
 
-/// All of them.
+/// All of them, and the decider's reads of the log.
 fn blocking() -> usize {
-    usize::try_from(log_readers().saturating_add(view_readers())).unwrap_or(usize::MAX)
+    let readers = log_readers().saturating_add(DECIDING_READERS).saturating_add(view_readers());
+    usize::try_from(readers).unwrap_or(usize::MAX)
 }
 
 fn readers(most: u32) -> u32 {

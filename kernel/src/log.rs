@@ -207,6 +207,13 @@ pub trait EventLog: Send + Sync + 'static {
     /// from its own appends is never stale.
     fn exclusive(&self) -> bool;
 
+    /// The same log for whoever decides: what is read through this handle waits behind
+    /// nothing that carries on what was decided (projections, processes, seals, queries).
+    /// None where there is nothing to wait behind.
+    fn for_deciding(&self) -> Option<Arc<dyn EventLog>> {
+        None
+    }
+
     /// Loads streams for folding, each from its latest snapshot with the state
     /// version given, unless that does not end with an event of the stream: then the stream
     /// is loaded whole. Same order as asked; an unknown stream is empty.

@@ -108,7 +108,8 @@ pub struct DeciderTask {
 }
 
 impl Commands {
-    /// Starts the decider of a log.
+    /// Starts the decider of a log. It reads the log apart from everybody else, where the log
+    /// gives it a handle of its own.
     #[must_use]
     pub fn spawn(
         log: Arc<dyn EventLog>,

@@ -42,6 +42,7 @@ struct InFlight {
 
 /// The decider's own things; only its task touches them.
 pub(super) struct Decider {
+    /// The log by way of the decider's own reader.
     pub log: Arc<dyn EventLog>,
     pub exclusive: bool,
     pub world: World,
@@ -96,7 +97,7 @@ impl Decider {
             others: (!exclusive).then(|| follower::spawn(Arc::clone(&log), stop.clone())),
             stop,
             exclusive,
-            log,
+            log: log.for_deciding().unwrap_or(log),
             world,
             options,
         }

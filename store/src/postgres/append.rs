@@ -20,15 +20,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::columns::Columns;
 use super::known::{Known, Place};
-use super::{PostgresStore, Shared, read, setup};
+use super::{ANSWER_GRACE, PostgresStore, Shared, read, setup};
 use crate::batch::{self, Prepared, Refused, Verdict};
 use crate::row::{to_i64, to_u64};
 
 /// How often a batch may lose a race before its caller is told to come again.
 /// Under the lock races are not expected at all.
 const MAX_RACES: u32 = 8;
-/// Added to the server's own limit before an answer counts as lost.
-const ANSWER_GRACE: Duration = Duration::from_secs(2);
 /// Wait between two attempts to find out what became of a batch.
 const RESOLVE_PAUSE: Duration = Duration::from_millis(50);
 
@@ -223,10 +221,7 @@ fn may_still_be_written(verdict: &Verdict, append: &Prepared) -> bool {
     append.writes.iter().any(|write| write.stream == *stream && write.expected_version > *actual_version)
 }
 
-pub(super) async fn versions(
-    connection: &mut PgConnection,
-    streams: &[StreamId],
-) -> Result<HashMap<StreamId, u64>, sqlx::Error> {
+async fn versions(connection: &mut PgConnection, streams: &[StreamId]) -> Result<HashMap<StreamId, u64>, sqlx::Error> {
     let (kinds, ids) = read::stream_columns(streams);
     let rows: Vec<(i64, i64)> = sqlx::query_as(read::VERSIONS).bind(kinds).bind(ids).fetch_all(connection).await?;
     let of = |n: i64| usize::try_from(n - 1).ok().and_then(|index| streams.get(index)).copied();

@@ -1,4 +1,4 @@
-//! The connections for appending. A pool tests and tidies a connection between
+//! The connections for appending, and those of the decider. A pool tests and tidies a connection between
 //! two uses, which is a round trip each; a lane is used as long as it works and
 //! thrown away when anything about it is in doubt.
 
@@ -10,7 +10,7 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::connect::Connect;
-use super::{Options, setup};
+use super::setup;
 
 pub(super) struct Lanes {
     connect: Connect,
@@ -27,13 +27,8 @@ pub(super) struct Lane<'a> {
 }
 
 impl Lanes {
-    pub(super) fn new(connect: Connect, options: &Options) -> Self {
-        Self {
-            connect,
-            timeout: options.acquire_timeout,
-            turns: Semaphore::new(options.lanes.max(1) as usize),
-            idle: Mutex::default(),
-        }
+    pub(super) fn new(connect: Connect, lanes: u32, timeout: Duration) -> Self {
+        Self { connect, timeout, turns: Semaphore::new(lanes.max(1) as usize), idle: Mutex::default() }
     }
 
     /// A lane, waiting for one if all are in use.
@@ -54,7 +49,7 @@ impl Lanes {
         Ok(Lane { connection, lanes: self, _turn: turn })
     }
 
-    /// Refuses further appends and closes what is idle.
+    /// Refuses further work and closes what is idle.
     pub(super) async fn close(&self) {
         self.turns.close();
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
@@ -66,7 +61,7 @@ impl Lanes {
 }
 
 impl Lane<'_> {
-    /// Keeps the connection for the next append. Only after the server has
+    /// Keeps the connection for the next use. Only after the server has
     /// answered the last statement and no transaction is open.
     pub(super) fn give_back(self) {
         let Self { connection, lanes, .. } = self;

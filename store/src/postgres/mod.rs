@@ -1,7 +1,8 @@
 //! The engine for several nodes: Postgres.
 //!
 //! A batch is one statement under the counter row (`append.rs`); appends have
-//! connections of their own (`lanes.rs`), everything else shares a bounded pool.
+//! connections of their own (`lanes.rs`), and so has what the decider reads; everything
+//! else shares a bounded pool.
 //! Other nodes' appends are noticed by `wakeups.rs`.
 
 mod append;
@@ -22,7 +23,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use jangbu_kernel::log::LogError;
-use sqlx::PgPool;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{PgPool, Postgres};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,6 +37,9 @@ use known::Known;
 use lanes::Lanes;
 #[cfg(test)]
 pub(crate) use setup::scripts;
+
+/// Added to the server's own limit before an answer counts as lost.
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
 
 /// How the engine is to be used.
 #[derive(Clone, Debug)]
@@ -69,7 +75,20 @@ impl Default for Options {
 ///
 /// End it with [`crate::Store::close`]: its background tasks keep it alive otherwise.
 #[derive(Clone)]
-pub struct PostgresStore(Arc<Shared>);
+pub struct PostgresStore(Arc<Shared>, Reads);
+
+/// On which connections a handle loads what is decided on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    /// On the pool that everybody shares.
+    Shared,
+    /// On the decider's own lanes.
+    Deciding,
+}
+
+/// Connections that the decider reads with: for what it loads, and for what it asks at the
+/// end of a batch.
+const DECIDING_LANES: u32 = 2;
 
 impl std::fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -81,6 +100,8 @@ impl std::fmt::Debug for PostgresStore {
 struct Shared {
     pool: PgPool,
     lanes: Lanes,
+    /// What the decider reads with, and nobody else.
+    deciding: Lanes,
     options: Options,
     connect: Connect,
     head: HeadSignal,
@@ -111,7 +132,8 @@ impl PostgresStore {
         setup::refuse_newer(&pool).await?;
         setup::warn_if_commits_are_not_durable(&pool).await;
         let shared = Arc::new(Shared {
-            lanes: Lanes::new(connect.clone(), &options),
+            lanes: Lanes::new(connect.clone(), options.lanes, options.acquire_timeout),
+            deciding: Lanes::new(connect.clone(), DECIDING_LANES, options.acquire_timeout),
             head: HeadSignal::new(read::head(&pool).await.unwrap_or(0)),
             tail: Tail::default(),
             known: Known::default(),
@@ -125,7 +147,7 @@ impl PostgresStore {
             tasks: TaskTracker::new(),
         });
         wakeups::spawn(&shared);
-        Ok(Self(shared))
+        Ok(Self(shared, Reads::Shared))
     }
 
     /// As [`PostgresStore::ask`], for what is written: nothing is when the log has gone back.
@@ -135,6 +157,39 @@ impl PostgresStore {
     {
         self.0.known.still_there()?;
         self.ask(question).await
+    }
+
+    /// The rows of one statement, which may safely be asked twice, on the connections of
+    /// this handle.
+    async fn rows<'q>(
+        &self,
+        question: impl Fn() -> Query<'q, Postgres, PgArguments> + Send + Sync,
+    ) -> Result<Vec<PgRow>, LogError> {
+        if self.1 == Reads::Shared {
+            return self.ask(|pool| question().fetch_all(pool)).await;
+        }
+        // At worst every idle lane is dead, and each is thrown away on the way.
+        for _ in 0..DECIDING_LANES {
+            match self.rows_on_lane(question()).await? {
+                Err(error) if setup::is_connection_loss(&error) => {}
+                answered => return answered.map_err(setup::log_error),
+            }
+        }
+        self.rows_on_lane(question()).await?.map_err(setup::log_error)
+    }
+
+    async fn rows_on_lane(
+        &self,
+        question: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Result<Vec<PgRow>, sqlx::Error>, LogError> {
+        let mut lane = self.0.deciding.take().await?;
+        let limit = self.0.options.statement_timeout + ANSWER_GRACE;
+        let answered = tokio::time::timeout(limit, question.fetch_all(&mut lane.connection)).await;
+        let answered = answered.map_err(|_| LogError::Unavailable("the database does not answer".into(), None))?;
+        if answered.is_ok() {
+            lane.give_back();
+        }
+        Ok(answered)
     }
 
     /// Asks the database something that may safely be asked twice: a pooled

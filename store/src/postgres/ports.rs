@@ -143,6 +143,7 @@ impl Store for PostgresStore {
         self.0.tasks.close();
         self.0.tasks.wait().await;
         self.0.lanes.close().await;
+        self.0.deciding.close().await;
         self.0.pool.close().await;
     }
 }

@@ -11,9 +11,9 @@ use jangbu_kernel::log::{
 };
 use jangbu_kernel::{RecordedEvent, StreamId};
 use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Row as _, types::Uuid};
+use sqlx::{FromRow, PgPool, Row as _, types::Uuid};
 
-use super::{PostgresStore, Shared, append, setup};
+use super::{PostgresStore, Reads, Shared, setup};
 use crate::FILTER_WINDOW;
 use crate::batch;
 use crate::ledger::Kept;
@@ -58,6 +58,8 @@ pub(super) const RECEIPTS: &str = "select r.scope, r.key_hash, r.fingerprint, r.
      from unnest($1::text[], $2::bytea[]) as k (scope, key_hash) join receipts r on r.scope = k.scope \
      and r.key_hash = k.key_hash";
 
+const HEAD: &str = "select position from log_head where id = 1";
+
 /// Events of others that are read into the tail at once.
 const FILLED_AT_ONCE: usize = 2_000;
 
@@ -69,6 +71,10 @@ impl EventLog for PostgresStore {
 
     fn exclusive(&self) -> bool {
         false
+    }
+
+    fn for_deciding(&self) -> Option<Arc<dyn EventLog>> {
+        Some(Arc::new(Self(Arc::clone(&self.0), Reads::Deciding)))
     }
 
     async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {
@@ -103,14 +109,13 @@ impl EventLog for PostgresStore {
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError> {
         let rows = self
-            .ask(|pool| {
+            .rows(|| {
                 sqlx::query(STREAM_RANGE)
                     .bind(stream.id)
                     .bind(stream.kind.name())
                     .bind(to_i64(from_version))
                     .bind(to_i64(to_version))
                     .bind(limit_i64(limit))
-                    .fetch_all(pool)
             })
             .await?;
         rows.iter().map(event).collect()
@@ -156,20 +161,21 @@ impl EventLog for PostgresStore {
     }
 
     async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
-        let asked = &streams;
-        let known = self
-            .ask(|pool| async move {
-                let mut connection = pool.acquire().await?;
-                append::versions(&mut connection, asked).await
-            })
-            .await?;
-        Ok(streams.iter().map(|stream| known.get(stream).copied().unwrap_or(0)).collect())
+        let (kinds, ids) = stream_columns(&streams);
+        let rows = self.rows(|| sqlx::query(VERSIONS).bind(kinds.clone()).bind(ids.clone())).await?;
+        let mut versions = vec![0; streams.len()];
+        for row in rows {
+            let (n, version): (i64, i64) = FromRow::from_row(&row).map_err(setup::log_error)?;
+            if let Some(place) = numbered(&mut versions, n) {
+                *place = to_u64(version);
+            }
+        }
+        Ok(versions)
     }
 
     async fn receipts(&self, keys: Vec<ReceiptKey>) -> Result<Vec<Option<Receipt>>, LogError> {
         let (scopes, hashes) = receipt_columns(&keys);
-        let rows =
-            self.ask(|pool| sqlx::query(RECEIPTS).bind(scopes.clone()).bind(hashes.clone()).fetch_all(pool)).await?;
+        let rows = self.rows(|| sqlx::query(RECEIPTS).bind(scopes.clone()).bind(hashes.clone())).await?;
         let known: HashMap<ReceiptKey, Receipt> = rows.iter().map(receipt).collect::<Result<_, _>>()?;
         Ok(keys.iter().map(|key| known.get(key).cloned()).collect())
     }
@@ -190,7 +196,10 @@ impl EventLog for PostgresStore {
     }
 
     async fn head(&self) -> Result<u64, LogError> {
-        self.write(head).await
+        self.0.known.still_there()?;
+        let rows = self.rows(|| sqlx::query(HEAD)).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound);
+        row.and_then(|row| row.try_get(0)).map(to_u64).map_err(setup::log_error)
     }
 
     async fn identity(&self) -> Result<Uuid, LogError> {
@@ -263,13 +272,12 @@ impl PostgresStore {
         let names: Vec<StreamId> = streams.iter().map(|(stream, _)| *stream).collect();
         let (kinds, ids) = stream_columns(&names);
         let wanted: Vec<i32> = streams.iter().map(|(_, state_version)| i32::from(*state_version)).collect();
-        let rows: Vec<(i64, i64, String, Option<Vec<u8>>)> = self
-            .ask(|pool| {
-                sqlx::query_as(SNAPSHOTS).bind(kinds.clone()).bind(ids.clone()).bind(wanted.clone()).fetch_all(pool)
-            })
-            .await?;
+        let rows =
+            self.rows(|| sqlx::query(SNAPSHOTS).bind(kinds.clone()).bind(ids.clone()).bind(wanted.clone())).await?;
         let mut found: Vec<Option<Kept>> = streams.iter().map(|_| None).collect();
-        for (n, version, state, hash) in rows {
+        for row in rows {
+            let (n, version, state, hash): (i64, i64, String, Option<Vec<u8>>) =
+                FromRow::from_row(&row).map_err(setup::log_error)?;
             let asked = usize::try_from(n - 1).ok().and_then(|index| streams.get(index));
             if let (Some(place), Some((stream, state_version))) = (numbered(&mut found, n), asked) {
                 let snapshot =
@@ -307,9 +315,7 @@ impl PostgresStore {
     async fn tails(&self, streams: &[StreamId], froms: &[u64]) -> Result<Vec<Vec<RecordedEvent>>, LogError> {
         let (kinds, ids) = stream_columns(streams);
         let after: Vec<i64> = froms.iter().map(|from| to_i64(from.saturating_sub(1))).collect();
-        let rows = self
-            .ask(|pool| sqlx::query(TAILS).bind(kinds.clone()).bind(ids.clone()).bind(after.clone()).fetch_all(pool))
-            .await?;
+        let rows = self.rows(|| sqlx::query(TAILS).bind(kinds.clone()).bind(ids.clone()).bind(after.clone())).await?;
         let mut tails = vec![Vec::new(); streams.len()];
         for row in rows {
             let n: i64 = row.try_get(15).map_err(setup::log_error)?;
@@ -372,7 +378,7 @@ pub(super) async fn head_and_known(pool: &PgPool, known: u64) -> Result<Seen, sq
 
 /// The last visible position.
 pub(super) async fn head(pool: &PgPool) -> Result<u64, sqlx::Error> {
-    let head: i64 = sqlx::query_scalar("select position from log_head where id = 1").fetch_one(pool).await?;
+    let head: i64 = sqlx::query_scalar(HEAD).fetch_one(pool).await?;
     Ok(to_u64(head))
 }
 

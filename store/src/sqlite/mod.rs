@@ -41,6 +41,9 @@ use writer::{Task, Writer};
 
 pub(crate) use setup::{DATABASE_FILE as LOG_FILE, migrate, open_copy};
 
+/// Connections that the decider reads with: it reads one thing after the other.
+pub const DECIDING_READERS: u32 = 1;
+
 /// How the engine is to be opened.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -64,13 +67,24 @@ impl Default for Options {
 
 /// The SQLite engine. Clones share one store.
 #[derive(Clone, Debug)]
-pub struct SqliteStore(Arc<Shared>);
+pub struct SqliteStore(Arc<Shared>, Reads);
+
+/// On which connections a handle reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    /// On those that everybody shares.
+    Shared,
+    /// On the decider's own.
+    Deciding,
+}
 
 #[derive(Debug)]
 struct Shared {
     /// None when open read-only.
     writer: Option<Writer>,
     readers: Readers,
+    /// What the decider reads with, and nobody else.
+    deciding: Readers,
     keys: Keys,
     unindexed: Arc<Unindexed>,
     head: Arc<HeadSignal>,
@@ -114,16 +128,17 @@ impl SqliteStore {
             signals,
         ))
         .map_err(|cause| StoreError::Folder { folder: folder.to_owned(), cause })?;
-        let readers = Readers::new(path, &options);
-        Ok(Self(Arc::new(Shared {
+        let shared = Shared {
             writer: Some(writer),
-            readers,
+            readers: Readers::new(path.clone(), options.readers, options.busy_timeout),
+            deciding: Readers::new(path, DECIDING_READERS, options.busy_timeout),
             keys,
             unindexed,
             head,
             tail: Arc::default(),
             leases: LocalLeases::default(),
-        })))
+        };
+        Ok(Self(Arc::new(shared), Reads::Shared))
     }
 
     /// Opens an existing store for reading only; a server may be running on it.
@@ -137,16 +152,17 @@ impl SqliteStore {
         let connection = setup::open_reader(&path, &options)?;
         setup::refuse_newer(&connection)?;
         let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
-        let readers = Readers::new(path, &options);
-        Ok(Self(Arc::new(Shared {
+        let shared = Shared {
             writer: None,
-            readers,
+            readers: Readers::new(path.clone(), options.readers, options.busy_timeout),
+            deciding: Readers::new(path, DECIDING_READERS, options.busy_timeout),
             keys: Keys::to_read(folder, &options),
             unindexed: Arc::default(),
             head,
             tail: Arc::default(),
             leases: LocalLeases::default(),
-        })))
+        };
+        Ok(Self(Arc::new(shared), Reads::Shared))
     }
 
     fn writer(&self) -> Result<&Writer, LogError> {
@@ -163,11 +179,60 @@ impl SqliteStore {
         answer.await.unwrap_or_else(|_| Err(writer::gone()))
     }
 
-    /// Runs a read on one of the reading connections.
+    /// Runs a read on one of the handle's reading connections.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, readers::ReadError> + Send + 'static,
     ) -> Result<T, LogError> {
-        self.0.readers.run(work).await
+        match self.1 {
+            Reads::Shared => self.0.readers.run(work).await,
+            Reads::Deciding => self.0.deciding.run(work).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::sync::mpsc;
+
+    use jangbu_kernel::log::EventLog as _;
+    use jangbu_kernel::{AggregateKind, StreamId};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ledger::Store as _;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_decides_waits_behind_nobody_who_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { readers: 1, busy_timeout: Duration::from_secs(600), ..Options::default() };
+        let store = SqliteStore::open(folder.path(), options).unwrap();
+        store.migrate().await.unwrap();
+        let (reads, reading) = mpsc::channel();
+        let (end, ended) = mpsc::channel::<()>();
+        let busy = store.clone();
+        let reader = tokio::spawn(async move {
+            let long = busy.read(move |_| {
+                reads.send(()).unwrap();
+                ended.recv().unwrap();
+                Ok(())
+            });
+            long.await.unwrap();
+        });
+        tokio::task::spawn_blocking(move || reading.recv().unwrap()).await.unwrap();
+        let behind = store.clone();
+        let behind = tokio::spawn(async move { behind.head().await.unwrap() });
+        let deciding = store.for_deciding().unwrap();
+        let stream = StreamId::new(AggregateKind::Order, Uuid::nil());
+        assert_eq!(deciding.load(vec![(stream, 1)]).await.unwrap().len(), 1);
+        assert_eq!((deciding.versions(vec![stream]).await.unwrap(), deciding.head().await.unwrap()), (vec![0], 0));
+        assert_eq!(deciding.receipts(Vec::new()).await.unwrap(), []);
+        assert!(!behind.is_finished() && !reader.is_finished());
+        end.send(()).unwrap();
+        reader.await.unwrap();
+        assert_eq!(behind.await.unwrap(), 0);
+        store.close().await;
+        assert!(deciding.head().await.is_err(), "it is closed with the store");
     }
 }

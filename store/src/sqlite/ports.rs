@@ -1,6 +1,7 @@
 //! SQLite behind the ports beside the log.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use rusqlite::types::Type;
 use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
-use super::{SqliteStore, evidence, read, setup};
+use super::{Reads, SqliteStore, evidence, read, setup};
 use crate::error::StoreError;
 use crate::ledger::{KeptReceipt, Ledger, Marks, Store, consecutive_hashes, frontier_of_seal, other_root};
 use crate::merkle::{Hash, MerkleFrontier};
@@ -27,9 +28,9 @@ impl SqliteStore {
     /// looking ends with the store or when nobody holds it any more.
     pub(super) fn watch(&self) -> HeadWatch {
         if self.0.writer.is_none() {
-            let weak = std::sync::Arc::downgrade(&self.0);
+            let weak = Arc::downgrade(&self.0);
             tokio::spawn(async move {
-                while let Some(store) = weak.upgrade().map(Self) {
+                while let Some(store) = weak.upgrade().map(|shared| Self(shared, Reads::Shared)) {
                     match store.head().await {
                         Ok(head) => store.0.head.advance(head),
                         Err(_) => return store.0.head.close(),
@@ -159,6 +160,7 @@ impl Store for SqliteStore {
     async fn close(&self) {
         self.0.head.close();
         self.0.readers.close().await;
+        self.0.deciding.close().await;
         if let Some(writer) = &self.0.writer {
             writer.close().await;
         }

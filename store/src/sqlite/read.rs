@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Rows, params, params_fro
 use uuid::Uuid;
 
 use super::readers::ReadError;
-use super::{SqliteStore, append, receipts};
+use super::{Reads, SqliteStore, append, receipts};
 use crate::FILTER_WINDOW;
 use crate::batch;
 use crate::ledger::Kept;
@@ -42,6 +42,10 @@ impl EventLog for SqliteStore {
 
     fn exclusive(&self) -> bool {
         true
+    }
+
+    fn for_deciding(&self) -> Option<Arc<dyn EventLog>> {
+        Some(Arc::new(Self(Arc::clone(&self.0), Reads::Deciding)))
     }
 
     async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {

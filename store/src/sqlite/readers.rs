@@ -8,7 +8,7 @@ use jangbu_kernel::log::LogError;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::Semaphore;
 
-use super::{Options, setup};
+use super::setup;
 
 /// A read that failed.
 #[derive(Debug)]
@@ -52,15 +52,9 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf, options: &Options) -> Self {
-        let size = options.readers.max(1);
-        Self {
-            path,
-            busy_timeout: options.busy_timeout,
-            size,
-            turns: Arc::new(Semaphore::new(size as usize)),
-            idle: Arc::default(),
-        }
+    pub(super) fn new(path: PathBuf, size: u32, busy_timeout: Duration) -> Self {
+        let size = size.max(1);
+        Self { path, busy_timeout, size, turns: Arc::new(Semaphore::new(size as usize)), idle: Arc::default() }
     }
 
     /// Runs `work` in one read transaction, so that several statements see one state.

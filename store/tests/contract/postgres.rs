@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jangbu_kernel::log::{AppendResult, EventLog as _, LogError, StreamWrite};
-use jangbu_kernel::ports::Leases as _;
+use jangbu_kernel::ports::{Checkpoints as _, Leases as _};
 use jangbu_store::postgres::Options;
 use jangbu_store::{PostgresStore, Store as _, StoreError, seal_to_head};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -499,6 +499,57 @@ async fn an_append_is_committed_synchronously() {
         let seen: Vec<String> = sqlx::query_scalar("select setting from seen").fetch_all(&mut database).await.unwrap();
         assert_eq!(seen, [asked.clone(), asked]);
         store.close().await;
+    })
+    .await;
+}
+
+/// What the pool's connections are busy with is of no account to who decides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_decides_waits_behind_nobody_who_reads() {
+    with_database(async |url: String| {
+        let options = Options { connections: 2, lock_timeout: Duration::from_secs(60), ..Options::default() };
+        let options = Options { statement_timeout: Duration::from_secs(60), ..options };
+        let store = PostgresStore::connect(&url, options).await.unwrap();
+        store.migrate().await.unwrap();
+        let stream = order();
+        let mut one = append([write(stream, 0, 3)]);
+        one.receipt = Some(receipt("a key", stream, 3));
+        append_one(&store, one).await;
+        let mut database = raw(&url).await;
+        run(&mut database, "begin; lock table checkpoints in access exclusive mode").await.unwrap();
+        let mut readers = JoinSet::new();
+        for _ in 0..2 {
+            let store = store.clone();
+            readers.spawn(async move { store.checkpoint("somebody").await.unwrap() });
+        }
+        let waiting = async |database: &mut PgConnection| -> i64 {
+            let asked = "select count(*) from pg_locks where not granted and relation = 'checkpoints'::regclass";
+            sqlx::query_scalar(asked).fetch_one(database).await.unwrap()
+        };
+        while waiting(&mut database).await < 2 {
+            tokio::task::yield_now().await;
+        }
+        let deciding = store.for_deciding().unwrap();
+        let loaded = deciding.load(vec![(stream, 1), (order(), 1)]).await.unwrap();
+        assert_eq!(loaded.iter().map(|loaded| loaded.events.len()).collect::<Vec<_>>(), [3, 0]);
+        assert_eq!(deciding.versions(vec![order(), stream]).await.unwrap(), [0, 3]);
+        let keys = ["a key", "another"].map(|key| receipt(key, stream, 3).key);
+        let found = deciding.receipts(keys.to_vec()).await.unwrap();
+        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(deciding.head().await.unwrap(), 3);
+        assert_eq!(deciding.read_stream(stream, 2, 9, 9).await.unwrap().len(), 2);
+        assert_eq!(waiting(&mut database).await, 2, "and those wait on");
+        // A lane whose connection was ended while it was idle costs nobody an answer.
+        let end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() \
+             and pid <> pg_backend_pid() and state = 'idle'";
+        run(&mut database, end).await.unwrap();
+        assert_eq!(deciding.head().await.unwrap(), 3);
+        run(&mut database, "rollback").await.unwrap();
+        while let Some(read) = readers.join_next().await {
+            assert_eq!(read.unwrap(), 0);
+        }
+        store.close().await;
+        assert!(deciding.head().await.is_err(), "it is closed with the store");
     })
     .await;
 }
