@@ -241,7 +241,9 @@ pub trait Inbox: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     async fn pending(&self, limit: usize, max_attempts: u32) -> Result<Vec<InboxMessage>, LogError>;
-    /// Marks a message as handled.
+    /// Marks a message as handled. The mark is written with whatever is committed next, or a
+    /// moment later: after a crash in between the message is pending once more, and on
+    /// another node it may be for that moment.
     ///
     /// # Errors
     /// When the store cannot be written.

@@ -21,6 +21,7 @@
 
 pub(crate) mod batch;
 pub mod error;
+pub(crate) mod handled;
 pub mod hash;
 pub(crate) mod head;
 pub(crate) mod leases;

@@ -1,14 +1,17 @@
 //! What gateways and carriers tell of their own accord.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jangbu_aggregates::payment::Payment;
 use jangbu_commands::commands::RequestCapture;
 use jangbu_commands::inbox::{HookError, Hooks, InboxDeps, InboxOptions, InboxTask};
 use jangbu_commands::{Carriers, Commands, Gateways, load_state};
 use jangbu_kernel::log::EventLog as _;
-use jangbu_kernel::ports::Inbox as _;
+use jangbu_kernel::log::LogError;
+use jangbu_kernel::ports::{Inbox, InboxMessage};
 use jangbu_kernel::{OrderId, PaymentId, StreamId};
 use jangbu_store::MemoryStore;
 use uuid::Uuid;
@@ -19,10 +22,14 @@ use crate::support::{Shop, eventually, lease};
 const PRICE: i64 = 1_000;
 
 fn hooks(shop: &Shop, commands: &Commands, store: &Arc<MemoryStore>) -> (Hooks, InboxTask) {
+    hooks_over(shop, commands, store, store.clone())
+}
+
+fn hooks_over(shop: &Shop, commands: &Commands, store: &Arc<MemoryStore>, inbox: Arc<dyn Inbox>) -> (Hooks, InboxTask) {
     let gateway = |name| Arc::new(ScriptedGateway::named(name));
     Hooks::spawn(InboxDeps {
         commands: commands.clone(),
-        inbox: store.clone(),
+        inbox,
         lease: lease(store.clone(), 1),
         world: shop.world.clone(),
         gateways: Arc::new(Gateways::new(gateway("sandbox")).with(gateway("other"))),
@@ -146,6 +153,54 @@ async fn a_message_survives_a_crash_of_the_worker() {
         load_state::<Payment>(store.as_ref(), payment_id).await.unwrap().0.is_captured()
     })
     .await;
+    worker.stop().await;
+    decider.stop().await;
+}
+
+/// An inbox that is killed before its first marks are written: the messages are pending again.
+struct Forgetful {
+    inner: Arc<MemoryStore>,
+    marks: AtomicU32,
+}
+
+/// Marks that are lost.
+const LOST: u32 = 3;
+
+#[async_trait]
+impl Inbox for Forgetful {
+    async fn store(&self, message: InboxMessage) -> Result<bool, LogError> {
+        self.inner.store(message).await
+    }
+    async fn pending(&self, limit: usize, max_attempts: u32) -> Result<Vec<InboxMessage>, LogError> {
+        self.inner.pending(limit, max_attempts).await
+    }
+    async fn mark_handled(&self, sequence: u64) -> Result<(), LogError> {
+        if self.marks.fetch_add(1, Ordering::Relaxed) < LOST {
+            return Ok(());
+        }
+        self.inner.mark_handled(sequence).await
+    }
+    async fn mark_failed(&self, sequence: u64, reason: &str) -> Result<(), LogError> {
+        self.inner.mark_failed(sequence, reason).await
+    }
+}
+
+#[tokio::test]
+async fn a_message_whose_mark_was_lost_is_handled_again_and_changes_nothing() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let (commands, decider) = shop.decider(store.clone());
+    let inbox = Arc::new(Forgetful { inner: store.clone(), marks: AtomicU32::new(0) });
+    let (hooks, worker) = hooks_over(&shop, &commands, &store, inbox.clone());
+    let (order_id, payment_id, key) = asked_for(&shop, &commands).await;
+    let body = format!("m1 {payment_id} {order_id} {key} {PRICE}").into_bytes();
+    hooks.receive_payment("sandbox", signed(), body).await.unwrap();
+    eventually("the message is marked in the end", || async { store.pending(10, 3).await.unwrap().is_empty() }).await;
+    assert_eq!(inbox.marks.load(Ordering::Relaxed), LOST + 1, "it was handled each time");
+    let history = commands.history(StreamId::payment(payment_id), None).await.unwrap();
+    let captured = history.iter().filter(|event| event.event_type == "payment.captured").count();
+    assert_eq!(captured, 1);
+    assert_eq!(history.iter().filter(|event| event.meta.actor.to_string() == "gateway:sandbox").count(), 1);
     worker.stop().await;
     decider.stop().await;
 }

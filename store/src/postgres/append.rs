@@ -19,7 +19,7 @@ use sqlx::PgConnection;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::columns::Columns;
-use super::known::{Known, Place};
+use super::known::Place;
 use super::{ANSWER_GRACE, PostgresStore, Shared, read, setup};
 use crate::batch::{self, Prepared, Refused, Verdict};
 use crate::row::{to_i64, to_u64};
@@ -120,10 +120,9 @@ async fn attempt(
     let mut lane = shared.lanes.take().await.map_err(Trouble::Failed)?;
     let limit = shared.options.statement_timeout + ANSWER_GRACE;
     let connection = &mut lane.connection;
-    let known = &shared.known;
     let outcome = match fast {
-        Some(verdicts) => timeout(limit, append_fast(connection, batch, verdicts, known.newest())).await,
-        None => timeout(limit, append_under_lock(connection, batch, resolving, known)).await,
+        Some(verdicts) => timeout(limit, append_fast(connection, batch, verdicts, shared)).await,
+        None => timeout(limit, append_under_lock(connection, batch, resolving, shared)).await,
     };
     let outcome = outcome.unwrap_or(Err(Trouble::Lost));
     if outcome.is_ok() {
@@ -152,21 +151,24 @@ async fn append_fast(
     connection: &mut PgConnection,
     batch: &[Prepared],
     verdicts: Vec<Verdict>,
-    known: Option<Place>,
+    shared: &Shared,
 ) -> Result<Vec<Verdict>, Trouble> {
-    let base = insert(connection, batch.iter(), known).await?.ok_or(Trouble::Race)?;
+    let marks = shared.handled.waiting();
+    let base = insert(connection, batch.iter(), shared.known.newest(), &marks).await?.ok_or(Trouble::Race)?;
+    shared.handled.marked(&marks);
     Ok(verdicts.into_iter().map(|verdict| verdict.behind(base)).collect())
 }
 
-/// Writes all of these appends; the base, or none when a predecessor is missing, or the
-/// event that this node knows.
+/// Writes all of these appends, and marks the handled messages; the base, or none when a
+/// predecessor is missing, or the event that this node knows.
 async fn insert<'a>(
     connection: &mut PgConnection,
     appends: impl Iterator<Item = &'a Prepared>,
     known: Option<Place>,
+    marks: &[i64],
 ) -> Result<Option<u64>, sqlx::Error> {
     // All rows are fetched, because only then the commit's own answer has been seen.
-    let bases = Columns::of(appends).statement(known).fetch_all(connection).await?;
+    let bases = Columns::of(appends).statement(known, marks).fetch_all(connection).await?;
     Ok(bases.first().copied().map(to_u64))
 }
 
@@ -174,9 +176,10 @@ async fn append_under_lock(
     connection: &mut PgConnection,
     batch: &[Prepared],
     resolving: bool,
-    seen: &Known,
+    shared: &Shared,
 ) -> Result<Vec<Verdict>, Trouble> {
     sqlx::raw_sql("begin").execute(&mut *connection).await?;
+    let seen = &shared.known;
     let newest = seen.newest();
     let (head, hash): (i64, Option<Vec<u8>>) = sqlx::query_as(
         "select position, (select e.hash from events e where e.position = $1) from log_head where id = 1 for update",
@@ -206,10 +209,12 @@ async fn append_under_lock(
     // What is accepted and not there yet lies behind the head; what is there does not.
     let new: Vec<&Prepared> =
         batch::accepted(batch, &verdicts).filter(|(_, base)| *base >= to_u64(head)).map(|(append, _)| append).collect();
-    if !new.is_empty() && insert(connection, new.into_iter(), newest).await? != Some(to_u64(head)) {
+    let marks = if new.is_empty() { Vec::new() } else { shared.handled.waiting() };
+    if !new.is_empty() && insert(connection, new.into_iter(), newest, &marks).await? != Some(to_u64(head)) {
         return Err(Trouble::Failed(LogError::Damaged("the counter row and the events disagree".into())));
     }
     sqlx::raw_sql("commit").execute(&mut *connection).await?;
+    shared.handled.marked(&marks);
     Ok(verdicts)
 }
 

@@ -14,7 +14,10 @@ use crate::row::to_i64;
 /// this node knows; else the
 /// counter moves, the events are numbered from it and the receipts written.
 /// Whoever runs it holds the counter row until his commit is visible.
-const APPEND: &str = "
+macro_rules! append {
+    ($beside:literal) => {
+        concat!(
+            "
 with missing as (
     select 1
     from unnest($1::text[], $2::uuid[], $3::bigint[]) as p (kind, id, version)
@@ -40,8 +43,22 @@ with missing as (
     select r.scope, r.key_hash, r.fingerprint, r.stream_kind, r.stream_id, r.version, head.base + r.n, r.recorded_at
     from head, unnest($19::text[], $20::bytea[], $21::bytea[], $22::text[], $23::uuid[], $24::bigint[], $25::bigint[],
                       $26::bigint[]) as r (scope, key_hash, fingerprint, stream_kind, stream_id, version, n, recorded_at)
-)
-select base from head";
+)",
+            $beside,
+            "
+select base from head"
+        )
+    };
+}
+
+const APPEND: &str = append!("");
+
+/// The same, which also marks messages of the inbox as handled.
+const APPEND_AND_MARK: &str = append!(
+    ", marked as (
+    update inbox set handled = true from head where sequence = any($29::bigint[]) and not handled
+)"
+);
 
 /// Versions that must be there before the batch: of each stream, what its first
 /// write builds on.
@@ -125,11 +142,11 @@ impl<'a> Columns<'a> {
         columns
     }
 
-    /// The statement, ready to run. It answers with the base, or with no row when
-    /// a predecessor is missing or the known event is.
-    pub(super) fn statement(&self, known: Option<Place>) -> QueryScalar<'_, Postgres, i64, PgArguments> {
+    /// The statement, ready to run, with the messages of the inbox that it marks as handled.
+    /// It answers with the base, or with no row when a predecessor is missing or the known event is.
+    pub(super) fn statement(&self, known: Option<Place>, marks: &[i64]) -> QueryScalar<'_, Postgres, i64, PgArguments> {
         let Self { predecessors, events, receipts } = self;
-        sqlx::query_scalar(APPEND)
+        let statement = sqlx::query_scalar(if marks.is_empty() { APPEND } else { APPEND_AND_MARK })
             .bind(&predecessors.kinds[..])
             .bind(&predecessors.ids[..])
             .bind(&predecessors.versions[..])
@@ -157,7 +174,8 @@ impl<'a> Columns<'a> {
             .bind(&receipts.offsets[..])
             .bind(&receipts.recorded[..])
             .bind(known.map_or(0, |known| to_i64(known.position)))
-            .bind(known.map(|known| known.hash.to_vec()))
+            .bind(known.map(|known| known.hash.to_vec()));
+        if marks.is_empty() { statement } else { statement.bind(marks.to_vec()) }
     }
 }
 

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::StoreError;
+use crate::handled::Handled;
 use crate::head::HeadSignal;
 use crate::tail::Tail;
 use connect::Connect;
@@ -106,6 +107,7 @@ struct Shared {
     connect: Connect,
     head: HeadSignal,
     tail: Tail,
+    handled: Handled,
     /// What the database must still have.
     known: Known,
     /// The last batch met what another node had written.
@@ -136,6 +138,7 @@ impl PostgresStore {
             deciding: Lanes::new(connect.clone(), DECIDING_LANES, options.acquire_timeout),
             head: HeadSignal::new(read::head(&pool).await.unwrap_or(0)),
             tail: Tail::default(),
+            handled: Handled::default(),
             known: Known::default(),
             contended: AtomicBool::new(false),
             filling: tokio::sync::Mutex::default(),

@@ -2,6 +2,7 @@
 //! doing it twice is the same as doing it once.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,14 +13,28 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::{PostgresStore, evidence, read, setup};
+use super::{PostgresStore, Reads, evidence, read, setup};
 use crate::error::StoreError;
+use crate::handled::{MARKED_WITHIN, Noted};
 use crate::ledger::{
     KeptReceipt, Ledger, Marks, Store, consecutive_hashes, frontier_of_seal, headers_text, other_root,
 };
 use crate::merkle::{Hash, MerkleFrontier};
 use crate::portable::{self, Told};
 use crate::row::{self, StoredRow, limit_i64, to_i64, to_u64};
+
+impl PostgresStore {
+    /// Marks the handled messages that wait.
+    async fn commit_marks(&self) -> Result<(), LogError> {
+        let marks = &self.0.handled.waiting();
+        self.write(|pool| {
+            sqlx::query("update inbox set handled = true where sequence = any($1)").bind(marks).execute(pool)
+        })
+        .await?;
+        self.0.handled.marked(marks);
+        Ok(())
+    }
+}
 
 #[async_trait]
 impl Ledger for PostgresStore {
@@ -138,6 +153,11 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
+        if self.0.handled.close()
+            && let Err(error) = self.commit_marks().await
+        {
+            tracing::warn!(%error, "handled messages could not be marked, and are handled once more");
+        }
         self.0.head.close();
         self.0.stop.cancel();
         self.0.tasks.close();
@@ -388,14 +408,16 @@ impl Inbox for PostgresStore {
     }
 
     async fn pending(&self, limit: usize, max_attempts: u32) -> Result<Vec<InboxMessage>, LogError> {
+        let handled = &self.0.handled.waiting();
         let rows = self
             .ask(|pool| {
                 sqlx::query(
                     "select sequence, source, message_id, headers, body, received_at, attempts from inbox \
-                     where not handled and attempts < $1 order by sequence limit $2",
+                     where not handled and attempts < $1 and sequence <> all($3) order by sequence limit $2",
                 )
                 .bind(i64::from(max_attempts))
                 .bind(limit_i64(limit))
+                .bind(handled)
                 .fetch_all(pool)
             })
             .await?;
@@ -403,11 +425,23 @@ impl Inbox for PostgresStore {
     }
 
     async fn mark_handled(&self, sequence: u64) -> Result<(), LogError> {
-        self.write(|pool| {
-            sqlx::query("update inbox set handled = true where sequence = $1").bind(to_i64(sequence)).execute(pool)
-        })
-        .await
-        .map(|_| ())
+        match self.0.handled.note(sequence)? {
+            Noted::Rides => Ok(()),
+            Noted::Promise => {
+                let weak = Arc::downgrade(&self.0);
+                tokio::spawn(async move {
+                    tokio::time::sleep(MARKED_WITHIN).await;
+                    let Some(store) = weak.upgrade().map(|shared| Self(shared, Reads::Shared)) else { return };
+                    if store.0.handled.is_time()
+                        && let Err(error) = store.commit_marks().await
+                    {
+                        tracing::warn!(%error, "handled messages could not be marked; the next append does it");
+                    }
+                });
+                Ok(())
+            }
+            Noted::TooMany => self.commit_marks().await,
+        }
     }
 
     async fn mark_failed(&self, sequence: u64, reason: &str) -> Result<(), LogError> {

@@ -28,6 +28,7 @@ use jangbu_kernel::log::LogError;
 use rusqlite::Connection;
 
 use crate::error::StoreError;
+use crate::handled::Handled;
 use crate::head::HeadSignal;
 use crate::leases::LocalLeases;
 use crate::tail::Tail;
@@ -89,6 +90,7 @@ struct Shared {
     unindexed: Arc<Unindexed>,
     head: Arc<HeadSignal>,
     tail: Arc<Tail>,
+    handled: Arc<Handled>,
     leases: LocalLeases,
 }
 
@@ -119,10 +121,11 @@ impl SqliteStore {
         let keys = Keys::to_write(folder, &connection, &options, &failed)?;
         let checkpointer = Checkpointer::spawn(&path, &options, &failed)?;
         let signals = (Arc::clone(&head), failed);
+        let handled = Arc::default();
         let writer = Writer::spawn(writer::Loop::new(
             (connection, keys.clone()),
             checkpointer,
-            receipts,
+            (receipts, Arc::clone(&handled)),
             lock,
             (folder, &path),
             signals,
@@ -136,6 +139,7 @@ impl SqliteStore {
             unindexed,
             head,
             tail: Arc::default(),
+            handled,
             leases: LocalLeases::default(),
         };
         Ok(Self(Arc::new(shared), Reads::Shared))
@@ -160,6 +164,7 @@ impl SqliteStore {
             unindexed: Arc::default(),
             head,
             tail: Arc::default(),
+            handled: Arc::default(),
             leases: LocalLeases::default(),
         };
         Ok(Self(Arc::new(shared), Reads::Shared))

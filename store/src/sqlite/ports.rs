@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{Reads, SqliteStore, evidence, read, setup};
 use crate::error::StoreError;
+use crate::handled::{MARKED_WITHIN, Noted};
 use crate::ledger::{KeptReceipt, Ledger, Marks, Store, consecutive_hashes, frontier_of_seal, other_root};
 use crate::merkle::{Hash, MerkleFrontier};
 use crate::portable::{self, Told};
@@ -41,6 +42,13 @@ impl SqliteStore {
             });
         }
         self.0.head.watch()
+    }
+}
+
+impl SqliteStore {
+    /// A commit that has nothing to do but to take the marks along.
+    async fn commit_marks(&self) -> Result<(), LogError> {
+        self.write(|_| Ok(())).await
     }
 }
 
@@ -158,6 +166,11 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
+        if self.0.handled.close()
+            && let Err(error) = self.commit_marks().await
+        {
+            tracing::warn!(%error, "handled messages could not be marked, and are handled once more");
+        }
         self.0.head.close();
         self.0.readers.close().await;
         self.0.deciding.close().await;
@@ -301,23 +314,41 @@ impl Inbox for SqliteStore {
     }
 
     async fn pending(&self, limit: usize, max_attempts: u32) -> Result<Vec<InboxMessage>, LogError> {
+        let handled = self.0.handled.waiting();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "select sequence, source, message_id, headers, body, received_at, attempts from inbox \
                  where handled = 0 and attempts < ?1 order by sequence limit ?2",
             )?;
-            let messages = statement.query_map(params![max_attempts, limit_i64(limit)], message)?;
-            Ok(messages.collect::<rusqlite::Result<_>>()?)
+            let most = limit.saturating_add(handled.len());
+            let messages = statement.query_map(params![max_attempts, limit_i64(most)], message)?;
+            let unhandled = messages.filter(
+                |message| !matches!(message, Ok(message) if handled.binary_search(&to_i64(message.sequence)).is_ok()),
+            );
+            Ok(unhandled.take(limit).collect::<rusqlite::Result<_>>()?)
         })
         .await
     }
 
     async fn mark_handled(&self, sequence: u64) -> Result<(), LogError> {
-        self.write(move |connection| {
-            let mut statement = connection.prepare_cached("update inbox set handled = 1 where sequence = ?1")?;
-            statement.execute([to_i64(sequence)]).map(|_| ())
-        })
-        .await
+        self.writer()?;
+        match self.0.handled.note(sequence)? {
+            Noted::Rides => Ok(()),
+            Noted::Promise => {
+                let weak = Arc::downgrade(&self.0);
+                tokio::spawn(async move {
+                    tokio::time::sleep(MARKED_WITHIN).await;
+                    let Some(store) = weak.upgrade().map(|shared| Self(shared, Reads::Shared)) else { return };
+                    if store.0.handled.is_time()
+                        && let Err(error) = store.commit_marks().await
+                    {
+                        tracing::warn!(%error, "handled messages could not be marked; the next commit does it");
+                    }
+                });
+                Ok(())
+            }
+            Noted::TooMany => self.commit_marks().await,
+        }
     }
 
     async fn mark_failed(&self, sequence: u64, reason: &str) -> Result<(), LogError> {

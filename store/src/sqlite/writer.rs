@@ -18,6 +18,7 @@ use super::read;
 use super::receipts::Receipts;
 use super::versions::Versions;
 use crate::error::StoreError;
+use crate::handled::Handled;
 use crate::head::HeadSignal;
 use crate::row::to_u64;
 
@@ -185,6 +186,9 @@ pub(super) struct Loop {
     checkpointer: Checkpointer,
     versions: Versions,
     receipts: Receipts,
+    handled: Arc<Handled>,
+    /// The marks of the transaction under way.
+    riding: Vec<i64>,
     marker: Marker,
     lock: File,
     wal: PathBuf,
@@ -197,7 +201,7 @@ impl Loop {
     pub(super) fn new(
         (connection, keys): (Connection, Keys),
         checkpointer: Checkpointer,
-        receipts: Receipts,
+        (receipts, handled): (Receipts, Arc<Handled>),
         lock: File,
         (folder, path): (&Path, &Path),
         (head, failed): (Arc<HeadSignal>, Arc<AtomicBool>),
@@ -208,6 +212,8 @@ impl Loop {
             checkpointer,
             versions: Versions::new(),
             receipts,
+            handled,
+            riding: Vec::new(),
             marker: Marker::new(folder, path),
             lock,
             wal: wal_path(path),
@@ -307,6 +313,7 @@ impl Loop {
             return Err(self.abandon(&error, true));
         }
         self.receipts.committed();
+        self.handled.marked(&self.riding);
         Ok(head)
     }
 
@@ -318,7 +325,21 @@ impl Loop {
             job.run(&mut inside)?;
         }
         self.receipts.enter_some(&self.connection)?;
+        self.take_marks_along()?;
         read::head(&self.connection)
+    }
+
+    /// Marks the handled messages that wait.
+    fn take_marks_along(&mut self) -> rusqlite::Result<()> {
+        self.riding = self.handled.waiting();
+        if self.riding.is_empty() {
+            return Ok(());
+        }
+        let mut mark = self.connection.prepare_cached("update inbox set handled = 1 where sequence = ?1")?;
+        for sequence in &self.riding {
+            mark.execute([sequence])?;
+        }
+        Ok(())
     }
 
     /// Rolls back and decides what the failure means for the callers and for the future.

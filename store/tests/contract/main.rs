@@ -102,6 +102,8 @@ contract! {
         a_lease_has_one_holder_at_a_time,
         parked_processes_are_kept_until_they_go_on,
         the_inbox_takes_a_message_once,
+        a_handled_message_is_marked_with_the_next_append,
+        a_handled_message_is_marked_though_nothing_is_appended,
         a_closed_store_refuses,
         migrating_again_changes_nothing;
 }

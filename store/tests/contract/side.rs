@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use jangbu_kernel::log::LogError;
+use jangbu_kernel::log::{AppendResult, LogError};
 use jangbu_kernel::ports::{InboxMessage, ParkedProcess};
 use jangbu_kernel::{OrderId, StreamId, UserId};
+use jangbu_store::Store;
 
-use crate::fixture::{Fixture, LIMIT, append, append_one, moment, new_id, order, whole_log, write};
+use crate::fixture::{Fixture, LIMIT, append, append_one, eventually, moment, new_id, order, whole_log, write};
 
 pub async fn keys_are_kept_once(Fixture { store, other }: Fixture) {
     let owner = UserId::new(new_id());
@@ -124,6 +125,7 @@ pub async fn the_inbox_takes_a_message_once(Fixture { store, other }: Fixture) {
     assert_eq!(other.pending(1, 3).await.unwrap(), [first]);
 
     store.mark_handled(pending[0].sequence).await.unwrap();
+    append_one(&*store, append([write(order(), 0, 1)])).await;
     for _ in 0..2 {
         store.mark_failed(pending[1].sequence, "the gateway is away").await.unwrap();
     }
@@ -134,6 +136,46 @@ pub async fn the_inbox_takes_a_message_once(Fixture { store, other }: Fixture) {
     );
     assert_eq!(other.pending(10, 2).await.unwrap().len(), 1, "too many failures");
     assert!(!store.store(message("payments/one", "a")).await.unwrap(), "handled, but known");
+}
+
+/// The sequences of what is pending, as a handle sees it.
+async fn pending_at(store: &dyn Store) -> Vec<u64> {
+    store.pending(10, 3).await.unwrap().iter().map(|message| message.sequence).collect()
+}
+
+async fn three_messages(store: &dyn Store) -> Vec<u64> {
+    for id in ["a", "b", "c"] {
+        assert!(store.store(message("payments/one", id)).await.unwrap());
+    }
+    pending_at(store).await
+}
+
+pub async fn a_handled_message_is_marked_with_the_next_append(Fixture { store, other }: Fixture) {
+    let all = three_messages(&*store).await;
+    for handled in [all[1], all[0], all[1]] {
+        store.mark_handled(handled).await.unwrap();
+    }
+    // Whoever marked them sees them no more, whatever is written already.
+    assert_eq!(pending_at(&*store).await, [all[2]]);
+    assert_eq!(store.pending(1, 3).await.unwrap().len(), 1, "a page is not shorter for what is handled");
+    let one = append([write(order(), 0, 1)]);
+    // What is refused marks nothing and loses nothing.
+    let stream = one.writes[0].stream;
+    let results = store.append(vec![one, append([write(stream, 5, 1)])]).await.unwrap();
+    assert!(matches!(results[1], AppendResult::Conflict { .. }));
+    assert_eq!(pending_at(&*other).await, [all[2]]);
+    store.mark_handled(all[2]).await.unwrap();
+    append_one(&*store, append([write(stream, 1, 1)])).await;
+    assert_eq!(pending_at(&*other).await, Vec::<u64>::new());
+    assert!(!store.store(message("payments/one", "c")).await.unwrap(), "handled, but known");
+}
+
+pub async fn a_handled_message_is_marked_though_nothing_is_appended(Fixture { store, other }: Fixture) {
+    let all = three_messages(&*store).await;
+    store.mark_handled(all[0]).await.unwrap();
+    eventually("it is marked", async || pending_at(&*other).await == all[1..]).await;
+    store.mark_handled(all[1]).await.unwrap();
+    eventually("the next one is marked", async || pending_at(&*other).await == all[2..]).await;
 }
 
 pub async fn a_closed_store_refuses(Fixture { store, .. }: Fixture) {
