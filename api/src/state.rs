@@ -14,6 +14,7 @@ use jangbu_kernel::{Currency, ProductId, UserId};
 use jangbu_projections::Queries;
 use tokio_util::sync::CancellationToken;
 
+use crate::http::durations::Durations;
 use crate::http::limiter::Limiter;
 use crate::http::origin::Network;
 use crate::http::rate_limit::RateLimit;
@@ -91,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) limiter: Option<Limiter>,
     pub(crate) auth_limiter: Option<Limiter>,
     pub(crate) streams: Arc<Shares<UserId>>,
+    /// How long requests took.
+    pub(crate) durations: Durations,
     /// The last look at the dependencies.
     pub(crate) looked: LastLook,
     /// What products are priced in, for amounts that name no currency. A product keeps its
@@ -115,6 +118,7 @@ impl App {
             limiter,
             auth_limiter,
             streams: Shares::new(MOST_STREAMS, STREAMS_OF_ONE),
+            durations: Durations::default(),
             looked: LastLook::default(),
             currencies: moka::sync::Cache::new(MOST_CURRENCIES),
             draining,

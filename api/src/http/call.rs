@@ -65,16 +65,21 @@ impl Call {
         self.principal.as_ref()
     }
 
-    /// The key with the fingerprint of this request.
-    pub(crate) fn idempotency(&self, needed: Key, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
-        match &self.key {
-            Some(key) => Ok(Some(Idempotency { key: key.clone(), fingerprint: self.fingerprint(body) })),
-            None if needed == Key::Required => Err(Problem::new(
+    /// Checks that there is a key where one is needed.
+    pub(crate) fn check_key(&self, needed: Key) -> Result<(), Problem> {
+        if self.key.is_none() && needed == Key::Required {
+            return Err(Problem::new(
                 Code::IdempotencyKeyRequired,
                 "send an Idempotency-Key of your own choice, 8 to 255 visible characters, so that a repeat is safe",
-            )),
-            None => Ok(None),
+            ));
         }
+        Ok(())
+    }
+
+    /// The key with the fingerprint of this request, which is made here and nowhere else.
+    fn idempotency(&self, needed: Key, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
+        self.check_key(needed)?;
+        Ok(self.key.as_ref().map(|key| Idempotency { key: key.clone(), fingerprint: self.fingerprint(body) }))
     }
 
     /// What the identity service wants to know of the request.

@@ -4,6 +4,7 @@ pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod caller;
 pub(crate) mod conditional;
+pub(crate) mod durations;
 pub(crate) mod edge;
 pub(crate) mod events;
 pub(crate) mod failure;

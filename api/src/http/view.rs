@@ -107,6 +107,13 @@ pub(crate) struct Address {
     line2: Option<String>,
 }
 
+impl From<PostalAddress> for Address {
+    fn from(address: PostalAddress) -> Self {
+        let PostalAddress { recipient, phone, postal_code, line1, line2 } = address;
+        Self { recipient, phone, postal_code, line1, line2 }
+    }
+}
+
 /// Opens the sealed texts of one thing that is shown, and remembers whether one did not open.
 /// What cannot be opened is shown as absent: one person's key must not take a whole list away.
 pub(crate) struct Opener<'a> {
@@ -146,8 +153,7 @@ impl<'a> Opener<'a> {
             self.note_unreadable(at);
             return Ok(None);
         };
-        let PostalAddress { recipient, phone, postal_code, line1, line2 } = address;
-        Ok(Some(Address { recipient, phone, postal_code, line1, line2 }))
+        Ok(Some(address.into()))
     }
 
     fn note_unreadable(&mut self, at: SealedAt<'_>) {

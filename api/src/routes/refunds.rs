@@ -98,7 +98,7 @@ async fn create(
     call: Call,
     body: JsonBody<RefundBody>,
 ) -> Result<Response, Problem> {
-    call.idempotency(RefundPayment::RULES.key, &body.bytes)?;
+    call.check_key(RefundPayment::RULES.key)?;
     let mut errors = Errors::default();
     let currency = match &body.value.amount {
         money::Amount::Named(money) => money.currency(),

@@ -40,6 +40,8 @@ pub const NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 pub struct TestWorld {
     ms: AtomicI64,
     ids: AtomicU64,
+    /// Sealed texts that were opened so far.
+    pub opened: AtomicUsize,
 }
 
 impl TestWorld {
@@ -76,6 +78,7 @@ impl Vault for TestWorld {
         Ok(Sealed::from_ciphertext(format!("v1.{owner}.{text}")))
     }
     async fn open(&self, at: SealedAt<'_>, sealed: &Sealed) -> Result<String, VaultError> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
         let text = sealed.ciphertext().rsplit('.').next().unwrap();
         let opened = unsealed_text(text);
         let (place, plain) = opened.split_once('\n').unwrap();

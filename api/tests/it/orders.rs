@@ -1,5 +1,7 @@
 //! Commands and queries through HTTP, as far as they go without the outside world.
 
+use std::sync::atomic::Ordering;
+
 use jangbu_kernel::Role;
 use serde_json::{Value, json};
 
@@ -36,6 +38,19 @@ impl Shop {
 
 fn path(order: &Answer) -> String {
     format!("/v1/orders/{}", order.body["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_new_order_is_answered_with_the_address_at_hand() {
+    let shop = Shop::new().await;
+    let opened = || shop.house.world.opened.load(Ordering::Relaxed);
+    let before = opened();
+    let placed = shop.place("the-address-at-hand", &order_body(&shop.product, 1)).await.expect(201);
+    assert_eq!(opened(), before, "nothing is opened that was sealed a moment ago");
+    let again = shop.place("the-address-at-hand", &order_body(&shop.product, 1)).await.expect(201);
+    assert_eq!((again.header("idempotent-replayed"), opened()), ("true", before + 1), "the first order's is opened");
+    assert_eq!(again.body, placed.body);
+    assert_eq!(shop.house.get(&shop.buyer, &path(&placed)).await.expect(200).body, placed.body);
 }
 
 #[tokio::test]

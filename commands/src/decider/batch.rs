@@ -1,11 +1,13 @@
 //! A request on its way, and the batch it is decided in.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use jangbu_kernel::log::{Append, ReceiptKey, Snapshot};
 use jangbu_kernel::{Refusal, StreamId};
 use tokio::sync::oneshot;
 
+use crate::measure::Figures;
 use crate::request::{Answer, CommandError, Request};
 
 /// A request that waits for its answer.
@@ -19,14 +21,15 @@ pub(super) struct Job {
     /// Without an append nobody would find out that the key was used before.
     pub look_up_key: bool,
     answer: oneshot::Sender<Result<Answer, CommandError>>,
+    figures: Arc<Figures>,
     /// How often it was decided already.
     pub rounds: u32,
 }
 
 impl Job {
-    pub fn new(request: Request, answer: oneshot::Sender<Result<Answer, CommandError>>) -> Self {
+    pub fn new(request: Request, answer: oneshot::Sender<Result<Answer, CommandError>>, figures: Arc<Figures>) -> Self {
         let key = request.receipt_key();
-        Self { request, key, key_is_new: false, look_up_key: false, answer, rounds: 0 }
+        Self { request, key, key_is_new: false, look_up_key: false, answer, figures, rounds: 0 }
     }
 
     /// Answers. A caller who has gone changes nothing.
@@ -45,8 +48,7 @@ impl Job {
             Err(CommandError::OutcomeUnknown(_)) => "outcome_unknown",
             Err(CommandError::ShuttingDown) => "shutting_down",
         };
-        metrics::counter!("jangbu_commands_total", "command" => self.request.command.name(), "outcome" => outcome)
-            .increment(1);
+        self.figures.commands.count(self.request.command.name(), outcome);
         // The caller may have gone away; what was decided stands all the same.
         let _gone = self.answer.send(result);
     }

@@ -52,6 +52,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::measure::Figures;
 use crate::request::{Answer, CommandError, Request};
 use batch::Job;
 
@@ -97,6 +98,7 @@ impl Default for DeciderOptions {
 pub struct Commands {
     queue: mpsc::Sender<Job>,
     log: Arc<dyn EventLog>,
+    figures: Arc<Figures>,
     retry_after: Duration,
 }
 
@@ -119,8 +121,10 @@ impl Commands {
     ) -> (Self, DeciderTask) {
         let (queue, requests) = mpsc::channel(options.queue_capacity.max(1));
         let stop = CancellationToken::new();
-        let commands = Self { queue, log: Arc::clone(&log), retry_after: options.retry_after };
-        let decider = task::Decider::new(log, world.clone(), policy, options, requests, stop.clone());
+        let figures = Arc::new(Figures::new());
+        let retry_after = options.retry_after;
+        let commands = Self { queue, log: Arc::clone(&log), figures: Arc::clone(&figures), retry_after };
+        let decider = task::Decider::new(log, world.clone(), (policy, options), requests, figures, stop.clone());
         (commands, DeciderTask { stop, task: tokio::spawn(decider.run()) })
     }
 
@@ -132,7 +136,7 @@ impl Commands {
     /// anything was written.
     pub async fn execute(&self, request: Request) -> Result<Answer, CommandError> {
         let (answer, answered) = oneshot::channel();
-        match self.queue.try_send(Job::new(request, answer)) {
+        match self.queue.try_send(Job::new(request, answer, Arc::clone(&self.figures))) {
             Ok(()) => {}
             Err(TrySendError::Full(job)) => job.answer(Err(CommandError::Busy { retry_after: self.retry_after })),
             Err(TrySendError::Closed(job)) => job.answer(Err(CommandError::ShuttingDown)),

@@ -41,7 +41,7 @@ impl Decider {
             self.pending.push_front(job);
         }
         self.cache.shrink(self.settled);
-        metrics::gauge!("jangbu_decider_cached_states").set(crate::measure::count(self.cache.len()));
+        self.figures.cached_states.set(crate::measure::count(self.cache.len()));
     }
 
     /// States that are not what the log holds leave the cache; what the open batch decided

@@ -18,6 +18,7 @@ use super::DeciderOptions;
 use super::batch::{Batch, Job, Verdict};
 use super::cache::Cache;
 use super::follower::{self, News};
+use crate::measure::{Figures, count};
 
 /// Jobs that are taken out of the queue at a time: enough to fill a batch, few
 /// enough that the queue's bound stays the bound.
@@ -61,6 +62,7 @@ pub(super) struct Decider {
     pub named: LruCache<StreamId, ()>,
     /// What the decision under way has looked at.
     pub reads: Vec<StreamId>,
+    pub figures: Arc<Figures>,
     in_flight: Option<InFlight>,
     requests: mpsc::Receiver<Job>,
     taken: Vec<Job>,
@@ -73,9 +75,9 @@ impl Decider {
     pub fn new(
         log: Arc<dyn EventLog>,
         world: World,
-        policy: Arc<Policy>,
-        options: DeciderOptions,
+        (policy, options): (Arc<Policy>, DeciderOptions),
         requests: mpsc::Receiver<Job>,
+        figures: Arc<Figures>,
         stop: CancellationToken,
     ) -> Self {
         let exclusive = log.exclusive();
@@ -90,6 +92,7 @@ impl Decider {
             settled: 0,
             named: LruCache::new(NonZeroUsize::new(NAMED).unwrap_or(NonZeroUsize::MIN)),
             reads: Vec::new(),
+            figures,
             in_flight: None,
             requests,
             taken: Vec::new(),
@@ -152,7 +155,7 @@ impl Decider {
             let Ok(job) = self.requests.try_recv() else { break };
             self.pending.push_back(job);
         }
-        metrics::gauge!("jangbu_command_queue_depth").set(crate::measure::count(self.requests.len()));
+        self.figures.queue_depth.set(count(self.requests.len()));
     }
 
     fn hear_of_others(&mut self) {
@@ -171,11 +174,12 @@ impl Decider {
             self.settle(batch, Commit { results: Ok(Vec::new()), current: Ok(Vec::new()), head: Ok(0) });
             return;
         }
-        metrics::histogram!("jangbu_command_batch_events").record(crate::measure::count(batch.events));
+        self.figures.batch_events.record(count(batch.events));
         let appends = std::mem::take(&mut batch.appends);
         let to_check = batch.to_check.iter().map(|(stream, _)| *stream).collect();
         // A task of its own: the batch is carried out whatever becomes of this one.
-        let task = tokio::spawn(commit(Arc::clone(&self.log), appends, to_check, wants_head));
+        let task =
+            tokio::spawn(commit(Arc::clone(&self.log), appends, to_check, wants_head, Arc::clone(&self.figures)));
         self.in_flight = Some(InFlight { batch, task });
     }
 
@@ -224,10 +228,16 @@ async fn hear(others: &mut Option<mpsc::Receiver<News>>) -> Option<News> {
     }
 }
 
-async fn commit(log: Arc<dyn EventLog>, appends: Vec<Append>, to_check: Vec<StreamId>, wants_head: bool) -> Commit {
+async fn commit(
+    log: Arc<dyn EventLog>,
+    appends: Vec<Append>,
+    to_check: Vec<StreamId>,
+    wants_head: bool,
+    figures: Arc<Figures>,
+) -> Commit {
     let begun = Instant::now();
     let results = if appends.is_empty() { Ok(Vec::new()) } else { log.append(appends).await };
-    metrics::histogram!("jangbu_commit_seconds").record(begun.elapsed().as_secs_f64());
+    figures.commit_seconds.record(begun.elapsed().as_secs_f64());
     if results.is_err() {
         return Commit { results, current: Ok(Vec::new()), head: Ok(0) };
     }

@@ -103,8 +103,7 @@ impl Decider {
         }
         for carried in along.walked.carried {
             let outcome = if carried.refused { "refused" } else { "done" };
-            metrics::counter!("jangbu_process_commands_total", "command" => carried.name, "outcome" => outcome)
-                .increment(1);
+            self.figures.walked.count(carried.name, outcome);
         }
         if let Some(reason) = along.walked.set_aside {
             metrics::counter!("jangbu_process_set_aside_total").increment(1);

@@ -17,9 +17,9 @@ use crate::http::fields::{At, Errors, Line, List, Whole, request_body};
 use crate::http::money::Amount;
 use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
+use crate::http::resource::Resource as _;
 use crate::state::App;
 
-/// What placing an order can be refused with.
 /// Lines as they come; equal products are merged, and the shop's own limit holds after that.
 pub(super) type Lines = List<LineBody, 1, 1_000>;
 
@@ -93,7 +93,7 @@ pub(super) async fn place(
     body: JsonBody<PlaceOrderBody>,
 ) -> Result<Response, Problem> {
     // Before anything is sealed: without a key there is nothing to be done.
-    call.idempotency(PlaceOrder::RULES.key, &body.bytes)?;
+    call.check_key(PlaceOrder::RULES.key)?;
     let currency = currency_of_goods(&app, &body.value).await?;
     let checked = checked(&app, body.value, currency)?;
     let user_id = call.principal()?.user_id;
@@ -106,19 +106,27 @@ pub(super) async fn place(
         }
         None => None,
     };
+    let sealed = seal_address(&app, user_id, order_id, &checked.address).await?;
     let command = PlaceOrder {
         order_id,
         number: order_number(world.clock.now(), order_id),
         user_id,
         lines: checked.lines,
-        shipping_address: seal_address(&app, user_id, order_id, &checked.address).await?,
+        shipping_address: sealed.clone(),
         expected_total: checked.expected_total,
         pay_within: checked.pay_within,
         payment,
     };
     let answer = call.execute(&app, command, &body.bytes).await?;
     let location = format!("/v1/orders/{}", answer.stream.id);
-    reply::command::<OrderRow>(&app, &call, answer, Made::Created(location)).await
+    let (row, outcome) = reply::settle::<OrderRow>(&app, &call, answer, Made::Created(location)).await?;
+    let view = if row.shipping_address == sealed {
+        OrderView::of(row, Some(checked.address.into()), false)
+    } else {
+        // An earlier answer to the same request, sealed then.
+        row.view(&app).await?
+    };
+    Ok(outcome.respond(&call, &view))
 }
 
 /// An order that is right as far as its body tells.

@@ -111,31 +111,39 @@ impl Resource for OrderRow {
     }
     async fn view(self, app: &App) -> Result<OrderView, Problem> {
         let mut opener = Opener::new(app);
-        Ok(OrderView {
-            shipping_address: opener.address(self.id, &self.shipping_address).await?,
-            unreadable: opener.met_unreadable(),
-            id: self.id.uuid(),
-            number: self.number,
-            user_id: self.user_id.uuid(),
-            status: self.status.name(),
-            on_hold: self.on_hold,
-            lines: self.lines.into_iter().map(LineView::from).collect(),
-            subtotal: self.subtotal.into(),
-            discount: self.discount.into(),
-            shipping_fee: self.shipping_fee.into(),
-            total: self.total.into(),
-            payment_id: self.payment_id.map(|id| id.uuid()),
-            shipment_ids: self.shipment_ids.into_iter().map(|id| id.uuid()).collect(),
-            payment_deadline: self.payment_deadline.into(),
-            placed_at: self.placed_at.into(),
-            paid_at: self.paid_at.map(Moment::from),
-            shipped_at: self.shipped_at.map(Moment::from),
-            delivered_at: self.delivered_at.map(Moment::from),
-            completed_at: self.completed_at.map(Moment::from),
-            cancelled_at: self.cancelled_at.map(Moment::from),
-            close_reason: self.close_reason,
-            version: self.version,
-            updated_at: self.updated_at.into(),
-        })
+        let address = opener.address(self.id, &self.shipping_address).await?;
+        Ok(OrderView::of(self, address, opener.met_unreadable()))
+    }
+}
+
+impl OrderView {
+    /// The order with its address, where that is there and can be read.
+    pub(super) fn of(row: OrderRow, address: Option<Address>, unreadable: bool) -> Self {
+        Self {
+            shipping_address: address,
+            unreadable,
+            id: row.id.uuid(),
+            number: row.number,
+            user_id: row.user_id.uuid(),
+            status: row.status.name(),
+            on_hold: row.on_hold,
+            lines: row.lines.into_iter().map(LineView::from).collect(),
+            subtotal: row.subtotal.into(),
+            discount: row.discount.into(),
+            shipping_fee: row.shipping_fee.into(),
+            total: row.total.into(),
+            payment_id: row.payment_id.map(|id| id.uuid()),
+            shipment_ids: row.shipment_ids.into_iter().map(|id| id.uuid()).collect(),
+            payment_deadline: row.payment_deadline.into(),
+            placed_at: row.placed_at.into(),
+            paid_at: row.paid_at.map(Moment::from),
+            shipped_at: row.shipped_at.map(Moment::from),
+            delivered_at: row.delivered_at.map(Moment::from),
+            completed_at: row.completed_at.map(Moment::from),
+            cancelled_at: row.cancelled_at.map(Moment::from),
+            close_reason: row.close_reason,
+            version: row.version,
+            updated_at: row.updated_at.into(),
+        }
     }
 }
