@@ -1,5 +1,6 @@
 //! The sealer: a moment behind the head it grows the Merkle tree and keeps the
-//! root of what is in the log, so that altering the past shows.
+//! root of what is in the log, so that altering the past shows. The leaves of what was
+//! appended a moment ago are in memory; what is older, and what another node wrote, is read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::Ledger;
-use crate::merkle::MerkleFrontier;
+use crate::merkle::{Hash, MerkleFrontier};
 
 /// How a sealer goes about it.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +69,19 @@ async fn grow_and_seal(
     let page = page.max(1);
     let before = frontier.size();
     let mut grown = frontier.clone();
+    // The last leaf that came from memory, and its position.
+    let mut fresh: Option<(u64, Hash)> = None;
     loop {
+        let leaves = log.fresh_leaf_hashes(grown.size(), page);
+        if let Some(last) = leaves.last().copied() {
+            leaves.into_iter().for_each(|leaf| grown.push(leaf));
+            fresh = Some((grown.size(), last));
+            continue;
+        }
+        // Who alone appends has all of it in memory, up to the end.
+        if fresh.is_some() && log.exclusive() && grown.size() >= log.watch_head().current() {
+            break;
+        }
         let leaves = log.leaf_hashes(grown.size(), page).await?;
         let full = leaves.len() == page;
         leaves.into_iter().for_each(|leaf| grown.push(leaf));
@@ -76,6 +89,7 @@ async fn grow_and_seal(
             break;
         }
     }
+    check_fresh(log, fresh).await?;
     if grown.size() > before {
         let root = SealedRoot { size: grown.size(), root: grown.root(), sealed_at: to_millis(clock.now()) };
         log.keep_seal(root, &grown).await?;
@@ -83,6 +97,16 @@ async fn grow_and_seal(
     // Only now: after a failure the next round starts from what is surely kept.
     *frontier = grown;
     Ok(())
+}
+
+/// What others write to may have gone back behind this handle's memory: the last of it has to
+/// be what the log holds there.
+async fn check_fresh(log: &dyn Ledger, fresh: Option<(u64, Hash)>) -> Result<(), LogError> {
+    let Some((position, leaf)) = fresh.filter(|_| !log.exclusive()) else { return Ok(()) };
+    if log.hash_at(position).await? == Some(leaf) {
+        return Ok(());
+    }
+    Err(LogError::Damaged(format!("the log holds another event at position {position} than was appended there")))
 }
 
 /// Why nothing is sealed at the moment.

@@ -1,5 +1,5 @@
 //! The newest events in memory. Whoever follows the log closely (projectors, the
-//! process manager) finds here what this handle has just appended, without asking the
+//! process manager, the sealer) finds here what this handle has just appended, without asking the
 //! database for rows that were in memory a moment ago.
 //!
 //! Only committed events come in, in position order and without a gap. Where other nodes
@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jangbu_kernel::RecordedEvent;
 use jangbu_kernel::log::{AppendResult, ReadFilter};
+
+use crate::merkle::Hash;
 
 /// Events kept: some seconds of a busy shop.
 const MOST_EVENTS: usize = 16_384;
@@ -73,6 +75,14 @@ impl Tail {
         };
         let next = ring.waiting.front().map_or(head + 1, |event| event.position);
         (ends_there && next > after + 1).then(|| next - after - 1)
+    }
+
+    /// The leaf hashes of events behind `after`, in order; none when the next one is not here.
+    pub(crate) fn leaf_hashes(&self, after: u64, limit: usize) -> Vec<Hash> {
+        let ring = self.ring();
+        let next = ring.events.front().and_then(|first| (after + 1).checked_sub(first.position));
+        let Some(skipped) = next.and_then(|next| usize::try_from(next).ok()) else { return Vec::new() };
+        ring.events.iter().skip(skipped).take(limit).map(|event| event.hash).collect()
     }
 
     /// Events behind `after`, as [`jangbu_kernel::log::EventLog::read_all`] gives them;
@@ -169,7 +179,7 @@ mod tests {
                 trace: None,
                 recorded_at: Timestamp::UNIX_EPOCH,
             },
-            hash: [0; 32],
+            hash: [u8::try_from(position % 251).unwrap(); 32],
         })
     }
 
@@ -203,6 +213,21 @@ mod tests {
         assert_eq!(behind(&tail, 5), Some(vec![6, 7, 8, 9]));
         appended(&tail, 10..=10);
         assert_eq!(behind(&tail, 8), Some(vec![9, 10]));
+    }
+
+    #[test]
+    fn leaf_hashes_end_where_something_is_missing() {
+        let tail = Tail::default();
+        assert_eq!(tail.leaf_hashes(0, 10), Vec::<Hash>::new());
+        tail.fill(&[event(5), event(6)]);
+        appended(&tail, 7..=8);
+        appended(&tail, 10..=11);
+        let count = |after, limit| tail.leaf_hashes(after, limit).len();
+        assert_eq!((count(4, 10), count(4, 2), count(6, 10), count(7, 10)), (4, 2, 2, 1));
+        assert_eq!((count(0, 10), count(3, 10), count(8, 10), count(9, 10), count(20, 10)), (0, 0, 0, 0, 0));
+        tail.fill(&[event(9)]);
+        assert_eq!(count(6, 10), 5);
+        assert_eq!(tail.leaf_hashes(8, 10), [event(9), event(10), event(11)].map(|event| event.hash));
     }
 
     #[test]

@@ -57,6 +57,10 @@ impl Ledger for PostgresStore {
         consecutive_hashes(after, rows.into_iter().map(|(position, hash)| (to_u64(position), hash)).collect())
     }
 
+    fn fresh_leaf_hashes(&self, after: u64, limit: usize) -> Vec<Hash> {
+        self.0.tail.leaf_hashes(after, limit)
+    }
+
     async fn sealed_frontier(&self) -> Result<MerkleFrontier, LogError> {
         let kept: Option<(i64, Vec<u8>, Option<Vec<u8>>)> = self
             .ask(|pool| {

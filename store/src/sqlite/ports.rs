@@ -74,6 +74,10 @@ impl Ledger for SqliteStore {
         .await
     }
 
+    fn fresh_leaf_hashes(&self, after: u64, limit: usize) -> Vec<Hash> {
+        self.0.tail.leaf_hashes(after, limit)
+    }
+
     async fn sealed_frontier(&self) -> Result<MerkleFrontier, LogError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(

@@ -93,6 +93,8 @@ contract! {
         roots_are_sealed_and_verified,
         sealing_goes_on_where_it_ended,
         two_sealers_agree,
+        what_is_sealed_from_memory_is_what_the_log_holds,
+        what_another_handle_wrote_is_sealed_too,
         another_root_for_a_size_is_refused,
         the_sealer_follows_the_head_and_seals_at_its_stop;
     side:

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jangbu_kernel::log::{LogError, SealedRoot};
-use jangbu_store::{Ledger, MerkleFrontier, Sealer, seal_to_head, verify_log};
+use jangbu_store::{Ledger, MerkleFrontier, Sealer, seal_in_pages, seal_to_head, verify_log};
 
 use crate::fixture::{Fixture, Still, append, append_one, eventually, fill, moment, order, write};
 
@@ -76,4 +76,45 @@ pub async fn the_sealer_follows_the_head_and_seals_at_its_stop(Fixture { store, 
     fill(&*store, stream, 9, 2).await;
     sealer.stop().await;
     assert_eq!(sealed().await, 11);
+}
+
+/// The root over the rows as they are stored.
+async fn root_of_rows(store: &dyn Ledger) -> [u8; 32] {
+    let mut frontier = MerkleFrontier::new();
+    store.rows(0, 10_000).await.unwrap().iter().for_each(|row| frontier.push(row.leaf_hash()));
+    frontier.root()
+}
+
+pub async fn what_is_sealed_from_memory_is_what_the_log_holds(Fixture { store, other }: Fixture) {
+    let stream = order();
+    for (page, count) in [(100, 7), (3, 10), (1, 4)] {
+        let before = store.head().await.unwrap();
+        fill(&*store, stream, before, count).await;
+        let fresh = store.fresh_leaf_hashes(before, 100);
+        let read = store.leaf_hashes(before, 100).await.unwrap();
+        assert!(fresh.is_empty() || fresh == read);
+        assert_eq!(fresh.is_empty(), !matches!(store.engine(), "sqlite" | "postgres"), "{}", store.engine());
+        let sealed = seal_in_pages(&*store, &Still, page).await.unwrap();
+        assert_eq!((sealed.size(), sealed.root()), (before + count, root_of_rows(&*store).await));
+    }
+    assert_eq!(verify_log(&*other, |_| {}).await.unwrap().flaws, []);
+}
+
+pub async fn what_another_handle_wrote_is_sealed_too(Fixture { store, other }: Fixture) {
+    fill(&*store, order(), 0, 3).await;
+    fill(&*other, order(), 0, 2).await;
+    fill(&*store, order(), 0, 4).await;
+    let in_order = |after| store.fresh_leaf_hashes(after, 100).len();
+    if !store.exclusive() && store.engine() == "postgres" {
+        assert_eq!((in_order(0), in_order(3), in_order(5)), (3, 0, 0), "there is a gap");
+    }
+    let sealed = seal_to_head(&*store, &Still).await.unwrap();
+    assert_eq!((sealed.size(), sealed.root()), (9, root_of_rows(&*store).await));
+    // A follower fills the gap.
+    store.follow(3, 100, &Default::default()).await.unwrap();
+    fill(&*store, order(), 0, 1).await;
+    fill(&*other, order(), 0, 1).await;
+    let sealed = seal_in_pages(&*store, &Still, 2).await.unwrap();
+    assert_eq!((sealed.size(), sealed.root()), (11, root_of_rows(&*store).await));
+    assert_eq!(verify_log(&*store, |_| {}).await.unwrap().flaws, []);
 }
