@@ -310,7 +310,17 @@ pub struct DueTimer {
     pub due_at: Timestamp,
 }
 
-/// The indexed table of due times, a read model over the processes' timer events.
+/// A points ledger of which something has lapsed and is not written off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LapsedPoints {
+    /// Whose.
+    pub user_id: UserId,
+    /// When the first of it lapsed.
+    pub lapsed_at: Timestamp,
+}
+
+/// The indexed tables of due times, read models over the processes' timer events and over the
+/// points ledgers. They may be a moment behind the log.
 #[async_trait]
 pub trait TimerQueue: Send + Sync + 'static {
     /// Timers due at or before `now`, earliest first.
@@ -323,6 +333,12 @@ pub trait TimerQueue: Send + Sync + 'static {
     /// # Errors
     /// When the table cannot be read.
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError>;
+    /// Points ledgers of which something that no payment holds lapsed at or before `now`, by
+    /// when that was.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    async fn lapsed_points(&self, now: Timestamp, limit: usize) -> Result<Vec<LapsedPoints>, LogError>;
 }
 
 /// The ports that most of the house is given together.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jangbu_kernel::log::LogError;
-use jangbu_kernel::ports::{Clock, DueTimer, TimerQueue};
-use jangbu_kernel::{AggregateKind, StreamId, Timestamp};
+use jangbu_kernel::ports::{Clock, DueTimer, LapsedPoints, TimerQueue};
+use jangbu_kernel::{AggregateKind, StreamId, Timestamp, UserId};
 use tokio::sync::watch;
 
 use crate::engine::{
@@ -224,5 +224,23 @@ impl TimerQueue for ReadModels {
         let statement = sql(format!("select due_at from {table} order by due_at limit 1"), vec![]);
         let rows = self.engine.select(statement, &[Kind::Time]).await.map_err(log_error)?;
         Ok(rows.first().and_then(|row| if let Some(Value::Time(at)) = row.first() { *at } else { None }))
+    }
+
+    async fn lapsed_points(&self, now: Timestamp, limit: usize) -> Result<Vec<LapsedPoints>, LogError> {
+        let table = self.engine.table("points");
+        let statement = sql(
+            format!(
+                "select user_id, lapses_at from {table} where lapses_at is not null and lapses_at <= $1 order by lapses_at, user_id limit $2"
+            ),
+            vec![Value::time(now), Value::int(i64::try_from(limit).unwrap_or(i64::MAX))],
+        );
+        let rows = self.engine.select(statement, &[Kind::Uuid, Kind::Time]).await.map_err(log_error)?;
+        let lapsed = rows.into_iter().map(|row| match row.as_slice() {
+            [Value::Uuid(Some(id)), Value::Time(Some(lapsed_at))] => {
+                Ok(LapsedPoints { user_id: UserId::new(*id), lapsed_at: *lapsed_at })
+            }
+            _ => Err(LogError::Damaged("a points ledger has no owner or no time".to_owned())),
+        });
+        lapsed.collect()
     }
 }

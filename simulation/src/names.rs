@@ -140,6 +140,8 @@ named! {
         PointsSpent = "points spent",
         /// Points went back.
         PointsRestored = "points restored",
+        /// Points lapsed, and the shop's own timer wrote them off.
+        PointsExpired = "points expired by themselves",
         /// The parcel got lost or came back.
         ParcelGone = "parcel lost or returned",
         /// A commit's lost answer was made good by its receipt.

@@ -9,6 +9,7 @@ use jangbu_aggregates::points::PointsEvent;
 use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction};
 use jangbu_aggregates::session::SessionEvent;
 use jangbu_aggregates::shipment::ShipmentEvent;
+use jangbu_commands::Caller;
 use jangbu_kernel::{OrderId, PaymentId, RecordedEvent};
 
 use crate::names::Point;
@@ -32,6 +33,13 @@ impl Memory {
             DomainEvent::Shipment(shipment) => self.shipment(sim, shipment),
             DomainEvent::Points(PointsEvent::Captured(_)) => sim.reach(Point::PointsSpent),
             DomainEvent::Points(PointsEvent::Restored(_)) => sim.reach(Point::PointsRestored),
+            // A grant, a hold and a refund write off in passing; what the timer writes off causes nothing else.
+            DomainEvent::Points(PointsEvent::Expired(_))
+                if event.meta.causation_id == event.meta.command_id.uuid()
+                    && event.meta.actor == Caller::process_manager().actor =>
+            {
+                sim.reach(Point::PointsExpired);
+            }
             DomainEvent::Session(SessionEvent::ReuseDetected(_)) => sim.reach(Point::TokenReused),
             DomainEvent::Fulfilment(FulfilmentEvent::Parked(_)) => sim.reach(Point::Parked),
             DomainEvent::Fulfilment(FulfilmentEvent::OperatorResolved(resolved)) => sim.reach(match resolved.action {

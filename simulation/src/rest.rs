@@ -35,6 +35,7 @@ pub(crate) async fn is_quiet(town: &Town) -> bool {
             .iter()
             .map(|node| node.process.progress())
             .any(|progress| progress.active && progress.dispatched >= head)
+        && town.store.witness.lapsed_points(town.sim.now(), 1).is_empty()
         && town.store.truth.pending(1, ANY_ATTEMPTS).await.is_ok_and(|pending| pending.is_empty())
 }
 
@@ -44,7 +45,8 @@ pub(crate) async fn state(town: &Town) -> String {
     let progress: Vec<_> = town.running().iter().map(|node| node.process.progress()).collect();
     let pending = town.store.truth.pending(1_000, ANY_ATTEMPTS).await.unwrap_or_default();
     let bodies: Vec<_> = pending.iter().map(|message| String::from_utf8_lossy(&message.body).into_owned()).collect();
-    format!("head {head}, {progress:?}, messages left {bodies:?}")
+    let lapsed = town.store.witness.lapsed_points(town.sim.now(), 10);
+    format!("head {head}, {progress:?}, messages left {bodies:?}, points not written off {lapsed:?}")
 }
 
 /// Holds what is left against the invariants.

@@ -12,7 +12,7 @@ use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions, InboxTask};
 use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
 use jangbu_commands::{Carriers, Commands, DeciderOptions, DeciderTask, Gateways, LeaseHolder};
 use jangbu_kernel::log::LogError;
-use jangbu_kernel::ports::{DueTimer, IdSource as _, TimerQueue, World};
+use jangbu_kernel::ports::{DueTimer, IdSource as _, LapsedPoints, TimerQueue, World};
 use jangbu_kernel::{Money, Timestamp};
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
 use uuid::Uuid;
@@ -247,6 +247,7 @@ fn process_options(dice: &mut Dice) -> ProcessOptions {
         window: dice.pick(&[1, 5, 256]).unwrap_or(5),
         outside_calls: dice.pick(&[1, 3, 64]).unwrap_or(3),
         timer_poll: Duration::from_millis(1_000),
+        expire_points_every: Duration::from_secs(dice.pick(&[5, 60]).unwrap_or(60)),
         ..ProcessOptions::default()
     }
 }
@@ -296,5 +297,13 @@ impl TimerQueue for Timers {
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
         self.life.moment().await;
         Ok(self.store.witness.next_due())
+    }
+
+    async fn lapsed_points(&self, now: Timestamp, limit: usize) -> Result<Vec<LapsedPoints>, LogError> {
+        self.life.moment().await;
+        if self.life.sim.strikes(Fault::TimersFail) {
+            return Err(LogError::Unavailable("simulated".to_owned(), None));
+        }
+        Ok(self.store.witness.lapsed_points(now, limit))
     }
 }

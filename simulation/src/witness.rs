@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
 use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::points::Points;
 use jangbu_aggregates::processes::{FulfilmentEvent, Step, TimerName};
 use jangbu_audit::{Auditor, End, Findings, Seen};
-use jangbu_kernel::ports::DueTimer;
-use jangbu_kernel::{OrderId, RecordedEvent, StreamId, Timestamp};
+use jangbu_kernel::ports::{DueTimer, LapsedPoints};
+use jangbu_kernel::{Decider as _, OrderId, RecordedEvent, StreamId, Timestamp, UserId};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -38,6 +39,8 @@ struct Eyes {
     /// Where each order's process stands.
     processes: BTreeMap<OrderId, Step>,
     timers: BTreeMap<(StreamId, &'static str), Timestamp>,
+    /// The points ledgers, by user.
+    ledgers: BTreeMap<UserId, Points>,
     commands: BTreeSet<Uuid>,
     /// Commands of which somebody was told that they wrote nothing.
     refused: BTreeSet<Uuid>,
@@ -93,6 +96,9 @@ impl Witness {
         }
         eyes.newest = eyes.newest.max(Some(event.meta.recorded_at));
         eyes.follow_process(event.stream, &domain);
+        if let DomainEvent::Points(points) = &domain {
+            eyes.ledgers.entry(UserId::new(event.stream.id)).or_default().evolve(points);
+        }
         eyes.memory.watch(sim, event, &domain);
         drop(eyes);
         // Nobody listens any more once the run is over.
@@ -137,6 +143,19 @@ impl Witness {
     /// When the next timer is due.
     pub fn next_due(&self) -> Option<Timestamp> {
         lock(&self.eyes).timers.values().min().copied()
+    }
+
+    /// The points ledgers of which something has lapsed and is not written off.
+    pub fn lapsed_points(&self, now: Timestamp, limit: usize) -> Vec<LapsedPoints> {
+        let eyes = lock(&self.eyes);
+        let lapsing = eyes.ledgers.iter().filter_map(|(user_id, points)| Some((*user_id, points.lapses_at()?)));
+        let mut lapsed: Vec<LapsedPoints> = lapsing
+            .filter(|(_, lapsed_at)| *lapsed_at <= now)
+            .map(|(user_id, lapsed_at)| LapsedPoints { user_id, lapsed_at })
+            .collect();
+        lapsed.sort_by_key(|ledger| (ledger.lapsed_at, ledger.user_id));
+        lapsed.truncate(limit);
+        lapsed
     }
 
     /// What the invariants say now that everything is at rest.

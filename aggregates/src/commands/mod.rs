@@ -26,7 +26,7 @@ pub use payments::{
     CancelPayment, ConfirmPayment, ObservePayment, ObserveRefund, RefundPayment, RequestCapture, RequestFullRefund,
     RequestNetCancel, RequestPayment, WantedPayment,
 };
-pub use points::GrantPoints;
+pub use points::{ExpirePoints, GrantPoints};
 pub use products::{ActivateProduct, CreateProduct, DeactivateProduct};
 pub use sessions::{EndSession, RotateSession, StartSession};
 pub use shipments::{

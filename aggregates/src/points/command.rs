@@ -44,4 +44,6 @@ pub enum PointsCommand {
         /// How many, in KRW, at least 1.
         amount: Money,
     },
+    /// Write off what is free and has lapsed.
+    WriteOff,
 }

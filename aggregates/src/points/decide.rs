@@ -49,6 +49,10 @@ impl Decider for Points {
             PointsCommand::Restore { payment_id, refund_id, amount } => {
                 self.restore(*payment_id, *refund_id, amount, facts)
             }
+            PointsCommand::WriteOff => {
+                let lapses = self.lapses(facts.now);
+                if lapses.is_empty() { Decision::AlreadyDone } else { Decision::Record(lapses) }
+            }
         }
     }
 
@@ -158,11 +162,16 @@ impl Points {
 
     /// The event, after the writing off of all free points that have lapsed.
     fn with_lapses(&self, now: Timestamp, event: impl Into<PointsEvent>) -> Decision<PointsEvent> {
-        let lapsed = (1_u32..).zip(&self.grants).filter(|(_, grant)| grant.free > 0 && grant.has_lapsed(now));
-        let mut events: Vec<PointsEvent> =
-            lapsed.map(|(entry, grant)| PointsExpired { entry, amount: won(grant.free) }.into()).collect();
+        let mut events = self.lapses(now);
         events.push(event.into());
         Decision::Record(events)
+    }
+
+    /// The writing off of all free points that have lapsed, one event a grant. What a payment
+    /// keeps does not lapse while it is kept.
+    fn lapses(&self, now: Timestamp) -> Vec<PointsEvent> {
+        let lapsed = (1_u32..).zip(&self.grants).filter(|(_, grant)| grant.free > 0 && grant.has_lapsed(now));
+        lapsed.map(|(entry, grant)| PointsExpired { entry, amount: won(grant.free) }.into()).collect()
     }
 
     fn grant(&self, entry: u32) -> Option<&Grant> {

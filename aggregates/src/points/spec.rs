@@ -68,6 +68,7 @@ fn every_state_answers_every_command_as_the_table_says() {
         ("release", PointsCommand::Release { payment_id, reason: reason() }, at(0)),
         ("restore_300", restore(300), at(0)),
         ("restore_301", restore(301), at(0)),
+        ("write_off", PointsCommand::WriteOff, at(0)),
     ];
     let answers = "
         command     empty granted lapsed held captured released restored
@@ -80,6 +81,7 @@ fn every_state_answers_every_command_as_the_table_says() {
         release     =     =       =      +    =        =        =
         restore_300 X     X       X      X    +        X        =
         restore_301 X     X       X      X    X        X        =
+        write_off   =     =       +      =    =        =        =
     ";
     let answers = answers
         .replace(" V", " validation_failed")
@@ -110,6 +112,40 @@ fn i4_lapsed_points_are_written_off_by_the_next_hold_and_not_taken() {
     let points = given::<Points>(&events).at(at(10)).when(&hold(60)).records(&[lapsed, held(60, &[(2, 60)])]);
     assert_eq!((points.balance(), points.available(at(10))), (100, 40));
     given::<Points>(&events).at(at(9)).when(&hold(150)).records(&[held(150, &[(1, 100), (2, 50)])]);
+}
+
+#[test]
+fn i4_what_has_lapsed_is_written_off_grant_by_grant_and_once() {
+    let events = [
+        granted(100, "soon", Some(at(10))),
+        granted(100, "later", Some(at(20))),
+        granted(100, "never", None),
+        granted(100, "soon too", Some(at(10))),
+    ];
+    let expired = |entry| PointsEvent::from(PointsExpired { entry, amount: won(100) });
+    let write_off = PointsCommand::WriteOff;
+    given::<Points>(&events).at(at(9)).when(&write_off).done_already();
+    let points = given::<Points>(&events).at(at(10)).when(&write_off).records(&[expired(1), expired(4)]);
+    assert_eq!((points.balance(), points.available(at(10))), (200, 200));
+    let log = [&events[..], &[expired(1), expired(4)]].concat();
+    given::<Points>(&log).at(at(19)).when(&write_off).done_already();
+    given::<Points>(&log).at(at(20)).when(&write_off).records(&[expired(2)]);
+}
+
+#[test]
+fn i4_what_a_payment_holds_lapses_when_it_is_free_again() {
+    let kept = [granted(500, "welcome", Some(at(10))), held(300, &[(1, 300)])];
+    let expired = |units| PointsEvent::from(PointsExpired { entry: 1, amount: won(units) });
+    let points = given::<Points>(&kept).at(at(10)).when(&PointsCommand::WriteOff).records(&[expired(200)]);
+    assert_eq!((points.balance(), points.held(), points.available(at(10))), (300, 300, 0));
+    let log = [&kept[..], &[expired(200)]].concat();
+    given::<Points>(&log).at(at(11)).when(&PointsCommand::WriteOff).done_already();
+    let back = PointsReleased { payment_id: payment(), amount: won(300), reason: "payment_failed".into() };
+    let points = given::<Points>(&[&log[..], &[back.into()]].concat())
+        .at(at(11))
+        .when(&PointsCommand::WriteOff)
+        .records(&[expired(300)]);
+    assert_eq!((points.balance(), points.held()), (0, 0));
 }
 
 #[test]
@@ -164,7 +200,7 @@ fn i6_what_comes_back_to_a_lapsed_grant_can_be_used_for_a_while() {
 
 fn any_command() -> impl Strategy<Value = (PointsCommand, i64)> {
     let payment_id = (0_u128..3).prop_map(id::<PaymentId>);
-    (0..5, payment_id, 0_i64..200, 0_u128..3, prop::option::of(0_i64..60), 0_i64..60).prop_map(
+    (0..6, payment_id, 0_i64..200, 0_u128..3, prop::option::of(0_i64..60), 0_i64..60).prop_map(
         |(kind, payment_id, units, number, lapse, now)| {
             let amount = won(units);
             let command = match kind {
@@ -175,7 +211,8 @@ fn any_command() -> impl Strategy<Value = (PointsCommand, i64)> {
                 1 => PointsCommand::Hold { payment_id, order_id: order(), amount },
                 2 => PointsCommand::Capture { payment_id },
                 3 => PointsCommand::Release { payment_id, reason: "payment_failed".into() },
-                _ => PointsCommand::Restore { payment_id, refund_id: id(number), amount },
+                4 => PointsCommand::Restore { payment_id, refund_id: id(number), amount },
+                _ => PointsCommand::WriteOff,
             };
             (command, now)
         },

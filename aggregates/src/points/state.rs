@@ -135,6 +135,12 @@ impl Points {
         let usable = self.grants.iter().filter(|grant| !grant.has_lapsed(now));
         usable.fold(0, |sum: i64, grant| sum.saturating_add(grant.free))
     }
+    /// When the first of the points that no payment holds lapses or has lapsed; none when
+    /// none of them does.
+    #[must_use]
+    pub fn lapses_at(&self) -> Option<Timestamp> {
+        self.grants.iter().filter(|grant| grant.free > 0).filter_map(|grant| grant.expires_at).min()
+    }
     /// Points that a payment keeps, in won; 0 when it captured, released or never held any.
     #[must_use]
     pub fn held_for(&self, payment_id: PaymentId) -> i64 {

@@ -196,6 +196,8 @@ pub struct Settings {
     pub auth_rate_limit: Option<RateLimit>,
     /// Requests that may wait for the decider; one more is answered 503.
     pub command_queue: usize,
+    /// How often points whose time is over are written off.
+    pub expire_points_every: Duration,
     /// Origins of browsers that may call; empty: none but the server's own pages.
     pub cors_origins: Vec<String>,
     /// The log filter, as in `info,jangbu_commands=debug`.
@@ -217,6 +219,9 @@ const LONGEST_GATEWAY_TIMEOUT_MS: u64 = 60_000;
 /// About a second of work on a small machine: whoever waits longer is better told so.
 const DEFAULT_COMMAND_QUEUE: usize = 8_192;
 const LARGEST_COMMAND_QUEUE: usize = 1_000_000;
+const DEFAULT_EXPIRE_POINTS_EVERY_MS: u64 = 60_000;
+/// An hour: points are to be gone on the day on which they lapse.
+const LONGEST_EXPIRE_POINTS_EVERY_MS: u64 = 3_600_000;
 const DEFAULT_RATE_LIMIT: &str = "1000/min";
 const DEFAULT_AUTH_RATE_LIMIT: &str = "30/min";
 /// Parcels stand still until they are told to move: a carrier that scans before the
@@ -271,6 +276,7 @@ impl Settings {
             rate_limit,
             auth_rate_limit,
             command_queue: command_queue(raw.command_queue)?,
+            expire_points_every: expire_points_every(raw.expire_points_every_ms)?,
             cors_origins: cors_origins(raw.cors_origins.as_deref())?,
             log: log::filter(raw.log.as_deref())?,
             log_format: log_format(raw.log_format.as_deref())?,
@@ -364,6 +370,15 @@ fn command_queue(length: Option<u64>) -> Result<usize, ConfigError> {
             format!("{length} is out of range, expected 1 to {LARGEST_COMMAND_QUEUE} requests"),
         )
     })
+}
+
+fn expire_points_every(ms: Option<u64>) -> Result<Duration, ConfigError> {
+    let ms = ms.unwrap_or(DEFAULT_EXPIRE_POINTS_EVERY_MS);
+    if (100..=LONGEST_EXPIRE_POINTS_EVERY_MS).contains(&ms) {
+        return Ok(Duration::from_millis(ms));
+    }
+    let problem = format!("{ms} is out of range, expected 100 to {LONGEST_EXPIRE_POINTS_EVERY_MS} milliseconds");
+    Err(ConfigError::value("JANGBU_EXPIRE_POINTS_EVERY_MS", problem))
 }
 
 fn cors_origins(text: Option<&str>) -> Result<Vec<String>, ConfigError> {

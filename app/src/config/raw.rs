@@ -66,6 +66,7 @@ pub(super) struct Raw {
     pub(super) trusted_proxies: Option<String>,
     pub(super) auth_rate_limit: Option<String>,
     pub(super) command_queue: Option<u64>,
+    pub(super) expire_points_every_ms: Option<u64>,
     pub(super) cors_origins: Option<String>,
     pub(super) max_open_unpaid_orders: Option<String>,
     pub(super) max_unpaid_units: Option<String>,
@@ -77,7 +78,7 @@ pub(super) struct Raw {
 }
 
 /// Every plain setting; the order is that of the documentation.
-const SETTINGS: [&str; 24] = [
+const SETTINGS: [&str; 25] = [
     "listen",
     "data_dir",
     "database_url",
@@ -96,6 +97,7 @@ const SETTINGS: [&str; 24] = [
     "trusted_proxies",
     "auth_rate_limit",
     "command_queue",
+    "expire_points_every_ms",
     "cors_origins",
     "max_open_unpaid_orders",
     "max_unpaid_units",

@@ -33,6 +33,7 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(settings.rate_limit, RateLimit::parse("1000/min").unwrap());
     assert_eq!(settings.auth_rate_limit, RateLimit::parse("30/min").unwrap());
     assert_eq!(settings.command_queue, 8_192);
+    assert_eq!(settings.expire_points_every, Duration::from_secs(60));
     assert_eq!(settings.sandbox.unwrap().listen.to_string(), "127.0.0.1:0");
     assert_eq!(settings.admin_email, "admin@example.com");
     assert_eq!(settings.policy, Policy::default());
@@ -105,6 +106,7 @@ fn errors_name_the_setting_and_what_would_be_right() {
         ("JANGBU_DATABASE_URL", "mysql://x", "postgres://"),
         ("JANGBU_GATEWAY_TIMEOUT_MS", "0", "1 to 60000"),
         ("JANGBU_COMMAND_QUEUE", "0", "1 to 1000000"),
+        ("JANGBU_EXPIRE_POINTS_EVERY_MS", "99", "100 to 3600000"),
         ("JANGBU_SANDBOX", "maybe", "on or off"),
         ("JANGBU_RATE_LIMIT", "many", "1000/min"),
         ("JANGBU_AUTH_RATE_LIMIT", "0/min", "1000/min"),

@@ -132,7 +132,7 @@ impl Node {
             .projector
             .then(|| Projector::spawn(Arc::clone(&side.store) as _, models.clone(), Arc::clone(&side.world.clock)));
         let lease = LeaseHolder { leases: Arc::clone(&side.store) as _, node: identity.id, length: LEASE };
-        let (processes, handle) = start_processes(roles, lease.clone(), &side, &models, outside.as_ref());
+        let (processes, handle) = start_processes(roles, &settings, lease.clone(), &side, &models, outside.as_ref());
         let (hooks, inbox) = start_inbox(lease, &side, outside.as_ref());
         let admin = admin::ensure(&*side.store, &side.identity, &side.world, &settings).await?;
 
@@ -318,6 +318,7 @@ fn prepare(roles: Roles, settings: &Settings, roles_apart: bool) -> anyhow::Resu
 
 fn start_processes(
     roles: Roles,
+    settings: &Settings,
     lease: LeaseHolder,
     side: &WriteSide,
     models: &ReadModels,
@@ -333,7 +334,11 @@ fn start_processes(
         world: side.world.clone(),
         gateways: Arc::clone(&outside.gateways),
         carriers: Arc::clone(&outside.carriers),
-        options: ProcessOptions { outside_calls: outside.calls_at_once, ..ProcessOptions::default() },
+        options: ProcessOptions {
+            outside_calls: outside.calls_at_once,
+            expire_points_every: settings.expire_points_every,
+            ..ProcessOptions::default()
+        },
     });
     (Some(tasks), Some(handle))
 }

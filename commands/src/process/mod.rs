@@ -8,6 +8,7 @@
 //!   them out; `outside.rs` talks to gateway and carrier.
 //! - `places.rs` bounds the calls to the outside, for all buyers and for one.
 //! - `timers.rs` hands over the timers that are due.
+//! - `lapses.rs` has points written off whose time is over.
 //! - `catch_up.rs` hands over what was decided before processes were taken along, and what was
 //!   set aside since.
 //! - `parked.rs` leaves an order alone of which something cannot be read, and only that one.
@@ -22,6 +23,7 @@
 
 mod catch_up;
 mod dispatcher;
+mod lapses;
 mod outside;
 mod parked;
 mod payment;
@@ -70,6 +72,8 @@ pub struct ProcessOptions {
     pub outside_calls: usize,
     /// How often the timer queue is looked at.
     pub timer_poll: Duration,
+    /// How often it is looked which points have lapsed.
+    pub expire_points_every: Duration,
     /// The longest a checkpoint stays behind the work that is done.
     pub checkpoint_every: Duration,
     /// How often it is looked whether what was parked can be read again.
@@ -87,6 +91,7 @@ impl Default for ProcessOptions {
             window: 1_024,
             outside_calls: 256,
             timer_poll: Duration::from_millis(250),
+            expire_points_every: Duration::from_secs(60),
             checkpoint_every: Duration::from_millis(250),
             look_at_parked: Duration::from_secs(30),
             retry_first: Duration::from_millis(20),
@@ -106,7 +111,7 @@ pub struct ProcessDeps {
     pub parked: Arc<dyn ParkedProcesses>,
     /// Says which node does the work.
     pub lease: LeaseHolder,
-    /// Knows what is due.
+    /// Knows what is due: timers, and points that have lapsed.
     pub timers: Arc<dyn TimerQueue>,
     /// Clock, ids and vault.
     pub world: World,

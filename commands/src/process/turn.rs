@@ -1,4 +1,4 @@
-//! One node at a time carries the orders on.
+//! One node at a time carries the orders on, and has lapsed points written off.
 //!
 //! Two that did all of it would come to the same end, since doing work twice changes
 //! nothing; but each would do all of the work, and they would meet in every stream. So the
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::submit::Backoff;
-use super::{Shared, Since, catch_up, dispatcher, parked, timers};
+use super::{Shared, Since, catch_up, dispatcher, lapses, parked, timers};
 use crate::lease::{Ended, Lease};
 
 /// The name of the lease. Storage format.
@@ -58,6 +58,7 @@ async fn work(mut turn: Shared) {
     let mut parts = JoinSet::new();
     parts.spawn(dispatcher::run(Arc::clone(&turn)));
     parts.spawn(timers::run(Arc::clone(&turn)));
+    parts.spawn(lapses::run(Arc::clone(&turn)));
     parts.spawn(parked::run(Arc::clone(&turn)));
     let _first = parts.join_next().await;
     if turn.stop.is_cancelled() {

@@ -15,6 +15,7 @@ mod faulty;
 mod gateways;
 mod identity;
 mod inbox;
+mod lapses;
 mod model;
 mod outside;
 mod parked;

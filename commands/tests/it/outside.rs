@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::points::Points;
 use jangbu_aggregates::processes::FulfilmentEvent;
 use jangbu_kernel::gateway::{
     Carrier, CarrierNotice, ChargeOutcome, ChargeRequest, GatewayNotice, LabelCancelOutcome, LabelOutcome,
     LabelRequest, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
 };
 use jangbu_kernel::log::{EventLog, LogError, ReadFilter};
-use jangbu_kernel::ports::{DueTimer, TimerQueue};
-use jangbu_kernel::{AggregateKind, Money, ShipmentId, StreamId, Timestamp};
+use jangbu_kernel::ports::{DueTimer, LapsedPoints, TimerQueue};
+use jangbu_kernel::{AggregateKind, Decider as _, Money, ShipmentId, StreamId, Timestamp, UserId};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -256,5 +257,31 @@ impl TimerQueue for LogTimers {
 
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
         Ok(self.set().await?.into_values().min())
+    }
+
+    async fn lapsed_points(&self, now: Timestamp, limit: usize) -> Result<Vec<LapsedPoints>, LogError> {
+        let mut ledgers: BTreeMap<UserId, Points> = BTreeMap::new();
+        let (mut after, filter) = (0, ReadFilter::default());
+        loop {
+            let (events, read_to) = self.0.read_all(after, 1_000, &filter).await?;
+            if read_to == after {
+                break;
+            }
+            after = read_to;
+            for recorded in events.iter().filter(|recorded| recorded.stream.kind == AggregateKind::Points) {
+                // One that cannot be read stays as it was, as in the read model, whose stream is parked.
+                if let Ok(DomainEvent::Points(event)) = DomainEvent::try_from(recorded) {
+                    ledgers.entry(UserId::new(recorded.stream.id)).or_default().evolve(&event);
+                }
+            }
+        }
+        let lapsing = ledgers.into_iter().filter_map(|(user_id, points)| Some((user_id, points.lapses_at()?)));
+        let mut lapsed: Vec<LapsedPoints> = lapsing
+            .filter(|(_, lapsed_at)| *lapsed_at <= now)
+            .map(|(user_id, lapsed_at)| LapsedPoints { user_id, lapsed_at })
+            .collect();
+        lapsed.sort_by_key(|ledger| (ledger.lapsed_at, ledger.user_id));
+        lapsed.truncate(limit);
+        Ok(lapsed)
     }
 }

@@ -31,6 +31,7 @@ const PRICE: i64 = 53_000;
 fn quick() -> ProcessOptions {
     ProcessOptions {
         timer_poll: Duration::from_millis(2),
+        expire_points_every: Duration::from_millis(20),
         checkpoint_every: Duration::ZERO,
         look_at_parked: Duration::from_millis(5),
         retry_first: Duration::from_millis(1),
@@ -103,13 +104,24 @@ impl House {
 
     /// The same house, whose process manager may do no more than this at once.
     async fn narrowed(self, window: usize, outside_calls: usize) -> Self {
-        let gateways = Gateways::new(self.gateway.clone());
-        self.with_another_process(gateways, ProcessOptions { window, outside_calls, ..quick() }).await
+        self.with_options(|options| {
+            options.window = window;
+            options.outside_calls = outside_calls;
+        })
+        .await
     }
 
     /// The same house, whose process manager is configured for other gateways.
     pub async fn with_gateways(self, gateways: Gateways) -> Self {
         self.with_another_process(gateways, quick()).await
+    }
+
+    /// The same house, whose process manager has other limits.
+    pub async fn with_options(self, change: impl FnOnce(&mut ProcessOptions)) -> Self {
+        let mut options = quick();
+        change(&mut options);
+        let gateways = Gateways::new(self.gateway.clone());
+        self.with_another_process(gateways, options).await
     }
 
     async fn with_another_process(mut self, gateways: Gateways, options: ProcessOptions) -> Self {

@@ -7,7 +7,7 @@ use jangbu_aggregates::points::{PointsEvent, PointsPart};
 use jangbu_kernel::{AggregateKind, Currency, Money, MoneyError, PaymentId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, next};
+use crate::view::{Fact, FoldError, Index, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, next};
 
 /// A user's points. One point is one won.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,7 +50,13 @@ impl PointsRow {
     /// Whether what can be used changes with time alone.
     #[must_use]
     pub fn lapses(&self) -> bool {
-        self.lapsing.values().any(|grant| grant.free > 0)
+        self.lapses_at().is_some()
+    }
+
+    /// When the first of what is free lapses or has lapsed; none when nothing of it does.
+    #[must_use]
+    pub fn lapses_at(&self) -> Option<Timestamp> {
+        self.lapsing.values().filter(|grant| grant.free > 0).map(|grant| grant.expires_at).min()
     }
 
     /// As it is at a moment: what has lapsed by then is gone, whether or not the ledger has
@@ -129,16 +135,17 @@ impl View for PointsView {
     type Row = PointsRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "points",
-        // 3: it knows when points lapse.
-        version: 3,
+        // 3: it knows when points lapse. 4: it can be asked which have.
+        version: 4,
         key: &[column("user_id", Kind::Uuid)],
         columns: &[
             column("balance", Kind::Int),
             column("held", Kind::Int),
             column("available", Kind::Int),
             column("version", Kind::Int),
+            column("lapses_at", Kind::Time),
         ],
-        indexes: &[],
+        indexes: &[Index { name: "lapsing", columns: "lapses_at, user_id", only: "lapses_at is not null" }],
     };
     const SHOWS: Shows = Shows::All(AggregateKind::Points);
 
@@ -171,6 +178,7 @@ impl View for PointsView {
             Value::int(row.held.minor_units()),
             Value::int(row.available.minor_units()),
             Value::count(row.version),
+            Value::Time(row.lapses_at()),
         ]
     }
 }

@@ -7,6 +7,7 @@ use jangbu_aggregates::points::{
 use jangbu_aggregates::product::{ProductCreated, ProductDeactivated};
 use jangbu_aggregates::shipment::{ShipmentDispatched, ShipmentEvent, ShipmentRequested, TrackingNumberCorrected};
 use jangbu_aggregates::stock::StockReceived;
+use jangbu_kernel::ports::TimerQueue as _;
 use jangbu_kernel::{CategoryId, Money, OrderId, PaymentId, ProductId, RefundId, ShipmentId, StreamId, UserId};
 use jangbu_projections::{OrderFilter, OrderStatus, PageRequest, ProductFilter, ProductSort, QueryError};
 
@@ -245,9 +246,19 @@ async fn points_that_lapse_are_not_shown_as_usable(fixture: &Fixture) {
         PointsHeld { payment_id, order_id, amount: won(200), parts: part(200, None) }.into(),
     ];
     fixture.append(StreamId::points(user), 1, ledger.into_iter().map(DomainEvent::Points).collect()).await;
+    let lasting = vec![granted(100, "for ever", None).into()];
+    let lasts = UserId::new(id(30));
+    fixture.append(StreamId::points(lasts), 1, lasting.into_iter().map(DomainEvent::Points).collect()).await;
     let projector = fixture.projector();
     fixture.caught_up(&projector).await;
     let queries = fixture.models.queries();
+    let waiting = async |now| {
+        let ledgers = fixture.models.lapsed_points(at(now), 10).await.unwrap();
+        ledgers.into_iter().map(|ledger| (ledger.user_id, ledger.lapsed_at)).collect::<Vec<_>>()
+    };
+    assert_eq!(waiting(999).await, []);
+    assert_eq!(waiting(1_000).await, [(user, at(1_000))], "to be written off");
+    assert_eq!(fixture.models.lapsed_points(at(1_000), 0).await.unwrap(), []);
     let seen = async |millis| {
         let row = queries.points(user).await.unwrap().at(at(millis)).unwrap();
         (row.balance, row.held, row.available)
@@ -262,6 +273,8 @@ async fn points_that_lapse_are_not_shown_as_usable(fixture: &Fixture) {
     ];
     fixture.append(StreamId::points(user), 2_000, later.into_iter().map(DomainEvent::Points).collect()).await;
     fixture.caught_up(&projector).await;
+    assert_eq!(waiting(8_999).await, [], "what is written off waits no more");
+    assert_eq!(waiting(9_000).await, [(user, at(9_000))]);
     assert_eq!(seen(8_999).await, (won(500), won(0), won(500)));
     assert_eq!(seen(9_000).await, (won(300), won(0), won(300)));
     fixture.rows_are_the_log(&projector).await;

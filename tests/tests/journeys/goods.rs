@@ -1,9 +1,11 @@
 //! Goods and what follows them: money that went back, numbers, orders that wait.
 
+use std::time::SystemTime;
+
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::harness::{World, basket, krw};
+use crate::harness::{World, basket, eventually, krw, number};
 
 pub async fn what_is_given_back_whole_is_called_off(world: &mut World) {
     let admin = world.admin().await;
@@ -100,6 +102,37 @@ pub async fn a_number_used_again_shows_everybody_their_own_parcel(world: &mut Wo
     let found = buyer.get("/v1/shipments/tracking/771").header("jangbu-min-position", &position).send().await;
     assert_eq!(found.expect(200)["id"], *id);
     buyer.get("/v1/shipments/tracking/601234567890").send().await.expect_problem(404, "not_found");
+}
+
+pub async fn points_lapse_by_themselves(world: &mut World) {
+    world.put_around_the_shop("JANGBU_EXPIRE_POINTS_EVERY_MS", "100");
+    world.terminate_shop().await;
+    world.start_shop().await;
+    let admin = world.admin().await;
+    let buyer = world.buyer("minji").await;
+    let points = format!("/v1/users/{}/points", buyer.id);
+    let granted = admin.post(&format!("{points}/grant"), &json!({"amount": krw(200), "reference": "welcome"}));
+    granted.send().await.expect(200);
+    // A grant that reaches a slow shop after its own time is refused: then there was too little of it.
+    for seconds in [2, 8, 30] {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let soon = chrono::DateTime::from_timestamp(i64::try_from(now).unwrap() + seconds, 0).unwrap().to_rfc3339();
+        let grant = json!({"amount": krw(700), "reference": "spring", "expires_at": soon});
+        if admin.post(&format!("{points}/grant"), &grant).send().await.status == 200 {
+            break;
+        }
+    }
+    // Nobody grants, spends or gives back: the entry comes from the clock alone.
+    let entries = format!("{points}/entries");
+    let lapsed = eventually("what lapsed is an entry of the ledger", async || {
+        let entries = buyer.client.read_all(&entries).await;
+        entries.into_iter().find(|entry| entry["kind"] == "expired")
+    })
+    .await;
+    assert_eq!(lapsed["amount"]["amount"], "-700", "{lapsed}");
+    assert_eq!(number(&lapsed["balance_after"]), 200, "{lapsed}");
+    let row = buyer.client.read(&points).await;
+    assert_eq!((number(&row["balance"]), number(&row["available"])), (200, 200), "{row}");
 }
 
 pub async fn a_buyer_keeps_only_so_many_orders_waiting(world: &mut World) {

@@ -80,6 +80,7 @@ journeys! {
         what_is_given_back_whole_is_called_off,
         a_scan_before_the_dispatch_is_the_hand_over,
         a_number_used_again_shows_everybody_their_own_parcel,
+        points_lapse_by_themselves,
         a_buyer_keeps_only_so_many_orders_waiting;
     keys:
         equal_requests_give_one_order,
