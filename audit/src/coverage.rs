@@ -72,6 +72,7 @@ const TABLE: &[(&str, Seen)] = &[
     ("payment.failed", By(&["payments"])),
     ("payment.voided", By(&["payments"])),
     ("payment.mismatch_detected", By(&["payments"])),
+    ("payment.mismatch_accepted", By(&["payments"])),
     ("payment.observation_ignored", By(&["payments"])),
     ("payment.refund_requested", By(&["payments", "fulfilments"])),
     ("payment.leg_refunded", By(&["payments"])),

@@ -211,6 +211,12 @@ impl Payments {
                 payment.captured = Some(Capture { amount: captured.amount, position: seen.event.position });
                 self.captured_of_order.entry(payment.order_id).or_default().push(id);
             }
+            // A person has taken it as enough: the gateway's leg is what the gateway took.
+            PaymentEvent::MismatchAccepted(mismatch) => {
+                if let Some((amount, _)) = payment.legs.iter_mut().find(|(_, points)| !points) {
+                    *amount = mismatch.accepted;
+                }
+            }
             PaymentEvent::RefundRequested(refund) => {
                 payment.refused_whole = false;
                 payment.refunds.push(Refund {
@@ -347,6 +353,7 @@ const fn is_asked(event: &PaymentEvent) -> Option<bool> {
         | PaymentEvent::RefundRequested(_)
         | PaymentEvent::MismatchDetected(_) => Some(true),
         PaymentEvent::Captured(_)
+        | PaymentEvent::MismatchAccepted(_)
         | PaymentEvent::Failed(_)
         | PaymentEvent::Voided(_)
         | PaymentEvent::RefundSettled(_)

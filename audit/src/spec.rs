@@ -421,3 +421,31 @@ fn m3_what_the_gateway_is_still_being_asked_is_no_finding() {
     story.payment(PaymentFailed { order_id: order_id(), reason: "declined".into(), source: Source::Answer });
     assert_eq!(story.broken_beside(&[GatewayCharge::captured(order_id(), "10000", "0")]), [M3]);
 }
+
+#[test]
+fn m3_a_smaller_charge_that_a_person_took_as_enough_is_what_the_gateway_kept() {
+    let story = |accepted: bool| {
+        let mut story = Story::default();
+        story.placed();
+        started(&mut story);
+        story.process(StepEntered { step: Step::Delivering });
+        story.points(PointsGranted { amount: won(800), reference: "welcome".into(), expires_at: None });
+        story.payment(payment_requested());
+        story.same_command();
+        story.points(points_held());
+        story.payment(capture_requested());
+        let (expected, reported, reference) = (won(10_000), won(9_000), "ch_1".to_owned());
+        let source = Source::Answer;
+        story.payment(MismatchDetected { order_id: order_id(), expected, reported, reference, source });
+        if accepted {
+            let (accepted, reason) = (won(9_000), "the shop bears it".to_owned());
+            story.payment(MismatchAccepted { order_id: order_id(), expected, accepted, reason });
+        }
+        story.payment(PaymentCaptured { amount: won(9_500), source: Source::Operator, ..captured() });
+        story
+    };
+    let took = [GatewayCharge::captured(order_id(), "9000", "0")];
+    assert_eq!(story(true).broken_beside(&took), []);
+    assert!(story(true).broken_beside(&[GatewayCharge::captured(order_id(), "10000", "0")]).contains(&M3));
+    assert!(story(false).broken_beside(&took).contains(&M1), "nobody took it as enough");
+}

@@ -19,8 +19,9 @@ mod spec;
 
 pub use fulfilments::{AdvanceFulfilment, ResolveFulfilment};
 pub use orders::{
-    CancelOrder, CompleteOrder, ConfirmDelivery, ConfirmOrder, ExpireOrder, FailOrder, FinishCancellation, HoldOrder,
-    MarkDelivered, PlaceOrder, Quote, RecordLatePayment, RecordPaymentFailure, ReleaseHold, WantedLine, quote_order,
+    AcceptOrder, CancelOrder, CompleteOrder, ConfirmDelivery, ConfirmOrder, ExpireOrder, FailOrder, FinishCancellation,
+    HoldOrder, MarkDelivered, PlaceOrder, Quote, RecordLatePayment, RecordPaymentFailure, RefundOrder, ReleaseHold,
+    SendOrderAgain, WantedLine, quote_order,
 };
 pub use payments::{
     CancelPayment, ConfirmPayment, ObservePayment, ObserveRefund, RefundPayment, RequestCapture, RequestFullRefund,

@@ -34,6 +34,11 @@ pub enum OrderCommand {
         /// Which.
         shipment_id: ShipmentId,
     },
+    /// A further parcel is begun: the one that left does not arrive.
+    SendAgain {
+        /// The further one.
+        shipment_id: ShipmentId,
+    },
     /// Every parcel left.
     MarkShipped,
     /// Every parcel arrived.

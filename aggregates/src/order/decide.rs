@@ -29,6 +29,7 @@ impl Decider for Order {
                 | OrderCommand::MarkPaid { .. }
                 | OrderCommand::Expire
                 | OrderCommand::StartPreparation { .. }
+                | OrderCommand::SendAgain { .. }
                 | OrderCommand::MarkShipped
                 | OrderCommand::MarkDelivered
                 | OrderCommand::Complete { .. }
@@ -47,6 +48,7 @@ impl Decider for Order {
             OrderCommand::MarkPaid { payment_id } => order.mark_paid(*payment_id, facts),
             OrderCommand::Expire => order.expire(facts),
             OrderCommand::StartPreparation { shipment_id } => order.start_preparation(*shipment_id),
+            OrderCommand::SendAgain { shipment_id } => order.send_again(*shipment_id),
             OrderCommand::MarkShipped => order.mark_shipped(),
             OrderCommand::MarkDelivered => order.mark_delivered(),
             OrderCommand::Complete { by } => order.complete(*by),
@@ -206,6 +208,30 @@ impl Standing {
             | OrderStatus::Cancelled
             | OrderStatus::Expired
             | OrderStatus::Failed => self.conflict("only a paid order is sent").into(),
+        }
+    }
+
+    fn send_again(&self, shipment_id: ShipmentId) -> Decision<OrderEvent> {
+        match self.status {
+            OrderStatus::Preparing | OrderStatus::Shipped | OrderStatus::Delivered | OrderStatus::Completed
+                if self.shipment_id == Some(shipment_id) =>
+            {
+                Decision::AlreadyDone
+            }
+            OrderStatus::Shipped => match self.not_on_hold() {
+                Ok(()) => Decision::one(OrderPreparationStarted { shipment_id }),
+                Err(refusal) => refusal.into(),
+            },
+            OrderStatus::Placed
+            | OrderStatus::AwaitingPayment
+            | OrderStatus::Paid
+            | OrderStatus::Preparing
+            | OrderStatus::Delivered
+            | OrderStatus::Completed
+            | OrderStatus::Cancelling
+            | OrderStatus::Cancelled
+            | OrderStatus::Expired
+            | OrderStatus::Failed => self.conflict("only an order that is on its way is sent again").into(),
         }
     }
 

@@ -14,7 +14,8 @@
 //!                                             v
 //!                                         cancelled      a step fails for good: failed
 //! ```
-//! Beside the status stands a hold: while it is on, nothing new is begun.
+//! Beside the status stands a hold: while it is on, nothing new is begun. An order whose parcel is
+//! lost or came back may be sent again: shipped --> preparing, with a further parcel.
 //!
 //! Invariants:
 //! - I1 a status only follows the arrows above; what has ended stays ended.

@@ -116,6 +116,8 @@ fn commands() -> Vec<(&'static str, OrderCommand, Timestamp)> {
         ("expire_early", C::Expire, at(DEADLINE - 1)),
         ("prepare", C::StartPreparation { shipment_id }, at(LATE)),
         ("prepare_other", C::StartPreparation { shipment_id: id(4) }, at(LATE)),
+        ("again", C::SendAgain { shipment_id }, at(LATE)),
+        ("again_other", C::SendAgain { shipment_id: id(4) }, at(LATE)),
         ("ship", C::MarkShipped, at(LATE)),
         ("deliver", C::MarkDelivered, at(LATE)),
         ("complete", C::Complete { by: CompletedBy::Buyer }, at(LATE)),
@@ -146,6 +148,8 @@ const ANSWERS: &str = "
     expire_early   N    C      C    C     C    C    C         C       C         C         C          C         =       C
     prepare        N    C      C    C     +    C    =         =       =         =         C          C         C       C
     prepare_other  N    C      C    C     +    C    C         C       C         C         C          C         C       C
+    again          N    C      C    C     C    C    =         =       =         =         C          C         C       C
+    again_other    N    C      C    C     C    C    C         +       C         C         C          C         C       C
     ship           N    C      C    C     C    C    +         =       =         =         C          C         C       C
     deliver        N    C      C    C     C    C    C         +       =         =         C          C         C       C
     complete       N    C      C    C     C    C    C         C       +         =         C          C         C       C
@@ -183,7 +187,8 @@ fn every_state_answers_every_command_as_the_table_says() {
 
 #[test]
 fn i1_only_the_arrows_that_are_drawn_are_followed() {
-    const ARROWS: [(&str, &str); 20] = [
+    const ARROWS: [(&str, &str); 21] = [
+        ("shipped", "preparing"),
         ("placed", "awaiting_payment"),
         ("placed", "expired"),
         ("placed", "cancelled"),

@@ -42,6 +42,11 @@ pub enum PaymentCommand {
         /// Why, a code.
         reason: String,
     },
+    /// Takes the smaller amount that the gateway took as enough.
+    AcceptMismatch {
+        /// Why.
+        reason: String,
+    },
     /// Gives a part back.
     RequestRefund {
         /// The id the refund gets.

@@ -5,12 +5,13 @@ use jangbu_kernel::{AggregateKind, Decider, Decision, Money, OrderId, Refusal, R
 
 use super::command::PaymentCommand;
 use super::event::{
-    CaptureRequested, ChallengeConfirmed, ChallengeRequired, InquiryUndecided, Leg, MismatchDetected,
+    CaptureRequested, ChallengeConfirmed, ChallengeRequired, InquiryUndecided, Leg, MismatchAccepted, MismatchDetected,
     NetCancelRequested, ObservationIgnored, OutcomeUnknown, PaymentCaptured, PaymentEvent, PaymentFailed,
     PaymentRequested, PaymentVoided, Source,
 };
 use super::methods::validate_legs;
 use super::state::{Payment, PaymentState};
+use crate::checks;
 use crate::facts::Facts;
 
 /// The reason of a failure that the gateway's void caused. Read back by the fold.
@@ -18,8 +19,8 @@ pub(super) const NET_CANCELLED: &str = "net_cancelled";
 
 impl Decider for Payment {
     const KIND: AggregateKind = AggregateKind::Payment;
-    // 2: which gateway was asked.
-    const STATE_VERSION: u16 = 2;
+    // 2: which gateway was asked. 3: what the gateway took where it took another amount.
+    const STATE_VERSION: u16 = 3;
     type Event = PaymentEvent;
     type Command = PaymentCommand;
     type Facts = Facts;
@@ -34,6 +35,7 @@ impl Decider for Payment {
             PaymentCommand::ConfirmChallenge => self.confirm_challenge(),
             PaymentCommand::RequestNetCancel { reason } => self.request_net_cancel(reason),
             PaymentCommand::Void { reason } => self.void(reason),
+            PaymentCommand::AcceptMismatch { reason } => self.accept_mismatch(reason),
             PaymentCommand::RequestRefund { refund_id, amount, reason } => {
                 self.request_refund(*refund_id, amount, reason)
             }
@@ -189,6 +191,37 @@ impl Payment {
             PaymentState::Captured => conflict(self, "the money is taken, it can be refunded").into(),
             PaymentState::Failed => conflict(self, "the payment has failed").into(),
         }
+    }
+
+    /// A person may take less than was asked for as enough. More is not ours: it can only go back,
+    /// and what came after the payment had ended too.
+    fn accept_mismatch(&self, reason: &str) -> Decision<PaymentEvent> {
+        let (Some(order_id), Some((_, leg))) = (self.order_id(), self.charge_leg()) else {
+            return not_found().into();
+        };
+        if self.accepted.is_some() {
+            return Decision::AlreadyDone;
+        }
+        let (PaymentState::Mismatched, Some(reported), false) = (self.state, self.reported, self.has_ended) else {
+            return conflict(self, "the payment waits for nobody's word about its amount").into();
+        };
+        if let Err(refusal) = checks::reason(reason) {
+            return refusal.into();
+        }
+        let (expected, total) = (leg.amount, self.total());
+        let missing = expected.checked_sub(&reported).ok().filter(Money::is_positive);
+        let captured = missing.filter(|_| reported.is_positive()).and_then(|missing| total.checked_sub(&missing).ok());
+        let Some(amount) = captured else {
+            let detail = format!("{reported} was taken and {expected} was asked for: only less can be taken as enough");
+            return Refusal::new(RefusalCode::PaymentTotalMismatch, detail)
+                .in_state(self.status_name(), vec!["refund_order"])
+                .into();
+        };
+        let reference = self.reference.clone();
+        Decision::Record(vec![
+            MismatchAccepted { order_id, expected, accepted: reported, reason: reason.to_owned() }.into(),
+            PaymentCaptured { order_id, amount, reference, source: Source::Operator }.into(),
+        ])
     }
 
     fn observe(&self, outcome: &ChargeOutcome, source: Source) -> Decision<PaymentEvent> {

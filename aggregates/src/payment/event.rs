@@ -22,6 +22,7 @@ events! {
         "payment.failed" v 1 => Failed(PaymentFailed),
         "payment.voided" v 1 => Voided(PaymentVoided),
         "payment.mismatch_detected" v 1 => MismatchDetected(MismatchDetected),
+        "payment.mismatch_accepted" v 1 => MismatchAccepted(MismatchAccepted),
         "payment.observation_ignored" v 1 => ObservationIgnored(ObservationIgnored),
         "payment.refund_requested" v 1 => RefundRequested(RefundRequested),
         "payment.leg_refunded" v 1 => LegRefunded(LegRefunded),
@@ -209,6 +210,19 @@ pub struct MismatchDetected {
     pub reference: String,
     /// Who said so.
     pub source: Source,
+}
+
+/// A person takes the smaller amount that the gateway took as enough. The capture follows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MismatchAccepted {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// What was asked of the gateway.
+    pub expected: Money,
+    /// What it took, less than that.
+    pub accepted: Money,
+    /// Why.
+    pub reason: String,
 }
 
 /// Somebody told us what we knew, or what came too late to matter.

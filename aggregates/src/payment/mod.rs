@@ -5,7 +5,7 @@
 //!      │             │  │              │                               ^
 //!      │             │  └──> unknown <─┘ (net-cancel requested)        │ late capture
 //!      │             │         │  └────────────────────────────────────┤
-//!      v             v         v                                       │
+//!      v             v         v                   accepted: captured  │
 //!   voided        failed <─────┘            mismatched ──> failed      │
 //!      └─────────────┴─────────────────────────────────────────────────┘
 //! ```
@@ -34,7 +34,8 @@
 //! - I3 An unknown outcome is not a failure: without the gateway's word nothing fails.
 //! - I4 No outside call without its intent: until the payment is called off, nothing is
 //!   captured, failed or challenged before a capture was requested.
-//! - I5 An amount or currency other than the one asked for is never captured.
+//! - I5 An amount or currency other than the one asked for is never captured, unless a person
+//!   takes a smaller amount as enough: then that one is.
 //! - I6 An observation of lower rank changes no state, and is recorded.
 //! - I7 A refused refund frees all it had claimed.
 //! - I8 Nothing is captured between a requested net-cancel and its end, nor after it.

@@ -51,6 +51,10 @@ fn net_cancel() -> PaymentCommand {
     PaymentCommand::RequestNetCancel { reason: "deadline".into() }
 }
 
+fn accept() -> PaymentCommand {
+    PaymentCommand::AcceptMismatch { reason: "the rest is on us".into() }
+}
+
 fn refund(number: u128, amount: i64) -> PaymentCommand {
     PaymentCommand::RequestRefund { refund_id: id(number), amount: won(amount), reason: "torn".into() }
 }
@@ -132,6 +136,7 @@ fn every_command() -> Vec<(&'static str, PaymentCommand)> {
         ("refund", refund(7, 100)),
         ("full_refund", full_refund(7)),
         ("settled", settled(8)),
+        ("accept", accept()),
     ]
 }
 
@@ -156,6 +161,7 @@ const TABLE: &str = "
     refund       N          C               C               C               C           C          captured C        C
     full_refund  N          C               C               C               C           C          captured C        C
     settled      N          N               N               N               N           N          N        N        N
+    accept       N          C               C               C               C           captured   C        C        C
 ";
 
 fn answer_of(payment: &mut Payment, command: &PaymentCommand) -> String {
@@ -171,6 +177,51 @@ fn answer_of(payment: &mut Payment, command: &PaymentCommand) -> String {
             other => other.code().into(),
         },
     }
+}
+
+#[test]
+fn i5_a_smaller_amount_that_a_person_takes_as_enough_is_what_is_captured() {
+    let sent = [request(), PaymentCommand::RequestCapture];
+    let mut payment = after(&sent);
+    ask(&mut payment, &says(captured(CARD - 500), Source::Webhook));
+    let Decision::Record(events) = ask(&mut payment, &accept()) else { panic!("accepted") };
+    let (expected, accepted, reason) = (won(CARD), won(CARD - 500), "the rest is on us".to_owned());
+    let amount = won(CARD - 500 + POINTS);
+    assert_eq!(
+        events,
+        [
+            MismatchAccepted { order_id: id(1), expected, accepted, reason }.into(),
+            PaymentCaptured { order_id: id(1), amount, reference: Some("ch".into()), source: Source::Operator }.into(),
+        ]
+    );
+    assert_eq!((payment.captured(), payment.leg_refundable(0)), (amount, won(CARD - 500)));
+    assert_eq!(ask(&mut payment, &accept()), Decision::AlreadyDone);
+    // What goes back is what was taken.
+    ask(&mut payment, &full_refund(7));
+    ask(&mut payment, &settled(7));
+    assert_eq!((payment.status_name(), payment.refunded()), ("refunded", amount));
+}
+
+#[test]
+fn i5_more_than_was_asked_for_and_another_currency_are_not_taken_as_enough() {
+    let dollars = Money::parse("5.00", "USD".parse().unwrap()).unwrap();
+    let charged = |amount| ChargeOutcome::Captured { reference: "ch".into(), amount };
+    for outcome in [captured(CARD + 1), captured(0), charged(dollars)] {
+        let mut payment = after(&[request(), PaymentCommand::RequestCapture]);
+        ask(&mut payment, &says(outcome.clone(), Source::Answer));
+        assert_eq!(payment.state(), PaymentState::Mismatched, "{outcome:?}");
+        let Decision::Refused(refusal) = ask(&mut payment, &accept()) else { panic!("{outcome:?}") };
+        assert_eq!((refusal.code, refusal.allowed_commands), (RefusalCode::PaymentTotalMismatch, vec!["refund_order"]));
+    }
+    let mute = PaymentCommand::AcceptMismatch { reason: " ".into() };
+    let Decision::Refused(refusal) = ask(&mut in_state(PaymentState::Mismatched), &mute) else { panic!("mute") };
+    assert_eq!(refusal.code, RefusalCode::ValidationFailed);
+    // What came after the payment had ended is to go back.
+    let mut late = after(&[request(), PaymentCommand::RequestCapture, says(declined(), Source::Answer)]);
+    ask(&mut late, &says(captured(CARD - 1), Source::Webhook));
+    assert_eq!(late.state(), PaymentState::Mismatched);
+    let Decision::Refused(refusal) = ask(&mut late, &accept()) else { panic!("late") };
+    assert_eq!(refusal.code, RefusalCode::PaymentStateConflict);
 }
 
 #[test]

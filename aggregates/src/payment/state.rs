@@ -95,6 +95,10 @@ pub struct Payment {
     /// It failed or was voided at some time, also when money came after that.
     pub(super) has_ended: bool,
     pub(super) reference: Option<String>,
+    /// What the gateway says that it took, where that is not what was asked for.
+    pub(super) reported: Option<Money>,
+    /// That amount, once a person has taken it as enough.
+    pub(super) accepted: Option<Money>,
     /// What each leg gave, by its number; empty before the capture.
     pub(super) captured: Vec<Money>,
     pub(super) refunds: Vec<Refund>,
@@ -269,6 +273,13 @@ impl Payment {
         self.add_up(left)
     }
 
+    /// What a person took as enough of the external leg, where the gateway took less than was
+    /// asked for.
+    #[must_use]
+    pub const fn accepted(&self) -> Option<Money> {
+        self.accepted
+    }
+
     /// Whether money was taken and refunds claim all of it.
     #[must_use]
     pub fn is_given_back(&self) -> bool {
@@ -358,8 +369,10 @@ impl Payment {
             }
             PaymentEvent::MismatchDetected(mismatch) => {
                 self.reference = Some(mismatch.reference.clone());
+                self.reported = Some(mismatch.reported);
                 self.state = PaymentState::Mismatched;
             }
+            PaymentEvent::MismatchAccepted(mismatch) => self.accepted = Some(mismatch.accepted),
             PaymentEvent::ObservationIgnored(ignored) => self.ignored.push(Ignored {
                 observed: ignored.observed.clone(),
                 reason: ignored.reason.clone(),
@@ -392,7 +405,11 @@ impl Payment {
         let external = self.charge_leg().map(|(leg, _)| leg);
         self.captured = self
             .numbered_legs()
-            .map(|(number, leg)| if late && external != Some(number) { nothing } else { leg.amount })
+            .map(|(number, leg)| match external {
+                Some(external) if external == number => self.accepted.unwrap_or(leg.amount),
+                Some(_) | None if late => nothing,
+                Some(_) | None => leg.amount,
+            })
             .collect();
         self.reference = reference.cloned().or_else(|| self.reference.take());
         self.state = PaymentState::Captured;

@@ -51,4 +51,14 @@ pub enum StockCommand {
         /// For which order.
         order_id: OrderId,
     },
+    /// What had left came back and can be sold again. Whether it did the caller knows: the stock
+    /// forgets what left.
+    Restock {
+        /// Of which order.
+        order_id: OrderId,
+        /// How many, at least 1.
+        quantity: u32,
+        /// Why, a code.
+        reason: String,
+    },
 }

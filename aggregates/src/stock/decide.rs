@@ -6,7 +6,7 @@ use jangbu_kernel::{AggregateKind, Decider, Decision, OrderId, Refusal, RefusalC
 use super::command::StockCommand;
 use super::event::{
     StockAdjusted, StockAllocated, StockDeallocated, StockEvent, StockReceived, StockReleased, StockReserved,
-    StockShipped,
+    StockRestocked, StockShipped,
 };
 use super::state::Stock;
 use crate::checks;
@@ -45,6 +45,7 @@ impl Decider for Stock {
                 0 => Refusal::new(RefusalCode::InsufficientStock, "nothing is allocated for the order").into(),
                 quantity => Decision::one(StockShipped { order_id: *order_id, quantity }),
             },
+            StockCommand::Restock { order_id, quantity, reason } => self.restock(*order_id, *quantity, reason),
         }
     }
 
@@ -62,6 +63,16 @@ impl Stock {
             return invalid("the stock would be too large to count", "/quantity").into();
         }
         Decision::one(StockReceived { quantity })
+    }
+
+    fn restock(&self, order_id: OrderId, quantity: u32, reason: &str) -> Decision<StockEvent> {
+        if quantity == 0 {
+            return invalid("a quantity is at least 1", "/quantity").into();
+        }
+        if self.on_hand().checked_add(i64::from(quantity)).is_none() {
+            return invalid("the stock would be too large to count", "/quantity").into();
+        }
+        Decision::one(StockRestocked { order_id, quantity, reason: reason.to_owned() })
     }
 
     fn adjust(&self, delta: i64, reason: &str) -> Decision<StockEvent> {

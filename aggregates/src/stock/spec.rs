@@ -55,6 +55,8 @@ fn every_state_answers_every_command_as_the_table_says() {
         ("allocate", StockCommand::Allocate { order_id }, at(0)),
         ("deallocate", StockCommand::Deallocate { order_id, reason: reason() }, at(0)),
         ("ship", StockCommand::Ship { order_id }, at(0)),
+        ("restock", StockCommand::Restock { order_id, quantity: 3, reason: reason() }, at(0)),
+        ("restock_0", StockCommand::Restock { order_id, quantity: 0, reason: reason() }, at(0)),
     ];
     let answers = "
         command    empty some reserved allocated shipped released
@@ -71,6 +73,8 @@ fn every_state_answers_every_command_as_the_table_says() {
         allocate   S     S    +        =         S       S
         deallocate =     =    =        +         =       =
         ship       S     S    S        +         S       S
+        restock    +     +    +        +         +       +
+        restock_0  V     V    V        V         V       V
     ";
     let answers = answers.replace(" V", " validation_failed").replace(" S", " insufficient_stock");
     check_table::<Stock>(&answers, &states, &commands);
@@ -112,14 +116,15 @@ fn i6_a_stock_too_large_to_count_is_refused() {
 fn any_command() -> impl Strategy<Value = StockCommand> {
     let order_id = (0_u128..4).prop_map(id::<OrderId>);
     let reason = || "order_cancelled".to_owned();
-    (0..7, order_id, 0_u32..6, -6_i64..6).prop_map(move |(kind, order_id, quantity, delta)| match kind {
+    (0..8, order_id, 0_u32..6, -6_i64..6).prop_map(move |(kind, order_id, quantity, delta)| match kind {
         0 => StockCommand::Receive { quantity },
         1 => adjust(delta),
         2 => reserve(order_id, quantity),
         3 => StockCommand::Release { order_id, reason: reason() },
         4 => StockCommand::Allocate { order_id },
         5 => StockCommand::Deallocate { order_id, reason: reason() },
-        _ => StockCommand::Ship { order_id },
+        6 => StockCommand::Ship { order_id },
+        _ => StockCommand::Restock { order_id, quantity: 2, reason: reason() },
     })
 }
 
@@ -165,7 +170,7 @@ proptest! {
             let again = stock.decide(&command, &facts(at(0)));
             match command {
                 // Each delivery and each count is a new one.
-                StockCommand::Receive { .. } | StockCommand::Adjust { .. } => {}
+                StockCommand::Receive { .. } | StockCommand::Adjust { .. } | StockCommand::Restock { .. } => {}
                 // Only the order knows that it left.
                 StockCommand::Ship { .. } => prop_assert!(matches!(again, Decision::Refused(_))),
                 StockCommand::Reserve { .. }

@@ -21,7 +21,7 @@ use super::users::operator;
 use crate::config::Settings;
 use crate::engine;
 use crate::node::WriteSide;
-use crate::operator::{Resolution, RunningServer};
+use crate::operator::{Resolution, RunningServer, Verb};
 use crate::output::Output;
 use crate::table::{extra, key, text};
 
@@ -35,7 +35,9 @@ Examples:
   jangbu sagas list --state parked --json
   jangbu sagas show 01890a5d-ac96-774b-bcce-b302099a8057
   jangbu sagas resume 261121-9HQ4B2T7KM --reason 'the carrier answers again'
-  jangbu sagas compensate order-01890a5d-ac96-774b-bcce-b302099a8057 --reason 'the parcel is lost'")]
+  jangbu sagas compensate order-01890a5d-ac96-774b-bcce-b302099a8057 --reason 'out of print'
+  jangbu sagas refund 261121-9HQ4B2T7KM --reason 'nobody at home' --restock
+  jangbu sagas send-again 261121-9HQ4B2T7KM --reason 'the parcel is lost'")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -70,6 +72,21 @@ enum Action {
     Skip(DecisionArguments),
     /// Have a parked fulfilment undo everything: label, money, goods, order
     Compensate(DecisionArguments),
+    /// Give all the money of an order back whose parcel is lost or came back, or whose charge differs
+    Refund(GoodsArguments),
+    /// Send an order again whose parcel is lost or came back
+    SendAgain(GoodsArguments),
+    /// Take an order as it is: a lost or returned parcel as arrived, a smaller charge as enough
+    Accept(DecisionArguments),
+}
+
+#[derive(Debug, Args)]
+struct GoodsArguments {
+    #[command(flatten)]
+    decision: DecisionArguments,
+    /// What came back can be sold again: put it back into stock
+    #[arg(long)]
+    restock: bool,
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +112,7 @@ struct Shown<'a> {
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
+    use OperatorAction::{Compensate, Resume, Skip};
     match arguments.action {
         Action::List { stuck, stuck_for, state, limit } => {
             let quiet = Duration::from_secs(stuck_for.into());
@@ -125,9 +143,16 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
             }
         }
         Action::Show { order } => show(&order, settings, output).await?,
-        Action::Resume(decision) => decide(decision, OperatorAction::Resume, settings, output).await?,
-        Action::Skip(decision) => decide(decision, OperatorAction::Skip, settings, output).await?,
-        Action::Compensate(decision) => decide(decision, OperatorAction::Compensate, settings, output).await?,
+        Action::Resume(decision) => decide(decision, Verb::Process(Resume), settings, output).await?,
+        Action::Skip(decision) => decide(decision, Verb::Process(Skip), settings, output).await?,
+        Action::Compensate(decision) => decide(decision, Verb::Process(Compensate), settings, output).await?,
+        Action::Refund(GoodsArguments { decision, restock }) => {
+            decide(decision, Verb::Refund { restock }, settings, output).await?;
+        }
+        Action::SendAgain(GoodsArguments { decision, restock }) => {
+            decide(decision, Verb::SendAgain { restock }, settings, output).await?;
+        }
+        Action::Accept(decision) => decide(decision, Verb::Accept, settings, output).await?,
     }
     Ok(Done::Yes)
 }
@@ -219,12 +244,7 @@ async fn show(order: &Named, settings: &Settings, output: &Output) -> anyhow::Re
     Ok(())
 }
 
-async fn decide(
-    decision: DecisionArguments,
-    action: OperatorAction,
-    settings: &Settings,
-    output: &Output,
-) -> anyhow::Result<()> {
+async fn decide(decision: DecisionArguments, action: Verb, settings: &Settings, output: &Output) -> anyhow::Result<()> {
     let store = engine::open_for_reading(settings).await?;
     let order_id = decision.order.order(&*store).await;
     store.close().await;

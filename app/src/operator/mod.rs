@@ -15,4 +15,4 @@ pub use client::RunningServer;
 pub(crate) use file::{Published, reachable};
 pub use file::{ServerFile, Token};
 pub use rebuild::{RebuildEvent, RebuildRequest, RebuiltLine, rebuild_anywhere};
-pub use routes::{Created, NewUser, Operator, OperatorError, Resolution, Resolved, RoleChange, Unlock, router};
+pub use routes::{Created, NewUser, Operator, OperatorError, Resolution, Resolved, RoleChange, Unlock, Verb, router};

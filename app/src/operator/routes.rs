@@ -11,13 +11,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jangbu_aggregates::processes::Fulfilment;
-use jangbu_commands::commands::{ResolveFulfilment, RoleChange as Change, SetRoles, UnlockUser};
+use jangbu_commands::commands::{
+    AcceptOrder, RefundOrder, ResolveFulfilment, RoleChange as Change, SendOrderAgain, SetRoles, UnlockUser,
+};
 use jangbu_commands::identity::{AddressBlock, Identity, IdentityError, Registration, RequestContext};
 use jangbu_commands::{
     AnyCommand, Caller, CommandError, Commands, OperatorAction, Request as CommandRequest, Scope, load_state,
 };
 use jangbu_kernel::ports::IdSource;
-use jangbu_kernel::{Actor, CommandId, CorrelationId, OrderId, Refusal, Role, UserId};
+use jangbu_kernel::{Actor, CommandId, CorrelationId, OrderId, RefundId, Refusal, Role, ShipmentId, UserId};
 use jangbu_projections::ProjectorHandle;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -69,13 +71,46 @@ pub struct RoleChange {
     pub operator: String,
 }
 
+/// What an operator decides about an order whose process waits for a person.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// About the process itself.
+    Process(OperatorAction),
+    /// All the money goes back and the order ends.
+    Refund {
+        /// Whether what came back can be sold again.
+        restock: bool,
+    },
+    /// A further parcel goes out.
+    SendAgain {
+        /// Whether what came back can be sold again.
+        restock: bool,
+    },
+    /// The order goes on as it is.
+    Accept,
+}
+
+impl Verb {
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process(action) => action.name(),
+            Self::Refund { .. } => "refund",
+            Self::SendAgain { .. } => "send-again",
+            Self::Accept => "accept",
+        }
+    }
+}
+
 /// A decision about a process that waits for a person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Resolution {
     /// Of which order.
     pub order_id: OrderId,
     /// What is decided.
-    pub action: OperatorAction,
+    pub action: Verb,
     /// Why.
     pub reason: String,
     /// Who decides.
@@ -219,7 +254,7 @@ impl Operator {
     /// When it waits for nobody or not for this, or the store fails.
     pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, OperatorError> {
         let Resolution { order_id, action, reason, operator } = resolution;
-        let command = ResolveFulfilment { order_id, action, reason };
+        let command = self.decided(order_id, action, reason);
         let caller = Caller { actor: Actor::Operator(operator), scope: Scope::Any };
         let command_id = CommandId::new(self.ids.new_id());
         let request = CommandRequest::new(command, caller, command_id, CorrelationId::new(self.ids.new_id()));
@@ -227,6 +262,19 @@ impl Operator {
         let read = load_state::<Fulfilment>(self.commands.log().as_ref(), order_id).await;
         let (fulfilment, _) = read.map_err(|error| OperatorError::Failed(error.to_string()))?;
         Ok(Resolved { order_id, step: fulfilment.step().name().to_owned(), position: answer.position })
+    }
+
+    fn decided(&self, order_id: OrderId, action: Verb, reason: String) -> AnyCommand {
+        match action {
+            Verb::Process(action) => ResolveFulfilment { order_id, action, reason }.into(),
+            Verb::Refund { restock } => {
+                RefundOrder { order_id, refund_id: RefundId::new(self.ids.new_id()), reason, restock }.into()
+            }
+            Verb::SendAgain { restock } => {
+                SendOrderAgain { order_id, shipment_id: ShipmentId::new(self.ids.new_id()), reason, restock }.into()
+            }
+            Verb::Accept => AcceptOrder { order_id, reason }.into(),
+        }
     }
 
     fn context(&self) -> RequestContext {

@@ -22,4 +22,5 @@ mod parked;
 mod process;
 mod several_nodes;
 mod support;
+mod trouble;
 mod walk;

@@ -27,7 +27,7 @@ pub enum Booked {
 }
 
 /// Does what the card token says: `ok`, `declined`, `challenge`, `lost` (charges, and
-/// the answer is lost), `never` (does not hear of it), `slow` (waits).
+/// the answer is lost), `never` (does not hear of it), `slow` (waits), `less` and `more` (takes another amount).
 pub struct ScriptedGateway {
     name: &'static str,
     /// What a charge with the token `slow` waits for.
@@ -98,6 +98,8 @@ impl PaymentGateway for ScriptedGateway {
             "never" => return lost(),
             "declined" => Booked::Declined,
             "challenge" => Booked::Challenge(request.amount),
+            "less" => Booked::Charged(request.amount.checked_sub(&Money::krw(500).unwrap()).unwrap()),
+            "more" => Booked::Charged(request.amount.checked_add(&Money::krw(500).unwrap()).unwrap()),
             _ => Booked::Charged(request.amount),
         };
         let booked = books.entry(request.idempotency_key).or_insert(booked).clone();

@@ -8,7 +8,8 @@ use chrono::TimeDelta;
 use jangbu_aggregates::order::{Order, OrderStatus};
 use jangbu_aggregates::payment::Payment;
 use jangbu_aggregates::processes::{
-    CommandIssued, Fulfilment, FulfilmentEvent, InputName, InputReceived, ProcessCommand, ProcessFact, Step,
+    CommandIssued, Fulfilment, FulfilmentEvent, FulfilmentOutcome, InputName, InputReceived, ProcessCommand,
+    ProcessFact, Step,
 };
 use jangbu_aggregates::shipment::Shipment;
 use jangbu_aggregates::stock::Stock;
@@ -198,7 +199,15 @@ impl House {
         load_state::<Payment>(self.store.as_ref(), payment_id).await.unwrap().0
     }
 
-    async fn stock(&self, product: ProductId) -> (i64, i64, i64) {
+    pub async fn outcome(&self, order_id: OrderId) -> Option<FulfilmentOutcome> {
+        load_state::<Fulfilment>(self.store.as_ref(), order_id).await.unwrap().0.outcome()
+    }
+
+    pub async fn store_head(&self) -> u64 {
+        self.store.head().await.unwrap()
+    }
+
+    pub async fn stock(&self, product: ProductId) -> (i64, i64, i64) {
         let (stock, _) = load_state::<Stock>(self.store.as_ref(), product).await.unwrap();
         (stock.on_hand(), stock.reserved(), stock.allocated())
     }

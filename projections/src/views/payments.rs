@@ -146,7 +146,8 @@ impl View for PaymentsView {
     type Row = PaymentRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "payments",
-        version: 2,
+        // 3: a leg says what was taken as enough.
+        version: 3,
         key: &[column("id", Kind::Uuid)],
         columns: &[
             fixed("order_id", Kind::Uuid),
@@ -246,6 +247,11 @@ fn change(row: &mut PaymentRow, event: &PaymentEvent, at: Timestamp) -> Result<(
         PaymentEvent::MismatchDetected(mismatch) => {
             set_reference(row, &mismatch.reference);
             row.status = PaymentStatus::Unknown;
+        }
+        PaymentEvent::MismatchAccepted(mismatch) => {
+            if let Some(leg) = row.legs.iter_mut().find(|leg| leg.method != POINTS) {
+                leg.amount = mismatch.accepted;
+            }
         }
         PaymentEvent::Captured(captured) => capture(row, captured),
         PaymentEvent::Failed(failed) => end(row, PaymentStatus::Failed, LegStatus::Failed, &failed.reason),

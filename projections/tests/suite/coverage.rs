@@ -73,6 +73,7 @@ const TABLE: &[(&str, Shown)] = &[
     ("payment.failed", In(&["payments"])),
     ("payment.voided", In(&["payments"])),
     ("payment.mismatch_detected", In(&["payments"])),
+    ("payment.mismatch_accepted", In(&["payments"])),
     ("payment.observation_ignored", In(&["payments"])),
     ("payment.refund_requested", In(&["payments"])),
     ("payment.leg_refunded", In(&["payments"])),

@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use futures::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{World, basket, eventually, krw, number};
+use crate::harness::{Client, World, basket, eventually, krw, number};
 
 pub async fn what_is_given_back_whole_is_called_off(world: &mut World) {
     let admin = world.admin().await;
@@ -90,7 +90,7 @@ pub async fn a_number_used_again_shows_everybody_their_own_parcel(world: &mut Wo
     assert_eq!(admin.read("/v1/shipments/tracking/601234567890").await["id"], parcels[1].1, "the newest");
 
     let (buyer, id, path) = &parcels[0];
-    let correct = |body: serde_json::Value| {
+    let correct = |body: Value| {
         let call = admin.call(reqwest::Method::PUT, &format!("{path}/tracking-number"));
         call.json(&body).send()
     };
@@ -170,4 +170,66 @@ pub async fn a_buyer_keeps_only_so_many_orders_waiting(world: &mut World) {
     // Others are not concerned.
     let other = world.buyer("jisoo").await.client;
     other.post("/v1/orders", &basket(&[(&tea, 4)])).send().await.expect(201);
+}
+
+/// A bought order whose parcel the carrier has, and its number.
+async fn astray(world: &World, buyer: &Client, admin: &Client, tea: &str, status: &str) -> Value {
+    let order = buyer.buy(&[(tea, 2)]).await;
+    let parcel = admin.parcel_of(&order, "ready").await;
+    let number = parcel["tracking_number"].as_str().unwrap();
+    world.books().scan(number, "in_transit").await.expect(200);
+    world.books().scan(number, status).await.expect(200);
+    let path = format!("/v1/orders/{}", order["id"].as_str().unwrap());
+    eventually("the order is on hold", async || {
+        let order = admin.read(&path).await;
+        (order["on_hold"] == format!("shipment_{status}")).then_some(())
+    })
+    .await;
+    order
+}
+
+pub async fn lost_and_returned_parcels_are_brought_to_an_end(world: &mut World) {
+    let admin = world.admin().await;
+    let buyer = world.buyer("minji").await.client;
+    let tea = world.product(&admin, "보이차", 12_000, 10).await;
+    let path = |order: &Value, verb: &str| format!("/v1/orders/{}/{verb}", order["id"].as_str().unwrap());
+    let why = json!({"reason": "looked into it"});
+
+    // Lost, and sent again: by route.
+    let again = astray(world, &buyer, &admin, &tea, "lost").await;
+    admin.stock_becomes(&tea, 8, 0, 0).await;
+    buyer.post(&path(&again, "send-again"), &why).send().await.expect_problem(403, "forbidden");
+    let restock = json!({"reason": "looked into it", "restock": true});
+    admin.post(&path(&again, "send-again"), &restock).send().await.expect_problem(400, "validation_failed");
+    let sent = admin.post(&path(&again, "send-again"), &why).settled().send().await.expect(200);
+    assert_eq!((&sent["status"], &sent["on_hold"]), (&json!("preparing"), &Value::Null), "{sent}");
+    admin.stock_becomes(&tea, 8, 0, 2).await;
+    let shipments = admin.list_of(2, &path(&again, "shipments")).await;
+    let further = shipments.iter().find(|parcel| parcel["status"] != "lost").unwrap();
+    let ready = admin.becomes(&format!("/v1/shipments/{}", further["id"].as_str().unwrap()), "ready").await;
+    let number = ready["tracking_number"].as_str().unwrap();
+    world.books().scan(number, "in_transit").await.expect(200);
+    world.books().scan(number, "delivered").await.expect(200);
+    buyer.order_reaches(&again, "delivered").await;
+    admin.stock_becomes(&tea, 6, 0, 0).await;
+    admin.post(&path(&again, "refund"), &why).send().await.expect_problem(409, "saga_state_conflict");
+
+    // Came back, and the money goes back: by command line, beside the server.
+    let back = astray(world, &buyer, &admin, &tea, "returned").await;
+    let id = back["id"].as_str().unwrap();
+    world.run_well(&["sagas", "refund", id, "--reason", "nobody at home", "--restock"]).await;
+    buyer.order_reaches(&back, "failed").await;
+    admin.stock_becomes(&tea, 6, 0, 0).await;
+    assert_eq!(world.books().net(&back).await, 0);
+    admin.saga_ends(id).await;
+
+    // Lost, and taken as it is: both ways.
+    let kept = astray(world, &buyer, &admin, &tea, "lost").await;
+    admin.post(&path(&kept, "accept"), &why).settled().send().await.expect(200);
+    buyer.order_reaches(&kept, "delivered").await;
+    let kept = astray(world, &buyer, &admin, &tea, "returned").await;
+    world.run_well(&["sagas", "accept", kept["id"].as_str().unwrap(), "--reason", "the neighbour has it"]).await;
+    buyer.order_reaches(&kept, "delivered").await;
+    // Nobody is left waiting for a person.
+    admin.list_of(0, "/v1/sagas?state=parked").await;
 }

@@ -81,6 +81,7 @@ journeys! {
         a_scan_before_the_dispatch_is_the_hand_over,
         a_number_used_again_shows_everybody_their_own_parcel,
         points_lapse_by_themselves,
+        lost_and_returned_parcels_are_brought_to_an_end,
         a_buyer_keeps_only_so_many_orders_waiting;
     keys:
         equal_requests_give_one_order,

@@ -68,11 +68,11 @@ fn check_money(payment: &Payment, total: &Money) -> Result<(), Refusal> {
     if payment.has_ended() {
         return conflict("the payment had ended before the money came");
     }
-    if payment.captured() != *total {
+    if payment.captured() != *total && payment.accepted().is_none() {
         let detail = format!("{} is captured, the total is {total}", payment.captured());
         return Err(Refusal::new(RefusalCode::PaymentTotalMismatch, detail));
     }
-    if payment.refundable() != *total {
+    if payment.refundable() != payment.captured() {
         return conflict("the money is on its way back");
     }
     Ok(())
@@ -80,7 +80,7 @@ fn check_money(payment: &Payment, total: &Money) -> Result<(), Refusal> {
 
 /// Allocates every line; where the reservation is gone it is made anew if there is
 /// stock, in the same append.
-fn allocate(append: &mut Append<'_>, order_id: OrderId, order: &Order) -> Result<(), Stop> {
+pub(super) fn allocate(append: &mut Append<'_>, order_id: OrderId, order: &Order) -> Result<(), Stop> {
     let now = append.facts().now;
     for line in order.lines() {
         let stock = append.before::<Stock>(line.product_id)?;

@@ -1,5 +1,6 @@
 //! Commands on orders, and what they have in common.
 
+mod accept;
 mod cancel;
 mod complete;
 mod confirm;
@@ -14,9 +15,13 @@ mod place;
 mod pricing;
 mod record_late_payment;
 mod record_payment_failure;
+mod refund;
 mod release_hold;
+mod send_again;
+mod trouble;
 mod waiting;
 
+pub use accept::AcceptOrder;
 pub use cancel::CancelOrder;
 pub use complete::CompleteOrder;
 pub use confirm::ConfirmOrder;
@@ -30,6 +35,8 @@ pub use place::{PlaceOrder, WantedLine};
 pub use pricing::{Quote, quote_order};
 pub use record_late_payment::RecordLatePayment;
 pub use record_payment_failure::RecordPaymentFailure;
+pub use refund::RefundOrder;
 pub use release_hold::ReleaseHold;
+pub use send_again::SendOrderAgain;
 
 pub(super) use waiting::note_changed;

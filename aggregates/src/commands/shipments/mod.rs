@@ -63,7 +63,8 @@ pub(super) fn hand_over(
     Ok(())
 }
 
-fn given_back(order: &Order) -> Refusal {
+/// The order's money has all gone back, or is on its way: nothing of it is to be sent.
+pub(super) fn given_back(order: &Order) -> Refusal {
     let detail = "all of the order's money is given back or on its way: it is to be called off, not sent";
     let refusal = Refusal::new(RefusalCode::OrderStateConflict, detail);
     let Some(status) = order.status() else { return refusal };

@@ -21,6 +21,9 @@ use crate::event::DomainEvent;
 use crate::facts::Facts;
 use crate::order::OrderEvent;
 
+/// Why a process goes on that waited for a person's word about an amount.
+const MISMATCH_ACCEPTED: &str = "mismatch_accepted";
+
 /// Rounds in which one input can change the plan: a compensation begins, then an
 /// instance parks. More would be a defect, and the bound keeps it finite.
 const MAX_ROUNDS: u32 = 4;
@@ -98,6 +101,10 @@ impl Fulfilment {
         }
         let event_type = event.event_type().to_owned();
         record.add(InputReceived { input, event_type, fact, step: None, issued: Vec::new() });
+        if record.state.is_parked_for_nothing() {
+            // Whoever took the amount as enough has decided what the process waits for.
+            record.add(OperatorResolved { action: OperatorAction::Resume, reason: MISMATCH_ACCEPTED.to_owned() });
+        }
         record.finish()
     }
 

@@ -94,9 +94,11 @@ fn payment_news(event: &PaymentEvent) -> Option<PaymentNews> {
         PaymentEvent::RefundSettled(refund) => PaymentNews::RefundSettled { refund_id: refund.refund_id },
         PaymentEvent::RefundRefused(refund) => PaymentNews::RefundRefused { refund_id: refund.refund_id },
         // The process asked for the capture itself; the rest changes nothing.
-        PaymentEvent::CaptureRequested(_) | PaymentEvent::ObservationIgnored(_) | PaymentEvent::LegRefunded(_) => {
-            return None;
-        }
+        PaymentEvent::CaptureRequested(_)
+        | PaymentEvent::ObservationIgnored(_)
+        | PaymentEvent::LegRefunded(_)
+        // Told by payment.captured of the same append.
+        | PaymentEvent::MismatchAccepted(_) => return None,
     })
 }
 
@@ -132,6 +134,7 @@ fn payment_order(event: &PaymentEvent) -> OrderId {
         PaymentEvent::Failed(event) => event.order_id,
         PaymentEvent::Voided(event) => event.order_id,
         PaymentEvent::MismatchDetected(event) => event.order_id,
+        PaymentEvent::MismatchAccepted(event) => event.order_id,
         PaymentEvent::ObservationIgnored(event) => event.order_id,
         PaymentEvent::RefundRequested(event) => event.order_id,
         PaymentEvent::LegRefunded(event) => event.order_id,

@@ -77,6 +77,10 @@
 //!   is repeated on a ladder of waits, and then a person is asked.
 //! - I8 An end sets no timer and leaves none.
 //!
+//! A person's decisions are events of their own, but for one: that a smaller charge is taken as
+//! enough is a fact of the payment, and its capture lets a process go on that waited for that.
+//! A parcel that is lost or came back is replaced once a further one of the order is known.
+//!
 //! Not guarded here: what the aggregates guard. A command that is issued on old
 //! knowledge is refused by them and does no harm.
 //!
@@ -96,9 +100,11 @@ mod plan;
 mod spec;
 mod state;
 mod tasks;
+mod trouble;
 
 pub use command::{FulfilmentCommand, FulfilmentInput};
 pub use event::*;
 pub use fact::{fact_of, order_of};
 pub use state::Fulfilment;
 pub use tasks::{FulfilmentProcess, task};
+pub use trouble::Trouble;

@@ -272,7 +272,8 @@ impl Planner<'_> {
 
     fn ship(&mut self) -> Step {
         let state = self.state;
-        if state.is_refunded_whole() && !state.shipments.iter().any(KnownShipment::left) {
+        let under_way = |shipment: &KnownShipment| shipment.left() && !state.is_replaced(shipment);
+        if state.is_refunded_whole() && !state.shipments.iter().any(under_way) {
             self.want(ProcessCommand::CancelOrder { reason: REFUNDED_WHOLE.to_owned() });
             return Step::Shipping;
         }
@@ -285,7 +286,7 @@ impl Planner<'_> {
         }
         let mut step = Step::Delivering;
         let mut arrived = true;
-        for shipment in &state.shipments {
+        for shipment in state.shipments.iter().filter(|shipment| !state.is_replaced(shipment)) {
             arrived &= shipment.taken_as_delivered || shipment.status.value == ShipmentNews::Delivered;
             if shipment.taken_as_delivered {
                 continue;

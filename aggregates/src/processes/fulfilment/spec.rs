@@ -237,7 +237,7 @@ const TABLE: &str = "
     unknown         -- IN IN IN IN CO SH DE AW CX CM RL NO EN
     undecided       -- AP CA AC IN CO SH DE AW CX CM RL NO EN
     net_cancel      -- IN IN IN IN CO SH DE AW CX CM RL NO EN
-    captured        -- CO CO CO CO CO SH DE AW CX CM RL NO RL
+    captured        -- CO CO CO CO CO SH DE AW CX CM RL CO RL
     ended           -- AP AP AP AP AP SH DE AW CX CM RL NO EN
     mismatch        -- NO NO NO NO CO SH DE AW CX CM RL NO EN
     refund          -- AP CA AC IN CO SH DE AW CX CM RL NO EN

@@ -12,6 +12,7 @@ use super::event::{
     ProcessCommand, ProcessFact, ShipmentNews, Step, TimerName,
 };
 use super::knowledge::{At, KnownOrder, KnownPayment, KnownShipment, OrderPhase};
+use super::trouble::Trouble;
 
 /// Namespace of the ids that a process derives. Storage format: never change.
 const PROCESS_NAMESPACE: Uuid = Uuid::from_u128(0x2b9a_61f4_0d37_4c55_8e0a_94c1_77d2_3e6b);
@@ -200,6 +201,28 @@ impl Fulfilment {
             ProcessCommand::CompleteOrder => phase.has_ended(),
             ProcessCommand::HoldOrder { .. } => self.order.was_held || phase.has_ended(),
         }
+    }
+
+    /// What a person can end by giving the money back, by sending again or by taking it as it is.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.parked_reason().and_then(Trouble::of_reason)
+    }
+
+    /// Whether a person was asked about an amount that is captured by now.
+    pub(super) fn is_parked_for_nothing(&self) -> bool {
+        let mismatched = |payment: &KnownPayment| {
+            payment.is_undecided() && payment.charge.value == super::knowledge::ChargePhase::Mismatch
+        };
+        self.trouble() == Some(Trouble::PaymentMismatch)
+            && !self.payments.iter().any(mismatched)
+            && self.payments.iter().any(|payment| payment.captured.is_some() && payment.ended.is_none())
+    }
+
+    /// Whether a further parcel goes out in the place of this one, which is lost or came back.
+    pub(super) fn is_replaced(&self, shipment: &KnownShipment) -> bool {
+        let stands = |other: &KnownShipment| other.id != shipment.id && !other.is_gone_astray();
+        shipment.is_gone_astray() && shipment.acknowledged && self.shipments.iter().any(stands)
     }
 
     /// Whether all that the order was paid with has gone back, so that nothing of it is to be sent.

@@ -5,11 +5,14 @@ mod legs;
 mod place;
 mod quote;
 mod read;
+mod trouble;
 mod view;
 
 use axum::extract::State;
 use axum::response::Response;
-use jangbu_commands::commands::{CancelOrder, ConfirmDelivery, HoldOrder, PlaceOrder, ReleaseHold};
+use jangbu_commands::commands::{
+    AcceptOrder, CancelOrder, ConfirmDelivery, HoldOrder, PlaceOrder, RefundOrder, ReleaseHold, SendOrderAgain,
+};
 use jangbu_commands::{AnyCommand, CancelledBy, Command as _, Permission, Reach, Scope};
 use jangbu_kernel::OrderId;
 use jangbu_projections::OrderRow;
@@ -48,6 +51,9 @@ pub(super) fn entries() -> Vec<Entry> {
         Entry::command(&[ConfirmDelivery::RULES], routes!(confirm_delivery)),
         Entry::command(&[HoldOrder::RULES], routes!(hold_order)),
         Entry::command(&[ReleaseHold::RULES], routes!(release_order)),
+        Entry::command(&[RefundOrder::RULES], routes!(trouble::refund_order)),
+        Entry::command(&[SendOrderAgain::RULES], routes!(trouble::send_order_again)),
+        Entry::command(&[AcceptOrder::RULES], routes!(trouble::accept_order)),
     ]
 }
 

@@ -274,3 +274,32 @@ fn a_parked_process_is_not_at_rest_while_a_refund_is_carried_out_beside_it() {
     bench.learn(&payment(PaymentNews::RefundSettled { refund_id }));
     assert!(bench.state.at_rest());
 }
+
+#[test]
+fn a_parcel_that_a_further_one_replaces_is_waited_for_no_more() {
+    let mut bench = in_step(Step::Delivering);
+    bench.learn(&shipment(ShipmentNews::Lost));
+    assert_eq!(bench.state.trouble(), Some(Trouble::ParcelLost));
+    bench.ask(&FulfilmentCommand::Resolve { action: OperatorAction::Resume, reason: "sent again".into() });
+    assert_eq!(bench.state.step(), Step::Delivering, "it may still turn up");
+    let further = |news| ProcessFact::Shipment { shipment_id: id(77), news };
+    let book = ProcessCommand::BookCarrier { shipment_id: id(77), attempt: 1 };
+    assert_eq!(commands(&bench.learn(&further(ShipmentNews::Requested))), [book]);
+    assert_eq!(commands(&bench.learn(&further(ShipmentNews::Ready))), []);
+    assert_eq!(commands(&bench.learn(&further(ShipmentNews::Dispatched))), []);
+    assert_eq!(commands(&bench.learn(&further(ShipmentNews::Delivered))), [ProcessCommand::MarkDelivered]);
+}
+
+#[test]
+fn a_mismatch_that_a_person_took_as_enough_lets_the_process_go_on() {
+    let mut bench = in_step(Step::NeedsOperator);
+    assert_eq!(bench.state.trouble(), Some(Trouble::PaymentMismatch));
+    let events = bench.learn(&captured());
+    assert_eq!(commands(&events), [ProcessCommand::ConfirmOrder { payment_id: id(PAYMENT) }]);
+    assert_eq!((bench.state.step(), bench.state.parked_reason()), (Step::Confirming, None));
+    // What is parked for another reason stays so.
+    let mut bench = in_step(Step::Delivering);
+    bench.learn(&shipment(ShipmentNews::Returned));
+    bench.learn(&payment(PaymentNews::Captured { amount: won(1) }));
+    assert_eq!(bench.state.trouble(), Some(Trouble::ParcelReturned));
+}

@@ -1,0 +1,53 @@
+//! What the commands have in common by which a person ends what an order's process waits for: a
+//! parcel that is lost or came back, money of another amount.
+
+use jangbu_kernel::{OrderId, Refusal, RefusalCode};
+
+use crate::checks;
+use crate::command::{Append, Stop};
+use crate::order::{Order, OrderCommand};
+use crate::processes::{Fulfilment, Trouble};
+use crate::stock::{Stock, StockCommand};
+
+/// What the order's process waits for a person about.
+pub(super) fn trouble_of(append: &Append<'_>, order_id: OrderId) -> Result<Trouble, Stop> {
+    if append.before::<Order>(order_id)?.status().is_none() {
+        return Err(checks::not_found("order").into());
+    }
+    let process = append.before::<Fulfilment>(order_id)?;
+    process.trouble().ok_or_else(|| not_this(process, "the order's process does not wait for this").into())
+}
+
+/// The process waits for something else, or for nobody.
+pub(super) fn not_this(process: &Fulfilment, detail: &str) -> Refusal {
+    let allowed = process.allowed_actions();
+    let allowed = allowed.iter().map(|action| action.name());
+    Refusal::new(RefusalCode::SagaStateConflict, detail).in_state(process.step().name(), allowed.collect::<Vec<_>>())
+}
+
+/// Lets the order go on, if it is on hold because of this and of nothing else.
+pub(super) fn release(append: &mut Append<'_>, order_id: OrderId, trouble: Trouble, reason: &str) -> Result<(), Stop> {
+    if append.before::<Order>(order_id)?.hold() == Some(trouble.reason()) {
+        append.ask::<Order>(order_id, &OrderCommand::ReleaseHold { reason: reason.to_owned() })?;
+    }
+    Ok(())
+}
+
+/// Everything of the order is in the house again and can be sold.
+pub(super) fn restock(append: &mut Append<'_>, order_id: OrderId) -> Result<(), Stop> {
+    let order = append.before::<Order>(order_id)?;
+    for line in order.lines() {
+        let (quantity, reason) = (line.quantity, Trouble::ParcelReturned.reason().to_owned());
+        append.ask::<Stock>(line.product_id, &StockCommand::Restock { order_id, quantity, reason })?;
+    }
+    Ok(())
+}
+
+/// Only what came back can be put back.
+pub(super) fn check_restock(restock: bool, trouble: Trouble) -> Result<(), Refusal> {
+    if !restock || trouble == Trouble::ParcelReturned {
+        return Ok(());
+    }
+    let detail = "nothing came back that could be put back into stock";
+    Err(Refusal::new(RefusalCode::ValidationFailed, detail).at("/restock"))
+}

@@ -1,0 +1,92 @@
+//! How staff end what an order's process waits for: a parcel that is lost or came back, a charge
+//! of another amount.
+
+use axum::extract::State;
+use axum::response::Response;
+use jangbu_commands::commands::{AcceptOrder, RefundOrder, SendOrderAgain};
+use jangbu_kernel::{OrderId, RefundId, ShipmentId};
+
+use super::{HoldBody, OrderView, carry_out};
+use crate::http::body::JsonBody;
+use crate::http::call::Call;
+use crate::http::fields::{Text, request_body};
+use crate::http::params::PathId;
+use crate::http::problem::Problem;
+use crate::state::App;
+
+request_body! {
+    /// Ends what an order's process waits for, where goods may have come back.
+    pub(crate) struct GoodsBackBody {
+        /// Why; it is recorded.
+        reason: Text<1, 500>,
+        /// Whether what came back can be sold again: then it is put back into stock. Only for a
+        /// parcel that came back; false when it is left out.
+        restock: Option<bool>,
+    }
+}
+
+/// Gives all the money of an order back whose parcel is lost or came back, or of which the
+/// gateway took another amount, for staff.
+///
+/// The order fails once the money is back. One that had arrived before its parcel came back
+/// stays so and completes in its time, with its money given back.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/refund", operation_id = "refundOrder", tag = "orders",
+    params(("id" = uuid::Uuid, Path, description = "the order")),
+    request_body = GoodsBackBody,
+    responses((status = 200, description = "the order", body = OrderView)),
+)]
+pub(super) async fn refund_order(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<GoodsBackBody>,
+) -> Result<Response, Problem> {
+    let refund_id = RefundId::new(app.state.world.ids.new_id());
+    let (reason, restock) = (body.value.reason.0, body.value.restock.unwrap_or(false));
+    let command = RefundOrder { order_id: OrderId::new(id), refund_id, reason, restock };
+    carry_out(&app, &call, command, &body.bytes).await
+}
+
+/// Sends an order again whose parcel is lost or came back, for staff.
+///
+/// A further parcel of the same lines is begun. The goods are kept for it as they were for the
+/// first one; where there are not enough of them nothing is done.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/send-again", operation_id = "sendOrderAgain", tag = "orders",
+    params(("id" = uuid::Uuid, Path, description = "the order")),
+    request_body = GoodsBackBody,
+    responses((status = 200, description = "the order", body = OrderView)),
+)]
+pub(super) async fn send_order_again(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<GoodsBackBody>,
+) -> Result<Response, Problem> {
+    let shipment_id = ShipmentId::new(app.state.world.ids.new_id());
+    let (reason, restock) = (body.value.reason.0, body.value.restock.unwrap_or(false));
+    let command = SendOrderAgain { order_id: OrderId::new(id), shipment_id, reason, restock };
+    carry_out(&app, &call, command, &body.bytes).await
+}
+
+/// Takes an order as it is that waits for a person, for staff.
+///
+/// A parcel that is lost or came back counts as arrived; of a charge the smaller amount that
+/// the gateway took counts as enough, and the order goes on with it. More than was asked for
+/// cannot be taken: it can only be given back.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/accept", operation_id = "acceptOrder", tag = "orders",
+    params(("id" = uuid::Uuid, Path, description = "the order")),
+    request_body = HoldBody,
+    responses((status = 200, description = "the order", body = OrderView)),
+)]
+pub(super) async fn accept_order(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<HoldBody>,
+) -> Result<Response, Problem> {
+    let command = AcceptOrder { order_id: OrderId::new(id), reason: body.value.reason.0 };
+    carry_out(&app, &call, command, &body.bytes).await
+}
