@@ -142,6 +142,12 @@ named! {
         PointsRestored = "points restored",
         /// Points lapsed, and the shop's own timer wrote them off.
         PointsExpired = "points expired by themselves",
+        /// A person took a smaller charge as enough.
+        MismatchAccepted = "smaller charge taken as enough",
+        /// A parcel went astray and a further one was begun.
+        SentAgain = "order sent again",
+        /// What came back can be sold again.
+        Restocked = "returned goods put back",
         /// The parcel got lost or came back.
         ParcelGone = "parcel lost or returned",
         /// A commit's lost answer was made good by its receipt.

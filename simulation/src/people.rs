@@ -11,8 +11,8 @@ use jangbu_aggregates::payment::PaymentEvent;
 use jangbu_aggregates::processes::FulfilmentEvent;
 use jangbu_aggregates::shipment::ShipmentEvent;
 use jangbu_commands::commands::{
-    CancelOrder, CancelPayment, ConfirmDelivery, ConfirmPayment, DispatchShipment, RecordScan, RefundPayment,
-    ReleaseHold, ResolveFulfilment,
+    AcceptOrder, CancelOrder, CancelPayment, ConfirmDelivery, ConfirmPayment, DispatchShipment, RecordScan,
+    RefundOrder, RefundPayment, ReleaseHold, ResolveFulfilment, SendOrderAgain,
 };
 use jangbu_commands::{Caller, CancelledBy, Command, OperatorAction, STAFF, Scan, ScanStatus, Scope};
 use jangbu_kernel::ports::IdSource as _;
@@ -225,7 +225,10 @@ impl People {
         match event {
             ShipmentEvent::Ready(ready) => {
                 let order_id = ready.order_id;
-                self.learn(order_id, |known| known.shipment = Some(shipment_id));
+                self.learn(order_id, |known| {
+                    known.shipment = Some(shipment_id);
+                    known.dispatched = false;
+                });
                 let (early, forgets) = self.throw(|dice| (dice.permille(30), dice.permille(50)));
                 if early {
                     // The driver takes it along before anybody has said so.
@@ -314,29 +317,62 @@ impl People {
             let detail = format!("{} is parked again and again: {reason}", StreamId::fulfilment(order_id));
             return self.town.sim.fail("G1", detail);
         }
-        use OperatorAction::{Compensate, Resume, Skip};
-        let choices: &[(u64, OperatorAction)] = match reason {
-            "payment_mismatch" => &[(80, Compensate), (20, Resume)],
-            // To wait for what is gone would be to wait for ever.
-            "shipment_lost" | "shipment_returned" => &[(60, Compensate), (40, Skip)],
-            "already_dispatched" => &[(60, Skip), (40, Resume)],
-            _ => &[(60, Resume), (20, Skip), (20, Compensate)],
-        };
-        let action = self.throw(|dice| dice.weighted(choices)).unwrap_or(Resume);
-        self.release(order_id).await;
-        let why = || "looked into it".to_owned();
-        let resolve = |action| move || ResolveFulfilment { order_id, action, reason: why() };
-        // What cannot be undone any more is taken as it is; what cannot be either goes on.
-        for action in [action, Skip, Resume] {
-            if !matches!(self.staff(self.fresh_key("resolve"), &resolve(action)).await, Told::Refused(_)) {
+        let wish = self.throw(|dice| dice.weighted(wishes(reason))).unwrap_or(Wish::Process(OperatorAction::Resume));
+        // What cannot be done any more is taken as it is; what cannot be either goes on.
+        for wish in [wish, Wish::Process(OperatorAction::Skip), Wish::Process(OperatorAction::Resume)] {
+            if !matches!(self.wish(order_id, wish, reason).await, Told::Refused(_)) {
                 return;
             }
+        }
+    }
+
+    async fn wish(&self, order_id: OrderId, wish: Wish, reason: &str) -> Told {
+        let (key, why) = (self.fresh_key("resolve"), || "looked into it".to_owned());
+        let restock = reason == "shipment_returned" && self.throw(|dice| dice.permille(700));
+        match wish {
+            Wish::Process(action) => {
+                self.release(order_id).await;
+                self.staff(key, &|| ResolveFulfilment { order_id, action, reason: why() }).await
+            }
+            Wish::Refund => {
+                let refund_id = RefundId::new(self.town.ids.new_id());
+                self.staff(key, &|| RefundOrder { order_id, refund_id, reason: why(), restock }).await
+            }
+            Wish::SendAgain => {
+                let shipment_id = ShipmentId::new(self.town.ids.new_id());
+                self.staff(key, &|| SendOrderAgain { order_id, shipment_id, reason: why(), restock }).await
+            }
+            Wish::Accept => self.staff(key, &|| AcceptOrder { order_id, reason: why() }).await,
         }
     }
 
     pub async fn release(&self, order_id: OrderId) {
         let make = || ReleaseHold { order_id, reason: "looked into it".to_owned() };
         self.staff(self.fresh_key("release"), &make).await;
+    }
+}
+
+/// What an operator may want done about a parked process.
+#[derive(Clone, Copy)]
+enum Wish {
+    Process(OperatorAction),
+    Refund,
+    SendAgain,
+    Accept,
+}
+
+/// What operators do about a reason, and how often.
+fn wishes(reason: &str) -> &'static [(u64, Wish)] {
+    use OperatorAction::{Compensate, Resume, Skip};
+    use Wish::{Accept, Process, Refund, SendAgain};
+    match reason {
+        "payment_mismatch" => &[(30, Process(Compensate)), (10, Process(Resume)), (30, Refund), (30, Accept)],
+        // To wait for what is gone would be to wait for ever.
+        "shipment_lost" | "shipment_returned" => {
+            &[(20, Process(Compensate)), (10, Process(Skip)), (20, Refund), (35, SendAgain), (15, Accept)]
+        }
+        "already_dispatched" => &[(60, Process(Skip)), (40, Process(Resume))],
+        _ => &[(60, Process(Resume)), (20, Process(Skip)), (20, Process(Compensate))],
     }
 }
 

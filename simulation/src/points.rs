@@ -9,6 +9,7 @@ use jangbu_aggregates::points::PointsEvent;
 use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction};
 use jangbu_aggregates::session::SessionEvent;
 use jangbu_aggregates::shipment::ShipmentEvent;
+use jangbu_aggregates::stock::StockEvent;
 use jangbu_commands::Caller;
 use jangbu_kernel::{OrderId, PaymentId, RecordedEvent};
 
@@ -22,6 +23,7 @@ pub(crate) struct Memory {
     challenged: BTreeSet<PaymentId>,
     failed_once: BTreeSet<OrderId>,
     paid: BTreeSet<OrderId>,
+    prepared: BTreeSet<OrderId>,
     refusals: BTreeMap<OrderId, u32>,
 }
 
@@ -40,6 +42,7 @@ impl Memory {
             {
                 sim.reach(Point::PointsExpired);
             }
+            DomainEvent::Stock(StockEvent::Restocked(_)) => sim.reach(Point::Restocked),
             DomainEvent::Session(SessionEvent::ReuseDetected(_)) => sim.reach(Point::TokenReused),
             DomainEvent::Fulfilment(FulfilmentEvent::Parked(_)) => sim.reach(Point::Parked),
             DomainEvent::Fulfilment(FulfilmentEvent::OperatorResolved(resolved)) => sim.reach(match resolved.action {
@@ -55,6 +58,7 @@ impl Memory {
         match event {
             OrderEvent::LatePaymentDetected(_) => sim.reach(Point::LatePayment),
             OrderEvent::Expired(_) => sim.reach(Point::Expired),
+            OrderEvent::PreparationStarted(_) if !self.prepared.insert(order_id) => sim.reach(Point::SentAgain),
             OrderEvent::PaymentFailed(_) => {
                 self.failed_once.insert(order_id);
             }
@@ -97,6 +101,7 @@ impl Memory {
             }
             PaymentEvent::Failed(failed) if failed.reason == "net_cancelled" => sim.reach(Point::NetCancelled),
             PaymentEvent::MismatchDetected(_) => sim.reach(Point::Mismatch),
+            PaymentEvent::MismatchAccepted(_) => sim.reach(Point::MismatchAccepted),
             PaymentEvent::ObservationIgnored(_) => sim.reach(Point::ObservationIgnored),
             PaymentEvent::RefundRefused(_) => sim.reach(Point::RefundRefused),
             PaymentEvent::RefundRequested(refund) if refund.reason == crate::people::GOODWILL => {
