@@ -1,6 +1,6 @@
 //! Small checks that several aggregates share.
 
-use jangbu_kernel::{Refusal, RefusalCode};
+use jangbu_kernel::{Refusal, RefusalCode, Remark};
 
 /// The longest reason that a person may give, in characters.
 pub(crate) const LONGEST_REASON: usize = 500;
@@ -26,4 +26,12 @@ pub(crate) fn reason(text: &str) -> Result<(), Refusal> {
         return Err(Refusal::new(RefusalCode::ValidationFailed, detail).at("/reason"));
     }
     Ok(())
+}
+
+/// The same of a reason that may be sealed: what cannot be read was judged before it was sealed.
+pub(crate) fn remark(reason: &Remark) -> Result<(), Refusal> {
+    match reason {
+        Remark::Plain(text) => self::reason(text),
+        Remark::Sealed { .. } => Ok(()),
+    }
 }

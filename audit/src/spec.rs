@@ -438,7 +438,7 @@ fn m3_a_smaller_charge_that_a_person_took_as_enough_is_what_the_gateway_kept() {
         let source = Source::Answer;
         story.payment(MismatchDetected { order_id: order_id(), expected, reported, reference, source });
         if accepted {
-            let (accepted, reason) = (won(9_000), "the shop bears it".to_owned());
+            let (accepted, reason) = (won(9_000), "the shop bears it".into());
             story.payment(MismatchAccepted { order_id: order_id(), expected, accepted, reason });
         }
         story.payment(PaymentCaptured { amount: won(9_500), source: Source::Operator, ..captured() });

@@ -23,6 +23,7 @@ mod number;
 pub mod process;
 mod quote;
 mod reader;
+mod remark;
 mod request;
 pub mod sealing;
 
@@ -32,6 +33,7 @@ pub use lease::LeaseHolder;
 pub use number::order_number;
 pub use quote::{currency_of, quote};
 pub use reader::{history, load_state};
+pub use remark::sealed_remark;
 pub use request::{Answer, Caller, CommandError, Idempotency, Request};
 
 pub use jangbu_aggregates::command::{Key, Permission, Reach, Rules, allows};

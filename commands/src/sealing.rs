@@ -42,3 +42,9 @@ pub const fn user_phone(user_id: UserId) -> SealedAt<'static> {
 pub const fn user_password_hash(user_id: UserId) -> SealedAt<'static> {
     SealedAt { field: "user.password_hash", stream: StreamId::user(user_id) }
 }
+
+/// What somebody typed about an order, its payment, its parcel or its process: a reason, a note.
+#[must_use]
+pub const fn order_remark(order_id: OrderId) -> SealedAt<'static> {
+    SealedAt { field: "order.remark", stream: StreamId::order(order_id) }
+}

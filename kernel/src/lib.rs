@@ -30,7 +30,7 @@ pub use ids::*;
 pub use money::{Currency, Money, MoneyError};
 pub use never::never;
 pub use refusal::{Refusal, RefusalCode};
-pub use sealed::{Sealed, SealedAt};
+pub use sealed::{Remark, Sealed, SealedAt};
 pub use stream::{AggregateKind, StreamId};
 pub use time::Timestamp;
 

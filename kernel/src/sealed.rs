@@ -53,3 +53,49 @@ impl fmt::Debug for Sealed {
         f.write_str("Sealed(..)")
     }
 }
+
+/// What an event says for people to read: a reason, a note.
+///
+/// Words that a person typed may tell of somebody, so they are stored sealed, under the
+/// person whom the stream is about. A reason that the house gives by itself is a code and
+/// tells of nobody; it stays readable, as do the words that schema version 1 of these events
+/// wrote in the clear.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Remark {
+    /// A code of the house, such as `refunded_whole`.
+    Plain(String),
+    /// A person's words.
+    Sealed {
+        /// The words, sealed.
+        sealed: Sealed,
+    },
+}
+
+impl Remark {
+    /// A code of the house. Not for what somebody typed.
+    #[must_use]
+    pub fn code(code: impl Into<String>) -> Self {
+        Self::Plain(code.into())
+    }
+    /// The text, of one that is not sealed.
+    #[must_use]
+    pub fn plain(&self) -> Option<&str> {
+        match self {
+            Self::Plain(text) => Some(text),
+            Self::Sealed { .. } => None,
+        }
+    }
+}
+
+impl From<&'static str> for Remark {
+    fn from(code: &'static str) -> Self {
+        Self::code(code)
+    }
+}
+
+impl From<Sealed> for Remark {
+    fn from(sealed: Sealed) -> Self {
+        Self::Sealed { sealed }
+    }
+}

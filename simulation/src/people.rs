@@ -16,7 +16,7 @@ use jangbu_commands::commands::{
 };
 use jangbu_commands::{Caller, CancelledBy, Command, OperatorAction, STAFF, Scan, ScanStatus, Scope};
 use jangbu_kernel::ports::IdSource as _;
-use jangbu_kernel::{Actor, Money, OrderId, PaymentId, RefundId, ShipmentId, StreamId, UserId};
+use jangbu_kernel::{Actor, Money, OrderId, PaymentId, RefundId, Remark, ShipmentId, StreamId, UserId};
 
 use crate::client::{Answers, Errand, Told, send};
 use crate::dice::Dice;
@@ -142,7 +142,7 @@ impl People {
         let people = Arc::clone(self);
         self.later(0, within_ms, async move {
             let key = people.fresh_key("cancel");
-            let reason = (by == CancelledBy::Staff).then(|| "out of print".to_owned());
+            let reason = (by == CancelledBy::Staff).then(|| Remark::from("out of print"));
             let make = || CancelOrder { order_id, by, reason: reason.clone() };
             match (by, people.known(order_id).user) {
                 (CancelledBy::Owner, Some(user)) => people.buyer(user, key, &make).await,
@@ -163,7 +163,7 @@ impl People {
                 payment_id,
                 refund_id: RefundId::new(people.town.ids.new_id()),
                 amount,
-                reason: GOODWILL.to_owned(),
+                reason: GOODWILL.into(),
             };
             people.staff(people.fresh_key("refund"), &make).await;
         });
@@ -327,7 +327,7 @@ impl People {
     }
 
     async fn wish(&self, order_id: OrderId, wish: Wish, reason: &str) -> Told {
-        let (key, why) = (self.fresh_key("resolve"), || "looked into it".to_owned());
+        let (key, why) = (self.fresh_key("resolve"), || Remark::from("looked into it"));
         let restock = reason == "shipment_returned" && self.throw(|dice| dice.permille(700));
         match wish {
             Wish::Process(action) => {
@@ -347,7 +347,7 @@ impl People {
     }
 
     pub async fn release(&self, order_id: OrderId) {
-        let make = || ReleaseHold { order_id, reason: "looked into it".to_owned() };
+        let make = || ReleaseHold { order_id, reason: "looked into it".into() };
         self.staff(self.fresh_key("release"), &make).await;
     }
 }

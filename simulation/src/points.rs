@@ -104,7 +104,7 @@ impl Memory {
             PaymentEvent::MismatchAccepted(_) => sim.reach(Point::MismatchAccepted),
             PaymentEvent::ObservationIgnored(_) => sim.reach(Point::ObservationIgnored),
             PaymentEvent::RefundRefused(_) => sim.reach(Point::RefundRefused),
-            PaymentEvent::RefundRequested(refund) if refund.reason == crate::people::GOODWILL => {
+            PaymentEvent::RefundRequested(refund) if refund.reason.plain() == Some(crate::people::GOODWILL) => {
                 sim.reach(Point::PartialRefund);
             }
             _ => {}

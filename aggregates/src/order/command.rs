@@ -1,7 +1,7 @@
 //! What can be asked of an order alone. Commands of the shop over several
 //! aggregates are in [`crate::commands`].
 
-use jangbu_kernel::{Money, PaymentId, ShipmentId};
+use jangbu_kernel::{Money, PaymentId, Remark, ShipmentId};
 
 use super::event::{CancelledBy, CompletedBy, OrderPlaced};
 
@@ -54,7 +54,7 @@ pub enum OrderCommand {
         /// By whom.
         by: CancelledBy,
         /// Why; staff must say.
-        reason: Option<String>,
+        reason: Option<Remark>,
         /// Whether the open payment may still take money.
         payment_in_flight: bool,
     },
@@ -75,11 +75,11 @@ pub enum OrderCommand {
     /// Begin nothing new.
     PutOnHold {
         /// Why.
-        reason: String,
+        reason: Remark,
     },
     /// Go on.
     ReleaseHold {
         /// Why.
-        reason: String,
+        reason: Remark,
     },
 }

@@ -1,7 +1,7 @@
 //! What an order decides.
 
 use jangbu_kernel::time::to_millis;
-use jangbu_kernel::{AggregateKind, Decider, Decision, PaymentId, Refusal, RefusalCode, ShipmentId};
+use jangbu_kernel::{AggregateKind, Decider, Decision, PaymentId, Refusal, RefusalCode, Remark, ShipmentId};
 
 use super::command::OrderCommand;
 use super::event::{
@@ -15,7 +15,7 @@ use crate::facts::Facts;
 
 impl Decider for Order {
     const KIND: AggregateKind = AggregateKind::Order;
-    const STATE_VERSION: u16 = 1;
+    const STATE_VERSION: u16 = 2;
     type Event = OrderEvent;
     type Command = OrderCommand;
     type Facts = Facts;
@@ -53,7 +53,7 @@ impl Decider for Order {
             OrderCommand::MarkDelivered => order.mark_delivered(),
             OrderCommand::Complete { by } => order.complete(*by),
             OrderCommand::Cancel { by, reason, payment_in_flight } => {
-                order.cancel(*by, reason.as_deref(), *payment_in_flight, facts)
+                order.cancel(*by, reason.as_ref(), *payment_in_flight, facts)
             }
             OrderCommand::FinishCancellation => order.finish_cancellation(),
             OrderCommand::Fail { reason } => order.fail(reason),
@@ -286,7 +286,7 @@ impl Standing {
         }
     }
 
-    fn cancel(&self, by: CancelledBy, reason: Option<&str>, in_flight: bool, facts: &Facts) -> Decision<OrderEvent> {
+    fn cancel(&self, by: CancelledBy, reason: Option<&Remark>, in_flight: bool, facts: &Facts) -> Decision<OrderEvent> {
         match self.status {
             OrderStatus::Cancelling | OrderStatus::Cancelled => return Decision::AlreadyDone,
             OrderStatus::Shipped | OrderStatus::Delivered | OrderStatus::Completed => {
@@ -299,10 +299,10 @@ impl Standing {
             (CancelledBy::Staff, None) => return checks::missing_reason().into(),
             (CancelledBy::Staff | CancelledBy::Owner, reason) => reason,
         };
-        if let Some(Err(refusal)) = reason.map(checks::reason) {
+        if let Some(Err(refusal)) = reason.map(checks::remark) {
             return refusal.into();
         }
-        let reason = reason.map(str::to_owned);
+        let reason = reason.cloned();
         let unpaid = matches!(self.status, OrderStatus::Placed | OrderStatus::AwaitingPayment);
         if unpaid && !in_flight {
             return Decision::one(OrderCancelled { by, reason });
@@ -347,13 +347,13 @@ impl Standing {
         }
     }
 
-    fn put_on_hold(&self, reason: &str) -> Decision<OrderEvent> {
+    fn put_on_hold(&self, reason: &Remark) -> Decision<OrderEvent> {
         if self.hold.is_some() {
             return Decision::AlreadyDone;
         }
         if self.status.is_final() {
             return self.conflict("the order has ended").into();
         }
-        Decision::one(OrderPutOnHold { reason: reason.to_owned() })
+        Decision::one(OrderPutOnHold { reason: reason.clone() })
     }
 }

@@ -1,8 +1,10 @@
 //! What happened to an order. Storage format.
 
-use jangbu_kernel::{Money, PaymentId, ProductId, Sealed, ShipmentId, Timestamp, UserId, events};
+use jangbu_kernel::{Money, PaymentId, ProductId, Remark, Sealed, ShipmentId, Timestamp, UserId, events};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::event::in_the_clear;
 
 events! {
     /// What happened to an order.
@@ -16,12 +18,12 @@ events! {
         "order.shipped" v 1 => Shipped(OrderShipped),
         "order.delivered" v 1 => Delivered(OrderDelivered),
         "order.completed" v 1 => Completed(OrderCompleted),
-        "order.cancellation_requested" v 1 => CancellationRequested(OrderCancellationRequested),
-        "order.cancelled" v 1 => Cancelled(OrderCancelled),
+        "order.cancellation_requested" v 2 => CancellationRequested(OrderCancellationRequested) { 1 => in_the_clear },
+        "order.cancelled" v 2 => Cancelled(OrderCancelled) { 1 => in_the_clear },
         "order.failed" v 1 => Failed(OrderFailed),
         "order.late_payment_detected" v 1 => LatePaymentDetected(OrderLatePaymentDetected),
-        "order.put_on_hold" v 1 => PutOnHold(OrderPutOnHold),
-        "order.hold_released" v 1 => HoldReleased(OrderHoldReleased),
+        "order.put_on_hold" v 2 => PutOnHold(OrderPutOnHold) { 1 => in_the_clear },
+        "order.hold_released" v 2 => HoldReleased(OrderHoldReleased) { 1 => in_the_clear },
     }
 }
 
@@ -146,7 +148,7 @@ pub struct OrderCancellationRequested {
     pub by: CancelledBy,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Remark>,
 }
 
 /// The order is called off; nothing is held and nothing is charged.
@@ -156,7 +158,7 @@ pub struct OrderCancelled {
     pub by: CancelledBy,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Remark>,
 }
 
 /// The shop could not carry the order out; nothing is held and nothing is charged.
@@ -178,13 +180,13 @@ pub struct OrderLatePaymentDetected {
 /// Nothing goes on before somebody has looked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPutOnHold {
-    /// Why.
-    pub reason: String,
+    /// Why: staff's words, or the code of the process.
+    pub reason: Remark,
 }
 
 /// Somebody looked; it goes on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderHoldReleased {
-    /// Why.
-    pub reason: String,
+    /// Why, in staff's words.
+    pub reason: Remark,
 }

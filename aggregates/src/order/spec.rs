@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use jangbu_kernel::{Decider as _, Decision, PaymentId, RefusalCode, ShipmentId, Timestamp};
+use jangbu_kernel::{Decider as _, Decision, PaymentId, RefusalCode, Remark, ShipmentId, Timestamp};
 
 use super::*;
 use crate::testing::{at, check_table, facts, folded, given, id, sealed, won};
@@ -96,7 +96,7 @@ fn states() -> Vec<(&'static str, Vec<OrderEvent>)> {
 }
 
 fn cancel(by: CancelledBy, reason: Option<&str>, payment_in_flight: bool) -> OrderCommand {
-    OrderCommand::Cancel { by, reason: reason.map(str::to_owned), payment_in_flight }
+    OrderCommand::Cancel { by, reason: reason.map(Remark::code), payment_in_flight }
 }
 
 fn commands() -> Vec<(&'static str, OrderCommand, Timestamp)> {
@@ -128,8 +128,8 @@ fn commands() -> Vec<(&'static str, OrderCommand, Timestamp)> {
         ("finish", C::FinishCancellation, at(LATE)),
         ("fail", C::Fail { reason: reason() }, at(LATE)),
         ("late", C::RecordLatePayment { payment_id, amount: won(1_000) }, at(LATE)),
-        ("hold", C::PutOnHold { reason: reason() }, at(LATE)),
-        ("release", C::ReleaseHold { reason: reason() }, at(LATE)),
+        ("hold", C::PutOnHold { reason: "looked_odd".into() }, at(LATE)),
+        ("release", C::ReleaseHold { reason: "looked_into".into() }, at(LATE)),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! What an order keeps in mind.
 
-use jangbu_kernel::{Money, PaymentId, Sealed, ShipmentId, Timestamp, UserId};
+use jangbu_kernel::{Money, PaymentId, Remark, Sealed, ShipmentId, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -108,7 +108,7 @@ pub struct Cancellation {
     /// By whom.
     pub by: CancelledBy,
     /// Why.
-    pub reason: Option<String>,
+    pub reason: Option<Remark>,
 }
 
 /// An order; before it is placed, nothing.
@@ -130,7 +130,7 @@ pub(super) struct Standing {
     pub(super) paid_by: Option<PaymentId>,
     pub(super) paid_at: Option<Timestamp>,
     pub(super) shipment_id: Option<ShipmentId>,
-    pub(super) hold: Option<String>,
+    pub(super) hold: Option<Remark>,
     pub(super) cancellation: Option<Cancellation>,
     pub(super) late_payments: Vec<PaymentId>,
 }
@@ -263,8 +263,8 @@ impl Order {
     }
     /// Why it is on hold, when it is.
     #[must_use]
-    pub fn hold(&self) -> Option<&str> {
-        self.standing.as_ref().and_then(|standing| standing.hold.as_deref())
+    pub fn hold(&self) -> Option<&Remark> {
+        self.standing.as_ref().and_then(|standing| standing.hold.as_ref())
     }
     /// Who wants or wanted it called off.
     #[must_use]

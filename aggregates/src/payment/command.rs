@@ -1,7 +1,7 @@
 //! What can be asked of a payment.
 
 use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome};
-use jangbu_kernel::{Money, OrderId, RefundId, UserId};
+use jangbu_kernel::{Money, OrderId, RefundId, Remark, UserId};
 
 use super::{Leg, Source};
 
@@ -45,7 +45,7 @@ pub enum PaymentCommand {
     /// Takes the smaller amount that the gateway took as enough.
     AcceptMismatch {
         /// Why.
-        reason: String,
+        reason: Remark,
     },
     /// Gives a part back.
     RequestRefund {
@@ -54,14 +54,14 @@ pub enum PaymentCommand {
         /// How much.
         amount: Money,
         /// Why.
-        reason: String,
+        reason: Remark,
     },
     /// Gives back all that is captured and not yet claimed by a refund.
     RequestFullRefund {
         /// The id the refund gets.
         refund_id: RefundId,
         /// Why.
-        reason: String,
+        reason: Remark,
     },
     /// Somebody told what became of a refund.
     ObserveRefund {

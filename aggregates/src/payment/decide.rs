@@ -1,7 +1,7 @@
 //! What a payment decides.
 
 use jangbu_kernel::gateway::ChargeOutcome;
-use jangbu_kernel::{AggregateKind, Decider, Decision, Money, OrderId, Refusal, RefusalCode, UserId};
+use jangbu_kernel::{AggregateKind, Decider, Decision, Money, OrderId, Refusal, RefusalCode, Remark, UserId};
 
 use super::command::PaymentCommand;
 use super::event::{
@@ -195,7 +195,7 @@ impl Payment {
 
     /// A person may take less than was asked for as enough. More is not ours: it can only go back,
     /// and what came after the payment had ended too.
-    fn accept_mismatch(&self, reason: &str) -> Decision<PaymentEvent> {
+    fn accept_mismatch(&self, reason: &Remark) -> Decision<PaymentEvent> {
         let (Some(order_id), Some((_, leg))) = (self.order_id(), self.charge_leg()) else {
             return not_found().into();
         };
@@ -205,7 +205,7 @@ impl Payment {
         let (PaymentState::Mismatched, Some(reported), false) = (self.state, self.reported, self.has_ended) else {
             return conflict(self, "the payment waits for nobody's word about its amount").into();
         };
-        if let Err(refusal) = checks::reason(reason) {
+        if let Err(refusal) = checks::remark(reason) {
             return refusal.into();
         }
         let (expected, total) = (leg.amount, self.total());
@@ -219,7 +219,7 @@ impl Payment {
         };
         let reference = self.reference.clone();
         Decision::Record(vec![
-            MismatchAccepted { order_id, expected, accepted: reported, reason: reason.to_owned() }.into(),
+            MismatchAccepted { order_id, expected, accepted: reported, reason: reason.clone() }.into(),
             PaymentCaptured { order_id, amount, reference, source: Source::Operator }.into(),
         ])
     }

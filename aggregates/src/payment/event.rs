@@ -3,10 +3,12 @@
 //! Every payload names the order, so that a reader of the log needs no second
 //! look to know whom it concerns.
 
-use jangbu_kernel::{Money, OrderId, RefundId, Sealed, UserId, events};
+use jangbu_kernel::{Money, OrderId, RefundId, Remark, Sealed, UserId, events};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::event::in_the_clear;
 
 events! {
     /// What happened to a payment.
@@ -24,7 +26,7 @@ events! {
         "payment.mismatch_detected" v 1 => MismatchDetected(MismatchDetected),
         "payment.mismatch_accepted" v 1 => MismatchAccepted(MismatchAccepted),
         "payment.observation_ignored" v 1 => ObservationIgnored(ObservationIgnored),
-        "payment.refund_requested" v 1 => RefundRequested(RefundRequested),
+        "payment.refund_requested" v 2 => RefundRequested(RefundRequested) { 1 => in_the_clear },
         "payment.leg_refunded" v 1 => LegRefunded(LegRefunded),
         "payment.refund_settled" v 1 => RefundSettled(RefundSettled),
         "payment.refund_refused" v 1 => RefundRefused(RefundRefused),
@@ -221,8 +223,8 @@ pub struct MismatchAccepted {
     pub expected: Money,
     /// What it took, less than that.
     pub accepted: Money,
-    /// Why.
-    pub reason: String,
+    /// Why, in staff's words.
+    pub reason: Remark,
 }
 
 /// Somebody told us what we knew, or what came too late to matter.
@@ -258,8 +260,8 @@ pub struct RefundRequested {
     pub amount: Money,
     /// How much from which leg: the gateway's leg first, then points.
     pub allocation: Vec<LegRefund>,
-    /// Why.
-    pub reason: String,
+    /// Why: staff's words, or the code of the process.
+    pub reason: Remark,
 }
 
 /// One leg's part of a refund is back.

@@ -1,7 +1,7 @@
 //! Refunds of a payment: how much of which leg, and what became of it.
 
 use jangbu_kernel::gateway::RefundOutcome;
-use jangbu_kernel::{Decision, Money, RefundId, Refusal, RefusalCode, never};
+use jangbu_kernel::{Decision, Money, RefundId, Refusal, RefusalCode, Remark, never};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,12 @@ impl Payment {
         self.refund(refund_id)?.part(leg)
     }
 
-    pub(super) fn request_refund(&self, refund_id: RefundId, amount: &Money, reason: &str) -> Decision<PaymentEvent> {
+    pub(super) fn request_refund(
+        &self,
+        refund_id: RefundId,
+        amount: &Money,
+        reason: &Remark,
+    ) -> Decision<PaymentEvent> {
         if let Some(known) = self.refund(refund_id) {
             return if known.amount == *amount {
                 Decision::AlreadyDone
@@ -120,7 +125,7 @@ impl Payment {
         self.record_refund(refund_id, *amount, reason)
     }
 
-    pub(super) fn request_full_refund(&self, refund_id: RefundId, reason: &str) -> Decision<PaymentEvent> {
+    pub(super) fn request_full_refund(&self, refund_id: RefundId, reason: &Remark) -> Decision<PaymentEvent> {
         if self.refund(refund_id).is_some() {
             return Decision::AlreadyDone;
         }
@@ -149,7 +154,7 @@ impl Payment {
     }
 
     /// The gateway's leg first, then the internal ones, each up to what is left of it.
-    fn record_refund(&self, refund_id: RefundId, amount: Money, reason: &str) -> Decision<PaymentEvent> {
+    fn record_refund(&self, refund_id: RefundId, amount: Money, reason: &Remark) -> Decision<PaymentEvent> {
         let Some(order_id) = self.order_id() else {
             return super::decide::not_found().into();
         };
@@ -165,7 +170,7 @@ impl Payment {
                 left = left.checked_sub(&part).unwrap_or_else(|_| never("a part is of another currency", left));
             }
         }
-        Decision::one(RefundRequested { order_id, refund_id, amount, allocation, reason: reason.to_owned() })
+        Decision::one(RefundRequested { order_id, refund_id, amount, allocation, reason: reason.clone() })
     }
 
     pub(super) fn observe_refund(

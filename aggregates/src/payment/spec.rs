@@ -185,7 +185,7 @@ fn i5_a_smaller_amount_that_a_person_takes_as_enough_is_what_is_captured() {
     let mut payment = after(&sent);
     ask(&mut payment, &says(captured(CARD - 500), Source::Webhook));
     let Decision::Record(events) = ask(&mut payment, &accept()) else { panic!("accepted") };
-    let (expected, accepted, reason) = (won(CARD), won(CARD - 500), "the rest is on us".to_owned());
+    let (expected, accepted, reason) = (won(CARD), won(CARD - 500), "the rest is on us".into());
     let amount = won(CARD - 500 + POINTS);
     assert_eq!(
         events,

@@ -1,7 +1,7 @@
 //! What can be asked of a parcel.
 
 use jangbu_kernel::gateway::LabelOutcome;
-use jangbu_kernel::{OrderId, Sealed, Timestamp, UserId};
+use jangbu_kernel::{OrderId, Remark, Sealed, Timestamp, UserId};
 
 use super::event::ScanStatus;
 use crate::order::OrderLine;
@@ -22,7 +22,7 @@ pub struct Scan {
     /// When, by the carrier's clock.
     pub at: Timestamp,
     /// A remark of the shop's staff.
-    pub note: Option<String>,
+    pub note: Option<Remark>,
 }
 
 /// What can be asked of a parcel.
@@ -60,7 +60,7 @@ pub enum ShipmentCommand {
         /// The parcel's number.
         tracking_number: String,
         /// Why.
-        reason: String,
+        reason: Remark,
     },
     /// Calls it off before it is handed over.
     Cancel {

@@ -1,7 +1,7 @@
 //! What a parcel decides.
 
 use jangbu_kernel::gateway::LabelOutcome;
-use jangbu_kernel::{AggregateKind, Decider, Decision, Refusal, RefusalCode, text};
+use jangbu_kernel::{AggregateKind, Decider, Decision, Refusal, RefusalCode, Remark, text};
 
 use super::command::ShipmentCommand;
 use super::event::{
@@ -134,7 +134,7 @@ impl Shipment {
         Decision::Record(std::iter::once(dispatched.into()).chain(told).collect())
     }
 
-    fn correct_tracking_number(&self, number: &str, reason: &str) -> Decision<ShipmentEvent> {
+    fn correct_tracking_number(&self, number: &str, reason: &Remark) -> Decision<ShipmentEvent> {
         let Some(order_id) = self.order_id else {
             return not_found().into();
         };
@@ -147,14 +147,14 @@ impl Shipment {
         if self.state == ShipmentState::Cancelled {
             return conflict(self, "the shipment was called off").into();
         }
-        if let Err(refusal) = check_name("/tracking_number", number).and_then(|()| checks::reason(reason)) {
+        if let Err(refusal) = check_name("/tracking_number", number).and_then(|()| checks::remark(reason)) {
             return refusal.into();
         }
         Decision::one(TrackingNumberCorrected {
             order_id,
             previous: previous.to_owned(),
             tracking_number: number.to_owned(),
-            reason: reason.to_owned(),
+            reason: reason.clone(),
         })
     }
 

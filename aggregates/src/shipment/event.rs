@@ -1,10 +1,11 @@
 //! What happened to a parcel. Storage format.
 
-use jangbu_kernel::{OrderId, Sealed, Timestamp, UserId, events};
+use jangbu_kernel::{OrderId, Remark, Sealed, Timestamp, UserId, events};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::event::in_the_clear;
 use crate::order::OrderLine;
 
 events! {
@@ -14,7 +15,7 @@ events! {
         "shipment.refused" v 1 => Refused(ShipmentRefused),
         "shipment.ready" v 1 => Ready(ShipmentReady),
         "shipment.dispatched" v 1 => Dispatched(ShipmentDispatched),
-        "shipment.scan_recorded" v 1 => ScanRecorded(ScanRecorded),
+        "shipment.scan_recorded" v 2 => ScanRecorded(ScanRecorded) { 1 => in_the_clear },
         "shipment.in_transit" v 1 => InTransit(ShipmentInTransit),
         "shipment.out_for_delivery" v 1 => OutForDelivery(ShipmentOutForDelivery),
         "shipment.attempt_failed" v 1 => AttemptFailed(ShipmentAttemptFailed),
@@ -23,7 +24,7 @@ events! {
         "shipment.returned" v 1 => Returned(ShipmentReturned),
         "shipment.lost" v 1 => Lost(ShipmentLost),
         "shipment.cancelled" v 1 => Cancelled(ShipmentCancelled),
-        "shipment.tracking_number_corrected" v 1 => TrackingNumberCorrected(TrackingNumberCorrected),
+        "shipment.tracking_number_corrected" v 2 => TrackingNumberCorrected(TrackingNumberCorrected) { 1 => in_the_clear },
     }
 }
 
@@ -127,7 +128,7 @@ pub struct ScanRecorded {
     pub received_at: Option<Timestamp>,
     /// A remark of the shop's staff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
+    pub note: Option<Remark>,
     /// Why it changed nothing, when it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignored_because: Option<String>,
@@ -179,6 +180,6 @@ pub struct TrackingNumberCorrected {
     pub previous: String,
     /// The parcel's number.
     pub tracking_number: String,
-    /// Why.
-    pub reason: String,
+    /// Why, in staff's words.
+    pub reason: Remark,
 }

@@ -1,7 +1,7 @@
 //! Scans of a parcel: which are new, and which change anything.
 
 use jangbu_kernel::time::{rfc3339, to_millis};
-use jangbu_kernel::{Decision, OrderId, Refusal, RefusalCode, Timestamp, text};
+use jangbu_kernel::{Decision, OrderId, Refusal, RefusalCode, Remark, Timestamp, text};
 use uuid::Uuid;
 
 use super::command::Scan;
@@ -190,7 +190,7 @@ fn check_texts(scan: &Scan) -> Result<(), Refusal> {
     let texts = [
         ("/code", scan.code.as_str()),
         ("/place", scan.place.as_str()),
-        ("/note", scan.note.as_deref().unwrap_or_default()),
+        ("/note", scan.note.as_ref().and_then(Remark::plain).unwrap_or_default()),
         ("/carrier", scan.carrier.as_str()),
         ("/tracking_number", scan.tracking_number.as_str()),
     ];

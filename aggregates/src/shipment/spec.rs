@@ -247,7 +247,7 @@ fn i6_a_time_that_was_believed_earlier_orders_nothing_while_it_lies_ahead() {
 
 #[test]
 fn i7_a_corrected_number_is_the_parcels_and_old_scans_stay() {
-    let correct = |number: &str, reason: &str| ShipmentCommand::CorrectTrackingNumber {
+    let correct = |number: &str, reason: &'static str| ShipmentCommand::CorrectTrackingNumber {
         tracking_number: number.into(),
         reason: reason.into(),
     };

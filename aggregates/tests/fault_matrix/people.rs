@@ -245,7 +245,7 @@ impl Run<'_> {
         let wanted = self.scenario.operator.unwrap_or(OperatorAction::Resume);
         let allowed = self.world.process().allowed_actions();
         let action = if allowed.contains(&wanted) { wanted } else { OperatorAction::Resume };
-        let reason = "looked into it".to_owned();
+        let reason = jangbu_kernel::Remark::code("looked into it");
         self.world.ask(&ReleaseHold { order_id, reason: reason.clone() })?;
         self.world.must(&ResolveFulfilment { order_id, action, reason })?;
         Ok(true)

@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 
-use jangbu_commands::sealing::shipping_address;
+use jangbu_commands::sealing::{order_remark, shipping_address};
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{PostalAddress, VaultError};
-use jangbu_kernel::{Money, OrderId, Sealed, SealedAt, Timestamp, time};
+use jangbu_kernel::{Money, OrderId, Remark, Sealed, SealedAt, StreamId, Timestamp, time};
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use utoipa::openapi::RefOr;
@@ -156,10 +156,37 @@ impl<'a> Opener<'a> {
         Ok(Some(address.into()))
     }
 
+    /// Opens what somebody remarked on an order or what belongs to it; a code is shown as it is.
+    pub(crate) async fn remark(&mut self, order_id: OrderId, remark: Remark) -> Result<Option<String>, Problem> {
+        match remark {
+            Remark::Plain(text) => Ok(Some(text)),
+            Remark::Sealed { sealed } => self.text(order_remark(order_id), &sealed).await,
+        }
+    }
+
+    /// The same of a remark that need not be there.
+    pub(crate) async fn some_remark(
+        &mut self,
+        order_id: OrderId,
+        remark: Option<Remark>,
+    ) -> Result<Option<String>, Problem> {
+        match remark {
+            Some(remark) => self.remark(order_id, remark).await,
+            None => Ok(None),
+        }
+    }
+
     fn note_unreadable(&mut self, at: SealedAt<'_>) {
         self.unreadable = true;
         metrics::counter!("jangbu_unreadable_personal_data_total", "place" => at.field.to_owned()).increment(1);
     }
+}
+
+/// Seals what somebody typed about an order, under its buyer: named by the order, its payment,
+/// its shipment or its process.
+pub(crate) async fn sealed_remark(app: &App, about: StreamId, words: &str) -> Result<Remark, Problem> {
+    let log = app.state.commands.log().as_ref();
+    Ok(jangbu_commands::sealed_remark(log, app.state.world.vault.as_ref(), about, words).await?)
 }
 
 /// A page of a list.

@@ -138,7 +138,11 @@ impl Resource for PaymentRow {
     fn order_id(&self) -> Option<OrderId> {
         Some(self.order_id)
     }
-    async fn view(self, _: &App) -> Result<PaymentView, Problem> {
+    /// A destroyed key takes the words about a refund with it.
+    fn beside(view: &PaymentView) -> Option<String> {
+        view.refunds.iter().any(RefundView::is_erased).then(|| "erased".to_owned())
+    }
+    async fn view(self, app: &App) -> Result<PaymentView, Problem> {
         Ok(PaymentView {
             id: self.id.uuid(),
             order_id: self.order_id.uuid(),
@@ -148,7 +152,7 @@ impl Resource for PaymentRow {
             legs: self.legs.into_iter().map(LegView::from).collect(),
             captured: self.captured.into(),
             refunded: self.refunded.into(),
-            refunds: self.refunds.into_iter().map(|refund| RefundView::of(self.id, self.order_id, refund)).collect(),
+            refunds: RefundView::all(app, self.id, self.order_id, self.refunds).await?,
             failure_reason: self.failure_reason,
             created_at: self.created_at.into(),
             version: self.version,

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::Command as _;
 use jangbu_commands::commands::RefundPayment;
-use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId};
+use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId, StreamId};
 use jangbu_projections::{PaymentRow, RefundRow};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,7 +22,7 @@ use crate::http::params::PathId;
 use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
 use crate::http::resource::{load, of_answer};
-use crate::http::view::{Amount, Listing, Moment};
+use crate::http::view::{Amount, Listing, Moment, Opener, sealed_remark};
 use crate::http::words;
 use crate::state::App;
 
@@ -57,7 +57,9 @@ pub(crate) struct RefundView {
     payment_id: Uuid,
     order_id: Uuid,
     amount: Amount,
-    reason: String,
+    /// Why; null once what was written of the buyer is erased.
+    #[schema(required)]
+    reason: Option<String>,
     #[schema(value_type = words::RefundStatus)]
     status: &'static str,
     allocation: Vec<AllocationView>,
@@ -67,19 +69,38 @@ pub(crate) struct RefundView {
 }
 
 impl RefundView {
-    pub(super) fn of(payment_id: PaymentId, order_id: OrderId, row: RefundRow) -> Self {
+    /// The refunds of a payment.
+    pub(super) async fn all(
+        app: &App,
+        payment_id: PaymentId,
+        order_id: OrderId,
+        rows: Vec<RefundRow>,
+    ) -> Result<Vec<Self>, Problem> {
+        let mut refunds = Vec::with_capacity(rows.len());
+        for row in rows {
+            refunds.push(Self::of(app, payment_id, order_id, row).await?);
+        }
+        Ok(refunds)
+    }
+
+    /// Whether nobody can read any more why it was made.
+    pub(super) const fn is_erased(&self) -> bool {
+        self.reason.is_none()
+    }
+
+    async fn of(app: &App, payment_id: PaymentId, order_id: OrderId, row: RefundRow) -> Result<Self, Problem> {
         let allocation = row.allocation.into_iter();
-        Self {
+        Ok(Self {
             id: row.id.uuid(),
             payment_id: payment_id.uuid(),
             order_id: order_id.uuid(),
             amount: row.amount.into(),
-            reason: row.reason,
+            reason: Opener::new(app).remark(order_id, row.reason).await?,
             status: row.status.name(),
             allocation: allocation.map(|part| AllocationView { leg: part.leg, amount: part.amount.into() }).collect(),
             requested_at: row.requested_at.into(),
             settled_at: row.settled_at.map(Moment::from),
-        }
+        })
     }
 }
 
@@ -108,7 +129,8 @@ async fn create(
     let amount = amount.ok_or_else(|| Problem::invalid(errors.into_vec()))?;
     let refund_id = RefundId::new(app.state.world.ids.new_id());
     let payment_id = PaymentId::new(id);
-    let command = RefundPayment { payment_id, refund_id, amount, reason: body.value.reason.0 };
+    let reason = sealed_remark(&app, StreamId::payment(payment_id), &body.value.reason.0).await?;
+    let command = RefundPayment { payment_id, refund_id, amount, reason };
     let answer = call.execute(&app, command, &body.bytes).await?;
     let made = Made::Created(format!("/v1/payments/{payment_id}/refunds"));
     // A repeat minted an id that was never used: the refund is the newest one at the
@@ -118,7 +140,7 @@ async fn create(
     let (row, outcome) = reply::settle::<PaymentRow>(&app, &call, answer, made).await?;
     let refund = row.refunds.into_iter().find(|refund| Some(refund.id) == asked);
     let refund = refund.ok_or_else(|| Problem::internal("a refund that was recorded is not there"))?;
-    Ok(outcome.respond(&call, &RefundView::of(row.id, row.order_id, refund)))
+    Ok(outcome.respond(&call, &RefundView::of(&app, row.id, row.order_id, refund).await?))
 }
 
 async fn currency_of(app: &App, call: &Call, id: Uuid) -> Result<Currency, Problem> {
@@ -133,6 +155,5 @@ async fn currency_of(app: &App, call: &Call, id: Uuid) -> Result<Currency, Probl
 )]
 async fn list(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<Json<Listing<RefundView>>, Problem> {
     let row: PaymentRow = load(&app, &call, id, None).await?;
-    let items = row.refunds.into_iter().map(|refund| RefundView::of(row.id, row.order_id, refund)).collect();
-    Ok(Json(Listing { items, next_cursor: None }))
+    Ok(Json(Listing { items: RefundView::all(&app, row.id, row.order_id, row.refunds).await?, next_cursor: None }))
 }

@@ -25,7 +25,7 @@ use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position};
-use crate::http::view::{Listing, Moment};
+use crate::http::view::{Listing, Moment, sealed_remark};
 use crate::http::words;
 use crate::state::App;
 
@@ -343,7 +343,9 @@ async fn resolve(
     action: OperatorAction,
     body: JsonBody<ResolveBody>,
 ) -> Result<Response, Problem> {
-    let command = ResolveFulfilment { order_id: OrderId::new(id), action, reason: body.value.reason.0 };
+    let order_id = OrderId::new(id);
+    let reason = sealed_remark(app, StreamId::fulfilment(order_id), &body.value.reason.0).await?;
+    let command = ResolveFulfilment { order_id, action, reason };
     let answer = call.execute(app, command, &body.bytes).await?;
     reply::command::<FulfilmentRow>(app, call, answer, Made::Changed).await
 }

@@ -23,7 +23,7 @@ use crate::http::params::{PathId, PathText, QueryFields};
 use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position, is_visible};
-use crate::http::view::{Address, Listing, Moment, Opener};
+use crate::http::view::{Address, Listing, Moment, Opener, sealed_remark};
 use crate::http::words;
 use crate::state::App;
 
@@ -131,18 +131,18 @@ pub(crate) struct ScanView {
     ignored_because: Option<String>,
 }
 
-impl From<ScanRow> for ScanView {
-    fn from(row: ScanRow) -> Self {
-        Self {
+impl ScanView {
+    async fn of(opener: &mut Opener<'_>, order_id: OrderId, row: ScanRow) -> Result<Self, Problem> {
+        Ok(Self {
             status: row.status.name(),
             code: row.code,
             place: row.place,
             at: row.at.into(),
             received_at: row.received_at.map(Moment::from),
-            note: row.note,
+            note: opener.some_remark(order_id, row.note).await?,
             carrier: row.carrier,
             ignored_because: row.ignored_because,
-        }
+        })
     }
 }
 
@@ -201,6 +201,10 @@ impl Resource for ShipmentRow {
     }
     async fn view(self, app: &App) -> Result<ShipmentView, Problem> {
         let mut opener = Opener::new(app);
+        let mut scans = Vec::with_capacity(self.scans.len());
+        for scan in self.scans {
+            scans.push(ScanView::of(&mut opener, self.order_id, scan).await?);
+        }
         Ok(ShipmentView {
             shipping_address: opener.address(self.order_id, &self.shipping_address).await?,
             unreadable: opener.met_unreadable(),
@@ -211,7 +215,7 @@ impl Resource for ShipmentRow {
             carrier: self.carrier,
             tracking_number: self.tracking_number,
             lines: self.lines.into_iter().map(LineView::from).collect(),
-            scans: self.scans.into_iter().map(ScanView::from).collect(),
+            scans,
             created_at: self.created_at.into(),
             dispatched_at: self.dispatched_at.map(Moment::from),
             delivered_at: self.delivered_at.map(Moment::from),
@@ -293,6 +297,10 @@ async fn set_status(
     let shipment_id = ShipmentId::new(id);
     let tracking_number = tracking_number.map(|number| number.0);
     let Reported(status) = status;
+    let note = match note {
+        Some(words) => Some(sealed_remark(&app, StreamId::shipment(shipment_id), &words.0).await?),
+        None => None,
+    };
     let command: AnyCommand = if let Some(scanned) = scan_status(status) {
         let scan = Scan {
             carrier: STAFF.to_owned(),
@@ -301,7 +309,7 @@ async fn set_status(
             code: status.name().to_owned(),
             place: String::new(),
             at: app.state.world.clock.now(),
-            note: note.map(|note| note.0),
+            note,
         };
         RecordScan { shipment_id, scan }.into()
     } else {
@@ -364,11 +372,9 @@ async fn correct_tracking_number(
     body: JsonBody<TrackingNumberBody>,
 ) -> Result<Response, Problem> {
     let TrackingNumberBody { tracking_number, reason } = body.value;
-    let command = CorrectTrackingNumber {
-        shipment_id: ShipmentId::new(id),
-        tracking_number: tracking_number.0,
-        reason: reason.0,
-    };
+    let shipment_id = ShipmentId::new(id);
+    let reason = sealed_remark(&app, StreamId::shipment(shipment_id), &reason.0).await?;
+    let command = CorrectTrackingNumber { shipment_id, tracking_number: tracking_number.0, reason };
     let answer = call.execute(&app, command, &body.bytes).await?;
     reply::command::<ShipmentRow>(&app, &call, answer, Made::Changed).await
 }

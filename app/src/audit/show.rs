@@ -100,8 +100,9 @@ pub fn story(events: &[RecordedEvent]) -> anyhow::Result<Vec<Step>> {
 /// The words that events give as a reason, whatever they call it.
 fn reason(payload: &str) -> Option<String> {
     let content: serde_json::Value = serde_json::from_str(payload).ok()?;
-    let named = ["reason", "ignored_because", "detail", "code"].iter().find_map(|name| content.get(name)?.as_str());
-    named.map(ToOwned::to_owned)
+    let named = ["reason", "ignored_because", "detail", "code"].iter().find_map(|name| content.get(name));
+    // What somebody typed is sealed under the person it is about.
+    named.map(|reason| reason.as_str().unwrap_or("(sealed)").to_owned())
 }
 
 /// A state at a moment in a few words; "-" before the first event.

@@ -76,6 +76,7 @@ impl WriteSide {
             commands: self.commands.clone(),
             projector: None,
             ids: Arc::clone(&self.world.ids),
+            vault: Arc::clone(&self.world.vault),
         }
     }
 

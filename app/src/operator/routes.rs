@@ -17,9 +17,12 @@ use jangbu_commands::commands::{
 use jangbu_commands::identity::{AddressBlock, Identity, IdentityError, Registration, RequestContext};
 use jangbu_commands::{
     AnyCommand, Caller, CommandError, Commands, OperatorAction, Request as CommandRequest, Scope, load_state,
+    sealed_remark,
 };
-use jangbu_kernel::ports::IdSource;
-use jangbu_kernel::{Actor, CommandId, CorrelationId, OrderId, RefundId, Refusal, Role, ShipmentId, UserId};
+use jangbu_kernel::ports::{IdSource, Vault};
+use jangbu_kernel::{
+    Actor, CommandId, CorrelationId, OrderId, RefundId, Refusal, Remark, Role, ShipmentId, StreamId, UserId,
+};
 use jangbu_projections::ProjectorHandle;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -41,6 +44,8 @@ pub struct Operator {
     pub projector: Option<ProjectorHandle>,
     /// Mints ids.
     pub ids: Arc<dyn IdSource>,
+    /// Seals what an operator gives as a reason.
+    pub vault: Arc<dyn Vault>,
 }
 
 /// A user to be made.
@@ -254,6 +259,9 @@ impl Operator {
     /// When it waits for nobody or not for this, or the store fails.
     pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, OperatorError> {
         let Resolution { order_id, action, reason, operator } = resolution;
+        let (log, vault) = (self.commands.log().as_ref(), self.vault.as_ref());
+        let sealed = sealed_remark(log, vault, StreamId::fulfilment(order_id), &reason).await;
+        let reason = sealed.map_err(|error| OperatorError::Failed(error.to_string()))?;
         let command = self.decided(order_id, action, reason);
         let caller = Caller { actor: Actor::Operator(operator), scope: Scope::Any };
         let command_id = CommandId::new(self.ids.new_id());
@@ -264,7 +272,7 @@ impl Operator {
         Ok(Resolved { order_id, step: fulfilment.step().name().to_owned(), position: answer.position })
     }
 
-    fn decided(&self, order_id: OrderId, action: Verb, reason: String) -> AnyCommand {
+    fn decided(&self, order_id: OrderId, action: Verb, reason: Remark) -> AnyCommand {
         match action {
             Verb::Process(action) => ResolveFulfilment { order_id, action, reason }.into(),
             Verb::Refund { restock } => {

@@ -128,7 +128,7 @@ async fn a_command_whose_stream_is_unreadable_waits_for_a_person_and_gives_no_mo
     assert_eq!(house.order(other).await.status(), Some(OrderStatus::Preparing));
 
     log.mend();
-    let reason = "the row was put back".to_owned();
+    let reason = "the row was put back".into();
     let resume = ResolveFulfilment { order_id, action: OperatorAction::Resume, reason };
     house.shop.run(&house.commands, resume).await.unwrap();
     house.until(order_id, OrderStatus::Preparing).await;

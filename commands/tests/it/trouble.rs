@@ -9,7 +9,7 @@ use jangbu_commands::commands::{
     AcceptOrder, AdjustStock, CancelOrder, DispatchShipment, RecordScan, RefundOrder, SendOrderAgain,
 };
 use jangbu_commands::{AnyCommand, CancelledBy, CommandError, Scan, ScanStatus, load_state};
-use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, RefusalCode, ShipmentId, StreamId};
+use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, RefusalCode, Remark, ShipmentId, StreamId};
 use tokio::time::Instant;
 
 use crate::outside::Booked;
@@ -18,8 +18,8 @@ use crate::support::{PATIENCE, eventually};
 
 const PRICE: i64 = 53_000;
 
-fn why() -> String {
-    "looked into it".to_owned()
+fn why() -> Remark {
+    "looked into it".into()
 }
 
 impl House {
@@ -175,11 +175,11 @@ async fn what_is_sent_again_can_go_astray_again() {
 async fn nothing_is_sent_again_without_goods_or_while_a_parcel_is_under_way() {
     let house = House::open();
     let (order_id, _, product_id) = house.astray(ScanStatus::Lost).await;
-    house.decide(AdjustStock { product_id, delta: -9, reason: why() }).await.unwrap();
+    house.decide(AdjustStock { product_id, delta: -9, reason: "miscount".to_owned() }).await.unwrap();
     assert_eq!(house.refused(house.send_again(order_id, false)).await, RefusalCode::InsufficientStock);
     assert_eq!(house.refused(house.send_again(order_id, true)).await, RefusalCode::ValidationFailed, "it is lost");
     assert_eq!(house.refused(house.refund(order_id, true)).await, RefusalCode::ValidationFailed);
-    house.decide(AdjustStock { product_id, delta: 1, reason: why() }).await.unwrap();
+    house.decide(AdjustStock { product_id, delta: 1, reason: "miscount".to_owned() }).await.unwrap();
     house.decide(house.send_again(order_id, false)).await.unwrap();
     house.rests(order_id).await;
     assert_eq!(house.refused(house.send_again(order_id, false)).await, RefusalCode::SagaStateConflict);
@@ -269,10 +269,10 @@ async fn an_order_that_somebody_has_put_on_hold_besides_stays_on_hold() {
     let house = House::open();
     let (order_id, ..) = house.astray(ScanStatus::Lost).await;
     house.decide(ReleaseHold { order_id, reason: why() }).await.unwrap();
-    house.decide(HoldOrder { order_id, reason: "fraud?".to_owned() }).await.unwrap();
+    house.decide(HoldOrder { order_id, reason: "fraud?".into() }).await.unwrap();
     assert_eq!(house.refused(house.send_again(order_id, false)).await, RefusalCode::OrderStateConflict);
     house.decide(accept(order_id)).await.unwrap();
     house.until(order_id, OrderStatus::Delivered).await;
-    assert_eq!(house.order(order_id).await.hold(), Some("fraud?"));
+    assert_eq!(house.order(order_id).await.hold(), Some(&"fraud?".into()));
     house.close().await;
 }

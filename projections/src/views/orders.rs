@@ -2,7 +2,9 @@
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::{OrderEvent, OrderLine, OrderPlaced};
-use jangbu_kernel::{AggregateKind, Money, OrderId, PaymentId, ProductId, Sealed, ShipmentId, Timestamp, UserId};
+use jangbu_kernel::{
+    AggregateKind, Money, OrderId, PaymentId, ProductId, Remark, Sealed, ShipmentId, Timestamp, UserId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{
@@ -76,7 +78,7 @@ pub struct OrderRow {
     /// Where it stands.
     pub status: OrderStatus,
     /// Why nothing goes on, while somebody has to look.
-    pub on_hold: Option<String>,
+    pub on_hold: Option<Remark>,
     /// What is bought.
     pub lines: Vec<OrderLineRow>,
     /// Sum of the lines.
@@ -115,7 +117,7 @@ pub struct OrderRow {
     #[serde(default, with = "jangbu_kernel::time::millis::option")]
     pub cancelled_at: Option<Timestamp>,
     /// Why it ended or is being called off, as far as a reason was given.
-    pub close_reason: Option<String>,
+    pub close_reason: Option<Remark>,
     /// The version of its stream that is folded in.
     pub version: u64,
     /// When its last event was recorded.
@@ -251,7 +253,7 @@ fn change(row: &mut OrderRow, event: &OrderEvent, at: Timestamp) {
         }
         OrderEvent::Failed(failed) => {
             row.status = OrderStatus::Failed;
-            row.close_reason = Some(failed.reason.clone());
+            row.close_reason = Some(Remark::code(&failed.reason));
         }
         OrderEvent::PutOnHold(hold) => row.on_hold = Some(hold.reason.clone()),
         OrderEvent::HoldReleased(_) => row.on_hold = None,

@@ -2,7 +2,7 @@
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::payment::{MethodName, PaymentCaptured, PaymentEvent, PaymentRequested, RefundRequested};
-use jangbu_kernel::{AggregateKind, Money, OrderId, PaymentId, RefundId, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, Money, OrderId, PaymentId, RefundId, Remark, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
@@ -93,7 +93,7 @@ pub struct RefundRow {
     /// How much.
     pub amount: Money,
     /// Why.
-    pub reason: String,
+    pub reason: Remark,
     /// Where it stands.
     pub status: RefundStatus,
     /// From which legs.

@@ -2,7 +2,7 @@
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::shipment::{ScanRecorded, ScanStatus, ShipmentEvent, ShipmentRequested, number_key};
-use jangbu_kernel::{AggregateKind, OrderId, Sealed, ShipmentId, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, OrderId, Remark, Sealed, ShipmentId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::orders::OrderLineRow;
@@ -52,7 +52,7 @@ pub struct ScanRow {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "jangbu_kernel::time::millis::option")]
     pub received_at: Option<Timestamp>,
     /// A remark of the shop's staff.
-    pub note: Option<String>,
+    pub note: Option<Remark>,
     /// By whom.
     pub carrier: String,
     /// Why it changed nothing, when it did not.

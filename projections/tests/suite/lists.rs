@@ -219,7 +219,7 @@ async fn a_number_used_again_finds_everybodys_own_parcel(fixture: &Fixture) {
         assert_eq!(found(None).await, Some(id(72)), "{written}: the newest");
         assert_eq!(found(Some(UserId::new(id(63)))).await, None, "{written}");
     }
-    let (order_id, reason) = (OrderId::new(id(71)), "typo".to_owned());
+    let (order_id, reason) = (OrderId::new(id(71)), "typo".into());
     let (previous, tracking_number) = ("6012-3456 7890".to_owned(), "AB 12".to_owned());
     let corrected = ShipmentEvent::from(TrackingNumberCorrected { order_id, previous, tracking_number, reason });
     fixture.append(StreamId::shipment(ShipmentId::new(id(71))), 80, vec![DomainEvent::Shipment(corrected)]).await;

@@ -34,6 +34,7 @@ mod orders;
 mod reading;
 mod readme;
 mod rebuilding;
+mod remarks;
 mod shown;
 mod stores;
 mod streams;
@@ -83,6 +84,8 @@ journeys! {
         points_lapse_by_themselves,
         lost_and_returned_parcels_are_brought_to_an_end,
         a_buyer_keeps_only_so_many_orders_waiting;
+    remarks:
+        what_somebody_typed_is_kept_sealed;
     keys:
         equal_requests_give_one_order,
         a_key_outlives_a_restart;

@@ -1,6 +1,6 @@
 //! A person decides a parked process. Writes `fulfilment`.
 
-use jangbu_kernel::{OrderId, RefusalCode, StreamId};
+use jangbu_kernel::{OrderId, RefusalCode, Remark, StreamId};
 
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
 use crate::order::Order;
@@ -15,7 +15,7 @@ pub struct ResolveFulfilment {
     /// What.
     pub action: OperatorAction,
     /// Why.
-    pub reason: String,
+    pub reason: Remark,
 }
 
 impl Command for ResolveFulfilment {

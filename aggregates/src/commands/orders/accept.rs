@@ -2,7 +2,7 @@
 //! back, counts as arrived; a smaller amount that the gateway took counts as enough. Writes
 //! `fulfilment` or `payment`, and `order`, which goes on.
 
-use jangbu_kernel::{OrderId, Refusal, RefusalCode, StreamId};
+use jangbu_kernel::{OrderId, Refusal, RefusalCode, Remark, StreamId};
 
 use super::trouble::{release, trouble_of};
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop, add_open_payment};
@@ -17,7 +17,7 @@ pub struct AcceptOrder {
     /// Which order.
     pub order_id: OrderId,
     /// Why.
-    pub reason: String,
+    pub reason: Remark,
 }
 
 impl Command for AcceptOrder {

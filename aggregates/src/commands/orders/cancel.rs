@@ -5,7 +5,7 @@
 //! yet. Paid, or with a payment at the gateway, it is cancelling, and the process returns what
 //! there is to return.
 
-use jangbu_kernel::{OrderId, RefusalCode, StreamId};
+use jangbu_kernel::{OrderId, RefusalCode, Remark, StreamId};
 
 use super::ending::free_everything;
 use super::waiting::note_changed;
@@ -25,7 +25,7 @@ pub struct CancelOrder {
     /// By whom.
     pub by: CancelledBy,
     /// Why; staff must say.
-    pub reason: Option<String>,
+    pub reason: Option<Remark>,
 }
 
 impl Command for CancelOrder {

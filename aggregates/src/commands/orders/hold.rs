@@ -1,6 +1,6 @@
 //! Nothing goes on before somebody has looked. Writes `order`.
 
-use jangbu_kernel::{OrderId, RefusalCode, StreamId};
+use jangbu_kernel::{OrderId, RefusalCode, Remark, StreamId};
 
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
 use crate::order::{Order, OrderCommand};
@@ -12,7 +12,7 @@ pub struct HoldOrder {
     /// Which order.
     pub order_id: OrderId,
     /// Why.
-    pub reason: String,
+    pub reason: Remark,
 }
 
 impl Command for HoldOrder {

@@ -3,7 +3,7 @@
 //! can be sold again. The process undoes the order and fails it. One that had arrived stays so: then
 //! the refund is opened here, in `payment`, and `order` goes on to its end.
 
-use jangbu_kernel::{OrderId, RefundId, RefusalCode, StreamId};
+use jangbu_kernel::{OrderId, RefundId, RefusalCode, Remark, StreamId};
 
 use super::trouble::{check_restock, release, restock, trouble_of};
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop, add_lines};
@@ -20,7 +20,7 @@ pub struct RefundOrder {
     /// The id that a refund gets which is opened here.
     pub refund_id: RefundId,
     /// Why.
-    pub reason: String,
+    pub reason: Remark,
     /// Whether what came back can be sold again.
     pub restock: bool,
 }

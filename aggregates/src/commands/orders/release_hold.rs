@@ -1,7 +1,7 @@
 //! Somebody has looked: the order goes on. Writes `order`. Where a scan has shown meanwhile that
 //! the carrier has the parcel, the hand-over is recorded with it.
 
-use jangbu_kernel::{OrderId, StreamId};
+use jangbu_kernel::{OrderId, Remark, StreamId};
 
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
 use crate::commands::shipments::{hand_over, may_leave};
@@ -15,7 +15,7 @@ pub struct ReleaseHold {
     /// Which order.
     pub order_id: OrderId,
     /// Why.
-    pub reason: String,
+    pub reason: Remark,
 }
 
 impl Command for ReleaseHold {

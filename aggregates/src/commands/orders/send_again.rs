@@ -3,7 +3,7 @@
 //! parcel that left. The goods are there or nothing is written: what came back is put back into stock
 //! first where it can be sold again, and then as much is kept for the order as it was sold.
 
-use jangbu_kernel::{OrderId, Refusal, RefusalCode, ShipmentId, StreamId};
+use jangbu_kernel::{OrderId, Refusal, RefusalCode, Remark, ShipmentId, StreamId};
 
 use super::confirm::allocate;
 use super::trouble::{check_restock, not_this, release, restock, trouble_of};
@@ -24,7 +24,7 @@ pub struct SendOrderAgain {
     /// The id that the further parcel gets.
     pub shipment_id: ShipmentId,
     /// Why.
-    pub reason: String,
+    pub reason: Remark,
     /// Whether what came back can be sold again.
     pub restock: bool,
 }

@@ -1,7 +1,7 @@
 //! What the commands have in common by which a person ends what an order's process waits for: a
 //! parcel that is lost or came back, money of another amount.
 
-use jangbu_kernel::{OrderId, Refusal, RefusalCode};
+use jangbu_kernel::{OrderId, Refusal, RefusalCode, Remark};
 
 use crate::checks;
 use crate::command::{Append, Stop};
@@ -26,9 +26,14 @@ pub(super) fn not_this(process: &Fulfilment, detail: &str) -> Refusal {
 }
 
 /// Lets the order go on, if it is on hold because of this and of nothing else.
-pub(super) fn release(append: &mut Append<'_>, order_id: OrderId, trouble: Trouble, reason: &str) -> Result<(), Stop> {
-    if append.before::<Order>(order_id)?.hold() == Some(trouble.reason()) {
-        append.ask::<Order>(order_id, &OrderCommand::ReleaseHold { reason: reason.to_owned() })?;
+pub(super) fn release(
+    append: &mut Append<'_>,
+    order_id: OrderId,
+    trouble: Trouble,
+    reason: &Remark,
+) -> Result<(), Stop> {
+    if append.before::<Order>(order_id)?.hold().and_then(Remark::plain) == Some(trouble.reason()) {
+        append.ask::<Order>(order_id, &OrderCommand::ReleaseHold { reason: reason.clone() })?;
     }
     Ok(())
 }

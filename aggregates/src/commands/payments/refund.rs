@@ -1,6 +1,6 @@
 //! Gives money back, by staff. Writes `payment`.
 
-use jangbu_kernel::{Money, PaymentId, RefundId, RefusalCode, StreamId};
+use jangbu_kernel::{Money, PaymentId, RefundId, RefusalCode, Remark, StreamId};
 
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
 use crate::payment::{Payment, PaymentCommand};
@@ -16,7 +16,7 @@ pub struct RefundPayment {
     /// How much.
     pub amount: Money,
     /// Why.
-    pub reason: String,
+    pub reason: Remark,
 }
 
 impl Command for RefundPayment {

@@ -1,6 +1,6 @@
 //! Opens a refund of all that is captured and not refunded. Writes `payment`.
 
-use jangbu_kernel::{PaymentId, RefundId, StreamId};
+use jangbu_kernel::{PaymentId, RefundId, Remark, StreamId};
 
 use crate::command::{Append, Command, Owner, Rules, Stop};
 use crate::payment::{Payment, PaymentCommand};
@@ -14,7 +14,7 @@ pub struct RequestFullRefund {
     /// The id the refund gets.
     pub refund_id: RefundId,
     /// Why.
-    pub reason: String,
+    pub reason: Remark,
 }
 
 impl Command for RequestFullRefund {

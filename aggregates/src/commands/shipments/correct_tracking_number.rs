@@ -1,6 +1,6 @@
 //! The number that was written down is not the parcel's. Writes `shipment`.
 
-use jangbu_kernel::{RefusalCode, ShipmentId, StreamId};
+use jangbu_kernel::{RefusalCode, Remark, ShipmentId, StreamId};
 
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
 use crate::shipment::{Shipment, ShipmentCommand};
@@ -14,7 +14,7 @@ pub struct CorrectTrackingNumber {
     /// The parcel's number.
     pub tracking_number: String,
     /// Why.
-    pub reason: String,
+    pub reason: Remark,
 }
 
 impl Command for CorrectTrackingNumber {

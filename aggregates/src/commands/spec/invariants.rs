@@ -59,7 +59,7 @@ pub(super) fn command((kind, order, payment, _): Step) -> AnyCommand {
         16 => CancelOrder { order_id, by: CancelledBy::Owner, reason: None }.into(),
         17 => FinishCancellation { order_id }.into(),
         18 => FailOrder { order_id, reason: reason() }.into(),
-        19 => RequestFullRefund { payment_id, refund_id, reason: reason() }.into(),
+        19 => RequestFullRefund { payment_id, refund_id, reason: "asked".into() }.into(),
         20 => {
             let observation = RefundOutcome::Settled { reference: "re".into() };
             ObserveRefund { payment_id, refund_id, observation, source: Source::Answer }.into()

@@ -82,7 +82,7 @@ fn no_parcel_leaves_before_the_money_is_here_or_while_on_hold() {
 }
 
 fn staff_refund(refund_id: u128, units: i64) -> impl Command {
-    let (payment_id, amount, reason) = (payment(), won(units), "goodwill".to_owned());
+    let (payment_id, amount, reason) = (payment(), won(units), "goodwill".into());
     RefundPayment { payment_id, refund_id: id(refund_id), amount, reason }
 }
 

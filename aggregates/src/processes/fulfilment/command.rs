@@ -1,6 +1,6 @@
 //! What the process can see and what can be asked of it.
 
-use jangbu_kernel::{CommandId, Money, OrderId, StreamId, Timestamp};
+use jangbu_kernel::{CommandId, Money, OrderId, Remark, StreamId, Timestamp};
 
 use super::event::{FirstInput, OperatorAction, TimerName};
 use crate::event::DomainEvent;
@@ -24,7 +24,7 @@ pub enum FulfilmentCommand {
         /// What.
         action: OperatorAction,
         /// Why.
-        reason: String,
+        reason: Remark,
     },
 }
 

@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use jangbu_kernel::time::to_millis;
 use jangbu_kernel::{
-    AggregateKind, CommandId, Decider, Decision, Money, OrderId, Refusal, RefusalCode, StreamId, Timestamp,
+    AggregateKind, CommandId, Decider, Decision, Money, OrderId, Refusal, RefusalCode, Remark, StreamId, Timestamp,
 };
 
 use super::command::{FulfilmentCommand, FulfilmentInput};
@@ -17,6 +17,7 @@ use super::fact::{fact_of, order_of};
 use super::knowledge::OrderPhase;
 use super::plan::{self, Plan, Wish};
 use super::state::{Fulfilment, derive_id};
+use crate::checks;
 use crate::event::DomainEvent;
 use crate::facts::Facts;
 use crate::order::OrderEvent;
@@ -103,7 +104,7 @@ impl Fulfilment {
         record.add(InputReceived { input, event_type, fact, step: None, issued: Vec::new() });
         if record.state.is_parked_for_nothing() {
             // Whoever took the amount as enough has decided what the process waits for.
-            record.add(OperatorResolved { action: OperatorAction::Resume, reason: MISMATCH_ACCEPTED.to_owned() });
+            record.add(OperatorResolved { action: OperatorAction::Resume, reason: MISMATCH_ACCEPTED.into() });
         }
         record.finish()
     }
@@ -137,12 +138,12 @@ impl Fulfilment {
         record.finish()
     }
 
-    fn resolve(&self, action: OperatorAction, reason: &str, facts: &Facts) -> Decision<FulfilmentEvent> {
+    fn resolve(&self, action: OperatorAction, reason: &Remark, facts: &Facts) -> Decision<FulfilmentEvent> {
         let Some(order_id) = self.order_id else {
             return Refusal::new(RefusalCode::NotFound, "no such process").into();
         };
-        if reason.trim().is_empty() {
-            return Refusal::new(RefusalCode::ValidationFailed, "a reason is needed").at("/reason").into();
+        if let Err(refusal) = checks::remark(reason) {
+            return refusal.into();
         }
         let allowed = self.allowed_actions();
         if !allowed.contains(&action) {
@@ -157,7 +158,7 @@ impl Fulfilment {
         }
         let identity = format!("resolution/{}", self.resumes);
         let mut record = Recorder::new(self, order_id, identity, facts);
-        record.add(OperatorResolved { action, reason: reason.to_owned() });
+        record.add(OperatorResolved { action, reason: reason.clone() });
         if action == OperatorAction::Compensate {
             record.add(CompensationStarted { reason: "operator".to_owned() });
         }

@@ -3,10 +3,14 @@
 //! This stream is the process's inbox and outbox in one: what it is to do is an
 //! event before it is done, and what it has seen is an event once it is handled.
 
-use jangbu_kernel::{CommandId, EventId, Money, OrderId, PaymentId, RefundId, ShipmentId, StreamId, Timestamp, events};
+use jangbu_kernel::{
+    CommandId, EventId, Money, OrderId, PaymentId, RefundId, Remark, ShipmentId, StreamId, Timestamp, events,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::event::in_the_clear;
 
 events! {
     /// What happened to the fulfilment of an order.
@@ -22,7 +26,7 @@ events! {
         "fulfilment.timer_reached" v 1 => TimerReached(TimerReached),
         "fulfilment.compensation_started" v 1 => CompensationStarted(CompensationStarted),
         "fulfilment.parked" v 1 => Parked(FulfilmentParked),
-        "fulfilment.operator_resolved" v 1 => OperatorResolved(OperatorResolved),
+        "fulfilment.operator_resolved" v 2 => OperatorResolved(OperatorResolved) { 1 => in_the_clear },
         "fulfilment.ended" v 1 => Ended(FulfilmentEnded),
     }
 }
@@ -543,8 +547,8 @@ pub enum OperatorAction {
 pub struct OperatorResolved {
     /// What.
     pub action: OperatorAction,
-    /// Why.
-    pub reason: String,
+    /// Why, in their words.
+    pub reason: Remark,
 }
 
 /// How a process ended.

@@ -1,7 +1,7 @@
 //! The commands of the fulfilment as those that run it see them: what each asks for, what is
 //! decided at once and what leaves for the outside, each do with its undo beside it.
 
-use jangbu_kernel::{AggregateKind, CommandId, OrderId, StreamId, Timestamp};
+use jangbu_kernel::{AggregateKind, CommandId, OrderId, Remark, StreamId, Timestamp};
 
 use super::command::FulfilmentInput;
 use super::event::{FulfilmentEvent, InputName, InputsSetAside, ProcessCommand, TimerName};
@@ -115,12 +115,12 @@ pub fn task(order_id: OrderId, command: &ProcessCommand) -> Task {
         ProcessCommand::CancelShipment { .. } => outside("cancel_shipment", None, Never("it is itself an undo")),
         ProcessCommand::RequestRefund { payment_id, refund_id, reason } => plain(
             "request_refund",
-            RequestFullRefund { payment_id, refund_id, reason }.into(),
+            RequestFullRefund { payment_id, refund_id, reason: Remark::code(reason) }.into(),
             Never("it is itself an undo"),
         ),
         ProcessCommand::SettleRefund { .. } => outside("settle_refund", None, Never("it is itself an undo")),
         ProcessCommand::CancelOrder { reason } => {
-            let (by, reason) = (CancelledBy::Staff, Some(reason));
+            let (by, reason) = (CancelledBy::Staff, Some(Remark::code(reason)));
             plain("cancel_order", CancelOrder { order_id, by, reason }.into(), Never("nothing is paid any more"))
         }
         ProcessCommand::FinishCancellation => {
@@ -138,9 +138,11 @@ pub fn task(order_id: OrderId, command: &ProcessCommand) -> Task {
         ProcessCommand::CompleteOrder => {
             plain("complete_order", CompleteOrder { order_id }.into(), Never("it is a fact"))
         }
-        ProcessCommand::HoldOrder { reason } => {
-            plain("hold_order", HoldOrder { order_id, reason }.into(), Never("a person releases it"))
-        }
+        ProcessCommand::HoldOrder { reason } => plain(
+            "hold_order",
+            HoldOrder { order_id, reason: Remark::code(reason) }.into(),
+            Never("a person releases it"),
+        ),
     }
 }
 

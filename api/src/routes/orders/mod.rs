@@ -14,7 +14,7 @@ use jangbu_commands::commands::{
     AcceptOrder, CancelOrder, ConfirmDelivery, HoldOrder, PlaceOrder, RefundOrder, ReleaseHold, SendOrderAgain,
 };
 use jangbu_commands::{AnyCommand, CancelledBy, Command as _, Permission, Reach, Scope};
-use jangbu_kernel::OrderId;
+use jangbu_kernel::{OrderId, StreamId};
 use jangbu_projections::OrderRow;
 use utoipa_axum::routes;
 
@@ -25,6 +25,7 @@ use crate::http::fields::{Text, request_body};
 use crate::http::params::PathId;
 use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
+use crate::http::view::sealed_remark;
 use crate::state::App;
 #[cfg(test)]
 pub(crate) use {place::PlaceOrderBody, quote::QuoteBody, read::OrderListQuery};
@@ -86,8 +87,12 @@ async fn cancel_order(
         Scope::Any => CancelledBy::Staff,
         Scope::Own(_) => CancelledBy::Owner,
     };
-    let reason = body.value.and_then(|body| body.reason).map(|reason| reason.0);
-    let command = CancelOrder { order_id: OrderId::new(id), by, reason };
+    let order_id = OrderId::new(id);
+    let reason = match body.value.and_then(|body| body.reason) {
+        Some(words) => Some(sealed_remark(&app, StreamId::order(order_id), &words.0).await?),
+        None => None,
+    };
+    let command = CancelOrder { order_id, by, reason };
     carry_out(&app, &call, command, &body.bytes).await
 }
 
@@ -130,7 +135,9 @@ async fn hold_order(
     call: Call,
     body: JsonBody<HoldBody>,
 ) -> Result<Response, Problem> {
-    let command = HoldOrder { order_id: OrderId::new(id), reason: body.value.reason.0 };
+    let order_id = OrderId::new(id);
+    let reason = sealed_remark(&app, StreamId::order(order_id), &body.value.reason.0).await?;
+    let command = HoldOrder { order_id, reason };
     carry_out(&app, &call, command, &body.bytes).await
 }
 
@@ -147,7 +154,9 @@ async fn release_order(
     call: Call,
     body: JsonBody<HoldBody>,
 ) -> Result<Response, Problem> {
-    let command = ReleaseHold { order_id: OrderId::new(id), reason: body.value.reason.0 };
+    let order_id = OrderId::new(id);
+    let reason = sealed_remark(&app, StreamId::order(order_id), &body.value.reason.0).await?;
+    let command = ReleaseHold { order_id, reason };
     carry_out(&app, &call, command, &body.bytes).await
 }
 

@@ -18,6 +18,7 @@ use crate::http::money::Amount;
 use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
 use crate::http::resource::Resource as _;
+use crate::http::view::Opener;
 use crate::state::App;
 
 /// Lines as they come; equal products are merged, and the shop's own limit holds after that.
@@ -121,7 +122,7 @@ pub(super) async fn place(
     let location = format!("/v1/orders/{}", answer.stream.id);
     let (row, outcome) = reply::settle::<OrderRow>(&app, &call, answer, Made::Created(location)).await?;
     let view = if row.shipping_address == sealed {
-        OrderView::of(row, Some(checked.address.into()), false)
+        OrderView::of(row, Some(checked.address.into()), Opener::new(&app)).await?
     } else {
         // An earlier answer to the same request, sealed then.
         row.view(&app).await?

@@ -4,7 +4,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::commands::{AcceptOrder, RefundOrder, SendOrderAgain};
-use jangbu_kernel::{OrderId, RefundId, ShipmentId};
+use jangbu_kernel::{OrderId, RefundId, ShipmentId, StreamId};
 
 use super::{HoldBody, OrderView, carry_out};
 use crate::http::body::JsonBody;
@@ -12,6 +12,7 @@ use crate::http::call::Call;
 use crate::http::fields::{Text, request_body};
 use crate::http::params::PathId;
 use crate::http::problem::Problem;
+use crate::http::view::sealed_remark;
 use crate::state::App;
 
 request_body! {
@@ -42,9 +43,10 @@ pub(super) async fn refund_order(
     call: Call,
     body: JsonBody<GoodsBackBody>,
 ) -> Result<Response, Problem> {
-    let refund_id = RefundId::new(app.state.world.ids.new_id());
-    let (reason, restock) = (body.value.reason.0, body.value.restock.unwrap_or(false));
-    let command = RefundOrder { order_id: OrderId::new(id), refund_id, reason, restock };
+    let (order_id, refund_id) = (OrderId::new(id), RefundId::new(app.state.world.ids.new_id()));
+    let reason = sealed_remark(&app, StreamId::order(order_id), &body.value.reason.0).await?;
+    let restock = body.value.restock.unwrap_or(false);
+    let command = RefundOrder { order_id, refund_id, reason, restock };
     carry_out(&app, &call, command, &body.bytes).await
 }
 
@@ -64,9 +66,10 @@ pub(super) async fn send_order_again(
     call: Call,
     body: JsonBody<GoodsBackBody>,
 ) -> Result<Response, Problem> {
-    let shipment_id = ShipmentId::new(app.state.world.ids.new_id());
-    let (reason, restock) = (body.value.reason.0, body.value.restock.unwrap_or(false));
-    let command = SendOrderAgain { order_id: OrderId::new(id), shipment_id, reason, restock };
+    let (order_id, shipment_id) = (OrderId::new(id), ShipmentId::new(app.state.world.ids.new_id()));
+    let reason = sealed_remark(&app, StreamId::order(order_id), &body.value.reason.0).await?;
+    let restock = body.value.restock.unwrap_or(false);
+    let command = SendOrderAgain { order_id, shipment_id, reason, restock };
     carry_out(&app, &call, command, &body.bytes).await
 }
 
@@ -87,6 +90,8 @@ pub(super) async fn accept_order(
     call: Call,
     body: JsonBody<HoldBody>,
 ) -> Result<Response, Problem> {
-    let command = AcceptOrder { order_id: OrderId::new(id), reason: body.value.reason.0 };
+    let order_id = OrderId::new(id);
+    let reason = sealed_remark(&app, StreamId::order(order_id), &body.value.reason.0).await?;
+    let command = AcceptOrder { order_id, reason };
     carry_out(&app, &call, command, &body.bytes).await
 }

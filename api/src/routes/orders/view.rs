@@ -112,21 +112,25 @@ impl Resource for OrderRow {
     async fn view(self, app: &App) -> Result<OrderView, Problem> {
         let mut opener = Opener::new(app);
         let address = opener.address(self.id, &self.shipping_address).await?;
-        Ok(OrderView::of(self, address, opener.met_unreadable()))
+        OrderView::of(self, address, opener).await
     }
 }
 
 impl OrderView {
     /// The order with its address, where that is there and can be read.
-    pub(super) fn of(row: OrderRow, address: Option<Address>, unreadable: bool) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When the keys cannot be read.
+    pub(super) async fn of(row: OrderRow, address: Option<Address>, mut opener: Opener<'_>) -> Result<Self, Problem> {
+        Ok(Self {
             shipping_address: address,
-            unreadable,
+            on_hold: opener.some_remark(row.id, row.on_hold).await?,
+            close_reason: opener.some_remark(row.id, row.close_reason).await?,
+            unreadable: opener.met_unreadable(),
             id: row.id.uuid(),
             number: row.number,
             user_id: row.user_id.uuid(),
             status: row.status.name(),
-            on_hold: row.on_hold,
             lines: row.lines.into_iter().map(LineView::from).collect(),
             subtotal: row.subtotal.into(),
             discount: row.discount.into(),
@@ -141,9 +145,8 @@ impl OrderView {
             delivered_at: row.delivered_at.map(Moment::from),
             completed_at: row.completed_at.map(Moment::from),
             cancelled_at: row.cancelled_at.map(Moment::from),
-            close_reason: row.close_reason,
             version: row.version,
             updated_at: row.updated_at.into(),
-        }
+        })
     }
 }

@@ -1,0 +1,65 @@
+//! Sealing what somebody typed about an order: about itself, its payment, parcel or process.
+
+use jangbu_aggregates::order::Order;
+use jangbu_aggregates::payment::Payment;
+use jangbu_aggregates::shipment::Shipment;
+use jangbu_kernel::log::{EventLog, LogError};
+use jangbu_kernel::ports::{Vault, VaultError};
+use jangbu_kernel::{AggregateKind, OrderId, Remark, StreamId, UserId};
+
+use crate::reader::load_state;
+use crate::sealing::order_remark;
+
+/// Stands in place of words about somebody whose key is destroyed: nothing is kept of them.
+const NOT_KEPT: &str = "not_kept";
+/// Stands in place of words about what does not exist: the decision refuses that.
+const ABOUT_NOTHING: &str = "about_nothing";
+
+/// Seals words about an order under its buyer. They are named by the order, its payment, its
+/// shipment or its process, and open with the order wherever the text is carried on to.
+///
+/// # Errors
+/// When the log or the keys cannot be read.
+pub async fn sealed_remark(
+    log: &dyn EventLog,
+    vault: &dyn Vault,
+    about: StreamId,
+    words: &str,
+) -> Result<Remark, VaultError> {
+    let Some((order_id, buyer)) = order_of(log, about).await.map_err(VaultError::Store)? else {
+        return Ok(ABOUT_NOTHING.into());
+    };
+    match vault.seal(buyer, order_remark(order_id), words).await {
+        Ok(sealed) => Ok(sealed.into()),
+        Err(VaultError::KeyDestroyed) => Ok(NOT_KEPT.into()),
+        Err(error @ (VaultError::NoKey | VaultError::DoesNotOpen | VaultError::Store(_))) => Err(error),
+    }
+}
+
+/// The order that a stream belongs to, and whose it is.
+async fn order_of(log: &dyn EventLog, stream: StreamId) -> Result<Option<(OrderId, UserId)>, LogError> {
+    let (order_id, buyer) = match stream.kind {
+        // A process has the id of its order.
+        AggregateKind::Order | AggregateKind::Fulfilment => {
+            let (order, _) = load_state::<Order>(log, stream.id).await?;
+            (Some(OrderId::new(stream.id)), order.user_id())
+        }
+        AggregateKind::Payment => {
+            let (payment, _) = load_state::<Payment>(log, stream.id).await?;
+            (payment.order_id(), payment.user_id())
+        }
+        AggregateKind::Shipment => {
+            let (shipment, _) = load_state::<Shipment>(log, stream.id).await?;
+            (shipment.order_id(), shipment.user_id())
+        }
+        AggregateKind::User
+        | AggregateKind::Administrators
+        | AggregateKind::Email
+        | AggregateKind::Session
+        | AggregateKind::Product
+        | AggregateKind::Stock
+        | AggregateKind::Points
+        | AggregateKind::Buyer => (None, None),
+    };
+    Ok(order_id.zip(buyer))
+}
