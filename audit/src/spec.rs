@@ -231,12 +231,22 @@ fn m6_points_out_of_nothing_are_found() {
     assert!(story.broken().contains(&(M6, 1)));
 
     let mut story = Story::default();
-    story.points(PointsGranted { amount: won(499), reference: "welcome".into(), expires_at: None });
+    story.points(PointsGranted {
+        amount: won(499),
+        reference: "welcome".into(),
+        reference_hash: None,
+        expires_at: None,
+    });
     story.points(points_held());
     assert!(story.broken().contains(&(M6, 2)));
 
     let mut story = Story::default();
-    story.points(PointsGranted { amount: won(500), reference: "welcome".into(), expires_at: None });
+    story.points(PointsGranted {
+        amount: won(500),
+        reference: "welcome".into(),
+        reference_hash: None,
+        expires_at: None,
+    });
     story.points(PointsRestored {
         payment_id: payment_id(),
         refund_id: refund_id(),
@@ -324,7 +334,12 @@ fn g2_points_kept_for_an_undone_order_are_found() {
     let mut story = Story::default();
     story.placed();
     started(&mut story);
-    story.points(PointsGranted { amount: won(800), reference: "welcome".into(), expires_at: None });
+    story.points(PointsGranted {
+        amount: won(800),
+        reference: "welcome".into(),
+        reference_hash: None,
+        expires_at: None,
+    });
     story.payment(payment_requested());
     story.points(points_held());
     story.order(OrderExpired {});
@@ -413,7 +428,12 @@ fn m3_what_the_gateway_is_still_being_asked_is_no_finding() {
     story.placed();
     started(&mut story);
     story.process(StepEntered { step: Step::Delivering });
-    story.points(PointsGranted { amount: won(800), reference: "welcome".into(), expires_at: None });
+    story.points(PointsGranted {
+        amount: won(800),
+        reference: "welcome".into(),
+        reference_hash: None,
+        expires_at: None,
+    });
     story.payment(payment_requested());
     story.points(points_held());
     story.payment(capture_requested());
@@ -429,7 +449,12 @@ fn m3_a_smaller_charge_that_a_person_took_as_enough_is_what_the_gateway_kept() {
         story.placed();
         started(&mut story);
         story.process(StepEntered { step: Step::Delivering });
-        story.points(PointsGranted { amount: won(800), reference: "welcome".into(), expires_at: None });
+        story.points(PointsGranted {
+            amount: won(800),
+            reference: "welcome".into(),
+            reference_hash: None,
+            expires_at: None,
+        });
         story.payment(payment_requested());
         story.same_command();
         story.points(points_held());

@@ -128,7 +128,12 @@ impl Story {
 
     /// Paid with 10,000 by card and 500 in points.
     pub(crate) fn paid(&mut self) -> &mut Self {
-        self.points(PointsGranted { amount: won(800), reference: "welcome".into(), expires_at: None });
+        self.points(PointsGranted {
+            amount: won(800),
+            reference: "welcome".into(),
+            reference_hash: None,
+            expires_at: None,
+        });
         self.payment(payment_requested());
         self.same_command();
         self.points(points_held());

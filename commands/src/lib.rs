@@ -33,7 +33,7 @@ pub use lease::LeaseHolder;
 pub use number::order_number;
 pub use quote::{currency_of, quote};
 pub use reader::{history, load_state};
-pub use remark::sealed_remark;
+pub use remark::{grant_reference, sealed_remark};
 pub use request::{Answer, Caller, CommandError, Idempotency, Request};
 
 pub use jangbu_aggregates::command::{Key, Permission, Reach, Rules, allows};
@@ -42,6 +42,7 @@ pub use jangbu_aggregates::order::CancelledBy;
 pub use jangbu_aggregates::payment::{
     Instrument, Leg, MethodName, PaymentMethod, Placement, Source, registered_methods,
 };
+pub use jangbu_aggregates::points::GrantReference;
 pub use jangbu_aggregates::processes::{FulfilmentInput, OperatorAction, TimerName};
 pub use jangbu_aggregates::session::SessionEndReason;
 pub use jangbu_aggregates::shipment::{STAFF, Scan, ScanStatus};

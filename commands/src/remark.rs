@@ -1,14 +1,16 @@
-//! Sealing what somebody typed about an order: about itself, its payment, parcel or process.
+//! Sealing what somebody typed: about an order, its payment, parcel or process, and what points
+//! are given for.
 
 use jangbu_aggregates::order::Order;
 use jangbu_aggregates::payment::Payment;
+use jangbu_aggregates::points::GrantReference;
 use jangbu_aggregates::shipment::Shipment;
 use jangbu_kernel::log::{EventLog, LogError};
 use jangbu_kernel::ports::{Vault, VaultError};
-use jangbu_kernel::{AggregateKind, OrderId, Remark, StreamId, UserId};
+use jangbu_kernel::{AggregateKind, OrderId, Remark, SealedAt, StreamId, UserId};
 
 use crate::reader::load_state;
-use crate::sealing::order_remark;
+use crate::sealing::{order_remark, points_reference};
 
 /// Stands in place of words about somebody whose key is destroyed: nothing is kept of them.
 const NOT_KEPT: &str = "not_kept";
@@ -29,7 +31,25 @@ pub async fn sealed_remark(
     let Some((order_id, buyer)) = order_of(log, about).await.map_err(VaultError::Store)? else {
         return Ok(ABOUT_NOTHING.into());
     };
-    match vault.seal(buyer, order_remark(order_id), words).await {
+    seal(vault, buyer, order_remark(order_id), words).await
+}
+
+/// Seals what points are given for under who gets them.
+///
+/// # Errors
+/// When the keys cannot be read.
+pub async fn grant_reference(vault: &dyn Vault, user_id: UserId, text: String) -> Result<GrantReference, VaultError> {
+    let words = match seal(vault, user_id, points_reference(user_id), &text).await {
+        // Nobody has this id: the decision says so.
+        Err(VaultError::NoKey) => ABOUT_NOTHING.into(),
+        sealed => sealed?,
+    };
+    let hash = vault.keyed_hash("points.reference", &format!("{user_id}/{text}"));
+    Ok(GrantReference { text, words, hash: Some(hash) })
+}
+
+async fn seal(vault: &dyn Vault, owner: UserId, at: SealedAt<'_>, words: &str) -> Result<Remark, VaultError> {
+    match vault.seal(owner, at, words).await {
         Ok(sealed) => Ok(sealed.into()),
         Err(VaultError::KeyDestroyed) => Ok(NOT_KEPT.into()),
         Err(error @ (VaultError::NoKey | VaultError::DoesNotOpen | VaultError::Store(_))) => Err(error),

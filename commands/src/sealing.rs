@@ -48,3 +48,9 @@ pub const fn user_password_hash(user_id: UserId) -> SealedAt<'static> {
 pub const fn order_remark(order_id: OrderId) -> SealedAt<'static> {
     SealedAt { field: "order.remark", stream: StreamId::order(order_id) }
 }
+
+/// What staff give points for.
+#[must_use]
+pub const fn points_reference(user_id: UserId) -> SealedAt<'static> {
+    SealedAt { field: "points.reference", stream: StreamId::points(user_id) }
+}

@@ -63,7 +63,7 @@ pub(crate) async fn open(people: &People) -> Market {
         // Some of them lapse before everything is bought.
         let expires_at = (number % 2 == 0).then(|| people.town.sim.now() + TimeDelta::seconds(150));
         let grant = |amount: i64, reference: &'static str, expires_at| {
-            move || GrantPoints { user_id, amount: won(amount), reference: reference.to_owned(), expires_at }
+            move || GrantPoints { user_id, amount: won(amount), reference: reference.into(), expires_at }
         };
         if points > 0 {
             people.staff(format!("points-{number}"), &grant(points, "welcome", expires_at)).await;

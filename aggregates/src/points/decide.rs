@@ -5,7 +5,7 @@ use jangbu_kernel::{
     AggregateKind, Currency, Decider, Decision, Money, OrderId, PaymentId, RefundId, Refusal, RefusalCode, Timestamp,
 };
 
-use super::command::PointsCommand;
+use super::command::{GrantReference, PointsCommand};
 use super::event::{
     PointsCaptured, PointsEvent, PointsExpired, PointsGranted, PointsHeld, PointsReleased, PointsRestored,
 };
@@ -65,7 +65,7 @@ impl Points {
     fn give(
         &self,
         amount: &Money,
-        reference: &str,
+        reference: &GrantReference,
         expires_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Decision<PointsEvent> {
@@ -73,15 +73,15 @@ impl Points {
             Ok(units) => units,
             Err(refusal) => return refusal.into(),
         };
-        match self.references.get(reference) {
-            Some(granted) if *granted == units => return Decision::AlreadyDone,
+        match self.granted_for(reference) {
+            Some(granted) if granted == units => return Decision::AlreadyDone,
             Some(_) => {
                 let detail = "the reference was used for another amount";
                 return Refusal::new(RefusalCode::ReferenceReused, detail).at("/reference").into();
             }
             None => {}
         }
-        if reference.trim().is_empty() || reference.chars().count() > LONGEST_REFERENCE {
+        if reference.text.trim().is_empty() || reference.text.chars().count() > LONGEST_REFERENCE {
             return invalid(&format!("a reference has 1 to {LONGEST_REFERENCE} characters"), "/reference").into();
         }
         if expires_at.is_some_and(|moment| moment <= now) {
@@ -92,8 +92,12 @@ impl Points {
         if given.checked_add(units).is_none_or(|sum| sum > Money::MAX_UNITS) || self.next_entry().is_none() {
             return invalid("the ledger would be too large to count", "/amount").into();
         }
-        let granted =
-            PointsGranted { amount: *amount, reference: reference.to_owned(), expires_at: expires_at.map(to_millis) };
+        let granted = PointsGranted {
+            amount: *amount,
+            reference: reference.words.clone(),
+            reference_hash: reference.hash,
+            expires_at: expires_at.map(to_millis),
+        };
         self.with_lapses(now, granted)
     }
 

@@ -4,14 +4,17 @@
 //! first out by expiry; every hold names the entries it takes from, so that a return
 //! goes back to the original expiry.
 
-use jangbu_kernel::{Money, OrderId, PaymentId, RefundId, Timestamp, events};
+use jangbu_kernel::{Money, OrderId, PaymentId, RefundId, Remark, Timestamp, events};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::event::in_the_clear;
 
 events! {
     /// What happened in a points ledger.
     pub enum PointsEvent {
-        "points.granted" v 1 => Granted(PointsGranted),
+        "points.granted" v 2 => Granted(PointsGranted) { 1 => in_the_clear },
         "points.held" v 1 => Held(PointsHeld),
         "points.captured" v 1 => Captured(PointsCaptured),
         "points.released" v 1 => Released(PointsReleased),
@@ -25,8 +28,11 @@ events! {
 pub struct PointsGranted {
     /// How many.
     pub amount: Money,
-    /// What for; the same reference is one entry.
-    pub reference: String,
+    /// What for: staff's words, or a code; the same reference is one entry.
+    pub reference: Remark,
+    /// A keyed hash of the owner and the words, by which the same ones are known again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_hash: Option<Uuid>,
     /// When what is left of them lapses.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "jangbu_kernel::time::millis::option")]
     #[schemars(with = "Option<Timestamp>")]

@@ -29,6 +29,6 @@ mod state;
 #[cfg(test)]
 mod spec;
 
-pub use command::PointsCommand;
+pub use command::{GrantReference, PointsCommand};
 pub use event::*;
 pub use state::Points;

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use jangbu_kernel::{Decider as _, Decision, Money, OrderId, PaymentId, RefundId, RefusalCode, Timestamp};
+use jangbu_kernel::{
+    Decider as _, Decision, Money, OrderId, PaymentId, RefundId, RefusalCode, Remark, Sealed, Timestamp,
+};
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::*;
 use crate::testing::{at, check_table, facts, folded, given, id, won};
@@ -18,10 +21,10 @@ fn refund() -> RefundId {
     id(3)
 }
 fn granted(units: i64, reference: &str, expires_at: Option<Timestamp>) -> PointsEvent {
-    PointsGranted { amount: won(units), reference: reference.into(), expires_at }.into()
+    PointsGranted { amount: won(units), reference: Remark::code(reference), reference_hash: None, expires_at }.into()
 }
 fn grant(units: i64, reference: &str) -> PointsCommand {
-    PointsCommand::Grant { amount: won(units), reference: reference.into(), expires_at: None }
+    PointsCommand::Grant { amount: won(units), reference: GrantReference::code(reference), expires_at: None }
 }
 fn hold(units: i64) -> PointsCommand {
     PointsCommand::Hold { payment_id: payment(), order_id: order(), amount: won(units) }
@@ -206,7 +209,11 @@ fn any_command() -> impl Strategy<Value = (PointsCommand, i64)> {
             let command = match kind {
                 0 => {
                     let reference = format!("{number}-{units}");
-                    PointsCommand::Grant { amount, reference, expires_at: lapse.map(at) }
+                    PointsCommand::Grant {
+                        amount,
+                        reference: GrantReference::code(reference),
+                        expires_at: lapse.map(at),
+                    }
                 }
                 1 => PointsCommand::Hold { payment_id, order_id: order(), amount },
                 2 => PointsCommand::Capture { payment_id },
@@ -249,4 +256,27 @@ proptest! {
         let snapshot = serde_json::to_string(&points).unwrap();
         prop_assert_eq!(serde_json::from_str::<Points>(&snapshot).unwrap(), points);
     }
+}
+
+/// As it is asked for by a person: sealed anew each time, under the same hash.
+fn sealed_grant(units: i64, text: &str, hash: u128, ciphertext: &str) -> PointsCommand {
+    let words = Sealed::from_ciphertext(ciphertext.to_owned()).into();
+    let reference = GrantReference { text: text.to_owned(), words, hash: Some(Uuid::from_u128(hash)) };
+    PointsCommand::Grant { amount: won(units), reference, expires_at: None }
+}
+
+#[test]
+fn i2_a_sealed_reference_is_known_by_its_hash_and_one_of_before_by_its_text() {
+    let first = sealed_grant(500, "goodwill", 7, "one");
+    let mut points = folded::<Points>(&[granted(300, "welcome", None)]);
+    let Decision::Record(events) = points.decide(&first, &facts(at(0))) else { panic!("given") };
+    assert!(!events[0].payload_json().contains("goodwill"));
+    points.evolve(&events[0]);
+    assert_eq!(points.decide(&sealed_grant(500, "goodwill", 7, "other"), &facts(at(0))), Decision::AlreadyDone);
+    assert_eq!(points.decide(&sealed_grant(300, "welcome", 8, "x"), &facts(at(0))), Decision::AlreadyDone);
+    for (units, text, hash) in [(501, "goodwill", 7), (301, "welcome", 8)] {
+        let decision = points.decide(&sealed_grant(units, text, hash, "x"), &facts(at(0)));
+        assert!(matches!(decision, Decision::Refused(refusal) if refusal.code == RefusalCode::ReferenceReused));
+    }
+    assert!(matches!(points.decide(&sealed_grant(500, "sorry", 9, "x"), &facts(at(0))), Decision::Record(_)));
 }

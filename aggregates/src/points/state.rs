@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jangbu_kernel::{Currency, Money, PaymentId, RefundId, Timestamp};
+use jangbu_kernel::{Currency, Money, PaymentId, RefundId, Remark, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::event::{PointsEvent, PointsPart};
+use super::command::GrantReference;
+use super::event::{PointsEvent, PointsGranted, PointsPart};
 
 /// A points ledger; a user nobody gave points to has an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +16,8 @@ pub struct Points {
     held: i64,
     /// Entry n is at place n - 1.
     pub(super) grants: Vec<Grant>,
+    /// What was given for which reference: by its hash, by its text where that is a code or of an
+    /// earlier version.
     pub(super) references: BTreeMap<String, i64>,
     pub(super) payments: BTreeMap<PaymentId, Use>,
 }
@@ -56,13 +59,28 @@ pub(super) fn units_of(parts: &[Part]) -> i64 {
     parts.iter().fold(0, |sum: i64, part| sum.saturating_add(part.units))
 }
 
+/// By what the reference of a grant is known again.
+fn key_of(granted: &PointsGranted) -> String {
+    match (granted.reference_hash, &granted.reference) {
+        (Some(hash), _) => hash.to_string(),
+        (None, Remark::Plain(text)) => text.clone(),
+        (None, Remark::Sealed { sealed }) => sealed.ciphertext().to_owned(),
+    }
+}
+
 impl Points {
+    /// What was given for this reference.
+    pub(super) fn granted_for(&self, reference: &GrantReference) -> Option<i64> {
+        let by_hash = reference.hash.and_then(|hash| self.references.get(&hash.to_string()));
+        by_hash.or_else(|| self.references.get(&reference.text)).copied()
+    }
+
     pub(super) fn fold(&mut self, event: &PointsEvent) {
         match event {
             PointsEvent::Granted(granted) => {
                 let units = granted.amount.minor_units();
                 self.grants.push(Grant { free: units, expires_at: granted.expires_at });
-                self.references.insert(granted.reference.clone(), units);
+                self.references.insert(key_of(granted), units);
                 self.balance = self.balance.saturating_add(units);
             }
             PointsEvent::Held(held) => {

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use jangbu_commands::sealing::{order_remark, shipping_address};
+use jangbu_commands::sealing::shipping_address;
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{PostalAddress, VaultError};
 use jangbu_kernel::{Money, OrderId, Remark, Sealed, SealedAt, StreamId, Timestamp, time};
@@ -156,22 +156,22 @@ impl<'a> Opener<'a> {
         Ok(Some(address.into()))
     }
 
-    /// Opens what somebody remarked on an order or what belongs to it; a code is shown as it is.
-    pub(crate) async fn remark(&mut self, order_id: OrderId, remark: Remark) -> Result<Option<String>, Problem> {
+    /// Opens what somebody remarked; a code is shown as it is.
+    pub(crate) async fn remark(&mut self, at: SealedAt<'_>, remark: Remark) -> Result<Option<String>, Problem> {
         match remark {
             Remark::Plain(text) => Ok(Some(text)),
-            Remark::Sealed { sealed } => self.text(order_remark(order_id), &sealed).await,
+            Remark::Sealed { sealed } => self.text(at, &sealed).await,
         }
     }
 
     /// The same of a remark that need not be there.
     pub(crate) async fn some_remark(
         &mut self,
-        order_id: OrderId,
+        at: SealedAt<'_>,
         remark: Option<Remark>,
     ) -> Result<Option<String>, Problem> {
         match remark {
-            Some(remark) => self.remark(order_id, remark).await,
+            Some(remark) => self.remark(at, remark).await,
             None => Ok(None),
         }
     }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::commands::GrantPoints;
-use jangbu_commands::{Command as _, Permission, Reach, Scope};
+use jangbu_commands::{Command as _, Permission, Reach, Scope, grant_reference, sealing};
 use jangbu_kernel::{OrderId, RecordedEvent, StreamId, Timestamp, UserId};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Page, PointsEntryRow, PointsRow, Queries, QueryError};
@@ -24,7 +24,7 @@ use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::Problem;
 use crate::http::reply;
 use crate::http::resource::{Resource, await_min_position, is_visible};
-use crate::http::view::{Amount, Listing, Moment};
+use crate::http::view::{Amount, Listing, Moment, Opener};
 use crate::http::words;
 use crate::state::App;
 
@@ -86,6 +86,8 @@ pub(crate) struct PointsEntryView {
     kind: &'static str,
     /// What it adds to the balance; what is kept or freed for `held` and `released`.
     amount: Amount,
+    /// What a grant was for; null for other entries, and once what was written of the owner is
+    /// erased.
     reference: Option<String>,
     order_id: Option<Uuid>,
     payment_id: Option<Uuid>,
@@ -95,19 +97,20 @@ pub(crate) struct PointsEntryView {
     expires_at: Option<Moment>,
 }
 
-impl From<PointsEntryRow> for PointsEntryView {
-    fn from(row: PointsEntryRow) -> Self {
-        Self {
+impl PointsEntryView {
+    async fn of(app: &App, row: PointsEntryRow) -> Result<Self, Problem> {
+        let reference = Opener::new(app).some_remark(sealing::points_reference(row.user_id), row.reference).await?;
+        Ok(Self {
             number: row.number,
             kind: row.kind.name(),
             amount: row.amount.into(),
-            reference: row.reference,
+            reference,
             order_id: row.order_id.map(|id| id.uuid()),
             payment_id: row.payment_id.map(|id| id.uuid()),
             balance_after: row.balance_after.into(),
             at: row.at.into(),
             expires_at: row.expires_at.map(Moment::from),
-        }
+        })
     }
 }
 
@@ -196,8 +199,12 @@ async fn entries_of(
     check_user(&app, &call, user_id).await?;
     await_min_position(&app, &call).await?;
     let page = app.state.queries.points_entries(user_id, &page_request(query.cursor, query.limit)).await?;
-    let Page { items, next_cursor } = page;
-    Ok(Json(Listing { items: items.into_iter().map(PointsEntryView::from).collect(), next_cursor }))
+    let Page { items: rows, next_cursor } = page;
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        items.push(PointsEntryView::of(&app, row).await?);
+    }
+    Ok(Json(Listing { items, next_cursor }))
 }
 
 /// Gives points to a user.
@@ -216,12 +223,9 @@ async fn grant_points(
     let mut errors = Errors::default();
     let amount = body.value.amount.or_won(&At::Name(&At::Root(""), "amount"), &mut errors);
     let amount = amount.ok_or_else(|| Problem::invalid(errors.into_vec()))?;
-    let command = GrantPoints {
-        user_id: UserId::new(id),
-        amount,
-        reference: body.value.reference.0,
-        expires_at: body.value.expires_at,
-    };
+    let user_id = UserId::new(id);
+    let reference = grant_reference(app.state.world.vault.as_ref(), user_id, body.value.reference.0).await?;
+    let command = GrantPoints { user_id, amount, reference, expires_at: body.value.expires_at };
     let before = Before::<PointsRow>::read(&app, id).await;
     let answer = call.execute(&app, command, &body.bytes).await?;
     before.answer(&app, &call, answer).await

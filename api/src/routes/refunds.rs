@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::Command as _;
 use jangbu_commands::commands::RefundPayment;
+use jangbu_commands::sealing::order_remark;
 use jangbu_kernel::{Currency, OrderId, PaymentId, RefundId, StreamId};
 use jangbu_projections::{PaymentRow, RefundRow};
 use serde::Serialize;
@@ -95,7 +96,7 @@ impl RefundView {
             payment_id: payment_id.uuid(),
             order_id: order_id.uuid(),
             amount: row.amount.into(),
-            reason: Opener::new(app).remark(order_id, row.reason).await?,
+            reason: Opener::new(app).remark(order_remark(order_id), row.reason).await?,
             status: row.status.name(),
             allocation: allocation.map(|part| AllocationView { leg: part.leg, amount: part.amount.into() }).collect(),
             requested_at: row.requested_at.into(),

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::commands::{CorrectTrackingNumber, DispatchShipment, RecordScan};
+use jangbu_commands::sealing::order_remark;
 use jangbu_commands::{AnyCommand, Command as _, Permission, Reach, STAFF, Scan, ScanStatus, Scope};
 use jangbu_kernel::{OrderId, RecordedEvent, ShipmentId, StreamId, UserId};
 use jangbu_projections::fold::{self, FoldError};
@@ -139,7 +140,7 @@ impl ScanView {
             place: row.place,
             at: row.at.into(),
             received_at: row.received_at.map(Moment::from),
-            note: opener.some_remark(order_id, row.note).await?,
+            note: opener.some_remark(order_remark(order_id), row.note).await?,
             carrier: row.carrier,
             ignored_because: row.ignored_because,
         })

@@ -9,7 +9,7 @@ use jangbu_kernel::log::{Append, AppendResult, EventLog, ReadFilter, Snapshot, S
 use jangbu_kernel::ports::{Clock as _, IdSource as _};
 use jangbu_kernel::{
     Actor, AggregateKind, CommandId, CorrelationId, EventId, EventMeta, Money, NewEvent, ProductId, RecordedEvent,
-    StreamId, UserId,
+    Remark, StreamId, UserId,
 };
 use regex::{Captures, Regex};
 
@@ -38,7 +38,15 @@ impl History<'_> {
             .await;
         self.long(StreamId::points(user), CHANGES, |number| {
             let reference = format!("long-{number}");
-            DomainEvent::Points(PointsGranted { amount: one, reference, expires_at: None }.into())
+            DomainEvent::Points(
+                PointsGranted {
+                    amount: one,
+                    reference: Remark::code(reference),
+                    reference_hash: None,
+                    expires_at: None,
+                }
+                .into(),
+            )
         })
         .await;
         self.long(StreamId::user(user), LOGINS, |_| DomainEvent::User(LoginSucceeded {}.into())).await;

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use jangbu_aggregates::order::OrderStatus;
 use jangbu_aggregates::points::{Points, PointsEvent, PointsExpired};
 use jangbu_commands::commands::{CancelPayment, GrantPoints, PlaceOrder};
-use jangbu_commands::{DomainEvent, Instrument, Leg, MethodName, load_state};
+use jangbu_commands::{DomainEvent, GrantReference, Instrument, Leg, MethodName, load_state};
 use jangbu_kernel::{Actor, Money, RecordedEvent, StreamId, UserId};
 
 use crate::faulty::{Damage, Fault, FaultyLog};
@@ -23,7 +23,7 @@ fn won(units: i64) -> Money {
 
 async fn give(house: &House, user_id: UserId, units: i64, reference: &str, lapses: Option<TimeDelta>) {
     let expires_at = lapses.map(|lapses| house.shop.world.clock.now() + lapses);
-    let grant = GrantPoints { user_id, amount: won(units), reference: reference.to_owned(), expires_at };
+    let grant = GrantPoints { user_id, amount: won(units), reference: GrantReference::code(reference), expires_at };
     house.shop.run(&house.commands, grant).await.unwrap();
 }
 

@@ -17,8 +17,8 @@ use jangbu_commands::commands::{
     MarkDelivered, ObservePayment, ObserveRefund, ReceiveStock, RequestCapture, RequestPayment, RequestShipment,
 };
 use jangbu_commands::{
-    AnyCommand, CancelledBy, CommandError, Commands, DeciderOptions, Instrument, Leg, MethodName, Request, Source,
-    WantedPayment, load_state, sealing,
+    AnyCommand, CancelledBy, CommandError, Commands, DeciderOptions, GrantReference, Instrument, Leg, MethodName,
+    Request, Source, WantedPayment, load_state, sealing,
 };
 use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome};
 use jangbu_kernel::log::{EventLog, ReadFilter};
@@ -265,7 +265,11 @@ impl Run {
             Step::Grant { buyer, units } => {
                 let (user_id, amount) = (self.buyers[*buyer], Money::krw(*units).unwrap());
                 let reference = format!("grant-{}", self.sent.len());
-                self.send(GrantPoints { user_id, amount, reference, expires_at: None }, true).await;
+                self.send(
+                    GrantPoints { user_id, amount, reference: GrantReference::code(reference), expires_at: None },
+                    true,
+                )
+                .await;
                 self.model.points[*buyer].balance += units;
             }
             Step::Place { buyer, lines, points } => self.place(*buyer, lines, *points).await,

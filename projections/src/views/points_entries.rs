@@ -2,7 +2,7 @@
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::points::PointsEvent;
-use jangbu_kernel::{AggregateKind, Currency, Money, OrderId, PaymentId, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, Currency, Money, OrderId, PaymentId, Remark, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::points::balance_after;
@@ -40,7 +40,7 @@ pub struct PointsEntryRow {
     /// [`EntryKind::Released`] what is kept or freed, and the balance stays.
     pub amount: Money,
     /// What for, for a grant.
-    pub reference: Option<String>,
+    pub reference: Option<Remark>,
     /// For which order, where the fact names it.
     pub order_id: Option<OrderId>,
     /// For which payment.

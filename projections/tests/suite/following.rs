@@ -135,7 +135,12 @@ async fn stock_people_and_points(fixture: &Fixture, order: OrderId, payment: Pay
         vec![UserEvent::from(registered), RoleGranted { role: Role::Staff }.into(), UserLocked { until: at(5) }.into()];
     fixture.append(StreamId::user(user), 2, people.into_iter().map(DomainEvent::User).collect()).await;
     let ledger = vec![
-        PointsEvent::from(PointsGranted { amount: won(5_000), reference: "welcome".into(), expires_at: Some(at(99)) }),
+        PointsEvent::from(PointsGranted {
+            amount: won(5_000),
+            reference: "welcome".into(),
+            reference_hash: None,
+            expires_at: Some(at(99)),
+        }),
         PointsHeld {
             payment_id: payment,
             order_id: order,

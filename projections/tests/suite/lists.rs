@@ -8,7 +8,7 @@ use jangbu_aggregates::product::{ProductCreated, ProductDeactivated};
 use jangbu_aggregates::shipment::{ShipmentDispatched, ShipmentEvent, ShipmentRequested, TrackingNumberCorrected};
 use jangbu_aggregates::stock::StockReceived;
 use jangbu_kernel::ports::TimerQueue as _;
-use jangbu_kernel::{CategoryId, Money, OrderId, PaymentId, ProductId, RefundId, ShipmentId, StreamId, UserId};
+use jangbu_kernel::{CategoryId, Money, OrderId, PaymentId, ProductId, RefundId, Remark, ShipmentId, StreamId, UserId};
 use jangbu_projections::{OrderFilter, OrderStatus, PageRequest, ProductFilter, ProductSort, QueryError};
 
 use crate::fixture::{Fixture, Place, at, buyer, deadline, id, paid, sealed, won};
@@ -236,7 +236,8 @@ async fn points_that_lapse_are_not_shown_as_usable(fixture: &Fixture) {
     let (payment_id, order_id, refund_id) = (PaymentId::new(id(31)), OrderId::new(id(32)), RefundId::new(id(33)));
     let granted = |units, reference: &str, expires_at| PointsGranted {
         amount: won(units),
-        reference: reference.into(),
+        reference: Remark::code(reference),
+        reference_hash: None,
         expires_at,
     };
     let part = |units, extended_to| vec![PointsPart { entry: 1, amount: won(units), extended_to }];

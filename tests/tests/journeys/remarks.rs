@@ -5,14 +5,15 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, World};
+use crate::harness::{Client, World, krw};
 
 /// No other text of the shop has it.
 const WORDS: &str = "그 사람은 병원에 있습니다: ward 7q";
 
 pub async fn what_somebody_typed_is_kept_sealed(world: &mut World) {
     let admin = world.admin().await;
-    let buyer = world.buyer("minji").await.client;
+    let minji = world.buyer("minji").await;
+    let buyer = minji.client.clone();
     let tea = world.product(&admin, "보이차", 12_000, 10).await;
 
     let order = buyer.buy(&[(&tea, 2)]).await;
@@ -40,12 +41,27 @@ pub async fn what_somebody_typed_is_kept_sealed(world: &mut World) {
     let nothing = "/v1/orders/01890a5d-ac96-774b-bcce-b302099a8057/hold";
     admin.post(nothing, &said).send().await.expect_problem(404, "not_found");
 
+    points_are_given_once_for_it(&admin, &minji.id).await;
     who_may_read_it_does(&admin, &order, &other, &refunds).await;
     nobody_else_does(world).await;
 }
 
 fn path(kind: &str, thing: &Value) -> String {
     format!("/v1/{kind}/{}", thing["id"].as_str().unwrap())
+}
+
+async fn points_are_given_once_for_it(admin: &Client, user: &str) {
+    let points = format!("/v1/users/{user}/points");
+    let grant = |amount: u64| json!({"amount": krw(amount), "reference": WORDS});
+    for _ in 0..2 {
+        admin.post(&format!("{points}/grant"), &grant(500)).send().await.expect(200);
+    }
+    let other = admin.post(&format!("{points}/grant"), &grant(600)).send().await;
+    other.expect_problem(409, "reference_reused");
+    let entries = admin.list_of(1, &format!("{points}/entries")).await;
+    assert_eq!(entries[0]["reference"], WORDS);
+    let nobody = "/v1/users/01890a5d-ac96-774b-bcce-b302099a8057/points/grant";
+    admin.post(nobody, &grant(500)).send().await.expect_problem(404, "not_found");
 }
 
 async fn who_may_read_it_does(admin: &Client, order: &Value, cancelled: &Value, refunds: &str) {

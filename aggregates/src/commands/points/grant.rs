@@ -4,7 +4,7 @@ use jangbu_kernel::{Money, RefusalCode, StreamId, Timestamp, UserId};
 
 use crate::checks;
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
-use crate::points::{Points, PointsCommand};
+use crate::points::{GrantReference, Points, PointsCommand};
 use crate::state::{Missing, States};
 use crate::user::User;
 
@@ -16,7 +16,7 @@ pub struct GrantPoints {
     /// How many.
     pub amount: Money,
     /// What for; the same reference is one entry.
-    pub reference: String,
+    pub reference: GrantReference,
     /// When they lapse.
     pub expires_at: Option<Timestamp>,
 }

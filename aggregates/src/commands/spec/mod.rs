@@ -27,6 +27,7 @@ use crate::commands::{
 };
 use crate::order::CancelledBy;
 use crate::payment::{Instrument, Leg, MethodName, Source};
+use crate::points::GrantReference;
 use crate::testing::{World, at, id, sealed, won};
 
 pub(super) fn user() -> UserId {
@@ -73,7 +74,7 @@ pub(super) fn shop() -> World {
 }
 
 pub(super) fn grant(units: i64, reference: &str) -> impl Command {
-    GrantPoints { user_id: user(), amount: won(units), reference: reference.into(), expires_at: None }
+    GrantPoints { user_id: user(), amount: won(units), reference: GrantReference::code(reference), expires_at: None }
 }
 
 pub(super) fn place(order_id: OrderId, lines: &[(ProductId, u32)]) -> PlaceOrder {

@@ -1,5 +1,6 @@
 //! An order as clients see it.
 
+use jangbu_commands::sealing::order_remark;
 use jangbu_kernel::{OrderId, RecordedEvent, StreamId, UserId};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{OrderLineRow, OrderRow, Queries, QueryError};
@@ -124,8 +125,8 @@ impl OrderView {
     pub(super) async fn of(row: OrderRow, address: Option<Address>, mut opener: Opener<'_>) -> Result<Self, Problem> {
         Ok(Self {
             shipping_address: address,
-            on_hold: opener.some_remark(row.id, row.on_hold).await?,
-            close_reason: opener.some_remark(row.id, row.close_reason).await?,
+            on_hold: opener.some_remark(order_remark(row.id), row.on_hold).await?,
+            close_reason: opener.some_remark(order_remark(row.id), row.close_reason).await?,
             unreadable: opener.met_unreadable(),
             id: row.id.uuid(),
             number: row.number,
