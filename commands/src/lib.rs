@@ -1,7 +1,8 @@
 //! Floor 3, the write side: runs what the domain decides. Requests go to the
 //! decider task ([`Commands`]), which loads, decides and commits them in batches;
 //! the process manager ([`process`]) carries orders from payment to the door; the
-//! inbox ([`inbox`]) takes in what gateways and carriers tell of their own accord.
+//! inbox ([`inbox`]) takes in what gateways and carriers tell of their own accord. What runs
+//! beside the decider is in one list ([`workers`]).
 //!
 //! What never may live here: a rule of the shop (floor 2), SQL, HTTP, and anything
 //! that reads a read model, except the timer queue behind its port.
@@ -26,15 +27,18 @@ mod reader;
 mod remark;
 mod request;
 pub mod sealing;
+mod worker;
+pub mod workers;
 
 pub use adapters::{Carriers, Gateways, Registry};
-pub use decider::{Commands, DeciderOptions, DeciderTask};
+pub use decider::{Commands, DeciderOptions};
 pub use lease::LeaseHolder;
 pub use number::order_number;
 pub use quote::{currency_of, quote};
 pub use reader::{history, load_state};
 pub use remark::{grant_reference, sealed_remark};
 pub use request::{Answer, Caller, CommandError, Idempotency, Request};
+pub use worker::Worker;
 
 pub use jangbu_aggregates::command::{Key, Permission, Reach, Rules, allows};
 pub use jangbu_aggregates::commands::{self, Quote, WantedLine, WantedPayment};

@@ -16,6 +16,7 @@ pub mod log;
 pub mod macros;
 pub mod money;
 pub mod never;
+pub mod part;
 pub mod ports;
 pub mod refusal;
 pub mod sealed;

@@ -202,10 +202,10 @@ impl People {
     fn sync(self: &Arc<Self>, payment_id: PaymentId) {
         let people = Arc::clone(self);
         self.later(0, 30_000, async move {
-            let Some(node) = people.town.any_node() else { return };
+            let Some(processes) = people.town.any_node().and_then(|node| node.processes) else { return };
             let caller = Caller { actor: Actor::User(people.staff), scope: Scope::Any };
             let correlation = jangbu_kernel::CorrelationId::new(people.town.ids.new_id());
-            let asked = node.process.sync_payment(payment_id, caller, correlation);
+            let asked = processes.sync_payment(payment_id, caller, correlation);
             // Whatever it says is on record; nobody waits for it here.
             let _asked = tokio::time::timeout(Duration::from_secs(20), asked).await;
         });

@@ -17,7 +17,7 @@ use crate::client::Told;
 use crate::market::Market;
 use crate::names::Point;
 use crate::people::People;
-use crate::shop::Town;
+use crate::shop::{Open, Town};
 
 /// How long the read models may take to catch up.
 const CATCH_UP: Duration = Duration::from_secs(60);
@@ -30,11 +30,8 @@ pub(crate) async fn is_quiet(town: &Town) -> bool {
     let head = town.store.truth.head().await.unwrap_or(0);
     town.sim.at_work() == 0
         && running.len() == town.nodes
-        && running.iter().all(|node| node.process.progress().under_way == 0)
-        && running
-            .iter()
-            .map(|node| node.process.progress())
-            .any(|progress| progress.active && progress.dispatched >= head)
+        && running.iter().filter_map(Open::progress).all(|progress| progress.under_way == 0)
+        && running.iter().filter_map(Open::progress).any(|progress| progress.active && progress.dispatched >= head)
         && town.store.witness.lapsed_points(town.sim.now(), 1).is_empty()
         && town.store.truth.pending(1, ANY_ATTEMPTS).await.is_ok_and(|pending| pending.is_empty())
 }
@@ -42,7 +39,7 @@ pub(crate) async fn is_quiet(town: &Town) -> bool {
 /// The same in words, for whoever wonders why it is not.
 pub(crate) async fn state(town: &Town) -> String {
     let head = town.store.truth.head().await.unwrap_or(0);
-    let progress: Vec<_> = town.running().iter().map(|node| node.process.progress()).collect();
+    let progress: Vec<_> = town.running().iter().filter_map(Open::progress).collect();
     let pending = town.store.truth.pending(1_000, ANY_ATTEMPTS).await.unwrap_or_default();
     let bodies: Vec<_> = pending.iter().map(|message| String::from_utf8_lossy(&message.body).into_owned()).collect();
     let lapsed = town.store.witness.lapsed_points(town.sim.now(), 10);

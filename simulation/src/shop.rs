@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use jangbu_aggregates::Policy;
 use jangbu_aggregates::policy::ShippingFee;
-use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions, InboxTask};
-use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
-use jangbu_commands::{Carriers, Commands, DeciderOptions, DeciderTask, Gateways, LeaseHolder};
+use jangbu_commands::inbox::{Hooks, InboxOptions};
+use jangbu_commands::process::{ProcessManagerHandle, ProcessOptions, Progress};
+use jangbu_commands::workers::{self, WorkerDeps, Workers};
+use jangbu_commands::{Carriers, Commands, DeciderOptions, Gateways, LeaseHolder};
 use jangbu_kernel::log::LogError;
+use jangbu_kernel::part::Parts;
 use jangbu_kernel::ports::{DueTimer, IdSource as _, LapsedPoints, TimerQueue, World};
 use jangbu_kernel::{Money, Timestamp};
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
@@ -27,8 +29,6 @@ use crate::sim::{Sim, lock};
 use crate::store::{NodeStore, SimStore};
 use crate::world::{Ids, NodeClock, PlainVault};
 
-/// How long a node that is stopped in good order may finish what it is at.
-const STOP_PATIENCE: Duration = Duration::from_secs(6);
 /// How long a node carries the orders on without renewing its lease.
 const LEASE: Duration = Duration::from_secs(10);
 /// How often the parts of a node are looked after.
@@ -56,17 +56,17 @@ pub(crate) struct Town {
 pub(crate) struct Open {
     pub commands: Commands,
     pub hooks: Hooks,
-    pub process: ProcessManagerHandle,
+    pub processes: Option<ProcessManagerHandle>,
     pub projector: Option<ProjectorHandle>,
     pub clock: Arc<NodeClock>,
     pub life: Arc<Life>,
 }
 
-/// A running node, held by whoever stops it.
-struct Node {
-    decider: DeciderTask,
-    process: ProcessTasks,
-    inbox: InboxTask,
+impl Open {
+    /// How far its process manager is.
+    pub fn progress(&self) -> Option<Progress> {
+        self.processes.as_ref().map(ProcessManagerHandle::progress)
+    }
 }
 
 /// The shop's numbers in a run: minutes instead of days, so that a run comes to rest.
@@ -135,7 +135,7 @@ impl Town {
                 tokio::select! {
                     biased;
                     () = life.killed.notified() => lock(&self.zombies).extend(open.projector),
-                    () = parts.stop(open.projector.clone()) => life.retire(),
+                    () = stop(parts, open.projector.clone()) => life.retire(),
                 }
             }
             tokio::time::sleep(dice.millis(0, 8_000)).await;
@@ -143,15 +143,15 @@ impl Town {
     }
 
     /// Looks after a node until it is killed (true) or asked to stop (false).
-    async fn watch(&self, life: &Life, parts: &mut Node) -> bool {
+    async fn watch(&self, life: &Life, parts: &mut Parts) -> bool {
         loop {
             tokio::select! {
                 biased;
                 () = life.killed.notified() => return true,
                 () = life.asked_to_stop.notified() => return false,
                 () = tokio::time::sleep(WATCH_EVERY) => {
-                    if parts.is_finished() {
-                        self.sim.fail("alive", format!("a part of node {} has ended by itself", life.node));
+                    if let Some(part) = parts.ended() {
+                        self.sim.fail("alive", format!("{part} of node {} has ended by itself", life.node));
                     }
                 }
             }
@@ -175,7 +175,7 @@ impl Town {
         Gateways::new(way(chosen, true)).with(way(former, false))
     }
 
-    fn start(&self, node: usize, clock: &Arc<NodeClock>, dice: &mut Dice) -> (Open, Node) {
+    fn start(&self, node: usize, clock: &Arc<NodeClock>, dice: &mut Dice) -> (Open, Parts) {
         self.sim.tell("started", node as u64, || format!("node {node} starts"));
         let life = Arc::new(Life::new(&self.store, node, self.nodes == 1));
         let log = Arc::new(NodeStore { store: Arc::clone(&self.store), life: Arc::clone(&life) });
@@ -201,30 +201,24 @@ impl Town {
             node: if dice.permille(500) { Uuid::from_u128(node as u128 + 1) } else { self.ids.new_id() },
             length: dice.pick(&[LEASE, 3 * LEASE]).unwrap_or(LEASE),
         };
-        let (hooks, inbox) = Hooks::spawn(InboxDeps {
+        let Workers { hooks, processes, mut parts } = workers::start(&WorkerDeps {
             commands: commands.clone(),
             inbox: Arc::clone(&log) as _,
-            lease: lease.clone(),
-            world: world.clone(),
-            gateways: Arc::clone(&gateways),
-            carriers: Arc::clone(&carriers),
-            options: inbox_options(dice),
-        });
-        let (process, tasks) = ProcessManager::spawn(ProcessDeps {
-            commands: commands.clone(),
             checkpoints: Arc::clone(&log) as _,
             parked: Arc::clone(&log) as _,
-            lease,
             timers,
+            lease,
             world,
             gateways,
             carriers,
-            options: process_options(dice),
+            receiving: inbox_options(dice),
+            processing: Some(process_options(dice)),
         });
+        parts.add(decider);
         let projector =
             self.models.clone().map(|models| Projector::spawn(Arc::clone(&log) as _, models, Arc::clone(clock) as _));
-        let open = Open { commands, hooks, process, projector, clock: Arc::clone(clock), life };
-        (open, Node { decider, process: tasks, inbox })
+        let open = Open { commands, hooks, processes, projector, clock: Arc::clone(clock), life };
+        (open, parts)
     }
 }
 
@@ -256,25 +250,11 @@ fn inbox_options(dice: &mut Dice) -> InboxOptions {
     InboxOptions { page: dice.pick(&[1, 4, 256]).unwrap_or(4), poll: Duration::from_secs(5), ..InboxOptions::default() }
 }
 
-impl Node {
-    fn is_finished(&mut self) -> bool {
-        self.decider.is_finished() || self.process.is_finished() || self.inbox.is_finished()
-    }
-
-    async fn abort(self) {
-        self.process.abort().await;
-        self.inbox.abort().await;
-        self.decider.abort().await;
-    }
-
-    /// In the order of the program.
-    async fn stop(self, projector: Option<ProjectorHandle>) {
-        self.inbox.stop().await;
-        self.process.stop(STOP_PATIENCE).await;
-        self.decider.stop().await;
-        if let Some(projector) = projector {
-            projector.stop().await;
-        }
+/// In the order of the program.
+async fn stop(parts: Parts, projector: Option<ProjectorHandle>) {
+    parts.stop().await;
+    if let Some(projector) = projector {
+        projector.stop().await;
     }
 }
 

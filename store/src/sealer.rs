@@ -5,8 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jangbu_kernel::Timestamp;
 use jangbu_kernel::log::{LogError, SealedRoot};
+use jangbu_kernel::part::Part;
 use jangbu_kernel::ports::Clock;
 use jangbu_kernel::time::{rfc3339, to_millis};
 use tokio::sync::watch;
@@ -184,6 +186,27 @@ impl Sealer {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the sealer ended badly");
         }
+    }
+}
+
+#[async_trait]
+impl Part for Sealer {
+    fn name(&self) -> &'static str {
+        "the sealer"
+    }
+
+    fn is_finished(&mut self) -> bool {
+        Self::is_finished(self)
+    }
+
+    async fn stop(self: Box<Self>) {
+        Self::stop(*self).await;
+    }
+
+    async fn abort(self: Box<Self>) {
+        self.task.abort();
+        // An aborted task answers with an error, which is what was asked for.
+        let _aborted = self.task.await;
     }
 }
 

@@ -14,8 +14,8 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jangbu_api::{ApiState, RateLimit, SigningKey};
 use jangbu_commands::identity::{AddressBlock, Identity, PasswordSettings, Registration, RequestContext};
-use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions, InboxTask};
-use jangbu_commands::{Carriers, Commands, DeciderOptions, DeciderTask, Gateways, LeaseHolder, Policy};
+use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions};
+use jangbu_commands::{Carriers, Commands, DeciderOptions, Gateways, LeaseHolder, Policy, Worker};
 use jangbu_kernel::gateway::{
     Carrier, CarrierNotice, ChargeOutcome, ChargeRequest, GatewayNotice, LabelCancelOutcome, LabelOutcome,
     LabelRequest, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
@@ -166,8 +166,8 @@ pub struct House {
     pub store: Arc<dyn Store>,
     /// Events that were read so far, but by the projector.
     pub reads: Arc<AtomicUsize>,
-    decider: DeciderTask,
-    inbox: InboxTask,
+    decider: Worker,
+    inbox: Worker,
 }
 
 /// Every shop of a test signs with the same key: a token outlives the shop that gave it.

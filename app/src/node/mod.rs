@@ -1,8 +1,8 @@
 //! A node: everything put together, started, watched and stopped in order.
 //!
-//! [`Node::start`] is the one place where the house is wired. What starts later
-//! stops earlier: HTTP, inbox, process manager, sandbox, decider, projector, sealer,
-//! store.
+//! [`Node::start`] is the one place where the house is wired. What runs is in one list,
+//! [`Parts`], in the order in which it is stopped: HTTP, operators' port, inbox, process
+//! manager, sandbox, decider, projector, sealer; the store is closed after them.
 
 mod admin;
 mod banner;
@@ -10,6 +10,7 @@ mod files;
 mod identity;
 pub mod keys;
 pub mod outside;
+mod server;
 mod serving;
 mod watch;
 mod write_check;
@@ -22,15 +23,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use jangbu_commands::LeaseHolder;
-use jangbu_commands::inbox::{Hooks, InboxDeps, InboxOptions, InboxTask};
-use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
+use jangbu_commands::inbox::InboxOptions;
+use jangbu_commands::process::ProcessOptions;
+use jangbu_commands::workers::{self, WorkerDeps, Workers};
+use jangbu_kernel::part::Parts;
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
-use jangbu_sandbox::RunningSandbox;
-use jangbu_store::{Sealer, Store};
+use jangbu_store::Sealer;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::config::{Engine, Settings};
 use crate::operator::{self, Operator, Published, Token, reachable};
@@ -39,7 +41,8 @@ use admin::FirstAdmin;
 use banner::Greeting;
 use files::Files;
 use identity::Identity;
-use outside::Outside;
+use outside::{Outside, OwnSandbox};
+use server::Server;
 pub use write_side::WriteSide;
 
 /// What a node does.
@@ -80,10 +83,6 @@ impl Default for NodeOptions {
 const LEASE: Duration = Duration::from_secs(5);
 /// How often the parts are looked after.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
-/// How long the process manager may finish what is under way.
-const PROCESS_PATIENCE: Duration = Duration::from_secs(6);
-/// How long the read models may catch up before the end.
-const PROJECTOR_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running node.
 pub struct Node {
@@ -93,15 +92,11 @@ pub struct Node {
     bound: SocketAddr,
     admin: Option<FirstAdmin>,
     sandbox_url: Option<String>,
-    sandbox: Option<RunningSandbox>,
+    own_sandbox: bool,
     side: WriteSide,
     models: ReadModels,
-    projector: Option<ProjectorHandle>,
-    processes: Option<ProcessTasks>,
-    inbox: Option<InboxTask>,
-    sealer: Sealer,
-    http: JoinHandle<std::io::Result<()>>,
-    operators: JoinHandle<std::io::Result<()>>,
+    /// What runs, in the order in which it is stopped.
+    parts: Parts,
     upkeep: JoinHandle<((), ())>,
     shutdown: CancellationToken,
     published: Option<Published>,
@@ -119,7 +114,7 @@ impl Node {
         let identity = Identity::of(&settings.data_dir)?;
         let listener = listen(settings.listen).await?;
         let bound = listener.local_addr()?;
-        let side = WriteSide::over(store, &settings, options.may_migrate).await?;
+        let mut side = WriteSide::over(store, &settings, options.may_migrate).await?;
         let files = Files::of_this_process();
         let outside = if roles.api || roles.process_manager {
             Some(Outside::start(&settings, files.outside_calls).await?)
@@ -131,36 +126,41 @@ impl Node {
         let projector = roles
             .projector
             .then(|| Projector::spawn(Arc::clone(&side.store) as _, models.clone(), Arc::clone(&side.world.clock)));
-        let lease = LeaseHolder { leases: Arc::clone(&side.store) as _, node: identity.id, length: LEASE };
-        let (processes, handle) = start_processes(roles, &settings, lease.clone(), &side, &models, outside.as_ref());
-        let (hooks, inbox) = start_inbox(lease, &side, outside.as_ref());
+        let workers =
+            outside.as_ref().map(|outside| start_workers(roles, &settings, identity.id, &side, &models, outside));
         let admin = admin::ensure(&*side.store, &side.identity, &side.world, &settings).await?;
 
         let shutdown = CancellationToken::new();
         let readiness = serving::readiness(&side, &models);
         let watch = watch::tell_what_is_lost(readiness.clone(), shutdown.clone());
-        let parts = serving::Parts {
+        let deps = serving::ServerDeps {
             settings: &settings,
             side: &side,
             models: &models,
             projector: projector.as_ref(),
-            processes: handle,
-            hooks: hooks.filter(|_| roles.api).zip(outside.as_ref().map(|outside| Arc::clone(&outside.carriers))),
-            outside_url: outside.as_ref().map(|outside| outside.sandbox_url.as_str()),
+            workers: workers.as_ref().zip(outside.as_ref()).filter(|_| roles.api),
             connections: files.connections,
             sealer: sealer.health(),
             readiness,
         };
-        let http = serving::spawn(listener, parts, shutdown.clone()).await?;
-        let (operators, operator_address, token) = serve_operators(&side, projector.clone(), shutdown.clone()).await?;
+        let mut parts = Parts::default();
+        parts.add(serving::spawn(listener, deps, shutdown.clone()).await?);
+        let operators = serve_operators(&side, projector.clone(), shutdown.clone()).await?;
+        let (operator_address, token) = parts.keep(operators);
+        parts.append(workers.map(|workers| workers.parts).unwrap_or_default());
         let sandbox_url = outside.as_ref().map(|outside| outside.sandbox_url.as_str());
         let published = Published::write(&settings.data_dir, bound, operator_address, sandbox_url, token)
             .with_context(|| format!("cannot write to the data folder {}", settings.data_dir.display()))?;
         let (sandbox, sandbox_url) = outside.map(|outside| (outside.sandbox, outside.sandbox_url)).unzip();
         let sandbox = sandbox.flatten();
+        let own_sandbox = sandbox.is_some();
         if let Some(sandbox) = &sandbox {
             sandbox.set_webhook_target(outside::parse_url(&format!("http://{}", reachable(bound)))?);
         }
+        parts.extend(sandbox.map(OwnSandbox));
+        parts.append(std::mem::take(&mut side.parts));
+        parts.extend(projector);
+        parts.add(sealer);
         let upkeep = tokio::spawn(futures::future::join(serving::upkeep(shutdown.clone()), watch));
         Ok(Self {
             settings,
@@ -168,15 +168,10 @@ impl Node {
             bound,
             admin,
             sandbox_url,
-            sandbox,
+            own_sandbox,
             side,
             models,
-            projector,
-            processes,
-            inbox,
-            sealer,
-            http,
-            operators,
+            parts,
             upkeep,
             shutdown,
             published: Some(published),
@@ -212,7 +207,7 @@ impl Node {
             url: &url,
             settings: &self.settings,
             sandbox_url: self.sandbox_url.as_deref(),
-            own_sandbox: self.sandbox.is_some(),
+            own_sandbox: self.own_sandbox,
             admin: self.admin.as_ref(),
         };
         let mut output = std::io::stdout().lock();
@@ -227,18 +222,9 @@ impl Node {
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             watch.tick().await;
-            let parts = [
-                // First, because it is why others end, too.
-                ("writing to the disk", self.side.store.has_failed()),
-                ("the decider", self.side.is_finished()),
-                ("the projector", self.projector.as_ref().is_some_and(ProjectorHandle::is_finished)),
-                ("the process manager", self.processes.as_mut().is_some_and(ProcessTasks::is_finished)),
-                ("the inbox", self.inbox.as_ref().is_some_and(InboxTask::is_finished)),
-                ("the sealer", self.sealer.is_finished()),
-                ("the HTTP server", self.http.is_finished()),
-                ("the operators' port", self.operators.is_finished()),
-            ];
-            if let Some((part, _)) = parts.into_iter().find(|(_, finished)| *finished) {
+            // First, because it is why others end, too.
+            let writing = self.side.store.has_failed().then_some("writing to the disk");
+            if let Some(part) = writing.or_else(|| self.parts.ended()) {
                 tracing::error!(part, "{part} has ended by itself; the server stops");
                 return format!("{part} has ended by itself");
             }
@@ -249,30 +235,9 @@ impl Node {
     /// nothing to repair.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        for (part, task) in [("HTTP server", self.http), ("operators' port", self.operators)] {
-            match task.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(part, %error, "a part did not end well"),
-                Err(error) => tracing::error!(part, %error, "a part did not end by itself"),
-            }
-        }
-        if let Some(inbox) = self.inbox {
-            inbox.stop().await;
-        }
-        if let Some(processes) = self.processes {
-            processes.stop(PROCESS_PATIENCE).await;
-        }
-        if let Some(sandbox) = self.sandbox {
-            sandbox.stop().await;
-        }
-        let store = self.side.drain().await;
-        if let Some(projector) = self.projector {
-            catch_up(&*store, &projector).await;
-            projector.stop().await;
-        }
-        self.sealer.stop().await;
+        self.parts.stop().await;
         self.models.close().await;
-        store.close().await;
+        self.side.store.close().await;
         // The recorder outlives the node; its upkeep ended with the first line above.
         let _ = self.upkeep.await;
         drop(self.published);
@@ -316,46 +281,32 @@ fn prepare(roles: Roles, settings: &Settings, roles_apart: bool) -> anyhow::Resu
     Ok(())
 }
 
-fn start_processes(
+/// Starts what carries orders on and takes messages in, as the roles have it.
+fn start_workers(
     roles: Roles,
     settings: &Settings,
-    lease: LeaseHolder,
+    node: Uuid,
     side: &WriteSide,
     models: &ReadModels,
-    outside: Option<&Outside>,
-) -> (Option<ProcessTasks>, Option<ProcessManagerHandle>) {
-    let Some(outside) = outside.filter(|_| roles.process_manager) else { return (None, None) };
-    let (handle, tasks) = ProcessManager::spawn(ProcessDeps {
+    outside: &Outside,
+) -> Workers {
+    workers::start(&WorkerDeps {
         commands: side.commands.clone(),
+        inbox: Arc::clone(&side.store) as _,
         checkpoints: Arc::clone(&side.store) as _,
         parked: Arc::clone(&side.store) as _,
-        lease,
         timers: Arc::new(models.clone()),
+        lease: LeaseHolder { leases: Arc::clone(&side.store) as _, node, length: LEASE },
         world: side.world.clone(),
         gateways: Arc::clone(&outside.gateways),
         carriers: Arc::clone(&outside.carriers),
-        options: ProcessOptions {
+        receiving: InboxOptions::default(),
+        processing: roles.process_manager.then(|| ProcessOptions {
             outside_calls: outside.calls_at_once,
             expire_points_every: settings.expire_points_every,
             ..ProcessOptions::default()
-        },
-    });
-    (Some(tasks), Some(handle))
-}
-
-fn start_inbox(lease: LeaseHolder, side: &WriteSide, outside: Option<&Outside>) -> (Option<Hooks>, Option<InboxTask>) {
-    let spawned = outside.map(|outside| {
-        Hooks::spawn(InboxDeps {
-            commands: side.commands.clone(),
-            inbox: Arc::clone(&side.store) as _,
-            lease,
-            world: side.world.clone(),
-            gateways: Arc::clone(&outside.gateways),
-            carriers: Arc::clone(&outside.carriers),
-            options: InboxOptions::default(),
-        })
-    });
-    spawned.unzip()
+        }),
+    })
 }
 
 /// Opens the operators' port: on this machine only, behind a token of this start.
@@ -363,26 +314,16 @@ async fn serve_operators(
     side: &WriteSide,
     projector: Option<ProjectorHandle>,
     shutdown: CancellationToken,
-) -> anyhow::Result<(JoinHandle<std::io::Result<()>>, SocketAddr, Token)> {
+) -> anyhow::Result<((SocketAddr, Token), Server)> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("cannot open the operators' port")?;
     let address = listener.local_addr()?;
     let token = Token::random();
     let router = operator::router(Operator { projector, ..side.operator() }, token.clone());
+    let ended = shutdown.clone();
     // A rebuild may go on for long; it is cut off with the server.
-    let serving = tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         let server = axum::serve(listener, router);
-        shutdown.run_until_cancelled_owned(IntoFuture::into_future(server)).await.unwrap_or(Ok(()))
+        ended.run_until_cancelled_owned(IntoFuture::into_future(server)).await.unwrap_or(Ok(()))
     });
-    Ok((serving, address, token))
-}
-
-async fn catch_up(store: &dyn Store, projector: &ProjectorHandle) {
-    match store.head().await {
-        Ok(head) => {
-            if !projector.wait_for(head, Instant::now() + PROJECTOR_PATIENCE).await {
-                tracing::info!("the read models are not up to date; the next start brings them up");
-            }
-        }
-        Err(error) => tracing::warn!(%error, "the head of the log could not be read"),
-    }
+    Ok(((address, token), Server { name: "the operators' port", task, shutdown }))
 }

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jangbu_commands::{Carriers, Gateways};
 use jangbu_integrations::{OutboundPolicy, ServiceSettings, carriers, gateways};
+use jangbu_kernel::part::Part;
 use jangbu_sandbox::{RunningSandbox, Sandbox, SandboxConfig, Url};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -158,6 +160,30 @@ impl Outside {
         let gateways = Gateways::new(gateways::connect(NAME, &service)?);
         let carriers = Carriers::new(carriers::connect(NAME, &service)?);
         Ok(Self { sandbox, sandbox_url, gateways: Arc::new(gateways), carriers: Arc::new(carriers), calls_at_once })
+    }
+}
+
+/// The sandbox as a part of the node that runs it.
+pub(super) struct OwnSandbox(pub(super) RunningSandbox);
+
+#[async_trait]
+impl Part for OwnSandbox {
+    fn name(&self) -> &'static str {
+        "the sandbox"
+    }
+
+    /// Never: a shop goes on while its gateway and carrier do not answer.
+    fn is_finished(&mut self) -> bool {
+        false
+    }
+
+    async fn stop(self: Box<Self>) {
+        self.0.stop().await;
+    }
+
+    /// Its tasks are told to end, and nobody waits for them.
+    async fn abort(self: Box<Self>) {
+        drop(self.0);
     }
 }
 

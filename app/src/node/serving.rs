@@ -9,31 +9,27 @@ use axum::response::IntoResponse as _;
 use axum::routing::get;
 use futures::FutureExt as _;
 use jangbu_api::{ApiState, DependencyCheck, Rebuild, RenderMetrics, ServerOptions};
-use jangbu_commands::Carriers;
-use jangbu_commands::inbox::Hooks;
-use jangbu_commands::process::ProcessManagerHandle;
+use jangbu_commands::workers::Workers;
 use jangbu_projections::{ProjectorHandle, ReadModels, RebuildOptions};
 use jangbu_store::{SealerHealth, Store};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::outside::Outside;
+use super::server::Server;
 use super::{WriteSide, keys, write_check};
 use crate::config::Settings;
 use crate::observe;
 
 /// What the HTTP server is made from.
-pub(super) struct Parts<'a> {
+pub(super) struct ServerDeps<'a> {
     pub(super) settings: &'a Settings,
     pub(super) side: &'a WriteSide,
     pub(super) models: &'a ReadModels,
     pub(super) projector: Option<&'a ProjectorHandle>,
-    pub(super) processes: Option<ProcessManagerHandle>,
-    /// None on a node that takes no requests.
-    pub(super) hooks: Option<(Hooks, Arc<Carriers>)>,
-    /// Where the gateway and the carrier are.
-    pub(super) outside_url: Option<&'a str>,
+    /// The workers and what they reach; none on a node that takes no requests.
+    pub(super) workers: Option<(&'a Workers, &'a Outside)>,
     /// Connections that clients may hold at once.
     pub(super) connections: usize,
     /// Whether the log is being sealed.
@@ -42,6 +38,8 @@ pub(super) struct Parts<'a> {
     pub(super) readiness: Vec<(&'static str, DependencyCheck)>,
 }
 
+/// What the server is called in a sentence.
+const NAME: &str = "the HTTP server";
 /// Parked streams that readiness names.
 const STREAMS_NAMED: usize = 3;
 /// How often the metrics recorder tidies up and freed memory is given back.
@@ -50,49 +48,50 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 /// on it takes them straight from the system (`.cargo/config.toml`).
 const LARGE: usize = 8 * 1024 * 1024;
 
-/// Starts to serve; the task ends after `shutdown`, when requests under way are answered.
+/// Starts to serve; the server ends after `shutdown`, when requests under way are answered.
 pub(super) async fn spawn(
     listener: TcpListener,
-    parts: Parts<'_>,
+    deps: ServerDeps<'_>,
     shutdown: CancellationToken,
-) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
+) -> anyhow::Result<Server> {
     let metrics = observe::metrics()?;
     let render_metrics: RenderMetrics = Arc::new(move || metrics.render());
-    let readiness = parts.readiness;
-    let sealing = sealing(parts.sealer);
-    let Some((hooks, carriers)) = parts.hooks else {
+    let readiness = deps.readiness;
+    let sealing = sealing(deps.sealer);
+    let Some((workers, outside)) = deps.workers else {
         let router = how_it_is(readiness, vec![sealing], render_metrics);
-        let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
-        return Ok(tokio::spawn(IntoFuture::into_future(serving)));
+        let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        let task = tokio::spawn(IntoFuture::into_future(serving));
+        return Ok(Server { name: NAME, task, shutdown });
     };
     let state = ApiState {
-        commands: parts.side.commands.clone(),
-        identity: parts.side.identity.clone(),
-        queries: parts.models.queries(),
-        processes: parts.processes,
-        carriers,
-        parked: Arc::clone(&parts.side.store) as _,
-        hooks,
-        world: parts.side.world.clone(),
-        policy: Arc::new(parts.settings.policy.clone()),
-        signing_key: keys::signing_key(&parts.side.secrets).await?,
-        rate_limit: parts.settings.rate_limit,
-        trusted_proxies: parts.settings.trusted_proxies.clone(),
-        auth_rate_limit: parts.settings.auth_rate_limit,
-        cors_origins: parts.settings.cors_origins.iter().map(|origin| origin.parse()).collect::<Result<_, _>>()?,
+        commands: deps.side.commands.clone(),
+        identity: deps.side.identity.clone(),
+        queries: deps.models.queries(),
+        processes: workers.processes.clone(),
+        carriers: Arc::clone(&outside.carriers),
+        parked: Arc::clone(&deps.side.store) as _,
+        hooks: workers.hooks.clone(),
+        world: deps.side.world.clone(),
+        policy: Arc::new(deps.settings.policy.clone()),
+        signing_key: keys::signing_key(&deps.side.secrets).await?,
+        rate_limit: deps.settings.rate_limit,
+        trusted_proxies: deps.settings.trusted_proxies.clone(),
+        auth_rate_limit: deps.settings.auth_rate_limit,
+        cors_origins: deps.settings.cors_origins.iter().map(|origin| origin.parse()).collect::<Result<_, _>>()?,
         readiness,
-        outside: parts
-            .outside_url
-            .map(outside)
-            .transpose()?
-            .into_iter()
-            .chain([sealing, parked_streams(parts.models), parked(parts.side)])
-            .collect(),
+        outside: vec![
+            gateway_and_carrier(&outside.sandbox_url)?,
+            sealing,
+            parked_streams(deps.models),
+            parked(deps.side),
+        ],
         render_metrics,
-        rebuild: rebuild(parts.projector.cloned()),
+        rebuild: rebuild(deps.projector.cloned()),
     };
-    let options = ServerOptions { max_connections: parts.connections, ..ServerOptions::default() };
-    Ok(tokio::spawn(jangbu_api::serve(listener, state, options, shutdown)))
+    let options = ServerOptions { max_connections: deps.connections, ..ServerOptions::default() };
+    let task = tokio::spawn(jangbu_api::serve(listener, state, options, shutdown.clone()));
+    Ok(Server { name: NAME, task, shutdown })
 }
 
 /// The dependencies that a node is not ready without.
@@ -165,7 +164,7 @@ fn parked(side: &WriteSide) -> (&'static str, DependencyCheck) {
 
 /// Whether somebody listens where the gateway and the carrier are. No request is sent:
 /// it would be one more that they have to answer.
-fn outside(url: &str) -> anyhow::Result<(&'static str, DependencyCheck)> {
+fn gateway_and_carrier(url: &str) -> anyhow::Result<(&'static str, DependencyCheck)> {
     let url = super::outside::parse_url(url)?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or_default();

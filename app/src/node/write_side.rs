@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use jangbu_commands::identity::{Identity, PasswordSettings};
-use jangbu_commands::{Commands, DeciderOptions, DeciderTask};
+use jangbu_commands::{Commands, DeciderOptions};
 use jangbu_integrations::vault::KeyCachePolicy;
 use jangbu_integrations::{SealingVault, SecretBox, SystemClock, UuidV7Source};
+use jangbu_kernel::part::Parts;
 use jangbu_kernel::ports::{KeyStore, World};
 use jangbu_store::{Store, seal_to_head};
 
@@ -27,7 +28,8 @@ pub struct WriteSide {
     pub commands: Commands,
     /// Sign-up and login.
     pub identity: Identity,
-    decider: DeciderTask,
+    /// What runs: the decider. A node takes it into its own list.
+    pub(super) parts: Parts,
 }
 
 impl WriteSide {
@@ -62,10 +64,11 @@ impl WriteSide {
         let world = World { clock: Arc::new(SystemClock), ids: Arc::new(UuidV7Source), vault: Arc::new(vault) };
         let policy = Arc::new(settings.policy.clone());
         let options = DeciderOptions { queue_capacity: settings.command_queue, ..DeciderOptions::default() };
-        let (commands, decider) = Commands::spawn(Arc::clone(&store) as _, &world, Arc::clone(&policy), options);
+        let mut parts = Parts::default();
+        let commands = parts.keep(Commands::spawn(Arc::clone(&store) as _, &world, Arc::clone(&policy), options));
         let passwords = PasswordSettings::default();
         let identity = Identity::new(commands.clone(), Arc::clone(&store) as _, world.clone(), policy, passwords);
-        Ok(Self { store, world, secrets, commands, identity, decider })
+        Ok(Self { store, world, secrets, commands, identity, parts })
     }
 
     /// What an operator can ask of it. It has no projector.
@@ -80,25 +83,12 @@ impl WriteSide {
         }
     }
 
-    /// Whether the decider has ended by itself.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.decider.is_finished()
-    }
-
-    /// Finishes what waits; nothing is decided after it.
-    pub async fn drain(self) -> Arc<dyn Store> {
-        self.decider.stop().await;
-        self.store
-    }
-
     /// Finishes what waits, seals it and closes the store.
     pub async fn close(self) {
-        let clock = Arc::clone(&self.world.clock);
-        let store = self.drain().await;
-        if let Err(error) = seal_to_head(&*store, &*clock).await {
+        self.parts.stop().await;
+        if let Err(error) = seal_to_head(&*self.store, &*self.world.clock).await {
             tracing::warn!(%error, "the last events could not be sealed; the next start does it");
         }
-        store.close().await;
+        self.store.close().await;
     }
 }

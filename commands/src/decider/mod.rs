@@ -49,11 +49,10 @@ use jangbu_kernel::ports::World;
 use jangbu_kernel::{RecordedEvent, StreamId};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::measure::Figures;
 use crate::request::{Answer, CommandError, Request};
+use crate::worker::Worker;
 use batch::Job;
 
 /// The limits of the decider.
@@ -102,30 +101,27 @@ pub struct Commands {
     retry_after: Duration,
 }
 
-/// The running decider, held by whoever stops it.
-#[derive(Debug)]
-pub struct DeciderTask {
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
 impl Commands {
     /// Starts the decider of a log. It reads the log apart from everybody else, where the log
     /// gives it a handle of its own.
+    ///
+    /// When it is stopped it takes no more requests and finishes those that wait; when it is
+    /// aborted, a batch under way is still wholly carried out or not at all.
     #[must_use]
     pub fn spawn(
         log: Arc<dyn EventLog>,
         world: &World,
         policy: Arc<Policy>,
         options: DeciderOptions,
-    ) -> (Self, DeciderTask) {
+    ) -> (Self, Worker) {
         let (queue, requests) = mpsc::channel(options.queue_capacity.max(1));
-        let stop = CancellationToken::new();
         let figures = Arc::new(Figures::new());
         let retry_after = options.retry_after;
         let commands = Self { queue, log: Arc::clone(&log), figures: Arc::clone(&figures), retry_after };
-        let decider = task::Decider::new(log, world.clone(), (policy, options), requests, figures, stop.clone());
-        (commands, DeciderTask { stop, task: tokio::spawn(decider.run()) })
+        let decider = Worker::spawn("the decider", |stop| {
+            task::Decider::new(log, world.clone(), (policy, options), requests, figures, stop).run()
+        });
+        (commands, decider)
     }
 
     /// Carries a command out. It runs in the decider's task: dropping this future
@@ -176,29 +172,5 @@ impl Commands {
     #[must_use]
     pub fn queued(&self) -> usize {
         self.queue.max_capacity().saturating_sub(self.queue.capacity())
-    }
-}
-
-impl DeciderTask {
-    /// Whether it has ended, although nobody stopped it: it has failed then.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.task.is_finished()
-    }
-
-    /// Stops taking requests, finishes those that wait, then returns.
-    pub async fn stop(self) {
-        self.stop.cancel();
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "the decider did not end by itself");
-        }
-    }
-
-    /// Ends it at once, as a crash would: a batch under way is still wholly carried
-    /// out or not at all, and nobody hears of it.
-    pub async fn abort(self) {
-        self.task.abort();
-        // An aborted task answers with an error, which is what was asked for.
-        let _aborted = self.task.await;
     }
 }

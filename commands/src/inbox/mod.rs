@@ -16,12 +16,12 @@ use std::time::Duration;
 use jangbu_kernel::gateway::WebhookError;
 use jangbu_kernel::ports::{Inbox, InboxMessage, World};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{Carriers, Gateways};
 use crate::decider::Commands;
 use crate::lease::LeaseHolder;
+use crate::worker::Worker;
+use crate::workers::WorkerDeps;
 use notice::Notice;
 
 /// The limits of the inbox.
@@ -70,6 +70,20 @@ pub struct InboxDeps {
     pub options: InboxOptions,
 }
 
+impl From<&WorkerDeps> for InboxDeps {
+    fn from(deps: &WorkerDeps) -> Self {
+        Self {
+            commands: deps.commands.clone(),
+            inbox: Arc::clone(&deps.inbox),
+            lease: deps.lease.clone(),
+            world: deps.world.clone(),
+            gateways: Arc::clone(&deps.gateways),
+            carriers: Arc::clone(&deps.carriers),
+            options: deps.receiving.clone(),
+        }
+    }
+}
+
 /// A message is stored and may be acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
@@ -110,21 +124,14 @@ pub struct Hooks {
     news: Arc<Notify>,
 }
 
-/// The running worker, held by whoever stops it.
-#[derive(Debug)]
-pub struct InboxTask {
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
 impl Hooks {
-    /// Starts the worker; gives the handle that takes messages in.
+    /// Starts the worker; gives the handle that takes messages in. The worker finishes the
+    /// messages in hand when it is stopped. Stop it before the decider.
     #[must_use]
-    pub fn spawn(deps: InboxDeps) -> (Self, InboxTask) {
+    pub fn spawn(deps: InboxDeps) -> (Self, Worker) {
         let hooks = Self { deps: Arc::new(deps), news: Arc::new(Notify::new()) };
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(worker::run(Arc::clone(&hooks.deps), Arc::clone(&hooks.news), stop.clone()));
-        (hooks, InboxTask { stop, task })
+        let (deps, news) = (Arc::clone(&hooks.deps), Arc::clone(&hooks.news));
+        (hooks, Worker::spawn("the inbox", |stop| worker::run(deps, news, stop)))
     }
 
     /// Takes in what a payment gateway tells: its headers and the exact bytes of the body.
@@ -188,28 +195,5 @@ impl Hooks {
 impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hooks").finish_non_exhaustive()
-    }
-}
-
-impl InboxTask {
-    /// Whether it has ended, although nobody stopped it: it has failed then.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.task.is_finished()
-    }
-
-    /// Finishes the messages in hand, then returns. Stop it before the decider.
-    pub async fn stop(self) {
-        self.stop.cancel();
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "the inbox's worker did not end by itself");
-        }
-    }
-
-    /// Ends it at once, as a crash would.
-    pub async fn abort(self) {
-        self.task.abort();
-        // An aborted task answers with an error, which is what was asked for.
-        let _aborted = self.task.await;
     }
 }

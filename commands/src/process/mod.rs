@@ -39,6 +39,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
+use jangbu_kernel::part::Part;
 use jangbu_kernel::ports::{Checkpoints, ParkedProcesses, TimerQueue, World};
 use jangbu_kernel::{CorrelationId, OrderId, PaymentId};
 use tokio::sync::watch;
@@ -50,12 +52,15 @@ use crate::adapters::{Carriers, Gateways};
 use crate::decider::Commands;
 use crate::lease::LeaseHolder;
 use crate::request::{Answer, Caller, CommandError};
+use crate::workers::WorkerDeps;
 use parked::Parked;
 use places::Places;
 use settled::Waiters;
 
 pub(crate) use payment::PaymentHistory;
 
+/// How long the commands under way may take to finish before the end.
+const PATIENCE: Duration = Duration::from_secs(6);
 /// So many windows of commands may wait for their buyers' shares: about a minute of the
 /// slowest cards of one buyer, in some tens of megabytes.
 const MOST_WAITING: usize = 8;
@@ -121,6 +126,24 @@ pub struct ProcessDeps {
     pub carriers: Arc<Carriers>,
     /// Its limits.
     pub options: ProcessOptions,
+}
+
+impl ProcessDeps {
+    /// None on a node that does not carry orders on.
+    pub(crate) fn of(deps: &WorkerDeps) -> Option<Self> {
+        let options = deps.processing.clone()?;
+        Some(Self {
+            commands: deps.commands.clone(),
+            checkpoints: Arc::clone(&deps.checkpoints),
+            parked: Arc::clone(&deps.parked),
+            lease: deps.lease.clone(),
+            timers: Arc::clone(&deps.timers),
+            world: deps.world.clone(),
+            gateways: Arc::clone(&deps.gateways),
+            carriers: Arc::clone(&deps.carriers),
+            options,
+        })
+    }
 }
 
 /// Everything that the parts share during one turn of this node.
@@ -251,12 +274,6 @@ impl ProcessManagerHandle {
 }
 
 impl ProcessTasks {
-    /// Whether a part has ended, although nobody stopped it: it has failed then.
-    #[must_use]
-    pub fn is_finished(&mut self) -> bool {
-        self.tasks.try_join_next().is_some()
-    }
-
     /// Lets the commands under way finish, but no longer than `within`; what is cut
     /// off then is carried out after the next start. Stop it before the decider.
     pub async fn stop(mut self, within: Duration) {
@@ -271,5 +288,24 @@ impl ProcessTasks {
     /// Ends everything at once, as a crash would.
     pub async fn abort(mut self) {
         self.tasks.shutdown().await;
+    }
+}
+
+#[async_trait]
+impl Part for ProcessTasks {
+    fn name(&self) -> &'static str {
+        "the process manager"
+    }
+
+    fn is_finished(&mut self) -> bool {
+        self.tasks.try_join_next().is_some()
+    }
+
+    async fn stop(self: Box<Self>) {
+        Self::stop(*self, PATIENCE).await;
+    }
+
+    async fn abort(self: Box<Self>) {
+        Self::abort(*self).await;
     }
 }

@@ -8,7 +8,7 @@ use jangbu_commands::commands::RecordLoginFailure;
 use jangbu_commands::identity::{
     AddressBlock, Identity, IdentityError, LoggedIn, PasswordSettings, Registration, RequestContext,
 };
-use jangbu_commands::{Answer, CommandError, DeciderOptions, DeciderTask, Idempotency};
+use jangbu_commands::{Answer, CommandError, DeciderOptions, Idempotency, Worker};
 use jangbu_kernel::{CorrelationId, RefusalCode, UserId};
 use jangbu_store::MemoryStore;
 
@@ -23,7 +23,7 @@ struct House {
     log: Arc<FaultyLog>,
     identity: Identity,
     commands: jangbu_commands::Commands,
-    decider: DeciderTask,
+    decider: Worker,
 }
 
 impl House {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jangbu_aggregates::payment::Payment;
 use jangbu_commands::commands::RequestCapture;
-use jangbu_commands::inbox::{HookError, Hooks, InboxDeps, InboxOptions, InboxTask};
-use jangbu_commands::{Carriers, Commands, Gateways, load_state};
+use jangbu_commands::inbox::{HookError, Hooks, InboxDeps, InboxOptions};
+use jangbu_commands::{Carriers, Commands, Gateways, Worker, load_state};
 use jangbu_kernel::log::EventLog as _;
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{Inbox, InboxMessage};
@@ -21,11 +21,11 @@ use crate::support::{Shop, eventually, lease};
 
 const PRICE: i64 = 1_000;
 
-fn hooks(shop: &Shop, commands: &Commands, store: &Arc<MemoryStore>) -> (Hooks, InboxTask) {
+fn hooks(shop: &Shop, commands: &Commands, store: &Arc<MemoryStore>) -> (Hooks, Worker) {
     hooks_over(shop, commands, store, store.clone())
 }
 
-fn hooks_over(shop: &Shop, commands: &Commands, store: &Arc<MemoryStore>, inbox: Arc<dyn Inbox>) -> (Hooks, InboxTask) {
+fn hooks_over(shop: &Shop, commands: &Commands, store: &Arc<MemoryStore>, inbox: Arc<dyn Inbox>) -> (Hooks, Worker) {
     let gateway = |name| Arc::new(ScriptedGateway::named(name));
     Hooks::spawn(InboxDeps {
         commands: commands.clone(),

@@ -15,7 +15,7 @@ use jangbu_aggregates::shipment::Shipment;
 use jangbu_aggregates::stock::Stock;
 use jangbu_commands::commands::{CancelOrder, ConfirmPayment, DispatchShipment, PlaceOrder, RecordScan};
 use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
-use jangbu_commands::{CancelledBy, Carriers, Commands, DeciderTask, Gateways, Scan, load_state};
+use jangbu_commands::{CancelledBy, Carriers, Commands, Gateways, Scan, Worker, load_state};
 use jangbu_kernel::log::{Append, AppendResult, EventLog, StreamWrite};
 use jangbu_kernel::ports::Checkpoints;
 use jangbu_kernel::{CommandId, EventId, NewEvent, OrderId, PaymentId, ProductId, StreamId, UserId};
@@ -49,7 +49,7 @@ pub struct House {
     pub gateway: Arc<ScriptedGateway>,
     carrier: Arc<ScriptedCarrier>,
     pub commands: Commands,
-    decider: DeciderTask,
+    decider: Worker,
     pub process: ProcessManagerHandle,
     tasks: ProcessTasks,
 }

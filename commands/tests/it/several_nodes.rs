@@ -10,7 +10,7 @@ use jangbu_commands::commands::{
     ActivateProduct, CancelOrder, ConfirmPayment, DeactivateProduct, DispatchShipment, ListAdministrators,
     ObserveLabel, ObservePayment, ReceiveStock, RefundPayment, RoleChange, SetRoles,
 };
-use jangbu_commands::{Answer, CancelledBy, Command, CommandError, Commands, DeciderTask, Policy, Source, load_state};
+use jangbu_commands::{Answer, CancelledBy, Command, CommandError, Commands, Policy, Source, Worker, load_state};
 use jangbu_kernel::gateway::{ChargeOutcome, LabelOutcome};
 use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, RefusalCode, Role, StreamId, UserId};
 use jangbu_store::MemoryStore;
@@ -18,7 +18,7 @@ use jangbu_store::MemoryStore;
 use crate::faulty::{Fault, FaultyLog};
 use crate::support::Shop;
 
-type Node = (Commands, DeciderTask);
+type Node = (Commands, Worker);
 
 /// One store, the first node's log over it, and two nodes that know of each other.
 fn two_nodes(shop: &Shop) -> (Arc<MemoryStore>, Arc<FaultyLog>, Node, Node) {

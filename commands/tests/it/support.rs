@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use jangbu_commands::commands::{CreateProduct, PlaceOrder, ReceiveStock, RegisterUser};
 use jangbu_commands::{
-    Answer, AnyCommand, Caller, CommandError, Commands, DeciderOptions, DeciderTask, Idempotency, Instrument,
-    LeaseHolder, Leg, MethodName, Policy, Request, Scope, WantedLine, WantedPayment, sealing,
+    Answer, AnyCommand, Caller, CommandError, Commands, DeciderOptions, Idempotency, Instrument, LeaseHolder, Leg,
+    MethodName, Policy, Request, Scope, WantedLine, WantedPayment, Worker, sealing,
 };
 use jangbu_kernel::log::EventLog;
 use jangbu_kernel::ports::{Clock, IdSource, Leases, Vault, VaultError, World};
@@ -119,11 +119,11 @@ impl Shop {
         self.world.ids.new_id()
     }
 
-    pub fn decider(&self, log: Arc<dyn EventLog>) -> (Commands, DeciderTask) {
+    pub fn decider(&self, log: Arc<dyn EventLog>) -> (Commands, Worker) {
         self.decider_with(log, DeciderOptions::default())
     }
 
-    pub fn decider_with(&self, log: Arc<dyn EventLog>, options: DeciderOptions) -> (Commands, DeciderTask) {
+    pub fn decider_with(&self, log: Arc<dyn EventLog>, options: DeciderOptions) -> (Commands, Worker) {
         Commands::spawn(log, &self.world, Arc::clone(&self.policy), options)
     }
 

@@ -3,7 +3,8 @@
 //! `page.rs` reads and folds, once for all views; `own.rs` takes the views over and throws
 //! away what does not fit the log; `follow.rs` is the loop and its lease, `border.rs` what
 //! it does between two pages; `rebuild.rs` builds views beside it, on the threads of
-//! `aside.rs`; `compare.rs` holds them against the log without writing anything.
+//! `aside.rs`; `compare.rs` holds them against the log without writing anything; `part.rs` is
+//! how a node ends it.
 
 mod aside;
 mod border;
@@ -11,6 +12,7 @@ mod compare;
 mod follow;
 mod own;
 mod page;
+mod part;
 mod rebuild;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -136,12 +138,15 @@ impl ProjectorHandle {
     /// Ends after the page at hand, and lets another projector take over at once.
     pub async fn stop(&self) {
         self.0.stop.cancel();
-        let task = self.0.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task
+        if let Some(task) = self.take_task()
             && let Err(error) = task.await
         {
             tracing::error!(%error, "the projector's task failed: {error}");
         }
+    }
+
+    fn take_task(&self) -> Option<JoinHandle<()>> {
+        self.0.task.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Waits until every view shows the log up to a position; false when the deadline came first.

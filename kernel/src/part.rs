@@ -1,0 +1,139 @@
+//! What runs in the background of a node: one trait for all of it, and one list.
+
+use async_trait::async_trait;
+
+/// Something that runs until it is stopped. Whoever holds it is the one who stops it.
+#[async_trait]
+pub trait Part: Send {
+    /// What it is called in a sentence: "the sealer".
+    fn name(&self) -> &'static str;
+
+    /// Whether it has ended, although nobody stopped it: it has failed then.
+    fn is_finished(&mut self) -> bool;
+
+    /// Lets it finish what it has in hand, for as long as it has patience, and ends it.
+    async fn stop(self: Box<Self>);
+
+    /// Ends it at once, as a crash would.
+    async fn abort(self: Box<Self>);
+}
+
+/// The running parts of a node, in the order in which they are stopped: a part may need those
+/// that come after it until its own end.
+#[derive(Default)]
+pub struct Parts(Vec<Box<dyn Part>>);
+
+impl Parts {
+    /// Adds a part. What was added before is stopped before.
+    pub fn add(&mut self, part: impl Part + 'static) {
+        self.0.push(Box::new(part));
+    }
+
+    /// Adds a part that was started together with a handle to it; gives the handle.
+    pub fn keep<H>(&mut self, (handle, part): (H, impl Part + 'static)) -> H {
+        self.add(part);
+        handle
+    }
+
+    /// Adds the parts of another list, in their order.
+    pub fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
+    /// The name of a part that has ended by itself. Of several it is the one that the others
+    /// may have needed.
+    pub fn ended(&mut self) -> Option<&'static str> {
+        self.0.iter_mut().rev().find_map(|part| part.is_finished().then(|| part.name()))
+    }
+
+    /// Stops one after the other.
+    pub async fn stop(self) {
+        for part in self.0 {
+            part.stop().await;
+        }
+    }
+
+    /// Ends one after the other at once, as a crash would.
+    pub async fn abort(self) {
+        for part in self.0 {
+            part.abort().await;
+        }
+    }
+}
+
+impl<P: Part + 'static> Extend<P> for Parts {
+    fn extend<I: IntoIterator<Item = P>>(&mut self, parts: I) {
+        parts.into_iter().for_each(|part| self.add(part));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    type Heard = Arc<Mutex<Vec<String>>>;
+
+    struct Told {
+        name: &'static str,
+        finished: bool,
+        heard: Heard,
+    }
+
+    #[async_trait]
+    impl Part for Told {
+        fn name(&self) -> &'static str {
+            self.name
+        }
+
+        fn is_finished(&mut self) -> bool {
+            self.finished
+        }
+
+        async fn stop(self: Box<Self>) {
+            self.heard.lock().unwrap().push(format!("{} stopped", self.name));
+        }
+
+        async fn abort(self: Box<Self>) {
+            self.heard.lock().unwrap().push(format!("{} aborted", self.name));
+        }
+    }
+
+    /// "one" with a handle, then "two" and "three" from a list of their own.
+    fn parts(finished: &[&str]) -> (Parts, Heard) {
+        let heard = Heard::default();
+        let told = |name| Told { name, finished: finished.contains(&name), heard: Arc::clone(&heard) };
+        let mut parts = Parts::default();
+        assert_eq!(parts.keep(("handle", told("one"))), "handle");
+        let mut others = Parts::default();
+        others.add(told("two"));
+        others.extend(Some(told("three")));
+        parts.append(others);
+        (parts, heard)
+    }
+
+    /// Runs what waits for nothing.
+    fn run(work: impl Future<Output = ()>) {
+        assert_eq!(pin!(work).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(()));
+    }
+
+    #[test]
+    fn parts_end_in_the_order_in_which_they_were_added() {
+        let (stopped, heard) = parts(&[]);
+        run(stopped.stop());
+        assert_eq!(*heard.lock().unwrap(), ["one stopped", "two stopped", "three stopped"]);
+        let (aborted, heard) = parts(&[]);
+        run(aborted.abort());
+        assert_eq!(*heard.lock().unwrap(), ["one aborted", "two aborted", "three aborted"]);
+    }
+
+    #[test]
+    fn of_several_that_have_ended_the_one_is_named_that_the_others_needed() {
+        assert_eq!(parts(&[]).0.ended(), None);
+        assert_eq!(parts(&["one"]).0.ended(), Some("one"));
+        assert_eq!(parts(&["one", "two"]).0.ended(), Some("two"));
+    }
+}
