@@ -61,6 +61,12 @@ impl FaultyLog {
         Self::make(inner, true)
     }
 
+    /// A handle that has the log to itself where the engine gives it away so.
+    pub fn counting(inner: Arc<dyn EventLog>) -> Arc<Self> {
+        let exclusive = inner.exclusive();
+        Self::make(inner, exclusive)
+    }
+
     /// A handle that knows of other writers.
     pub fn shared(inner: Arc<dyn EventLog>) -> Arc<Self> {
         Self::make(inner, false)

@@ -1,5 +1,7 @@
-//! The write side against the memory and the embedded store, with an outside world
-//! that is scripted behind the kernel's own ports.
+//! The write side against the memory store, where the engine matters against each of them,
+//! with an outside world that is scripted behind the kernel's own ports.
+//!
+//! Postgres is found through `JANGBU_TEST_DATABASE_URL`; `./test` starts one and sets it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,6 +13,7 @@
 )]
 
 mod decider;
+mod engines;
 mod faulty;
 mod gateways;
 mod identity;

@@ -7,7 +7,7 @@ use jangbu_aggregates::order::OrderStatus;
 use jangbu_aggregates::processes::{OperatorAction, Step};
 use jangbu_commands::CommandError;
 use jangbu_commands::commands::{ConfirmPayment, RequestPayment, ResolveFulfilment};
-use jangbu_kernel::ports::{ParkedProcess, ParkedProcesses as _};
+use jangbu_kernel::ports::ParkedProcess;
 use jangbu_kernel::{OrderId, StreamId};
 use tokio::time::Instant;
 

@@ -16,10 +16,10 @@ use jangbu_aggregates::stock::Stock;
 use jangbu_commands::commands::{CancelOrder, ConfirmPayment, DispatchShipment, PlaceOrder, RecordScan};
 use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions, ProcessTasks};
 use jangbu_commands::{CancelledBy, Carriers, Commands, Gateways, Scan, Worker, load_state};
-use jangbu_kernel::log::{Append, AppendResult, EventLog, StreamWrite};
+use jangbu_kernel::log::{Append, AppendResult, StreamWrite};
 use jangbu_kernel::ports::Checkpoints;
 use jangbu_kernel::{CommandId, EventId, NewEvent, OrderId, PaymentId, ProductId, StreamId, UserId};
-use jangbu_store::MemoryStore;
+use jangbu_store::{MemoryStore, Store};
 use tokio::time::Instant;
 
 use crate::faulty::{Fault, FaultyLog};
@@ -44,7 +44,7 @@ fn quick() -> ProcessOptions {
 /// A running shop with its outside world.
 pub struct House {
     pub shop: Shop,
-    pub store: Arc<MemoryStore>,
+    pub store: Arc<dyn Store>,
     pub log: Arc<FaultyLog>,
     pub gateway: Arc<ScriptedGateway>,
     carrier: Arc<ScriptedCarrier>,
@@ -60,9 +60,13 @@ impl House {
     }
 
     pub fn open_as(shop: Shop) -> Self {
+        Self::open_on(shop, Arc::new(MemoryStore::new()))
+    }
+
+    /// A house on a store of any engine.
+    pub fn open_on(shop: Shop, store: Arc<dyn Store>) -> Self {
         let (gateway, carrier) = (Arc::new(ScriptedGateway::default()), Arc::new(ScriptedCarrier::default()));
-        let store = Arc::new(MemoryStore::new());
-        let log = FaultyLog::over(store.clone());
+        let log = FaultyLog::counting(store.clone());
         Self::on(shop, 1, log, store.clone(), store, gateway, carrier)
     }
 
@@ -70,7 +74,7 @@ impl House {
     pub fn two_nodes() -> (Self, Self) {
         let shop = Shop::new();
         let (gateway, carrier) = (Arc::new(ScriptedGateway::default()), Arc::new(ScriptedCarrier::default()));
-        let store = Arc::new(MemoryStore::new());
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let node = |number| {
             let log = FaultyLog::shared(store.clone());
             let (store, gateway, carrier) = (store.clone(), gateway.clone(), carrier.clone());
@@ -83,7 +87,7 @@ impl House {
         shop: Shop,
         node: u128,
         log: Arc<FaultyLog>,
-        store: Arc<MemoryStore>,
+        store: Arc<dyn Store>,
         checkpoints: Arc<dyn Checkpoints>,
         gateway: Arc<ScriptedGateway>,
         carrier: Arc<ScriptedCarrier>,
@@ -143,7 +147,7 @@ impl House {
 
     /// Ends it as a crash would, and starts again on the same store.
     pub async fn crash(self, keeps_checkpoints: bool) -> Self {
-        let log = FaultyLog::over(self.store.clone());
+        let log = FaultyLog::counting(self.store.clone());
         self.crash_onto(log, keeps_checkpoints).await
     }
 

@@ -11,10 +11,10 @@ use jangbu_aggregates::processes::Step;
 use jangbu_commands::commands::ObservePayment;
 use jangbu_commands::{DomainEvent, Policy, Source};
 use jangbu_kernel::gateway::ChargeOutcome;
-use jangbu_kernel::log::{Append, EventLog as _, ReadFilter, StreamWrite};
-use jangbu_kernel::ports::ParkedProcesses as _;
+use jangbu_kernel::log::{Append, ReadFilter, StreamWrite};
 use jangbu_kernel::{Actor, CommandId, EventId, Money, NewEvent, OrderId, PaymentId, RecordedEvent, StreamId};
 
+use crate::engines::Engine;
 use crate::process::House;
 use crate::support::{Shop, eventually};
 
@@ -29,13 +29,21 @@ async fn types(house: &House, stream: StreamId) -> Vec<String> {
     events.into_iter().map(|event| event.event_type).collect()
 }
 
-#[tokio::test]
-async fn a_paid_order_is_three_commits_to_its_ready_parcel_and_nothing_is_read() {
-    let house = House::open();
+/// The log has been asked for the events of no stream since the count began.
+fn nothing_is_read(house: &House, before: usize) {
+    let read: Vec<_> = house.log.loads.lock().unwrap().iter().filter(|(_, _, events)| *events > 0).copied().collect();
+    assert_eq!(read, [], "all that is asked for was told with it");
+    assert_eq!(house.log.events_read.load(Ordering::SeqCst), before, "all that is asked for was told with it");
+}
+
+/// Each append is handed to the log when the one before is answered, so none shares its commit
+/// with another; Postgres, whose rows keep it, is asked too.
+pub async fn a_paid_order_is_four_appends_and_three_commits_to_its_ready_parcel(engine: Engine) {
+    let house = House::open_on(Shop::new(), engine.store.clone());
     let (user, product) = house.stocked().await;
     // What was there when the turn began would be read.
     house.at_peace().await;
-    let before = house.log.events_read.load(Ordering::SeqCst);
+    let (head, before) = (house.store_head().await, house.log.events_read.load(Ordering::SeqCst));
     house.log.batches.lock().unwrap().clear();
     house.log.loads.lock().unwrap().clear();
     let order = house.shop.paid_order(user, product, PRICE, "ok");
@@ -43,15 +51,16 @@ async fn a_paid_order_is_three_commits_to_its_ready_parcel_and_nothing_is_read()
     house.shop.run(&house.commands, order).await.unwrap();
     house.until_step(order_id, Step::Delivering).await;
     assert_eq!(*house.log.batches.lock().unwrap(), [1, 1, 1], "placed, paid, labelled");
+    if let Some(transactions) = engine.transactions_behind(head).await {
+        assert_eq!(transactions, 3, "and each is a commit of its own");
+    }
     // The gateway tells of it once more, on its own account.
     let reference = house.payment(payment_id).await.gateway_reference().unwrap().to_owned();
     let observation = ChargeOutcome::Captured { reference, amount: Money::krw(PRICE).unwrap() };
     let webhook = ObservePayment { payment_id, observation, source: Source::Webhook };
     house.shop.run(&house.commands, webhook).await.unwrap();
     assert_eq!(*house.log.batches.lock().unwrap(), [1, 1, 1, 1], "and the webhook, which is ignored");
-    let read: Vec<_> = house.log.loads.lock().unwrap().iter().filter(|(_, _, events)| *events > 0).copied().collect();
-    assert_eq!(read, [], "all that is asked for was told with it");
-    assert_eq!(house.log.events_read.load(Ordering::SeqCst), before, "all that is asked for was told with it");
+    nothing_is_read(&house, before);
     house.close().await;
 }
 
