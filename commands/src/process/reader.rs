@@ -13,6 +13,10 @@ use tokio_util::sync::CancellationToken;
 use super::submit::Backoff;
 use super::{ProcessDeps, ProcessOptions};
 
+/// So many events more than asked for may come with a page: more than a decision about one order
+/// records of what is read here.
+const REST: usize = 64;
+
 /// A reader of the log with a checkpoint of its own.
 ///
 /// The checkpoint is written at most once in [`ProcessOptions::checkpoint_every`]
@@ -82,8 +86,9 @@ impl Reader {
         self.done
     }
 
-    /// The next page that moves the reader on; waits for one. Cancel safe: nothing
-    /// counts as read before it is returned.
+    /// The next page that moves the reader on; waits for one. A full page goes on to the end of
+    /// the append that it ends in, by [`REST`] events more at most. Cancel safe: nothing counts
+    /// as read before it is returned.
     pub async fn next(&mut self, limit: usize) -> Next {
         let mut backoff = Backoff::new(&self.options);
         loop {
@@ -92,6 +97,12 @@ impl Reader {
             }
             match self.log.follow(self.after, limit, &self.filter).await {
                 Ok((events, read_to)) if read_to > self.after => {
+                    let is_full = events.len() >= limit;
+                    let (events, read_to) = if is_full {
+                        rounded(self.log.as_ref(), &self.filter, events, read_to).await
+                    } else {
+                        (events, read_to)
+                    };
                     self.after = read_to;
                     return Next::Page(events, read_to);
                 }
@@ -148,4 +159,33 @@ impl Reader {
         let every: Duration = self.options.checkpoint_every;
         (self.durable < self.done).then(|| self.written_at + every)
     }
+}
+
+/// A full page with the rest of the append that it ends in.
+async fn rounded(
+    log: &dyn EventLog,
+    filter: &ReadFilter,
+    mut page: Vec<Arc<RecordedEvent>>,
+    read_to: u64,
+) -> (Vec<Arc<RecordedEvent>>, u64) {
+    let Some(last) = page.last().map(Arc::clone) else { return (page, read_to) };
+    let (more, more_to) = match log.follow(read_to, REST, filter).await {
+        Ok(more) => more,
+        Err(error) => {
+            // It comes with the next page: who needs both of them reads once more.
+            tracing::debug!(%error, "the rest of an append cannot be read for now");
+            return (page, read_to);
+        }
+    };
+    let found = more.len();
+    let rest: Vec<_> = more.into_iter().take_while(|event| is_of_one_append(&last, event)).collect();
+    let rest_to = if rest.len() == found { more_to } else { rest.last().map_or(read_to, |event| event.position) };
+    page.extend(rest);
+    (page, read_to.max(rest_to))
+}
+
+/// Whether two events that stand beside each other were appended together. Two appends of one
+/// request in the same millisecond are taken for one, which does no harm.
+fn is_of_one_append(one: &RecordedEvent, other: &RecordedEvent) -> bool {
+    one.meta.correlation_id == other.meta.correlation_id && one.meta.recorded_at == other.meta.recorded_at
 }

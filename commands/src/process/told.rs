@@ -1,4 +1,5 @@
-//! What a call is made of, as the append that asks for it tells.
+//! What a call is made of, as the append that asks for it tells. A page of the dispatcher holds
+//! an append whole, so what is asked for and what tells of it are always in one.
 
 use std::collections::HashMap;
 

@@ -108,7 +108,7 @@ impl House {
     }
 
     /// The same house, whose process manager may do no more than this at once.
-    async fn narrowed(self, window: usize, outside_calls: usize) -> Self {
+    pub async fn narrowed(self, window: usize, outside_calls: usize) -> Self {
         self.with_options(|options| {
             options.window = window;
             options.outside_calls = outside_calls;

@@ -64,6 +64,25 @@ pub async fn a_paid_order_is_four_appends_and_three_commits_to_its_ready_parcel(
     house.close().await;
 }
 
+/// The dispatcher reads as many events as it has room for; where its page ends is no matter.
+#[tokio::test]
+async fn nothing_is_read_wherever_a_page_ends_in_an_append() {
+    for room in 1..=6 {
+        let house = House::open().narrowed(room, 8).await;
+        let (user, product) = house.stocked().await;
+        house.at_peace().await;
+        let before = house.log.events_read.load(Ordering::SeqCst);
+        house.log.loads.lock().unwrap().clear();
+        let order = house.shop.paid_order(user, product, PRICE, "ok");
+        let order_id = order.order_id;
+        house.shop.run(&house.commands, order).await.unwrap();
+        house.until_step(order_id, Step::Delivering).await;
+        nothing_is_read(&house, before);
+        assert_eq!(house.gateway.count("charge"), 1);
+        house.close().await;
+    }
+}
+
 #[tokio::test]
 async fn every_event_says_who_made_it_and_why() {
     let house = House::open();
