@@ -99,7 +99,7 @@ impl People {
             DomainEvent::Payment(event) => self.payment(PaymentId::new(stream.id), &event),
             DomainEvent::Shipment(event) => self.shipment(ShipmentId::new(stream.id), &event),
             DomainEvent::Fulfilment(FulfilmentEvent::Parked(parked)) => {
-                self.parked(OrderId::new(stream.id), parked.reason);
+                self.parked(OrderId::new(stream.id), parked.reason.into());
             }
             _ => {}
         }

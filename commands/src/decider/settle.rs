@@ -175,7 +175,7 @@ fn tell_what_waits(events: &[Arc<RecordedEvent>]) {
     for recorded in events.iter().filter(|event| event.event_type == FulfilmentParked::TYPE) {
         if let Ok(DomainEvent::Fulfilment(FulfilmentEvent::Parked(parked))) = decode(recorded) {
             let (order_id, reason) = (OrderId::new(recorded.stream.id), parked.reason);
-            tracing::error!(%order_id, reason, "the fulfilment of order {order_id} waits for a person: {reason}");
+            tracing::error!(%order_id, %reason, "the fulfilment of order {order_id} waits for a person: {reason}");
         }
     }
 }

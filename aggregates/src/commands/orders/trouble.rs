@@ -32,7 +32,7 @@ pub(super) fn release(
     trouble: Trouble,
     reason: &Remark,
 ) -> Result<(), Stop> {
-    if append.before::<Order>(order_id)?.hold().and_then(Remark::plain) == Some(trouble.reason()) {
+    if append.before::<Order>(order_id)?.hold().and_then(Remark::plain) == Some(trouble.reason().as_str()) {
         append.ask::<Order>(order_id, &OrderCommand::ReleaseHold { reason: reason.clone() })?;
     }
     Ok(())
@@ -42,7 +42,7 @@ pub(super) fn release(
 pub(super) fn restock(append: &mut Append<'_>, order_id: OrderId) -> Result<(), Stop> {
     let order = append.before::<Order>(order_id)?;
     for line in order.lines() {
-        let (quantity, reason) = (line.quantity, Trouble::ParcelReturned.reason().to_owned());
+        let (quantity, reason) = (line.quantity, Trouble::ParcelReturned.reason().to_string());
         append.ask::<Stock>(line.product_id, &StockCommand::Restock { order_id, quantity, reason })?;
     }
     Ok(())

@@ -16,6 +16,7 @@ use super::event::{
 use super::fact::{fact_of, order_of};
 use super::knowledge::OrderPhase;
 use super::plan::{self, Plan, Wish};
+use super::reason::ParkReason;
 use super::state::{Fulfilment, derive_id};
 use crate::checks;
 use crate::event::DomainEvent;
@@ -172,11 +173,7 @@ impl Fulfilment {
             return Vec::new();
         };
         let mut allowed = vec![OperatorAction::Resume];
-        let reason = parked.reason.as_str();
-        let skippable = reason.starts_with(plan::REFUND_REASONS)
-            || plan::is_about_undoing_shipment(reason)
-            || [plan::SHIPMENT_LOST, plan::SHIPMENT_RETURNED].contains(&reason);
-        if skippable {
+        if parked.reason.is_skippable() {
             allowed.push(OperatorAction::Skip);
         }
         let undoable = matches!(self.order.phase.value, OrderPhase::Unpaid | OrderPhase::Paid);
@@ -293,10 +290,10 @@ impl<'a> Recorder<'a> {
         Decision::Record(self.events)
     }
 
-    fn park(&mut self, reason: String, hold: bool, step: Step) {
+    fn park(&mut self, reason: ParkReason, hold: bool, step: Step) {
         let order = &self.state.order;
         if hold && !order.held.value && !order.phase.value.has_ended() {
-            self.issue(ProcessCommand::HoldOrder { reason: reason.clone() });
+            self.issue(ProcessCommand::HoldOrder { reason: reason.to_string() });
         }
         self.add(FulfilmentParked { reason, step });
     }

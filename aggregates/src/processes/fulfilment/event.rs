@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::reason::ParkReason;
 use crate::event::in_the_clear;
 
 events! {
@@ -525,7 +526,7 @@ pub struct CompensationStarted {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FulfilmentParked {
     /// Why, a code.
-    pub reason: String,
+    pub reason: ParkReason,
     /// The step that could not be finished.
     pub step: Step,
 }

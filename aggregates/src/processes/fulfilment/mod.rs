@@ -96,6 +96,7 @@ mod event;
 mod fact;
 mod knowledge;
 mod plan;
+mod reason;
 #[cfg(test)]
 mod spec;
 mod state;
@@ -105,6 +106,7 @@ mod trouble;
 pub use command::{FulfilmentCommand, FulfilmentInput};
 pub use event::*;
 pub use fact::{fact_of, order_of};
+pub use reason::ParkReason;
 pub use state::Fulfilment;
 pub use tasks::{FulfilmentProcess, task};
 pub use trouble::Trouble;

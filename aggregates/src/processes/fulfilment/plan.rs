@@ -11,6 +11,7 @@ use jangbu_kernel::{RefusalCode, ShipmentId, Timestamp};
 
 use super::event::{FulfilmentOutcome, ProcessCommand, ShipmentNews, Step, TimerName};
 use super::knowledge::{ChargePhase, KnownPayment, KnownShipment, OrderPhase};
+use super::reason::ParkReason;
 use super::state::Fulfilment;
 use crate::policy::Policy;
 
@@ -18,42 +19,12 @@ use crate::policy::Policy;
 pub(super) const MAX_NET_CANCELS: u32 = 300;
 /// Requests for a label without an answer before a person is asked.
 pub(super) const MAX_LABEL_ASKS: u32 = 100;
-/// How the reasons that speak of refunds begin.
-pub(super) const REFUND_REASONS: &str = "refund_";
-
-/// The gateway speaks of another amount.
-pub(super) const PAYMENT_MISMATCH: &str = "payment_mismatch";
-/// The gateway does not acknowledge the void.
-pub(super) const OUTCOME_UNKNOWN: &str = "outcome_unknown";
-/// The gateway does not answer a refund.
-pub(super) const REFUND_UNKNOWN: &str = "refund_unknown";
-/// The gateway refuses to refund.
-pub(super) const REFUND_REFUSED: &str = "refund_refused";
-/// The carrier does not answer the request for a label.
-pub(super) const LABEL_UNKNOWN: &str = "label_unknown";
-/// The carrier does not acknowledge that the label is void.
-pub(super) const LABEL_CANCEL_UNKNOWN: &str = "label_cancel_unknown";
-/// What is to be undone is with the carrier.
-pub(super) const ALREADY_DISPATCHED: &str = "already_dispatched";
-/// The parcel is gone.
-pub(super) const SHIPMENT_LOST: &str = "shipment_lost";
-/// The parcel came back.
-pub(super) const SHIPMENT_RETURNED: &str = "shipment_returned";
-/// A command is refused again and again.
-pub(super) const COMMAND_REFUSED: &str = "command_refused";
-/// What a command needs cannot be read.
-pub(super) const STREAM_UNREADABLE: &str = "stream_unreadable";
 /// The carrier will not take the parcel.
-pub(super) const SHIPMENT_REFUSED: &str = "shipment_refused";
+const SHIPMENT_REFUSED: &str = "shipment_refused";
 /// All that was paid has gone back before the goods left.
-pub(super) const REFUNDED_WHOLE: &str = "refunded_whole";
+const REFUNDED_WHOLE: &str = "refunded_whole";
 /// The parcel was called off while the order was to be sent.
-pub(super) const SHIPMENT_CANCELLED: &str = "shipment_cancelled";
-
-/// Whether a parked process could not call a parcel off.
-pub(super) fn is_about_undoing_shipment(reason: &str) -> bool {
-    reason == ALREADY_DISPATCHED || reason == LABEL_CANCEL_UNKNOWN
-}
+const SHIPMENT_CANCELLED: &str = "shipment_cancelled";
 
 /// When a timer is to ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +45,7 @@ pub(super) struct Plan {
     /// Going forward has failed for good.
     pub compensate: Option<String>,
     /// A person has to decide; and the order is to be held meanwhile.
-    pub park: Option<(String, bool)>,
+    pub park: Option<(ParkReason, bool)>,
 }
 
 /// Makes the plan.
@@ -97,7 +68,7 @@ impl Planner<'_> {
         }
         if let Some(parked) = &self.state.parked {
             // A refund that staff asked for is carried out also while something else waits.
-            if !parked.reason.starts_with(REFUND_REASONS) {
+            if !parked.reason.is_about_refunds() {
                 self.settle_refunds();
                 self.plan.park = None;
             }
@@ -137,8 +108,8 @@ impl Planner<'_> {
         }
     }
 
-    fn park(&mut self, reason: &str, hold: bool) {
-        self.plan.park.get_or_insert((reason.to_owned(), hold));
+    fn park(&mut self, reason: ParkReason, hold: bool) {
+        self.plan.park.get_or_insert((reason, hold));
     }
 
     /// Sets a timer; of two wishes for the same one the earlier counts.
@@ -236,7 +207,7 @@ impl Planner<'_> {
                 self.net_cancel(payment, "mismatch")
             }
             ChargePhase::Mismatch => {
-                self.park(PAYMENT_MISMATCH, true);
+                self.park(ParkReason::PaymentMismatch, true);
                 Step::Inquiring
             }
         }
@@ -252,7 +223,7 @@ impl Planner<'_> {
             .unwrap_or_else(|| ProcessCommand::NetCancelPayment { payment_id: payment.id, reason: reason.to_owned() });
         let repeats = payment.rings.saturating_sub(payment.net_cancel_since.unwrap_or(payment.rings));
         if repeats >= self.limit(MAX_NET_CANCELS) {
-            self.park(OUTCOME_UNKNOWN, false);
+            self.park(ParkReason::OutcomeUnknown, false);
         }
         self.want_times(command, repeats.saturating_add(1));
         self.after(TimerName::Inquiry, rung(&self.policy.inquiry_ladder, repeats));
@@ -297,8 +268,8 @@ impl Planner<'_> {
                     step = Step::Shipping;
                 }
                 ShipmentNews::Cancelled => self.plan.compensate = Some(SHIPMENT_CANCELLED.to_owned()),
-                ShipmentNews::Lost if !shipment.acknowledged => self.park(SHIPMENT_LOST, true),
-                ShipmentNews::Returned if !shipment.acknowledged => self.park(SHIPMENT_RETURNED, true),
+                ShipmentNews::Lost if !shipment.acknowledged => self.park(ParkReason::ShipmentLost, true),
+                ShipmentNews::Returned if !shipment.acknowledged => self.park(ParkReason::ShipmentReturned, true),
                 ShipmentNews::Ready
                 | ShipmentNews::Dispatched
                 | ShipmentNews::Delivered
@@ -323,7 +294,7 @@ impl Planner<'_> {
         let asked: u32 =
             self.state.issued.iter().filter(|issued| booked(&issued.command)).map(|issued| issued.times).sum();
         if asked >= self.limit(MAX_LABEL_ASKS) {
-            self.park(LABEL_UNKNOWN, true);
+            self.park(ParkReason::LabelUnknown, true);
         }
         let command =
             ProcessCommand::BookCarrier { shipment_id: shipment.id, attempt: shipment.refusals.saturating_add(1) };
@@ -345,7 +316,7 @@ impl Planner<'_> {
             shipment.status.value == ShipmentNews::Returned && !shipment.acknowledged && !shipment.taken_as_delivered
         };
         if state.shipments.iter().any(|shipment| back(&shipment)) {
-            self.park(SHIPMENT_RETURNED, true);
+            self.park(ParkReason::ShipmentReturned, true);
         }
         if state.completion_reached {
             if !state.order.held.value {
@@ -397,11 +368,11 @@ impl Planner<'_> {
                 issued.refused.as_deref() == Some(RefusalCode::OrderAlreadyDispatched.code()) && !issued.again
             });
             if shipment.left() || too_late {
-                self.park(ALREADY_DISPATCHED, true);
+                self.park(ParkReason::AlreadyDispatched, true);
                 continue;
             }
             if shipment.cancel_rings > self.undo_limit() {
-                self.park(LABEL_CANCEL_UNKNOWN, true);
+                self.park(ParkReason::LabelCancelUnknown, true);
                 continue;
             }
             let reason = state.compensating.as_deref().unwrap_or("order_cancelled");
@@ -422,7 +393,7 @@ impl Planner<'_> {
         }
         let (known, refused) = self.state.own_refunds(payment);
         if refused > self.undo_limit() {
-            self.park(REFUND_REFUSED, false);
+            self.park(ParkReason::RefundRefused, false);
         } else if refused > payment.refund_tries {
             self.after(TimerName::RefundRetry, rung(&self.policy.undo_retries, payment.refund_tries));
         } else {
@@ -452,7 +423,7 @@ impl Planner<'_> {
         for payment in self.state.payments.iter().filter(|payment| !payment.written_off) {
             for refund in payment.refunds.iter().filter(|refund| refund.is_open()) {
                 if refund.rings > self.undo_limit() {
-                    self.park(REFUND_UNKNOWN, false);
+                    self.park(ParkReason::RefundUnknown, false);
                     continue;
                 }
                 self.want(ProcessCommand::SettleRefund {
@@ -513,9 +484,9 @@ impl Planner<'_> {
         });
         if unreadable {
             // No wait mends what is stored.
-            self.park(STREAM_UNREADABLE, false);
+            self.park(ParkReason::StreamUnreadable, false);
         } else if self.state.retry_rings >= count(self.policy.undo_retries.len()) {
-            self.park(COMMAND_REFUSED, false);
+            self.park(ParkReason::CommandRefused, false);
         } else {
             self.after(TimerName::CommandRetry, rung(&self.policy.undo_retries, self.state.retry_rings));
         }

@@ -12,6 +12,7 @@ use super::event::{
     ProcessCommand, ProcessFact, ShipmentNews, Step, TimerName,
 };
 use super::knowledge::{At, KnownOrder, KnownPayment, KnownShipment, OrderPhase};
+use super::reason::ParkReason;
 use super::trouble::Trouble;
 
 /// Namespace of the ids that a process derives. Storage format: never change.
@@ -20,7 +21,7 @@ const PROCESS_NAMESPACE: Uuid = Uuid::from_u128(0x2b9a_61f4_0d37_4c55_8e0a_94c1_
 /// Why an instance is parked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Parked {
-    pub reason: String,
+    pub reason: ParkReason,
     pub step: Step,
 }
 
@@ -206,7 +207,7 @@ impl Fulfilment {
     /// What a person can end by giving the money back, by sending again or by taking it as it is.
     #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
-        self.parked_reason().and_then(Trouble::of_reason)
+        self.parked.as_ref().and_then(|parked| Trouble::of_reason(&parked.reason))
     }
 
     /// Whether a person was asked about an amount that is captured by now.
@@ -401,7 +402,7 @@ impl Fulfilment {
 
     /// Every resolution lets what waited for a retry be tried at once.
     fn apply_resolution(&mut self, resolved: &OperatorResolved) {
-        let reason = self.parked.take().map_or_else(String::new, |parked| parked.reason);
+        let reason = self.parked.take().map(|parked| parked.reason);
         self.resumes = self.resumes.saturating_add(1);
         self.retry_rings = 0;
         self.try_refused_again();
@@ -415,16 +416,17 @@ impl Fulfilment {
         if resolved.action != OperatorAction::Skip {
             return;
         }
-        if reason.starts_with(super::plan::REFUND_REASONS) {
+        if reason.as_ref().is_some_and(ParkReason::is_about_refunds) {
             for payment in self.payments.iter_mut().filter(|payment| payment.captured.is_some()) {
                 payment.written_off = true;
             }
         }
+        let undoes_shipment = reason.as_ref().is_some_and(ParkReason::is_about_undoing_shipment);
         for shipment in &mut self.shipments {
             if shipment.is_gone_astray() {
                 shipment.taken_as_delivered = true;
             } else {
-                shipment.taken_as_cancelled |= super::plan::is_about_undoing_shipment(&reason);
+                shipment.taken_as_cancelled |= undoes_shipment;
             }
         }
     }

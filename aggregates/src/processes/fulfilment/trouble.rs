@@ -1,7 +1,7 @@
 //! What a process waits for a person about that has verbs of its own beside resume, skip and
 //! compensate: give the money back, send again, take it as it is.
 
-use super::plan;
+use super::reason::ParkReason;
 
 /// Something that went wrong with the goods or the money of an order, and that nobody but a
 /// person can end.
@@ -21,15 +21,15 @@ impl Trouble {
 
     /// The reason by which a process is parked, and the order on hold.
     #[must_use]
-    pub const fn reason(self) -> &'static str {
+    pub const fn reason(self) -> ParkReason {
         match self {
-            Self::PaymentMismatch => plan::PAYMENT_MISMATCH,
-            Self::ParcelLost => plan::SHIPMENT_LOST,
-            Self::ParcelReturned => plan::SHIPMENT_RETURNED,
+            Self::PaymentMismatch => ParkReason::PaymentMismatch,
+            Self::ParcelLost => ParkReason::ShipmentLost,
+            Self::ParcelReturned => ParkReason::ShipmentReturned,
         }
     }
 
-    pub(super) fn of_reason(reason: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|trouble| trouble.reason() == reason)
+    pub(super) fn of_reason(reason: &ParkReason) -> Option<Self> {
+        Self::ALL.into_iter().find(|trouble| trouble.reason() == *reason)
     }
 }
