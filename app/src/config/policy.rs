@@ -55,6 +55,8 @@ struct FeeFile {
 
 /// A hundred years: far beyond any rule, and safe to add to any time.
 const LONGEST_SECONDS: i64 = 100 * 366 * 24 * 3_600;
+/// All waits of a list one after the other: as long.
+const LONGEST_LIST_MS: i64 = LONGEST_SECONDS * 1_000;
 
 pub(super) fn policy(raw: &Raw) -> Result<Policy, ConfigError> {
     let mut policy = Policy::default();
@@ -86,7 +88,7 @@ fn durations(policy: &mut Policy, file: &PolicyFile) -> Result<(), ConfigError> 
             if !(0..=LONGEST_SECONDS).contains(&value) {
                 return Err(ConfigError::value(
                     setting,
-                    format!("{value} is out of range, expected 0 or more seconds"),
+                    format!("{value} is out of range, expected 0 to {LONGEST_SECONDS} seconds, a hundred years"),
                 ));
             }
             *target = TimeDelta::seconds(value);
@@ -99,13 +101,28 @@ fn durations(policy: &mut Policy, file: &PolicyFile) -> Result<(), ConfigError> 
     ];
     for (setting, value, target) in ladders {
         if let Some(value) = value {
-            if value.is_empty() || value.iter().any(|wait| !(1..=LONGEST_SECONDS).contains(wait)) {
-                return Err(ConfigError::value(setting, "expected a list of waits in milliseconds, each at least 1"));
-            }
-            *target = value.iter().map(|wait| TimeDelta::milliseconds(*wait)).collect();
+            *target = waits(value).map_err(|problem| ConfigError::value(setting, problem))?;
         }
     }
     Ok(())
+}
+
+/// A list of waits. Whoever waits them out one after the other, the last one again and again, is
+/// at no moment beyond the end of time.
+fn waits(list: &[i64]) -> Result<Vec<TimeDelta>, String> {
+    if list.is_empty() {
+        return Err("expected a list of waits in milliseconds with at least one of them".to_owned());
+    }
+    if let Some(wait) = list.iter().find(|wait| **wait < 1) {
+        return Err(format!("{wait} is out of range, expected a list of waits in milliseconds, each at least 1"));
+    }
+    let in_all = list.iter().try_fold(0_i64, |sum, wait| sum.checked_add(*wait));
+    if in_all.is_none_or(|sum| sum > LONGEST_LIST_MS) {
+        return Err(format!(
+            "these waits lead more than a hundred years on, expected {LONGEST_LIST_MS} milliseconds in all at most"
+        ));
+    }
+    Ok(list.iter().map(|wait| TimeDelta::milliseconds(*wait)).collect())
 }
 
 /// What a buyer may keep waiting for a payment: limits that can be taken off.

@@ -164,6 +164,34 @@ fn the_rules_of_the_shop_can_be_replaced() {
 }
 
 #[test]
+fn waits_that_lead_beyond_a_hundred_years_are_refused() {
+    let hundred_years: i64 = 100 * 366 * 24 * 3_600;
+    let said = |line: String| {
+        let (_folder, path) = file(&format!("[policy]\n{line}"));
+        Settings::resolve(&with_file(&path, &[])).map(|settings| settings.policy).map_err(|error| error.to_string())
+    };
+    for ladder in ["inquiry_ladder_ms", "label_retries_ms", "undo_retries_ms"] {
+        let whole = hundred_years * 1_000;
+        assert!(said(format!("{ladder} = [1, {}]", whole - 1)).is_ok(), "{ladder}");
+        for beyond in [format!("[1, {whole}]"), format!("[{}, {}]", i64::MAX, i64::MAX), format!("[{}]", i64::MAX)] {
+            let problem = said(format!("{ladder} = {beyond}")).unwrap_err();
+            assert!(problem.contains(ladder) && problem.contains("a hundred years"), "{problem}");
+        }
+        let problem = said(format!("{ladder} = [5, 0]")).unwrap_err();
+        assert!(problem.contains(ladder) && problem.contains("each at least 1"), "{problem}");
+    }
+    for setting in ["payment_deadline_seconds", "completion_delay_seconds", "refunded_points_life_seconds"] {
+        assert!(said(format!("{setting} = {hundred_years}")).is_ok(), "{setting}");
+        let problem = said(format!("{setting} = {}", hundred_years + 1)).unwrap_err();
+        assert!(problem.contains(setting) && problem.contains("a hundred years"), "{problem}");
+    }
+    // The longest of them still leads to a moment that can be told.
+    let policy = said(format!("inquiry_ladder_ms = [{}]", hundred_years * 1_000)).unwrap();
+    let in_2100 = chrono::DateTime::from_timestamp(4_102_444_800, 0).unwrap();
+    assert!(in_2100.checked_add_signed(policy.inquiry_ladder[0]).is_some());
+}
+
+#[test]
 fn no_part_of_a_databases_password_is_shown() {
     for (url, shown) in [
         ("postgres://shop:sesame@db.example.com/shop?sslmode=require", "postgres://db.example.com/shop"),
