@@ -19,11 +19,7 @@ pub fn for_a_server(settings: &Settings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|error| {
         anyhow::anyhow!("JANGBU_LOG: {:?} is not a log filter: {error}; expected for example info", settings.log)
     })?;
-    let builder = fmt()
-        .with_env_filter(filter)
-        .with_writer(LogLines)
-        .log_internal_errors(false)
-        .with_ansi(io::stderr().is_terminal());
+    let builder = fmt().with_env_filter(filter).with_writer(LogLines).log_internal_errors(false).with_ansi(in_colour());
     // A second server in one process (in tests) writes where the first one does.
     let _ = match settings.log_format {
         LogFormat::Text => builder.try_init(),
@@ -36,8 +32,14 @@ pub fn for_a_server(settings: &Settings) -> anyhow::Result<()> {
 pub fn for_a_command(settings: &Settings) {
     let asked = if settings.log == "info" { "warn" } else { settings.log.as_str() };
     let filter = EnvFilter::try_new(asked).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let lines = LogLines;
-    let _ = fmt().with_env_filter(filter).with_writer(lines).log_internal_errors(false).without_time().try_init();
+    let builder = fmt().with_env_filter(filter).with_writer(LogLines).log_internal_errors(false);
+    let _ = builder.with_ansi(in_colour()).without_time().try_init();
+}
+
+/// Whether log lines are in colour: for a person at a terminal who does not mind it. What is
+/// piped or written to a file is plain.
+fn in_colour() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Standard error, as the log writes to it: a line that cannot be written (the disk behind it

@@ -153,9 +153,13 @@ impl World {
         command
     }
 
-    /// Runs another command of the program on this world's data.
+    /// Runs another command of the program on this world's data, and holds that whoever reads
+    /// its output through a pipe gets no colours.
     pub async fn run(&self, arguments: &[&str]) -> Output {
-        run_to_end(self.command(arguments)).await
+        let output = run_to_end(self.command(arguments)).await;
+        let coloured = [&output.stdout, &output.stderr].into_iter().any(|printed| printed.contains(&0x1b));
+        assert!(!coloured, "jangbu {arguments:?} colours what is piped:\n{}", String::from_utf8_lossy(&output.stderr));
+        output
     }
 
     /// Runs a command that has to succeed and gives what it printed.
