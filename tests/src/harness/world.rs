@@ -11,6 +11,7 @@ use tokio::process::Command;
 
 use super::client::Client;
 use super::database::Database;
+use super::eventually;
 use super::program::{Program, Stillborn, behind, jangbu, run_to_end};
 use super::shopping::Books;
 
@@ -168,6 +169,11 @@ impl World {
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "jangbu {arguments:?} ended with {}:\n{out}\n{err}", output.status);
         out.into_owned()
+    }
+
+    /// Waits until `health` says that the server is ready: it listens before it is.
+    pub async fn is_ready(&self) {
+        eventually("the server is ready", async || self.run(&["health"]).await.status.success().then_some(())).await;
     }
 
     pub async fn start_sandbox(&mut self) {

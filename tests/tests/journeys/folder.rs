@@ -96,7 +96,7 @@ pub async fn a_copied_folder_does_not_act_on_its_original(world: &mut World) {
         let login = serde_json::json!({"email": "new@example.com", "password": PASSWORD});
         world.visitor().post("/v1/auth/login", &login).send().await.expect_problem(401, "unauthenticated");
     }
-    world.run_well(&["health"]).await;
+    world.is_ready().await;
 }
 
 pub async fn what_a_killed_server_left_is_not_believed(world: &mut World) {
@@ -120,7 +120,7 @@ pub async fn what_a_killed_server_left_is_not_believed(world: &mut World) {
     // The command does the work itself.
     world.run_well(&["replay", "orders"]).await;
     world.start_shop().await;
-    world.run_well(&["health"]).await;
+    world.is_ready().await;
 }
 
 fn mode(path: &Path) -> u32 {
