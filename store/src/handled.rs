@@ -24,7 +24,7 @@ pub(crate) struct Handled(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     waiting: BTreeSet<i64>,
-    /// Somebody is on his way to mark what waits then.
+    /// Somebody has promised to mark what waits then.
     promised: bool,
     closed: bool,
 }
