@@ -155,6 +155,10 @@ impl Follower {
     async fn own_and_follow(&mut self) -> Ended {
         let mut retry = FIRST_RETRY;
         loop {
+            // One that was stopped before it began takes nothing from its successor.
+            if self.stop.is_cancelled() {
+                return Ended::Stopped;
+            }
             match self.own_whatever_is_there().await {
                 Ok(()) => break,
                 Err(ProjectorError::Stopped) => return Ended::Fenced,
