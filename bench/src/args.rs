@@ -16,6 +16,15 @@ pub enum Case {
     PlaceOrder,
     /// One client at a time (against: fdatasync)
     OneClient,
+    /// Processor time of an unpaid order and of one carried to a ready parcel, at paced loads
+    /// (against: typed echo, /livez)
+    OrderTime,
+    /// The highest paced rate of mixed orders that everything keeps up with, found by halving;
+    /// and at 70 % of it the p99 of an answer and the time from paid to a ready parcel
+    /// (against: bare commits)
+    Sustained,
+    /// The first order of a new buyer (against: the next one of the same buyer)
+    NewBuyer,
     /// The worst answer at 8 and at 32 clients
     WorstAnswer,
     /// Commands with an idempotency key against the same without, below HTTP
@@ -55,6 +64,9 @@ pub enum Case {
     Memory,
     /// The yardsticks alone, and what a request costs the load generator
     Yardsticks,
+    /// What somebody who runs a shop needs to know, and one table at the end: order-time,
+    /// sustained, new-buyer, saga, replay, place-order
+    Essentials,
     /// Every case that the engine has, and one table at the end
     All,
     /// The typed echo; the bench starts it
@@ -74,6 +86,7 @@ Examples:
   jangbu-bench place-order --postgres               the same on a Postgres that it starts itself
   jangbu-bench flash-sale --units 1000 --attempts 10000
   jangbu-bench order-list --orders 1000000          with as many orders as docs/BENCHMARKS.md
+  jangbu-bench essentials --postgres                what a shop needs to know, about an hour
   jangbu-bench all --quick                          everything in small, in some minutes
   jangbu-bench all --out BENCH.md                   everything in full, in some hours
 
@@ -112,6 +125,9 @@ pub struct BenchArgs {
     /// Buyers in the shop
     #[arg(long, default_value_t = 64)]
     pub buyers: usize,
+    /// new-buyer: people who sign up and buy
+    #[arg(long, default_value_t = 400)]
+    pub new_buyers: usize,
     /// place-order: measure the latency at this percentage of the maximum too; 0 does not
     #[arg(long, default_value_t = 70, value_parser = clap::value_parser!(u64).range(0..=100))]
     pub at_load: u64,
@@ -176,6 +192,7 @@ impl BenchArgs {
             rounds: 1,
             products: self.products.min(1_000),
             buyers: self.buyers.min(16),
+            new_buyers: self.new_buyers.min(40),
             sagas: self.sagas.min(2_000),
             orders: self.orders.min(20_000),
             facts: self.facts.min(50_000),

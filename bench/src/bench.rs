@@ -115,6 +115,31 @@ impl Bench {
         echo.measure(orders, self.args.connections, Plan { warmup: ECHO_WARMUP, measured, pace: None }).await
     }
 
+    /// Nanoseconds of a processor that the typed echo takes for one order, at a pace.
+    ///
+    /// # Errors
+    /// When the echo does not answer.
+    pub async fn echo_ns(&self, orders: &OrderPlan, connections: usize, pace: u64) -> anyhow::Result<u64> {
+        let echo = self.echo.get_or_try_init(Echo::start).await?;
+        let measured = Duration::from_secs(self.args.echo_seconds);
+        let begun = echo.processor_time()?;
+        let plan = Plan { warmup: Duration::ZERO, measured, pace: Some(pace) };
+        let tally = echo.measure(orders, connections, plan).await?;
+        Ok(report::each(echo.processor_time()?.saturating_sub(begun), tally.answers()))
+    }
+
+    /// The time below which 99 of 100 durable commits come of somebody who does nothing else,
+    /// beside the same checkpoints, in microseconds.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn commit_p99_us(&self, place: &Place) -> anyhow::Result<u64> {
+        match &place.database_url {
+            Some(url) => yardsticks::postgres_commit_p99_us(url).await,
+            None => yardsticks::embedded_commit_p99_us(&self.folder).await,
+        }
+    }
+
     /// The median of a durable write of 4 KiB beside the data, in microseconds.
     ///
     /// # Errors
@@ -168,7 +193,7 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
     machine::schedule(args.plain);
     machine::allow_many_files();
     let args = args.sized();
-    let cases: Vec<Case> = if args.case == Case::All { cases::all(&args) } else { vec![args.case] };
+    let cases = cases::of(&args);
     let (out, as_json, several) = (args.out.clone(), args.json, cases.len() > 1);
     let bench = Bench::start(args).await?;
     let mut reports = Vec::new();

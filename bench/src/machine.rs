@@ -7,6 +7,10 @@
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 
 /// Set in the environment of the process that was started through `chrt`, so that it
 /// does not try for ever.
@@ -49,6 +53,15 @@ fn is_realtime() -> bool {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     fields.split_whitespace().nth(POLICY_FIELD) == Some(SCHED_RR)
+}
+
+/// Processor time that a process has used since it began, all its threads together.
+///
+/// # Errors
+/// When it is not there any more.
+pub fn processor_time(pid: u32) -> anyhow::Result<Duration> {
+    let clock = clock_getcpuclockid(Pid::from_raw(i32::try_from(pid)?))?;
+    Ok(Duration::from(clock_gettime(clock)?))
 }
 
 /// How server, database and load are scheduled, in words.

@@ -36,6 +36,7 @@ pub struct OrderPlan {
     products: Arc<[String]>,
     pay: Pay,
     left: Option<Arc<AtomicUsize>>,
+    in_turn: bool,
 }
 
 impl OrderPlan {
@@ -47,6 +48,7 @@ impl OrderPlan {
             products: shop.products.clone().into(),
             pay,
             left: None,
+            in_turn: false,
         }
     }
 
@@ -61,6 +63,7 @@ impl OrderPlan {
             products: products.into(),
             pay,
             left: None,
+            in_turn: false,
         }
     }
 
@@ -68,6 +71,13 @@ impl OrderPlan {
     #[must_use]
     pub fn at_most(self, orders: usize) -> Self {
         Self { left: Some(Arc::new(AtomicUsize::new(orders))), ..self }
+    }
+
+    /// One order of every buyer.
+    #[must_use]
+    pub fn one_of_each_buyer(self) -> Self {
+        let buyers = self.heads.len();
+        Self { in_turn: true, ..self.at_most(buyers) }
     }
 
     /// Orders of this part of so many equal parts of the products only.
@@ -105,16 +115,16 @@ pub struct Orders {
 
 impl Ammunition for Orders {
     fn next(&mut self, request: &mut Request) -> bool {
+        let mut in_turn = None;
         if let Some(left) = &self.plan.left {
             let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-            if taken.is_err() {
-                return false;
-            }
+            let Ok(before) = taken else { return false };
+            in_turn = self.plan.in_turn.then(|| before.saturating_sub(1));
         }
         let lines = self.body(&mut request.body);
         self.payment(&mut request.body, PRICE * lines);
         request.body.push(b'}');
-        let buyer = self.random.usize(0..self.plan.heads.len().max(1));
+        let buyer = in_turn.unwrap_or_else(|| self.random.usize(0..self.plan.heads.len().max(1)));
         let Some(head) = self.plan.heads.get(buyer) else { return false };
         request.finish(head, Some(self.random.u128(..)));
         true
@@ -173,7 +183,7 @@ mod tests {
         for (products, pay) in [(1, Pay::Nobody), (2, Pay::Card), (5, Pay::Card), (10_000, Pay::SomeWithPoints)] {
             let products: Vec<String> = (0..products).map(|number| format!("product-{number}")).collect();
             let heads = [Head::post("/v1/orders", "Bearer token")].into();
-            let plan = OrderPlan { heads, products: products.into(), pay, left: None }.at_most(200);
+            let plan = OrderPlan { heads, products: products.into(), pay, left: None, in_turn: false }.at_most(200);
             let (mut orders, mut request) = (plan.orders(1), Request::default());
             let mut written = 0;
             while orders.next(&mut request) {

@@ -11,8 +11,8 @@ use super::load::Tally;
 pub struct Goal {
     /// Good enough, in thousandths of the unit.
     pub reach: u64,
-    /// As good as it gets, in thousandths of the unit.
-    pub moonshot: u64,
+    /// As good as it gets, in thousandths of the unit; none for a figure that only must not fall.
+    pub moonshot: Option<u64>,
     /// Whether more is better.
     pub more_is_better: bool,
     /// What is counted: a share of the yardstick, or a unit.
@@ -23,24 +23,30 @@ impl Goal {
     /// A share of a yardstick's rate, in thousandths.
     #[must_use]
     pub const fn share(reach: u64, moonshot: u64) -> Self {
-        Self { reach, moonshot, more_is_better: true, unit: "" }
+        Self { reach, moonshot: Some(moonshot), more_is_better: true, unit: "" }
+    }
+
+    /// A share of a yardstick's rate below which the figure has regressed, in thousandths.
+    #[must_use]
+    pub const fn floor(reach: u64) -> Self {
+        Self { reach, moonshot: None, more_is_better: true, unit: "" }
     }
 
     /// So many a second, at least.
     #[must_use]
     pub const fn a_second(reach: u64, moonshot: u64) -> Self {
-        Self { reach: reach * 1_000, moonshot: moonshot * 1_000, more_is_better: true, unit: "/s" }
+        Self { reach: reach * 1_000, moonshot: Some(moonshot * 1_000), more_is_better: true, unit: "/s" }
     }
 
     /// At most so many thousandths of the unit.
     #[must_use]
     pub const fn at_most(reach: u64, moonshot: u64, unit: &'static str) -> Self {
-        Self { reach, moonshot, more_is_better: false, unit }
+        Self { reach, moonshot: Some(moonshot), more_is_better: false, unit }
     }
 
     fn says(&self, value: u64) -> &'static str {
         let better = |than: u64| if self.more_is_better { value >= than } else { value <= than };
-        match (better(self.moonshot), better(self.reach)) {
+        match (self.moonshot.is_some_and(better), better(self.reach)) {
             (true, _) => "moonshot",
             (false, true) => "reach",
             (false, false) => "missed",
@@ -75,7 +81,7 @@ impl Row {
             self.yardstick.clone(),
             with_unit(self.value),
             with_unit(self.goal.reach),
-            with_unit(self.goal.moonshot),
+            self.goal.moonshot.map_or_else(String::new, with_unit),
             self.goal.says(self.value).to_owned(),
         ]
     }
@@ -196,6 +202,12 @@ pub fn markdown<'a>(reports: impl IntoIterator<Item = &'a Report>) -> String {
 pub fn per_second(count: u64, elapsed: Duration) -> u64 {
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX).max(1);
     u64::try_from(u128::from(count) * 1_000_000 / u128::from(micros)).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds that each of so many took of a time.
+#[must_use]
+pub fn each(time: Duration, count: u64) -> u64 {
+    u64::try_from(time.as_nanos() / u128::from(count.max(1))).unwrap_or(u64::MAX)
 }
 
 /// One figure in thousandths of another.

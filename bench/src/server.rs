@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
+use super::machine;
 use super::place::Place;
 use super::report::Report;
 
@@ -120,6 +121,15 @@ impl ServerUnderTest {
             anyhow::Ok(kibibytes.saturating_mul(1_024) / 1_000)
         };
         Ok((field("VmRSS:")?, field("VmHWM:")?))
+    }
+
+    /// Processor time that the nodes have used since they started; sandbox and database are
+    /// not among it.
+    ///
+    /// # Errors
+    /// When a node has ended.
+    pub fn processor_time(&self) -> anyhow::Result<Duration> {
+        self.children.iter().map(|child| machine::processor_time(child.id().context("a node has ended")?)).sum()
     }
 
     /// Stops the nodes and the sandbox, and holds the log against the shop's invariants.

@@ -4,10 +4,13 @@
 mod commands;
 mod contention;
 mod logs;
+mod order_time;
+mod parcels;
 mod placing;
 mod reading;
 mod sagas;
 mod sides;
+mod sustained;
 mod yardsticks;
 
 use std::time::{Duration, Instant};
@@ -28,13 +31,20 @@ const LOGIN_EVERY: Duration = Duration::from_secs(200);
 const REST: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// What somebody who runs a shop needs to know, in the order of docs/BENCHMARKS.md.
+const ESSENTIALS: [Case; 6] =
+    [Case::OrderTime, Case::Sustained, Case::NewBuyer, Case::Saga, Case::Replay, Case::PlaceOrder];
+
 /// The cases that the engine has, in the order of docs/BENCHMARKS.md.
-pub(super) fn all(args: &BenchArgs) -> Vec<Case> {
+fn all(args: &BenchArgs) -> Vec<Case> {
     let on_postgres = args.postgres || args.database_url.is_some();
     let both = [
         Case::Yardsticks,
         Case::PlaceOrder,
         Case::OneClient,
+        Case::OrderTime,
+        Case::Sustained,
+        Case::NewBuyer,
         Case::WorstAnswer,
         Case::Receipt,
         Case::FlashSale,
@@ -60,11 +70,25 @@ pub(super) fn all(args: &BenchArgs) -> Vec<Case> {
     cases
 }
 
+/// The cases that were asked for.
+pub(super) fn of(args: &BenchArgs) -> Vec<Case> {
+    if args.case == Case::All {
+        return all(args);
+    }
+    if args.case == Case::Essentials {
+        return ESSENTIALS.to_vec();
+    }
+    vec![args.case]
+}
+
 /// Carries a case out.
 pub(super) async fn run(bench: &Bench, case: Case) -> anyhow::Result<Report> {
     match case {
         Case::PlaceOrder => placing::place_order(bench).await,
         Case::OneClient => placing::one_client(bench).await,
+        Case::OrderTime => order_time::order_time(bench).await,
+        Case::Sustained => sustained::sustained(bench).await,
+        Case::NewBuyer => placing::new_buyer(bench).await,
         Case::WorstAnswer => placing::worst_answer(bench).await,
         Case::Memory => placing::memory(bench).await,
         Case::Receipt => sides::receipt(bench).await,
@@ -84,7 +108,7 @@ pub(super) async fn run(bench: &Bench, case: Case) -> anyhow::Result<Report> {
         Case::StoredBytes => logs::stored_bytes(bench).await,
         Case::Start => logs::start(bench).await,
         Case::Yardsticks => yardsticks::alone(bench).await,
-        Case::All | Case::EchoServer => anyhow::bail!("{case:?} is no case by itself"),
+        Case::All | Case::Essentials | Case::EchoServer => anyhow::bail!("{case:?} is no case by itself"),
     }
 }
 
@@ -162,7 +186,7 @@ mod tests {
     fn all_leaves_no_case_out() {
         let listed = all(&args(&["all", "--postgres"]));
         for case in Case::value_variants() {
-            let is_one = !matches!(case, Case::All | Case::EchoServer);
+            let is_one = !matches!(case, Case::All | Case::Essentials | Case::EchoServer);
             assert_eq!(listed.contains(case), is_one, "{case:?}");
         }
         assert!(!all(&args(&["all"])).contains(&Case::TwoNodes), "an embedded store has one node");

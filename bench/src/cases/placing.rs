@@ -1,10 +1,13 @@
 //! Placing orders: how many, how fast, with how much memory.
 
+use std::time::Duration;
+
 use super::{check_acknowledged, latencies, ms, place_orders, settle};
 use crate::bench::Bench;
 use crate::load::{Plan, fire};
 use crate::orders::{OrderPlan, Pay};
 use crate::report::{Goal, Report, Row, median, ratio};
+use crate::shop::{PLENTY, Shop, Size};
 
 /// The maximum against the typed echo, then the latency at a part of the maximum against
 /// a durable write.
@@ -44,13 +47,12 @@ pub(super) async fn place_order(bench: &Bench) -> anyhow::Result<Report> {
         server.finish(&mut report).await?;
     }
     report.figure("raw_inserts_per_second", median(inserts));
-    let goal = if bench.on_postgres() { Goal::share(150, 400) } else { Goal::share(200, 450) };
     report.row(Row {
         name: format!("place-order, {}, {} connections", bench.engine(), bench.args.connections),
         measured: format!("{} orders/s", median(rates)),
         yardstick: format!("typed echo {}/s", median(echoes)),
         value: median(shares),
-        goal,
+        goal: Goal::floor(100),
     });
     if bench.args.at_load > 0 {
         report.row(Row {
@@ -112,6 +114,39 @@ pub(super) async fn worst_answer(bench: &Bench) -> anyhow::Result<Report> {
             goal: Goal::at_most(100_000, 20_000, "ms"),
         });
     }
+    Ok(report)
+}
+
+/// The first order of somebody new against the next one of the same person, one at a time.
+pub(super) async fn new_buyer(bench: &Bench) -> anyhow::Result<Report> {
+    let mut report = Report::new("new-buyer");
+    let mut figures: [Vec<u64>; 3] = Default::default();
+    for round in 1..=bench.args.rounds {
+        let server = bench.server(&bench.args.roles).await?;
+        let size =
+            Size { products: bench.args.products, units: PLENTY, buyers: bench.args.new_buyers, with_points: false };
+        let shop = Shop::create(&server, size).await?;
+        report.check("the server came to rest before the load", settle(&server).await?);
+        let orders = || OrderPlan::of(&shop, Pay::Nobody).one_of_each_buyer();
+        let plan = Plan { warmup: Duration::ZERO, ..bench.args.plan() };
+        let first = fire(orders().guns(&server, 1), plan).await?;
+        let next = fire(orders().guns(&server, 1), plan).await?;
+        for (name, tally) in [("first", &first), ("next", &next)] {
+            report.tally(&format!("round_{round}_{name}"), tally);
+        }
+        check_acknowledged(&mut report, &server, &[&first, &next]).await?;
+        server.finish(&mut report).await?;
+        let [first, next] = [first, next].map(|tally| tally.quantile_us(0.5));
+        figures.iter_mut().zip([first, next, ratio(first, next)]).for_each(|(figure, value)| figure.push(value));
+    }
+    let [first, next, times] = figures.map(median);
+    report.row(Row {
+        name: format!("first order of a new buyer, p50, {}", bench.engine()),
+        measured: format!("{} ms of {} buyers", ms(first), bench.args.new_buyers),
+        yardstick: format!("the next one {} ms", ms(next)),
+        value: times,
+        goal: Goal::at_most(1_500, 1_200, "times"),
+    });
     Ok(report)
 }
 

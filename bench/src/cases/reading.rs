@@ -54,7 +54,7 @@ pub(super) async fn replay(bench: &Bench) -> anyhow::Result<Report> {
     report.check("live and rebuilt read models are equal", verified.status.success());
     check_acknowledged(&mut report, &server, &[&tally]).await?;
     server.finish(&mut report).await?;
-    let goal = if bench.on_postgres() { Goal::share(200, 500) } else { Goal::share(250, 500) };
+    let goal = if bench.on_postgres() { Goal::share(330, 500) } else { Goal::share(250, 500) };
     report.row(Row {
         name: format!("replay of all read models, {}", bench.engine()),
         measured: format!("{} events/s", median(rates)),

@@ -13,6 +13,12 @@ impl Head {
         let head = "HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n";
         Self(format!("POST {path} {head}authorization: {authorization}\r\n").into_bytes())
     }
+
+    /// A GET by nobody in particular.
+    #[must_use]
+    pub fn get(path: &str) -> Self {
+        Self(format!("GET {path} HTTP/1.1\r\nhost: bench\r\n").into_bytes())
+    }
 }
 
 /// A request that is being written, over and over in the same memory.

@@ -2,6 +2,7 @@
 //! its type and written back, and nothing of a shop.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::http::{Request, StatusCode};
@@ -17,6 +18,7 @@ use tokio::process::Child;
 use tower::ServiceExt as _;
 
 use crate::load::{Gun, Plan, Tally, fire};
+use crate::machine;
 use crate::orders::OrderPlan;
 use crate::server::{announced, stop, this_program};
 
@@ -125,6 +127,14 @@ impl Echo {
         let tally = fire(guns.collect(), plan).await?;
         anyhow::ensure!(tally.only(201), "the echo answered {:?}", tally.statuses);
         Ok(tally)
+    }
+
+    /// Processor time that it has used since it started.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn processor_time(&self) -> anyhow::Result<Duration> {
+        machine::processor_time(self.child.id().context("the echo has ended")?)
     }
 
     /// Ends it.

@@ -9,8 +9,10 @@ use sqlx::Connection as _;
 
 use crate::report::per_second;
 
-/// Rows of a batch: about what a batch of the write path holds under load.
-const BATCH: u32 = 500;
+/// Rows of a batch: about what a batch of the write path holds under full load.
+pub(super) const FULL: u32 = 500;
+/// The same at a load that can be sustained.
+pub(super) const SUSTAINED: u32 = 60;
 /// As long as an order's own event.
 const PAYLOAD_BYTES: usize = 500;
 const TABLE: &str = include_str!("../../../migrations/sqlite/0001_log.sql");
@@ -20,12 +22,31 @@ struct Row {
     event_id: [u8; 16],
 }
 
-fn rows() -> Vec<Row> {
+fn rows(batch: u32) -> Vec<Row> {
     let id = || uuid::Uuid::now_v7().into_bytes();
-    (0..BATCH).map(|_| Row { stream_id: id(), event_id: id() }).collect()
+    (0..batch).map(|_| Row { stream_id: id(), event_id: id() }).collect()
 }
 
-pub(super) fn embedded(folder: &Path, time: Duration) -> anyhow::Result<u64> {
+/// What came of a time of inserting.
+pub(super) struct Inserted {
+    /// Microseconds of each commit.
+    took: Vec<u64>,
+    rows: u64,
+    elapsed: Duration,
+}
+
+impl Inserted {
+    pub(super) fn rows_per_second(&self) -> u64 {
+        per_second(self.rows, self.elapsed)
+    }
+
+    pub(super) fn commit_p99_us(mut self) -> u64 {
+        self.took.sort_unstable();
+        self.took.get(self.took.len() * 99 / 100).copied().unwrap_or_default()
+    }
+}
+
+pub(super) fn embedded(folder: &Path, batch: u32, time: Duration) -> anyhow::Result<Inserted> {
     let folder = tempfile::tempdir_in(folder)?;
     let mut connection = rusqlite::Connection::open(folder.path().join("raw.db"))?;
     connection.query_row("pragma journal_mode = wal", [], |_| Ok(()))?;
@@ -34,26 +55,27 @@ pub(super) fn embedded(folder: &Path, time: Duration) -> anyhow::Result<u64> {
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     connection.execute_batch(TABLE)?;
     let payload = "x".repeat(PAYLOAD_BYTES);
-    let begun = Instant::now();
-    let mut inserted = 0_u64;
+    let (begun, mut took, mut inserted) = (Instant::now(), Vec::new(), 0_u64);
     while begun.elapsed() < time {
+        let before = Instant::now();
         let transaction = connection.transaction()?;
         let mut insert = transaction.prepare_cached(
             "insert into events (stream_kind, stream_id, version, event_id, event_type, schema_version, payload, \
              correlation_id, causation_id, command_id, actor, recorded_at, hash) \
              values ('order', ?1, 1, ?2, 'order.placed', 1, ?3, ?2, ?2, ?2, 'user:bench', 1, ?4)",
         )?;
-        for row in rows() {
+        for row in rows(batch) {
             insert.execute(params![row.stream_id, row.event_id, payload, [0_u8; 32]])?;
         }
         drop(insert);
         transaction.commit()?;
-        inserted += u64::from(BATCH);
+        took.push(u64::try_from(before.elapsed().as_micros())?);
+        inserted += u64::from(batch);
     }
-    Ok(per_second(inserted, begun.elapsed()))
+    Ok(Inserted { took, rows: inserted, elapsed: begun.elapsed() })
 }
 
-pub(super) async fn postgres(url: &str, time: Duration) -> anyhow::Result<u64> {
+pub(super) async fn postgres(url: &str, batch: u32, time: Duration) -> anyhow::Result<Inserted> {
     let mut connection = sqlx::PgConnection::connect(url).await?;
     sqlx::raw_sql(
         "drop table if exists bench_raw; create table bench_raw (position bigint primary key, stream_kind text not \
@@ -63,11 +85,11 @@ pub(super) async fn postgres(url: &str, time: Duration) -> anyhow::Result<u64> {
     )
     .execute(&mut connection)
     .await?;
-    let payloads = vec!["x".repeat(PAYLOAD_BYTES); usize::try_from(BATCH)?];
-    let begun = Instant::now();
-    let mut inserted = 0_u64;
+    let payloads = vec!["x".repeat(PAYLOAD_BYTES); usize::try_from(batch)?];
+    let (begun, mut took, mut inserted) = (Instant::now(), Vec::new(), 0_u64);
     while begun.elapsed() < time {
-        let rows = rows();
+        let before = Instant::now();
+        let rows = rows(batch);
         let streams: Vec<uuid::Uuid> = rows.iter().map(|row| uuid::Uuid::from_bytes(row.stream_id)).collect();
         let events: Vec<uuid::Uuid> = rows.iter().map(|row| uuid::Uuid::from_bytes(row.event_id)).collect();
         let positions: Vec<i64> = (i64::try_from(inserted)?..).take(rows.len()).collect();
@@ -82,9 +104,10 @@ pub(super) async fn postgres(url: &str, time: Duration) -> anyhow::Result<u64> {
         .bind(&payloads)
         .execute(&mut connection)
         .await?;
-        inserted += u64::from(BATCH);
+        took.push(u64::try_from(before.elapsed().as_micros())?);
+        inserted += u64::from(batch);
     }
-    let rate = per_second(inserted, begun.elapsed());
+    let elapsed = begun.elapsed();
     sqlx::raw_sql("drop table bench_raw").execute(&mut connection).await?;
-    Ok(rate)
+    Ok(Inserted { took, rows: inserted, elapsed })
 }

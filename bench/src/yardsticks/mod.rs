@@ -31,8 +31,7 @@ pub async fn fdatasync_p50_us(folder: &Path) -> anyhow::Result<u64> {
 /// # Errors
 /// When the folder cannot be written.
 pub async fn embedded_inserts_per_second(folder: &Path) -> anyhow::Result<u64> {
-    let folder = folder.to_owned();
-    tokio::task::spawn_blocking(move || inserts::embedded(&folder, DISK_TIME)).await?
+    Ok(embedded(folder, inserts::FULL).await?.rows_per_second())
 }
 
 /// The same on Postgres.
@@ -40,5 +39,27 @@ pub async fn embedded_inserts_per_second(folder: &Path) -> anyhow::Result<u64> {
 /// # Errors
 /// When the database refuses.
 pub async fn postgres_inserts_per_second(url: &str) -> anyhow::Result<u64> {
-    inserts::postgres(url, DISK_TIME).await
+    Ok(inserts::postgres(url, inserts::FULL, DISK_TIME).await?.rows_per_second())
+}
+
+/// Microseconds below which 99 of 100 durable commits of the embedded engine's library
+/// come, each of as many rows as at a load that can be sustained.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub async fn embedded_commit_p99_us(folder: &Path) -> anyhow::Result<u64> {
+    Ok(embedded(folder, inserts::SUSTAINED).await?.commit_p99_us())
+}
+
+/// The same on Postgres.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn postgres_commit_p99_us(url: &str) -> anyhow::Result<u64> {
+    Ok(inserts::postgres(url, inserts::SUSTAINED, DISK_TIME).await?.commit_p99_us())
+}
+
+async fn embedded(folder: &Path, batch: u32) -> anyhow::Result<inserts::Inserted> {
+    let folder = folder.to_owned();
+    tokio::task::spawn_blocking(move || inserts::embedded(&folder, batch, DISK_TIME)).await?
 }
