@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::order::OrderEvent;
+use jangbu_aggregates::order::{Order, OrderEvent};
 use jangbu_aggregates::payment::PaymentEvent;
 use jangbu_aggregates::processes::FulfilmentEvent;
 use jangbu_aggregates::shipment::ShipmentEvent;
@@ -14,7 +14,9 @@ use jangbu_commands::commands::{
     AcceptOrder, CancelOrder, CancelPayment, ConfirmDelivery, ConfirmPayment, DispatchShipment, RecordScan,
     RefundOrder, RefundPayment, ReleaseHold, ResolveFulfilment, SendOrderAgain,
 };
-use jangbu_commands::{Caller, CancelledBy, Command, OperatorAction, STAFF, Scan, ScanStatus, Scope};
+use jangbu_commands::{
+    Caller, CancelledBy, Command, OperatorAction, STAFF, Scan, ScanStatus, Scope, WantedLine, load_state,
+};
 use jangbu_kernel::ports::IdSource as _;
 use jangbu_kernel::{Actor, Money, OrderId, PaymentId, RefundId, Remark, ShipmentId, StreamId, UserId};
 
@@ -326,6 +328,16 @@ impl People {
         }
     }
 
+    /// Some of the time one unit of the order's first line, else everything.
+    async fn part_of(&self, order_id: OrderId) -> Vec<WantedLine> {
+        if !self.throw(|dice| dice.permille(300)) {
+            return Vec::new();
+        }
+        let read = load_state::<Order>(&self.town.store.truth, order_id).await;
+        let first = read.ok().and_then(|(order, _)| order.lines().first().map(|line| line.product_id));
+        first.map(|product_id| WantedLine { product_id, quantity: 1 }).into_iter().collect()
+    }
+
     async fn wish(&self, order_id: OrderId, wish: Wish, reason: &str) -> Told {
         let (key, why) = (self.fresh_key("resolve"), || Remark::from("looked into it"));
         let restock = reason == "shipment_returned" && self.throw(|dice| dice.permille(700));
@@ -340,7 +352,9 @@ impl People {
             }
             Wish::SendAgain => {
                 let shipment_id = ShipmentId::new(self.town.ids.new_id());
-                self.staff(key, &|| SendOrderAgain { order_id, shipment_id, reason: why(), restock }).await
+                let lines = self.part_of(order_id).await;
+                let make = || SendOrderAgain { order_id, shipment_id, lines: lines.clone(), reason: why(), restock };
+                self.staff(key, &make).await
             }
             Wish::Accept => self.staff(key, &|| AcceptOrder { order_id, reason: why() }).await,
         }

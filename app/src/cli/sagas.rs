@@ -8,11 +8,12 @@ use clap::{Args, Subcommand};
 use jangbu_commands::OperatorAction;
 use jangbu_integrations::SystemClock;
 use jangbu_kernel::ports::{Clock as _, ParkedProcess};
-use jangbu_kernel::{RecordedEvent, StreamId, time};
+use jangbu_kernel::{ProductId, RecordedEvent, StreamId, time};
 use jangbu_projections::fold;
 use jangbu_projections::{FulfilmentFilter, FulfilmentRow, FulfilmentState, PageRequest, Queries};
 use jangbu_store::Store;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::Done;
 use super::events::EventLine;
@@ -75,7 +76,13 @@ enum Action {
     /// Give all the money of an order back whose parcel is lost or came back, or whose charge differs
     Refund(GoodsArguments),
     /// Send an order again whose parcel is lost or came back
-    SendAgain(GoodsArguments),
+    SendAgain {
+        #[command(flatten)]
+        goods: GoodsArguments,
+        /// Send only so many of a product of the order, and not everything; once for each product
+        #[arg(long = "line", value_name = "PRODUCT=QUANTITY", value_parser = part)]
+        lines: Vec<(ProductId, u32)>,
+    },
     /// Take an order as it is: a lost or returned parcel as arrived, a smaller charge as enough
     Accept(DecisionArguments),
 }
@@ -97,6 +104,13 @@ struct DecisionArguments {
     /// Why; it is recorded with who decided
     #[arg(long, value_name = "WHY")]
     reason: String,
+}
+
+fn part(text: &str) -> Result<(ProductId, u32), String> {
+    let wrong = || format!("{text:?} is not PRODUCT=QUANTITY, as in 0198c0de-0000-7000-8000-000000000001=2");
+    let (product, quantity) = text.split_once('=').ok_or_else(wrong)?;
+    let product: Uuid = product.trim().parse().map_err(|_| wrong())?;
+    Ok((ProductId::new(product), quantity.trim().parse().map_err(|_| wrong())?))
 }
 
 fn state() -> impl clap::builder::TypedValueParser<Value = FulfilmentState> {
@@ -149,8 +163,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
         Action::Refund(GoodsArguments { decision, restock }) => {
             decide(decision, Verb::Refund { restock }, settings, output).await?;
         }
-        Action::SendAgain(GoodsArguments { decision, restock }) => {
-            decide(decision, Verb::SendAgain { restock }, settings, output).await?;
+        Action::SendAgain { goods: GoodsArguments { decision, restock }, lines } => {
+            decide(decision, Verb::SendAgain { restock, lines }, settings, output).await?;
         }
         Action::Accept(decision) => decide(decision, Verb::Accept, settings, output).await?,
     }
@@ -248,6 +262,7 @@ async fn decide(decision: DecisionArguments, action: Verb, settings: &Settings, 
     let store = engine::open_for_reading(settings).await?;
     let order_id = decision.order.order(&*store).await;
     store.close().await;
+    let decided = action.name();
     let resolution = Resolution { order_id: order_id?, action, reason: decision.reason, operator: operator() };
     let resolved = match RunningServer::find(&settings.data_dir).await? {
         Some(server) => server.resolve(&resolution).await?,
@@ -258,10 +273,7 @@ async fn decide(decision: DecisionArguments, action: Verb, settings: &Settings, 
             resolved?
         }
     };
-    let fields = [
-        ("order", resolved.order_id.to_string()),
-        ("decided", action.name().to_owned()),
-        ("step", resolved.step.clone()),
-    ];
+    let fields =
+        [("order", resolved.order_id.to_string()), ("decided", decided.to_owned()), ("step", resolved.step.clone())];
     Ok(output.fields(&resolved, &fields)?)
 }

@@ -16,12 +16,12 @@ use jangbu_commands::commands::{
 };
 use jangbu_commands::identity::{AddressBlock, Identity, IdentityError, Registration, RequestContext};
 use jangbu_commands::{
-    AnyCommand, Caller, CommandError, Commands, OperatorAction, Request as CommandRequest, Scope, load_state,
-    sealed_remark,
+    AnyCommand, Caller, CommandError, Commands, OperatorAction, Request as CommandRequest, Scope, WantedLine,
+    load_state, sealed_remark,
 };
 use jangbu_kernel::ports::{IdSource, Vault};
 use jangbu_kernel::{
-    Actor, CommandId, CorrelationId, OrderId, RefundId, Refusal, Remark, Role, ShipmentId, StreamId, UserId,
+    Actor, CommandId, CorrelationId, OrderId, ProductId, RefundId, Refusal, Remark, Role, ShipmentId, StreamId, UserId,
 };
 use jangbu_projections::ProjectorHandle;
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ pub struct RoleChange {
 }
 
 /// What an operator decides about an order whose process waits for a person.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
     /// About the process itself.
@@ -91,6 +91,8 @@ pub enum Verb {
     SendAgain {
         /// Whether what came back can be sold again.
         restock: bool,
+        /// What goes into it; everything when nothing is named.
+        lines: Vec<(ProductId, u32)>,
     },
     /// The order goes on as it is.
     Accept,
@@ -99,7 +101,7 @@ pub enum Verb {
 impl Verb {
     /// Its name on the command line.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Process(action) => action.name(),
             Self::Refund { .. } => "refund",
@@ -278,8 +280,11 @@ impl Operator {
             Verb::Refund { restock } => {
                 RefundOrder { order_id, refund_id: RefundId::new(self.ids.new_id()), reason, restock }.into()
             }
-            Verb::SendAgain { restock } => {
-                SendOrderAgain { order_id, shipment_id: ShipmentId::new(self.ids.new_id()), reason, restock }.into()
+            Verb::SendAgain { restock, lines } => {
+                let shipment_id = ShipmentId::new(self.ids.new_id());
+                let wanted = |(product_id, quantity)| WantedLine { product_id, quantity };
+                let lines = lines.into_iter().map(wanted).collect();
+                SendOrderAgain { order_id, shipment_id, lines, reason, restock }.into()
             }
             Verb::Accept => AcceptOrder { order_id, reason }.into(),
         }

@@ -6,9 +6,9 @@ use jangbu_aggregates::order::OrderStatus;
 use jangbu_aggregates::processes::{FulfilmentOutcome, Step};
 use jangbu_aggregates::shipment::Shipment;
 use jangbu_commands::commands::{
-    AcceptOrder, AdjustStock, CancelOrder, DispatchShipment, RecordScan, RefundOrder, SendOrderAgain,
+    AcceptOrder, AdjustStock, CancelOrder, DispatchShipment, PlaceOrder, RecordScan, RefundOrder, SendOrderAgain,
 };
-use jangbu_commands::{AnyCommand, CancelledBy, CommandError, Scan, ScanStatus, load_state};
+use jangbu_commands::{AnyCommand, CancelledBy, CommandError, Scan, ScanStatus, WantedLine, load_state};
 use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, RefusalCode, Remark, ShipmentId, StreamId};
 use tokio::time::Instant;
 
@@ -85,7 +85,11 @@ impl House {
     }
 
     fn send_again(&self, order_id: OrderId, restock: bool) -> SendOrderAgain {
-        SendOrderAgain { order_id, shipment_id: ShipmentId::new(self.shop.id()), reason: why(), restock }
+        self.send_part(order_id, Vec::new(), restock)
+    }
+
+    fn send_part(&self, order_id: OrderId, lines: Vec<WantedLine>, restock: bool) -> SendOrderAgain {
+        SendOrderAgain { order_id, shipment_id: ShipmentId::new(self.shop.id()), lines, reason: why(), restock }
     }
 
     async fn rests(&self, order_id: OrderId) {
@@ -168,6 +172,56 @@ async fn what_is_sent_again_can_go_astray_again() {
     house.until(order_id, OrderStatus::Cancelled).await;
     house.rests(order_id).await;
     assert_eq!((house.kept(), house.stock(product).await), (0, (9, 0, 0)));
+    house.close().await;
+}
+
+/// Three of one product and two of another are bought and lost; one of the first goes out again,
+/// comes back, and its money is refunded: stock moves by what each parcel held.
+#[tokio::test]
+async fn a_part_of_what_was_lost_is_sent_again() {
+    let house = House::open();
+    let (user, first) = house.stocked().await;
+    let second = house.shop.product(&house.commands, PRICE, 10).await;
+    let order = PlaceOrder {
+        payment: Some(house.shop.card(user, 5 * PRICE, "ok")),
+        ..house.shop.order(user, &[(first, 3), (second, 2)])
+    };
+    let order_id = order.order_id;
+    house.settle(order).await;
+    house.hand_over(order_id).await;
+    house.scan(order_id, ScanStatus::Lost).await;
+    house.until_step(order_id, Step::NeedsOperator).await;
+    assert_eq!((house.stock(first).await, house.stock(second).await), ((7, 0, 0), (8, 0, 0)));
+
+    let line = |product_id, quantity| WantedLine { product_id, quantity };
+    for (lines, pointer) in [
+        (vec![line(first, 4)], "/lines/0/quantity"),
+        (vec![line(first, 1), line(second, 0)], "/lines/1/quantity"),
+        (vec![line(first, 1), line(first, 1)], "/lines/1/product_id"),
+        (vec![line(ProductId::new(house.shop.id()), 1)], "/lines/0/product_id"),
+    ] {
+        match house.decide(house.send_part(order_id, lines, false)).await {
+            Err(CommandError::Refused(refusal)) => {
+                assert_eq!((refusal.code, refusal.pointer.as_deref()), (RefusalCode::ValidationFailed, Some(pointer)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    house.decide(house.send_part(order_id, vec![line(first, 1)], false)).await.unwrap();
+    house.rests(order_id).await;
+    assert_eq!((house.stock(first).await, house.stock(second).await), ((7, 0, 1), (8, 0, 0)), "kept for the parcel");
+    let (parcel, _) = load_state::<Shipment>(house.store.as_ref(), house.parcel(order_id).await).await.unwrap();
+    let held: Vec<_> = parcel.lines().iter().map(|line| (line.product_id, line.quantity, line.line_total)).collect();
+    assert_eq!(held, [(first, 1, Money::krw(PRICE).unwrap())]);
+    house.hand_over(order_id).await;
+    assert_eq!((house.stock(first).await, house.stock(second).await), ((6, 0, 0), (8, 0, 0)));
+    house.scan(order_id, ScanStatus::Returned).await;
+    house.until_step(order_id, Step::NeedsOperator).await;
+    house.decide(house.refund(order_id, true)).await.unwrap();
+    house.rests(order_id).await;
+    house.until(order_id, OrderStatus::Failed).await;
+    assert_eq!((house.stock(first).await, house.stock(second).await), ((7, 0, 0), (8, 0, 0)), "one came back");
+    assert_eq!(house.kept(), 0);
     house.close().await;
 }
 

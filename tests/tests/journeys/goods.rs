@@ -214,6 +214,16 @@ pub async fn lost_and_returned_parcels_are_brought_to_an_end(world: &mut World) 
     admin.stock_becomes(&tea, 6, 0, 0).await;
     admin.post(&path(&again, "refund"), &why).send().await.expect_problem(409, "saga_state_conflict");
 
+    // Lost, and one of two sent again.
+    let cup = world.product(&admin, "찻잔", 12_000, 10).await;
+    let part = astray(world, &buyer, &admin, &cup, "lost").await;
+    admin.stock_becomes(&cup, 8, 0, 0).await;
+    let lines = |quantity: u32| json!({"reason": "one is left", "lines": [{"product_id": cup, "quantity": quantity}]});
+    let refused = admin.post(&path(&part, "send-again"), &lines(3)).send().await;
+    refused.expect_problem(400, "validation_failed");
+    admin.post(&path(&part, "send-again"), &lines(1)).settled().send().await.expect(200);
+    admin.stock_becomes(&cup, 8, 0, 1).await;
+
     // Came back, and the money goes back: by command line, beside the server.
     let back = astray(world, &buyer, &admin, &tea, "returned").await;
     let id = back["id"].as_str().unwrap();

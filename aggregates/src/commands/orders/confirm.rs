@@ -8,7 +8,7 @@ use jangbu_kernel::{Money, OrderId, PaymentId, Refusal, RefusalCode, StreamId, n
 
 use crate::command::{Append, Command, Owner, Rules, Stop, add_lines, add_payment};
 use crate::commands::payments::payment_of;
-use crate::order::{Order, OrderCommand};
+use crate::order::{Order, OrderCommand, OrderLine};
 use crate::payment::Payment;
 use crate::points::{Points, PointsCommand};
 use crate::state::{Missing, States};
@@ -50,7 +50,7 @@ impl Command for ConfirmOrder {
         let total = order.total().unwrap_or(payment.total());
         check_money(payment, &total)?;
         append.ask::<Order>(order_id, &paid)?;
-        allocate(append, order_id, order)?;
+        allocate(append, order_id, order, order.lines())?;
         if let (Some(_), Some(user_id)) = (payment.points_leg(), payment.user_id()) {
             append.ask::<Points>(user_id, &PointsCommand::Capture { payment_id })?;
         }
@@ -78,11 +78,16 @@ fn check_money(payment: &Payment, total: &Money) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Allocates every line; where the reservation is gone it is made anew if there is
-/// stock, in the same append.
-pub(super) fn allocate(append: &mut Append<'_>, order_id: OrderId, order: &Order) -> Result<(), Stop> {
+/// Allocates these lines of an order; where the reservation is gone it is made anew if there
+/// is stock, in the same append.
+pub(super) fn allocate(
+    append: &mut Append<'_>,
+    order_id: OrderId,
+    order: &Order,
+    lines: &[OrderLine],
+) -> Result<(), Stop> {
     let now = append.facts().now;
-    for line in order.lines() {
+    for line in lines {
         let stock = append.before::<Stock>(line.product_id)?;
         if stock.reserved_for(order_id) == 0 && stock.allocated_for(order_id) == 0 {
             let deadline = order.payment_deadline();

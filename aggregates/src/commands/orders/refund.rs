@@ -45,6 +45,8 @@ impl Command for RefundOrder {
         streams.push(StreamId::fulfilment(self.order_id));
         if self.restock {
             add_lines(states, self.order_id, streams);
+            let parcel = states.get::<Order>(self.order_id).ok().and_then(Order::shipment_id);
+            streams.extend(parcel.map(StreamId::shipment));
         }
     }
 

@@ -1,28 +1,32 @@
 //! A person has an order sent again whose parcel is lost or came back. Writes `order`, `stock` per
-//! line, `shipment` (a further parcel of the same lines) and `fulfilment`; reads `payment` and the
-//! parcel that left. The goods are there or nothing is written: what came back is put back into stock
-//! first where it can be sold again, and then as much is kept for the order as it was sold.
+//! line, `shipment` (a further parcel of the order's lines, or of a part of them) and `fulfilment`;
+//! reads `payment` and the parcel that left. The goods are there or nothing is written: what came back is put back into stock
+//! first where it can be sold again, and then as much is kept for the order as the parcel holds.
 
 use jangbu_kernel::{OrderId, Refusal, RefusalCode, Remark, ShipmentId, StreamId};
 
 use super::confirm::allocate;
+use super::place::WantedLine;
 use super::trouble::{check_restock, not_this, release, restock, trouble_of};
 use crate::checks;
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop, add_lines};
 use crate::commands::shipments::given_back;
-use crate::order::{Order, OrderCommand};
+use crate::order::{Order, OrderCommand, OrderLine};
 use crate::payment::Payment;
 use crate::processes::{Fulfilment, FulfilmentCommand, OperatorAction, Trouble};
 use crate::shipment::{Shipment, ShipmentCommand, ShipmentState};
 use crate::state::{Missing, States};
 
-/// Sends a further parcel of the same lines.
+/// Sends a further parcel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendOrderAgain {
     /// Which order.
     pub order_id: OrderId,
     /// The id that the further parcel gets.
     pub shipment_id: ShipmentId,
+    /// What goes into it: products of the order, each once, at most as many as were bought.
+    /// None named means everything.
+    pub lines: Vec<WantedLine>,
     /// Why.
     pub reason: Remark,
     /// Whether what came back can be sold again.
@@ -39,6 +43,7 @@ impl Command for SendOrderAgain {
             RefusalCode::OrderStateConflict,
             RefusalCode::ShipmentStateConflict,
             RefusalCode::InsufficientStock,
+            RefusalCode::ValidationFailed,
         ],
     );
 
@@ -73,6 +78,7 @@ impl Command for SendOrderAgain {
         check_restock(self.restock, trouble)?;
         let order = append.before::<Order>(order_id)?;
         check_parcel(append, order)?;
+        let lines = chosen(order, &self.lines)?;
         // A refund of another moment must not slip in between: money and goods go one way.
         let payment = order.paid_by().map(|payment_id| append.unmoved::<Payment>(payment_id)).transpose()?;
         if payment.is_some_and(Payment::is_given_back) {
@@ -83,8 +89,8 @@ impl Command for SendOrderAgain {
         if self.restock {
             restock(append, order_id)?;
         }
-        allocate(append, order_id, order)?;
-        request(append, order_id, shipment_id, order)?;
+        allocate(append, order_id, order, &lines)?;
+        request(append, order_id, shipment_id, order, lines)?;
         let resume = FulfilmentCommand::Resolve { action: OperatorAction::Resume, reason: self.reason.clone() };
         append.only::<Fulfilment>(order_id, &resume)
     }
@@ -101,10 +107,42 @@ fn check_parcel(append: &Append<'_>, order: &Order) -> Result<(), Stop> {
     Err(refusal.in_state(state.name(), []).into())
 }
 
-fn request(append: &mut Append<'_>, order_id: OrderId, shipment_id: ShipmentId, order: &Order) -> Result<(), Stop> {
+/// The lines of the further parcel, priced as they were sold.
+fn chosen(order: &Order, wanted: &[WantedLine]) -> Result<Vec<OrderLine>, Refusal> {
+    if wanted.is_empty() {
+        return Ok(order.lines().to_vec());
+    }
+    let wrong = |index: usize, field: &str, detail: String| {
+        Refusal::new(RefusalCode::ValidationFailed, detail).at(format!("/lines/{index}/{field}"))
+    };
+    let mut lines: Vec<OrderLine> = Vec::with_capacity(wanted.len());
+    for (index, WantedLine { product_id, quantity }) in wanted.iter().enumerate() {
+        let Some(sold) = order.lines().iter().find(|line| line.product_id == *product_id) else {
+            return Err(wrong(index, "product_id", format!("{product_id} is not in the order")));
+        };
+        if lines.iter().any(|line| line.product_id == *product_id) {
+            return Err(wrong(index, "product_id", format!("{product_id} is named twice")));
+        }
+        if *quantity == 0 || *quantity > sold.quantity {
+            return Err(wrong(index, "quantity", format!("1 to {} of it can be sent", sold.quantity)));
+        }
+        let line_total = sold.unit_price.checked_mul(*quantity);
+        let line_total = line_total.map_err(|error| wrong(index, "quantity", error.to_string()))?;
+        lines.push(OrderLine { quantity: *quantity, line_total, ..sold.clone() });
+    }
+    Ok(lines)
+}
+
+fn request(
+    append: &mut Append<'_>,
+    order_id: OrderId,
+    shipment_id: ShipmentId,
+    order: &Order,
+    lines: Vec<OrderLine>,
+) -> Result<(), Stop> {
     let (Some(user_id), Some(address)) = (order.user_id(), order.shipping_address()) else {
         return Err(checks::not_found("order").into());
     };
-    let (lines, shipping_address) = (order.lines().to_vec(), address.clone());
+    let shipping_address = address.clone();
     append.only::<Shipment>(shipment_id, &ShipmentCommand::Request { order_id, user_id, lines, shipping_address })
 }

@@ -7,6 +7,7 @@ use crate::checks;
 use crate::command::{Append, Stop};
 use crate::order::{Order, OrderCommand};
 use crate::processes::{Fulfilment, Trouble};
+use crate::shipment::Shipment;
 use crate::stock::{Stock, StockCommand};
 
 /// What the order's process waits for a person about.
@@ -38,10 +39,13 @@ pub(super) fn release(
     Ok(())
 }
 
-/// Everything of the order is in the house again and can be sold.
+/// Everything of the parcel that came back is in the house again and can be sold.
 pub(super) fn restock(append: &mut Append<'_>, order_id: OrderId) -> Result<(), Stop> {
-    let order = append.before::<Order>(order_id)?;
-    for line in order.lines() {
+    let Some(shipment_id) = append.before::<Order>(order_id)?.shipment_id() else {
+        return Err(checks::not_found("shipment").into());
+    };
+    let shipment = append.before::<Shipment>(shipment_id)?;
+    for line in shipment.lines() {
         let (quantity, reason) = (line.quantity, Trouble::ParcelReturned.reason().to_string());
         append.ask::<Stock>(line.product_id, &StockCommand::Restock { order_id, quantity, reason })?;
     }

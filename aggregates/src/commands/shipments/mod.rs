@@ -57,7 +57,7 @@ pub(super) fn hand_over(
         return Err(given_back(order).into());
     }
     append.ask::<Order>(order_id, &OrderCommand::MarkShipped)?;
-    for line in order.lines() {
+    for line in shipment.lines() {
         append.ask::<Stock>(line.product_id, &StockCommand::Ship { order_id })?;
     }
     Ok(())

@@ -6,6 +6,7 @@ use axum::response::Response;
 use jangbu_commands::commands::{AcceptOrder, RefundOrder, SendOrderAgain};
 use jangbu_kernel::{OrderId, RefundId, ShipmentId, StreamId};
 
+use super::place::{Lines, wanted_lines};
 use super::{HoldBody, OrderView, carry_out};
 use crate::http::body::JsonBody;
 use crate::http::call::Call;
@@ -23,6 +24,20 @@ request_body! {
         /// Whether what came back can be sold again: then it is put back into stock. Only for a
         /// parcel that came back; false when it is left out.
         restock: Option<bool>,
+    }
+}
+
+request_body! {
+    /// Sends an order again.
+    pub(crate) struct SendAgainBody {
+        /// Why; it is recorded.
+        reason: Text<1, 500>,
+        /// Whether what came back can be sold again: then it is put back into stock. Only for a
+        /// parcel that came back; false when it is left out.
+        restock: Option<bool>,
+        /// What goes into the further parcel: products of the order, each once, at most as many
+        /// as were bought. Everything when it is left out.
+        lines: Option<Lines>,
     }
 }
 
@@ -52,24 +67,26 @@ pub(super) async fn refund_order(
 
 /// Sends an order again whose parcel is lost or came back, for staff.
 ///
-/// A further parcel of the same lines is begun. The goods are kept for it as they were for the
-/// first one; where there are not enough of them nothing is done.
+/// A further parcel of the order's lines, or of those that are named, is begun. The goods are
+/// kept for it as they were for the first one; where there are not enough of them nothing is
+/// done. What is not sent is not refunded by this: `POST /v1/payments/{id}/refunds`.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/send-again", operation_id = "sendOrderAgain", tag = "orders",
     params(("id" = uuid::Uuid, Path, description = "the order")),
-    request_body = GoodsBackBody,
+    request_body = SendAgainBody,
     responses((status = 200, description = "the order", body = OrderView)),
 )]
 pub(super) async fn send_order_again(
     State(app): State<App>,
     PathId(id): PathId,
     call: Call,
-    body: JsonBody<GoodsBackBody>,
+    body: JsonBody<SendAgainBody>,
 ) -> Result<Response, Problem> {
     let (order_id, shipment_id) = (OrderId::new(id), ShipmentId::new(app.state.world.ids.new_id()));
     let reason = sealed_remark(&app, StreamId::order(order_id), &body.value.reason.0).await?;
     let restock = body.value.restock.unwrap_or(false);
-    let command = SendOrderAgain { order_id, shipment_id, reason, restock };
+    let lines = body.value.lines.as_ref().map(wanted_lines).unwrap_or_default();
+    let command = SendOrderAgain { order_id, shipment_id, lines, reason, restock };
     carry_out(&app, &call, command, &body.bytes).await
 }
 
