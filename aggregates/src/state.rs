@@ -1,4 +1,4 @@
-//! The states of the aggregates under one type, for whoever keeps them.
+//! The states of the aggregates under one type, for caches and readers.
 
 use jangbu_kernel::{AggregateKind, Decider, StreamId, never};
 use uuid::Uuid;

@@ -86,7 +86,7 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     tracing::debug!(%address, "accepting connections");
     loop {
-        // A place first, then a connection: whoever finds no place waits outside.
+        // A permit first, then a connection: without a permit a client waits in the backlog.
         let accepted = async {
             let permit = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
             let (stream, peer) = listener.accept().await?;

@@ -54,7 +54,7 @@ pub struct ApiState {
     pub policy: Arc<Policy>,
     /// Signs the access tokens.
     pub signing_key: SigningKey,
-    /// Requests a caller may make; none: as many as he likes.
+    /// Requests a caller may make; none: no limit.
     pub rate_limit: Option<RateLimit>,
     /// Proxies in front of this server, which say who calls.
     pub trusted_proxies: Vec<Network>,

@@ -1,6 +1,6 @@
 //! Access tokens: Ed25519-signed JWTs of five minutes.
 //!
-//! A token only says who somebody is and which login it came from. What he may do
+//! A token only says which user it is for and which login it came from. What that user may do
 //! is looked up at every request, and whether that login goes on, so a role that is taken
 //! away or a login that has ended is gone at once.
 

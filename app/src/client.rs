@@ -130,7 +130,7 @@ impl Shopper {
         Ok(shopper)
     }
 
-    /// The value of the `Authorization` header, for whoever sends requests of its own.
+    /// The value of the `Authorization` header, for callers that send requests of their own.
     #[must_use]
     pub fn authorization(&self) -> &str {
         self.token.as_deref().unwrap_or_default()

@@ -119,7 +119,7 @@ impl Serialize for Invariant {
 /// A place where an invariant does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// Which.
+    /// The invariant that does not hold.
     pub invariant: Invariant,
     /// Where in the log it showed.
     pub position: u64,

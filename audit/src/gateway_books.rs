@@ -6,7 +6,7 @@ use serde::Deserialize;
 /// A charge in the gateway's books.
 #[derive(Clone, Debug, Deserialize)]
 pub struct GatewayCharge {
-    /// For which order.
+    /// The order that the charge pays.
     pub order_id: OrderId,
     amount: String,
     refunded: String,

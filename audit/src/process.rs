@@ -341,7 +341,7 @@ trait WaitsOutside {
 impl WaitsOutside for Step {
     fn waits_outside(self) -> bool {
         match self {
-            // A parcel travels as long as it travels; a person decides when he decides.
+            // How long a carrier or a person takes is not known.
             Self::Delivering | Self::NeedsOperator => true,
             Self::NotStarted
             | Self::AwaitingPayment

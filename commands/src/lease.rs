@@ -141,8 +141,8 @@ mod tests {
         Lease::new("work", holder, stop.clone())
     }
 
-    /// The store counts from when it was asked, so whoever counts from the answer goes on
-    /// for that much longer than the lease is his.
+    /// The store counts from when it was asked, so a holder that counts from the answer goes on
+    /// for that much longer than it holds the lease.
     #[tokio::test(start_paused = true)]
     async fn a_lease_counts_from_the_question() {
         let asked = Instant::now();

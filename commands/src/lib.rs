@@ -10,7 +10,7 @@
 //! Where to start: `request.rs` for the words, then `decider/mod.rs`, then
 //! `process/mod.rs`.
 //!
-//! Invariants: nobody is answered before what his answer says is committed; a
+//! Invariants: no request is answered before what its answer says is committed; a
 //! request is either wholly in the log or not at all; an outside call is made only
 //! when its intent is in the log.
 

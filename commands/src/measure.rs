@@ -24,7 +24,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Whoever records figures stands by now.
+    /// The recorder of metrics is installed by now.
     pub fn new() -> Self {
         Self {
             queue_depth: metrics::gauge!("jangbu_command_queue_depth"),

@@ -9,12 +9,12 @@ use jangbu_kernel::log::{LogError, Receipt, ReceiptKey};
 use jangbu_kernel::{Actor, CommandId, CorrelationId, RecordedEvent, Refusal, StreamId};
 use uuid::Uuid;
 
-/// Who asks, and whose things he may touch.
+/// The caller of a command, and whose things it may touch.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// Written into the events as who acted.
     pub actor: Actor,
-    /// Whose things he may touch.
+    /// Whose things the caller may touch.
     pub scope: Scope,
 }
 

@@ -1,5 +1,5 @@
 //! The workers beside the decider: one list, which the program and the simulation both run.
-//! A new worker is a file of its own and its line in [`start`]; whoever runs the list watches
+//! A new worker is a file of its own and its line in [`start`]; the program that runs the list watches
 //! and stops it with the others.
 
 use std::sync::Arc;

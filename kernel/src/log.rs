@@ -31,7 +31,7 @@ pub struct ReceiptKey {
     pub scope: String,
     /// SHA-256 over scope and key, see [`ReceiptKey::new`]. The key itself is free text of a
     /// client that may hold personal data, and is kept nowhere. A hash hides only what cannot
-    /// be guessed: whoever has the store can try keys out.
+    /// be guessed: a reader of the store can try keys out.
     pub hash: [u8; 32],
 }
 

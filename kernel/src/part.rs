@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-/// Something that runs until it is stopped. Whoever holds it is the one who stops it.
+/// Something that runs until it is stopped. Its holder stops it.
 #[async_trait]
 pub trait Part: Send {
     /// What it is called in a sentence: "the sealer".

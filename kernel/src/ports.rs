@@ -191,8 +191,8 @@ pub trait Checkpoints: Send + Sync + 'static {
 }
 
 /// Work that one node at a time is to do. A lease spares the others the same work; it is
-/// no lock: who was paused may go on for a moment after his lease has passed to another,
-/// so whatever it covers must be right when two do it.
+/// no lock: a node that was paused may go on for a moment after its lease has passed to another,
+/// so the work must be right when two nodes do it.
 #[async_trait]
 pub trait Leases: Send + Sync + 'static {
     /// Takes a lease that nobody holds, or renews one's own, for so long from now on by the

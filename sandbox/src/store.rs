@@ -105,7 +105,7 @@ impl Store {
         answer.await.map_err(|_| StoreError::Stopping)?
     }
 
-    /// Ends the thread after the work that is already queued, whoever still holds a handle.
+    /// Ends the thread after the work that is already queued, even while handles are left.
     pub async fn close(&self) {
         // When nobody listens the thread has ended already.
         let _ = self.jobs.send(None).await;

@@ -15,7 +15,7 @@ const TWICE_EVERY: u64 = 64;
 pub struct Fleet {
     /// The first seed.
     pub from: u64,
-    /// How many.
+    /// Number of runs.
     pub seeds: u64,
     /// Runs side by side.
     pub threads: usize,

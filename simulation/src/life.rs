@@ -62,7 +62,7 @@ impl Life {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// A point at which the node may be killed or asked to stop. Whoever is dead never
+    /// A point at which the node may be killed or asked to stop. A dead node never
     /// comes back from it.
     pub async fn moment(&self) {
         if !self.is_over() {

@@ -70,7 +70,7 @@ impl People {
         });
     }
 
-    /// A buyer asks for something of his own.
+    /// A buyer sends a command about their own things.
     pub async fn buyer<C: Command>(&self, user: UserId, key: String, make: &(impl Fn() -> C + Sync)) -> Told {
         let caller = Caller { actor: Actor::User(user), scope: Scope::Own(user) };
         send(&self.town, &self.answers, Errand { caller, key, make: &|| make().into() }).await

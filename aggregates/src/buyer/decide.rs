@@ -27,7 +27,7 @@ struct Waiting {
 pub enum BuyerCommand {
     /// A new order would wait.
     Open {
-        /// Which.
+        /// The order that begins to wait for its payment.
         order_id: OrderId,
         /// What it holds.
         lines: Vec<WaitingLine>,
@@ -36,7 +36,7 @@ pub enum BuyerCommand {
     },
     /// An order waits again: its payment failed. No limit can undo that.
     Reopen {
-        /// Which.
+        /// The order that waits for its payment again.
         order_id: OrderId,
         /// What it holds.
         lines: Vec<WaitingLine>,
@@ -45,7 +45,7 @@ pub enum BuyerCommand {
     },
     /// An order waits no more.
     Close {
-        /// Which.
+        /// The order that no longer waits for its payment.
         order_id: OrderId,
     },
 }

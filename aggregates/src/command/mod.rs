@@ -2,7 +2,7 @@
 //!
 //! A command is one file in [`commands`](crate::commands): what it carries, who may send it,
 //! which streams it looks at, and its decision. Here is what all of them have in common.
-//! Whoever carries commands out holds an [`AnyCommand`].
+//! Code that carries commands out holds an [`AnyCommand`].
 
 mod append;
 mod permission;

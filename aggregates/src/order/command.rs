@@ -12,12 +12,12 @@ pub enum OrderCommand {
     Place(Box<OrderPlaced>),
     /// A payment is begun.
     OpenPayment {
-        /// Which.
+        /// The payment that is now open.
         payment_id: PaymentId,
     },
     /// A payment failed or was called off.
     RecordPaymentFailure {
-        /// Which.
+        /// The payment that failed.
         payment_id: PaymentId,
         /// The reason code.
         reason: String,
@@ -31,7 +31,7 @@ pub enum OrderCommand {
     Expire,
     /// A parcel is begun.
     StartPreparation {
-        /// Which.
+        /// The parcel that was requested.
         shipment_id: ShipmentId,
     },
     /// A further parcel is begun: the one that left does not arrive.
@@ -51,7 +51,7 @@ pub enum OrderCommand {
     /// Call it off: at once when nothing is paid and no payment is in flight, else
     /// once everything is returned.
     Cancel {
-        /// By whom.
+        /// The buyer or staff: they have different windows.
         by: CancelledBy,
         /// Why; staff must say.
         reason: Option<Remark>,
@@ -69,17 +69,17 @@ pub enum OrderCommand {
     RecordLatePayment {
         /// By which payment.
         payment_id: PaymentId,
-        /// How much.
+        /// The amount that was captured too late.
         amount: Money,
     },
     /// Begin nothing new.
     PutOnHold {
-        /// Why.
+        /// Why nothing is to leave.
         reason: Remark,
     },
     /// Go on.
     ReleaseHold {
-        /// Why.
+        /// Why the order may go on.
         reason: Remark,
     },
 }

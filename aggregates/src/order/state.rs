@@ -105,9 +105,9 @@ impl OrderStatus {
 /// Who wants an order called off, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cancellation {
-    /// By whom.
+    /// The buyer or staff.
     pub by: CancelledBy,
-    /// Why.
+    /// The reason that was given, if one was.
     pub reason: Option<Remark>,
 }
 

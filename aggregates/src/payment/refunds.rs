@@ -29,7 +29,7 @@ pub enum RefundState {
 pub struct RefundPart {
     /// Which leg.
     pub leg: u8,
-    /// How much.
+    /// The part that goes back over this leg.
     pub amount: Money,
     /// Whether it is back.
     pub refunded: bool,
@@ -38,7 +38,7 @@ pub struct RefundPart {
 /// A refund.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refund {
-    /// Which.
+    /// The id under which it was requested.
     pub id: RefundId,
     /// How much in all.
     pub amount: Money,

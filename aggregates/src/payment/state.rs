@@ -131,7 +131,7 @@ impl Payment {
         self.opened.is_some()
     }
 
-    /// For which order.
+    /// The order that it pays.
     #[must_use]
     pub fn order_id(&self) -> Option<OrderId> {
         self.opened.as_ref().map(|opened| opened.order_id)

@@ -51,21 +51,21 @@ pub enum PointsCommand {
     },
     /// Keep points for a payment.
     Hold {
-        /// Which.
+        /// The payment that the points are held for.
         payment_id: PaymentId,
-        /// Of which order.
+        /// The order of that payment.
         order_id: OrderId,
         /// How many, in KRW, at least 1.
         amount: Money,
     },
     /// Spend what a payment holds.
     Capture {
-        /// Which.
+        /// The payment whose points are spent.
         payment_id: PaymentId,
     },
     /// Free what a payment holds.
     Release {
-        /// Which.
+        /// The payment whose points are free again.
         payment_id: PaymentId,
         /// Why, a code.
         reason: String,

@@ -25,7 +25,7 @@ pub enum SessionCommand {
     },
     /// Be over.
     End {
-        /// Why.
+        /// Logout, reuse of a token, or another cause.
         reason: SessionEndReason,
     },
 }

@@ -17,7 +17,7 @@ pub struct Scan {
     pub status: ScanStatus,
     /// The carrier's own code.
     pub code: String,
-    /// Where.
+    /// The place of the scan, as the carrier names it.
     pub place: String,
     /// When, by the carrier's clock.
     pub at: Timestamp,
@@ -30,7 +30,7 @@ pub struct Scan {
 pub enum ShipmentCommand {
     /// Opens it.
     Request {
-        /// For which order.
+        /// The order whose goods are in it.
         order_id: OrderId,
         /// Who receives it.
         user_id: UserId,
@@ -59,7 +59,7 @@ pub enum ShipmentCommand {
     CorrectTrackingNumber {
         /// The parcel's number.
         tracking_number: String,
-        /// Why.
+        /// Staff's reason, for the audit trail.
         reason: Remark,
     },
     /// Calls it off before it is handed over.

@@ -137,7 +137,7 @@ impl Shipment {
     pub const fn exists(&self) -> bool {
         self.order_id.is_some()
     }
-    /// For which order.
+    /// The order whose goods are in it.
     #[must_use]
     pub const fn order_id(&self) -> Option<OrderId> {
         self.order_id

@@ -15,12 +15,12 @@ pub enum StockCommand {
     Adjust {
         /// By how many, not 0.
         delta: i64,
-        /// Why.
+        /// The reason, such as `count` or `damage`, for the audit trail.
         reason: String,
     },
     /// Keep units for an unpaid order.
     Reserve {
-        /// Which.
+        /// The order that the units are reserved for.
         order_id: OrderId,
         /// How many, at least 1.
         quantity: u32,
@@ -36,25 +36,25 @@ pub enum StockCommand {
     },
     /// The order is paid: keep its units for good.
     Allocate {
-        /// Which.
+        /// The paid order that its reserved units now belong to.
         order_id: OrderId,
     },
     /// A paid order ended before it left.
     Deallocate {
-        /// Which.
+        /// The order that will not be sent.
         order_id: OrderId,
         /// Why, a code.
         reason: String,
     },
     /// The goods left.
     Ship {
-        /// For which order.
+        /// The order whose allocated units leave.
         order_id: OrderId,
     },
     /// What had left came back and can be sold again. Whether it did the caller knows: the stock
     /// forgets what left.
     Restock {
-        /// Of which order.
+        /// The order whose units came back.
         order_id: OrderId,
         /// How many, at least 1.
         quantity: u32,

@@ -1,7 +1,7 @@
 //! Who the administrators are: a list of its own beside their roles, in one stream, so
 //! that of two who take the role from each other at once one is refused.
 //!
-//! A shop of an earlier release has no list. Whoever changes it first writes down who has
+//! A shop of an earlier release has no list. The first change writes down who has
 //! the role (`List`); until then nobody is taken off it.
 
 use std::collections::BTreeSet;

@@ -128,7 +128,7 @@ impl Call {
         }
     }
 
-    /// Has a command carried out in the name of whoever is logged in.
+    /// Carries a command out in the name of the user who is logged in.
     pub(crate) async fn execute(
         &self,
         app: &App,

@@ -1,5 +1,5 @@
 //! The outermost layer: names every request, measures it, and gives every
-//! rejection its one shape, whoever rejected.
+//! rejection the same shape, whichever layer rejected.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};

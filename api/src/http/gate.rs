@@ -24,7 +24,7 @@ pub enum Access {
     Public,
     /// Anybody, counted by block of addresses apart from everything else: sign-up and log-in.
     Auth,
-    /// Whoever is logged in and reaches far enough.
+    /// A user who is logged in and has the permission.
     Holder(Reach),
 }
 
@@ -59,7 +59,7 @@ impl Principal {
     pub(crate) fn caller(&self) -> Caller {
         Caller { actor: Actor::User(self.user_id), scope: self.scope }
     }
-    /// Whether he holds a permission.
+    /// Whether the caller holds a permission.
     pub(crate) fn may(&self, permission: Permission) -> bool {
         allows(&self.roles, permission)
     }

@@ -35,7 +35,7 @@ impl<R: LongStream> Before<R> {
     pub(crate) async fn answer(self, app: &App, call: &Call, answer: Answer) -> Result<Response, Problem> {
         let row = self.of_answer(app, &answer).await?;
         let reached = reach(app, call, answer.position, row.order_id()).await;
-        // Whoever waits for the end is shown what the end left, also by a repeat.
+        // A client that waits for the end is shown the final state, also on a repeat.
         let (row, position) = match call.wait.stage {
             Stage::Settled => now(app, &answer, row).await?,
             Stage::Committed | Stage::Projected => (row, answer.position),

@@ -202,7 +202,7 @@ mod tests {
             (vec![(X_FORWARDED_FOR, "203.0.113.9:4711")], "203.0.113.9"),
             (vec![(FORWARDED, "for=198.51.100.1, For=\"[2001:db8::9]:4711\";proto=https;by=10.0.0.1")], "2001:db8::9"),
             (vec![(FORWARDED, "proto=http; for=203.0.113.9")], "203.0.113.9"),
-            // What cannot be read hides whoever is behind it: the peer is counted.
+            // An entry that cannot be read hides the client behind it: the peer is counted.
             (vec![(X_FORWARDED_FOR, "203.0.113.9, unknown")], "10.0.0.1"),
             (vec![(X_FORWARDED_FOR, "203.0.113.9,")], "10.0.0.1"),
             (vec![(FORWARDED, "for=_hidden")], "10.0.0.1"),

@@ -67,7 +67,7 @@ fn answers<T: Read>(node: &Node) -> Result<(), TestCaseError> {
 proptest! {
     #[test]
     fn a_body_of_any_bytes_is_json_or_is_not(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-        // Whoever reads more strictly than the usual parser reads nothing that it does not.
+        // A stricter parser accepts nothing that the usual one refuses.
         if Node::parse(&bytes).is_ok() {
             prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok());
         }

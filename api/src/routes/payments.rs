@@ -47,7 +47,7 @@ read_words!(PaymentStatus, "a payment status such as captured");
 request_body! {
     /// Pays an order.
     pub(crate) struct RequestPaymentBody {
-        /// Which.
+        /// The order to be paid.
         order_id: OrderId,
         /// 1 to 4 parts whose amounts sum to the order's total.
         legs: Legs,

@@ -36,7 +36,7 @@ request_body! {
     pub(crate) struct RefundBody {
         /// How much: from the gateway's leg first, then points.
         amount: money::Amount,
-        /// Why.
+        /// The reason; it is recorded.
         reason: Text<1, 500>,
     }
 }

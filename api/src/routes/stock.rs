@@ -39,7 +39,7 @@ const LEAST_AT_ONCE: i64 = -MOST_AT_ONCE;
 request_body! {
     /// Goods came in.
     pub(crate) struct ReceiveStockBody {
-        /// How many.
+        /// Number of units that came in.
         quantity: Whole<1, MOST_AT_ONCE>,
     }
 }
@@ -49,7 +49,7 @@ request_body! {
     pub(crate) struct AdjustStockBody {
         /// By how many; not 0.
         delta: Whole<LEAST_AT_ONCE, MOST_AT_ONCE>,
-        /// Why.
+        /// The reason, such as a count or damage; it is recorded.
         reason: Text<1, 500>,
     }
 }

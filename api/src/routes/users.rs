@@ -95,7 +95,7 @@ impl From<Profile> for UserView {
             phone: profile.phone,
             unreadable: profile.unreadable,
             roles: profile.roles,
-            // Whoever sees his own profile is logged in.
+            // Only a user who is logged in sees this.
             status: UserStatus::Active.name(),
             registered_at: profile.registered_at.into(),
             version: profile.version,

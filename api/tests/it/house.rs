@@ -339,7 +339,7 @@ impl House {
         self.send_from(address.parse().unwrap(), request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    /// Somebody with these roles; his access token.
+    /// Signs up a user with these roles; the access token.
     pub async fn somebody(&self, roles: &[Role]) -> String {
         let name = format!("somebody{}@example.com", self.world.new_id().simple());
         let registration =

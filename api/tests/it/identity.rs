@@ -94,7 +94,7 @@ async fn thirty_refreshes_at_once_get_one_answer_and_the_login_lives() {
     assert_eq!(text(&again.body["refresh_token"]), tokens[0]);
     house.get(&minji.access, "/v1/auth/profile").await.expect(200);
     let next = refresh(&house, &tokens[0]).await.expect(200);
-    // The successor was used: whoever shows the token before it has stolen it.
+    // The successor was used: a client that shows the token before it has stolen it.
     refresh(&house, &minji.refresh).await.problem(401, "unauthenticated");
     refresh(&house, &text(&next.body["refresh_token"])).await.problem(401, "unauthenticated");
     refused_soon(&house, &text(&next.body["access_token"]), "/v1/auth/profile").await;

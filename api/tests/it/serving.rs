@@ -106,7 +106,7 @@ async fn a_client_that_takes_nothing_is_let_go() {
         ServerOptions { max_connections: 1, write_timeout: Duration::from_millis(50), ..ServerOptions::default() };
     let server = start(&house, options).await;
     let mut deaf = TcpStream::connect(server.address).await.unwrap();
-    // More answers than the system keeps for one who does not read them.
+    // More answers than the system buffers for a client that does not read them.
     let asked = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(500);
     deaf.write_all(asked.as_bytes()).await.unwrap();
     // Its place is free only when it is gone.

@@ -44,11 +44,11 @@ pub struct Step {
     pub position: u64,
     /// Place in the stream.
     pub version: u64,
-    /// When.
+    /// The time at which it was recorded, RFC 3339.
     pub recorded_at: String,
-    /// Who.
+    /// The actor: a user, the system, a gateway or a carrier.
     pub actor: String,
-    /// What.
+    /// The event's type, such as `order.placed`.
     #[serde(rename = "type")]
     pub event_type: String,
     /// The state before.

@@ -30,7 +30,7 @@ struct Health {
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
-    // Never a guess: whoever else listens at the usual address is another shop.
+    // Never a guess: another program at the usual address is another shop.
     let Some(url) = arguments.url.or(on_this_folder(settings)?) else {
         bail!(
             "no server runs on the data folder {}: name the folder with --data-dir, or the server with --url",

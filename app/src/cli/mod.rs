@@ -134,7 +134,7 @@ fn run(cli: Cli) -> anyhow::Result<Done> {
     let Cli { flags, json, command } = cli;
     let output = Output::new(json);
     match crate::threads::run(dispatch(command, flags, &output)) {
-        // Whoever reads our output has seen enough, as `head` does.
+        // The reader of the output has seen enough, as `head` does.
         Err(error) if output.is_broken_pipe(&error) => Ok(Done::Yes),
         done => done,
     }

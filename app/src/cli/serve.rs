@@ -70,7 +70,7 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
     tracing::info!(version, engine, data_dir, "starting jangbu {version} on {engine}, data folder {data_dir}");
     let options = NodeOptions { roles, may_migrate: !arguments.no_migrate, roles_apart: arguments.measure_roles_apart };
     let mut node = Node::start(settings, options).await?;
-    // Before the greeting: whoever reads it may send a signal at once.
+    // Before the greeting: its reader may send a signal at once.
     let mut signals = StopSignals::listen()?;
     if let Err(error) = node.greet() {
         // Nobody reads along: what the shop does does not depend on it.

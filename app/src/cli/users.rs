@@ -164,7 +164,7 @@ async fn unlock(wanted: Unlock, settings: &Settings, output: &Output) -> anyhow:
     Ok(())
 }
 
-/// Who sits at the command line, as the machine knows him.
+/// The operating system's name of the user at the command line.
 pub(super) fn operator() -> String {
     let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     user.filter(|user| !user.is_empty()).unwrap_or_else(|| "unknown".to_owned())

@@ -33,7 +33,7 @@ pub enum ConfigError {
     /// The file named by `--config` or `JANGBU_CONFIG`, or a `*_FILE`, cannot be read.
     #[error("cannot read {}: {cause}", .path.display())]
     File {
-        /// Which.
+        /// The configuration file.
         path: PathBuf,
         /// What the system said.
         cause: std::io::Error,
@@ -41,7 +41,7 @@ pub enum ConfigError {
     /// The file is not understood.
     #[error("{} is not understood: {cause}", .path.display())]
     Syntax {
-        /// Which.
+        /// The configuration file.
         path: PathBuf,
         /// Where and what.
         cause: String,
@@ -187,7 +187,7 @@ pub struct Settings {
     pub gateway_timeout: Duration,
     /// The sandbox; none: it is off.
     pub sandbox: Option<SandboxSettings>,
-    /// How many requests a caller may make; none: as many as he likes.
+    /// How many requests a caller may make; none: no limit.
     pub rate_limit: Option<RateLimit>,
     /// Proxies that say who calls.
     pub trusted_proxies: Vec<Network>,
@@ -216,7 +216,7 @@ const DEFAULT_DATA_DIR: &str = "./data";
 const DEFAULT_ADMIN_EMAIL: &str = "admin@example.com";
 const DEFAULT_GATEWAY_TIMEOUT_MS: u64 = 5_000;
 const LONGEST_GATEWAY_TIMEOUT_MS: u64 = 60_000;
-/// About a second of work on a small machine: whoever waits longer is better told so.
+/// About a second of work on a small machine; a longer queue is refused instead.
 const DEFAULT_COMMAND_QUEUE: usize = 8_192;
 const LARGEST_COMMAND_QUEUE: usize = 1_000_000;
 const DEFAULT_EXPIRE_POINTS_EVERY_MS: u64 = 60_000;

@@ -107,7 +107,7 @@ fn durations(policy: &mut Policy, file: &PolicyFile) -> Result<(), ConfigError> 
     Ok(())
 }
 
-/// A list of waits. Whoever waits them out one after the other, the last one again and again, is
+/// A list of waits. A retry that waits them out one after the other, the last one again and again, is
 /// at no moment beyond the end of time.
 fn waits(list: &[i64]) -> Result<Vec<TimeDelta>, String> {
     if list.is_empty() {

@@ -1,4 +1,4 @@
-//! What a server says to whoever started it.
+//! What a server prints when it has started.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

@@ -49,7 +49,7 @@ impl WriteCheck {
             return outcome.clone();
         }
         let store = Arc::clone(&self.store);
-        // A task of its own: whoever loses patience leaves, and the one write goes on alone.
+        // A task of its own: a caller that times out leaves, and the one write goes on alone.
         let tried = tokio::spawn(async move {
             let outcome = store.check_writes().await.map_err(|error| error.to_string());
             *last = Some((Instant::now(), outcome.clone()));

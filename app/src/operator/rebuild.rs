@@ -124,7 +124,7 @@ pub(super) async fn run(operator: &Operator, request: RebuildRequest, told: mpsc
         Some(projector) => with_projector(projector, &request, &told).await,
         None => RebuildEvent::Failed { reason: "this node keeps no read models".to_owned() },
     };
-    // Whoever has left does not need to know.
+    // The client may have left.
     let _ = told.send(ended).await;
 }
 

@@ -68,7 +68,7 @@ pub struct NewUser {
 pub struct RoleChange {
     /// Whose: an address or a user id.
     pub user: String,
-    /// Which.
+    /// The role to be given or taken.
     pub role: Role,
     /// Given, not taken.
     pub grant: bool,
@@ -114,11 +114,11 @@ impl Verb {
 /// A decision about a process that waits for a person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Resolution {
-    /// Of which order.
+    /// The order whose process waits.
     pub order_id: OrderId,
     /// What is decided.
     pub action: Verb,
-    /// Why.
+    /// The reason, for the audit trail.
     pub reason: String,
     /// Who decides.
     pub operator: String,
@@ -127,7 +127,7 @@ pub struct Resolution {
 /// What came of a decision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Resolved {
-    /// Of which order.
+    /// The order whose process was decided about.
     pub order_id: OrderId,
     /// Where its process stands now.
     pub step: String,

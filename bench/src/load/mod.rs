@@ -59,7 +59,7 @@ pub struct Gun<A> {
 pub async fn fire<A: Ammunition>(guns: Vec<Gun<A>>, plan: Plan) -> anyhow::Result<Tally> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     std::thread::Builder::new().name("load".to_owned()).spawn(move || {
-        // Whoever waits for it may have been cancelled.
+        // The receiver may have been cancelled.
         let _ = sender.send(on_this_thread(guns, plan));
     })?;
     receiver.await.map_err(|_| anyhow!("the load broke off"))?

@@ -156,7 +156,7 @@ impl Decider {
             Ok(Some(error)) | Err(error @ LogError::Damaged(_)) => error,
             Err(error) => return Err(error.into()),
         };
-        // Whoever asks for it again and again must not fill the log.
+        // Repeats must not fill the log.
         if self.named.put(stream, ()).is_none() {
             tracing::error!(%stream, error = %unreadable, "a stream cannot be read, commands that need it are not carried out");
         }

@@ -120,7 +120,7 @@ impl Decider {
         Bearing::Next
     }
 
-    /// False when it cannot be read: whoever needs the stream is told so.
+    /// False when it cannot be read: commands that need the stream are told so.
     fn fold_in(&mut self, event: &RecordedEvent) -> bool {
         let Ok(decoded) = decode(event) else { return false };
         if let Some(cached) = self.cache.get_mut(event.stream) {

@@ -5,8 +5,8 @@
 //! after the other on the states in memory, each seeing what the earlier ones
 //! decided**. What they decided is one append batch. While it commits, the next
 //! batch is already being decided on top of it; it is sent only after the one below
-//! has landed, without what rested on any of it that did not succeed. Nobody is answered
-//! before the batch that his answer rests on is committed.
+//! has landed, without what rested on any of it that did not succeed. No request is answered
+//! before the batch that its answer rests on is committed.
 //!
 //! What the processes learn from a decision, and what they then ask for, is decided with it and
 //! goes into the same append.

@@ -15,7 +15,7 @@ use crate::sealing::{user_email, user_name, user_phone};
 /// A user's own data, opened.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Profile {
-    /// Who.
+    /// The user's id.
     pub user_id: UserId,
     /// The address; none when it cannot be opened, as with the other personal fields.
     pub email: Option<String>,

@@ -15,7 +15,7 @@ use crate::reader;
 const FRESH: Duration = Duration::from_millis(900);
 /// States kept in mind at once, some hundred bytes each.
 const IN_MIND: u64 = 50_000;
-/// Whoever is quiet for so long is forgotten: the life of an access token.
+/// A user without requests for so long is forgotten: the life of an access token.
 const QUIET: Duration = Duration::from_secs(300);
 /// Events that are folded onto a state in mind; behind more than that a snapshot is nearer.
 const TAIL: usize = 200;

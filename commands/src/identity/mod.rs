@@ -104,7 +104,7 @@ struct Newcomer {
 /// A login that succeeded.
 #[derive(Clone)]
 pub struct LoggedIn {
-    /// Who.
+    /// The user who has logged in.
     pub user_id: UserId,
     /// What they are.
     pub roles: Vec<Role>,
@@ -379,7 +379,7 @@ impl Identity {
         Ok(user.map(|user| AccountStatus { roles: user.roles().collect(), active: user.may_act().is_ok() }))
     }
 
-    /// The next look at a user is taken anew: something was just decided about him.
+    /// Drops what is remembered of a user: something was just decided about them.
     pub fn forget(&self, user_id: UserId) {
         self.memory.forget(StreamId::user(user_id));
     }

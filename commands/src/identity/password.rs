@@ -87,7 +87,7 @@ async fn run<T: Send + 'static>(
 ) -> Result<T, IdentityError> {
     let (answer, answered) = oneshot::channel();
     let work = move || {
-        // Whoever has left meanwhile costs nothing.
+        // A caller that has left meanwhile costs nothing.
         if !answer.is_closed() {
             let _gone = answer.send(work());
         }

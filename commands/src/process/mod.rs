@@ -165,7 +165,7 @@ struct Since {
     fresh: u64,
 }
 
-/// How far it is, for whoever asks; outlives a turn.
+/// How far it is; outlives a turn.
 struct Known {
     /// The position up to which every issued command is finished.
     dispatched: watch::Sender<u64>,
@@ -208,7 +208,7 @@ pub struct ProcessManager;
 #[derive(Clone)]
 pub struct ProcessManagerHandle(Arc<Shared>);
 
-/// The running parts, held by whoever stops them.
+/// The running parts, held by their supervisor.
 #[derive(Debug)]
 pub struct ProcessTasks {
     stop: CancellationToken,

@@ -1,4 +1,4 @@
-//! A payment as whoever talks to the gateway has to know it: its state, and the ids
+//! A payment as a call to the gateway has to know it: its state, and the ids
 //! of the events that are the gateway's idempotency keys.
 
 use jangbu_aggregates::commands::ObservePayment;

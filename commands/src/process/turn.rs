@@ -43,7 +43,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         match ended {
             Some(Ended::Lost) => tracing::warn!("the process manager's lease is lost; standing by"),
             Some(Ended::Stopped) => return lease.give_back().await,
-            // A part has ended by itself: whoever looks after this task is to see it.
+            // A part has ended by itself: the supervisor of this task has to see it.
             None => return,
         }
     }

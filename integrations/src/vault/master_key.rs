@@ -118,7 +118,7 @@ impl MasterKey {
     /// a key behind that every later start would stumble over.
     fn store(&self, path: &Path) -> io::Result<()> {
         let mut name = path.as_os_str().to_owned();
-        // Nobody else's: whoever makes the key at the same time has another.
+        // A name of its own: another process that makes the key at the same time has another.
         name.push(format!(".{}.new", uuid::Uuid::now_v7()));
         let new = PathBuf::from(name);
         let written = self.write(&new).and_then(|()| fs::hard_link(&new, path));

@@ -30,7 +30,7 @@ pub(super) fn on_a_thread_that_yields<T: Send + 'static>(
         if let Err(error) = step_aside() {
             tracing::warn!(%error, "the priority of a rebuild could not be lowered: {error}");
         }
-        // Whoever asked has left, if this cannot be sent.
+        // The caller has left if this cannot be sent.
         let _ = done.send(runtime.block_on(work));
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
@@ -87,7 +87,7 @@ mod tests {
         let one = ThreadPriority::Crossplatform(1.try_into().unwrap());
         let fixed = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
         if set_thread_priority_and_policy(thread_native_id(), one, fixed).is_err() {
-            // Whoever may not have one has none to give up.
+            // Where a higher priority is not allowed there is none to give up.
             return;
         }
         assert_eq!(aside().await, (NICENESS, SCHED_BATCH));

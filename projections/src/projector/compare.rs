@@ -1,4 +1,4 @@
-//! Read models held against the log by whoever only reads: nothing is written to them,
+//! Compares read models with the log without write access: nothing is written to them,
 //! no lease is taken, and a projector that is at work goes on.
 //!
 //! The log is folded once more into tables of this process's own, up to the position

@@ -289,7 +289,7 @@ impl Follower {
         }
     }
 
-    /// Whoever asks for everything to be built anew does not wait for a border: there may
+    /// A request to build everything anew does not wait for a border: there may
     /// never be one. Whatever else waits is let go, it was asked of what is thrown away.
     fn asked_to_begin_anew(&mut self) -> Option<oneshot::Sender<Result<(), ProjectorError>>> {
         let place = self.waiting.iter().position(|control| matches!(control, Control::BeginAnew { .. }))?;

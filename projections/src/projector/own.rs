@@ -64,7 +64,7 @@ impl Follower {
             Err(error) => Err(error.into()),
         };
         let lost = matches!(begun, Err(ProjectorError::Stopped));
-        // Whoever asked may have left.
+        // The caller may have left.
         let _ = reply.send(begun);
         if lost { Err(ProjectorError::Stopped) } else { Ok(()) }
     }

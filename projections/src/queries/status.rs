@@ -89,7 +89,7 @@ pub struct ParkedStream {
     pub stream: StreamId,
     /// Position of the first event that is not folded in.
     pub position: u64,
-    /// Why.
+    /// The error that its event ended in.
     pub reason: String,
     /// Since when.
     pub since: Timestamp,

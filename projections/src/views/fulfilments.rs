@@ -46,7 +46,7 @@ impl PartialEq for ProcessState {
 /// The fulfilment of an order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FulfilmentRow {
-    /// Of which order.
+    /// The order that the process carries.
     pub order_id: OrderId,
     /// Where it stands.
     pub step: String,

@@ -42,13 +42,13 @@ statuses! {
 /// A line as it was sold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderLineRow {
-    /// What.
+    /// The product that was bought.
     pub product_id: ProductId,
     /// What it was called.
     pub name: String,
     /// What one cost.
     pub unit_price: Money,
-    /// How many.
+    /// Number of units.
     pub quantity: u32,
     /// `unit_price` times `quantity`.
     pub line_total: Money,

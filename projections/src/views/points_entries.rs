@@ -47,7 +47,7 @@ pub struct PointsEntryRow {
     pub payment_id: Option<PaymentId>,
     /// The balance after it.
     pub balance_after: Money,
-    /// When.
+    /// The time at which it was recorded.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub at: Timestamp,
     /// When what is left of a grant lapses.

@@ -43,7 +43,7 @@ pub struct ScanRow {
     pub status: ShipmentStatus,
     /// The carrier's own code.
     pub code: String,
-    /// Where.
+    /// The place of the scan, as the carrier names it.
     pub place: String,
     /// When, by the carrier's clock.
     #[serde(with = "jangbu_kernel::time::millis")]
@@ -53,7 +53,7 @@ pub struct ScanRow {
     pub received_at: Option<Timestamp>,
     /// A remark of the shop's staff.
     pub note: Option<Remark>,
-    /// By whom.
+    /// The carrier that told it, or `staff`.
     pub carrier: String,
     /// Why it changed nothing, when it did not.
     pub ignored_because: Option<String>,
@@ -64,7 +64,7 @@ pub struct ScanRow {
 pub struct ShipmentRow {
     /// Its id.
     pub id: ShipmentId,
-    /// Of which order.
+    /// The order whose goods are in it.
     pub order_id: OrderId,
     /// Who receives it.
     pub user_id: UserId,

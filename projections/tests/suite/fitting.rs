@@ -261,7 +261,7 @@ async fn from_scratch_needs_nothing_of_what_is_there(fixture: &Fixture) {
     let models = fixture.elsewhere().await;
     damage_orders(fixture).await;
     let projector = Projector::spawn(Arc::new(shop.store.clone()), models.clone(), Arc::new(Still));
-    // Whoever meets it first: here a list.
+    // Any reader may meet it first: here a list.
     let limit = deadline();
     while models.queries().orders(&Default::default(), &PageRequest::default()).await.is_ok() {
         assert!(Instant::now() < limit, "the damage is never met");

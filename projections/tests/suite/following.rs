@@ -435,7 +435,7 @@ async fn a_newer_projector_fences_the_older(fixture: &Fixture) {
     older.stop().await;
 }
 
-/// Whoever writes a page holds on to the epoch until it is written: one that is being taken
+/// A projector that writes a page keeps the epoch until it is written: one that is being taken
 /// at that moment is waited for, and then nothing is written.
 async fn a_page_waits_for_an_epoch_that_is_being_taken(fixture: &Fixture) {
     let Place::Postgres { url, .. } = &fixture.place else {

@@ -358,7 +358,7 @@ async fn sums_are_exact_beyond_floats(fixture: &Fixture) {
     projector.stop().await;
 }
 
-/// Somebody holds the lists' tables for as long as he likes.
+/// Another connection keeps a lock on the lists' tables.
 async fn a_table_that_is_locked_is_told_in_time(fixture: &Fixture) {
     let projector = fixture.projector();
     fixture.order(1, 0, won(1_000)).await;

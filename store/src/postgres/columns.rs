@@ -13,7 +13,7 @@ use crate::row::to_i64;
 /// One statement: nothing happens when a predecessor is missing, or the newest event that
 /// this node knows; else the
 /// counter moves, the events are numbered from it and the receipts written.
-/// Whoever runs it holds the counter row until his commit is visible.
+/// The transaction holds the counter row until its commit is visible.
 macro_rules! append {
     ($beside:literal) => {
         concat!(

@@ -2,8 +2,8 @@
 //! `log.db` in the data folder, and the keys in another, `keys.db` (`keys/`).
 //!
 //! One thread owns the writing connection and takes jobs from a bounded queue
-//! (`writer.rs`); whoever drops his future leaves a job that is either still his
-//! or already the writer's, never half of one. A few connections that cannot
+//! (`writer.rs`); a caller that drops its future leaves a job that is either still in the queue
+//! or already with the writer, never half done. A few connections that cannot
 //! write serve the readers (`readers.rs`).
 
 mod append;

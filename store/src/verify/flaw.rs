@@ -14,7 +14,7 @@ pub enum Flaw {
     /// A stream's versions have a gap or a repetition.
     #[error("the event at position {position} has version {found} in its stream instead of {expected}")]
     Version {
-        /// Where.
+        /// The position of the event.
         position: u64,
         /// The version that should follow.
         expected: u64,
@@ -24,13 +24,13 @@ pub enum Flaw {
     /// A row is not what was appended.
     #[error("the event at position {position} was altered: its hash does not fit")]
     Hash {
-        /// Where.
+        /// The position of the event.
         position: u64,
     },
     /// A row holds what no row can hold.
     #[error("the event at position {position} cannot be read: {reason}")]
     Unreadable {
-        /// Where.
+        /// The position of the event.
         position: u64,
         /// What the engine says.
         reason: String,

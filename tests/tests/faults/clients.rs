@@ -96,7 +96,7 @@ pub async fn hanging_up_at_every_stage(world: &mut World) {
         // Somebody else is served all the while.
         buyer.read("/v1/auth/profile").await;
     }
-    // Whoever asks again finds what he did, or does it now: once.
+    // A repeat under the same key gets the first answer, or is carried out now: once.
     let mut ids = std::collections::BTreeSet::new();
     for chunk in keys.chunks(SHOPPERS) {
         let answers = chunk.iter().map(async |key| {

@@ -50,7 +50,7 @@ pub async fn five_thousand_connections(world: &mut World) {
         let half =
             "POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
         let bodies = open_all(world, SLOW, half, 0).await;
-        // More than the system keeps for one who does not read.
+        // More than the system buffers for a client that does not read.
         let asked = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200);
         let deaf = open_all(world, SLOW, &asked, 0).await;
 
@@ -128,7 +128,7 @@ async fn open_all(world: &World, count: usize, said: &str, read: usize) -> Vec<T
     while all.len() < count {
         let some = (all.len()..count.min(all.len() + 200)).map(async |_| {
             let socket = TcpSocket::new_v4().unwrap();
-            // A small window, so that one who does not read is noticed early.
+            // A small window, so that a client that does not read is noticed early.
             socket.set_recv_buffer_size(4_096).unwrap();
             let mut connection = socket.connect(address).await.unwrap();
             connection.write_all(said.as_bytes()).await.unwrap();

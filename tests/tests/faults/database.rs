@@ -76,7 +76,7 @@ async fn the_log_tells(world: &World, what: &str, times: usize) {
 }
 
 /// The wire is cut before the append, while it is under way, and after its commit.
-/// Whatever was answered, the one who asks again under his key gets the one true
+/// Whatever was answered, a repeat under the same key gets the one true
 /// answer, and there is exactly one order.
 pub async fn answers_to_appends_are_lost(world: &mut World) {
     let wire = Wire::to(world.database_url().unwrap()).await;
@@ -138,7 +138,7 @@ pub async fn answers_to_read_models_are_lost(world: &mut World) {
                 let cut = if round % 3 == 2 { Cut::AtOnceAfterSending } else { Cut::AfterTheAnswerCame };
                 wire.cut_at(&["COMMIT"], cut);
                 eventually("a commit came by", async || wire.has_cut().then_some(())).await;
-                // Whoever is cut off at every word gets nowhere: the next cut meets one who goes on.
+                // A connection that is cut at every statement makes no progress: the next cut waits for one that does.
                 crate::nodes::read_models_follow(&shop.admin).await;
             }
         })

@@ -70,7 +70,7 @@ pub async fn a_full_queue_turns_away(world: &mut World) {
     admin.stock_becomes(&tea, 900_000, placed, 0).await;
 }
 
-/// All at once; whoever is turned away comes again when there is room. How much more
+/// All at once; a client that is turned away comes again when there is room. How much more
 /// memory the shop used while nothing got on, in KiB: what is written later fills the
 /// caches, which have bounds of their own.
 async fn one_rush(world: &World, buyer: &Client, product: &str) -> u64 {

@@ -39,7 +39,7 @@ pub async fn sigterm_under_load(world: &mut World) {
     all_is_as_told(world, &shop, &told).await;
 }
 
-/// One who follows an order, one who never says anything, one who never finishes.
+/// A client that follows an order, one that is silent, and one that never finishes its request.
 async fn hold_on(world: &World, shop: &Shop) -> Vec<TcpStream> {
     let order = shop.admin.read("/v1/orders?limit=1").await["items"][0]["id"].as_str().unwrap().to_owned();
     let token = shop.admin.token();

@@ -317,7 +317,7 @@ pub async fn a_caller_who_hangs_up_leaves_nothing_half_done(world: &mut World) {
         connection.write_all(&request[..sent]).await.unwrap();
         drop(connection);
     }
-    // One who asks again under his key finds either what he did or does it now: once.
+    // A repeat under the same key gets the first answer, or is carried out now: once.
     let request: Value = serde_json::from_slice(&body).unwrap();
     for key in &keys {
         let reply = buyer.post("/v1/orders", &request).key(key).body(JSON, body.clone()).send().await;

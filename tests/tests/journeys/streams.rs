@@ -59,7 +59,7 @@ pub async fn an_orders_events_are_followed(world: &mut World) {
     stream.until("order.preparation_started").await;
     assert!(!stream.seen.contains(other["id"].as_str().unwrap()), "only its own: {}", stream.seen);
 
-    // Who comes back goes on behind the last event he has seen.
+    // A client that connects again continues after the last event it saw.
     let paid = stream.seen.split("\n\n").find(|block| block.contains("order.paid")).unwrap();
     let id = paid.lines().find_map(|line| line.strip_prefix("id:")).expect("an event has an id").trim();
     let mut later = open(Some(id)).await;

@@ -10,7 +10,7 @@ use crate::state::{Missing, States};
 /// The process takes an input in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdvanceFulfilment {
-    /// Of which order.
+    /// The order whose process learns something.
     pub order_id: OrderId,
     /// What it saw.
     pub input: FulfilmentInput,

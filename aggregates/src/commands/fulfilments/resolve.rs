@@ -10,11 +10,11 @@ use crate::state::{Missing, States};
 /// A person decides a parked process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolveFulfilment {
-    /// Of which order.
+    /// The order whose process is parked.
     pub order_id: OrderId,
-    /// What.
+    /// Try again, take as done, or undo.
     pub action: OperatorAction,
-    /// Why.
+    /// The operator's reason, for the audit trail.
     pub reason: Remark,
 }
 

@@ -16,7 +16,7 @@ use crate::state::{Missing, States};
 pub struct AcceptOrder {
     /// Which order.
     pub order_id: OrderId,
-    /// Why.
+    /// Staff's reason, for the audit trail.
     pub reason: Remark,
 }
 

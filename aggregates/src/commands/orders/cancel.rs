@@ -22,7 +22,7 @@ pub(super) const ORDER_CANCELLED: &str = "order_cancelled";
 pub struct CancelOrder {
     /// Which order.
     pub order_id: OrderId,
-    /// By whom.
+    /// The buyer or staff: they have different windows.
     pub by: CancelledBy,
     /// Why; staff must say.
     pub reason: Option<Remark>,

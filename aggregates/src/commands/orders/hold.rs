@@ -11,7 +11,7 @@ use crate::state::{Missing, States};
 pub struct HoldOrder {
     /// Which order.
     pub order_id: OrderId,
-    /// Why.
+    /// Why nothing is to leave, for the order and the audit trail.
     pub reason: Remark,
 }
 

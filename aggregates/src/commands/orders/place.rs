@@ -22,9 +22,9 @@ use crate::user::User;
 /// A line somebody wants to buy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedLine {
-    /// What.
+    /// The product to buy.
     pub product_id: ProductId,
-    /// How many.
+    /// Number of units, 1-999.
     pub quantity: u32,
 }
 
@@ -37,7 +37,7 @@ pub struct PlaceOrder {
     pub number: String,
     /// Who buys.
     pub user_id: UserId,
-    /// What.
+    /// The goods; lines of the same product are merged.
     pub lines: Vec<WantedLine>,
     /// Where to, sealed under the buyer's key.
     pub shipping_address: Sealed,

@@ -19,7 +19,7 @@ pub struct RefundOrder {
     pub order_id: OrderId,
     /// The id that a refund gets which is opened here.
     pub refund_id: RefundId,
-    /// Why.
+    /// Staff's reason, for the audit trail.
     pub reason: Remark,
     /// Whether what came back can be sold again.
     pub restock: bool,

@@ -14,7 +14,7 @@ use crate::state::{Missing, States};
 pub struct ReleaseHold {
     /// Which order.
     pub order_id: OrderId,
-    /// Why.
+    /// Why the order may go on, for the audit trail.
     pub reason: Remark,
 }
 

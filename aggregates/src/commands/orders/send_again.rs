@@ -27,7 +27,7 @@ pub struct SendOrderAgain {
     /// What goes into it: products of the order, each once, at most as many as were bought.
     /// None named means everything.
     pub lines: Vec<WantedLine>,
-    /// Why.
+    /// Staff's reason, for the audit trail.
     pub reason: Remark,
     /// Whether what came back can be sold again.
     pub restock: bool,

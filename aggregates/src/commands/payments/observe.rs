@@ -12,9 +12,9 @@ use crate::state::{Missing, States};
 pub struct ObservePayment {
     /// Which payment.
     pub payment_id: PaymentId,
-    /// What.
+    /// The state of the charge as it was told.
     pub observation: ChargeOutcome,
-    /// Who.
+    /// Whether an answer, an inquiry, a webhook or the shop itself told it.
     pub source: Source,
 }
 

@@ -15,11 +15,11 @@ use crate::state::{Missing, States};
 pub struct ObserveRefund {
     /// Of which payment.
     pub payment_id: PaymentId,
-    /// Which.
+    /// The refund that was asked for.
     pub refund_id: RefundId,
-    /// What.
+    /// The state of the refund as it was told.
     pub observation: RefundOutcome,
-    /// Who.
+    /// Whether an answer, an inquiry, a webhook or the shop itself told it.
     pub source: Source,
 }
 

@@ -13,9 +13,9 @@ pub struct RefundPayment {
     pub payment_id: PaymentId,
     /// The id the refund gets.
     pub refund_id: RefundId,
-    /// How much.
+    /// The amount to give back, at most what is left of the payment.
     pub amount: Money,
-    /// Why.
+    /// The reason, for the buyer's refund and the audit trail.
     pub reason: Remark,
 }
 

@@ -30,9 +30,9 @@ impl WantedPayment {
 /// Pays an order that has no open payment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RequestPayment {
-    /// Of which order.
+    /// The order to be paid.
     pub order_id: OrderId,
-    /// What.
+    /// Its id and its legs.
     pub payment: WantedPayment,
 }
 

@@ -13,7 +13,7 @@ pub struct RequestFullRefund {
     pub payment_id: PaymentId,
     /// The id the refund gets.
     pub refund_id: RefundId,
-    /// Why.
+    /// The reason, for the refund and the audit trail.
     pub reason: Remark,
 }
 

@@ -11,7 +11,7 @@ use crate::state::{Missing, States};
 pub struct RequestNetCancel {
     /// Which payment.
     pub payment_id: PaymentId,
-    /// Why.
+    /// Reason code of the process, such as `not_found`.
     pub reason: String,
 }
 

@@ -13,7 +13,7 @@ use crate::user::User;
 pub struct GrantPoints {
     /// To whom.
     pub user_id: UserId,
-    /// How many.
+    /// The points, one for each won.
     pub amount: Money,
     /// What for; the same reference is one entry.
     pub reference: GrantReference,

@@ -9,7 +9,7 @@ use crate::state::{Missing, States};
 /// Makes a product buyable. Writes `product`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActivateProduct {
-    /// Which.
+    /// The product that can be bought from now on.
     pub product_id: ProductId,
 }
 

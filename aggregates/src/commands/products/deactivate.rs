@@ -9,7 +9,7 @@ use crate::state::{Missing, States};
 /// Takes a product off sale. Writes `product`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeactivateProduct {
-    /// Which.
+    /// The product that cannot be bought any more.
     pub product_id: ProductId,
 }
 

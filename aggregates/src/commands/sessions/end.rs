@@ -9,9 +9,9 @@ use crate::state::{Missing, States};
 /// Ends a login.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndSession {
-    /// Which.
+    /// The session to end.
     pub session_id: SessionId,
-    /// Why.
+    /// Logout, reuse of a token, or another cause.
     pub reason: SessionEndReason,
 }
 

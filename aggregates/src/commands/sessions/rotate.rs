@@ -12,7 +12,7 @@ use crate::user::User;
 /// an exchanged one ends the family (recorded, answered as done: look at the events).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RotateSession {
-    /// Which.
+    /// The session whose refresh token is exchanged.
     pub session_id: SessionId,
     /// Hash of the token shown.
     pub presented_hash: String,

@@ -13,7 +13,7 @@ use crate::user::{User, UserCommand};
 pub struct StartSession {
     /// The id it gets.
     pub session_id: SessionId,
-    /// Who.
+    /// The user who has logged in.
     pub user_id: UserId,
     /// SHA-256 of the refresh token, hexadecimal.
     pub token_hash: String,

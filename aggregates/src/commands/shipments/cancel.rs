@@ -11,7 +11,7 @@ use crate::state::{Missing, States};
 pub struct CancelShipment {
     /// Which parcel.
     pub shipment_id: ShipmentId,
-    /// Why.
+    /// Reason code, such as `cancelled_by_buyer`.
     pub reason: String,
 }
 

@@ -13,7 +13,7 @@ pub struct CorrectTrackingNumber {
     pub shipment_id: ShipmentId,
     /// The parcel's number.
     pub tracking_number: String,
-    /// Why.
+    /// Staff's reason, for the audit trail.
     pub reason: Remark,
 }
 

@@ -12,7 +12,7 @@ use crate::state::{Missing, States};
 /// Opens a shipment and starts the order's preparation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestShipment {
-    /// Of which order.
+    /// The order whose goods are to be sent.
     pub order_id: OrderId,
     /// The id it gets.
     pub shipment_id: ShipmentId,

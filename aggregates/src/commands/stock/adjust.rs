@@ -14,7 +14,7 @@ pub struct AdjustStock {
     pub product_id: ProductId,
     /// By how many, not 0.
     pub delta: i64,
-    /// Why.
+    /// The reason, such as `count` or `damage`, for the audit trail.
     pub reason: String,
 }
 

@@ -10,7 +10,7 @@ use crate::user::{Administrators, AdministratorsCommand};
 /// Writes down who has the role of an administrator, once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListAdministrators {
-    /// Who.
+    /// Every administrator of the shop.
     pub user_ids: Vec<UserId>,
 }
 

@@ -21,9 +21,9 @@ pub enum FulfilmentCommand {
     Take(FulfilmentInput),
     /// A person decides a parked process.
     Resolve {
-        /// What.
+        /// Try again, take as done, or undo.
         action: OperatorAction,
-        /// Why.
+        /// The operator's reason, for the audit trail.
         reason: Remark,
     },
 }
@@ -44,14 +44,14 @@ pub enum FulfilmentInput {
     },
     /// A timer of the process is due.
     Timer {
-        /// Which.
+        /// The timer that is due.
         timer: TimerName,
         /// When it was due: a timer that was moved since does not ring.
         due_at: Timestamp,
     },
     /// A command that the process issued was refused: it did nothing.
     CommandRefused {
-        /// Which.
+        /// The command that was refused.
         command_id: CommandId,
         /// The stable code of the refusal.
         code: String,

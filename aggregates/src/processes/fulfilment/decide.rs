@@ -104,7 +104,7 @@ impl Fulfilment {
         let event_type = event.event_type().to_owned();
         record.add(InputReceived { input, event_type, fact, step: None, issued: Vec::new() });
         if record.state.is_parked_for_nothing() {
-            // Whoever took the amount as enough has decided what the process waits for.
+            // Accepting the amount has decided what the process waits for.
             record.add(OperatorResolved { action: OperatorAction::Resume, reason: MISMATCH_ACCEPTED.into() });
         }
         record.finish()

@@ -107,7 +107,7 @@ enum Halt {
 /// # Errors
 /// [`Unloaded`]: streams that have to be loaded first.
 pub fn walk<S: Versioned>(states: &S, facts: &Facts, first: &Writes, ground: Ground<'_>) -> Result<Walked, Unloaded> {
-    // What follows is the shop's own doing, whoever began it.
+    // The actor of what follows is the system, whoever sent the first command.
     let facts = Facts { scope: Scope::Any, ..facts.clone() };
     // The states are only looked at, so they are whole afterwards.
     let walked = catch_unwind(AssertUnwindSafe(|| {

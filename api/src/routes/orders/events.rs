@@ -30,7 +30,7 @@ use crate::state::App;
 const LONGEST: Duration = Duration::from_secs(300);
 /// A comment goes out in silence, so that a connection that is gone is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// The log moves for many orders; one follower looks at his own no more often than this.
+/// The log moves for many orders; a follower of one order reads no more often than this.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Events read at once.
 const PAGE: usize = 100;

@@ -29,7 +29,7 @@ request_body! {
     pub(crate) struct LineBody {
         /// The product.
         product_id: ProductId,
-        /// How many.
+        /// Number of units.
         quantity: Whole<1, 1_000_000>,
     }
 }
@@ -61,7 +61,7 @@ request_body! {
 request_body! {
     /// Buys.
     pub(crate) struct PlaceOrderBody {
-        /// What.
+        /// The goods; lines of the same product are merged.
         lines: Lines,
         /// Where to.
         shipping_address: AddressBody,

@@ -20,7 +20,7 @@ pub(super) const REFUSALS: &[Code] = &[Code::InsufficientStock, Code::ProductNot
 request_body! {
     /// An order that is not meant yet: the body of an order will do as it is.
     pub(crate) struct QuoteBody {
-        /// What.
+        /// The goods; lines of the same product are merged.
         lines: Lines,
         /// Where to.
         shipping_address: Option<AddressBody>,

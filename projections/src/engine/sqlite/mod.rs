@@ -114,8 +114,8 @@ const MACHINE_MS: &str = "cast(unixepoch('subsec') * 1000 as integer)";
 const GIVEN_MS: &str = "(select ms from temp.clock)";
 
 impl SqliteEngine {
-    /// Opens or makes the database file. Its owner says how the machine is called since it
-    /// was started; he has asked [`is_trustworthy`] before, and nothing is synced until he
+    /// Opens or makes the database file. Its owner names the machine's
+    /// current boot and has asked [`is_trustworthy`] before; nothing is synced until the owner
     /// closes it.
     pub fn open(path: &Path, readers: usize, owner: Option<Boot>) -> Result<Self, EngineError> {
         let open = RwLock::new(Open::at(path, readers, owner.as_ref())?);
