@@ -1,4 +1,4 @@
-//! The macro that declares an aggregate's events.
+//! The macros that declare an aggregate's events and name an enum's variants.
 
 /// One event type as the schema catalogue lists it.
 pub struct EventTypeInfo {
@@ -60,6 +60,31 @@ pub enum DecodeError {
         #[source]
         source: serde_json::Error,
     },
+}
+
+/// Gives enums the names of their variants: `ALL`, `name` and `from_name`.
+///
+/// The enum derives `EnumString`, `IntoStaticStr` and `VariantArray` of `strum` with
+/// `#[strum(serialize_all = "snake_case")]`. Its names are made of its variants, as
+/// serde makes them, so that events, read models, JSON and the command line spell them alike.
+#[macro_export]
+macro_rules! named {
+    ($($name:ty),+ $(,)?) => {$(
+        impl $name {
+            /// Every one, in the order in which they are declared.
+            pub const ALL: &'static [Self] = <Self as ::strum::VariantArray>::VARIANTS;
+            /// The name in JSON, in queries and on the command line.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                self.into()
+            }
+            /// The one with this name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                name.parse().ok()
+            }
+        }
+    )+};
 }
 
 /// Declares an aggregate's event enum from its payload structs.

@@ -9,58 +9,39 @@ use uuid::Uuid;
 
 use crate::ids::{OrderId, PaymentId, ProductId, SessionId, ShipmentId, UserId};
 
-macro_rules! aggregate_kinds {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
-        /// The kinds of aggregate that own streams. The name is part of every
-        /// stored stream id: storage format, add, never change.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum AggregateKind { $($(#[$doc])* $variant,)+ }
-
-        impl AggregateKind {
-            /// Every kind there is, in a fixed order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The name used in stream ids and as the first part of event types.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-
-            /// The kind with this name.
-            #[must_use]
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
-
-aggregate_kinds! {
+/// The kinds of aggregate that own streams. The name is part of every stored stream id and the
+/// first part of every event type: storage format, add, never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum AggregateKind {
     /// A person with an account.
-    User = "user",
+    User,
     /// A claim on an e-mail address, keyed by a keyed hash of the address.
-    Email = "email",
+    Email,
     /// A login: one family of refresh tokens.
-    Session = "session",
+    Session,
     /// A product of the catalogue.
-    Product = "product",
+    Product,
     /// The stock of one product, under the product's id.
-    Stock = "stock",
+    Stock,
     /// An order.
-    Order = "order",
+    Order,
     /// A payment of an order.
-    Payment = "payment",
+    Payment,
     /// A parcel of an order.
-    Shipment = "shipment",
+    Shipment,
     /// A user's points ledger, under the user's id.
-    Points = "points",
+    Points,
     /// The process manager's own stream of an order, under the order's id.
-    Fulfilment = "fulfilment",
+    Fulfilment,
     /// The orders of a buyer that wait for a payment, under the user's id.
-    Buyer = "buyer",
+    Buyer,
     /// Who the administrators are: one stream of the shop.
-    Administrators = "administrators",
+    Administrators,
 }
+
+crate::named!(AggregateKind);
 
 /// The identity of a stream. Shown, stored and parsed as `<kind>-<uuid>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

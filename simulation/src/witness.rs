@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use chrono::TimeDelta;
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::points::Points;
-use jangbu_aggregates::processes::{FulfilmentEvent, Step, TimerName};
+use jangbu_aggregates::processes::{FulfilmentEvent, Step};
 use jangbu_audit::{Auditor, End, Findings, Seen};
 use jangbu_kernel::ports::{DueTimer, LapsedPoints};
 use jangbu_kernel::{Decider as _, OrderId, RecordedEvent, StreamId, Timestamp, UserId};
@@ -186,7 +186,7 @@ impl Eyes {
             }
             DomainEvent::Fulfilment(FulfilmentEvent::Started(started)) => {
                 let (timer, due_at) = started.timer();
-                self.timers.insert((stream, timer_name(timer)), due_at);
+                self.timers.insert((stream, timer.name()), due_at);
             }
             DomainEvent::Fulfilment(FulfilmentEvent::Parked(_)) => {
                 self.processes.insert(order_id, Step::NeedsOperator);
@@ -195,30 +195,18 @@ impl Eyes {
                 self.processes.insert(order_id, Step::Ended);
             }
             DomainEvent::Fulfilment(FulfilmentEvent::TimerSet(set)) => {
-                self.timers.insert((stream, timer_name(set.timer)), set.due_at);
+                self.timers.insert((stream, set.timer.name()), set.due_at);
             }
             DomainEvent::Fulfilment(FulfilmentEvent::TimerCancelled(cancelled)) => {
-                self.timers.remove(&(stream, timer_name(cancelled.timer)));
+                self.timers.remove(&(stream, cancelled.timer.name()));
             }
             DomainEvent::Fulfilment(FulfilmentEvent::TimerReached(reached)) => {
-                let key = (stream, timer_name(reached.timer));
+                let key = (stream, reached.timer.name());
                 if self.timers.get(&key) == Some(&reached.due_at) {
                     self.timers.remove(&key);
                 }
             }
             _ => {}
         }
-    }
-}
-
-const fn timer_name(timer: TimerName) -> &'static str {
-    match timer {
-        TimerName::PaymentDeadline => "payment_deadline",
-        TimerName::Inquiry => "inquiry",
-        TimerName::LabelRetry => "label_retry",
-        TimerName::RefundRetry => "refund_retry",
-        TimerName::CancelRetry => "cancel_retry",
-        TimerName::Completion => "completion",
-        TimerName::CommandRetry => "command_retry",
     }
 }

@@ -309,7 +309,7 @@ fn i7_late_money_is_noted_once_a_payment() {
 
 #[test]
 fn status_names_are_read_back() {
-    for status in OrderStatus::ALL {
+    for status in OrderStatus::ALL.iter().copied() {
         assert_eq!(OrderStatus::from_name(status.name()), Some(status));
         assert_eq!(serde_json::to_value(status).unwrap(), status.name());
     }

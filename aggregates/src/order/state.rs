@@ -1,6 +1,6 @@
 //! What an order keeps in mind.
 
-use jangbu_kernel::{Money, PaymentId, Remark, Sealed, ShipmentId, Timestamp, UserId};
+use jangbu_kernel::{Money, PaymentId, Remark, Sealed, ShipmentId, Timestamp, UserId, named};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,9 @@ use super::event::{CancelledBy, OrderEvent, OrderLine, OrderPlaced};
 
 /// How far an order has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum OrderStatus {
     /// Stands, its stock is reserved.
     Placed,
@@ -34,46 +36,9 @@ pub enum OrderStatus {
     Failed,
 }
 
+named!(OrderStatus);
+
 impl OrderStatus {
-    /// Every status, in the order of a life.
-    pub const ALL: [Self; 11] = [
-        Self::Placed,
-        Self::AwaitingPayment,
-        Self::Paid,
-        Self::Preparing,
-        Self::Shipped,
-        Self::Delivered,
-        Self::Completed,
-        Self::Cancelling,
-        Self::Cancelled,
-        Self::Expired,
-        Self::Failed,
-    ];
-
-    /// The word for it, snake case.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Placed => "placed",
-            Self::AwaitingPayment => "awaiting_payment",
-            Self::Paid => "paid",
-            Self::Preparing => "preparing",
-            Self::Shipped => "shipped",
-            Self::Delivered => "delivered",
-            Self::Completed => "completed",
-            Self::Cancelling => "cancelling",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// The status with this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name() == name)
-    }
-
     /// Whether nothing follows any more (but the return of a late payment).
     #[must_use]
     pub const fn is_final(self) -> bool {

@@ -146,7 +146,7 @@ fn every_state_answers_every_command_as_the_table_says() {
     assert_eq!(rows.len(), commands.len());
     for (row, (name, command)) in rows.iter().zip(&commands) {
         assert_eq!((row[0], row.len()), (*name, ShipmentState::ALL.len() + 1));
-        for (state, expected) in ShipmentState::ALL.into_iter().zip(&row[1..]) {
+        for (state, expected) in ShipmentState::ALL.iter().copied().zip(&row[1..]) {
             let mut shipment = in_state(state);
             assert_eq!(answer_of(&mut shipment, command), *expected, "{name} in {state:?}");
             if *name != "refused" && matches!(*expected, "+" | "!") {

@@ -1,6 +1,6 @@
 //! What a parcel keeps in mind.
 
-use jangbu_kernel::{OrderId, Sealed, Timestamp, UserId};
+use jangbu_kernel::{OrderId, Sealed, Timestamp, UserId, named};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,7 +11,9 @@ use crate::order::OrderLine;
 
 /// Where a parcel stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ShipmentState {
     /// There is no such parcel.
     #[default]
@@ -40,42 +42,9 @@ pub enum ShipmentState {
     Cancelled,
 }
 
+named!(ShipmentState);
+
 impl ShipmentState {
-    /// Every state, for tables.
-    pub const ALL: [Self; 12] = [
-        Self::None,
-        Self::Requested,
-        Self::Ready,
-        Self::Dispatched,
-        Self::InTransit,
-        Self::OutForDelivery,
-        Self::AttemptFailed,
-        Self::Exception,
-        Self::Delivered,
-        Self::Returned,
-        Self::Lost,
-        Self::Cancelled,
-    ];
-
-    /// The name as people see it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Requested => "requested",
-            Self::Ready => "ready",
-            Self::Dispatched => "dispatched",
-            Self::InTransit => "in_transit",
-            Self::OutForDelivery => "out_for_delivery",
-            Self::AttemptFailed => "attempt_failed",
-            Self::Exception => "exception",
-            Self::Delivered => "delivered",
-            Self::Returned => "returned",
-            Self::Lost => "lost",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
     /// The state that a scan tells of.
     #[must_use]
     pub const fn of_scan(status: ScanStatus) -> Self {

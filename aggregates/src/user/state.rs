@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jangbu_kernel::{Role, Sealed, Timestamp, UserId};
+use jangbu_kernel::{Role, Sealed, Timestamp, UserId, named};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,30 +10,15 @@ use super::event::{EmailEvent, UserEvent, UserRegistered};
 
 /// How an account stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum UserStatus {
     /// May act.
     Active,
 }
 
-impl UserStatus {
-    /// Every status.
-    pub const ALL: [Self; 1] = [Self::Active];
-
-    /// The word for it, snake case.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-        }
-    }
-
-    /// The status with this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name() == name)
-    }
-}
+named!(UserStatus);
 
 /// A user; before registration, nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -48,7 +48,7 @@ async fn every_guarded_route_asks_for_a_login() {
 async fn every_guarded_route_refuses_the_roles_that_lack_its_permission() {
     let house = House::new().await;
     let mut refused = 0;
-    for role in Role::ALL {
+    for role in Role::ALL.iter().copied() {
         let token = house.somebody(&[role]).await;
         for route in route_table().iter().filter(|route| is_guarded(route)) {
             // Following a stream ends with the client; what is not there is 404 before that.
@@ -96,14 +96,18 @@ fn reached(access: Access, role: Role) -> &'static str {
     }
 }
 
+fn words<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(" | ")
+}
+
 /// The table of `docs/PERMISSIONS.md`.
 fn table(routes: &[Route]) -> String {
-    let roles = Role::ALL.map(|role| role.name()).join(" | ");
+    let roles = words(Role::ALL.iter().map(|role| role.name()));
     let mut rows = vec![format!("| command | route | {roles} | key | refused with |")];
     rows.push(format!("|---|---|{}---|---|", "---|".repeat(Role::ALL.len())));
     for route in routes {
         for rules in &route.commands {
-            let reach = Role::ALL.map(|role| reached(route.access, role)).join(" | ");
+            let reach = words(Role::ALL.iter().map(|role| reached(route.access, *role)));
             let key = if rules.key == Key::Required { "required" } else { "optional" };
             let refusals: Vec<_> = rules.refusals.iter().map(|code| format!("`{}`", code.code())).collect();
             let (name, method, path) = (rules.name, &route.method, &route.path);

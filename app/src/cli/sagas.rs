@@ -114,7 +114,7 @@ fn part(text: &str) -> Result<(ProductId, u32), String> {
 }
 
 fn state() -> impl clap::builder::TypedValueParser<Value = FulfilmentState> {
-    let names = PossibleValuesParser::new(FulfilmentState::ALL.map(FulfilmentState::name));
+    let names = PossibleValuesParser::new(FulfilmentState::ALL.iter().map(|state| state.name()));
     names.try_map(|name| FulfilmentState::from_name(&name).ok_or("unknown state"))
 }
 

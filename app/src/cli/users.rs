@@ -72,7 +72,7 @@ struct ChangeArguments {
 }
 
 fn role() -> impl clap::builder::TypedValueParser<Value = Role> {
-    let names = PossibleValuesParser::new(Role::ALL.map(Role::name));
+    let names = PossibleValuesParser::new(Role::ALL.iter().map(|role| role.name()));
     names.try_map(|name| Role::from_name(&name).ok_or("unknown role"))
 }
 

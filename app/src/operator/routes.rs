@@ -101,7 +101,7 @@ pub enum Verb {
 impl Verb {
     /// Its name on the command line.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Process(action) => action.name(),
             Self::Refund { .. } => "refund",

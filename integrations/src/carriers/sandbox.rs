@@ -59,7 +59,9 @@ struct Problem {
 
 /// What a scan can say, in the words of the shipment's states.
 #[derive(Clone, Copy, Deserialize)]
+#[derive(strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 enum Scan {
     InTransit,
     OutForDelivery,
@@ -68,20 +70,6 @@ enum Scan {
     Delivered,
     Returned,
     Lost,
-}
-
-impl Scan {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::InTransit => "in_transit",
-            Self::OutForDelivery => "out_for_delivery",
-            Self::AttemptFailed => "attempt_failed",
-            Self::Exception => "exception",
-            Self::Delivered => "delivered",
-            Self::Returned => "returned",
-            Self::Lost => "lost",
-        }
-    }
 }
 
 fn label_answer(shipment_id: ShipmentId, answer: &Answer) -> Result<LabelOutcome, CallError> {
@@ -155,7 +143,7 @@ impl Carrier for SandboxCarrier {
             message_id,
             shipment_id: scan.shipment_id,
             tracking_number: scan.tracking_number,
-            status: scan.status.name().to_owned(),
+            status: <&str>::from(scan.status).to_owned(),
             code: scan.code,
             place: scan.place,
             at: time::to_millis(scan.scanned_at),

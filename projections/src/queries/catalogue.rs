@@ -29,39 +29,25 @@ pub struct ProductWithStock {
 
 /// The order of a list of products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ProductSort {
     /// The newest first.
     #[default]
     Newest,
     /// The cheapest first.
+    #[strum(serialize = "price")]
     PriceAscending,
     /// The dearest first.
+    #[strum(serialize = "-price")]
     PriceDescending,
     /// By name.
     Name,
 }
 
+jangbu_kernel::named!(ProductSort);
+
 impl ProductSort {
-    /// Every one.
-    pub const ALL: [Self; 4] = [Self::Newest, Self::PriceAscending, Self::PriceDescending, Self::Name];
-
-    /// The name in queries: a minus means from the end.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Newest => "newest",
-            Self::PriceAscending => "price",
-            Self::PriceDescending => "-price",
-            Self::Name => "name",
-        }
-    }
-
-    /// The one with this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|sort| sort.name() == name)
-    }
-
     const fn order(self) -> Order {
         match self {
             Self::Newest => Order {

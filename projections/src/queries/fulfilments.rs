@@ -12,6 +12,8 @@ use crate::views::FulfilmentRow;
 
 /// What operators sort processes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum FulfilmentState {
     /// On its way.
     Running,
@@ -23,27 +25,7 @@ pub enum FulfilmentState {
     Ended,
 }
 
-impl FulfilmentState {
-    /// Every one.
-    pub const ALL: [Self; 4] = [Self::Running, Self::Compensating, Self::Parked, Self::Ended];
-
-    /// The name in queries.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Compensating => "compensating",
-            Self::Parked => "parked",
-            Self::Ended => "ended",
-        }
-    }
-
-    /// The one with this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
-    }
-}
+jangbu_kernel::named!(FulfilmentState);
 
 /// Which processes. What is absent does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,6 +8,8 @@ use crate::registry::VIEWS;
 
 /// What a view is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ProjectionState {
     /// It follows the log.
     Live,
@@ -20,21 +22,7 @@ pub enum ProjectionState {
     Stopped,
 }
 
-impl ProjectionState {
-    /// Every one.
-    pub const ALL: [Self; 4] = [Self::Live, Self::CatchingUp, Self::Rebuilding, Self::Stopped];
-
-    /// The name in JSON and on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::CatchingUp => "catching_up",
-            Self::Rebuilding => "rebuilding",
-            Self::Stopped => "stopped",
-        }
-    }
-}
+jangbu_kernel::named!(ProjectionState);
 
 /// How a view stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,10 @@
 //! The process manager's instances, for operators.
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::processes::{Fulfilment, FulfilmentEvent, FulfilmentOutcome, ProcessCommand, Step};
+use jangbu_aggregates::processes::{Fulfilment, FulfilmentEvent, Step};
 use jangbu_kernel::{AggregateKind, CommandId, Decider as _, OrderId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::timers::timer_name;
 use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
 /// A command that went out.
@@ -131,7 +130,7 @@ impl FulfilmentRow {
     pub(crate) fn nothing_known(order_id: OrderId, at: Timestamp) -> Self {
         Self {
             order_id,
-            step: step_name(Step::NotStarted).to_owned(),
+            step: Step::NotStarted.name().to_owned(),
             at_rest: true,
             compensating: false,
             parked_reason: None,
@@ -152,7 +151,7 @@ impl FulfilmentRow {
     pub fn state_name(&self) -> &'static str {
         if self.parked_reason.is_some() {
             "parked"
-        } else if self.step == step_name(Step::Ended) {
+        } else if self.step == Step::Ended.name() {
             "ended"
         } else if self.compensating {
             "compensating"
@@ -172,80 +171,22 @@ fn show(row: &mut FulfilmentRow, at: Timestamp) {
         row.open_commands = process
             .open_commands()
             .map(|(command_id, command)| OpenCommand {
-                name: command_name(command).to_owned(),
+                name: command.name().to_owned(),
                 command_id,
                 since: since(command_id),
             })
             .collect();
     }
-    let timers = || process.timers().iter().map(|(timer, due_at)| (timer_name(*timer), *due_at));
+    let timers = || process.timers().iter().map(|(timer, due_at)| (timer.name(), *due_at));
     if !timers().eq(row.timers.iter().map(|entry| (entry.timer.as_str(), entry.due_at))) {
         row.timers = timers().map(|(timer, due_at)| TimerEntry { timer: timer.to_owned(), due_at }).collect();
     }
-    step_name(process.step()).clone_into(&mut row.step);
+    process.step().name().clone_into(&mut row.step);
     row.at_rest = process.at_rest();
     row.compensating = process.is_compensating();
     if row.parked_reason.as_deref() != process.parked_reason() {
         row.parked_reason = process.parked_reason().map(str::to_owned);
     }
-    row.outcome = process.outcome().map(|outcome| outcome_name(outcome).to_owned());
+    row.outcome = process.outcome().map(|outcome| outcome.name().to_owned());
     row.inputs = u32::try_from(process.inputs()).unwrap_or(u32::MAX);
-}
-
-/// A step's name, as it is stored in events.
-#[must_use]
-pub const fn step_name(step: Step) -> &'static str {
-    match step {
-        Step::NotStarted => "not_started",
-        Step::AwaitingPayment => "awaiting_payment",
-        Step::Capturing => "capturing",
-        Step::AwaitingChallenge => "awaiting_challenge",
-        Step::Inquiring => "inquiring",
-        Step::Confirming => "confirming",
-        Step::Shipping => "shipping",
-        Step::Delivering => "delivering",
-        Step::AwaitingCompletion => "awaiting_completion",
-        Step::Cancelling => "cancelling",
-        Step::Compensating => "compensating",
-        Step::ReturningLatePayment => "returning_late_payment",
-        Step::NeedsOperator => "needs_operator",
-        Step::Ended => "ended",
-    }
-}
-
-/// An outcome's name, as it is stored in events.
-#[must_use]
-pub const fn outcome_name(outcome: FulfilmentOutcome) -> &'static str {
-    match outcome {
-        FulfilmentOutcome::Completed => "completed",
-        FulfilmentOutcome::Cancelled => "cancelled",
-        FulfilmentOutcome::Expired => "expired",
-        FulfilmentOutcome::Failed => "failed",
-    }
-}
-
-/// A command's name, as it is stored in events.
-#[must_use]
-pub const fn command_name(command: &ProcessCommand) -> &'static str {
-    match command {
-        ProcessCommand::CapturePayment { .. } => "capture_payment",
-        ProcessCommand::ConfirmCharge { .. } => "confirm_charge",
-        ProcessCommand::InquirePayment { .. } => "inquire_payment",
-        ProcessCommand::NetCancelPayment { .. } => "net_cancel_payment",
-        ProcessCommand::ConfirmOrder { .. } => "confirm_order",
-        ProcessCommand::RecordPaymentFailure { .. } => "record_payment_failure",
-        ProcessCommand::ExpireOrder => "expire_order",
-        ProcessCommand::RequestShipment { .. } => "request_shipment",
-        ProcessCommand::BookCarrier { .. } => "book_carrier",
-        ProcessCommand::CancelShipment { .. } => "cancel_shipment",
-        ProcessCommand::RequestRefund { .. } => "request_refund",
-        ProcessCommand::SettleRefund { .. } => "settle_refund",
-        ProcessCommand::CancelOrder { .. } => "cancel_order",
-        ProcessCommand::FinishCancellation => "finish_cancellation",
-        ProcessCommand::FailOrder { .. } => "fail_order",
-        ProcessCommand::RecordLatePayment { .. } => "record_late_payment",
-        ProcessCommand::MarkDelivered => "mark_delivered",
-        ProcessCommand::CompleteOrder => "complete_order",
-        ProcessCommand::HoldOrder { .. } => "hold_order",
-    }
 }

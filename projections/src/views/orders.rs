@@ -11,33 +11,37 @@ use crate::view::{
     Column, Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next,
 };
 
-statuses! {
-    /// Where an order stands.
-    OrderStatus {
-        /// It stands; nobody has begun to pay.
-        Placed = "placed",
-        /// A payment is or was under way.
-        AwaitingPayment = "awaiting_payment",
-        /// Paid.
-        Paid = "paid",
-        /// A parcel is being prepared.
-        Preparing = "preparing",
-        /// Every parcel is on its way.
-        Shipped = "shipped",
-        /// Every parcel arrived.
-        Delivered = "delivered",
-        /// Done.
-        Completed = "completed",
-        /// Being called off: money and goods are being returned.
-        Cancelling = "cancelling",
-        /// Called off.
-        Cancelled = "cancelled",
-        /// Not paid in time.
-        Expired = "expired",
-        /// Could not be carried out.
-        Failed = "failed",
-    }
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum OrderStatus {
+    /// It stands; nobody has begun to pay.
+    Placed,
+    /// A payment is or was under way.
+    AwaitingPayment,
+    /// Paid.
+    Paid,
+    /// A parcel is being prepared.
+    Preparing,
+    /// Every parcel is on its way.
+    Shipped,
+    /// Every parcel arrived.
+    Delivered,
+    /// Done.
+    Completed,
+    /// Being called off: money and goods are being returned.
+    Cancelling,
+    /// Called off.
+    Cancelled,
+    /// Not paid in time.
+    Expired,
+    /// Could not be carried out.
+    Failed,
 }
+
+jangbu_kernel::named!(OrderStatus);
 
 /// A line as it was sold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

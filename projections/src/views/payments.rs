@@ -7,59 +7,71 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
-statuses! {
-    /// Where a payment stands.
-    PaymentStatus {
-        /// Opened; nobody was asked for the money.
-        Requested = "requested",
-        /// The buyer has to do something at the gateway.
-        RequiresAction = "requires_action",
-        /// The gateway is being asked.
-        Processing = "processing",
-        /// The gateway's word is missing.
-        Unknown = "unknown",
-        /// The money is here.
-        Captured = "captured",
-        /// Some of it went back.
-        PartiallyRefunded = "partially_refunded",
-        /// All of it went back.
-        Refunded = "refunded",
-        /// No money was taken.
-        Failed = "failed",
-        /// Called off before any money was taken.
-        Voided = "voided",
-    }
+/// Where a payment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum PaymentStatus {
+    /// Opened; nobody was asked for the money.
+    Requested,
+    /// The buyer has to do something at the gateway.
+    RequiresAction,
+    /// The gateway is being asked.
+    Processing,
+    /// The gateway's word is missing.
+    Unknown,
+    /// The money is here.
+    Captured,
+    /// Some of it went back.
+    PartiallyRefunded,
+    /// All of it went back.
+    Refunded,
+    /// No money was taken.
+    Failed,
+    /// Called off before any money was taken.
+    Voided,
 }
 
-statuses! {
-    /// Where a leg of a payment stands.
-    LegStatus {
-        /// To be taken.
-        Requested = "requested",
-        /// Taken.
-        Captured = "captured",
-        /// Some of it went back.
-        PartiallyRefunded = "partially_refunded",
-        /// All of it went back.
-        Refunded = "refunded",
-        /// Not taken.
-        Failed = "failed",
-        /// Called off.
-        Voided = "voided",
-    }
+jangbu_kernel::named!(PaymentStatus);
+
+/// Where a leg of a payment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum LegStatus {
+    /// To be taken.
+    Requested,
+    /// Taken.
+    Captured,
+    /// Some of it went back.
+    PartiallyRefunded,
+    /// All of it went back.
+    Refunded,
+    /// Not taken.
+    Failed,
+    /// Called off.
+    Voided,
 }
 
-statuses! {
-    /// Where a refund stands.
-    RefundStatus {
-        /// Under way.
-        Requested = "requested",
-        /// All of it is back.
-        Settled = "settled",
-        /// The gateway would not.
-        Refused = "refused",
-    }
+jangbu_kernel::named!(LegStatus);
+
+/// Where a refund stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum RefundStatus {
+    /// Under way.
+    Requested,
+    /// All of it is back.
+    Settled,
+    /// The gateway would not.
+    Refused,
 }
+
+jangbu_kernel::named!(RefundStatus);
 
 /// A part of a payment by one method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

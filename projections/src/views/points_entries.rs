@@ -8,23 +8,27 @@ use serde::{Deserialize, Serialize};
 use super::points::balance_after;
 use crate::view::{Fact, FoldError, Index, Key, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, fixed};
 
-statuses! {
-    /// What an entry is.
-    EntryKind {
-        /// Points were given.
-        Granted = "granted",
-        /// Points are kept for a payment; the balance stays.
-        Held = "held",
-        /// Held points were spent.
-        Captured = "captured",
-        /// Held points are free again; the balance stays.
-        Released = "released",
-        /// Spent points came back by a refund.
-        Restored = "restored",
-        /// What was left of a grant lapsed.
-        Expired = "expired",
-    }
+/// What an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum EntryKind {
+    /// Points were given.
+    Granted,
+    /// Points are kept for a payment; the balance stays.
+    Held,
+    /// Held points were spent.
+    Captured,
+    /// Held points are free again; the balance stays.
+    Released,
+    /// Spent points came back by a refund.
+    Restored,
+    /// What was left of a grant lapsed.
+    Expired,
 }
+
+jangbu_kernel::named!(EntryKind);
 
 /// An entry of a ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,33 +8,37 @@ use serde::{Deserialize, Serialize};
 use super::orders::OrderLineRow;
 use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
-statuses! {
-    /// Where a parcel stands.
-    ShipmentStatus {
-        /// The carrier is being asked for a label.
-        Requested = "requested",
-        /// There is a label.
-        Ready = "ready",
-        /// The carrier has it.
-        Dispatched = "dispatched",
-        /// It is moving.
-        InTransit = "in_transit",
-        /// It is on the last vehicle.
-        OutForDelivery = "out_for_delivery",
-        /// Nobody opened.
-        AttemptFailed = "attempt_failed",
-        /// Something is wrong with it.
-        Exception = "exception",
-        /// It is handed over.
-        Delivered = "delivered",
-        /// It is back at the shop.
-        Returned = "returned",
-        /// It is gone.
-        Lost = "lost",
-        /// It was called off.
-        Cancelled = "cancelled",
-    }
+/// Where a parcel stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ShipmentStatus {
+    /// The carrier is being asked for a label.
+    Requested,
+    /// There is a label.
+    Ready,
+    /// The carrier has it.
+    Dispatched,
+    /// It is moving.
+    InTransit,
+    /// It is on the last vehicle.
+    OutForDelivery,
+    /// Nobody opened.
+    AttemptFailed,
+    /// Something is wrong with it.
+    Exception,
+    /// It is handed over.
+    Delivered,
+    /// It is back at the shop.
+    Returned,
+    /// It is gone.
+    Lost,
+    /// It was called off.
+    Cancelled,
 }
+
+jangbu_kernel::named!(ShipmentStatus);
 
 /// A scan, as it was told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -41,7 +41,7 @@ impl View for TimersView {
     fn key(fact: &Fact) -> Key {
         let timer = if let DomainEvent::Fulfilment(event) = &fact.event { timer_of(event) } else { None };
         // What has no timer does not show here, so nobody asks for its row.
-        Key { id: fact.stream.id, part: KeyPart::Name(timer.map_or("", timer_name)) }
+        Key { id: fact.stream.id, part: KeyPart::Name(timer.map_or("", TimerName::name)) }
     }
 
     /// Setting a timer and cancelling it take the place of whatever was there.
@@ -53,7 +53,7 @@ impl View for TimersView {
         let DomainEvent::Fulfilment(event) = &fact.event else { return Err(NOT_SHOWN) };
         let Some(timer) = timer_of(event) else { return Err(NOT_SHOWN) };
         if let Some(due_at) = set_to(event) {
-            *row = Some(TimerRow { stream: fact.stream, timer: timer_name(timer).to_owned(), due_at });
+            *row = Some(TimerRow { stream: fact.stream, timer: timer.name().to_owned(), due_at });
         } else if let FulfilmentEvent::TimerReached(reached) = event {
             // A timer that was moved meanwhile still rings at its new time.
             if row.as_ref().is_some_and(|row| row.due_at <= reached.due_at) {
@@ -95,19 +95,5 @@ fn set_to(event: &FulfilmentEvent) -> Option<Timestamp> {
         Some(set.due_at)
     } else {
         None
-    }
-}
-
-/// A timer's name, as it is stored in events.
-#[must_use]
-pub const fn timer_name(timer: TimerName) -> &'static str {
-    match timer {
-        TimerName::PaymentDeadline => "payment_deadline",
-        TimerName::Inquiry => "inquiry",
-        TimerName::LabelRetry => "label_retry",
-        TimerName::RefundRetry => "refund_retry",
-        TimerName::CancelRetry => "cancel_retry",
-        TimerName::Completion => "completion",
-        TimerName::CommandRetry => "command_retry",
     }
 }

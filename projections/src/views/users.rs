@@ -7,13 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
-statuses! {
-    /// Where an account stands.
-    UserStatus {
-        /// In use.
-        Active = "active",
-    }
+/// Where an account stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum UserStatus {
+    /// In use.
+    Active,
 }
+
+jangbu_kernel::named!(UserStatus);
 
 /// A person with an account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

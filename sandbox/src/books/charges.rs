@@ -8,37 +8,25 @@ use super::outbox::{self, Owed, Sender};
 use super::{Page, Window, faults, money, new_id, now_ms, refunds, rfc3339, unreadable};
 use crate::script::{DUPLICATES, FAILURES, Script};
 
-macro_rules! statuses {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
-        /// Where a charge stands.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum Status { $($(#[$doc])* $variant,)+ }
-
-        impl Status {
-            /// The name in JSON and in the file.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-            fn from_name(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
-
-statuses! {
+/// Where a charge stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Status {
     /// The gateway is still at it.
-    Processing = "processing",
+    Processing,
     /// The buyer has to confirm.
-    RequiresAction = "requires_action",
+    RequiresAction,
     /// The money is taken; what was given back of it is in `refunded`.
-    Captured = "captured",
+    Captured,
     /// The gateway said no.
-    Declined = "declined",
+    Declined,
     /// Cancelled whole: nothing is or will be charged.
-    Voided = "voided",
+    Voided,
 }
+
+jangbu_kernel::named!(Status);
 
 /// A charge as the file has it.
 #[derive(Clone, Debug)]

@@ -9,9 +9,9 @@ use jangbu_kernel::{
 
 use super::command::{FulfilmentCommand, FulfilmentInput};
 use super::event::{
-    CommandIssued, CommandRefused, CompensationStarted, FirstInput, FulfilmentEnded, FulfilmentEvent, FulfilmentParked,
-    FulfilmentStarted, InputName, InputReceived, OperatorAction, OperatorResolved, ProcessCommand, Step, StepEntered,
-    TimerCancelled, TimerName, TimerReached, TimerSet,
+    CommandIssued, CommandRefused, CompensationStarted, FirstInput, FulfilmentEnded, FulfilmentEvent,
+    FulfilmentOutcome, FulfilmentParked, FulfilmentStarted, InputName, InputReceived, OperatorAction, OperatorResolved,
+    ProcessCommand, Step, StepEntered, TimerCancelled, TimerName, TimerReached, TimerSet,
 };
 use super::fact::{fact_of, order_of};
 use super::knowledge::OrderPhase;
@@ -196,56 +196,13 @@ impl InputName {
     }
 }
 
-impl OperatorAction {
-    /// Its name in JSON and on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Resume => "resume",
-            Self::Skip => "skip",
-            Self::Compensate => "compensate",
-        }
-    }
-}
+jangbu_kernel::named!(OperatorAction, Step, TimerName, FulfilmentOutcome);
 
-impl Step {
-    /// Every step, for tables.
-    pub const ALL: [Self; 14] = [
-        Self::NotStarted,
-        Self::AwaitingPayment,
-        Self::Capturing,
-        Self::AwaitingChallenge,
-        Self::Inquiring,
-        Self::Confirming,
-        Self::Shipping,
-        Self::Delivering,
-        Self::AwaitingCompletion,
-        Self::Cancelling,
-        Self::Compensating,
-        Self::ReturningLatePayment,
-        Self::NeedsOperator,
-        Self::Ended,
-    ];
-
-    /// Its name in JSON.
+impl ProcessCommand {
+    /// Its name in read models and figures.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NotStarted => "not_started",
-            Self::AwaitingPayment => "awaiting_payment",
-            Self::Capturing => "capturing",
-            Self::AwaitingChallenge => "awaiting_challenge",
-            Self::Inquiring => "inquiring",
-            Self::Confirming => "confirming",
-            Self::Shipping => "shipping",
-            Self::Delivering => "delivering",
-            Self::AwaitingCompletion => "awaiting_completion",
-            Self::Cancelling => "cancelling",
-            Self::Compensating => "compensating",
-            Self::ReturningLatePayment => "returning_late_payment",
-            Self::NeedsOperator => "needs_operator",
-            Self::Ended => "ended",
-        }
+    pub fn name(&self) -> &'static str {
+        self.into()
     }
 }
 

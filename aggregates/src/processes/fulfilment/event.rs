@@ -296,7 +296,9 @@ pub enum ShipmentNews {
 
 /// Where a process stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Step {
     /// Not begun.
     #[default]
@@ -359,7 +361,9 @@ pub struct CommandRefused {
 /// What the process can ask for. Those marked "outside" talk to the world; every
 /// other is a command to aggregates. Each do has its undo beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ProcessCommand {
     /// Outside: ask the gateway for the money. Undo: refund, or net-cancel while unknown.
     CapturePayment {
@@ -479,7 +483,9 @@ pub struct TimerSet {
 
 /// The timers of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum TimerName {
     /// The order must be paid.
     PaymentDeadline,
@@ -533,7 +539,9 @@ pub struct FulfilmentParked {
 
 /// What a person can decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum OperatorAction {
     /// Try the step again.
     Resume,
@@ -554,7 +562,9 @@ pub struct OperatorResolved {
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FulfilmentOutcome {
     /// The order is completed.
     Completed,

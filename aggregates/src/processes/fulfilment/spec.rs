@@ -260,7 +260,7 @@ fn every_step_answers_every_fact_as_the_table_says() {
     let mut actual = String::new();
     for (name, fact) in every_fact() {
         actual.push_str(&format!("    {name:<15}"));
-        for step in Step::ALL {
+        for step in Step::ALL.iter().copied() {
             let mut bench = in_step(step);
             let input = bench.input(&fact);
             bench.learn(&fact);
@@ -285,7 +285,7 @@ fn every_step_answers_every_timer_refusal_and_resolution() {
         TimerName::Completion,
         TimerName::CommandRetry,
     ];
-    for step in Step::ALL {
+    for step in Step::ALL.iter().copied() {
         let bench = in_step(step);
         for timer in TIMERS {
             let set = bench.state.timers().get(&timer).copied();

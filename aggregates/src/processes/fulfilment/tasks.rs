@@ -46,7 +46,7 @@ impl Process for FulfilmentProcess {
     }
 
     fn ring(&self, instance: StreamId, timer: &str, due_at: Timestamp) -> Option<AnyCommand> {
-        let timer: TimerName = serde_json::from_value(serde_json::Value::String(timer.to_owned())).ok()?;
+        let timer = TimerName::from_name(timer)?;
         Some(advance(instance, FulfilmentInput::Timer { timer, due_at }))
     }
 
