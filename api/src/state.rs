@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use jangbu_commands::identity::Identity;
 use jangbu_commands::inbox::Hooks;
 use jangbu_commands::process::ProcessManagerHandle;
-use jangbu_commands::{Carriers, Commands, Policy};
+use jangbu_commands::{Carriers, Commands, Gateways, Policy};
 use jangbu_kernel::ports::{ParkedProcesses, World};
 use jangbu_kernel::{Currency, ProductId, UserId};
 use jangbu_projections::Queries;
@@ -42,6 +42,8 @@ pub struct ApiState {
     /// The process manager; none on a node that does not run one. Without it nothing is
     /// reported as settled and payments cannot be synchronised here.
     pub processes: Option<ProcessManagerHandle>,
+    /// Who is asked for money: asked whether it takes it by a method.
+    pub gateways: Arc<Gateways>,
     /// Who carries the parcels: asked whether an address will do.
     pub carriers: Arc<Carriers>,
     /// Says which processes are left alone, because something of theirs cannot be read.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::{OrderEvent, OrderLatePaymentDetected, OrderPlaced};
-use jangbu_aggregates::payment::{MethodName, PaymentEvent, PaymentRequested};
+use jangbu_aggregates::payment::{POINTS, PaymentEvent, PaymentRequested};
 use jangbu_aggregates::points::{PointsCaptured, PointsEvent, PointsHeld, PointsReleased, PointsRestored};
 use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction, OperatorResolved};
 use jangbu_kernel::{AggregateKind, Money, MoneyError, OrderId, PaymentId, RefundId, StreamId};
@@ -391,7 +391,7 @@ impl Payment {
         Self {
             order_id: requested.order_id,
             total: requested.total,
-            legs: requested.legs.iter().map(|leg| (leg.amount, leg.method == MethodName::Points)).collect(),
+            legs: requested.legs.iter().map(|leg| (leg.amount, leg.method == POINTS)).collect(),
             captured: None,
             refunds: Vec::new(),
             refused_whole: false,

@@ -217,14 +217,13 @@ pub(crate) fn order_placed() -> OrderPlaced {
 }
 
 pub(crate) fn payment_requested() -> PaymentRequested {
-    let card = Instrument::Card { card_token: sealed() };
     PaymentRequested {
         order_id: order_id(),
         user_id: UserId::new(id(BUYER)),
         total: won(10_500),
         legs: vec![
-            Leg { method: MethodName::Card, amount: won(10_000), instrument: card },
-            Leg { method: MethodName::Points, amount: won(500), instrument: Instrument::Points },
+            Leg { method: CARD, amount: won(10_000), instrument: Some(sealed().into()) },
+            Leg { method: POINTS, amount: won(500), instrument: None },
         ],
     }
 }

@@ -64,6 +64,9 @@ impl PaymentGateway for NotConnected {
     fn name(&self) -> &str {
         &self.0
     }
+    fn takes(&self, _: &str) -> bool {
+        false
+    }
     async fn charge(&self, _: ChargeRequest) -> ChargeOutcome {
         ChargeOutcome::Unknown { detail: self.detail("a charge") }
     }
@@ -79,7 +82,7 @@ impl PaymentGateway for NotConnected {
     async fn refund(&self, _: RefundRequest) -> RefundOutcome {
         RefundOutcome::Unknown { detail: self.detail("a refund") }
     }
-    fn read_webhook(&self, _: &[(String, String)], _: &[u8]) -> Result<GatewayNotice, WebhookError> {
+    fn read_webhook(&self, _: &[(String, String)], _: &[u8]) -> Result<Vec<GatewayNotice>, WebhookError> {
         Err(WebhookError::BadSignature)
     }
 }

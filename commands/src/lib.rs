@@ -44,7 +44,7 @@ pub use jangbu_aggregates::command::{Key, Permission, Reach, Rules, allows};
 pub use jangbu_aggregates::commands::{self, Quote, WantedLine, WantedPayment};
 pub use jangbu_aggregates::order::CancelledBy;
 pub use jangbu_aggregates::payment::{
-    Instrument, Leg, MethodName, PaymentMethod, Placement, Source, registered_methods,
+    CARD, Field, Instrument, Leg, Method, POINTS, PaymentMethod, Source, registered_methods,
 };
 pub use jangbu_aggregates::points::GrantReference;
 pub use jangbu_aggregates::processes::{FulfilmentInput, OperatorAction, TimerName};

@@ -6,10 +6,10 @@
 
 use jangbu_kernel::{OrderId, PaymentId, SealedAt, StreamId, UserId};
 
-/// A one-time card token in a leg of a payment.
+/// What the method of a leg needs to know, in a payment.
 #[must_use]
-pub const fn card_token(payment_id: PaymentId) -> SealedAt<'static> {
-    SealedAt { field: "payment.card_token", stream: StreamId::payment(payment_id) }
+pub const fn instrument(payment_id: PaymentId) -> SealedAt<'static> {
+    SealedAt { field: "payment.instrument", stream: StreamId::payment(payment_id) }
 }
 
 /// The address an order goes to. Its shipments carry the same ciphertext, so they open it

@@ -3,12 +3,61 @@
 //! Every answer is an outcome type with an `Unknown` arm: a lost answer is not a
 //! failure, and nothing may be concluded from it but that somebody has to ask.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::ids::{OrderId, PaymentId, ShipmentId};
 use crate::money::Money;
+use crate::never::never;
 use crate::ports::{AddressFault, PostalAddress};
+
+/// What a payment method needs to know to take money, by the names of its fields: opened, for
+/// the adapter alone. Its debug form names the fields and shows none of them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Details(BTreeMap<String, String>);
+
+impl Details {
+    /// The text of a field.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<&str> {
+        self.0.get(field).map(String::as_str)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(field, text)| (field.as_str(), text.as_str()))
+    }
+
+    /// As they are sealed: a JSON object of texts. Storage format.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // A map of texts: writing it cannot fail.
+        serde_json::to_string(&self.0).unwrap_or_else(|_| never("details could not be written", String::new()))
+    }
+
+    /// Reads [`Details::to_json`] back.
+    ///
+    /// # Errors
+    /// What the parser says of the text.
+    pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json).map(Self)
+    }
+}
+
+impl FromIterator<(String, String)> for Details {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(fields: I) -> Self {
+        Self(fields.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Details {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 /// A request to take money now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +70,10 @@ pub struct ChargeRequest {
     pub payment_id: PaymentId,
     /// How much.
     pub amount: Money,
-    /// The one-time token that stands for the card. Never logged.
-    pub card_token: String,
+    /// The payment method's name, one that the gateway [takes](PaymentGateway::takes).
+    pub method: &'static str,
+    /// What the method needs to know.
+    pub details: Details,
 }
 
 /// What became of a charge, as the gateway tells it.
@@ -97,6 +148,9 @@ pub enum RefundOutcome {
 pub trait PaymentGateway: Send + Sync + 'static {
     /// The gateway's name, as in `gateway:<name>` and `/v1/hooks/payments/<name>`.
     fn name(&self) -> &str;
+    /// Whether it takes money by a payment method, by the method's name. Asked before an order
+    /// is taken.
+    fn takes(&self, method: &str) -> bool;
     /// Takes money.
     async fn charge(&self, request: ChargeRequest) -> ChargeOutcome;
     /// Finishes a charge whose challenge the buyer has met.
@@ -108,26 +162,38 @@ pub trait PaymentGateway: Send + Sync + 'static {
     async fn net_cancel(&self, idempotency_key: Uuid) -> ChargeOutcome;
     /// Gives money back.
     async fn refund(&self, request: RefundRequest) -> RefundOutcome;
-    /// Checks a webhook's signature over its exact bytes and reads it.
+    /// Reads a webhook from its headers and its exact bytes. What it gives is acted on: a
+    /// notice only of a message whose signature holds. None of it is a message that says
+    /// nothing about a charge.
     ///
     /// # Errors
     /// Why it cannot be trusted or read.
-    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<GatewayNotice, WebhookError>;
+    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<Vec<GatewayNotice>, WebhookError>;
 }
 
-/// What a gateway tells on its own account.
+/// Something that a gateway tells on its own account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayNotice {
-    /// The message's own id: the same message may come many times.
+    /// The notice's own id: the same one may come many times.
     pub message_id: String,
     /// The payment it speaks of.
     pub payment_id: PaymentId,
-    /// The order it speaks of.
-    pub order_id: OrderId,
-    /// The idempotency key of the charge it speaks of.
-    pub idempotency_key: Uuid,
-    /// What it says of the charge.
-    pub outcome: ChargeOutcome,
+    /// What it tells.
+    pub observation: Observation,
+}
+
+/// What a gateway's message tells of a charge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// The gateway's word, proven by the message itself.
+    Told {
+        /// The idempotency key of the charge.
+        idempotency_key: Uuid,
+        /// What became of the charge.
+        outcome: ChargeOutcome,
+    },
+    /// Something happened, and the message proves nothing: the gateway is to be asked.
+    Ask,
 }
 
 /// Why a webhook was not taken.

@@ -13,7 +13,7 @@
 //!
 //! | request | does |
 //! |---|---|
-//! | `POST /gateway/v1/charges` + `Idempotency-Key` | takes money: `{order_id, payment_id, amount, currency, card_token}` |
+//! | `POST /gateway/v1/charges` + `Idempotency-Key` | takes money: `{order_id, payment_id, amount, currency, method, details}`, for a card `{"card_token": ...}` |
 //! | `POST /gateway/v1/charges/{id}/confirm` | takes it after a challenge |
 //! | `POST /gateway/v1/charges/{id}/refunds` + `Idempotency-Key` | gives some back: `{amount, currency}` |
 //! | `GET /gateway/v1/keys/{idempotency key}` | what became of a charge |

@@ -1,5 +1,7 @@
 //! What a card token makes the gateway do, and the dice for faults under load.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest as _, Sha256};
 
 /// What happens to a charge.
@@ -41,9 +43,17 @@ const TOKENS: [(&str, Script); 9] = [
 ];
 
 impl Script {
+    /// What becomes of a charge by a method. One that the gateway does not know is declined.
+    pub fn of(method: &str, details: &BTreeMap<String, String>) -> Self {
+        match method {
+            "card" => Self::of_token(details.get("card_token").map_or("", String::as_str)),
+            _ => Self::Decline("unknown_method"),
+        }
+    }
+
     /// Reads a token: one of the known ones, alone or with a suffix behind `_`.
     /// Any other is a card that the gateway does not know.
-    pub fn of_token(token: &str) -> Self {
+    fn of_token(token: &str) -> Self {
         let known = TOKENS.iter().find(|(name, _)| {
             token.strip_prefix(name).is_some_and(|suffix| suffix.is_empty() || suffix.starts_with('_'))
         });

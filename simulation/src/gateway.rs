@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use jangbu_audit::gateway_books::GatewayCharge;
 use jangbu_kernel::gateway::{
-    ChargeOutcome, ChargeRequest, GatewayNotice, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
+    ChargeOutcome, ChargeRequest, GatewayNotice, Observation, PaymentGateway, RefundOutcome, RefundRequest,
+    WebhookError,
 };
 use jangbu_kernel::{Money, OrderId, PaymentId};
 use uuid::Uuid;
@@ -20,6 +21,9 @@ use crate::sim::{AtWork, Sim, lock};
 pub(crate) const NAMES: [&str; 2] = ["simulated", "other"];
 /// The header that stands for a signature.
 pub(crate) const SIGNATURE: (&str, &str) = ("signature", "good");
+
+/// Where a card is told, in what its method needs to know.
+pub(crate) const CARD_TOKEN: &str = "card_token";
 
 /// What a card does, and how often buyers have such a one.
 pub(crate) const CARDS: [(u64, &str); 10] = [
@@ -74,6 +78,10 @@ pub(crate) struct Gateway {
 fn won(units: i64) -> Money {
     // Amounts of a shop's orders: far within what money can say.
     Money::krw(units).unwrap_or_else(|_| Money::zero(jangbu_kernel::Currency::KRW))
+}
+
+fn card_of(request: &ChargeRequest) -> &str {
+    request.details.get(CARD_TOKEN).unwrap_or_default()
 }
 
 impl Charge {
@@ -159,7 +167,7 @@ impl Gateway {
         if let Some(known) = books.charges.get(&key) {
             return known.outcome();
         }
-        let card = request.card_token.as_str();
+        let card = card_of(request);
         let standing = match card {
             _ if books.void.contains(&key) => Standing::Voided,
             "declined" | "declined_then_taken" => Standing::Declined,
@@ -299,8 +307,12 @@ impl PaymentGateway for NodeGateway {
         self.gateway.name()
     }
 
+    fn takes(&self, _: &str) -> bool {
+        true
+    }
+
     async fn charge(&self, request: ChargeRequest) -> ChargeOutcome {
-        let route = match request.card_token.as_str() {
+        let route = match card_of(&request) {
             "lost" => Route::AnswerLost,
             "never" => Route::Lost,
             "errs" => Route::Errs,
@@ -335,10 +347,10 @@ impl PaymentGateway for NodeGateway {
         answer.unwrap_or_else(|| RefundOutcome::Unknown { detail: "no answer".to_owned() })
     }
 
-    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<GatewayNotice, WebhookError> {
+    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<Vec<GatewayNotice>, WebhookError> {
         let words = read_words(headers, body)?;
         let unreadable = || WebhookError::Unreadable("six words".to_owned());
-        let [message_id, payment_id, order_id, key, word, amount] = words.as_slice() else { return Err(unreadable()) };
+        let [message_id, payment_id, _, key, word, amount] = words.as_slice() else { return Err(unreadable()) };
         let reference = format!("ch-{key}");
         let outcome = match *word {
             "captured" => ChargeOutcome::Captured { reference, amount: won(amount.parse().map_err(|_| unreadable())?) },
@@ -348,13 +360,12 @@ impl PaymentGateway for NodeGateway {
             "voided" => ChargeOutcome::Voided,
             _ => return Err(unreadable()),
         };
-        Ok(GatewayNotice {
+        let idempotency_key = key.parse().map_err(|_| unreadable())?;
+        Ok(vec![GatewayNotice {
             message_id: (*message_id).to_owned(),
             payment_id: payment_id.parse().map_err(|_| unreadable())?,
-            order_id: order_id.parse().map_err(|_| unreadable())?,
-            idempotency_key: key.parse().map_err(|_| unreadable())?,
-            outcome,
-        })
+            observation: Observation::Told { idempotency_key, outcome },
+        }])
     }
 }
 

@@ -8,12 +8,13 @@ use jangbu_commands::commands::{
     ActivateProduct, AdjustStock, CreateProduct, DeactivateProduct, GrantPoints, PlaceOrder, ReceiveStock,
     RegisterUser, RequestPayment, RotateSession, StartSession,
 };
-use jangbu_commands::{Caller, Instrument, Leg, MethodName, Scope, WantedLine, WantedPayment, order_number, sealing};
+use jangbu_commands::{CARD, Caller, Leg, POINTS, Scope, WantedLine, WantedPayment, order_number, sealing};
+use jangbu_kernel::gateway::Details;
 use jangbu_kernel::ports::IdSource as _;
 use jangbu_kernel::{Actor, OrderId, PaymentId, ProductId, RefusalCode, Role, SessionId, UserId};
 
 use crate::client::{Errand, Told, send};
-use crate::gateway::CARDS;
+use crate::gateway::{CARD_TOKEN, CARDS};
 use crate::names::Point;
 use crate::people::{People, won};
 use crate::world::sealed;
@@ -21,7 +22,7 @@ use crate::world::sealed;
 /// Unit price and first stock of what is for sale: some of it is scarce.
 const SHELF: [(i64, u32); 6] = [(1_500, 300), (7_000, 60), (12_000, 40), (30_000, 25), (52_000, 12), (400, 200)];
 /// Buyers in a run, and points that each is given.
-const POINTS: [i64; 6] = [0, 3_000, 20_000, 0, 100_000, 500];
+const WALLETS: [i64; 6] = [0, 3_000, 20_000, 0, 100_000, 500];
 
 /// Something on the shelf.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +57,7 @@ pub(crate) async fn open(people: &People) -> Market {
         people.staff(format!("stock-{number}"), &|| ReceiveStock { product_id, quantity }).await;
         market.products.push(Product { id: product_id, price });
     }
-    for (number, points) in POINTS.into_iter().enumerate() {
+    for (number, points) in WALLETS.into_iter().enumerate() {
         let user_id = UserId::new(ids.new_id());
         register(people, user_id, Role::Customer).await;
         market.buyers.push(user_id);
@@ -107,14 +108,11 @@ impl Purse {
     /// A payment from it, the card's token sealed for this payment.
     fn payment(self, user: UserId, payment_id: PaymentId) -> WantedPayment {
         let card = self.card.map(|(card, amount)| {
-            let card_token = sealed(user, sealing::card_token(payment_id), card);
-            Leg { method: MethodName::Card, amount: won(amount), instrument: Instrument::Card { card_token } }
+            let details = Details::from_iter([(CARD_TOKEN.to_owned(), card.to_owned())]).to_json();
+            let instrument = Some(sealed(user, sealing::instrument(payment_id), &details).into());
+            Leg { method: CARD, amount: won(amount), instrument }
         });
-        let points = (self.points > 0).then(|| Leg {
-            method: MethodName::Points,
-            amount: won(self.points),
-            instrument: Instrument::Points,
-        });
+        let points = (self.points > 0).then(|| Leg { method: POINTS, amount: won(self.points), instrument: None });
         WantedPayment { payment_id, legs: card.into_iter().chain(points).collect() }
     }
 }

@@ -14,15 +14,15 @@ pub(crate) fn add_lines(states: &dyn States, order_id: OrderId, streams: &mut Ve
     }
 }
 
-/// A payment and, when points are a leg of it, the ledger.
+/// A payment and the books of our own that legs of it are in.
 pub(crate) fn add_payment(states: &dyn States, payment_id: PaymentId, streams: &mut Vec<StreamId>) {
     let stream = StreamId::payment(payment_id);
     if !streams.contains(&stream) {
         streams.push(stream);
     }
     if let Ok(payment) = states.get::<Payment>(payment_id) {
-        let payer = payment.points_leg().and(payment.user_id());
-        streams.extend(payer.map(StreamId::points));
+        let payer = payment.user_id();
+        streams.extend(payment.own_legs().filter_map(|(_, _, books)| payer.map(|payer| books.stream(payer))));
     }
 }
 

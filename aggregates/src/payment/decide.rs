@@ -20,7 +20,8 @@ pub(super) const NET_CANCELLED: &str = "net_cancelled";
 impl Decider for Payment {
     const KIND: AggregateKind = AggregateKind::Payment;
     // 2: which gateway was asked. 3: what the gateway took where it took another amount.
-    const STATE_VERSION: u16 = 3;
+    // 4: what a method needs to know is one sealed text.
+    const STATE_VERSION: u16 = 4;
     type Event = PaymentEvent;
     type Command = PaymentCommand;
     type Facts = Facts;

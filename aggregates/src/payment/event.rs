@@ -6,14 +6,15 @@
 use jangbu_kernel::{Money, OrderId, RefundId, Remark, Sealed, UserId, events};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::methods::Method;
 use crate::event::in_the_clear;
 
 events! {
     /// What happened to a payment.
     pub enum PaymentEvent {
-        "payment.requested" v 1 => Requested(PaymentRequested),
+        "payment.requested" v 2 => Requested(PaymentRequested) { 1 => closed_instruments },
         "payment.capture_requested" v 2 => CaptureRequested(CaptureRequested) { 1 => asked_the_sandbox },
         "payment.challenge_required" v 1 => ChallengeRequired(ChallengeRequired),
         "payment.challenge_confirmed" v 1 => ChallengeConfirmed(ChallengeConfirmed),
@@ -33,38 +34,46 @@ events! {
     }
 }
 
-/// How a leg is paid. The name of a registered payment method; storage format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MethodName {
-    /// A card, through the gateway.
-    Card,
-    /// The buyer's points.
-    Points,
+/// What a method needs to know to take the money: an object whose members are texts, its
+/// method's fields, sealed as a whole. Only the gateway's adapter reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Instrument {
+    /// The object's JSON text, sealed.
+    pub sealed: Sealed,
+    /// Version 1 sealed no object but the value of its only member, as the field
+    /// `payment.<member>`: this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
 }
 
-/// What a method needs to know to take the money.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Instrument {
-    /// A one-time card token, sealed.
-    Card {
-        /// The token.
-        card_token: Sealed,
-    },
-    /// The ledger of the buyer.
-    Points,
+impl From<Sealed> for Instrument {
+    fn from(sealed: Sealed) -> Self {
+        Self { sealed, member: None }
+    }
 }
 
 /// A part of a payment by one method. Its number is its place, from 0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Leg {
     /// How.
-    pub method: MethodName,
+    pub method: Method,
     /// How much.
     pub amount: Money,
-    /// With what.
-    pub instrument: Instrument,
+    /// With what; none by a method that needs nothing more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instrument: Option<Instrument>,
+}
+
+/// Version 1 knew the instruments: `"points"`, and `{"card": {"card_token": <sealed>}}`.
+fn closed_instruments(payload: &mut Map<String, Value>) {
+    let legs = payload.get_mut("legs").and_then(Value::as_array_mut);
+    for leg in legs.into_iter().flatten().filter_map(Value::as_object_mut) {
+        let members = leg.remove("instrument").and_then(|known| known.as_object()?.values().next().cloned());
+        let member = members.as_ref().and_then(|members| members.as_object()?.iter().next());
+        if let Some((name, sealed)) = member {
+            leg.insert("instrument".to_owned(), json!({"sealed": sealed, "member": name}));
+        }
+    }
 }
 
 /// Who told us something about a payment.

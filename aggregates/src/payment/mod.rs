@@ -56,6 +56,9 @@ mod state;
 
 pub use command::PaymentCommand;
 pub use event::*;
-pub use methods::{Composition, MAX_LEGS, PaymentMethod, Placement, method, registered_methods, validate_legs};
+pub use methods::{
+    CARD, Composition, Field, Hold, MAX_LEGS, Method, OwnBooks, POINTS, PaymentMethod, registered_methods,
+    validate_legs,
+};
 pub use refunds::{MAX_REFUNDS, Refund, RefundPart, RefundState};
 pub use state::{Payment, PaymentState};

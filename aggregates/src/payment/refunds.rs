@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decide::{conflict, ignore};
 use super::event::{LegRefund, LegRefunded, PaymentEvent, RefundRefused, RefundRequested, RefundSettled, Source};
+use super::methods::OwnBooks;
 use super::state::{Payment, PaymentState};
 
 /// Refunds of one payment that staff can ask for; keeps the stream bounded.
@@ -79,11 +80,10 @@ impl Payment {
         self.refund(refund_id)?.part(leg)
     }
 
-    /// How many points a refund brings back.
-    #[must_use]
-    pub fn points_part(&self, refund_id: RefundId) -> Option<&RefundPart> {
-        let (leg, _) = self.points_leg()?;
-        self.refund(refund_id)?.part(leg)
+    /// What a refund brings back in books of our own, and in which.
+    pub fn own_parts(&self, refund_id: RefundId) -> impl Iterator<Item = (&'static dyn OwnBooks, &RefundPart)> {
+        let refund = self.refund(refund_id);
+        self.own_legs().filter_map(move |(number, _, books)| Some((books, refund?.part(number)?)))
     }
 
     pub(super) fn request_refund(

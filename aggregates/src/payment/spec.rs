@@ -12,14 +12,15 @@ use crate::testing::{at, facts, id, sealed, won, word};
 
 const CARD: i64 = 20_000;
 const POINTS: i64 = 3_000;
+const CARD_METHOD: Method = super::CARD;
+const POINTS_METHOD: Method = super::POINTS;
 
 fn card(amount: i64) -> Leg {
-    let instrument = Instrument::Card { card_token: sealed("token") };
-    Leg { method: MethodName::Card, amount: won(amount), instrument }
+    Leg { method: CARD_METHOD, amount: won(amount), instrument: Some(sealed("token").into()) }
 }
 
 fn points(amount: i64) -> Leg {
-    Leg { method: MethodName::Points, amount: won(amount), instrument: Instrument::Points }
+    Leg { method: POINTS_METHOD, amount: won(amount), instrument: None }
 }
 
 fn request() -> PaymentCommand {
@@ -308,7 +309,7 @@ fn i4_internal_legs_alone_are_captured_without_a_call() {
     assert!(payment.is_captured() && !payment.needs_charge());
     ask(&mut payment, &full_refund(1));
     assert_eq!(payment.gateway_part(id(1)), None);
-    assert_eq!(payment.points_part(id(1)).map(|part| part.amount), Some(total));
+    assert_eq!(payment.own_parts(id(1)).map(|(_, part)| part.amount).collect::<Vec<_>>(), [total]);
 }
 
 #[test]
@@ -369,7 +370,7 @@ fn i2_money_that_comes_late_is_the_gateway_leg_alone() {
     assert!(payment.captured_late());
     assert_eq!(payment.captured(), won(CARD), "the points were free again");
     ask(&mut payment, &full_refund(1));
-    assert_eq!(payment.points_part(id(1)), None);
+    assert_eq!(payment.own_parts(id(1)).count(), 0);
 }
 
 #[test]
@@ -387,17 +388,25 @@ fn i9_the_legs_have_to_sum_to_the_total_and_to_go_together() {
     assert_eq!(refusal(&[card(99), points(22_901)]), invalid("/legs/0"));
     assert_eq!(refusal(&[card(23_000), points(0)]), invalid("/legs/1"));
     assert_eq!(refusal(&[card(50_000_001)]), invalid("/legs/0"));
-    let wrong = Leg { instrument: Instrument::Points, ..card(23_000) };
-    assert_eq!(refusal(&[wrong]), invalid("/legs/0"));
+    let bare = Leg { instrument: None, ..card(23_000) };
+    assert_eq!(refusal(&[bare]), invalid("/legs/0"));
+    let full = Leg { instrument: Some(sealed("token").into()), ..points(23_000) };
+    assert_eq!(refusal(&[full]), invalid("/legs/0"));
     let text = validate_legs(&[card(20_000)], &total).unwrap_err().detail;
     assert!(text.contains("20000 KRW") && text.contains("23000 KRW"), "{text}");
 }
 
 #[test]
-fn every_registered_method_is_found_by_its_name() {
-    for strategy in registered_methods() {
-        assert_eq!(method(strategy.name()).name(), strategy.name());
+fn every_registered_method_is_found_by_its_name_and_no_other_reads() {
+    for method in registered_methods() {
+        assert_eq!(Method::named(method.name()), Some(*method));
+        let written = serde_json::to_string(method).unwrap();
+        assert_eq!(serde_json::from_str::<Method>(&written).unwrap(), *method);
+        assert!(method.name().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{method}");
+        let gateway = method.composition() == Composition::Gateway;
+        assert_eq!(gateway, method.own_books().is_none(), "{method}: who moves the money of a gateway leg");
     }
+    assert!(serde_json::from_str::<Method>("\"barter\"").unwrap_err().to_string().contains("barter"));
 }
 
 proptest! {

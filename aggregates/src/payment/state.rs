@@ -4,8 +4,8 @@ use jangbu_kernel::{Currency, Money, OrderId, RefundId, UserId, never};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::event::{Leg, MethodName, PaymentEvent, Source};
-use super::methods::{Placement, method};
+use super::event::{Leg, PaymentEvent, Source};
+use super::methods::OwnBooks;
 use super::refunds::{Refund, RefundPart, RefundState};
 
 /// Where the charge of a payment stands. Refunds do not change it: see [`Payment::status_name`].
@@ -158,13 +158,12 @@ impl Payment {
     /// The leg that a gateway has to be asked for, with its number.
     #[must_use]
     pub fn charge_leg(&self) -> Option<(u8, &Leg)> {
-        self.numbered_legs().find(|(_, leg)| method(leg.method).placement() == Placement::External)
+        self.numbered_legs().find(|(_, leg)| leg.method.own_books().is_none())
     }
 
-    /// The leg that is paid with points, with its number.
-    #[must_use]
-    pub fn points_leg(&self) -> Option<(u8, &Leg)> {
-        self.numbered_legs().find(|(_, leg)| leg.method == MethodName::Points)
+    /// The legs that are moved in books of our own, with their numbers and those books.
+    pub fn own_legs(&self) -> impl Iterator<Item = (u8, &Leg, &'static dyn OwnBooks)> {
+        self.numbered_legs().filter_map(|(number, leg)| Some((number, leg, leg.method.own_books()?)))
     }
 
     /// The legs with their numbers.

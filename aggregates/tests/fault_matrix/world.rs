@@ -9,7 +9,7 @@ use jangbu_aggregates::commands::{
     ActivateProduct, AdvanceFulfilment, CancelShipment, CreateProduct, GrantPoints, ObserveLabel, ObservePayment,
     ObserveRefund, PlaceOrder, ReceiveStock, RegisterUser, WantedLine, WantedPayment,
 };
-use jangbu_aggregates::payment::{Instrument, Leg, MethodName, Payment, PaymentEvent, RefundState, Source};
+use jangbu_aggregates::payment::{CARD, Leg, POINTS as BY_POINTS, Payment, PaymentEvent, RefundState, Source};
 use jangbu_aggregates::processes::walk::{Ground, Unloaded, Versioned, walk};
 use jangbu_aggregates::processes::{
     Fulfilment, FulfilmentInput, PROCESSES, ProcessCommand, TimerName, Told, Way, task,
@@ -453,11 +453,11 @@ impl World {
     pub fn wanted_payment(&mut self, pays: Pays, price: i64) -> WantedPayment {
         let total = price * i64::from(QUANTITY);
         let card = |amount| Leg {
-            method: MethodName::Card,
+            method: CARD,
             amount: won(amount),
-            instrument: Instrument::Card { card_token: Sealed::from_ciphertext("t".into()) },
+            instrument: Some(Sealed::from_ciphertext("t".into()).into()),
         };
-        let points = |amount| Leg { method: MethodName::Points, amount: won(amount), instrument: Instrument::Points };
+        let points = |amount| Leg { method: BY_POINTS, amount: won(amount), instrument: None };
         let legs = match pays {
             Pays::Card => vec![card(total)],
             Pays::CardAndPoints => vec![card(total - 3_000), points(3_000)],

@@ -1,6 +1,7 @@
 //! What is said of every schema alike: which fields are always there, what those are that
 //! stand in many places, and examples of what people type.
 
+use jangbu_commands::registered_methods;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, Object, Schema};
 use utoipa::openapi::{OpenApi, Ref, RefOr};
@@ -62,7 +63,7 @@ const MEANINGS: [(&str, &str); 44] = [
 ];
 
 /// What people and shops write into these fields.
-const EXAMPLES: [(&str, &str); 15] = [
+const EXAMPLES: [(&str, &str); 14] = [
     ("reason", "the tin was dented"),
     ("reference", "welcome-2026"),
     ("email", "minji@example.com"),
@@ -73,7 +74,6 @@ const EXAMPLES: [(&str, &str); 15] = [
     ("postal_code", "06236"),
     ("line1", "서울특별시 강남구 테헤란로 152"),
     ("line2", "1203호"),
-    ("card_token", "tok_ok"),
     ("carrier", "sandbox"),
     ("tracking_number", "SBX0000000042"),
     ("note", "left with the neighbour"),
@@ -148,6 +148,12 @@ fn refer_to_page(schema: &mut RefOr<Schema>) {
     }
 }
 
+/// What payment methods need to know, with an example of each.
+fn of_methods() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let fields = registered_methods().iter().flat_map(|method| method.fields());
+    fields.map(|field| (field.name, field.example))
+}
+
 fn finish_object(name: &str, object: &mut Object) {
     let is_answer = !matches!(object.additional_properties.as_deref(), Some(AdditionalProperties::FreeForm(false)));
     if is_answer {
@@ -160,7 +166,7 @@ fn finish_object(name: &str, object: &mut Object) {
         if let Some((_, text)) = MEANINGS.iter().find(|(known, _)| known == field) {
             describe(schema, text);
         }
-        if let Some((_, example)) = EXAMPLES.iter().find(|(known, _)| known == field) {
+        if let Some((_, example)) = EXAMPLES.into_iter().chain(of_methods()).find(|(known, _)| known == field) {
             give_example(schema, example);
         }
     }

@@ -216,29 +216,39 @@ pub(crate) struct Secret<const MAX: usize>(pub(crate) String);
 
 impl<const MAX: usize> Read for Secret<MAX> {
     fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
-        let Node::Text(text) = node else {
-            errors.wrong_type(at, "a text", &node);
-            return None;
-        };
-        if text.contains('\0') {
-            errors.push(at, "invalid_characters", "U+0000 is not allowed here");
-            return None;
-        }
-        if !(1..=MAX).contains(&text.chars().count()) {
-            errors.push(at, "invalid_length", format!("expected 1 to {MAX} characters"));
-            return None;
-        }
-        Some(Self(text))
+        read_secret(node, MAX, at, errors).map(Self)
     }
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
-            .pattern(Some(r"^[^\x00]*$"))
-            .min_length(Some(1))
-            .max_length(Some(MAX))
-            .into()
+        secret_schema(MAX)
     }
+}
+
+/// Reads a text as it is, of 1 to `longest` characters.
+pub(crate) fn read_secret(node: Node, longest: usize, at: &At<'_>, errors: &mut Errors) -> Option<String> {
+    let Node::Text(text) = node else {
+        errors.wrong_type(at, "a text", &node);
+        return None;
+    };
+    if text.contains('\0') {
+        errors.push(at, "invalid_characters", "U+0000 is not allowed here");
+        return None;
+    }
+    if !(1..=longest).contains(&text.chars().count()) {
+        errors.push(at, "invalid_length", format!("expected 1 to {longest} characters"));
+        return None;
+    }
+    Some(text)
+}
+
+/// The schema of what [`read_secret`] reads.
+pub(crate) fn secret_schema(longest: usize) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        .pattern(Some(r"^[^\x00]*$"))
+        .min_length(Some(1))
+        .max_length(Some(longest))
+        .into()
 }
 
 /// A whole number within bounds.
@@ -426,6 +436,22 @@ impl Fields {
             Some(place) => T::read(self.members.swap_remove(place).1, &at, errors),
             None => T::absent(&at, errors),
         }
+    }
+
+    /// Reads one member that is a secret text and has to be there.
+    pub(crate) fn take_secret(
+        &mut self,
+        name: &str,
+        longest: usize,
+        at: &At<'_>,
+        errors: &mut Errors,
+    ) -> Option<String> {
+        let at = At::Name(at, name);
+        if let Some(place) = self.members.iter().position(|(known, _)| known == name) {
+            return read_secret(self.members.swap_remove(place).1, longest, &at, errors);
+        }
+        errors.push(&at, "required", "this is required");
+        None
     }
 }
 

@@ -182,7 +182,7 @@ async fn request(State(app): State<App>, call: Call, body: JsonBody<RequestPayme
         Currency::KRW
     };
     let mut errors = Errors::default();
-    let legs = checked_legs(bodies, currency, &At::Root("/legs"), &mut errors);
+    let legs = checked_legs(&app, bodies, currency, &At::Root("/legs"), &mut errors);
     none_wrong(errors)?;
     let payment_id = PaymentId::new(app.state.world.ids.new_id());
     let legs = legs.sealed(&app, call.principal()?.user_id, payment_id).await?;

@@ -109,6 +109,9 @@ impl PaymentGateway for Nobody {
     fn name(&self) -> &'static str {
         "sandbox"
     }
+    fn takes(&self, _: &str) -> bool {
+        true
+    }
     async fn charge(&self, _: ChargeRequest) -> ChargeOutcome {
         ChargeOutcome::Unknown { detail: String::new() }
     }
@@ -124,7 +127,7 @@ impl PaymentGateway for Nobody {
     async fn refund(&self, _: RefundRequest) -> RefundOutcome {
         RefundOutcome::Unknown { detail: String::new() }
     }
-    fn read_webhook(&self, _: &[(String, String)], _: &[u8]) -> Result<GatewayNotice, WebhookError> {
+    fn read_webhook(&self, _: &[(String, String)], _: &[u8]) -> Result<Vec<GatewayNotice>, WebhookError> {
         Err(WebhookError::BadSignature)
     }
 }
@@ -269,6 +272,7 @@ impl House {
             identity,
             queries: models.queries(),
             processes: None,
+            gateways: Arc::new(Gateways::new(Arc::new(Nobody))),
             carriers: Arc::new(Carriers::new(Arc::new(Nobody))),
             hooks,
             world,

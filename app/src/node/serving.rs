@@ -69,6 +69,7 @@ pub(super) async fn spawn(
         identity: deps.side.identity.clone(),
         queries: deps.models.queries(),
         processes: workers.processes.clone(),
+        gateways: Arc::clone(&outside.gateways),
         carriers: Arc::clone(&outside.carriers),
         parked: Arc::clone(&deps.side.store) as _,
         hooks: workers.hooks.clone(),

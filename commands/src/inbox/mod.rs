@@ -1,7 +1,9 @@
 //! What gateways and carriers tell of their own accord.
 //!
 //! A message is checked by the adapter it names itself to be of, stored, and only then
-//! acknowledged; a message that was here before is acknowledged too. The worker of one
+//! acknowledged; a message that was here before is acknowledged too. One of a gateway that does
+//! not sign proves nothing: it makes the worker ask that gateway, and is kept only where that
+//! gateway was asked for a charge, so that strangers fill no table with it. The worker of one
 //! node at a time turns stored messages into commands, in the order of arrival for each
 //! payment and parcel. A message that cannot be handled after some tries stays, with its reason,
 //! for a person to look at.
@@ -13,7 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jangbu_kernel::gateway::WebhookError;
+use jangbu_kernel::gateway::{Observation, WebhookError};
 use jangbu_kernel::ports::{Inbox, InboxMessage, World};
 use tokio::sync::Notify;
 
@@ -87,7 +89,7 @@ impl From<&WorkerDeps> for InboxDeps {
 /// A message is stored and may be acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// It had been stored before.
+    /// All that it says had been stored before.
     pub duplicate: bool,
 }
 
@@ -113,6 +115,15 @@ impl From<WebhookError> for HookError {
         match error {
             WebhookError::BadSignature => Self::BadSignature,
             WebhookError::Unreadable(reason) => Self::Unreadable(reason),
+        }
+    }
+}
+
+impl From<worker::Failure> for HookError {
+    fn from(failure: worker::Failure) -> Self {
+        match failure {
+            worker::Failure::Transient(_) => Self::Unavailable,
+            worker::Failure::Message(reason) => Self::Unreadable(reason),
         }
     }
 }
@@ -145,8 +156,19 @@ impl Hooks {
         body: Vec<u8>,
     ) -> Result<Accepted, HookError> {
         let adapter = self.deps.gateways.get(gateway).ok_or(HookError::UnknownSource)?;
-        let notice = Notice::of_gateway(adapter.read_webhook(&headers, &body)?);
-        self.keep(format!("payments/{gateway}"), notice, headers, body).await
+        let source = format!("payments/{gateway}");
+        let mut accepted = Accepted { duplicate: true };
+        // Each is stored by itself. The sender repeats all of them when one is not, and those
+        // that were stored are known then.
+        for notice in adapter.read_webhook(&headers, &body)? {
+            if notice.observation == Observation::Ask {
+                // Anybody can send it: it is kept only where there is a charge to ask about.
+                worker::charge_at(&self.deps, notice.payment_id, gateway).await.map_err(HookError::from)?;
+            }
+            let notice = Notice::of_gateway(notice);
+            accepted.duplicate &= self.keep(source.clone(), notice, headers.clone(), body.clone()).await?.duplicate;
+        }
+        Ok(accepted)
     }
 
     /// Takes in what a carrier tells: its headers and the exact bytes of the body.

@@ -4,7 +4,7 @@
 //! message may be handled after a longer stop. Storage format: add, never change.
 
 use jangbu_aggregates::shipment::ScanStatus;
-use jangbu_kernel::gateway::{CarrierNotice, ChargeOutcome, GatewayNotice};
+use jangbu_kernel::gateway::{CarrierNotice, ChargeOutcome, GatewayNotice, Observation};
 use jangbu_kernel::{Money, PaymentId, ShipmentId, Timestamp, never};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -20,6 +20,8 @@ pub(super) const HEADER: &str = "jangbu-notice";
 pub(super) enum Notice {
     /// A gateway speaks of a charge.
     Charge { message_id: String, payment_id: PaymentId, idempotency_key: Uuid, outcome: StoredOutcome },
+    /// A gateway says that something happened to a charge, and has to be asked what.
+    Ask { message_id: String, payment_id: PaymentId },
     /// A carrier speaks of a parcel.
     Scan {
         message_id: String,
@@ -48,11 +50,12 @@ pub(super) enum StoredOutcome {
 
 impl Notice {
     pub fn of_gateway(notice: GatewayNotice) -> Self {
-        Self::Charge {
-            message_id: notice.message_id,
-            payment_id: notice.payment_id,
-            idempotency_key: notice.idempotency_key,
-            outcome: notice.outcome.into(),
+        let GatewayNotice { message_id, payment_id, observation } = notice;
+        match observation {
+            Observation::Told { idempotency_key, outcome } => {
+                Self::Charge { message_id, payment_id, idempotency_key, outcome: outcome.into() }
+            }
+            Observation::Ask => Self::Ask { message_id, payment_id },
         }
     }
 
@@ -72,14 +75,16 @@ impl Notice {
 
     pub fn message_id(&self) -> &str {
         match self {
-            Self::Charge { message_id, .. } | Self::Scan { message_id, .. } => message_id,
+            Self::Charge { message_id, .. } | Self::Ask { message_id, .. } | Self::Scan { message_id, .. } => {
+                message_id
+            }
         }
     }
 
     /// Whom it speaks of: messages about the same are handled in order.
     pub const fn subject(&self) -> Uuid {
         match self {
-            Self::Charge { payment_id, .. } => payment_id.uuid(),
+            Self::Charge { payment_id, .. } | Self::Ask { payment_id, .. } => payment_id.uuid(),
             Self::Scan { shipment_id, .. } => shipment_id.uuid(),
         }
     }
@@ -148,9 +153,11 @@ mod tests {
         #[test]
         fn what_was_kept_reads_back(message_id in "(?s).{0,20}", ids in any::<(u128, u128)>(), outcome in outcome()) {
             let (payment_id, idempotency_key) = (PaymentId::new(Uuid::from_u128(ids.0)), Uuid::from_u128(ids.1));
-            let order_id = jangbu_kernel::OrderId::new(Uuid::nil());
-            let told = GatewayNotice { message_id, payment_id, order_id, idempotency_key, outcome: outcome.clone() };
-            let notice = Notice::of_gateway(told);
+            let asks = GatewayNotice { message_id: message_id.clone(), payment_id, observation: Observation::Ask };
+            let asks = Notice::of_gateway(asks);
+            prop_assert_eq!(Notice::of_headers(&[(HEADER.to_owned(), asks.to_json())]), Some(asks));
+            let observation = Observation::Told { idempotency_key, outcome: outcome.clone() };
+            let notice = Notice::of_gateway(GatewayNotice { message_id, payment_id, observation });
             let headers = [(HEADER.to_owned(), notice.to_json())];
             prop_assert_eq!(Notice::of_headers(&headers), Some(notice.clone()));
             let Notice::Charge { outcome: kept, .. } = notice else { return Err(TestCaseError::fail("a charge")) };

@@ -9,9 +9,10 @@ use futures::future::join_all;
 use jangbu_aggregates::payment::Source;
 use jangbu_aggregates::shipment::Scan;
 use jangbu_aggregates::{AnyCommand, Scope};
+use jangbu_kernel::gateway::ChargeOutcome;
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::InboxMessage;
-use jangbu_kernel::{Actor, CommandId, CorrelationId, RecordedEvent, StreamId};
+use jangbu_kernel::{Actor, CommandId, CorrelationId, PaymentId, RecordedEvent, StreamId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,7 @@ use crate::request::{Caller, CommandError, Idempotency, Request};
 const NAMESPACE: Uuid = Uuid::from_u128(0x8f0a_6a5e_2d3c_4f41_9b0e_6c1d_7a52_e310);
 
 /// Why a message was not handled this time.
-enum Failure {
+pub(super) enum Failure {
     /// The machine: try again, it does not count.
     Transient(String),
     /// The message: it counts.
@@ -174,19 +175,23 @@ async fn handle(deps: &InboxDeps, message: &InboxMessage, notice: Notice) -> Res
     let (_, name) = message.source.split_once('/').unwrap_or_default();
     match notice {
         Notice::Charge { payment_id, idempotency_key, outcome, .. } => {
-            let events = deps.commands.history(StreamId::payment(payment_id), None).await?;
-            let payment = PaymentHistory::fold(&events)?;
+            let (events, key) = charge_at(deps, payment_id, name).await?;
             // The key is the id of the event that asked for the capture: it is in the log before the
             // gateway can know it, so a key that is not there never belonged to this payment.
-            if payment.charge_key() != Some(idempotency_key) {
+            if key != idempotency_key {
                 return Err(Failure::Message("the charge is not this payment's".to_owned()));
-            }
-            // Only the gateway that was asked may tell of a charge.
-            if payment.state.gateway() != Some(name) {
-                return Err(Failure::Message("the charge is another gateway's".to_owned()));
             }
             let observation = outcome.into();
             let command = ObservePayment { payment_id, observation, source: Source::Webhook };
+            submit(deps, message, Actor::Gateway(name.to_owned()), command, &events).await
+        }
+        Notice::Ask { payment_id, .. } => {
+            let (events, key) = charge_at(deps, payment_id, name).await?;
+            let observation = deps.gateways.holding(name).inquire(key).await;
+            if let ChargeOutcome::Unknown { detail } = observation {
+                return Err(Failure::Message(format!("the gateway gave no answer: {detail}")));
+            }
+            let command = ObservePayment { payment_id, observation, source: Source::Inquiry };
             submit(deps, message, Actor::Gateway(name.to_owned()), command, &events).await
         }
         Notice::Scan { shipment_id, tracking_number, status, code, place, at, .. } => {
@@ -195,6 +200,24 @@ async fn handle(deps: &InboxDeps, message: &InboxMessage, notice: Notice) -> Res
             submit(deps, message, Actor::Carrier(name.to_owned()), RecordScan { shipment_id, scan }, &events).await
         }
     }
+}
+
+/// A payment's stream and the key of its charge, where this gateway was asked for it: only the
+/// gateway that was asked may tell of a charge.
+pub(super) async fn charge_at(
+    deps: &InboxDeps,
+    payment_id: PaymentId,
+    gateway: &str,
+) -> Result<(Vec<RecordedEvent>, Uuid), Failure> {
+    let events = deps.commands.history(StreamId::payment(payment_id), None).await?;
+    let payment = PaymentHistory::fold(&events)?;
+    let Some(key) = payment.charge_key() else {
+        return Err(Failure::Message("nobody was asked for this charge".to_owned()));
+    };
+    if payment.state.gateway() != Some(gateway) {
+        return Err(Failure::Message("the charge is another gateway's".to_owned()));
+    }
+    Ok((events, key))
 }
 
 async fn submit(

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use jangbu_aggregates::AnyCommand;
 use jangbu_aggregates::commands::{AdvanceFulfilment, CancelShipment, ObserveLabel, ObservePayment, ObserveRefund};
-use jangbu_aggregates::payment::{Instrument, Payment, RefundState, Source};
+use jangbu_aggregates::payment::{Instrument, Leg, Payment, RefundState, Source};
 use jangbu_aggregates::processes::{FulfilmentInput, ProcessCommand, Task, Way, task};
 use jangbu_aggregates::shipment::{Shipment, ShipmentState};
 use jangbu_kernel::gateway::{
-    Carrier, ChargeOutcome, ChargeRequest, LabelCancelOutcome, LabelOutcome, LabelRequest, PaymentGateway,
+    Carrier, ChargeOutcome, ChargeRequest, Details, LabelCancelOutcome, LabelOutcome, LabelRequest, PaymentGateway,
     RefundOutcome, RefundRequest,
 };
 use jangbu_kernel::log::LogError;
@@ -125,20 +125,29 @@ impl Work<'_> {
             Some(Told::Parcel(_)) | None => self.charge_of(&self.payment(payment_id).await?),
         };
         let Some(Charge { key, gateway, buyer, leg }) = charge else { return Ok(()) };
-        let opened = match &leg.instrument {
-            Instrument::Card { card_token } => self.open(sealing::card_token(payment_id), card_token).await?,
-            Instrument::Points => None,
-        };
-        let Some(card_token) = opened else {
+        let Some(details) = self.details(payment_id, &leg).await? else {
             // The gateway was not asked and never can be: nothing is charged.
             let observation = ChargeOutcome::Declined { code: DATA_UNREADABLE.to_owned() };
             return self.observe(payment_id, observation, Source::Shop).await;
         };
         let (idempotency_key, order_id, amount) = (key, self.issued.order_id, leg.amount);
-        let request = ChargeRequest { idempotency_key, order_id, payment_id, amount, card_token };
+        let method = leg.method.name();
+        let request = ChargeRequest { idempotency_key, order_id, payment_id, amount, method, details };
         let gateway = self.shared.deps.gateways.holding(&gateway);
         let outcome = self.outside(buyer, gateway.charge(request)).await?;
         self.observe(payment_id, outcome, Source::Answer).await
+    }
+
+    /// What a leg's method needs to know; none when it can never be read again.
+    async fn details(&self, payment_id: PaymentId, leg: &Leg) -> Step<Option<Details>> {
+        let Some(Instrument { sealed, member }) = &leg.instrument else { return Ok(Some(Details::default())) };
+        let Some(member) = member else {
+            let opened = self.open(sealing::instrument(payment_id), sealed).await?;
+            return Ok(opened.and_then(|json| Details::from_json(&json).ok()));
+        };
+        let field = format!("payment.{member}");
+        let opened = self.open(SealedAt { field: &field, stream: StreamId::payment(payment_id) }, sealed).await?;
+        Ok(opened.map(|value| Details::from_iter([(member.clone(), value)])))
     }
 
     /// The charge that a payment still has to ask for.

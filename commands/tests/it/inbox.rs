@@ -12,11 +12,11 @@ use jangbu_commands::{Carriers, Commands, Gateways, Worker, load_state};
 use jangbu_kernel::log::EventLog as _;
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{Inbox, InboxMessage};
-use jangbu_kernel::{OrderId, PaymentId, StreamId};
+use jangbu_kernel::{Money, OrderId, PaymentId, StreamId};
 use jangbu_store::MemoryStore;
 use uuid::Uuid;
 
-use crate::outside::{ScriptedCarrier, ScriptedGateway};
+use crate::outside::{Booked, ScriptedCarrier, ScriptedGateway};
 use crate::support::{Shop, eventually, lease};
 
 const PRICE: i64 = 1_000;
@@ -26,13 +26,22 @@ fn hooks(shop: &Shop, commands: &Commands, store: &Arc<MemoryStore>) -> (Hooks, 
 }
 
 fn hooks_over(shop: &Shop, commands: &Commands, store: &Arc<MemoryStore>, inbox: Arc<dyn Inbox>) -> (Hooks, Worker) {
-    let gateway = |name| Arc::new(ScriptedGateway::named(name));
+    hooks_of(shop, commands, store, inbox, Arc::new(ScriptedGateway::named("sandbox")))
+}
+
+fn hooks_of(
+    shop: &Shop,
+    commands: &Commands,
+    store: &Arc<MemoryStore>,
+    inbox: Arc<dyn Inbox>,
+    gateway: Arc<ScriptedGateway>,
+) -> (Hooks, Worker) {
     Hooks::spawn(InboxDeps {
         commands: commands.clone(),
         inbox,
         lease: lease(store.clone(), 1),
         world: shop.world.clone(),
-        gateways: Arc::new(Gateways::new(gateway("sandbox")).with(gateway("other"))),
+        gateways: Arc::new(Gateways::new(gateway).with(Arc::new(ScriptedGateway::named("other")))),
         carriers: Arc::new(Carriers::new(Arc::new(ScriptedCarrier::default()))),
         options: InboxOptions {
             max_attempts: 3,
@@ -134,6 +143,36 @@ async fn a_charge_is_told_of_by_the_gateway_that_was_asked_and_by_no_other() {
         load_state::<Payment>(store.as_ref(), payment_id).await.unwrap().0.is_captured()
     })
     .await;
+    worker.stop().await;
+    decider.stop().await;
+}
+
+/// A gateway that does not sign may say what it likes: it is asked.
+#[tokio::test]
+async fn a_message_that_proves_nothing_makes_the_worker_ask() {
+    let shop = Shop::new();
+    let store = Arc::new(MemoryStore::new());
+    let (commands, decider) = shop.decider(store.clone());
+    let gateway = Arc::new(ScriptedGateway::named("sandbox"));
+    let (hooks, worker) = hooks_of(&shop, &commands, &store, store.clone(), gateway.clone());
+    let (_, first, key) = asked_for(&shop, &commands).await;
+    let (_, second, _) = asked_for(&shop, &commands).await;
+    gateway.books.lock().unwrap().insert(key, Booked::Charged(Money::krw(PRICE).unwrap()));
+    let body = format!("ask m1 {first} {second}").into_bytes();
+    assert!(!hooks.receive_payment("sandbox", Vec::new(), body.clone()).await.unwrap().duplicate);
+    assert!(hooks.receive_payment("sandbox", Vec::new(), body).await.unwrap().duplicate, "both are known");
+    eventually("both are asked about", || async { store.pending(10, 3).await.unwrap().is_empty() }).await;
+    assert!(load_state::<Payment>(store.as_ref(), first).await.unwrap().0.is_captured());
+    assert!(!load_state::<Payment>(store.as_ref(), second).await.unwrap().0.is_captured());
+    assert_eq!(gateway.count("inquire"), 2);
+    // Where this gateway was asked for no charge there is nothing to keep and nobody to ask.
+    let unpaid = PaymentId::new(shop.id());
+    for (name, payment_id) in [("other", first), ("sandbox", unpaid)] {
+        let refused = hooks.receive_payment(name, Vec::new(), format!("ask m2 {payment_id}").into_bytes()).await;
+        assert!(matches!(refused, Err(HookError::Unreadable(_))), "{refused:?}");
+    }
+    assert!(store.pending(10, u32::MAX).await.unwrap().is_empty());
+    assert_eq!(gateway.count("inquire"), 2);
     worker.stop().await;
     decider.stop().await;
 }

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use jangbu_aggregates::order::OrderStatus;
 use jangbu_aggregates::points::{Points, PointsEvent, PointsExpired};
 use jangbu_commands::commands::{CancelPayment, GrantPoints, PlaceOrder};
-use jangbu_commands::{DomainEvent, GrantReference, Instrument, Leg, MethodName, load_state};
+use jangbu_commands::{DomainEvent, GrantReference, Leg, POINTS, load_state};
 use jangbu_kernel::{Actor, Money, RecordedEvent, StreamId, UserId};
 
 use crate::faulty::{Damage, Fault, FaultyLog};
@@ -70,7 +70,7 @@ async fn what_a_payment_holds_lapses_when_it_comes_back() {
     give(&house, user_id, 500, "spring", Some(TimeDelta::minutes(5))).await;
     let mut payment = house.shop.card(user_id, PRICE - 300, "challenge");
     let payment_id = payment.payment_id;
-    payment.legs.push(Leg { method: MethodName::Points, amount: won(300), instrument: Instrument::Points });
+    payment.legs.push(Leg { method: POINTS, amount: won(300), instrument: None });
     let order = house.shop.order(user_id, &[(product, 1)]);
     house.settle(PlaceOrder { payment: Some(payment), ..order }).await;
     assert_eq!(ledger(&house, user_id).await, (500, 300));

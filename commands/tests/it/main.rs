@@ -18,6 +18,7 @@ mod faulty;
 mod gateways;
 mod identity;
 mod inbox;
+mod instruments;
 mod lapses;
 mod model;
 mod outside;

@@ -17,8 +17,8 @@ use jangbu_commands::commands::{
     MarkDelivered, ObservePayment, ObserveRefund, ReceiveStock, RequestCapture, RequestPayment, RequestShipment,
 };
 use jangbu_commands::{
-    AnyCommand, CancelledBy, CommandError, Commands, DeciderOptions, GrantReference, Instrument, Leg, MethodName,
-    Request, Source, WantedPayment, load_state, sealing,
+    AnyCommand, CARD, CancelledBy, CommandError, Commands, DeciderOptions, GrantReference, Leg, POINTS, Request,
+    Source, WantedPayment, load_state, sealing,
 };
 use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome};
 use jangbu_kernel::log::{EventLog, ReadFilter};
@@ -241,11 +241,12 @@ impl Run {
     async fn legs(&self, buyer: usize, total: i64, points: i64) -> WantedPayment {
         let user_id = self.buyers[buyer];
         let payment_id = PaymentId::new(self.shop.id());
-        let card_token = self.shop.vault.seal(user_id, sealing::card_token(payment_id), "tok_ok").await.unwrap();
+        let details = r#"{"card_token":"tok_ok"}"#;
+        let card = self.shop.vault.seal(user_id, sealing::instrument(payment_id), details).await.unwrap();
         let leg = |method, units, instrument| Leg { method, amount: Money::krw(units).unwrap(), instrument };
-        let mut legs = vec![leg(MethodName::Card, total - points, Instrument::Card { card_token })];
+        let mut legs = vec![leg(CARD, total - points, Some(card.into()))];
         if points > 0 {
-            legs.push(leg(MethodName::Points, points, Instrument::Points));
+            legs.push(leg(POINTS, points, None));
         }
         WantedPayment { payment_id, legs }
     }
@@ -539,7 +540,7 @@ impl Run {
             let (refunded, captured) = (payment.refunded().minor_units(), payment.captured().minor_units());
             assert!(refunded <= captured && captured <= payment.total().minor_units(), "M2 {payment:?}");
             // All or nothing goes back here, and what is on its way is not back.
-            let points = payment.points_leg().map_or(0, |(leg, _)| payment.leg_captured(leg).minor_units());
+            let points = payment.own_legs().map(|(leg, ..)| payment.leg_captured(leg).minor_units()).sum::<i64>();
             let in_points = if refunded == captured { 0 } else { points };
             cards += captured - refunded - in_points;
         }

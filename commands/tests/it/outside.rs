@@ -9,7 +9,7 @@ use jangbu_aggregates::points::Points;
 use jangbu_aggregates::processes::FulfilmentEvent;
 use jangbu_kernel::gateway::{
     Carrier, CarrierNotice, ChargeOutcome, ChargeRequest, GatewayNotice, LabelCancelOutcome, LabelOutcome,
-    LabelRequest, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
+    LabelRequest, Observation, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
 };
 use jangbu_kernel::log::{EventLog, LogError, ReadFilter};
 use jangbu_kernel::ports::{DueTimer, LapsedPoints, TimerQueue};
@@ -87,14 +87,19 @@ impl PaymentGateway for ScriptedGateway {
         self.name
     }
 
+    fn takes(&self, method: &str) -> bool {
+        method == "card"
+    }
+
     async fn charge(&self, request: ChargeRequest) -> ChargeOutcome {
         self.called("charge");
-        if request.card_token == "slow" {
+        let card = request.details.get("card_token").unwrap();
+        if card == "slow" {
             self.slow.acquire().await.unwrap().forget();
         }
         let lost = || ChargeOutcome::Unknown { detail: "timeout".to_owned() };
         let mut books = self.books.lock().unwrap();
-        let booked = match request.card_token.as_str() {
+        let booked = match card {
             "never" => return lost(),
             "declined" => Booked::Declined,
             "challenge" => Booked::Challenge(request.amount),
@@ -103,7 +108,7 @@ impl PaymentGateway for ScriptedGateway {
             _ => Booked::Charged(request.amount),
         };
         let booked = books.entry(request.idempotency_key).or_insert(booked).clone();
-        if request.card_token == "lost" { lost() } else { Self::told(request.idempotency_key, Some(&booked)) }
+        if card == "lost" { lost() } else { Self::told(request.idempotency_key, Some(&booked)) }
     }
 
     async fn confirm(&self, reference: &str) -> ChargeOutcome {
@@ -134,27 +139,37 @@ impl PaymentGateway for ScriptedGateway {
         RefundOutcome::Settled { reference: format!("refund-{}", request.idempotency_key) }
     }
 
-    /// The body is `<message id> <payment id> <order id> <key> <won>`.
-    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<GatewayNotice, WebhookError> {
+    /// The body is `<message id> <payment id> <order id> <key> <won>`, or unsigned
+    /// `ask <message id> <payment id>..`.
+    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<Vec<GatewayNotice>, WebhookError> {
+        let text = std::str::from_utf8(body).unwrap();
+        if let Some(asks) = text.strip_prefix("ask ") {
+            let mut words = asks.split(' ');
+            let message_id = words.next().unwrap();
+            let notice = |(place, payment_id): (usize, &str)| GatewayNotice {
+                message_id: format!("{message_id}-{place}"),
+                payment_id: payment_id.parse().unwrap(),
+                observation: Observation::Ask,
+            };
+            return Ok(words.enumerate().map(notice).collect());
+        }
         if !headers.contains(&("signature".to_owned(), "good".to_owned())) {
             return Err(WebhookError::BadSignature);
         }
-        let text = std::str::from_utf8(body).unwrap();
         let parts: Vec<&str> = text.split(' ').collect();
-        let [message_id, payment_id, order_id, key, amount] = parts[..] else {
+        let [message_id, payment_id, _, key, amount] = parts[..] else {
             return Err(WebhookError::Unreadable("five words".to_owned()));
         };
         let idempotency_key: Uuid = key.parse().unwrap();
-        Ok(GatewayNotice {
+        let outcome = ChargeOutcome::Captured {
+            reference: format!("charge-{idempotency_key}"),
+            amount: Money::krw(amount.parse().unwrap()).unwrap(),
+        };
+        Ok(vec![GatewayNotice {
             message_id: message_id.to_owned(),
             payment_id: payment_id.parse().unwrap(),
-            order_id: order_id.parse().unwrap(),
-            idempotency_key,
-            outcome: ChargeOutcome::Captured {
-                reference: format!("charge-{idempotency_key}"),
-                amount: Money::krw(amount.parse().unwrap()).unwrap(),
-            },
-        })
+            observation: Observation::Told { idempotency_key, outcome },
+        }])
     }
 }
 

@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use jangbu_commands::commands::{CreateProduct, PlaceOrder, ReceiveStock, RegisterUser};
 use jangbu_commands::{
-    Answer, AnyCommand, Caller, CommandError, Commands, DeciderOptions, Idempotency, Instrument, LeaseHolder, Leg,
-    MethodName, Policy, Request, Scope, WantedLine, WantedPayment, Worker, sealing,
+    Answer, AnyCommand, CARD, Caller, CommandError, Commands, DeciderOptions, Idempotency, LeaseHolder, Leg, Policy,
+    Request, Scope, WantedLine, WantedPayment, Worker, sealing,
 };
+use jangbu_kernel::gateway::Details;
 use jangbu_kernel::log::EventLog;
 use jangbu_kernel::ports::{Clock, IdSource, Leases, Vault, VaultError, World};
 use jangbu_kernel::{
@@ -85,7 +86,7 @@ fn place_of(at: SealedAt<'_>) -> String {
     format!("{} {}", at.field, at.stream)
 }
 
-fn sealed(owner: UserId, at: SealedAt<'_>, plain: &str) -> Sealed {
+pub fn sealed(owner: UserId, at: SealedAt<'_>, plain: &str) -> Sealed {
     Sealed::from_ciphertext(format!("{owner}|{}|{plain}", place_of(at)))
 }
 
@@ -198,15 +199,10 @@ impl Shop {
 
     pub fn card(&self, user_id: UserId, amount: i64, token: &str) -> WantedPayment {
         let payment_id = PaymentId::new(self.id());
-        let card_token = sealed(user_id, sealing::card_token(payment_id), token);
-        WantedPayment {
-            payment_id,
-            legs: vec![Leg {
-                method: MethodName::Card,
-                amount: Money::krw(amount).unwrap(),
-                instrument: Instrument::Card { card_token },
-            }],
-        }
+        let details = Details::from_iter([("card_token".to_owned(), token.to_owned())]);
+        let instrument = Some(sealed(user_id, sealing::instrument(payment_id), &details.to_json()).into());
+        let leg = Leg { method: CARD, amount: Money::krw(amount).unwrap(), instrument };
+        WantedPayment { payment_id, legs: vec![leg] }
     }
 }
 

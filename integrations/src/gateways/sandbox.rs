@@ -1,10 +1,12 @@
 //! The sandbox's payment gateway, over HTTP.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jangbu_kernel::gateway::{
-    ChargeOutcome, ChargeRequest, GatewayNotice, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
+    ChargeOutcome, ChargeRequest, GatewayNotice, Observation, PaymentGateway, RefundOutcome, RefundRequest,
+    WebhookError,
 };
 use jangbu_kernel::{Currency, Money, OrderId, PaymentId};
 use reqwest::{Method, StatusCode};
@@ -41,13 +43,17 @@ pub fn connect(settings: &ServiceSettings) -> Result<Arc<dyn PaymentGateway>, Se
     }))
 }
 
+/// The methods that it takes. What each of them needs to know goes there as it is.
+const METHODS: [&str; 1] = ["card"];
+
 #[derive(Serialize)]
 struct ChargeBody<'a> {
     order_id: OrderId,
     payment_id: PaymentId,
     amount: String,
     currency: Currency,
-    card_token: &'a str,
+    method: &'a str,
+    details: BTreeMap<&'a str, &'a str>,
 }
 
 #[derive(Serialize)]
@@ -74,7 +80,6 @@ struct Charge {
     status: Status,
     id: Option<String>,
     payment_id: Option<PaymentId>,
-    order_id: Option<OrderId>,
     amount: Option<String>,
     currency: Option<Currency>,
     code: Option<String>,
@@ -188,13 +193,18 @@ impl PaymentGateway for SandboxGateway {
         NAME
     }
 
+    fn takes(&self, method: &str) -> bool {
+        METHODS.contains(&method)
+    }
+
     async fn charge(&self, request: ChargeRequest) -> ChargeOutcome {
         let body = ChargeBody {
             order_id: request.order_id,
             payment_id: request.payment_id,
             amount: request.amount.amount().to_string(),
             currency: request.amount.currency(),
-            card_token: &request.card_token,
+            method: request.method,
+            details: request.details.iter().collect(),
         };
         let call = OutboundRequest::new(Method::POST, "/gateway/v1/charges".to_owned())
             .idempotency_key(request.idempotency_key.to_string())
@@ -239,7 +249,7 @@ impl PaymentGateway for SandboxGateway {
             .unwrap_or_else(|error| RefundOutcome::Unknown { detail: error.to_string() })
     }
 
-    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<GatewayNotice, WebhookError> {
+    fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<Vec<GatewayNotice>, WebhookError> {
         #[derive(Deserialize)]
         struct Message {
             data: Charge,
@@ -248,12 +258,10 @@ impl PaymentGateway for SandboxGateway {
         let unreadable = |what: &str| WebhookError::Unreadable(what.to_owned());
         let Message { data: charge } =
             serde_json::from_slice(body).map_err(|_| unreadable("not a message about a charge"))?;
-        Ok(GatewayNotice {
-            message_id,
-            payment_id: charge.payment_id.ok_or_else(|| unreadable("no payment id"))?,
-            order_id: charge.order_id.ok_or_else(|| unreadable("no order id"))?,
-            idempotency_key: charge.idempotency_key.parse().map_err(|_| unreadable("the key is not one of ours"))?,
-            outcome: charge.outcome().map_err(|error| WebhookError::Unreadable(error.to_string()))?,
-        })
+        let payment_id = charge.payment_id.ok_or_else(|| unreadable("no payment id"))?;
+        let idempotency_key = charge.idempotency_key.parse().map_err(|_| unreadable("the key is not one of ours"))?;
+        let outcome = charge.outcome().map_err(|error| WebhookError::Unreadable(error.to_string()))?;
+        let observation = Observation::Told { idempotency_key, outcome };
+        Ok(vec![GatewayNotice { message_id, payment_id, observation }])
     }
 }

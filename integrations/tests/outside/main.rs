@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use jangbu_integrations::outbound::BreakerPolicy;
 use jangbu_integrations::{OutboundPolicy, ServiceSettings, carriers, gateways};
-use jangbu_kernel::gateway::{Carrier, ChargeRequest, PaymentGateway};
+use jangbu_kernel::gateway::{Carrier, ChargeRequest, Details, PaymentGateway};
 use jangbu_kernel::{Money, OrderId, PaymentId};
 use jangbu_sandbox::{RunningSandbox, Sandbox, SandboxConfig};
 use uuid::Uuid;
@@ -86,7 +86,8 @@ fn charge(token: &str) -> ChargeRequest {
         order_id: OrderId::new(Uuid::now_v7()),
         payment_id: PaymentId::new(Uuid::now_v7()),
         amount: won(53_000),
-        card_token: token.to_owned(),
+        method: "card",
+        details: Details::from_iter([("card_token".to_owned(), token.to_owned())]),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Payments with their legs and refunds.
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::payment::{MethodName, PaymentCaptured, PaymentEvent, PaymentRequested, RefundRequested};
+use jangbu_aggregates::payment::{Method, PaymentCaptured, PaymentEvent, PaymentRequested, RefundRequested};
 use jangbu_kernel::{AggregateKind, Money, OrderId, PaymentId, RefundId, Remark, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -213,7 +213,7 @@ impl View for PaymentsView {
 fn requested_row(requested: &PaymentRequested, fact: &Fact) -> PaymentRow {
     let nothing = Money::zero(requested.total.currency());
     let legs = requested.legs.iter().map(|leg| LegRow {
-        method: method_name(leg.method).to_owned(),
+        method: leg.method.name().to_owned(),
         amount: leg.amount,
         status: LegStatus::Requested,
         gateway_reference: None,
@@ -236,13 +236,9 @@ fn requested_row(requested: &PaymentRequested, fact: &Fact) -> PaymentRow {
     }
 }
 
-const POINTS: &str = "points";
-
-const fn method_name(method: MethodName) -> &'static str {
-    match method {
-        MethodName::Card => "card",
-        MethodName::Points => POINTS,
-    }
+/// Whether a gateway moves a leg's money.
+fn is_gateways(leg: &LegRow) -> bool {
+    Method::named(&leg.method).is_some_and(|method| method.own_books().is_none())
 }
 
 fn change(row: &mut PaymentRow, event: &PaymentEvent, at: Timestamp) -> Result<(), FoldError> {
@@ -261,7 +257,7 @@ fn change(row: &mut PaymentRow, event: &PaymentEvent, at: Timestamp) -> Result<(
             row.status = PaymentStatus::Unknown;
         }
         PaymentEvent::MismatchAccepted(mismatch) => {
-            if let Some(leg) = row.legs.iter_mut().find(|leg| leg.method != POINTS) {
+            if let Some(leg) = row.legs.iter_mut().find(|leg| is_gateways(leg)) {
                 leg.amount = mismatch.accepted;
             }
         }
@@ -301,7 +297,7 @@ fn refund_row(requested: &RefundRequested, at: Timestamp) -> RefundRow {
 }
 
 fn set_reference(row: &mut PaymentRow, reference: &str) {
-    if let Some(leg) = row.legs.iter_mut().find(|leg| leg.method != POINTS) {
+    if let Some(leg) = row.legs.iter_mut().find(|leg| is_gateways(leg)) {
         leg.gateway_reference = Some(reference.to_owned());
     }
 }
@@ -322,7 +318,7 @@ fn capture(row: &mut PaymentRow, captured: &PaymentCaptured) {
         set_reference(row, reference);
     }
     for leg in &mut row.legs {
-        if !late || leg.method != POINTS {
+        if !late || is_gateways(leg) {
             leg.status = LegStatus::Captured;
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::{OrderLine, OrderPaid, OrderPlaced};
-use jangbu_aggregates::payment::{Instrument, Leg, MethodName, PaymentRequested};
+use jangbu_aggregates::payment::{CARD, Leg, POINTS, PaymentRequested};
 use jangbu_aggregates::product::ProductCreated;
 use jangbu_kernel::log::{Append, AppendResult, EventLog, StreamWrite};
 use jangbu_kernel::ports::Clock;
@@ -344,12 +344,8 @@ pub fn payment_requested(order_id: OrderId, card: i64, points: i64) -> PaymentRe
         user_id: buyer(),
         total: won(card + points),
         legs: vec![
-            Leg {
-                method: MethodName::Card,
-                amount: won(card),
-                instrument: Instrument::Card { card_token: sealed("token") },
-            },
-            Leg { method: MethodName::Points, amount: won(points), instrument: Instrument::Points },
+            Leg { method: CARD, amount: won(card), instrument: Some(sealed("token").into()) },
+            Leg { method: POINTS, amount: won(points), instrument: None },
         ],
     }
 }

@@ -1,5 +1,7 @@
 //! The payment gateway's own API.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -22,7 +24,10 @@ pub struct ChargeBody {
     payment_id: Uuid,
     amount: String,
     currency: String,
-    card_token: String,
+    /// A payment method, by name.
+    method: String,
+    /// What the method needs to know.
+    details: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +53,7 @@ pub async fn charge(
     let new = NewCharge {
         idempotency_key: idempotency_key(&headers)?,
         amount: amount(&body.amount, &body.currency)?,
-        script: Script::of_token(&body.card_token),
+        script: Script::of(&body.method, &body.details),
         order_id: body.order_id.to_string(),
         payment_id: body.payment_id.to_string(),
         fingerprint: fingerprint(&body),
@@ -76,7 +81,8 @@ fn fingerprint(body: &ChargeBody) -> Vec<u8> {
     let mut hash = Sha256::new();
     hash.update(body.order_id.as_bytes());
     hash.update(body.payment_id.as_bytes());
-    for text in [&body.amount, &body.currency, &body.card_token] {
+    let details = body.details.iter().flat_map(|(name, value)| [name, value]);
+    for text in [&body.amount, &body.currency, &body.method].into_iter().chain(details) {
         hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(text.as_bytes());
     }

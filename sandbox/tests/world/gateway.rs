@@ -69,7 +69,7 @@ async fn one_key_is_one_charge() {
     assert_eq!(world.books(&order).await.len(), 1);
 
     for other in [
-        json!({"order_id": order.id, "payment_id": order.payment_id, "amount": "52999", "currency": "KRW", "card_token": "tok_ok"}),
+        json!({"order_id": order.id, "payment_id": order.payment_id, "amount": "52999", "currency": "KRW", "method": "card", "details": {"card_token": "tok_ok"}}),
         order.body("tok_ok_2"),
         Order::new().body("tok_ok"),
     ] {
@@ -248,7 +248,7 @@ async fn bad_input_is_answered_not_survived() {
     assert_eq!(world.post("/gateway/v1/charges", order.body("tok_ok")).await.status, 400);
     let garbage = world.request("POST", "/gateway/v1/charges").header("idempotency-key", &order.key).body("{");
     assert_eq!(world.send(garbage).await.status, 400);
-    let large = with("card_token", json!("x".repeat(70_000)));
+    let large = with("method", json!("x".repeat(70_000)));
     assert_eq!(world.charge_with(&order.key, &large).await.status, 413);
     assert_eq!(world.books(&order).await.len(), 0);
 

@@ -97,7 +97,7 @@ impl Order {
     fn body(&self, token: &str) -> Value {
         json!({
             "order_id": self.id, "payment_id": self.payment_id,
-            "amount": "53000", "currency": "KRW", "card_token": token,
+            "amount": "53000", "currency": "KRW", "method": "card", "details": {"card_token": token},
         })
     }
 }

@@ -10,7 +10,6 @@ use crate::command::{Append, Command, Owner, Rules, Stop, add_lines, add_payment
 use crate::commands::payments::payment_of;
 use crate::order::{Order, OrderCommand, OrderLine};
 use crate::payment::Payment;
-use crate::points::{Points, PointsCommand};
 use crate::state::{Missing, States};
 use crate::stock::{Stock, StockCommand};
 
@@ -51,8 +50,9 @@ impl Command for ConfirmOrder {
         check_money(payment, &total)?;
         append.ask::<Order>(order_id, &paid)?;
         allocate(append, order_id, order, order.lines())?;
-        if let (Some(_), Some(user_id)) = (payment.points_leg(), payment.user_id()) {
-            append.ask::<Points>(user_id, &PointsCommand::Capture { payment_id })?;
+        let Some(user_id) = payment.user_id() else { return Ok(()) };
+        for (_, _, books) in payment.own_legs() {
+            books.capture(append, user_id, payment_id)?;
         }
         Ok(())
     }

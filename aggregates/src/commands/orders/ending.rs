@@ -4,7 +4,7 @@
 use jangbu_kernel::{OrderId, Refusal, RefusalCode};
 
 use crate::command::{Append, Stop};
-use crate::commands::payments::release_points;
+use crate::commands::payments::release_holds;
 use crate::order::Order;
 use crate::payment::Payment;
 use crate::stock::{Stock, StockCommand};
@@ -28,8 +28,8 @@ pub(super) fn in_progress(order: &Order, detail: &str) -> Refusal {
     }
 }
 
-/// Frees what the order holds: reservations, allocations, and points that its payment
-/// has not spent. What it does not hold is not touched, so this can be asked again.
+/// Frees what the order holds: reservations, allocations, and what its payment holds in
+/// our own books and has not taken. What it does not hold is not touched, so this can be asked again.
 pub(super) fn free_everything(append: &mut Append<'_>, order_id: OrderId, reason: &str) -> Result<(), Stop> {
     let order = append.before::<Order>(order_id)?;
     for line in order.lines() {
@@ -37,7 +37,7 @@ pub(super) fn free_everything(append: &mut Append<'_>, order_id: OrderId, reason
         append.ask::<Stock>(line.product_id, &StockCommand::Deallocate { order_id, reason: reason.to_owned() })?;
     }
     for payment_id in order.open_payment().into_iter().chain(order.paid_by()) {
-        release_points(append, payment_id, reason)?;
+        release_holds(append, payment_id, reason)?;
     }
     Ok(())
 }

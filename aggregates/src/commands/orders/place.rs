@@ -87,9 +87,7 @@ impl Command for PlaceOrder {
         }
         if let Some(payment) = &self.payment {
             streams.push(StreamId::payment(payment.payment_id));
-            if payment.has_points() {
-                streams.push(StreamId::points(self.user_id));
-            }
+            streams.extend(payment.own_streams(self.user_id));
         }
         // Lines of one product name its streams more than once.
         streams.sort_unstable();

@@ -6,7 +6,7 @@ use jangbu_kernel::{OrderId, PaymentId, Refusal, RefusalCode, StreamId};
 
 use super::waiting::note_changed;
 use crate::command::{Append, Command, Owner, Rules, Stop, add_payment};
-use crate::commands::payments::{payment_of, release_points};
+use crate::commands::payments::{payment_of, release_holds};
 use crate::order::{Order, OrderCommand};
 use crate::state::{Missing, States};
 
@@ -44,7 +44,7 @@ impl Command for RecordPaymentFailure {
         }
         let failed = OrderCommand::RecordPaymentFailure { payment_id: self.payment_id, reason: self.reason.clone() };
         append.ask::<Order>(self.order_id, &failed)?;
-        release_points(append, self.payment_id, "payment_failed")?;
+        release_holds(append, self.payment_id, "payment_failed")?;
         note_changed(append, self.order_id)
     }
 }

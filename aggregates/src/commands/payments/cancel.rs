@@ -5,7 +5,7 @@
 
 use jangbu_kernel::{PaymentId, RefusalCode, StreamId};
 
-use super::release_points;
+use super::release_holds;
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop, add_payment};
 use crate::commands::orders::note_changed;
 use crate::order::{Order, OrderCommand};
@@ -50,7 +50,7 @@ impl Command for CancelPayment {
         let payment = append.after::<Payment>(payment_id)?;
         if let (PaymentState::Voided, Some(order_id)) = (payment.state(), payment.order_id()) {
             append.ask::<Order>(order_id, &OrderCommand::RecordPaymentFailure { payment_id, reason })?;
-            release_points(append, payment_id, CALLED_OFF)?;
+            release_holds(append, payment_id, CALLED_OFF)?;
             note_changed(append, order_id)?;
         }
         Ok(())

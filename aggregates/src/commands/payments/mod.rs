@@ -15,8 +15,7 @@ use jangbu_kernel::{Money, OrderId, PaymentId, UserId};
 use crate::checks;
 use crate::command::{Append, Stop};
 use crate::order::{Order, OrderCommand};
-use crate::payment::{MethodName, Payment, PaymentCommand};
-use crate::points::{Points, PointsCommand};
+use crate::payment::{Hold, Payment, PaymentCommand};
 
 pub use cancel::CancelPayment;
 pub use confirm::ConfirmPayment;
@@ -28,7 +27,7 @@ pub use request_capture::RequestCapture;
 pub use request_full_refund::RequestFullRefund;
 pub use request_net_cancel::RequestNetCancel;
 
-/// The order opens the payment, the payment is requested, its points are held.
+/// The order opens the payment, the payment is requested, the legs in our own books are held.
 pub(super) fn open_payment(
     append: &mut Append<'_>,
     order_id: OrderId,
@@ -41,16 +40,11 @@ pub(super) fn open_payment(
     let legs = payment.legs.clone();
     append.ask::<Payment>(payment_id, &PaymentCommand::Request { order_id, user_id, total, legs })?;
     for (index, leg) in payment.legs.iter().enumerate() {
-        match leg.method {
-            MethodName::Card => {}
-            MethodName::Points => {
-                let hold = PointsCommand::Hold { payment_id, order_id, amount: leg.amount };
-                append.ask::<Points>(user_id, &hold).map_err(|stop| match stop {
-                    Stop::Refused(refusal) => Stop::Refused(refusal.at(format!("/legs/{index}"))),
-                    Stop::Missing(missing) => Stop::Missing(missing),
-                })?;
-            }
-        }
+        let Some(books) = leg.method.own_books() else { continue };
+        books.hold(append, user_id, Hold { payment_id, order_id, amount: leg.amount }).map_err(|stop| match stop {
+            Stop::Refused(refusal) => Stop::Refused(refusal.at(format!("/legs/{index}"))),
+            Stop::Missing(missing) => Stop::Missing(missing),
+        })?;
     }
     Ok(())
 }
@@ -65,11 +59,12 @@ pub(super) fn payment_of<'a>(
     if payment.order_id() == Some(order_id) { Ok(payment) } else { Err(checks::not_found("payment").into()) }
 }
 
-/// Frees the points that a payment holds, if points are a leg of it.
-pub(super) fn release_points(append: &mut Append<'_>, payment_id: PaymentId, reason: &str) -> Result<(), Stop> {
+/// Frees what the legs of a payment hold in our own books.
+pub(super) fn release_holds(append: &mut Append<'_>, payment_id: PaymentId, reason: &str) -> Result<(), Stop> {
     let payment = append.before::<Payment>(payment_id)?;
-    if let (Some(_), Some(user_id)) = (payment.points_leg(), payment.user_id()) {
-        append.ask::<Points>(user_id, &PointsCommand::Release { payment_id, reason: reason.to_owned() })?;
+    let Some(user_id) = payment.user_id() else { return Ok(()) };
+    for (_, _, books) in payment.own_legs() {
+        books.release(append, user_id, payment_id, reason)?;
     }
     Ok(())
 }

@@ -6,7 +6,6 @@ use jangbu_kernel::{PaymentId, RefundId, StreamId};
 
 use crate::command::{Append, Command, Owner, Rules, Stop, add_payment};
 use crate::payment::{Payment, PaymentCommand, RefundState, Source};
-use crate::points::{Points, PointsCommand};
 use crate::state::{Missing, States};
 
 /// Somebody told something about a refund; when its legs are back, points are
@@ -46,18 +45,13 @@ impl Command for ObserveRefund {
         let after = append.after::<Payment>(payment_id)?;
         let is_settled =
             |payment: &Payment| payment.refund(refund_id).is_some_and(|refund| refund.state == RefundState::Settled);
-        let (Some(part), Some(user_id)) = (after.points_part(refund_id), after.user_id()) else {
-            return Ok(());
-        };
+        let Some(user_id) = after.user_id() else { return Ok(()) };
         if is_settled(before) || !is_settled(&after) {
             return Ok(());
         }
-        // The payment took its points when it was captured; when the order was never
-        // confirmed the ledger only holds them. Spent and restored in one append, the
-        // ledger and the payment tell the same story.
-        if append.before::<Points>(user_id)?.held_for(payment_id) > 0 {
-            append.ask::<Points>(user_id, &PointsCommand::Capture { payment_id })?;
+        for (books, part) in after.own_parts(refund_id) {
+            books.restore(append, user_id, payment_id, refund_id, part.amount)?;
         }
-        append.only::<Points>(user_id, &PointsCommand::Restore { payment_id, refund_id, amount: part.amount })
+        Ok(())
     }
 }

@@ -2,14 +2,14 @@
 //! an order names one open payment, and points are held exactly as long as that payment can
 //! still take them.
 
-use jangbu_kernel::{OrderId, PaymentId, RefusalCode, StreamId};
+use jangbu_kernel::{OrderId, PaymentId, RefusalCode, StreamId, UserId};
 
 use super::open_payment;
 use crate::checks;
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
 use crate::commands::orders::note_changed;
 use crate::order::Order;
-use crate::payment::{Leg, MethodName};
+use crate::payment::Leg;
 use crate::state::{Missing, States};
 
 /// A payment somebody wants to make.
@@ -22,8 +22,9 @@ pub struct WantedPayment {
 }
 
 impl WantedPayment {
-    pub(crate) fn has_points(&self) -> bool {
-        self.legs.iter().any(|leg| leg.method == MethodName::Points)
+    /// The streams of our own books that its legs are held in.
+    pub(crate) fn own_streams(&self, buyer: UserId) -> impl Iterator<Item = StreamId> {
+        self.legs.iter().filter_map(move |leg| Some(leg.method.own_books()?.stream(buyer)))
     }
 }
 
@@ -62,7 +63,7 @@ impl Command for RequestPayment {
     fn looks_at(&self, states: &dyn States, streams: &mut Vec<StreamId>) {
         streams.push(StreamId::order(self.order_id));
         let buyer = states.get::<Order>(self.order_id).ok().and_then(Order::user_id);
-        streams.extend(buyer.filter(|_| self.payment.has_points()).map(StreamId::points));
+        streams.extend(buyer.into_iter().flat_map(|buyer| self.payment.own_streams(buyer)));
     }
 
     fn begins(&self, streams: &mut Vec<StreamId>) {

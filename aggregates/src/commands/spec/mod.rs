@@ -26,7 +26,7 @@ use crate::commands::{
     RegisterUser, RequestCapture, RequestFullRefund, WantedLine, WantedPayment,
 };
 use crate::order::CancelledBy;
-use crate::payment::{Instrument, Leg, MethodName, Source};
+use crate::payment::{CARD, Leg, POINTS, Source};
 use crate::points::GrantReference;
 use crate::testing::{World, at, id, sealed, won};
 
@@ -94,10 +94,10 @@ pub(super) fn place(order_id: OrderId, lines: &[(ProductId, u32)]) -> PlaceOrder
 }
 
 pub(super) fn card(units: i64) -> Leg {
-    Leg { method: MethodName::Card, amount: won(units), instrument: Instrument::Card { card_token: sealed("tok") } }
+    Leg { method: CARD, amount: won(units), instrument: Some(sealed("tok").into()) }
 }
 pub(super) fn points(units: i64) -> Leg {
-    Leg { method: MethodName::Points, amount: won(units), instrument: Instrument::Points }
+    Leg { method: POINTS, amount: won(units), instrument: None }
 }
 pub(super) fn pay(payment_id: PaymentId, legs: &[Leg]) -> WantedPayment {
     WantedPayment { payment_id, legs: legs.to_vec() }

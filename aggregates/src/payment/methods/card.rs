@@ -2,7 +2,7 @@
 
 use jangbu_kernel::Currency;
 
-use super::{Composition, Instrument, MethodName, PaymentMethod, Placement};
+use super::{Composition, Field, PaymentMethod};
 
 /// Smallest charge in won that the gateways take.
 const SMALLEST_KRW: i64 = 100;
@@ -15,19 +15,24 @@ const OTHER_CURRENCIES: (i64, i64) = (1, 50_000);
 pub(super) struct Card;
 
 impl PaymentMethod for Card {
-    fn name(&self) -> MethodName {
-        MethodName::Card
+    fn name(&self) -> &'static str {
+        "card"
     }
-    fn placement(&self) -> Placement {
-        Placement::External
+    fn description(&self) -> &'static str {
+        "What a card pays."
     }
-    fn composition(&self) -> Composition {
-        Composition::Gateway
+    fn fields(&self) -> &'static [Field] {
+        &[Field {
+            name: "card_token",
+            description: "The gateway's own token of the card; with the sandbox it says what happens.",
+            example: "tok_ok",
+            longest: 255,
+        }]
     }
     fn limits(&self, currency: Currency) -> Option<(i64, i64)> {
         Some(if currency == Currency::KRW { (SMALLEST_KRW, LARGEST_KRW) } else { OTHER_CURRENCIES })
     }
-    fn accepts(&self, instrument: &Instrument) -> bool {
-        matches!(instrument, Instrument::Card { .. })
+    fn composition(&self) -> Composition {
+        Composition::Gateway
     }
 }

@@ -1,28 +1,47 @@
-//! Payment methods: one strategy a file, one line each in the registry.
+//! Payment methods: one strategy a file, one line each in the registry below.
 //!
-//! To add a method: its name in [`MethodName`], its file here, its line in
-//! `registry.rs`. Nothing else asks which method a leg has.
+//! A method's file says everything that is said of it anywhere: its name, what a leg by it
+//! carries, its limits, which legs it goes with, and who moves its money. To add one: its file
+//! here and its line in the registry. Nothing else asks which method a leg has.
 
 mod card;
+mod legs;
 mod points;
-mod registry;
 
-use jangbu_kernel::{Currency, Money, Refusal, RefusalCode};
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt::{self, Debug, Display, Formatter};
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 
-use super::event::{Instrument, Leg, MethodName};
+use jangbu_kernel::{Currency, Money, OrderId, PaymentId, RefundId, StreamId, UserId};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use registry::{method, registered_methods};
+use super::event::Leg;
+use crate::command::{Append, Stop};
 
-/// Legs of one payment, at most.
-pub const MAX_LEGS: usize = 4;
+pub use legs::{MAX_LEGS, validate_legs};
 
-/// Where a method's money is moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
-    /// At a payment gateway: calls, lost answers, webhooks.
-    External,
-    /// In this shop's own books: held, captured and restored in our own appends.
-    Internal,
+macro_rules! registry {
+    ($($constant:ident = $strategy:path,)+) => {
+        $(#[doc = concat!("The method of `", stringify!($strategy), "`.")]
+        pub const $constant: Method = Method(&$strategy);)+
+
+        static METHODS: &[Method] = &[$($constant),+];
+    };
+}
+
+registry! {
+    CARD = card::Card,
+    POINTS = points::BuyersPoints,
+}
+
+/// Every method that can be used.
+#[must_use]
+pub fn registered_methods() -> &'static [Method] {
+    METHODS
 }
 
 /// How a method goes together with others in one payment.
@@ -34,94 +53,159 @@ pub enum Composition {
     Complement,
 }
 
+/// What a leg carries beside its method and amount: a text of one line. All of them together
+/// are sealed under the buyer's key ([`Instrument`](super::Instrument)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name in requests and in what is sealed. Storage format.
+    pub name: &'static str,
+    /// What it is, for those who write requests.
+    pub description: &'static str,
+    /// One that works with the sandbox.
+    pub example: &'static str,
+    /// Its most characters; it has at least one.
+    pub longest: usize,
+}
+
 /// A way to pay.
 pub trait PaymentMethod: Sync {
-    /// Its name in stored events.
-    fn name(&self) -> MethodName;
-    /// Where its money is moved.
-    fn placement(&self) -> Placement;
-    /// How it goes together with others.
-    fn composition(&self) -> Composition;
+    /// Its name in stored events and in requests, snake case. Storage format.
+    fn name(&self) -> &'static str;
+    /// What a leg by it is, for those who write requests.
+    fn description(&self) -> &'static str;
+    /// What a leg carries beside its method and amount.
+    fn fields(&self) -> &'static [Field] {
+        &[]
+    }
     /// Smallest and largest amount of a leg in whole units of a currency; none: it
     /// cannot be paid in that currency.
     fn limits(&self, currency: Currency) -> Option<(i64, i64)>;
-    /// Whether this instrument is one of this method.
-    fn accepts(&self, instrument: &Instrument) -> bool;
-}
-
-/// Checks the legs of a payment of `total`: their number, that they go together, each
-/// one's instrument and limits, and that they sum to the total exactly.
-///
-/// # Errors
-/// `payment_method_invalid`, pointing at `/legs` or `/legs/<i>`;
-/// `payment_total_mismatch` with both sums, pointing at `/legs`.
-pub fn validate_legs(legs: &[Leg], total: &Money) -> Result<(), Refusal> {
-    if legs.is_empty() || legs.len() > MAX_LEGS {
-        return Err(invalid("a payment has 1 to 4 legs", "/legs".to_owned()));
-    }
-    for (index, leg) in legs.iter().enumerate() {
-        validate_leg(leg, total.currency()).map_err(|why| invalid(why, format!("/legs/{index}")))?;
-    }
-    validate_composition(legs)?;
-    validate_sum(legs, total)
-}
-
-fn validate_leg(leg: &Leg, currency: Currency) -> Result<(), String> {
-    let strategy = method(leg.method);
-    if !strategy.accepts(&leg.instrument) {
-        return Err("the instrument is not one of this method".to_owned());
-    }
-    if leg.amount.currency() != currency {
-        return Err(format!("the leg is not in the order's currency {currency}"));
-    }
-    let Some((smallest, largest)) = strategy.limits(currency) else {
-        return Err(format!("the method cannot be used in {currency}"));
-    };
-    let amount = leg.amount.amount();
-    if amount < smallest.into() || amount > largest.into() {
-        return Err(format!("the method takes {smallest} to {largest} {currency}"));
-    }
-    Ok(())
-}
-
-fn validate_composition(legs: &[Leg]) -> Result<(), Refusal> {
-    let mut gateway_legs = 0_usize;
-    let mut complements: Vec<MethodName> = Vec::new();
-    for (index, leg) in legs.iter().enumerate() {
-        match method(leg.method).composition() {
-            Composition::Gateway => gateway_legs += 1,
-            Composition::Complement if complements.contains(&leg.method) => {
-                return Err(invalid("the method can be used once in a payment", format!("/legs/{index}")));
-            }
-            Composition::Complement => complements.push(leg.method),
-        }
-        if gateway_legs > 1 {
-            return Err(invalid("a payment has one gateway leg at most", format!("/legs/{index}")));
-        }
-    }
-    if legs.len() > 1 && gateway_legs == 0 {
-        return Err(invalid("a payment of several legs needs a gateway leg", "/legs/0".to_owned()));
-    }
-    Ok(())
-}
-
-fn validate_sum(legs: &[Leg], total: &Money) -> Result<(), Refusal> {
-    let sum = Money::sum(legs.iter().map(|leg| &leg.amount), total.currency());
-    match sum {
-        Ok(sum) if sum == *total => Ok(()),
-        Ok(sum) => Err(Refusal::new(
-            RefusalCode::PaymentTotalMismatch,
-            format!("the legs sum to {sum} and the order's total is {total}"),
-        )
-        .at("/legs")),
-        Err(error) => Err(Refusal::new(
-            RefusalCode::PaymentTotalMismatch,
-            format!("the legs do not sum to the order's total {total}: {error}"),
-        )
-        .at("/legs")),
+    /// How it goes together with others.
+    fn composition(&self) -> Composition;
+    /// The books of the shop in which its money is moved; none: a gateway moves it, by calls
+    /// that may be lost, and tells what became of it.
+    fn own_books(&self) -> Option<&'static dyn OwnBooks> {
+        None
     }
 }
 
-fn invalid(detail: impl Into<String>, pointer: String) -> Refusal {
-    Refusal::new(RefusalCode::PaymentMethodInvalid, detail).at(pointer)
+/// What a leg is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// For which payment.
+    pub payment_id: PaymentId,
+    /// Of which order.
+    pub order_id: OrderId,
+    /// How much.
+    pub amount: Money,
+}
+
+/// Books of the shop that a method's money is moved in, by our own appends: nothing is asked
+/// of anybody outside, and nothing can be lost on the way. Each do has its undo beside it.
+pub trait OwnBooks: Sync {
+    /// The stream of the buyer's part of the books.
+    fn stream(&self, buyer: UserId) -> StreamId;
+    /// Sets an amount aside for a payment.
+    ///
+    /// # Errors
+    /// [`Stop`]: a refusal, as when there is not so much, or a stream to load.
+    fn hold(&self, append: &mut Append<'_>, buyer: UserId, hold: Hold) -> Result<(), Stop>;
+    /// Frees what a payment holds; the undo of [`OwnBooks::hold`].
+    ///
+    /// # Errors
+    /// [`Stop`].
+    fn release(&self, append: &mut Append<'_>, buyer: UserId, payment_id: PaymentId, reason: &str) -> Result<(), Stop>;
+    /// Takes what a payment holds.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    fn capture(&self, append: &mut Append<'_>, buyer: UserId, payment_id: PaymentId) -> Result<(), Stop>;
+    /// Gives some of what was taken back; the undo of [`OwnBooks::capture`]. What a captured
+    /// payment still holds, because its order was never confirmed, is taken first.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    fn restore(
+        &self,
+        append: &mut Append<'_>,
+        buyer: UserId,
+        payment_id: PaymentId,
+        refund_id: RefundId,
+        amount: Money,
+    ) -> Result<(), Stop>;
+}
+
+/// A registered method. Stored as its name; a name that is not registered does not read, as
+/// an event type that a newer version wrote does not.
+#[derive(Clone, Copy)]
+pub struct Method(&'static dyn PaymentMethod);
+
+impl Method {
+    /// The method with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        METHODS.iter().copied().find(|method| method.name() == name)
+    }
+}
+
+impl Deref for Method {
+    type Target = dyn PaymentMethod;
+    fn deref(&self) -> &Self::Target {
+        self.0
+    }
+}
+
+impl PartialEq for Method {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+impl Eq for Method {}
+impl PartialOrd for Method {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Method {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name().cmp(other.name())
+    }
+}
+impl Hash for Method {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+impl Debug for Method {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+impl Display for Method {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+impl Serialize for Method {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        into.serialize_str(self.name())
+    }
+}
+impl<'de> Deserialize<'de> for Method {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = Cow::<'de, str>::deserialize(from)?;
+        Self::named(&name).ok_or_else(|| D::Error::custom(format_args!("there is no payment method {name:?} here")))
+    }
+}
+impl JsonSchema for Method {
+    fn schema_name() -> Cow<'static, str> {
+        "PaymentMethod".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "The name of a registered payment method.",
+            "pattern": "^[a-z][a-z_]*$",
+        })
+    }
 }

@@ -30,7 +30,7 @@ use crate::state::App;
 #[cfg(test)]
 pub(crate) use {place::PlaceOrderBody, quote::QuoteBody, read::OrderListQuery};
 
-pub(crate) use legs::{LegBody, Legs, checked_legs, none_wrong};
+pub(crate) use legs::{LegBody, Legs, checked_legs, is_usable, none_wrong};
 pub(crate) use read::{AsOfQuery, listed_user, page_limit, page_request};
 pub(crate) use view::{LineView, OrderView};
 

@@ -147,7 +147,7 @@ fn checked(app: &App, wanted: PlaceOrderBody, currency: Currency) -> Result<Chec
     let total_at = At::Name(&At::Root(""), "expected_total");
     let expected_total = wanted.expected_total.and_then(|total| total.or_in(currency, &total_at, &mut errors));
     let payment = wanted.payment.map(|payment| payment.legs);
-    let legs = payment.map(|legs| checked_legs(legs, currency, &At::Root("/payment/legs"), &mut errors));
+    let legs = payment.map(|legs| checked_legs(app, legs, currency, &At::Root("/payment/legs"), &mut errors));
     none_wrong(errors)?;
     Ok(CheckedOrder {
         lines: wanted_lines(&wanted.lines),
