@@ -136,7 +136,7 @@ async fn keys_of_an_older_backup_are_refused() {
 }
 
 /// Makes a backup what an earlier version would have taken: keys in the log, receipts with
-/// keys in the clear, nothing beside it.
+/// keys in the clear, an index of streams that SQLite keeps, nothing beside it.
 fn make_former(backup: &Path) {
     let log = Connection::open(backup.join("log.db")).unwrap();
     log.execute("attach ?1 as keys", [backup.join("keys.db").to_str()]).unwrap();
@@ -153,6 +153,9 @@ fn make_former(backup: &Path) {
              position, recorded_at from receipts;
          drop table receipts;
          alter table former rename to receipts;
+         drop table events_in_streams;
+         drop table events_indexed;
+         create unique index main.events_by_stream on events (stream_id, stream_kind, version);
          pragma user_version = 4;
          detach keys;",
     )

@@ -66,6 +66,36 @@ pub trait Ledger: EventLog {
     /// # Errors
     /// When the store cannot be read.
     async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, u64)>, LogError>;
+
+    /// Positions behind `after` up to `to` whose events the index of streams, where the engine
+    /// keeps one by itself, should lead to and does not.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn not_in_index(&self, after: u64, to: u64) -> Result<Vec<u64>, LogError> {
+        let (_, _) = (after, to);
+        Ok(Vec::new())
+    }
+
+    /// Entries of that index that lead to no event of their stream and version, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn strays_in_index(&self, limit: usize) -> Result<Vec<StrayEntry>, LogError> {
+        let _ = limit;
+        Ok(Vec::new())
+    }
+}
+
+/// An entry of the index of streams that leads to no event of its stream and version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrayEntry {
+    /// The stream, as `<kind>-<id>`.
+    pub stream: String,
+    /// The version.
+    pub version: u64,
+    /// Where it leads to.
+    pub position: u64,
 }
 
 /// What tells how far a log has come without being an event.

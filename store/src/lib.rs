@@ -38,7 +38,7 @@ pub(crate) mod tail;
 pub mod verify;
 
 pub use error::StoreError;
-pub use ledger::{KeptReceipt, Ledger, Marks, Store, StoredFrontier};
+pub use ledger::{KeptReceipt, Ledger, Marks, Store, StoredFrontier, StrayEntry};
 pub use memory::MemoryStore;
 pub use merkle::MerkleFrontier;
 

@@ -8,6 +8,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::{IN_ONE_MOMENT, Moment, Row, Table, WAITING};
 use crate::row::{limit_i64, to_u64};
+use crate::sqlite;
 
 /// A copy that is being written.
 pub(crate) struct CopyFile(Connection);
@@ -37,6 +38,9 @@ impl CopyFile {
             insert.execute(params_from_iter(row))?;
         }
         drop(insert);
+        if table.name == "events" {
+            sqlite::enter_copied(&transaction)?;
+        }
         transaction.commit()
     }
 

@@ -7,7 +7,8 @@
 //! reader stays so long that the writer would have to wait for it. What does change is read
 //! in the one moment that the head is from. The keys come last, so that whoever is in the copy
 //! of the log has theirs. Snapshots are left out, they are made again; so are leases and the
-//! index of receipts, which the next start enters.
+//! index of receipts, which the next start enters. The index of streams is made from the copied
+//! events: whoever verifies the copy looks for some of them by stream.
 
 mod file;
 mod tables;

@@ -1,15 +1,16 @@
 //! Appending: judge the batch on what is stored, insert what was accepted.
 //!
-//! The fast way takes for granted what almost always holds: streams have the version
-//! that this process gave them, and a stream that is to begin is not there. The unique
-//! keys of the table find out where that is wrong; then the transaction is run again and
-//! the batch is judged on what is read. Receipts are always looked for (`receipts.rs`).
+//! No key of the tables keeps a version from being given out twice: this process is the only
+//! writer, and judges on what it knows of the streams (`versions.rs`, `streams.rs`) and holds
+//! against the head. A batch that comes to a refusal is judged again on what is read anew, and
+//! so is one whose transaction the tables refused. Receipts are always looked for
+//! (`receipts.rs`).
 
 use std::sync::Arc;
 
+use jangbu_kernel::RecordedEvent;
 use jangbu_kernel::log::{AppendResult, LogError, ReceiptKey};
-use jangbu_kernel::{RecordedEvent, StreamId};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::params;
 use tokio::sync::oneshot;
 
 use super::writer::{Failure, Inside, Job};
@@ -65,13 +66,14 @@ fn append(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Vec<V
     for (append, base) in batch::accepted(batch, &verdicts) {
         for (position, (event, actor)) in (base + 1..).zip(append.events.iter().zip(&append.actors)) {
             insert(&mut insert_event, position, event, actor)?;
+            inside.streams.write(event.stream, event.version, position);
         }
         for write in &append.writes {
             inside.versions.put(write.stream, write.expected_version + write.count);
         }
         if let Some(new) = &append.receipt {
             let position = base + append.events.len() as u64;
-            inside.receipts.write(inside.connection, new, position, append.recorded_at)?;
+            inside.receipts.insert(inside.connection, new, position, append.recorded_at)?;
         }
     }
     Ok(verdicts)
@@ -104,27 +106,29 @@ fn insert(
 }
 
 fn verdicts(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Vec<Verdict>> {
+    let head = read::head(inside.connection)?;
+    if inside.streams.catch_up(inside.connection, head)? {
+        inside.versions.clear();
+    }
     if !inside.careful {
-        let verdicts = batch::judge(batch, &mut assume_known(inside, batch)?);
+        let verdicts = batch::judge(batch, &mut assume_known(inside, to_u64(head), batch)?);
         if verdicts.iter().all(|verdict| matches!(verdict, Verdict::Accepted { .. })) {
             return Ok(verdicts);
         }
     }
-    Ok(batch::judge(batch, &mut read_known(inside, batch)?))
+    Ok(batch::judge(batch, &mut read_known(inside, to_u64(head), batch)?))
 }
 
 /// What judging the batch needs, as far as possible without looking.
-fn assume_known(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Known> {
-    let mut known = Known { head: to_u64(read::head(inside.connection)?), ..Known::default() };
+fn assume_known(inside: &mut Inside<'_>, head: u64, batch: &[Prepared]) -> rusqlite::Result<Known> {
+    let mut known = Known { head, ..Known::default() };
     for write in batch.iter().flat_map(|append| &append.writes) {
         if known.versions.contains_key(&write.stream) {
             continue;
         }
         let version = match inside.versions.get(write.stream) {
             Some(version) => version,
-            // If it is there after all, its first version cannot be inserted again.
-            None if write.expected_version == 0 && write.count > 0 => 0,
-            None => version(inside.connection, write.stream)?,
+            None => inside.streams.version(inside.connection, write.stream, false)?,
         };
         known.versions.insert(write.stream, version);
     }
@@ -134,11 +138,11 @@ fn assume_known(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result
 }
 
 /// The same, read inside the transaction.
-fn read_known(inside: &Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Known> {
+fn read_known(inside: &Inside<'_>, head: u64, batch: &[Prepared]) -> rusqlite::Result<Known> {
     let (streams, keys) = batch::touched(batch);
-    let mut known = Known { head: to_u64(read::head(inside.connection)?), ..Known::default() };
+    let mut known = Known { head, ..Known::default() };
     for stream in streams {
-        known.versions.insert(stream, version(inside.connection, stream)?);
+        known.versions.insert(stream, inside.streams.version(inside.connection, stream, true)?);
     }
     find_receipts(inside, &keys, &mut known)?;
     Ok(known)
@@ -155,14 +159,4 @@ fn find_receipts<'a>(
         }
     }
     Ok(())
-}
-
-/// The version of a stream, 0 where there is none.
-pub(super) fn version(connection: &Connection, stream: StreamId) -> rusqlite::Result<u64> {
-    let mut statement = connection.prepare_cached(
-        "select version from events where stream_id = ?1 and stream_kind = ?2 order by version desc limit 1",
-    )?;
-    let version: Option<i64> =
-        statement.query_row(params![stream.id.as_bytes(), stream.kind.name()], |row| row.get(0)).optional()?;
-    Ok(version.map_or(0, to_u64))
 }

@@ -16,7 +16,10 @@ mod ports;
 mod read;
 mod readers;
 mod receipts;
+mod runs;
 mod setup;
+mod stream;
+mod streams;
 mod versions;
 mod writer;
 
@@ -38,6 +41,8 @@ pub(crate) use keys::{KEYS_FILE, make_tables};
 pub use mark::accept_log;
 use readers::Readers;
 use receipts::{Receipts, Unindexed};
+pub(crate) use streams::enter_copied;
+use streams::{StreamIndex, Streams};
 use writer::{Task, Writer};
 
 pub(crate) use setup::{DATABASE_FILE as LOG_FILE, migrate, open_copy};
@@ -58,11 +63,20 @@ pub struct Options {
     /// Receipts that are known by memory alone before they are entered into the index,
     /// 24 bytes each, twice; at least 1.
     pub receipt_run: usize,
+    /// Events whose places in their streams are known by memory alone before they are entered
+    /// into the index, 56 bytes each, twice; at least 1.
+    pub event_run: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 4, busy_timeout: Duration::from_secs(5), max_pages: None, receipt_run: 32_768 }
+        Self {
+            readers: 4,
+            busy_timeout: Duration::from_secs(5),
+            max_pages: None,
+            receipt_run: 32_768,
+            event_run: 32_768,
+        }
     }
 }
 
@@ -88,6 +102,7 @@ struct Shared {
     deciding: Readers,
     keys: Keys,
     unindexed: Arc<Unindexed>,
+    streams: StreamIndex,
     head: Arc<HeadSignal>,
     tail: Arc<Tail>,
     handled: Arc<Handled>,
@@ -113,8 +128,11 @@ impl SqliteStore {
         mark::refuse_older(folder, &path, &connection)?;
         let unindexed = Arc::default();
         let mut receipts = Receipts::new(Arc::clone(&unindexed), options.receipt_run);
+        let index = StreamIndex::of_the_writer();
+        let mut streams = Streams::new(&index, options.event_run);
         if setup::is_current(&connection)? {
             receipts.load(&mut connection).map_err(setup::open_error)?;
+            streams.load(&mut connection).map_err(setup::open_error)?;
         }
         let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
         let failed = Arc::default();
@@ -125,7 +143,7 @@ impl SqliteStore {
         let writer = Writer::spawn(writer::Loop::new(
             (connection, keys.clone()),
             checkpointer,
-            (receipts, Arc::clone(&handled)),
+            (receipts, streams, Arc::clone(&handled)),
             lock,
             (folder, &path),
             signals,
@@ -137,6 +155,7 @@ impl SqliteStore {
             deciding: Readers::new(path, DECIDING_READERS, options.busy_timeout),
             keys,
             unindexed,
+            streams: index,
             head,
             tail: Arc::default(),
             handled,
@@ -162,6 +181,7 @@ impl SqliteStore {
             deciding: Readers::new(path, DECIDING_READERS, options.busy_timeout),
             keys: Keys::to_read(folder, &options),
             unindexed: Arc::default(),
+            streams: StreamIndex::beside(),
             head,
             tail: Arc::default(),
             handled: Arc::default(),

@@ -13,10 +13,11 @@ use rusqlite::types::Type;
 use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
+use super::stream::{self, Candidate};
 use super::{Reads, SqliteStore, evidence, read, setup};
 use crate::error::StoreError;
 use crate::handled::{MARKED_WITHIN, Noted};
-use crate::ledger::{KeptReceipt, Ledger, Marks, Store, consecutive_hashes, frontier_of_seal, other_root};
+use crate::ledger::{KeptReceipt, Ledger, Marks, Store, StrayEntry, consecutive_hashes, frontier_of_seal, other_root};
 use crate::merkle::{Hash, MerkleFrontier};
 use crate::portable::{self, Told};
 use crate::row::{self, StoredRow, limit_i64, to_i64, to_u64};
@@ -49,6 +50,22 @@ impl SqliteStore {
     /// A commit that has nothing to do but to take the marks along.
     async fn commit_marks(&self) -> Result<(), LogError> {
         self.write(|_| Ok(())).await
+    }
+
+    /// Goes over the index of streams: how many entries lead to positions up to `believed`, and
+    /// which others lead to no event of theirs.
+    async fn entries_of_index(&self, believed: i64, limit: usize) -> Result<(i64, Vec<StrayEntry>), LogError> {
+        let (mut count, mut strays, mut after) = (0, Vec::new(), None);
+        loop {
+            let page = self.read(move |connection| Ok(evidence::entries(connection, after, believed)?)).await?;
+            count += page.believed;
+            strays.extend(page.strays);
+            strays.truncate(limit);
+            after = page.last;
+            if after.is_none() {
+                return Ok((count, strays));
+            }
+        }
     }
 }
 
@@ -121,11 +138,39 @@ impl Ledger for SqliteStore {
 
     async fn kept_receipts(&self, after: Option<&KeptReceipt>, limit: usize) -> Result<Vec<KeptReceipt>, LogError> {
         let after = after.map_or(0, |receipt| receipt.number);
-        self.read(move |connection| Ok(evidence::receipts(connection, after, limit)?)).await
+        let page = self.read(move |connection| Ok(evidence::receipts(connection, after, limit)?)).await?;
+        let index = self.0.streams.clone();
+        // In a read of its own: see `StreamIndex::view`.
+        self.read(move |connection| Ok(evidence::with_places(connection, &index, page)?)).await
     }
 
     async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, u64)>, LogError> {
-        self.read(move |connection| Ok(evidence::snapshots_ahead(connection, limit)?)).await
+        let (mut found, mut after) = (Vec::new(), None::<Candidate>);
+        while found.len() < limit {
+            let page = self.read(move |connection| Ok(stream::candidates(connection, after.as_ref())?)).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.clone());
+            let index = self.0.streams.clone();
+            let ahead = self.read(move |connection| Ok(stream::ahead(connection, &index, page)?)).await?;
+            found.extend(ahead.into_iter().map(Candidate::told));
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn not_in_index(&self, after: u64, to: u64) -> Result<Vec<u64>, LogError> {
+        self.read(move |connection| Ok(evidence::not_led_to(connection, after, to)?)).await
+    }
+
+    async fn strays_in_index(&self, limit: usize) -> Result<Vec<StrayEntry>, LogError> {
+        let (entered_to, head) = self.read(|connection| Ok(evidence::index_and_head(connection)?)).await?;
+        // Where as many entries lead to these events as there are, and none is without one, each
+        // leads to its own.
+        let (believed, strays) = self.entries_of_index(entered_to, limit).await?;
+        if believed == entered_to.min(head) {
+            return Ok(strays);
+        }
+        Ok(self.entries_of_index(0, limit).await?.1)
     }
 }
 

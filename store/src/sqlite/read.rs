@@ -13,26 +13,31 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Rows, params, params_fro
 use uuid::Uuid;
 
 use super::readers::ReadError;
-use super::{Reads, SqliteStore, append, receipts};
+use super::streams::Name;
+use super::{Reads, SqliteStore, receipts, stream};
 use crate::FILTER_WINDOW;
 use crate::batch;
-use crate::ledger::Kept;
 use crate::row::{self, EventColumns, Followed, StoredRow, limit_i64, to_i64, to_u64};
 
 macro_rules! select_events {
     ($rest:literal) => {
         concat!(
             "select position, stream_kind, stream_id, version, event_id, event_type, schema_version, payload, \
-             correlation_id, causation_id, command_id, actor, trace, recorded_at, hash from events ",
+             correlation_id, causation_id, command_id, actor, trace, recorded_at, hash ",
             $rest
         )
     };
 }
 
-pub(super) const ROWS_AFTER: &str = select_events!("where position > ?1 order by position limit ?2");
-const STREAM_RANGE: &str =
-    select_events!("where stream_id = ?1 and stream_kind = ?2 and version between ?3 and ?4 order by version limit ?5");
-const FILTERED: &str = select_events!("where position > ?1 and position <= ?2");
+pub(super) const ROWS_AFTER: &str = select_events!("from events where position > ?1 order by position limit ?2");
+pub(super) const ROW_AT: &str = select_events!("from events where position = ?1");
+/// What the index has of a stream; nothing but nulls where it leads to no event.
+pub(super) const STREAM_RANGE: &str = select_events!(
+    "from (select version as nth, position as place from events_in_streams \
+     where stream_kind = ?1 and stream_id = ?2 and version between ?3 and ?4) \
+     left join events on position = place order by nth limit ?5"
+);
+const FILTERED: &str = select_events!("from events where position > ?1 and position <= ?2");
 
 #[async_trait]
 impl EventLog for SqliteStore {
@@ -49,10 +54,8 @@ impl EventLog for SqliteStore {
     }
 
     async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {
-        self.read(move |connection| {
-            streams.iter().map(|(stream, state_version)| load(connection, *stream, *state_version)).collect()
-        })
-        .await
+        let index = self.0.streams.clone();
+        self.read(move |connection| stream::load(connection, &index, &streams)).await
     }
 
     async fn read_stream(
@@ -62,7 +65,12 @@ impl EventLog for SqliteStore {
         to_version: u64,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError> {
-        self.read(move |connection| stream_range(connection, stream, from_version, to_version, limit)).await
+        let index = self.0.streams.clone();
+        self.read(move |connection| {
+            let view = index.view(connection, &[stream.into()])?;
+            stream::range(connection, &view, stream, (from_version, to_version), limit)
+        })
+        .await
     }
 
     async fn read_all(
@@ -97,8 +105,11 @@ impl EventLog for SqliteStore {
     }
 
     async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
+        let index = self.0.streams.clone();
         self.read(move |connection| {
-            streams.iter().map(|stream| append::version(connection, *stream).map_err(ReadError::from)).collect()
+            let names: Vec<Name> = streams.into_iter().map(Name::from).collect();
+            let view = index.view(connection, &names)?;
+            names.iter().map(|stream| Ok(view.version(connection, stream)?)).collect()
         })
         .await
     }
@@ -119,7 +130,8 @@ impl EventLog for SqliteStore {
     }
 
     async fn save_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
-        self.write(move |connection| save_snapshots(connection, &snapshots)).await
+        let index = self.0.streams.clone();
+        self.write(move |connection| stream::save_snapshots(connection, &index, &snapshots)).await
     }
 
     async fn head(&self) -> Result<u64, LogError> {
@@ -170,37 +182,6 @@ pub(super) fn hash_at(connection: &Connection, position: u64) -> rusqlite::Resul
     Ok(hash.and_then(|hash| hash.try_into().ok()))
 }
 
-fn load(connection: &Connection, stream: StreamId, state_version: u16) -> Result<LoadedStream, ReadError> {
-    let mut statement = connection.prepare_cached(
-        "select version, state, hash from snapshots where stream_id = ?1 and stream_kind = ?2 and state_version = ?3",
-    )?;
-    let kept = statement
-        .query_row(params![stream.id.as_bytes(), stream.kind.name(), state_version], |row| {
-            let snapshot = Snapshot { stream, version: to_u64(row.get(0)?), state_version, state: row.get(1)? };
-            Ok(Kept { snapshot, hash: row.get(2)? })
-        })
-        .optional()?;
-    if let Some(kept) = kept {
-        let events = stream_range(connection, stream, kept.begins_at(), u64::MAX, usize::MAX)?;
-        if let Some(loaded) = kept.in_front_of(events) {
-            return Ok(loaded);
-        }
-    }
-    Ok(LoadedStream { snapshot: None, events: stream_range(connection, stream, 1, u64::MAX, usize::MAX)? })
-}
-
-fn stream_range(
-    connection: &Connection,
-    stream: StreamId,
-    from: u64,
-    to: u64,
-    limit: usize,
-) -> Result<Vec<RecordedEvent>, ReadError> {
-    let mut statement = connection.prepare_cached(STREAM_RANGE)?;
-    let bounds = params![stream.id.as_bytes(), stream.kind.name(), to_i64(from), to_i64(to), limit_i64(limit)];
-    events(statement.query(bounds)?)
-}
-
 fn read_all(
     connection: &Connection,
     after: u64,
@@ -233,40 +214,8 @@ fn read_all(
     Ok((found.events, read_to))
 }
 
-fn save_snapshots(connection: &Connection, snapshots: &[Snapshot]) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(
-        "insert into snapshots (stream_id, stream_kind, version, state_version, state, hash) \
-         select stream_id, stream_kind, version, ?4, ?5, hash from events \
-         where stream_id = ?1 and stream_kind = ?2 and version = ?3 \
-         on conflict (stream_id, stream_kind) do update set version = excluded.version, \
-         state_version = excluded.state_version, state = excluded.state, hash = excluded.hash \
-         where excluded.version > snapshots.version or excluded.state_version <> snapshots.state_version \
-         or not exists (select 1 from events e where e.stream_id = snapshots.stream_id \
-         and e.stream_kind = snapshots.stream_kind and e.version = snapshots.version \
-         and e.hash = coalesce(snapshots.hash, e.hash))",
-    )?;
-    for snapshot in snapshots {
-        statement.execute(params![
-            snapshot.stream.id.as_bytes(),
-            snapshot.stream.kind.name(),
-            to_i64(snapshot.version),
-            snapshot.state_version,
-            snapshot.state,
-        ])?;
-    }
-    Ok(())
-}
-
-fn events(mut rows: Rows<'_>) -> Result<Vec<RecordedEvent>, ReadError> {
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(columns(row)?.event()?);
-    }
-    Ok(found)
-}
-
-/// As [`events`], for those who follow the whole log: what cannot be read stops its own
-/// stream alone, and what is of an unknown kind nobody.
+/// Events for those who follow the whole log: what cannot be read stops its own stream
+/// alone, and what is of an unknown kind nobody.
 fn follow(mut rows: Rows<'_>) -> rusqlite::Result<Followed> {
     let mut found = Followed::default();
     while let Some(row) = rows.next()? {
@@ -288,7 +237,7 @@ fn stand_in(row: &Row<'_>, position: u64) -> Option<RecordedEvent> {
     Some(row::unreadable(position, stream, to_u64(row.get(3).ok()?), event_type))
 }
 
-fn columns<'a>(row: &'a Row<'_>) -> rusqlite::Result<EventColumns<'a>> {
+pub(super) fn columns<'a>(row: &'a Row<'_>) -> rusqlite::Result<EventColumns<'a>> {
     let text = |column| row.get_ref(column)?.as_str().map_err(|error| failed(column, error));
     Ok(EventColumns {
         position: row.get(0)?,

@@ -1,35 +1,22 @@
 //! Receipts: rows in the order in which they are written, and an index by key that is
-//! entered in sorted runs.
-//!
-//! Keys are as good as random, and an index that is entered with every append writes one
-//! page for every receipt. So the newest receipts are known by memory alone; whenever a run
-//! of them is full, it is entered in the order of the index, a few with each append. What
-//! is not in the index yet is found at the next start by its numbers.
+//! entered in sorted runs (`runs.rs`), because keys are as good as random.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
-use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 use jangbu_kernel::Timestamp;
 use jangbu_kernel::log::{NewReceipt, Receipt, ReceiptKey};
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::read;
+use super::runs::{Entering, Entry, Index, Runs, Unentered};
 use crate::row::{limit_i64, to_i64};
-
-/// Entries of a run that are entered for each receipt that is written: a run is in the
-/// index well before the next one is full.
-const ENTERED_EACH: usize = 2;
-/// Runs that may be found unentered at a start: more, and they are entered before it.
-const RUNS_AT_START: usize = 4;
-/// Entries that are sorted at once when a start enters them: 4 MiB.
-const ENTERED_AT_ONCE: usize = 262_144;
 
 const INSERT: &str = "insert into receipts (scope, key_hash, fingerprint, stream_kind, stream_id, version, position, \
      recorded_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const ENTER: &str = "insert or ignore into receipts_by_digest (digest, number) values (?1, ?2)";
 const SET_INDEXED: &str = "update receipts_indexed set number = ?1";
+const INDEXED: &str = "select number from receipts_indexed";
 const NOT_INDEXED: &str = "select key_hash, number from receipts \
      where number > (select number from receipts_indexed) order by number limit ?1";
 const BY_NUMBER: &str = "select fingerprint, stream_kind, stream_id, version, position, recorded_at from receipts \
@@ -40,75 +27,48 @@ const BY_DIGEST: &str = "select fingerprint, stream_kind, stream_id, version, po
 const BY_SCAN: &str = "select fingerprint, stream_kind, stream_id, version, position, recorded_at from receipts \
      where number > (select number from receipts_indexed) and scope = ?1 and key_hash = ?2";
 
-/// Digest of a key and number of its receipt, in the order of the index.
-type Entry = (i64, i64);
+/// The index by a digest of the key. Two keys may have one digest: the row says whose it is.
+#[derive(Debug)]
+pub(super) struct ByDigest;
 
-/// Receipts that the index does not have yet: what readers have to ask besides.
-#[derive(Debug, Default)]
-pub(super) struct Unindexed(RwLock<Runs>);
+impl Index for ByDigest {
+    const OF: &'static str = "receipts";
+    type Key = i64;
 
-#[derive(Debug, Default)]
-struct Runs {
-    /// Written last.
-    filling: BTreeSet<Entry>,
-    /// Full before; being entered. It leaves when the commit of its last entries is done.
-    entering: BTreeSet<Entry>,
-}
-
-impl Unindexed {
-    /// Numbers under which a key's receipt may lie. Whoever asks before his snapshot of
-    /// the database is taken finds a receipt either here or in the index.
-    pub(super) fn numbers(&self, key: &ReceiptKey) -> Vec<i64> {
-        let runs = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let digest = digest(&key.hash);
-        numbers(&runs.filling, digest).chain(numbers(&runs.entering, digest)).collect()
-    }
-}
-
-/// The writer's side. What it stages belongs to the transaction under way.
-pub(super) struct Receipts {
-    unindexed: Arc<Unindexed>,
-    /// Entries that make a run.
-    run: usize,
-    /// What the index lacked at the opening is known.
-    loaded: bool,
-    /// Last entry of the run under way that a commit has brought into the index.
-    entered: Option<Entry>,
-    staged: Staged,
-}
-
-#[derive(Default)]
-struct Staged {
-    written: BTreeSet<Entry>,
-    entered: Option<Entry>,
-    run_is_done: bool,
-}
-
-impl Receipts {
-    /// None known; see [`Self::load`].
-    pub(super) fn new(unindexed: Arc<Unindexed>, run: usize) -> Self {
-        Self { unindexed, run: run.max(1), loaded: false, entered: None, staged: Staged::default() }
-    }
-
-    /// Finds what is not in the index yet, once. Enters it first where it is much, as after
-    /// a migration.
-    pub(super) fn load(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
-        if self.loaded {
-            return Ok(());
+    fn enter<'a>(connection: &Connection, entries: impl Iterator<Item = &'a Entry<i64>>) -> rusqlite::Result<()> {
+        let mut enter = connection.prepare_cached(ENTER)?;
+        for (digest, number) in entries {
+            enter.execute(params![digest, number])?;
         }
-        let bearable = self.run.saturating_mul(RUNS_AT_START);
-        let mut found = not_indexed(connection, ENTERED_AT_ONCE.max(bearable))?;
-        while found.len() > bearable {
-            enter_all(connection, &found)?;
-            found = not_indexed(connection, ENTERED_AT_ONCE)?;
-        }
-        self.unindexed.0.write().unwrap_or_else(PoisonError::into_inner).filling = found;
-        self.loaded = true;
         Ok(())
     }
 
+    fn entered_to(connection: &Connection) -> rusqlite::Result<i64> {
+        connection.prepare_cached(INDEXED)?.query_row([], |row| row.get(0))
+    }
+
+    fn set_entered_to(connection: &Connection, number: i64) -> rusqlite::Result<()> {
+        connection.execute(SET_INDEXED, [number]).map(|_| ())
+    }
+
+    fn lacking(connection: &Connection, limit: usize) -> rusqlite::Result<BTreeSet<Entry<i64>>> {
+        let mut statement = connection.prepare(NOT_INDEXED)?;
+        let found = statement.query_map([limit_i64(limit)], |row| {
+            let hash: [u8; 32] = row.get(0)?;
+            Ok((digest(&hash), row.get(1)?))
+        })?;
+        found.collect()
+    }
+}
+
+/// The writer's side.
+pub(super) type Receipts = Entering<ByDigest>;
+/// What readers have to ask besides the index.
+pub(super) type Unindexed = Unentered<i64>;
+
+impl Receipts {
     /// Writes a receipt of an append that ends at `position`.
-    pub(super) fn write(
+    pub(super) fn insert(
         &mut self,
         connection: &Connection,
         new: &NewReceipt,
@@ -125,61 +85,33 @@ impl Receipts {
             to_i64(position),
             recorded_at.timestamp_millis(),
         ])?;
-        self.staged.written.insert((digest(&new.key.hash), number));
+        self.write(digest(&new.key.hash), number);
         Ok(())
     }
 
     /// The receipt of a key, also one of the transaction under way.
     pub(super) fn find(&self, connection: &Connection, key: &ReceiptKey) -> rusqlite::Result<Option<Receipt>> {
-        let staged = numbers(&self.staged.written, digest(&key.hash));
-        let likely: Vec<i64> = staged.chain(self.unindexed.numbers(key)).collect();
+        let range = all_of(digest(&key.hash));
+        let likely: Vec<i64> =
+            self.read(|staged, runs| staged.range(range.clone()).chain(runs.within(range)).map(number).collect());
         find(connection, key, &likely)
     }
+}
 
-    /// Enters a part of the run that is full. Called inside the transaction, at its end.
-    pub(super) fn enter_some(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let runs = self.unindexed.0.read().unwrap_or_else(PoisonError::into_inner);
-        if self.staged.written.is_empty() || runs.entering.is_empty() {
-            return Ok(());
-        }
-        let after = self.entered.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut enter = connection.prepare_cached(ENTER)?;
-        let many = ENTERED_EACH * self.staged.written.len();
-        for (digest, number) in runs.entering.range((after, Bound::Unbounded)).take(many) {
-            enter.execute(params![digest, number])?;
-            self.staged.entered = Some((*digest, *number));
-        }
-        if self.staged.entered.or(self.entered) == runs.entering.last().copied() {
-            let newest = runs.entering.iter().map(|(_, number)| number).max();
-            connection.execute(SET_INDEXED, [newest])?;
-            self.staged.run_is_done = true;
-        }
-        Ok(())
+impl Unindexed {
+    /// Numbers under which the receipt of a key may lie. A reader that asks before its snapshot of
+    /// the database is taken finds a receipt either here or in the index.
+    pub(super) fn numbers(&self, key: &ReceiptKey) -> Vec<i64> {
+        self.read(|runs: &Runs<i64>| runs.within(all_of(digest(&key.hash))).map(number).collect())
     }
+}
 
-    /// The transaction is committed.
-    pub(super) fn committed(&mut self) {
-        let Staged { written, entered, run_is_done } = std::mem::take(&mut self.staged);
-        if written.is_empty() {
-            return;
-        }
-        let mut runs = self.unindexed.0.write().unwrap_or_else(PoisonError::into_inner);
-        runs.filling.extend(written);
-        if run_is_done {
-            runs.entering.clear();
-            self.entered = None;
-        } else {
-            self.entered = entered.or(self.entered);
-        }
-        if runs.entering.is_empty() && runs.filling.len() >= self.run {
-            runs.entering = std::mem::take(&mut runs.filling);
-        }
-    }
+const fn all_of(digest: i64) -> std::ops::RangeInclusive<Entry<i64>> {
+    (digest, i64::MIN)..=(digest, i64::MAX)
+}
 
-    /// The transaction is rolled back.
-    pub(super) fn rolled_back(&mut self) {
-        self.staged = Staged::default();
-    }
+const fn number((_, number): &Entry<i64>) -> i64 {
+    *number
 }
 
 /// A receipt by its key: under one of the numbers where it probably lies, else by the index.
@@ -201,10 +133,6 @@ pub(super) fn find_beside(connection: &Connection, key: &ReceiptKey) -> rusqlite
         None => connection.prepare_cached(BY_SCAN)?.query_row(params![key.scope, key.hash], read::receipt).optional(),
         found => Ok(found),
     }
-}
-
-fn numbers(run: &BTreeSet<Entry>, digest: i64) -> impl Iterator<Item = i64> {
-    run.range((digest, i64::MIN)..=(digest, i64::MAX)).map(|(_, number)| *number)
 }
 
 /// Eight bytes of the key's SHA-256: nobody makes keys that meet in the index at will.
@@ -234,25 +162,4 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
     hash
-}
-
-fn not_indexed(connection: &Connection, limit: usize) -> rusqlite::Result<BTreeSet<Entry>> {
-    let mut statement = connection.prepare(NOT_INDEXED)?;
-    let found = statement.query_map([limit_i64(limit)], |row| {
-        let hash: [u8; 32] = row.get(0)?;
-        Ok((digest(&hash), row.get(1)?))
-    })?;
-    found.collect()
-}
-
-/// Enters all of them in a transaction of its own.
-fn enter_all(connection: &mut Connection, entries: &BTreeSet<Entry>) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut enter = transaction.prepare_cached(ENTER)?;
-    for (digest, number) in entries {
-        enter.execute(params![digest, number])?;
-    }
-    drop(enter);
-    transaction.execute(SET_INDEXED, [entries.iter().map(|(_, number)| number).max()])?;
-    transaction.commit()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::{Options, receipts};
+use super::{Options, receipts, streams};
 use crate::error::StoreError;
 use crate::row::to_u64;
 
@@ -36,13 +36,14 @@ impl Migration {
 }
 
 /// The migrations in order; the schema version is how many have run.
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration::script(include_str!("../../../migrations/sqlite/0001_log.sql")),
     Migration::script(include_str!("../../../migrations/sqlite/0002_receipts.sql")),
     Migration::script(include_str!("../../../migrations/sqlite/0003_log_identity.sql")),
     Migration::script(include_str!("../../../migrations/sqlite/0004_parked_processes.sql")),
     Migration(include_str!("../../../migrations/sqlite/0005_hashed_keys.sql"), receipts::hash_keys),
     Migration::script(include_str!("../../../migrations/sqlite/0006_keys_of_their_own.sql")),
+    Migration(include_str!("../../../migrations/sqlite/0007_index_of_streams.sql"), streams::take_over),
 ];
 
 /// The schema version that this program writes.

@@ -1,5 +1,5 @@
 //! Versions of the streams that were written last. This process is the only writer, so
-//! what it has written itself need not be read again.
+//! what it has written itself need not be looked for again.
 
 use std::num::NonZeroUsize;
 

@@ -16,6 +16,7 @@ use super::keys::Keys;
 use super::mark::Marker;
 use super::read;
 use super::receipts::Receipts;
+use super::streams::Streams;
 use super::versions::Versions;
 use crate::error::StoreError;
 use crate::handled::Handled;
@@ -60,6 +61,7 @@ pub(super) struct Inside<'a> {
     pub connection: &'a Connection,
     pub versions: &'a mut Versions,
     pub receipts: &'a mut Receipts,
+    pub streams: &'a mut Streams,
     /// Nothing may be taken for granted: it was tried before, and something was wrong.
     pub careful: bool,
 }
@@ -186,6 +188,7 @@ pub(super) struct Loop {
     checkpointer: Checkpointer,
     versions: Versions,
     receipts: Receipts,
+    streams: Streams,
     handled: Arc<Handled>,
     /// The marks of the transaction under way.
     riding: Vec<i64>,
@@ -201,7 +204,7 @@ impl Loop {
     pub(super) fn new(
         (connection, keys): (Connection, Keys),
         checkpointer: Checkpointer,
-        (receipts, handled): (Receipts, Arc<Handled>),
+        (receipts, streams, handled): (Receipts, Streams, Arc<Handled>),
         lock: File,
         (folder, path): (&Path, &Path),
         (head, failed): (Arc<HeadSignal>, Arc<AtomicBool>),
@@ -212,6 +215,7 @@ impl Loop {
             checkpointer,
             versions: Versions::new(),
             receipts,
+            streams,
             handled,
             riding: Vec::new(),
             marker: Marker::new(folder, path),
@@ -261,7 +265,9 @@ impl Loop {
     fn migrate(&mut self) -> Result<(), StoreError> {
         self.keys.migrate(&mut self.connection)?;
         self.marker.leave(&self.connection);
-        self.receipts.load(&mut self.connection).map_err(|cause| StoreError::Migrate(Box::new(cause)))
+        let failed = |cause| StoreError::Migrate(Box::new(cause));
+        self.receipts.load(&mut self.connection).map_err(failed)?;
+        self.streams.load(&mut self.connection).map_err(failed)
     }
 
     fn carry_out(&mut self, mut jobs: Vec<Box<dyn Job>>) {
@@ -313,18 +319,20 @@ impl Loop {
             return Err(self.abandon(&error, true));
         }
         self.receipts.committed();
+        self.streams.committed();
         self.handled.marked(&self.riding);
         Ok(head)
     }
 
     fn run_inside(&mut self, jobs: &mut [Box<dyn Job>], careful: bool) -> rusqlite::Result<i64> {
         self.connection.execute_batch("begin immediate")?;
-        let (versions, receipts) = (&mut self.versions, &mut self.receipts);
-        let mut inside = Inside { connection: &self.connection, versions, receipts, careful };
+        let (versions, receipts, streams) = (&mut self.versions, &mut self.receipts, &mut self.streams);
+        let mut inside = Inside { connection: &self.connection, versions, receipts, streams, careful };
         for job in jobs {
             job.run(&mut inside)?;
         }
         self.receipts.enter_some(&self.connection)?;
+        self.streams.enter_some(&self.connection)?;
         self.take_marks_along()?;
         read::head(&self.connection)
     }
@@ -346,6 +354,7 @@ impl Loop {
     fn abandon(&mut self, error: &rusqlite::Error, committing: bool) -> Failure {
         self.versions.clear();
         self.receipts.rolled_back();
+        self.streams.rolled_back();
         let (failure, fatal) = classify(error, committing);
         if fatal {
             self.failed.store(true, Ordering::Release);

@@ -5,10 +5,12 @@ use jangbu_kernel::log::LogError;
 
 use super::Flaw;
 use super::pass::Pass;
-use crate::ledger::{KeptReceipt, Ledger, Marks};
+use crate::ledger::{KeptReceipt, Ledger, Marks, StrayEntry};
 
 /// Snapshots that are ahead of their streams, told one by one.
 const SNAPSHOTS: usize = 10;
+/// Entries of the index of streams that lead to nothing of theirs, told one by one.
+const STRAYS: usize = 10;
 
 /// Checks all of it against the rows that were read. `before` was read before them.
 pub(super) async fn check(
@@ -25,6 +27,7 @@ pub(super) async fn check(
         pass.note(Flaw::Lost { head, witness: format!("{reader} has handled position {position}") });
     }
     receipts(log, pass, receipts_at_once).await?;
+    index(log, pass).await?;
     for (stream, version) in log.snapshots_ahead(SNAPSHOTS).await? {
         pass.note(Flaw::Snapshot { stream, version, head });
     }
@@ -35,6 +38,22 @@ pub(super) async fn check(
     let frontier = after.frontier.map_or(0, |frontier| frontier.size);
     if frontier < pass.newest_root() {
         pass.note(Flaw::FrontierGone { size: pass.newest_root() });
+    }
+    Ok(())
+}
+
+/// What the index of streams leads to is there.
+async fn index(log: &dyn Ledger, pass: &mut Pass) -> Result<(), LogError> {
+    let head = pass.size();
+    for StrayEntry { stream, version, position } in log.strays_in_index(STRAYS).await? {
+        let is_gone = position > head && log.rows(position - 1, 1).await?.is_empty();
+        pass.note(if is_gone {
+            Flaw::Lost { head, witness: format!("the index of streams leads to position {position}") }
+        } else {
+            let what =
+                format!("leads from version {version} of {stream} to position {position}, where another event is");
+            Flaw::Index { position, what }
+        });
     }
     Ok(())
 }

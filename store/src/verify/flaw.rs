@@ -121,6 +121,14 @@ pub enum Flaw {
         /// What is wrong with it.
         what: String,
     },
+    /// The index of streams does not say what the log says.
+    #[error("the index of streams {what}")]
+    Index {
+        /// The event that it does not lead to, or the position that it leads to.
+        position: u64,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A snapshot is ahead of its stream.
     #[error("the snapshot of {stream} is of version {version}, which the log does not have")]
     Snapshot {
@@ -143,7 +151,8 @@ impl Flaw {
             Self::Version { position, .. }
             | Self::Hash { position }
             | Self::Unreadable { position, .. }
-            | Self::Receipt { position, .. } => *position,
+            | Self::Receipt { position, .. }
+            | Self::Index { position, .. } => *position,
             Self::Root { first, .. } | Self::Frontier { first, .. } | Self::Unsealed { first, .. } => *first,
             Self::RootAltered { size }
             | Self::FrontierAltered { size }
@@ -171,7 +180,8 @@ impl Flaw {
             | Self::FrontierGone { .. }
             | Self::Unsealed { .. }
             | Self::Counter { .. }
-            | Self::Receipt { .. } => false,
+            | Self::Receipt { .. }
+            | Self::Index { .. } => false,
         }
     }
 }

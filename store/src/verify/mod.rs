@@ -117,7 +117,9 @@ pub async fn verify_each(
         };
         let sealed = roots.up_to(log, last).await?;
         let next = Begun::ask(log.rows(last, at_once)).await;
+        let not_in_index = Begun::ask(log.not_in_index(pass.size(), last)).await;
         pass.page(page, sealed, &mut each);
+        not_in_index.answer().await?.into_iter().for_each(|position| pass.is_not_in_index(position));
         progress(pass.size());
         if let Some(flaw) = unreadable {
             pass.breaks_off(flaw);

@@ -108,6 +108,13 @@ impl Pass {
         self.receipts += 1;
     }
 
+    /// The index of streams does not lead to an event. One that was altered is told of already.
+    pub(super) fn is_not_in_index(&mut self, position: u64) {
+        if !self.broken && !self.flaws.iter().any(|known| known.position() == position) {
+            self.note(Flaw::Index { position, what: format!("does not lead to the event at position {position}") });
+        }
+    }
+
     /// What follows cannot be read in its order.
     pub(super) fn breaks_off(&mut self, flaw: Flaw) {
         self.note(flaw);

@@ -37,8 +37,17 @@ pub async fn on_simulation<F: Future<Output = ()>>(case: impl FnOnce(Fixture) ->
 }
 
 pub async fn on_sqlite<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) {
+    on_sqlite_opened(sqlite::Options::default(), case).await;
+}
+
+/// Whose indexes are entered all the time: with the runs of a shop no test would fill one.
+pub async fn on_sqlite_in_short_runs<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) {
+    on_sqlite_opened(sqlite::Options { receipt_run: 3, event_run: 5, ..Default::default() }, case).await;
+}
+
+async fn on_sqlite_opened<F: Future<Output = ()>>(options: sqlite::Options, case: impl FnOnce(Fixture) -> F) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(folder.path(), sqlite::Options::default()).unwrap());
+    let store = Arc::new(SqliteStore::open(folder.path(), options).unwrap());
     store.migrate().await.unwrap();
     case(Fixture { store: store.clone(), other: store.clone() }).await;
     store.close().await;

@@ -29,6 +29,7 @@ mod receipts;
 mod sealing;
 mod side;
 mod sqlite;
+mod streams;
 mod unreadable;
 
 /// Runs each case on each engine, every run on a store of its own.
@@ -50,6 +51,12 @@ macro_rules! contract {
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 crate::fixture::on_sqlite(crate::$module::$case).await;
+            })+)+
+        }
+        mod on_sqlite_in_short_runs {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::fixture::on_sqlite_in_short_runs(crate::$module::$case).await;
             })+)+
         }
         mod on_postgres {

@@ -93,7 +93,7 @@ fn observe(auditor: &mut Auditor, row: StoredRow) {
 
 const fn invariant_of(flaw: &Flaw) -> Invariant {
     match flaw {
-        Flaw::Position { .. } | Flaw::Version { .. } | Flaw::Counter { .. } => Invariant::L3,
+        Flaw::Position { .. } | Flaw::Version { .. } | Flaw::Counter { .. } | Flaw::Index { .. } => Invariant::L3,
         Flaw::Hash { .. }
         | Flaw::Unreadable { .. }
         | Flaw::Root { .. }
