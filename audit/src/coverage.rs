@@ -64,6 +64,8 @@ const TABLE: &[(&str, Seen)] = &[
     ("payment.requested", By(&["payments", "totals", "fulfilments"])),
     ("payment.capture_requested", By(&["payments"])),
     ("payment.challenge_required", By(&["payments"])),
+    ("payment.redirect_required", By(&["payments"])),
+    ("payment.deposit_awaited", By(&["payments"])),
     ("payment.challenge_confirmed", By(&["payments"])),
     ("payment.outcome_unknown", By(&["payments"])),
     ("payment.inquiry_undecided", By(&["payments"])),

@@ -360,6 +360,8 @@ const fn is_asked(event: &PaymentEvent) -> Option<bool> {
         | PaymentEvent::RefundRefused(_) => Some(false),
         PaymentEvent::Requested(_)
         | PaymentEvent::ChallengeRequired(_)
+        | PaymentEvent::RedirectRequired(_)
+        | PaymentEvent::DepositAwaited(_)
         | PaymentEvent::OutcomeUnknown(_)
         | PaymentEvent::InquiryUndecided(_)
         | PaymentEvent::ObservationIgnored(_)

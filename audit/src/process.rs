@@ -347,6 +347,7 @@ impl WaitsOutside for Step {
             | Self::AwaitingPayment
             | Self::Capturing
             | Self::AwaitingChallenge
+            | Self::AwaitingDeposit
             | Self::Inquiring
             | Self::Confirming
             | Self::Shipping

@@ -96,6 +96,19 @@ pub enum ChargeOutcome {
         /// The gateway's id of the charge.
         reference: String,
     },
+    /// The buyer pays at a page of the gateway's or of a bank. Nobody confirms it here: the
+    /// gateway learns of it, and tells or is asked.
+    RedirectRequired {
+        /// The gateway's id of the charge.
+        reference: String,
+        /// The page, `http` or `https`.
+        url: String,
+    },
+    /// The buyer did what there was to do, and the money is on its way to the gateway.
+    DepositAwaited {
+        /// The gateway's id of the charge.
+        reference: String,
+    },
     /// The gateway is still working on it.
     Pending {
         /// The gateway's id of the charge.

@@ -18,6 +18,7 @@
 //! | `POST /gateway/v1/charges/{id}/refunds` + `Idempotency-Key` | gives some back: `{amount, currency}` |
 //! | `GET /gateway/v1/keys/{idempotency key}` | what became of a charge |
 //! | `POST /gateway/v1/keys/{idempotency key}/net-cancel` | nothing is or will be charged under the key |
+//! | `GET /bank/{id}`, `POST /bank/{id}/pay`, `POST /bank/{id}/cancel` | the page at which a buyer pays, without the key |
 //! | `POST /carrier/v1/labels` | a label: `{shipment_id, order_id, address}` |
 //! | `DELETE /carrier/v1/labels/{shipment id}` | calls it off |
 //!
@@ -30,7 +31,7 @@ mod http;
 mod script;
 mod store;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +74,7 @@ pub struct SandboxConfig {
     pub carrier_step: Option<Duration>,
     /// How long a connection is held when "the answer never comes".
     pub silence: Duration,
-    /// How long `tok_slow` takes.
+    /// How long `tok_slow` takes, and the money of a transfer.
     pub slow: Duration,
 }
 
@@ -157,6 +158,7 @@ impl Sandbox {
             store: store.clone(),
             courier: courier.clone(),
             api_key: Arc::new(config.api_key),
+            base_url: base_url(addr).into(),
             carrier_step: config.carrier_step,
             silence: config.silence,
             slow: config.slow,
@@ -206,6 +208,16 @@ async fn clock(store: Store, courier: Courier, step: Duration, stopping: Cancell
     }
 }
 
+/// The address of a sandbox that listens here. One that listens everywhere is reached on this machine.
+fn base_url(addr: SocketAddr) -> String {
+    let ip = match addr.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    format!("http://{}", SocketAddr::new(ip, addr.port()))
+}
+
 /// A sandbox that answers. Dropping it stops it without waiting.
 pub struct RunningSandbox {
     addr: SocketAddr,
@@ -227,7 +239,7 @@ impl RunningSandbox {
     /// Its base address, without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.addr)
+        base_url(self.addr)
     }
 
     /// Where webhooks go from now on. `http` only, unless the sandbox was started

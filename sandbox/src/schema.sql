@@ -17,6 +17,17 @@ CREATE TABLE IF NOT EXISTS charges (
 CREATE INDEX IF NOT EXISTS charges_by_order ON charges (order_id, seq);
 CREATE INDEX IF NOT EXISTS charges_in_work ON charges (seq) WHERE status = 'processing';
 
+-- Charges that the buyer pays at a page, and whether that makes a transfer whose money
+-- arrives later, and whether the end of it is told.
+CREATE TABLE IF NOT EXISTS pages (
+    charge_id       TEXT PRIMARY KEY,
+    url             TEXT NOT NULL,
+    is_transfer     INTEGER NOT NULL,
+    is_silent       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE VIEW IF NOT EXISTS charges_with_pages AS
+    SELECT charges.*, url, is_transfer, is_silent FROM charges LEFT JOIN pages ON charge_id = charges.id;
+
 -- Keys that were cancelled before anything was charged under them.
 CREATE TABLE IF NOT EXISTS tombstones (
     idempotency_key TEXT PRIMARY KEY,

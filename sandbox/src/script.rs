@@ -13,6 +13,8 @@ pub enum Script {
     Decline(&'static str),
     /// The buyer has to confirm first.
     Challenge,
+    /// The buyer pays at a page of ours.
+    Page(Page),
     /// The money is taken, the answer never comes.
     LoseAnswer,
     /// Nothing is taken and no answer comes.
@@ -25,16 +27,26 @@ pub enum Script {
     TellFiveTimes,
 }
 
+/// How a charge is paid at a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// By a transfer: the money arrives a while after the buyer was there.
+    pub is_transfer: bool,
+    /// What comes of it is told to who asks alone.
+    pub is_silent: bool,
+}
+
 /// How many errors `tok_error_then_ok` gives before it succeeds.
 pub const FAILURES: i64 = 2;
 /// How often `tok_duplicate_webhook` is told.
 pub const DUPLICATES: usize = 5;
 
-const TOKENS: [(&str, Script); 9] = [
+const TOKENS: [(&str, Script); 10] = [
     ("tok_ok", Script::Capture),
     ("tok_declined", Script::Decline("card_declined")),
     ("tok_insufficient_funds", Script::Decline("insufficient_funds")),
     ("tok_challenge", Script::Challenge),
+    ("tok_redirect", Script::Page(Page { is_transfer: false, is_silent: false })),
     ("tok_timeout_charged", Script::LoseAnswer),
     ("tok_timeout_not_charged", Script::LoseRequest),
     ("tok_error_then_ok", Script::FailTwice),

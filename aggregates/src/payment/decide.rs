@@ -5,9 +5,9 @@ use jangbu_kernel::{AggregateKind, Decider, Decision, Money, OrderId, Refusal, R
 
 use super::command::PaymentCommand;
 use super::event::{
-    CaptureRequested, ChallengeConfirmed, ChallengeRequired, InquiryUndecided, Leg, MismatchAccepted, MismatchDetected,
-    NetCancelRequested, ObservationIgnored, OutcomeUnknown, PaymentCaptured, PaymentEvent, PaymentFailed,
-    PaymentRequested, PaymentVoided, Source,
+    CaptureRequested, ChallengeConfirmed, ChallengeRequired, DepositAwaited, InquiryUndecided, Leg, MismatchAccepted,
+    MismatchDetected, NetCancelRequested, ObservationIgnored, OutcomeUnknown, PaymentCaptured, PaymentEvent,
+    PaymentFailed, PaymentRequested, PaymentVoided, RedirectRequired, Source,
 };
 use super::methods::validate_legs;
 use super::state::{Payment, PaymentState};
@@ -20,8 +20,8 @@ pub(super) const NET_CANCELLED: &str = "net_cancelled";
 impl Decider for Payment {
     const KIND: AggregateKind = AggregateKind::Payment;
     // 2: which gateway was asked. 3: what the gateway took where it took another amount.
-    // 4: what a method needs to know is one sealed text.
-    const STATE_VERSION: u16 = 4;
+    // 4: what a method needs to know is one sealed text. 5: what the buyer pays elsewhere.
+    const STATE_VERSION: u16 = 5;
     type Event = PaymentEvent;
     type Command = PaymentCommand;
     type Facts = Facts;
@@ -59,7 +59,8 @@ pub(super) fn not_found() -> Refusal {
 pub(super) fn conflict(payment: &Payment, detail: &str) -> Refusal {
     let allowed: &[&'static str] = match payment.state() {
         PaymentState::Requested => &["cancel_payment"],
-        PaymentState::RequiresAction => &["confirm_payment", "cancel_payment"],
+        PaymentState::RequiresAction if !payment.redirected => &["confirm_payment", "cancel_payment"],
+        PaymentState::RequiresAction | PaymentState::AwaitingDeposit => &["cancel_payment"],
         PaymentState::Captured => &["refund_payment"],
         PaymentState::None
         | PaymentState::Processing
@@ -87,6 +88,8 @@ const fn observed_name(outcome: &ChargeOutcome) -> &'static str {
         ChargeOutcome::Captured { .. } => "captured",
         ChargeOutcome::Declined { .. } => "declined",
         ChargeOutcome::ChallengeRequired { .. } => "challenge_required",
+        ChargeOutcome::RedirectRequired { .. } => "redirect_required",
+        ChargeOutcome::DepositAwaited { .. } => "deposit_awaited",
         ChargeOutcome::Pending { .. } => "pending",
         ChargeOutcome::NotFound => "not_found",
         ChargeOutcome::Voided => "voided",
@@ -146,7 +149,7 @@ impl Payment {
                 Decision::AlreadyDone
             };
         }
-        if self.state != PaymentState::RequiresAction {
+        if self.state != PaymentState::RequiresAction || self.redirected {
             return conflict(self, "the payment waits for no confirmation").into();
         }
         Decision::one(ChallengeConfirmed { order_id })
@@ -165,6 +168,7 @@ impl Payment {
             PaymentState::Captured => conflict(self, "the money is taken, it can be refunded").into(),
             PaymentState::Processing
             | PaymentState::RequiresAction
+            | PaymentState::AwaitingDeposit
             | PaymentState::Unknown
             | PaymentState::Mismatched => {
                 if self.net_cancel_requested {
@@ -180,7 +184,9 @@ impl Payment {
         match self.state {
             PaymentState::None => not_found().into(),
             PaymentState::Voided => Decision::AlreadyDone,
-            PaymentState::Requested | PaymentState::RequiresAction => self.request_net_cancel(reason),
+            PaymentState::Requested | PaymentState::RequiresAction | PaymentState::AwaitingDeposit => {
+                self.request_net_cancel(reason)
+            }
             PaymentState::Processing | PaymentState::Unknown | PaymentState::Mismatched => {
                 if self.net_cancel_requested {
                     return Decision::AlreadyDone;
@@ -239,6 +245,10 @@ impl Payment {
             ChargeOutcome::Declined { code } => self.observe_decline(order_id, code, source),
             ChargeOutcome::Voided => self.observe_void(order_id, source),
             ChargeOutcome::ChallengeRequired { reference } => self.observe_challenge(order_id, reference, source),
+            ChargeOutcome::RedirectRequired { reference, url } => {
+                self.observe_redirect(order_id, reference, url, source)
+            }
+            ChargeOutcome::DepositAwaited { reference } => self.observe_deposit(order_id, reference, source),
             ChargeOutcome::Pending { .. } | ChargeOutcome::NotFound | ChargeOutcome::Unknown { .. } => {
                 self.observe_undecided(order_id, outcome, source)
             }
@@ -266,6 +276,7 @@ impl Payment {
             | PaymentState::Requested
             | PaymentState::Processing
             | PaymentState::RequiresAction
+            | PaymentState::AwaitingDeposit
             | PaymentState::Unknown
             | PaymentState::Failed
             | PaymentState::Voided => {}
@@ -281,9 +292,10 @@ impl Payment {
 
     fn observe_decline(&self, order_id: OrderId, code: &str, source: Source) -> Decision<PaymentEvent> {
         match self.state {
-            PaymentState::Processing | PaymentState::RequiresAction | PaymentState::Unknown => {
-                Decision::one(PaymentFailed { order_id, reason: code.to_owned(), source })
-            }
+            PaymentState::Processing
+            | PaymentState::RequiresAction
+            | PaymentState::AwaitingDeposit
+            | PaymentState::Unknown => Decision::one(PaymentFailed { order_id, reason: code.to_owned(), source }),
             PaymentState::None
             | PaymentState::Requested
             | PaymentState::Mismatched
@@ -297,6 +309,7 @@ impl Payment {
         match self.state {
             PaymentState::Processing
             | PaymentState::RequiresAction
+            | PaymentState::AwaitingDeposit
             | PaymentState::Unknown
             | PaymentState::Mismatched => {
                 Decision::one(PaymentFailed { order_id, reason: NET_CANCELLED.to_owned(), source })
@@ -318,6 +331,7 @@ impl Payment {
             PaymentState::None
             | PaymentState::Requested
             | PaymentState::RequiresAction
+            | PaymentState::AwaitingDeposit
             | PaymentState::Mismatched
             | PaymentState::Captured
             | PaymentState::Failed
@@ -332,6 +346,47 @@ impl Payment {
         Decision::one(ChallengeRequired { order_id, reference: reference.to_owned(), source })
     }
 
+    /// A redirect is news until the buyer is known to have been there.
+    fn observe_redirect(
+        &self,
+        order_id: OrderId,
+        reference: &str,
+        url: &str,
+        source: Source,
+    ) -> Decision<PaymentEvent> {
+        match self.state {
+            _ if self.needs_net_cancel() => ignore(self, "redirect_required", "net_cancel_pending", source),
+            PaymentState::Processing | PaymentState::Unknown => {
+                let (reference, url) = (reference.to_owned(), url.to_owned());
+                Decision::one(RedirectRequired { order_id, reference, url, source })
+            }
+            PaymentState::None
+            | PaymentState::Requested
+            | PaymentState::RequiresAction
+            | PaymentState::AwaitingDeposit
+            | PaymentState::Mismatched
+            | PaymentState::Captured
+            | PaymentState::Failed
+            | PaymentState::Voided => ignore(self, "redirect_required", self.rank_reason(), source),
+        }
+    }
+
+    fn observe_deposit(&self, order_id: OrderId, reference: &str, source: Source) -> Decision<PaymentEvent> {
+        match self.state {
+            _ if self.needs_net_cancel() => ignore(self, "deposit_awaited", "net_cancel_pending", source),
+            PaymentState::Processing | PaymentState::RequiresAction | PaymentState::Unknown => {
+                Decision::one(DepositAwaited { order_id, reference: reference.to_owned(), source })
+            }
+            PaymentState::None
+            | PaymentState::Requested
+            | PaymentState::AwaitingDeposit
+            | PaymentState::Mismatched
+            | PaymentState::Captured
+            | PaymentState::Failed
+            | PaymentState::Voided => ignore(self, "deposit_awaited", self.rank_reason(), source),
+        }
+    }
+
     fn observe_undecided(&self, order_id: OrderId, outcome: &ChargeOutcome, source: Source) -> Decision<PaymentEvent> {
         let (observed, answer) = match outcome {
             ChargeOutcome::NotFound => ("not_found", "not_found"),
@@ -340,6 +395,8 @@ impl Payment {
             | ChargeOutcome::Captured { .. }
             | ChargeOutcome::Declined { .. }
             | ChargeOutcome::ChallengeRequired { .. }
+            | ChargeOutcome::RedirectRequired { .. }
+            | ChargeOutcome::DepositAwaited { .. }
             | ChargeOutcome::Voided => ("unknown", "no_answer"),
         };
         let asked = matches!(source, Source::Inquiry | Source::Operator);
@@ -351,6 +408,7 @@ impl Payment {
             PaymentState::None
             | PaymentState::Requested
             | PaymentState::RequiresAction
+            | PaymentState::AwaitingDeposit
             | PaymentState::Unknown
             | PaymentState::Mismatched
             | PaymentState::Captured
@@ -365,6 +423,7 @@ impl Payment {
             PaymentState::None | PaymentState::Requested => "no_capture_requested",
             PaymentState::Processing => "charge_under_way",
             PaymentState::RequiresAction => "challenge_is_open",
+            PaymentState::AwaitingDeposit => "deposit_is_awaited",
             PaymentState::Unknown => "outcome_is_unknown",
             PaymentState::Mismatched => "mismatch_detected",
             PaymentState::Captured => "already_captured",

@@ -18,6 +18,8 @@ events! {
         "payment.capture_requested" v 2 => CaptureRequested(CaptureRequested) { 1 => asked_the_sandbox },
         "payment.challenge_required" v 1 => ChallengeRequired(ChallengeRequired),
         "payment.challenge_confirmed" v 1 => ChallengeConfirmed(ChallengeConfirmed),
+        "payment.redirect_required" v 1 => RedirectRequired(RedirectRequired),
+        "payment.deposit_awaited" v 1 => DepositAwaited(DepositAwaited),
         "payment.outcome_unknown" v 1 => OutcomeUnknown(OutcomeUnknown),
         "payment.inquiry_undecided" v 1 => InquiryUndecided(InquiryUndecided),
         "payment.net_cancel_requested" v 1 => NetCancelRequested(NetCancelRequested),
@@ -147,6 +149,30 @@ pub struct ChallengeConfirmed {
     pub order_id: OrderId,
 }
 
+/// The buyer pays at a page of the gateway's or of a bank; the gateway tells when it is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RedirectRequired {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// The gateway's id of the charge.
+    pub reference: String,
+    /// The page that the buyer is to open.
+    pub url: String,
+    /// Who said so.
+    pub source: Source,
+}
+
+/// The buyer did what there was to do, and the money is on its way to the gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DepositAwaited {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// The gateway's id of the charge.
+    pub reference: String,
+    /// Who said so.
+    pub source: Source,
+}
+
 /// The gateway's answer is lost, or it is still working. Not a failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OutcomeUnknown {
@@ -241,7 +267,7 @@ pub struct MismatchAccepted {
 pub struct ObservationIgnored {
     /// Of which order.
     pub order_id: OrderId,
-    /// What was said: `captured`, `declined`, `challenge_required`, `pending`, `not_found`, `voided`, `unknown`.
+    /// What was said: `captured`, `declined`, `challenge_required`, `redirect_required`, `deposit_awaited`, `pending`, `not_found`, `voided`, `unknown`.
     pub observed: String,
     /// Why it changes nothing.
     pub reason: String,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  requested ──> processing ──> requires_action ──> processing ──> captured ──> partially_refunded ──> refunded
+//!      │             │  ├──> requires_action (a page) ──> awaiting_deposit ──> captured or failed
 //!      │             │  │              │                               ^
 //!      │             │  └──> unknown <─┘ (net-cancel requested)        │ late capture
 //!      │             │         │  └────────────────────────────────────┤
@@ -15,6 +16,9 @@
 //! with another source. What would move the payment backwards is recorded as ignored,
 //! once for each (observation, reason, source), so that a gateway that repeats itself
 //! cannot grow the stream without end.
+//!
+//! What the buyer pays at a page of the gateway's, or by a transfer, nobody confirms here: the
+//! gateway tells of it, and is asked now and then as long as it does not.
 //!
 //! Three rules are worth reading twice:
 //!

@@ -146,6 +146,7 @@ impl Payment {
             PaymentState::Requested
             | PaymentState::Processing
             | PaymentState::RequiresAction
+            | PaymentState::AwaitingDeposit
             | PaymentState::Unknown
             | PaymentState::Mismatched
             | PaymentState::Failed

@@ -44,6 +44,14 @@ fn challenge() -> ChargeOutcome {
     ChargeOutcome::ChallengeRequired { reference: "ch".into() }
 }
 
+fn redirect() -> ChargeOutcome {
+    ChargeOutcome::RedirectRequired { reference: "ch".into(), url: "https://bank.example/ch".into() }
+}
+
+fn deposit() -> ChargeOutcome {
+    ChargeOutcome::DepositAwaited { reference: "ch".into() }
+}
+
 fn lost() -> ChargeOutcome {
     ChargeOutcome::Unknown { detail: "timeout".into() }
 }
@@ -108,6 +116,7 @@ fn in_state(state: PaymentState) -> Payment {
         PaymentState::Requested => after(&[request()]),
         PaymentState::Processing => sent(&[]),
         PaymentState::RequiresAction => sent(&[answer(challenge())]),
+        PaymentState::AwaitingDeposit => sent(&[answer(redirect()), answer(deposit())]),
         PaymentState::Unknown => sent(&[answer(lost())]),
         PaymentState::Mismatched => sent(&[answer(captured(1))]),
         PaymentState::Captured => sent(&[answer(captured(CARD))]),
@@ -127,6 +136,8 @@ fn every_command() -> Vec<(&'static str, PaymentCommand)> {
         ("mismatch", hook(captured(CARD - 1))),
         ("declined", hook(declined())),
         ("challenge", hook(challenge())),
+        ("redirect", hook(redirect())),
+        ("deposit", hook(deposit())),
         ("pending", hook(ChargeOutcome::Pending { reference: "ch".into() })),
         ("lost", hook(lost())),
         ("not_found", says(ChargeOutcome::NotFound, Source::Inquiry)),
@@ -145,24 +156,26 @@ fn every_command() -> Vec<(&'static str, PaymentCommand)> {
 /// state after it, `=` for already done, `!` ignored and on record, else the refusal:
 /// N not found, C state conflict, P in progress.
 const TABLE: &str = "
-    command      none       requested       processing      requires_action unknown     mismatched captured failed   voided
-    request      requested  =               =               =               =           =          =        =        =
-    capture      N          processing      =               =               =           =          =        =        C
-    captured     N          !               captured        captured        captured    !          !        captured captured
-    mismatch     N          !               mismatched      mismatched      mismatched  !          !        mismatched mismatched
-    declined     N          !               failed          failed          failed      !          !        !        !
-    challenge    N          !               requires_action !               requires_action !      !        !        !
-    pending      N          !               unknown         !               !           !          !        !        !
-    lost         N          !               unknown         !               !           !          !        !        !
-    not_found    N          !               !               !               unknown     !          !        !        !
-    voided       N          !               failed          failed          failed      failed     !        !        !
-    confirm      N          C               C               processing      C           C          C        C        C
-    net_cancel   N          voided          unknown         unknown         unknown     unknown    C        =        =
-    void         N          voided          P               unknown         P           P          C        C        =
-    refund       N          C               C               C               C           C          captured C        C
-    full_refund  N          C               C               C               C           C          captured C        C
-    settled      N          N               N               N               N           N          N        N        N
-    accept       N          C               C               C               C           captured   C        C        C
+command      none       requested       processing       requires_action  awaiting_deposit unknown          mismatched captured failed   voided
+    request      requested  =               =                =                =                =                =          =        =        =
+    capture      N          processing      =                =                =                =                =          =        =        C
+    captured     N          !               captured         captured         captured         captured         !          !        captured captured
+    mismatch     N          !               mismatched       mismatched       mismatched       mismatched       !          !        mismatched mismatched
+    declined     N          !               failed           failed           failed           failed           !          !        !        !
+    challenge    N          !               requires_action  !                !                requires_action  !          !        !        !
+    redirect     N          !               requires_action  !                !                requires_action  !          !        !        !
+    deposit      N          !               awaiting_deposit awaiting_deposit !                awaiting_deposit !          !        !        !
+    pending      N          !               unknown          !                !                !                !          !        !        !
+    lost         N          !               unknown          !                !                !                !          !        !        !
+    not_found    N          !               !                !                !                unknown          !          !        !        !
+    voided       N          !               failed           failed           failed           failed           failed     !        !        !
+    confirm      N          C               C                processing       C                C                C          C        C        C
+    net_cancel   N          voided          unknown          unknown          unknown          unknown          unknown    C        =        =
+    void         N          voided          P                unknown          unknown          P                P          C        C        =
+    refund       N          C               C                C                C                C                C          captured C        C
+    full_refund  N          C               C                C                C                C                C          captured C        C
+    settled      N          N               N                N                N                N                N          N        N        N
+    accept       N          C               C                C                C                C                captured   C        C        C
 ";
 
 fn answer_of(payment: &mut Payment, command: &PaymentCommand) -> String {
@@ -334,6 +347,32 @@ fn i6_a_challenge_that_was_met_comes_back_only_by_an_inquiry() {
 }
 
 #[test]
+fn i6_what_is_paid_at_a_page_is_told_by_the_gateway_and_confirmed_by_nobody() {
+    let mut payment = after(&[request(), PaymentCommand::RequestCapture, says(redirect(), Source::Answer)]);
+    let Decision::Refused(refusal) = ask(&mut payment, &PaymentCommand::ConfirmChallenge) else { panic!("confirmed") };
+    let state_conflict = (RefusalCode::PaymentStateConflict, vec!["cancel_payment"]);
+    assert_eq!((refusal.code, refusal.allowed_commands), state_conflict);
+    assert!(payment.needs_inquiry() && payment.in_flight());
+    for source in [Source::Webhook, Source::Inquiry] {
+        assert_eq!(answer_of(&mut payment, &says(redirect(), source)), "!", "it stands where it stood");
+        assert_eq!(answer_of(&mut payment, &says(redirect(), source)), "=", "and that is said once");
+    }
+    assert_eq!(answer_of(&mut payment, &says(deposit(), Source::Webhook)), "awaiting_deposit");
+    assert_eq!(answer_of(&mut payment, &says(redirect(), Source::Webhook)), "!", "an older message, in disorder");
+    assert_eq!(answer_of(&mut payment, &says(captured(CARD), Source::Inquiry)), "captured");
+}
+
+#[test]
+fn i8_a_deposit_that_is_told_of_after_the_void_was_asked_for_changes_nothing() {
+    let mut payment = in_state(PaymentState::AwaitingDeposit);
+    ask(&mut payment, &PaymentCommand::Void { reason: "called_off".into() });
+    for outcome in [redirect(), deposit(), captured(CARD)] {
+        assert_eq!(answer_of(&mut payment, &says(outcome, Source::Webhook)), "!");
+    }
+    assert_eq!(answer_of(&mut payment, &says(ChargeOutcome::Voided, Source::Answer)), "failed");
+}
+
+#[test]
 fn i7_a_refused_refund_frees_what_it_claimed() {
     let mut payment = in_state(PaymentState::Captured);
     ask(&mut payment, &full_refund(1));
@@ -412,7 +451,7 @@ fn every_registered_method_is_found_by_its_name_and_no_other_reads() {
 proptest! {
     /// Whatever is asked, in whatever order: I1 and I2 hold at every prefix.
     #[test]
-    fn i2_no_sequence_of_commands_breaks_the_books(choices in prop::collection::vec((0_usize..22, 1_i64..30_000), 1..40)) {
+    fn i2_no_sequence_of_commands_breaks_the_books(choices in prop::collection::vec((0_usize..25, 1_i64..30_000), 1..40)) {
         let mut commands: Vec<PaymentCommand> = every_command().into_iter().map(|(_, command)| command).collect();
         commands.extend([refund(11, 1), full_refund(12), settled(11), settled(12), refused(11), refused(12)]);
         let mut payment = Payment::default();

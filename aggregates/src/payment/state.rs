@@ -21,6 +21,8 @@ pub enum PaymentState {
     Processing,
     /// The gateway wants something of the buyer.
     RequiresAction,
+    /// The buyer has paid at a bank, and the money has not arrived at the gateway.
+    AwaitingDeposit,
     /// The answer is lost, or a void is under way.
     Unknown,
     /// The gateway speaks of another amount. Money may have moved: a person has to look.
@@ -35,11 +37,12 @@ pub enum PaymentState {
 
 impl PaymentState {
     /// Every state, for tables.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::None,
         Self::Requested,
         Self::Processing,
         Self::RequiresAction,
+        Self::AwaitingDeposit,
         Self::Unknown,
         Self::Mismatched,
         Self::Captured,
@@ -55,6 +58,7 @@ impl PaymentState {
             Self::Requested => "requested",
             Self::Processing => "processing",
             Self::RequiresAction => "requires_action",
+            Self::AwaitingDeposit => "awaiting_deposit",
             Self::Unknown | Self::Mismatched => "unknown",
             Self::Captured => "captured",
             Self::Failed => "failed",
@@ -89,6 +93,8 @@ pub struct Payment {
     /// The gateway that was asked for the external leg.
     pub(super) gateway: Option<String>,
     pub(super) challenge_confirmed: bool,
+    /// What is required of the buyer is done at a page of the gateway's, not confirmed here.
+    pub(super) redirected: bool,
     pub(super) net_cancel_requested: bool,
     /// The gateway acknowledged that nothing is or will be charged.
     pub(super) net_cancelled: bool,
@@ -191,6 +197,7 @@ impl Payment {
             PaymentState::Requested
             | PaymentState::Processing
             | PaymentState::RequiresAction
+            | PaymentState::AwaitingDeposit
             | PaymentState::Unknown
             | PaymentState::Mismatched => true,
             PaymentState::None | PaymentState::Captured | PaymentState::Failed | PaymentState::Voided => false,
@@ -345,7 +352,19 @@ impl Payment {
             PaymentEvent::ChallengeRequired(challenge) => {
                 self.reference = Some(challenge.reference.clone());
                 self.challenge_confirmed = false;
+                self.redirected = false;
                 self.state = PaymentState::RequiresAction;
+            }
+            PaymentEvent::RedirectRequired(redirect) => {
+                self.reference = Some(redirect.reference.clone());
+                self.challenge_confirmed = false;
+                self.redirected = true;
+                self.state = PaymentState::RequiresAction;
+            }
+            PaymentEvent::DepositAwaited(deposit) => {
+                self.reference = Some(deposit.reference.clone());
+                self.challenge_confirmed = false;
+                self.state = PaymentState::AwaitingDeposit;
             }
             PaymentEvent::ChallengeConfirmed(_) => {
                 self.challenge_confirmed = true;

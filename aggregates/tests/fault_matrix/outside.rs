@@ -16,6 +16,10 @@ pub enum Charge {
     TakesSilently,
     /// Does not take it, and nobody learns of that.
     HearsNothing,
+    /// Sends the buyer to a page; says at inquiries alone that it was used, then that it is paid.
+    PaidAtBank,
+    /// Sends the buyer to a page, where nobody ever comes.
+    LeftAtBank,
     /// Says that it works on it; takes it by the second inquiry.
     IsSlow,
     TakesAnotherAmount,
@@ -70,6 +74,8 @@ impl Default for Script {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Challenge,
+    /// So many inquiries before it is paid; none: never.
+    AtBank(Option<u32>),
     Working(u32),
     Captured,
     Declined,
@@ -151,6 +157,8 @@ impl Outside {
                 Charge::HearsNothing => return lost(),
                 Charge::Declines | Charge::DeclinesThenTakes => Standing::Declined,
                 Charge::AsksForChallenge => Standing::Challenge,
+                Charge::PaidAtBank => Standing::AtBank(Some(2)),
+                Charge::LeftAtBank => Standing::AtBank(None),
                 Charge::IsSlow => Standing::Working(2),
                 Charge::Takes | Charge::TakesSilently | Charge::TakesAnotherAmount | Charge::RepeatsItself => {
                     Standing::Captured
@@ -181,6 +189,8 @@ impl Outside {
         let reference = format!("ch_{}", key.1);
         match charge.standing {
             Standing::Challenge => ChargeOutcome::ChallengeRequired { reference },
+            Standing::AtBank(Some(0)) => ChargeOutcome::DepositAwaited { reference },
+            Standing::AtBank(_) => ChargeOutcome::RedirectRequired { reference, url: "https://bank.example".into() },
             Standing::Working(_) => ChargeOutcome::Pending { reference },
             Standing::Captured => ChargeOutcome::Captured { reference, amount: Money::krw(charge.amount).unwrap() },
             Standing::Declined => ChargeOutcome::Declined { code: "declined".into() },
@@ -208,6 +218,8 @@ impl Outside {
         let key = (gateway.to_owned(), key);
         if let Some(charge) = self.charges.get_mut(&key) {
             match charge.standing {
+                Standing::AtBank(Some(0)) => charge.standing = Standing::Captured,
+                Standing::AtBank(Some(left)) => charge.standing = Standing::AtBank(Some(left - 1)),
                 Standing::Working(0) => charge.standing = Standing::Captured,
                 Standing::Working(left) => charge.standing = Standing::Working(left - 1),
                 _ => {}

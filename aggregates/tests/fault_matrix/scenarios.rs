@@ -98,6 +98,8 @@ fn paying() -> Vec<Scenario> {
             retries: 1,
             ..charging("nothing taken, then paid", &[Charge::HearsNothing, Charge::Takes], Completed)
         },
+        charging("paid at a bank, told by inquiries alone", &[Charge::PaidAtBank], Completed),
+        charging("left at a bank", &[Charge::LeftAtBank], Expired),
         charging("slow", &[Charge::IsSlow], Completed),
         charging("repeats itself", &[Charge::RepeatsItself], Completed),
         charging("declined, then taken late", &[Charge::DeclinesThenTakes], Expired),

@@ -109,6 +109,8 @@ pub(crate) struct PaymentView {
     /// What went back for certain.
     refunded: Amount,
     refunds: Vec<RefundView>,
+    /// The page that the buyer is to open, while that is what the payment waits for.
+    redirect_url: Option<String>,
     /// Why it failed or was called off.
     failure_reason: Option<String>,
     created_at: Moment,
@@ -153,6 +155,7 @@ impl Resource for PaymentRow {
             captured: self.captured.into(),
             refunded: self.refunded.into(),
             refunds: RefundView::all(app, self.id, self.order_id, self.refunds).await?,
+            redirect_url: self.redirect_url,
             failure_reason: self.failure_reason,
             created_at: self.created_at.into(),
             version: self.version,

@@ -9,7 +9,7 @@ use jangbu_kernel::gateway::{
     WebhookError,
 };
 use jangbu_kernel::{Currency, Money, OrderId, PaymentId};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -67,6 +67,7 @@ struct RefundBody {
 enum Status {
     Processing,
     RequiresAction,
+    AwaitingDeposit,
     Captured,
     Declined,
     Voided,
@@ -83,6 +84,7 @@ struct Charge {
     amount: Option<String>,
     currency: Option<Currency>,
     code: Option<String>,
+    page_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -104,7 +106,12 @@ impl Charge {
         let reference = self.id.ok_or(PARTIAL);
         Ok(match self.status {
             Status::Processing => ChargeOutcome::Pending { reference: reference? },
-            Status::RequiresAction => ChargeOutcome::ChallengeRequired { reference: reference? },
+            Status::RequiresAction => match self.page_url {
+                Some(url) if is_page(&url) => ChargeOutcome::RedirectRequired { reference: reference?, url },
+                Some(_) => return Err(CallError::Garbled("not an address of a page")),
+                None => ChargeOutcome::ChallengeRequired { reference: reference? },
+            },
+            Status::AwaitingDeposit => ChargeOutcome::DepositAwaited { reference: reference? },
             Status::Captured => {
                 let (amount, currency) = self.amount.zip(self.currency).ok_or(PARTIAL)?;
                 let amount = Money::parse(&amount, currency).map_err(|_| CallError::Garbled("not an amount"))?;
@@ -114,6 +121,12 @@ impl Charge {
             Status::Voided => ChargeOutcome::Voided,
         })
     }
+}
+
+/// Whether a buyer can be sent there.
+fn is_page(url: &str) -> bool {
+    const LONGEST: usize = 2_000;
+    url.len() <= LONGEST && Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 /// Which charge an answer has to speak of.

@@ -10,6 +10,7 @@ fn reference(outcome: &ChargeOutcome) -> String {
     match outcome {
         ChargeOutcome::Captured { reference, .. }
         | ChargeOutcome::ChallengeRequired { reference }
+        | ChargeOutcome::RedirectRequired { reference, .. }
         | ChargeOutcome::Pending { reference } => reference.clone(),
         other => panic!("{other:?} has no reference"),
     }
@@ -58,6 +59,31 @@ async fn a_challenge_is_confirmed() {
     for nobody in ["ch_none", "", "../refunds", "ch/1", "ch?x"] {
         assert_eq!(gateway.confirm(nobody).await, ChargeOutcome::NotFound, "{nobody:?}");
     }
+}
+
+/// The buyer does something at the page of a charge.
+async fn at_page(outcome: &ChargeOutcome, act: &str) {
+    let ChargeOutcome::RedirectRequired { url, .. } = outcome else { panic!("{outcome:?}") };
+    let client = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
+    let done = client.post(format!("{url}/{act}")).send().await.unwrap();
+    assert_eq!(done.status(), 200);
+}
+
+#[tokio::test]
+async fn a_page_is_paid_or_left() {
+    let world = sandbox().await;
+    let gateway = gateway_at(&world.base_url(), policy());
+    let (paid, left) = (charge("tok_redirect"), charge("tok_redirect"));
+    let sent = gateway.charge(paid.clone()).await;
+    assert_eq!(gateway.inquire(paid.idempotency_key).await, sent, "nobody was there");
+    assert_eq!(gateway.confirm(&reference(&sent)).await, sent, "it is not confirmed by the shop");
+    for _ in 0..2 {
+        at_page(&sent, "pay").await;
+        assert!(is_captured(&gateway.inquire(paid.idempotency_key).await));
+    }
+    at_page(&gateway.charge(left.clone()).await, "cancel").await;
+    let cancelled = ChargeOutcome::Declined { code: "cancelled_by_buyer".to_owned() };
+    assert_eq!(gateway.inquire(left.idempotency_key).await, cancelled);
 }
 
 #[tokio::test]

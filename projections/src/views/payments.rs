@@ -17,6 +17,8 @@ pub enum PaymentStatus {
     Requested,
     /// The buyer has to do something at the gateway.
     RequiresAction,
+    /// Paid at a bank; the money has not arrived.
+    AwaitingDeposit,
     /// The gateway is being asked.
     Processing,
     /// The gateway's word is missing.
@@ -139,6 +141,9 @@ pub struct PaymentRow {
     pub refunded: Money,
     /// The refunds, in the order they were asked for.
     pub refunds: Vec<RefundRow>,
+    /// The page that the buyer is to open, while that is what the payment waits for.
+    #[serde(default)]
+    pub redirect_url: Option<String>,
     /// Why it failed or was called off.
     pub failure_reason: Option<String>,
     /// When it was opened.
@@ -158,8 +163,8 @@ impl View for PaymentsView {
     type Row = PaymentRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "payments",
-        // 3: a leg says what was taken as enough.
-        version: 3,
+        // 3: a leg says what was taken as enough. 4: where a buyer pays elsewhere.
+        version: 4,
         key: &[column("id", Kind::Uuid)],
         columns: &[
             fixed("order_id", Kind::Uuid),
@@ -229,6 +234,7 @@ fn requested_row(requested: &PaymentRequested, fact: &Fact) -> PaymentRow {
         captured: nothing,
         refunded: nothing,
         refunds: Vec::new(),
+        redirect_url: None,
         failure_reason: None,
         created_at: fact.at,
         version: fact.version,
@@ -249,6 +255,15 @@ fn change(row: &mut PaymentRow, event: &PaymentEvent, at: Timestamp) -> Result<(
         PaymentEvent::ChallengeRequired(challenge) => {
             set_reference(row, &challenge.reference);
             row.status = PaymentStatus::RequiresAction;
+        }
+        PaymentEvent::RedirectRequired(redirect) => {
+            set_reference(row, &redirect.reference);
+            row.status = PaymentStatus::RequiresAction;
+            row.redirect_url = Some(redirect.url.clone());
+        }
+        PaymentEvent::DepositAwaited(deposit) => {
+            set_reference(row, &deposit.reference);
+            row.status = PaymentStatus::AwaitingDeposit;
         }
         // While a void is under way, and when amounts differ, nobody knows what was taken.
         PaymentEvent::OutcomeUnknown(_) | PaymentEvent::NetCancelRequested(_) => row.status = PaymentStatus::Unknown,
@@ -279,6 +294,9 @@ fn change(row: &mut PaymentRow, event: &PaymentEvent, at: Timestamp) -> Result<(
         }
         // The payment stands where it stood; the creation is folded before.
         PaymentEvent::InquiryUndecided(_) | PaymentEvent::ObservationIgnored(_) | PaymentEvent::Requested(_) => {}
+    }
+    if row.status != PaymentStatus::RequiresAction {
+        row.redirect_url = None;
     }
     Ok(())
 }

@@ -65,6 +65,8 @@ const TABLE: &[(&str, Shown)] = &[
     ("payment.requested", In(&["payments"])),
     ("payment.capture_requested", In(&["payments"])),
     ("payment.challenge_required", In(&["payments"])),
+    ("payment.redirect_required", In(&["payments"])),
+    ("payment.deposit_awaited", In(&["payments"])),
     ("payment.challenge_confirmed", In(&["payments"])),
     ("payment.outcome_unknown", In(&["payments"])),
     ("payment.inquiry_undecided", In(&["payments"])),

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Serialize;
 
 use super::outbox::{self, Owed, Sender};
-use super::{Page, Window, faults, money, new_id, now_ms, refunds, rfc3339, unreadable};
-use crate::script::{DUPLICATES, FAILURES, Script};
+use super::{Page as ListPage, Window, faults, money, new_id, now_ms, refunds, rfc3339, unreadable};
+use crate::script::{DUPLICATES, FAILURES, Page, Script};
 
 /// Where a charge stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -16,8 +16,10 @@ use crate::script::{DUPLICATES, FAILURES, Script};
 pub enum Status {
     /// The gateway is still at it.
     Processing,
-    /// The buyer has to confirm.
+    /// The buyer has to confirm, or to pay at a page.
     RequiresAction,
+    /// The buyer made a transfer, and the money has not arrived.
+    AwaitingDeposit,
     /// The money is taken; what was given back of it is in `refunded`.
     Captured,
     /// The gateway said no.
@@ -49,6 +51,8 @@ pub struct Charge {
     pub code: Option<String>,
     /// When it arrived, in milliseconds since 1970.
     pub created_at: i64,
+    /// Where the buyer pays it, of one that is paid at a page.
+    pub page: Option<(String, Page)>,
     fingerprint: Vec<u8>,
 }
 
@@ -65,6 +69,8 @@ pub struct ChargeView<'a> {
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_url: Option<&'a str>,
     created_at: String,
 }
 
@@ -81,6 +87,7 @@ impl Charge {
             refunded: self.refunded.amount().to_string(),
             status: self.status,
             code: self.code.as_deref(),
+            page_url: self.page.as_ref().map(|(url, _)| url.as_str()),
             created_at: rfc3339(self.created_at),
         }
     }
@@ -98,6 +105,12 @@ impl Charge {
             status: Status::from_name(&status).ok_or_else(|| unreadable(UnknownStatus))?,
             code: row.get("code")?,
             created_at: row.get("created_at")?,
+            page: match row.get("url")? {
+                Some(url) => {
+                    Some((url, Page { is_transfer: row.get("is_transfer")?, is_silent: row.get("is_silent")? }))
+                }
+                None => None,
+            },
             fingerprint: row.get("fingerprint")?,
         };
         Ok((row.get("seq")?, charge))
@@ -122,6 +135,8 @@ pub struct NewCharge {
     pub amount: Money,
     /// What the card does.
     pub script: Script,
+    /// Where pages of charges are; the charge's id follows.
+    pub pages: String,
 }
 
 /// What a request to take money came to.
@@ -184,13 +199,23 @@ pub fn charge(db: &Connection, new: NewCharge) -> rusqlite::Result<Charged> {
         Script::Capture | Script::TellFiveTimes => (Status::Captured, None, Delivery::AtOnce),
         Script::LoseAnswer => (Status::Captured, None, Delivery::Never),
         Script::Decline(code) => (Status::Declined, Some(code), Delivery::AtOnce),
-        Script::Challenge => (Status::RequiresAction, None, Delivery::AtOnce),
+        Script::Challenge | Script::Page(_) => (Status::RequiresAction, None, Delivery::AtOnce),
         Script::Slow => (Status::Processing, None, Delivery::Slow),
         Script::LoseRequest => return Ok(Charged::Silence),
         Script::FailTwice if fails_again(db, &new.idempotency_key)? => return Ok(Charged::Fails),
         Script::FailTwice => (Status::Captured, None, Delivery::AtOnce),
     };
-    let charge = Box::new(insert(db, &new, status, code)?);
+    let mut charge = Box::new(insert(db, &new, status, code)?);
+    if let Script::Page(page) = script {
+        let url = format!("{}{}", new.pages, charge.id);
+        db.prepare_cached("INSERT INTO pages VALUES (?1, ?2, ?3, ?4)")?.execute((
+            &charge.id,
+            &url,
+            page.is_transfer,
+            page.is_silent,
+        ))?;
+        charge.page = Some((url, page));
+    }
     let delays: &[i64] = if script == Script::TellFiveTimes { &FIVE_TIMES } else { &[0] };
     let first = tell(db, &charge, delays)?;
     let delivery = match (script, first) {
@@ -225,6 +250,7 @@ fn insert(db: &Connection, new: &NewCharge, status: Status, code: Option<&str>) 
         status,
         code: code.map(str::to_owned),
         created_at: now_ms(),
+        page: None,
         fingerprint: new.fingerprint.clone(),
     };
     db.prepare_cached(
@@ -248,23 +274,51 @@ fn insert(db: &Connection, new: &NewCharge, status: Status, code: Option<&str>) 
 
 /// Owes the shop a webhook about a charge.
 fn tell(db: &Connection, charge: &Charge, delays_ms: &[i64]) -> rusqlite::Result<Option<Owed>> {
+    if matches!(charge.page, Some((_, Page { is_silent: true, .. }))) {
+        return Ok(None);
+    }
     let kind = format!("charge.{}", charge.status.name());
     outbox::owe(db, Sender::Gateway, &kind, &charge.view(), delays_ms)
 }
 
-/// Takes the money of a charge that waits for its buyer; any other stays as it is.
+/// What a buyer does at the page of a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtPage {
+    /// Pays.
+    Pays,
+    /// Would rather not.
+    Cancels,
+}
+
+/// The buyer acts at the page of a charge; one that is beyond that stays as it is. None: there
+/// is no such page.
+pub fn at_page(db: &Connection, id: &str, act: AtPage) -> rusqlite::Result<Option<Charge>> {
+    let Some(charge) = by_id(db, id)? else { return Ok(None) };
+    let Some((_, page)) = &charge.page else { return Ok(None) };
+    if charge.status != Status::RequiresAction {
+        return Ok(Some(charge));
+    }
+    let (status, code) = match act {
+        AtPage::Pays if page.is_transfer => (Status::AwaitingDeposit, None),
+        AtPage::Pays => (Status::Captured, None),
+        AtPage::Cancels => (Status::Declined, Some("cancelled_by_buyer")),
+    };
+    change(db, charge, status, code).map(Some)
+}
+
+/// Takes the money of a charge that waits for its buyer's confirmation; any other stays as it is.
 pub fn confirm(db: &Connection, id: &str) -> rusqlite::Result<Option<Charge>> {
     let Some(charge) = by_id(db, id)? else { return Ok(None) };
-    if charge.status != Status::RequiresAction {
+    if charge.status != Status::RequiresAction || charge.page.is_some() {
         return Ok(Some(charge));
     }
     change(db, charge, Status::Captured, None).map(Some)
 }
 
-/// Takes the money of a charge that the gateway was at, unless it was cancelled meanwhile.
+/// Takes the money of a charge that the gateway was at, or that is on its way, unless it was cancelled meanwhile.
 pub fn finish(db: &Connection, id: &str) -> rusqlite::Result<Option<Charge>> {
     let Some(charge) = by_id(db, id)? else { return Ok(None) };
-    if charge.status != Status::Processing {
+    if !matches!(charge.status, Status::Processing | Status::AwaitingDeposit) {
         return Ok(Some(charge));
     }
     change(db, charge, Status::Captured, None).map(Some)
@@ -273,7 +327,7 @@ pub fn finish(db: &Connection, id: &str) -> rusqlite::Result<Option<Charge>> {
 /// Finishes what the gateway was at when it was last stopped.
 pub fn finish_all(db: &Connection) -> rusqlite::Result<()> {
     let ids = db
-        .prepare_cached("SELECT id FROM charges WHERE status = 'processing' ORDER BY seq")?
+        .prepare_cached("SELECT id FROM charges WHERE status IN ('processing', 'awaiting_deposit') ORDER BY seq")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<String>>>()?;
     ids.iter().try_for_each(|id| finish(db, id).map(drop))
@@ -291,7 +345,9 @@ pub fn net_cancel(db: &Connection, key: &str) -> rusqlite::Result<Known> {
     };
     let voided = match charge.status {
         Status::Declined | Status::Voided => charge,
-        Status::Processing | Status::RequiresAction => change(db, charge, Status::Voided, Some("net_cancelled"))?,
+        Status::Processing | Status::RequiresAction | Status::AwaitingDeposit => {
+            change(db, charge, Status::Voided, Some("net_cancelled"))?
+        }
         Status::Captured => {
             refunds::give_back_the_rest(db, &charge)?;
             let refunded = charge.amount;
@@ -323,7 +379,7 @@ pub fn set_refunded(db: &Connection, charge: Charge, refunded: Money) -> rusqlit
 /// What is known under a key.
 pub fn by_key(db: &Connection, key: &str) -> rusqlite::Result<Known> {
     let charge = db
-        .prepare_cached("SELECT * FROM charges WHERE idempotency_key = ?1")?
+        .prepare_cached("SELECT * FROM charges_with_pages WHERE idempotency_key = ?1")?
         .query_row([key], Charge::read)
         .optional()?;
     if let Some((_, charge)) = charge {
@@ -335,11 +391,14 @@ pub fn by_key(db: &Connection, key: &str) -> rusqlite::Result<Known> {
 
 /// The charge with this id.
 pub fn by_id(db: &Connection, id: &str) -> rusqlite::Result<Option<Charge>> {
-    let found = db.prepare_cached("SELECT * FROM charges WHERE id = ?1")?.query_row([id], Charge::read).optional()?;
+    let found = db
+        .prepare_cached("SELECT * FROM charges_with_pages WHERE id = ?1")?
+        .query_row([id], Charge::read)
+        .optional()?;
     Ok(found.map(|(_, charge)| charge))
 }
 
 /// One page of the charges, newest first.
-pub fn list(db: &Connection, window: &Window) -> rusqlite::Result<Page<Charge>> {
-    super::page(db, "charges", window, Charge::read)
+pub fn list(db: &Connection, window: &Window) -> rusqlite::Result<ListPage<Charge>> {
+    super::page(db, "charges_with_pages", window, Charge::read)
 }

@@ -1,6 +1,7 @@
 //! The payment gateway's own API.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -10,12 +11,14 @@ use axum::response::{IntoResponse, Response};
 use jangbu_kernel::{Currency, Money};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::{Body, Refused, Shared, check_key, idempotency_key};
 use crate::books::charges::{self, Charge, Charged, Delivery, Known, NewCharge, Status};
 use crate::books::refunds::{self, Refunded};
 use crate::script::Script;
+use crate::store::StoreError;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +57,7 @@ pub async fn charge(
         idempotency_key: idempotency_key(&headers)?,
         amount: amount(&body.amount, &body.currency)?,
         script: Script::of(&body.method, &body.details),
+        pages: format!("{}/bank/", shared.base_url),
         order_id: body.order_id.to_string(),
         payment_id: body.payment_id.to_string(),
         fingerprint: fingerprint(&body),
@@ -98,29 +102,36 @@ async fn silence(shared: &Shared) -> Refused {
     Refused::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "the answer came too late")
 }
 
-/// Finishes a slow charge in a task of its own: a caller who hangs up does not stop it.
+/// Answers when a slow charge is finished.
 async fn finish_slowly(shared: &Shared, charge: Charge) -> Result<Response, Refused> {
+    let finished = finish_later(shared, charge.id.clone(), shared.slow).await.unwrap_or(Ok(None))?;
+    Ok(answer(finished.as_ref().unwrap_or(&charge), true))
+}
+
+/// Finishes a charge in a task of its own: a caller who hangs up does not stop it.
+pub(super) fn finish_later(
+    shared: &Shared,
+    id: String,
+    wait: Duration,
+) -> JoinHandle<Result<Option<Charge>, StoreError>> {
     let at = shared.clone();
-    let id = charge.id.clone();
-    let finished = shared.tasks.spawn(async move {
+    shared.tasks.spawn(async move {
         tokio::select! {
-            () = tokio::time::sleep(at.slow) => {}
+            () = tokio::time::sleep(wait) => {}
             // The next start finishes it.
             () = at.stopping.cancelled() => return Ok(None),
         }
         let finished = at.store.call(move |db| charges::finish(db, &id)).await;
         at.courier.wake();
         finished
-    });
-    let finished = finished.await.unwrap_or(Ok(None))?;
-    Ok(answer(finished.as_ref().unwrap_or(&charge), true))
+    })
 }
 
 /// The charge, under the status that fits it.
 fn answer(charge: &Charge, fresh: bool) -> Response {
     let status = match charge.status {
         Status::Declined => StatusCode::PAYMENT_REQUIRED,
-        Status::Processing => StatusCode::ACCEPTED,
+        Status::Processing | Status::AwaitingDeposit => StatusCode::ACCEPTED,
         Status::RequiresAction | Status::Captured | Status::Voided if fresh => StatusCode::CREATED,
         Status::RequiresAction | Status::Captured | Status::Voided => StatusCode::OK,
     };

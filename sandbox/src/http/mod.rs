@@ -1,5 +1,6 @@
 //! HTTP in: routes, the one error shape, bounded bodies.
 
+mod bank;
 mod carrier;
 mod control;
 mod gateway;
@@ -33,6 +34,8 @@ pub struct Shared {
     pub(crate) store: Store,
     pub(crate) courier: Courier,
     pub(crate) api_key: Arc<SecretString>,
+    /// Where it is reached, without a slash at the end.
+    pub(crate) base_url: Arc<str>,
     pub(crate) carrier_step: Option<Duration>,
     pub(crate) silence: Duration,
     pub(crate) slow: Duration,
@@ -52,6 +55,9 @@ pub fn router(shared: Shared) -> Router {
         .route("/carrier/v1/labels/{shipment_id}", delete(carrier::cancel_label))
         .route_layer(middleware::from_fn_with_state(shared.clone(), authenticate));
     let open = Router::new()
+        .route("/bank/{id}", get(bank::show))
+        .route("/bank/{id}/pay", post(bank::pay))
+        .route("/bank/{id}/cancel", post(bank::cancel))
         .route("/sandbox/charges", get(control::charges))
         .route("/sandbox/refunds", get(control::refunds))
         .route("/sandbox/faults", get(control::faults).post(control::set_faults))

@@ -16,6 +16,7 @@ async fn each_token_does_what_it_says() {
         ("tok_ok_42", 201, "captured", None),
         ("tok_duplicate_webhook", 201, "captured", None),
         ("tok_challenge", 201, "requires_action", None),
+        ("tok_redirect", 201, "requires_action", None),
         ("tok_declined", 402, "declined", Some("card_declined")),
         ("tok_insufficient_funds_7", 402, "declined", Some("insufficient_funds")),
         ("tok_okay", 402, "declined", Some("invalid_card_token")),
@@ -28,6 +29,28 @@ async fn each_token_does_what_it_says() {
         assert_eq!(answer.body["amount"], "53000", "{token}");
         let known = world.get(&format!("/gateway/v1/keys/{}", order.key)).await;
         assert_eq!((known.status, known.body), (200, answer.body), "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_shows_what_is_to_be_paid_and_takes_it_once() {
+    let world = World::new().await;
+    let order = Order::new();
+    let charge = world.charge(&order, "tok_redirect").await.body;
+    let page = charge["page_url"].as_str().unwrap().to_owned();
+    let client = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
+    let shown = client.get(&page).send().await.unwrap().text().await.unwrap();
+    assert!(shown.contains("53000 KRW") && shown.contains("/pay") && shown.contains("/cancel"), "{shown}");
+    for act in ["pay", "cancel", "pay"] {
+        let done = client.post(format!("{page}/{act}")).send().await.unwrap().text().await.unwrap();
+        assert!(done.contains("captured") && !done.contains("<form"), "{act}: {done}");
+    }
+    let books = world.books(&order).await;
+    assert_eq!((books.len(), books[0]["status"].as_str()), (1, Some("captured")));
+    let card = world.charge(&Order::new(), "tok_challenge").await.body;
+    for nobody in ["ch_none", card["id"].as_str().unwrap()] {
+        assert_eq!(world.get(&format!("/bank/{nobody}")).await.status, 404, "{nobody} is not paid at a page");
+        assert_eq!(world.post(&format!("/bank/{nobody}/pay"), json!({})).await.status, 404);
     }
 }
 

@@ -33,7 +33,7 @@ const MAX_ROUNDS: u32 = 4;
 impl Decider for Fulfilment {
     const KIND: AggregateKind = AggregateKind::Fulfilment;
     // 2: an order that is refunded whole is called off. 3: inputs are named by stream and version.
-    const STATE_VERSION: u16 = 3;
+    const STATE_VERSION: u16 = 4;
     type Event = FulfilmentEvent;
     type Command = FulfilmentCommand;
     type Facts = Facts;

@@ -229,6 +229,8 @@ pub enum PaymentNews {
     ChallengeRequired,
     /// The buyer did it.
     ChallengeConfirmed,
+    /// The buyer pays at a page or by a transfer; the gateway tells of it, or is asked.
+    DepositAwaited,
     /// The answer is lost.
     OutcomeUnknown,
     /// An inquiry could not tell.
@@ -309,6 +311,8 @@ pub enum Step {
     Capturing,
     /// Waiting for the buyer to meet the gateway's challenge.
     AwaitingChallenge,
+    /// Waiting for what the buyer pays at a page of the gateway's or of a bank.
+    AwaitingDeposit,
     /// The gateway's answer is lost; it is being asked what became of the charge.
     Inquiring,
     /// Captured; order, stock and points are being settled.

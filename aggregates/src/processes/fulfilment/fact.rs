@@ -79,6 +79,7 @@ fn payment_news(event: &PaymentEvent) -> Option<PaymentNews> {
         PaymentEvent::Requested(_) => PaymentNews::Requested,
         PaymentEvent::ChallengeRequired(_) => PaymentNews::ChallengeRequired,
         PaymentEvent::ChallengeConfirmed(_) => PaymentNews::ChallengeConfirmed,
+        PaymentEvent::RedirectRequired(_) | PaymentEvent::DepositAwaited(_) => PaymentNews::DepositAwaited,
         PaymentEvent::OutcomeUnknown(_) => PaymentNews::OutcomeUnknown,
         PaymentEvent::InquiryUndecided(undecided) => {
             PaymentNews::InquiryUndecided { not_found: undecided.answer == "not_found" }
@@ -127,6 +128,8 @@ fn payment_order(event: &PaymentEvent) -> OrderId {
         PaymentEvent::CaptureRequested(event) => event.order_id,
         PaymentEvent::ChallengeRequired(event) => event.order_id,
         PaymentEvent::ChallengeConfirmed(event) => event.order_id,
+        PaymentEvent::RedirectRequired(event) => event.order_id,
+        PaymentEvent::DepositAwaited(event) => event.order_id,
         PaymentEvent::OutcomeUnknown(event) => event.order_id,
         PaymentEvent::InquiryUndecided(event) => event.order_id,
         PaymentEvent::NetCancelRequested(event) => event.order_id,

@@ -92,6 +92,8 @@ pub(super) enum ChargePhase {
     Requested,
     Challenge,
     Confirmed,
+    /// The buyer pays elsewhere.
+    Deposit,
     Unknown,
     Mismatch,
 }
@@ -174,6 +176,7 @@ impl KnownPayment {
                 self.confirmations = self.confirmations.saturating_add(1);
                 self.charge.tell(ChargePhase::Confirmed, at);
             }
+            PaymentNews::DepositAwaited => self.charge.tell(ChargePhase::Deposit, at),
             PaymentNews::OutcomeUnknown => self.charge.tell(ChargePhase::Unknown, at),
             PaymentNews::InquiryUndecided { not_found } => {
                 self.undecided = self.undecided.saturating_add(1);

@@ -191,15 +191,18 @@ impl Planner<'_> {
             }
             ChargePhase::Challenge if stopping => self.net_cancel(payment, "challenge_not_met"),
             ChargePhase::Challenge => Step::AwaitingChallenge,
+            ChargePhase::Deposit if stopping => self.net_cancel(payment, "deposit_not_made"),
+            // The gateway tells when the money is there. That may be lost, so it is asked too.
+            ChargePhase::Deposit => {
+                self.inquire(payment);
+                Step::AwaitingDeposit
+            }
             ChargePhase::Unknown if giving_up || state.deadline_reached => self.net_cancel(payment, "undecided"),
             ChargePhase::Unknown if payment.not_found >= self.policy.not_found_before_net_cancel => {
                 self.net_cancel(payment, "not_found")
             }
             ChargePhase::Unknown => {
-                if payment.rings > 0 {
-                    self.want(ProcessCommand::InquirePayment { payment_id, attempt: payment.rings });
-                }
-                self.after(TimerName::Inquiry, rung(&self.policy.inquiry_ladder, payment.rings));
+                self.inquire(payment);
                 Step::Inquiring
             }
             // Nobody needs to choose when the order is called off anyway.
@@ -211,6 +214,14 @@ impl Planner<'_> {
                 Step::Inquiring
             }
         }
+    }
+
+    /// Asks what became of a charge whenever the timer rings.
+    fn inquire(&mut self, payment: &KnownPayment) {
+        if payment.rings > 0 {
+            self.want(ProcessCommand::InquirePayment { payment_id: payment.id, attempt: payment.rings });
+        }
+        self.after(TimerName::Inquiry, rung(&self.policy.inquiry_ladder, payment.rings));
     }
 
     /// Voids until the gateway acknowledges: the timer, not the answer, brings the next attempt.

@@ -137,6 +137,7 @@ fn in_step(step: Step) -> Bench {
         Step::AwaitingPayment => Bench::told(&[ProcessFact::OrderPlaced]),
         Step::Capturing => Bench::told(&requested()),
         Step::AwaitingChallenge => Bench::told(&with(requested(), &[payment(PaymentNews::ChallengeRequired)])),
+        Step::AwaitingDeposit => Bench::told(&with(requested(), &[payment(PaymentNews::DepositAwaited)])),
         Step::Inquiring => Bench::told(&with(requested(), &[payment(PaymentNews::OutcomeUnknown)])),
         Step::Confirming => Bench::told(&with(requested(), &[captured()])),
         Step::Shipping => Bench::told(&with(requested(), &[captured(), paid()])),
@@ -166,6 +167,7 @@ const fn short(step: Step) -> &'static str {
         Step::AwaitingPayment => "AP",
         Step::Capturing => "CA",
         Step::AwaitingChallenge => "AC",
+        Step::AwaitingDeposit => "AD",
         Step::Inquiring => "IN",
         Step::Confirming => "CO",
         Step::Shipping => "SH",
@@ -197,6 +199,7 @@ fn every_fact() -> Vec<(&'static str, ProcessFact)> {
         ("requested", payment(PaymentNews::Requested)),
         ("challenge", payment(PaymentNews::ChallengeRequired)),
         ("confirmed", payment(PaymentNews::ChallengeConfirmed)),
+        ("deposit", payment(PaymentNews::DepositAwaited)),
         ("unknown", payment(PaymentNews::OutcomeUnknown)),
         ("undecided", payment(PaymentNews::InquiryUndecided { not_found: false })),
         ("net_cancel", payment(PaymentNews::NetCancelRequested)),
@@ -219,38 +222,39 @@ fn every_fact() -> Vec<(&'static str, ProcessFact)> {
 
 /// One line a fact, one column a step in the order of `Step::ALL`: the step after it.
 const TABLE: &str = "
-    placed          AP AP CA AC IN CO SH DE AW CX CM RL NO EN
-    payment_failed  -- AP AP AP AP CO SH DE AW CX CM RL NO EN
-    paid            -- SH SH SH SH SH SH DE DE SH CM SH NO SH
-    delivered       -- AW AW AW AW AW AW AW AW AW AW AW NO AW
-    completed       -- EN RL RL RL EN EN EN EN EN EN RL NO EN
-    cancellation    -- CX CX CX CX CX CX CX CX CX CX CX NO CX
-    cancelled       -- EN RL RL RL RL RL RL RL RL RL RL NO EN
-    expired         -- EN RL RL RL RL RL RL RL RL RL RL NO EN
-    failed          -- EN RL RL RL RL RL RL RL RL RL RL NO EN
-    late_payment    -- AP CA AC IN CO SH DE AW CX CM RL NO EN
-    held            -- AP CA AC IN CO SH DE AW CX CM RL NO EN
-    released        -- AP CA AC IN CO SH DE AW CX CM RL NO EN
-    requested       -- CA CA AC IN CO SH DE AW CX CM RL NO EN
-    challenge       -- AC AC AC AC CO SH DE AW CX CM RL NO EN
-    confirmed       -- CA CA CA CA CO SH DE AW CX CM RL NO EN
-    unknown         -- IN IN IN IN CO SH DE AW CX CM RL NO EN
-    undecided       -- AP CA AC IN CO SH DE AW CX CM RL NO EN
-    net_cancel      -- IN IN IN IN CO SH DE AW CX CM RL NO EN
-    captured        -- CO CO CO CO CO SH DE AW CX CM RL CO RL
-    ended           -- AP AP AP AP AP SH DE AW CX CM RL NO EN
-    mismatch        -- NO NO NO NO CO SH DE AW CX CM RL NO EN
-    refund          -- AP CA AC IN CO SH DE AW CX CM RL NO EN
-    settled         -- AP CA AC IN CO SH DE AW CX CM RL NO EN
-    refund_refused  -- AP CA AC IN CO SH DE AW CX CM RL NO EN
-    parcel          -- AP CA AC IN CO SH SH AW CX CM RL NO EN
-    label_refused   -- AP CA AC IN CO SH DE AW CX CM RL NO EN
-    label           -- AP CA AC IN CO DE DE AW CX CM RL NO EN
-    dispatched      -- AP CA AC IN CO DE DE AW NO NO RL NO EN
-    arrived         -- AP CA AC IN CO DE DE AW NO NO RL NO EN
-    returned        -- AP CA AC IN CO NO NO NO CX CM RL NO EN
-    lost            -- AP CA AC IN CO NO NO AW CX CM RL NO EN
-    called_off      -- AP CA AC IN CO CM CM AW CX CM RL NO EN
+    placed          AP AP CA AC AD IN CO SH DE AW CX CM RL NO EN
+    payment_failed  -- AP AP AP AP AP CO SH DE AW CX CM RL NO EN
+    paid            -- SH SH SH SH SH SH SH DE DE SH CM SH NO SH
+    delivered       -- AW AW AW AW AW AW AW AW AW AW AW AW NO AW
+    completed       -- EN RL RL RL RL EN EN EN EN EN EN RL NO EN
+    cancellation    -- CX CX CX CX CX CX CX CX CX CX CX CX NO CX
+    cancelled       -- EN RL RL RL RL RL RL RL RL RL RL RL NO EN
+    expired         -- EN RL RL RL RL RL RL RL RL RL RL RL NO EN
+    failed          -- EN RL RL RL RL RL RL RL RL RL RL RL NO EN
+    late_payment    -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
+    held            -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
+    released        -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
+    requested       -- CA CA AC AD IN CO SH DE AW CX CM RL NO EN
+    challenge       -- AC AC AC AC AC CO SH DE AW CX CM RL NO EN
+    confirmed       -- CA CA CA CA CA CO SH DE AW CX CM RL NO EN
+    deposit         -- AD AD AD AD AD CO SH DE AW CX CM RL NO EN
+    unknown         -- IN IN IN IN IN CO SH DE AW CX CM RL NO EN
+    undecided       -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
+    net_cancel      -- IN IN IN IN IN CO SH DE AW CX CM RL NO EN
+    captured        -- CO CO CO CO CO CO SH DE AW CX CM RL CO RL
+    ended           -- AP AP AP AP AP AP SH DE AW CX CM RL NO EN
+    mismatch        -- NO NO NO NO NO CO SH DE AW CX CM RL NO EN
+    refund          -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
+    settled         -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
+    refund_refused  -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
+    parcel          -- AP CA AC AD IN CO SH SH AW CX CM RL NO EN
+    label_refused   -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
+    label           -- AP CA AC AD IN CO DE DE AW CX CM RL NO EN
+    dispatched      -- AP CA AC AD IN CO DE DE AW NO NO RL NO EN
+    arrived         -- AP CA AC AD IN CO DE DE AW NO NO RL NO EN
+    returned        -- AP CA AC AD IN CO NO NO NO CX CM RL NO EN
+    lost            -- AP CA AC AD IN CO NO NO AW CX CM RL NO EN
+    called_off      -- AP CA AC AD IN CO CM CM AW CX CM RL NO EN
 ";
 
 #[test]

@@ -11,7 +11,7 @@ use super::event::{
     CommandIssued, FulfilmentEvent, FulfilmentOutcome, InputName, InputReceived, OperatorAction, OperatorResolved,
     ProcessCommand, ProcessFact, ShipmentNews, Step, TimerName,
 };
-use super::knowledge::{At, KnownOrder, KnownPayment, KnownShipment, OrderPhase};
+use super::knowledge::{At, ChargePhase, KnownOrder, KnownPayment, KnownShipment, OrderPhase};
 use super::reason::ParkReason;
 use super::trouble::Trouble;
 
@@ -130,6 +130,7 @@ impl Fulfilment {
             }
             Step::AwaitingPayment
             | Step::AwaitingChallenge
+            | Step::AwaitingDeposit
             | Step::Delivering
             | Step::AwaitingCompletion
             | Step::Ended => true,
@@ -168,11 +169,14 @@ impl Fulfilment {
                 decided(payment_id) || payment(payment_id).is_some_and(KnownPayment::was_asked)
             }
             ProcessCommand::ConfirmCharge { payment_id } => {
-                use super::knowledge::ChargePhase::Confirmed;
-                decided(payment_id) || payment(payment_id).is_some_and(|payment| payment.charge.value != Confirmed)
+                let confirmed = ChargePhase::Confirmed;
+                decided(payment_id) || payment(payment_id).is_some_and(|payment| payment.charge.value != confirmed)
             }
             ProcessCommand::InquirePayment { payment_id, attempt } => {
-                decided(payment_id) || payment(payment_id).is_some_and(|payment| payment.undecided >= *attempt)
+                // That the buyer has not paid yet is no news.
+                let waits = |payment: &KnownPayment| payment.charge.value == ChargePhase::Deposit;
+                decided(payment_id)
+                    || payment(payment_id).is_some_and(|payment| payment.undecided >= *attempt || waits(payment))
             }
             ProcessCommand::NetCancelPayment { payment_id, .. } => decided(payment_id),
             ProcessCommand::ConfirmOrder { .. } | ProcessCommand::ExpireOrder => phase != OrderPhase::Unpaid,
@@ -212,9 +216,8 @@ impl Fulfilment {
 
     /// Whether a person was asked about an amount that is captured by now.
     pub(super) fn is_parked_for_nothing(&self) -> bool {
-        let mismatched = |payment: &KnownPayment| {
-            payment.is_undecided() && payment.charge.value == super::knowledge::ChargePhase::Mismatch
-        };
+        let mismatched =
+            |payment: &KnownPayment| payment.is_undecided() && payment.charge.value == ChargePhase::Mismatch;
         self.trouble() == Some(Trouble::PaymentMismatch)
             && !self.payments.iter().any(mismatched)
             && self.payments.iter().any(|payment| payment.captured.is_some() && payment.ended.is_none())

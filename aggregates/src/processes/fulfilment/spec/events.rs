@@ -60,6 +60,7 @@ fn payment(news: &PaymentNews) -> PaymentEvent {
         }
         PaymentNews::ChallengeRequired => p::ChallengeRequired { order_id, reference: text(), source }.into(),
         PaymentNews::ChallengeConfirmed => p::ChallengeConfirmed { order_id }.into(),
+        PaymentNews::DepositAwaited => p::DepositAwaited { order_id, reference: text(), source }.into(),
         PaymentNews::OutcomeUnknown => p::OutcomeUnknown { order_id, detail: text() }.into(),
         PaymentNews::InquiryUndecided { not_found } => {
             let answer = if *not_found { "not_found" } else { "pending" };

@@ -56,7 +56,7 @@ fn what_follows_another_event_of_the_same_decision_stands_by_itself() {
 
 #[test]
 fn i4_the_deadline_expires_nothing_while_a_payment_is_undecided() {
-    for step in [Step::Capturing, Step::AwaitingChallenge, Step::Inquiring] {
+    for step in [Step::Capturing, Step::AwaitingChallenge, Step::AwaitingDeposit, Step::Inquiring] {
         let mut bench = in_step(step);
         let events = bench.ring(TimerName::PaymentDeadline);
         assert!(!commands(&events).contains(&ProcessCommand::ExpireOrder), "{step:?}");
@@ -64,6 +64,19 @@ fn i4_the_deadline_expires_nothing_while_a_payment_is_undecided() {
         let noted = ProcessCommand::RecordPaymentFailure { payment_id: id(PAYMENT), reason: "declined".into() };
         assert_eq!(commands(&events), [noted, ProcessCommand::ExpireOrder], "{step:?}");
     }
+}
+
+#[test]
+fn i4_what_is_paid_elsewhere_is_asked_after_until_the_deadline_and_voided_then() {
+    let mut bench = in_step(Step::AwaitingDeposit);
+    for attempt in 1..4 {
+        assert!(bench.state.at_rest(), "nobody waits for it: the buyer pays");
+        let asks = ProcessCommand::InquirePayment { payment_id: id(PAYMENT), attempt };
+        assert_eq!(commands(&bench.ring(TimerName::Inquiry)), [asks]);
+    }
+    let void = ProcessCommand::NetCancelPayment { payment_id: id(PAYMENT), reason: "deposit_not_made".into() };
+    assert_eq!(commands(&bench.ring(TimerName::PaymentDeadline)), [void]);
+    assert_eq!(bench.state.step(), Step::Inquiring);
 }
 
 #[test]
