@@ -59,6 +59,10 @@ impl Script {
     pub fn of(method: &str, details: &BTreeMap<String, String>) -> Self {
         match method {
             "card" => Self::of_token(details.get("card_token").map_or("", String::as_str)),
+            "bank_transfer" => {
+                let is_silent = details.get("bank").is_some_and(|bank| bank == "silent");
+                Self::Page(Page { is_transfer: true, is_silent })
+            }
             _ => Self::Decline("unknown_method"),
         }
     }

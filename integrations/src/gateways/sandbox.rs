@@ -44,7 +44,7 @@ pub fn connect(settings: &ServiceSettings) -> Result<Arc<dyn PaymentGateway>, Se
 }
 
 /// The methods that it takes. What each of them needs to know goes there as it is.
-const METHODS: [&str; 1] = ["card"];
+const METHODS: [&str; 2] = ["bank_transfer", "card"];
 
 #[derive(Serialize)]
 struct ChargeBody<'a> {

@@ -38,7 +38,7 @@ async fn a_page_shows_what_is_to_be_paid_and_takes_it_once() {
     let order = Order::new();
     let charge = world.charge(&order, "tok_redirect").await.body;
     let page = charge["page_url"].as_str().unwrap().to_owned();
-    let client = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
+    let client = &world.client;
     let shown = client.get(&page).send().await.unwrap().text().await.unwrap();
     assert!(shown.contains("53000 KRW") && shown.contains("/pay") && shown.contains("/cancel"), "{shown}");
     for act in ["pay", "cancel", "pay"] {
@@ -52,6 +52,26 @@ async fn a_page_shows_what_is_to_be_paid_and_takes_it_once() {
         assert_eq!(world.get(&format!("/bank/{nobody}")).await.status, 404, "{nobody} is not paid at a page");
         assert_eq!(world.post(&format!("/bank/{nobody}/pay"), json!({})).await.status, 404);
     }
+}
+
+#[tokio::test]
+async fn the_money_of_a_transfer_arrives_after_the_buyer_was_at_the_bank() {
+    let world = World::with(SandboxConfig { slow: Duration::from_millis(300), ..config() }).await;
+    let (paid, called_off) = (Order::new(), Order::new());
+    let status =
+        async |order: &Order| world.get(&format!("/gateway/v1/keys/{}", order.key)).await.body["status"].clone();
+    for order in [&paid, &called_off] {
+        let mut body = order.body("");
+        (body["method"], body["details"]) = (json!("bank_transfer"), json!({"bank": "kakao"}));
+        let charge = world.charge_with(&order.key, &body).await;
+        assert_eq!((charge.status, &charge.body["status"]), (201, &json!("requires_action")));
+        let page = charge.body["page_url"].as_str().unwrap();
+        assert_eq!(world.client.post(format!("{page}/pay")).send().await.unwrap().status(), 200);
+        assert_eq!(status(order).await, "awaiting_deposit");
+    }
+    world.post(&format!("/gateway/v1/keys/{}/net-cancel", called_off.key), json!({})).await;
+    eventually(async || (status(&paid).await == "captured").then_some(())).await;
+    assert_eq!(status(&called_off).await, "voided", "money that arrives after that is not taken");
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ mod shown;
 mod stores;
 mod streams;
 mod survival;
+mod transfers;
 
 /// Runs each scenario on each engine.
 macro_rules! journeys {
@@ -96,6 +97,10 @@ journeys! {
         a_challenge_waits_for_the_buyer,
         errors_slowness_and_repeats_charge_once,
         refunds_never_exceed_what_was_captured;
+    transfers:
+        a_transfer_is_made_at_the_bank_and_the_parcel_follows,
+        a_transfer_that_the_buyer_calls_off_leaves_the_order_to_be_paid,
+        a_transfer_that_is_never_made_expires_with_its_order;
     identity:
         nobody_reaches_what_is_not_theirs,
         a_reused_refresh_token_ends_its_family,

@@ -4,6 +4,7 @@
 //! carries, its limits, which legs it goes with, and who moves its money. To add one: its file
 //! here and its line in the registry. Nothing else asks which method a leg has.
 
+mod bank_transfer;
 mod card;
 mod legs;
 mod points;
@@ -34,6 +35,7 @@ macro_rules! registry {
 }
 
 registry! {
+    BANK_TRANSFER = bank_transfer::BankTransfer,
     CARD = card::Card,
     POINTS = points::BuyersPoints,
 }
