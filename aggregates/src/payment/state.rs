@@ -350,22 +350,14 @@ impl Payment {
                 self.state = PaymentState::Processing;
             }
             PaymentEvent::ChallengeRequired(challenge) => {
-                self.reference = Some(challenge.reference.clone());
-                self.challenge_confirmed = false;
                 self.redirected = false;
-                self.state = PaymentState::RequiresAction;
+                self.wait(PaymentState::RequiresAction, &challenge.reference);
             }
             PaymentEvent::RedirectRequired(redirect) => {
-                self.reference = Some(redirect.reference.clone());
-                self.challenge_confirmed = false;
                 self.redirected = true;
-                self.state = PaymentState::RequiresAction;
+                self.wait(PaymentState::RequiresAction, &redirect.reference);
             }
-            PaymentEvent::DepositAwaited(deposit) => {
-                self.reference = Some(deposit.reference.clone());
-                self.challenge_confirmed = false;
-                self.state = PaymentState::AwaitingDeposit;
-            }
+            PaymentEvent::DepositAwaited(deposit) => self.wait(PaymentState::AwaitingDeposit, &deposit.reference),
             PaymentEvent::ChallengeConfirmed(_) => {
                 self.challenge_confirmed = true;
                 self.state = PaymentState::Processing;
@@ -402,17 +394,22 @@ impl Payment {
                     refund.leg_refunded(leg.leg);
                 }
             }
-            PaymentEvent::RefundSettled(settled) => {
-                if let Some(refund) = self.refund_mut(settled.refund_id) {
-                    refund.state = RefundState::Settled;
-                }
-            }
-            PaymentEvent::RefundRefused(refused) => {
-                if let Some(refund) = self.refund_mut(refused.refund_id) {
-                    refund.state = RefundState::Refused;
-                }
-            }
+            PaymentEvent::RefundSettled(settled) => self.end_refund(settled.refund_id, RefundState::Settled),
+            PaymentEvent::RefundRefused(refused) => self.end_refund(refused.refund_id, RefundState::Refused),
             PaymentEvent::InquiryUndecided(_) => {}
+        }
+    }
+
+    /// The buyer, or the buyer's bank, has to do something first.
+    fn wait(&mut self, state: PaymentState, reference: &str) {
+        self.reference = Some(reference.to_owned());
+        self.challenge_confirmed = false;
+        self.state = state;
+    }
+
+    fn end_refund(&mut self, id: RefundId, state: RefundState) {
+        if let Some(refund) = self.refund_mut(id) {
+            refund.state = state;
         }
     }
 

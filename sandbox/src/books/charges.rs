@@ -171,6 +171,7 @@ pub enum Delivery {
 }
 
 /// What is known under a key.
+#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart at once")]
 pub enum Known {
     /// A charge.
     Charge(Charge),
