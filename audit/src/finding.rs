@@ -151,6 +151,15 @@ impl Findings {
         }
     }
 
+    /// Takes in what another look found.
+    pub fn add(&mut self, other: Self) {
+        for (invariant, count) in other.counts {
+            *self.counts.entry(invariant).or_default() += count;
+        }
+        let room = KEPT.saturating_sub(self.kept.len());
+        self.kept.extend(other.kept.into_iter().take(room));
+    }
+
     /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {

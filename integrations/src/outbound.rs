@@ -124,7 +124,7 @@ pub struct OutboundRequest {
     method: Method,
     path: String,
     idempotency_key: Option<String>,
-    body: Option<Vec<u8>>,
+    body: Option<(&'static str, Vec<u8>)>,
     deadline: Option<Instant>,
 }
 
@@ -146,7 +146,15 @@ impl OutboundRequest {
     #[must_use]
     pub fn json(mut self, body: &impl serde::Serialize) -> Self {
         // Bodies here are plain structs with text keys: writing one cannot fail.
-        self.body = Some(serde_json::to_vec(body).unwrap_or_default());
+        self.body = Some(("application/json", serde_json::to_vec(body).unwrap_or_default()));
+        self
+    }
+
+    /// With a body as a form of a web page sends it.
+    #[must_use]
+    pub fn form<'a>(mut self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.body = Some(("application/x-www-form-urlencoded", body.into_bytes()));
         self
     }
 }
@@ -294,8 +302,8 @@ impl Wire {
         if let Some(key) = request.idempotency_key {
             builder = builder.header("idempotency-key", key);
         }
-        if let Some(body) = request.body {
-            builder = builder.header(CONTENT_TYPE, "application/json").body(body);
+        if let Some((kind, body)) = request.body {
+            builder = builder.header(CONTENT_TYPE, kind).body(body);
         }
         let mut response = builder.send().await.map_err(|error| lost(&error))?;
         let status = response.status();

@@ -1,4 +1,4 @@
-//! Sends the webhooks that are owed, signed as Standard Webhooks asks.
+//! Sends the webhooks that are owed, signed as Standard Webhooks asks where their sender signs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::books::now_ms;
 use crate::books::outbox::{self, Owed};
+use crate::dialect::Dialect;
 use crate::store::Store;
 
 /// How long a receiver may take before a message counts as not taken.
@@ -146,20 +147,26 @@ impl Courier {
     async fn send(&self, target: &Url, owed: &Owed) -> bool {
         let timestamp = now_ms().div_euclid(1_000);
         let url = format!("{}{}", target.as_str().trim_end_matches('/'), owed.path);
+        let dialect = Dialect::of_hook(&owed.path);
+        let content_type = dialect.map_or(outbox::JSON, |dialect| dialect.content_type);
+        let message = self.client.post(url).header("content-type", content_type).body(owed.body.clone());
+        if dialect.is_some_and(|dialect| !dialect.is_signed) {
+            return was_taken(message.timeout(PATIENCE).send().await);
+        }
         let Ok(signature) = self.signer.sign(&owed.message_id, timestamp, owed.body.as_bytes()) else {
             return false;
         };
-        let sent = self
-            .client
-            .post(url)
-            .header("content-type", "application/json")
+        let sent = message
             .header(standardwebhooks::HEADER_WEBHOOK_ID, &owed.message_id)
             .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, timestamp)
             .header(standardwebhooks::HEADER_WEBHOOK_SIGNATURE, signature)
-            .body(owed.body.clone())
             .timeout(PATIENCE)
             .send()
             .await;
-        matches!(sent, Ok(answer) if answer.status().is_success())
+        was_taken(sent)
     }
+}
+
+fn was_taken(sent: reqwest::Result<reqwest::Response>) -> bool {
+    matches!(sent, Ok(answer) if answer.status().is_success())
 }

@@ -23,10 +23,12 @@
 //! | `DELETE /carrier/v1/labels/{shipment id}` | calls it off |
 //!
 //! Webhooks follow every change of a charge and every scan, to
-//! `{target}/v1/hooks/payments/sandbox` and `{target}/v1/hooks/carriers/sandbox`.
+//! `{target}/v1/hooks/payments/sandbox` and `{target}/v1/hooks/carriers/sandbox`. `dialect.rs`
+//! lists the gateways that it plays.
 
 mod books;
 mod courier;
+mod dialect;
 mod http;
 mod script;
 mod store;

@@ -25,8 +25,17 @@ CREATE TABLE IF NOT EXISTS pages (
     is_transfer     INTEGER NOT NULL,
     is_silent       INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE VIEW IF NOT EXISTS charges_with_pages AS
-    SELECT charges.*, url, is_transfer, is_silent FROM charges LEFT JOIN pages ON charge_id = charges.id;
+
+-- Which gateway a charge is at; one without a line is at the first, `sandbox`.
+CREATE TABLE IF NOT EXISTS dialects (
+    charge_id       TEXT PRIMARY KEY,
+    dialect         TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+DROP VIEW IF EXISTS charges_with_pages;
+CREATE VIEW charges_with_pages AS
+    SELECT charges.*, url, is_transfer, is_silent, dialect FROM charges
+    LEFT JOIN pages ON pages.charge_id = charges.id
+    LEFT JOIN dialects ON dialects.charge_id = charges.id;
 
 -- Keys that were cancelled before anything was charged under them.
 CREATE TABLE IF NOT EXISTS tombstones (

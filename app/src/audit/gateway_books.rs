@@ -1,16 +1,16 @@
 //! Reads the gateway's own list of charges, to be held against the log.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use jangbu_audit::gateway_books::GatewayCharge;
+use jangbu_integrations::gateways;
 use serde::Deserialize;
 
 use crate::config::Settings;
 use crate::operator::RunningServer;
 
-/// The gateway whose books these are, by its name in the log.
-pub const GATEWAY: &str = "sandbox";
 /// Charges of one page; the gateway gives no more.
 const PAGE: usize = 200;
 /// Pages after which the list counts as endless.
@@ -21,14 +21,32 @@ const SHORT_PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
 struct Page {
-    items: Vec<GatewayCharge>,
+    items: Vec<Entry>,
     next_cursor: Option<String>,
 }
+
+/// A charge, and at which gateway it is.
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(default = "first_gateway")]
+    gateway: String,
+    #[serde(flatten)]
+    charge: GatewayCharge,
+}
+
+/// Where the charges are of a sandbox that does not say.
+fn first_gateway() -> String {
+    gateways::sandbox::NAME.to_owned()
+}
+
+/// The charges of each gateway, by its name in the log. Those that a shop can be connected to
+/// are all there: one without charges says as much as any.
+pub type Charges = BTreeMap<String, Vec<GatewayCharge>>;
 
 /// What became of the gateway's books.
 pub enum Books {
     /// All its charges.
-    Read(Vec<GatewayCharge>),
+    Read(Charges),
     /// Why they were not read.
     NotRead(String),
 }
@@ -37,7 +55,7 @@ pub enum Books {
 ///
 /// # Errors
 /// When it does not answer, or not with a list of charges.
-pub async fn read(base_url: &str) -> anyhow::Result<Vec<GatewayCharge>> {
+pub async fn read(base_url: &str) -> anyhow::Result<Charges> {
     pages(base_url, PATIENCE).await
 }
 
@@ -55,10 +73,11 @@ pub async fn read_if_there(settings: &Settings) -> Books {
     }
 }
 
-async fn pages(base_url: &str, patience: Duration) -> anyhow::Result<Vec<GatewayCharge>> {
+async fn pages(base_url: &str, patience: Duration) -> anyhow::Result<Charges> {
     let base_url = base_url.trim_end_matches('/');
     let client = crate::http::client(base_url, patience)?;
-    let mut charges = Vec::new();
+    let known = gateways::GATEWAYS.iter().map(|(name, _)| ((*name).to_owned(), Vec::new()));
+    let mut charges: Charges = known.collect();
     let mut cursor = None;
     for _ in 0..MOST_PAGES {
         let from = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
@@ -66,7 +85,9 @@ async fn pages(base_url: &str, patience: Duration) -> anyhow::Result<Vec<Gateway
         let response = client.get(&url).send().await.and_then(reqwest::Response::error_for_status);
         let response = response.with_context(|| format!("the gateway's books at {base_url} cannot be read"))?;
         let page: Page = response.json().await.context("the gateway's list of charges is not understood")?;
-        charges.extend(page.items);
+        for Entry { gateway, charge } in page.items {
+            charges.entry(gateway).or_default().push(charge);
+        }
         match page.next_cursor {
             Some(next) => cursor = Some(next),
             None => return Ok(charges),

@@ -166,7 +166,11 @@ async fn run_verify(arguments: &VerifyArguments, settings: &Settings, output: &O
     let mut audit = verify(&*store, |done| progress.at(done, as_of.max(done))).await?;
     progress.end();
     match books {
-        Books::Read(charges) => audit.compare_with_gateway(gateway_books::GATEWAY, &charges, as_of),
+        Books::Read(charges) => {
+            for (gateway, charges) in &charges {
+                audit.compare_with_gateway(gateway, charges, as_of);
+            }
+        }
         Books::NotRead(why) => audit.without_gateway(why),
     }
     compare_read_models(&mut audit, arguments, settings, Arc::clone(&store)).await?;

@@ -10,6 +10,7 @@ const NAMES: &[&str] = &[
     "DATABASE_URL",
     "MASTER_KEY",
     "ADMIN_EMAIL",
+    "GATEWAY",
     "GATEWAY_TIMEOUT_MS",
     "SANDBOX",
     "SANDBOX_LISTEN",

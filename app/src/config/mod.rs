@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use jangbu_aggregates::Policy;
 use jangbu_api::{Network, RateLimit};
+use jangbu_integrations::gateways::{GATEWAYS, sandbox as sandbox_gateway};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
@@ -280,7 +281,7 @@ impl Settings {
             cors_origins: cors_origins(raw.cors_origins.as_deref())?,
             log: log::filter(raw.log.as_deref())?,
             log_format: log_format(raw.log_format.as_deref())?,
-            policy: policy::policy(&raw)?,
+            policy: Policy { gateway: gateway(raw.gateway.as_deref())?, ..policy::policy(&raw)? },
             ignored,
         })
     }
@@ -300,6 +301,17 @@ fn address(setting: &'static str, text: &str) -> Result<SocketAddr, ConfigError>
             format!("{text:?} is not an address, expected IP:PORT such as {DEFAULT_LISTEN}; port 0 picks one"),
         )
     })
+}
+
+/// The gateway that new charges go to.
+fn gateway(name: Option<&str>) -> Result<String, ConfigError> {
+    let known: Vec<&str> = GATEWAYS.iter().map(|(name, _)| *name).collect();
+    let name = name.unwrap_or(sandbox_gateway::NAME);
+    if !known.contains(&name) {
+        let expected = known.join(" or ");
+        return Err(ConfigError::value("JANGBU_GATEWAY", format!("{name:?} is not known, expected {expected}")));
+    }
+    Ok(name.to_owned())
 }
 
 fn engine(url: Option<&str>) -> Result<Engine, ConfigError> {

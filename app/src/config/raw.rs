@@ -55,6 +55,7 @@ pub(super) struct Raw {
     pub(super) master_key: Option<String>,
     pub(super) admin_email: Option<String>,
     pub(super) admin_password: Option<String>,
+    pub(super) gateway: Option<String>,
     pub(super) gateway_timeout_ms: Option<u64>,
     pub(super) sandbox: Option<String>,
     pub(super) sandbox_listen: Option<String>,
@@ -78,7 +79,7 @@ pub(super) struct Raw {
 }
 
 /// Every plain setting; the order is that of the documentation.
-const SETTINGS: [&str; 25] = [
+const SETTINGS: [&str; 26] = [
     "listen",
     "data_dir",
     "database_url",
@@ -86,6 +87,7 @@ const SETTINGS: [&str; 25] = [
     "master_key",
     "admin_email",
     "admin_password",
+    "gateway",
     "gateway_timeout_ms",
     "sandbox",
     "sandbox_listen",

@@ -22,7 +22,7 @@ use crate::folder;
 pub const BOOKS: &str = "sandbox.db";
 /// What shop and sandbox show to each other, when the configuration does not say.
 pub const SECRETS: &str = "sandbox-secrets.json";
-/// The name under which the sandbox's adapters are registered.
+/// The name under which the sandbox's carrier is registered.
 const NAME: &str = "sandbox";
 
 /// What shop and sandbox know of each other.
@@ -157,7 +157,12 @@ impl Outside {
                 ..OutboundPolicy::default()
             },
         };
-        let gateways = Gateways::new(gateways::connect(NAME, &service)?);
+        // The sandbox plays every gateway. What is under way at one that new charges do not go to
+        // any more is brought to its end there.
+        let mut gateways = Gateways::new(gateways::connect(&settings.policy.gateway, &service)?);
+        for (name, connect) in gateways::GATEWAYS.iter().filter(|(name, _)| *name != settings.policy.gateway) {
+            gateways = gateways.with(connect(&service).with_context(|| format!("cannot connect to {name}"))?);
+        }
         let carriers = Carriers::new(carriers::connect(NAME, &service)?);
         Ok(Self { sandbox, sandbox_url, gateways: Arc::new(gateways), carriers: Arc::new(carriers), calls_at_once })
     }

@@ -5,6 +5,7 @@ pub mod sandbox;
 use std::sync::Arc;
 
 use jangbu_kernel::gateway::PaymentGateway;
+use reqwest::Url;
 
 use crate::{ServiceSettings, SetupError};
 
@@ -22,4 +23,18 @@ pub fn connect(name: &str, settings: &ServiceSettings) -> Result<Arc<dyn Payment
     let found = GATEWAYS.iter().find(|(known, _)| *known == name);
     let (_, connect) = found.ok_or_else(|| SetupError::UnknownName(name.to_owned()))?;
     connect(settings)
+}
+
+/// Whether a buyer can be sent there.
+fn is_page(url: &str) -> bool {
+    const LONGEST: usize = 2_000;
+    url.len() <= LONGEST && Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// The part of a path that names a charge. Ids come from the gateway itself or
+/// through a staff member: what could leave its place in the path is not sent.
+fn is_plain(reference: &str) -> bool {
+    const LONGEST: usize = 100;
+    (1..=LONGEST).contains(&reference.len())
+        && reference.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }

@@ -9,10 +9,11 @@ use jangbu_kernel::gateway::{
     WebhookError,
 };
 use jangbu_kernel::{Currency, Money, OrderId, PaymentId};
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::{is_page, is_plain};
 use crate::outbound::{Answer, CallError, Outbound, OutboundRequest};
 use crate::webhooks::WebhookVerifier;
 use crate::{ServiceSettings, SetupError};
@@ -123,12 +124,6 @@ impl Charge {
     }
 }
 
-/// Whether a buyer can be sent there.
-fn is_page(url: &str) -> bool {
-    const LONGEST: usize = 2_000;
-    url.len() <= LONGEST && Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
-}
-
 /// Which charge an answer has to speak of.
 enum Asked<'a> {
     Key(Uuid),
@@ -181,14 +176,6 @@ fn refund_answer(request: &RefundRequest, answer: &Answer) -> Result<RefundOutco
         }
         _ => Err(CallError::Garbled("an unexpected status")),
     }
-}
-
-/// The part of a path that names a charge. Ids come from the gateway itself or
-/// through a staff member: what could leave its place in the path is not sent.
-fn is_plain(reference: &str) -> bool {
-    const LONGEST: usize = 100;
-    (1..=LONGEST).contains(&reference.len())
-        && reference.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 impl SandboxGateway {

@@ -1,10 +1,48 @@
 //! The payment gateway's contract, held against the sandbox.
 
+use jangbu_integrations::gateways::GATEWAYS;
 use jangbu_integrations::{SetupError, gateways};
 use jangbu_kernel::gateway::{ChargeOutcome, GatewayNotice, Observation, RefundOutcome, RefundRequest, WebhookError};
 use uuid::Uuid;
 
-use super::{charge, gateway_at, headers, impatient, policy, sandbox, sandbox_with_shop, settings, told, won};
+use super::{
+    charge, gateway_at, gateway_named, headers, impatient, policy, sandbox, sandbox_with_shop, settings, told, won,
+};
+
+/// What every gateway has to keep, one line a gateway.
+macro_rules! contract {
+    ($($gateway:ident),+ => $cases:tt) => {
+        $(contract! { @of $gateway $cases })+
+    };
+    (@of $gateway:ident [$($case:ident,)+]) => {
+        mod $gateway {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(stringify!($gateway)).await;
+            })+
+        }
+    };
+}
+
+contract! {
+    sandbox => [
+        captured_and_found_again,
+        declined_with_its_code,
+        a_page_is_paid_or_left,
+        a_lost_answer_is_unknown_and_an_inquiry_tells,
+        a_slow_charge_that_is_cancelled_meanwhile_takes_nothing,
+        refunds_settle_once_and_within_bounds,
+        a_key_used_for_another_charge_is_no_answer,
+        a_wrong_api_key_is_no_answer,
+        a_gateway_that_is_gone_is_unknown_not_declined,
+    ]
+}
+
+#[test]
+fn every_gateway_is_held_to_the_contract() {
+    let held: Vec<&str> = GATEWAYS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(held, ["sandbox"], "a line of the contract above for each gateway");
+}
 
 fn reference(outcome: &ChargeOutcome) -> String {
     match outcome {
@@ -20,10 +58,9 @@ fn is_captured(outcome: &ChargeOutcome) -> bool {
     matches!(outcome, ChargeOutcome::Captured { amount, .. } if *amount == won(53_000))
 }
 
-#[tokio::test]
-async fn captured_and_found_again() {
+async fn captured_and_found_again(name: &str) {
     let world = sandbox().await;
-    let gateway = gateway_at(&world.base_url(), policy());
+    let gateway = gateway_named(name, &world.base_url(), policy());
     for token in ["tok_ok", "tok_ok_42", "tok_duplicate_webhook", "tok_error_then_ok"] {
         let request = charge(token);
         let outcome = gateway.charge(request.clone()).await;
@@ -33,10 +70,9 @@ async fn captured_and_found_again() {
     }
 }
 
-#[tokio::test]
-async fn declined_with_its_code() {
+async fn declined_with_its_code(name: &str) {
     let world = sandbox().await;
-    let gateway = gateway_at(&world.base_url(), policy());
+    let gateway = gateway_named(name, &world.base_url(), policy());
     for (token, code) in [
         ("tok_declined", "card_declined"),
         ("tok_insufficient_funds", "insufficient_funds"),
@@ -69,10 +105,9 @@ async fn at_page(outcome: &ChargeOutcome, act: &str) {
     assert_eq!(done.status(), 200);
 }
 
-#[tokio::test]
-async fn a_page_is_paid_or_left() {
+async fn a_page_is_paid_or_left(name: &str) {
     let world = sandbox().await;
-    let gateway = gateway_at(&world.base_url(), policy());
+    let gateway = gateway_named(name, &world.base_url(), policy());
     let (paid, left) = (charge("tok_redirect"), charge("tok_redirect"));
     let sent = gateway.charge(paid.clone()).await;
     assert_eq!(gateway.inquire(paid.idempotency_key).await, sent, "nobody was there");
@@ -86,11 +121,10 @@ async fn a_page_is_paid_or_left() {
     assert_eq!(gateway.inquire(left.idempotency_key).await, cancelled);
 }
 
-#[tokio::test]
-async fn a_lost_answer_is_unknown_and_an_inquiry_tells() {
+async fn a_lost_answer_is_unknown_and_an_inquiry_tells(name: &str) {
     let world = sandbox().await;
-    let gateway = gateway_at(&world.base_url(), impatient());
-    let patient = gateway_at(&world.base_url(), policy());
+    let gateway = gateway_named(name, &world.base_url(), impatient());
+    let patient = gateway_named(name, &world.base_url(), policy());
     let (charged, not_charged) = (charge("tok_timeout_charged"), charge("tok_timeout_not_charged"));
     for request in [&charged, &not_charged] {
         let outcome = gateway.charge(request.clone()).await;
@@ -107,11 +141,10 @@ async fn a_lost_answer_is_unknown_and_an_inquiry_tells() {
     assert_eq!(patient.inquire(charged.idempotency_key).await, ChargeOutcome::Voided);
 }
 
-#[tokio::test]
-async fn a_slow_charge_that_is_cancelled_meanwhile_takes_nothing() {
+async fn a_slow_charge_that_is_cancelled_meanwhile_takes_nothing(name: &str) {
     let world = sandbox().await;
-    let gateway = gateway_at(&world.base_url(), impatient());
-    let patient = gateway_at(&world.base_url(), policy());
+    let gateway = gateway_named(name, &world.base_url(), impatient());
+    let patient = gateway_named(name, &world.base_url(), policy());
     let request = charge("tok_slow");
     assert!(matches!(gateway.charge(request.clone()).await, ChargeOutcome::Unknown { .. }));
     assert!(matches!(patient.inquire(request.idempotency_key).await, ChargeOutcome::Pending { .. }));
@@ -119,10 +152,9 @@ async fn a_slow_charge_that_is_cancelled_meanwhile_takes_nothing() {
     assert_eq!(patient.charge(request).await, ChargeOutcome::Voided);
 }
 
-#[tokio::test]
-async fn refunds_settle_once_and_within_bounds() {
+async fn refunds_settle_once_and_within_bounds(name: &str) {
     let world = sandbox().await;
-    let gateway = gateway_at(&world.base_url(), policy());
+    let gateway = gateway_named(name, &world.base_url(), policy());
     let reference = reference(&gateway.charge(charge("tok_ok")).await);
     let refund =
         |units| RefundRequest { idempotency_key: Uuid::now_v7(), reference: reference.clone(), amount: won(units) };
@@ -142,34 +174,31 @@ async fn refunds_settle_once_and_within_bounds() {
     }
 }
 
-#[tokio::test]
-async fn a_key_used_for_another_charge_is_no_answer() {
+async fn a_key_used_for_another_charge_is_no_answer(name: &str) {
     let world = sandbox().await;
-    let gateway = gateway_at(&world.base_url(), policy());
+    let gateway = gateway_named(name, &world.base_url(), policy());
     let request = charge("tok_ok");
     gateway.charge(request.clone()).await;
     let other = jangbu_kernel::gateway::ChargeRequest { amount: won(1), ..request };
     assert!(matches!(gateway.charge(other).await, ChargeOutcome::Unknown { .. }));
 }
 
-#[tokio::test]
-async fn a_wrong_api_key_is_no_answer() {
+async fn a_wrong_api_key_is_no_answer(name: &str) {
     let world = sandbox().await;
     let stranger = jangbu_integrations::ServiceSettings {
         api_key: "somebody else's".into(),
         ..settings(&world.base_url(), policy())
     };
-    let gateway = gateways::connect("sandbox", &stranger).unwrap();
+    let gateway = gateways::connect(name, &stranger).unwrap();
     let request = charge("tok_ok");
     assert!(matches!(gateway.charge(request.clone()).await, ChargeOutcome::Unknown { .. }));
     assert!(matches!(gateway.inquire(request.idempotency_key).await, ChargeOutcome::Unknown { .. }));
 }
 
-#[tokio::test]
-async fn a_gateway_that_is_gone_is_unknown_not_declined() {
+async fn a_gateway_that_is_gone_is_unknown_not_declined(name: &str) {
     let world = sandbox().await;
     let base_url = world.base_url();
-    let gateway = gateway_at(&base_url, policy());
+    let gateway = gateway_named(name, &base_url, policy());
     world.stop().await;
     assert!(matches!(gateway.charge(charge("tok_ok")).await, ChargeOutcome::Unknown { .. }));
     assert!(matches!(gateway.net_cancel(Uuid::now_v7()).await, ChargeOutcome::Unknown { .. }));

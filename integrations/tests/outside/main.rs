@@ -50,7 +50,11 @@ fn settings(base_url: &str, policy: OutboundPolicy) -> ServiceSettings {
 }
 
 fn gateway_at(base_url: &str, policy: OutboundPolicy) -> Arc<dyn PaymentGateway> {
-    gateways::connect("sandbox", &settings(base_url, policy)).unwrap()
+    gateway_named("sandbox", base_url, policy)
+}
+
+fn gateway_named(name: &str, base_url: &str, policy: OutboundPolicy) -> Arc<dyn PaymentGateway> {
+    gateways::connect(name, &settings(base_url, policy)).unwrap()
 }
 
 fn carrier_at(base_url: &str, policy: OutboundPolicy) -> Arc<dyn Carrier> {

@@ -4,8 +4,9 @@ use jangbu_kernel::Money;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Serialize;
 
-use super::outbox::{self, Owed, Sender};
+use super::outbox::{self, Owed};
 use super::{Page as ListPage, Window, faults, money, new_id, now_ms, refunds, rfc3339, unreadable};
+use crate::dialect::{Dialect, SANDBOX};
 use crate::script::{DUPLICATES, FAILURES, Page, Script};
 
 /// Where a charge stands.
@@ -51,6 +52,8 @@ pub struct Charge {
     pub code: Option<String>,
     /// When it arrived, in milliseconds since 1970.
     pub created_at: i64,
+    /// Which gateway's it is.
+    pub dialect: &'static Dialect,
     /// Where the buyer pays it, of one that is paid at a page.
     pub page: Option<(String, Page)>,
     fingerprint: Vec<u8>,
@@ -105,6 +108,10 @@ impl Charge {
             status: Status::from_name(&status).ok_or_else(|| unreadable(UnknownStatus))?,
             code: row.get("code")?,
             created_at: row.get("created_at")?,
+            dialect: match row.get::<_, Option<String>>("dialect")? {
+                Some(name) => Dialect::named(&name).ok_or_else(|| unreadable(UnknownDialect))?,
+                None => &SANDBOX,
+            },
             page: match row.get("url")? {
                 Some(url) => {
                     Some((url, Page { is_transfer: row.get("is_transfer")?, is_silent: row.get("is_silent")? }))
@@ -121,8 +128,14 @@ impl Charge {
 #[error("unknown status of a charge")]
 struct UnknownStatus;
 
+#[derive(Debug, thiserror::Error)]
+#[error("a charge of an unknown gateway")]
+struct UnknownDialect;
+
 /// A request to take money.
 pub struct NewCharge {
+    /// The gateway that was asked.
+    pub dialect: &'static Dialect,
     /// The caller's key.
     pub idempotency_key: String,
     /// Hash over the whole request: the same key with another one is refused.
@@ -183,7 +196,7 @@ pub enum Known {
 
 /// Takes money, once per key.
 pub fn charge(db: &Connection, new: NewCharge) -> rusqlite::Result<Charged> {
-    match by_key(db, &new.idempotency_key)? {
+    match by_key(db, new.dialect, &new.idempotency_key)? {
         Known::Charge(charge) if charge.fingerprint == new.fingerprint => {
             let charge = Box::new(charge);
             return Ok(Charged::Stands { charge, fresh: false, delivery: Delivery::AtOnce });
@@ -251,6 +264,7 @@ fn insert(db: &Connection, new: &NewCharge, status: Status, code: Option<&str>) 
         status,
         code: code.map(str::to_owned),
         created_at: now_ms(),
+        dialect: new.dialect,
         page: None,
         fingerprint: new.fingerprint.clone(),
     };
@@ -270,6 +284,7 @@ fn insert(db: &Connection, new: &NewCharge, status: Status, code: Option<&str>) 
         code,
         charge.created_at,
     ))?;
+    db.prepare_cached("INSERT INTO dialects VALUES (?1, ?2)")?.execute((&charge.id, new.dialect.name))?;
     Ok(charge)
 }
 
@@ -278,8 +293,8 @@ fn tell(db: &Connection, charge: &Charge, delays_ms: &[i64]) -> rusqlite::Result
     if matches!(charge.page, Some((_, Page { is_silent: true, .. }))) {
         return Ok(None);
     }
-    let kind = format!("charge.{}", charge.status.name());
-    outbox::owe(db, Sender::Gateway, &kind, &charge.view(), delays_ms)
+    let message = (charge.dialect.message)(charge).map_err(unreadable)?;
+    outbox::owe(db, &charge.dialect.hook(), &message, delays_ms)
 }
 
 /// What a buyer does at the page of a charge.
@@ -335,8 +350,8 @@ pub fn finish_all(db: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Cancels whatever was or will be charged under a key.
-pub fn net_cancel(db: &Connection, key: &str) -> rusqlite::Result<Known> {
-    let charge = match by_key(db, key)? {
+pub fn net_cancel(db: &Connection, dialect: &Dialect, key: &str) -> rusqlite::Result<Known> {
+    let charge = match by_key(db, dialect, key)? {
         Known::Charge(charge) => charge,
         Known::Cancelled => return Ok(Known::Cancelled),
         Known::Nothing => {
@@ -377,14 +392,15 @@ pub fn set_refunded(db: &Connection, charge: Charge, refunded: Money) -> rusqlit
     change(db, Charge { refunded, ..charge }, status, None)
 }
 
-/// What is known under a key.
-pub fn by_key(db: &Connection, key: &str) -> rusqlite::Result<Known> {
+/// What a gateway knows under a key.
+pub fn by_key(db: &Connection, dialect: &Dialect, key: &str) -> rusqlite::Result<Known> {
     let charge = db
         .prepare_cached("SELECT * FROM charges_with_pages WHERE idempotency_key = ?1")?
         .query_row([key], Charge::read)
         .optional()?;
     if let Some((_, charge)) = charge {
-        return Ok(Known::Charge(charge));
+        let is_its = charge.dialect.name == dialect.name;
+        return Ok(if is_its { Known::Charge(charge) } else { Known::Nothing });
     }
     let cancelled = db.prepare_cached("SELECT 1 FROM tombstones WHERE idempotency_key = ?1")?.exists([key])?;
     Ok(if cancelled { Known::Cancelled } else { Known::Nothing })

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Serialize;
 
-use super::outbox::{self, Sender};
+use super::outbox;
 use super::{Page, Window, faults, now_ms, rfc3339};
 
 /// What a scan can say. Scans may come in any order, as they do in life.
@@ -198,7 +198,8 @@ pub fn scan(db: &Connection, tracking_number: &str, status: &str, place: &str) -
         place,
         scanned_at: rfc3339(now),
     };
-    outbox::owe(db, Sender::Carrier, "parcel.scanned", &told, &[0])?;
+    let message = outbox::envelope("parcel.scanned", &told).map_err(super::unreadable)?;
+    outbox::owe(db, outbox::CARRIER_HOOK, &message, &[0])?;
     Ok(Scanned::Recorded(label))
 }
 

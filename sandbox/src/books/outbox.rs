@@ -10,23 +10,10 @@ use super::{new_id, now_ms, rfc3339};
 /// [`pause_ms`] that is about ten minutes.
 pub const ATTEMPTS: u32 = 12;
 
-/// Where a message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sender {
-    /// The payment gateway.
-    Gateway,
-    /// The carrier.
-    Carrier,
-}
-
-impl Sender {
-    const fn path(self) -> &'static str {
-        match self {
-            Self::Gateway => "/v1/hooks/payments/sandbox",
-            Self::Carrier => "/v1/hooks/carriers/sandbox",
-        }
-    }
-}
+/// Where the carrier's messages go.
+pub const CARRIER_HOOK: &str = "/v1/hooks/carriers/sandbox";
+/// What most messages are.
+pub const JSON: &str = "application/json";
 
 /// One message to be sent once.
 #[derive(Clone, Debug)]
@@ -51,24 +38,21 @@ struct Envelope<'a, T> {
     data: &'a T,
 }
 
-/// Owes a message, `copies` times, each from `delay_ms` on; answers with the first copy.
-pub fn owe<T: Serialize>(
-    db: &Connection,
-    sender: Sender,
-    kind: &str,
-    data: &T,
-    delays_ms: &[i64],
-) -> rusqlite::Result<Option<Owed>> {
+/// A message in the form of Standard Webhooks.
+pub fn envelope<T: Serialize>(kind: &str, data: &T) -> serde_json::Result<String> {
+    serde_json::to_string(&Envelope { kind, timestamp: rfc3339(now_ms()), data })
+}
+
+/// Owes a message, a copy from each delay on; answers with the first copy.
+pub fn owe(db: &Connection, path: &str, body: &str, delays_ms: &[i64]) -> rusqlite::Result<Option<Owed>> {
     let now = now_ms();
     let message_id = new_id("msg");
-    let body = serde_json::to_string(&Envelope { kind, timestamp: rfc3339(now), data }).map_err(super::unreadable)?;
-    let path = sender.path();
     let mut first = None;
     for delay in delays_ms {
         db.prepare_cached("INSERT INTO outbox (message_id, path, body, due_at) VALUES (?1, ?2, ?3, ?4)")?.execute((
             &message_id,
             path,
-            &body,
+            body,
             now.saturating_add(*delay),
         ))?;
         if first.is_none() {
@@ -77,7 +61,7 @@ pub fn owe<T: Serialize>(
                 seq,
                 message_id: message_id.clone(),
                 path: path.to_owned(),
-                body: body.clone(),
+                body: body.to_owned(),
                 attempts: 0,
             });
         }

@@ -63,6 +63,7 @@ pub async fn charges(
         json!({
             "id": charge.id,
             "idempotency_key": charge.idempotency_key,
+            "gateway": charge.dialect.name,
             "order_id": charge.order_id,
             "amount": charge.amount.amount().to_string(),
             "currency": charge.amount.currency().code(),

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::{Body, Refused, Shared, check_key, idempotency_key};
 use crate::books::charges::{self, Charge, Charged, Delivery, Known, NewCharge, Status};
 use crate::books::refunds::{self, Refunded};
+use crate::dialect::SANDBOX;
 use crate::script::Script;
 use crate::store::StoreError;
 
@@ -54,6 +55,7 @@ pub async fn charge(
     Body(body): Body<ChargeBody>,
 ) -> Result<Response, Refused> {
     let new = NewCharge {
+        dialect: &SANDBOX,
         idempotency_key: idempotency_key(&headers)?,
         amount: amount(&body.amount, &body.currency)?,
         script: Script::of(&body.method, &body.details),
@@ -62,19 +64,28 @@ pub async fn charge(
         payment_id: body.payment_id.to_string(),
         fingerprint: fingerprint(&body),
     };
+    let (charge, fresh) = take(&shared, new).await?;
+    Ok(answer(&charge, fresh))
+}
+
+/// Takes money as its script says: the charge, and whether this made it.
+pub(super) async fn take(shared: &Shared, new: NewCharge) -> Result<(Charge, bool), Refused> {
     let charged = shared.store.call(move |db| charges::charge(db, new)).await?;
     shared.courier.wake();
     match charged {
         Charged::KeyReused => Err(Refused::key_reused()),
         Charged::Fails => Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "an error as ordered")),
-        Charged::Silence => Err(silence(&shared).await),
+        Charged::Silence => Err(silence(shared).await),
         Charged::Stands { charge, fresh, delivery } => match delivery {
-            Delivery::AtOnce => Ok(answer(&charge, fresh)),
-            Delivery::Never => Err(silence(&shared).await),
-            Delivery::Slow => finish_slowly(&shared, *charge).await,
+            Delivery::AtOnce => Ok((*charge, fresh)),
+            Delivery::Never => Err(silence(shared).await),
+            Delivery::Slow => {
+                let finished = finish_later(shared, charge.id.clone(), shared.slow).await.unwrap_or(Ok(None))?;
+                Ok((finished.unwrap_or(*charge), true))
+            }
             Delivery::AfterWebhook(owed) => {
                 shared.courier.send_now(owed).await;
-                Ok(answer(&charge, fresh))
+                Ok((*charge, fresh))
             }
         },
     }
@@ -100,12 +111,6 @@ async fn silence(shared: &Shared) -> Refused {
         () = shared.stopping.cancelled() => {}
     }
     Refused::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "the answer came too late")
-}
-
-/// Answers when a slow charge is finished.
-async fn finish_slowly(shared: &Shared, charge: Charge) -> Result<Response, Refused> {
-    let finished = finish_later(shared, charge.id.clone(), shared.slow).await.unwrap_or(Ok(None))?;
-    Ok(answer(finished.as_ref().unwrap_or(&charge), true))
 }
 
 /// Finishes a charge in a task of its own: a caller who hangs up does not stop it.
@@ -160,7 +165,7 @@ pub async fn inquire(
 ) -> Result<Response, Refused> {
     let key = path_key(key)?;
     let asked = key.clone();
-    let known = shared.store.call(move |db| charges::by_key(db, &asked)).await?;
+    let known = shared.store.call(move |db| charges::by_key(db, &SANDBOX, &asked)).await?;
     tell(&key, known)
 }
 
@@ -171,7 +176,7 @@ pub async fn net_cancel(
 ) -> Result<Response, Refused> {
     let key = path_key(key)?;
     let asked = key.clone();
-    let known = shared.store.call(move |db| charges::net_cancel(db, &asked)).await?;
+    let known = shared.store.call(move |db| charges::net_cancel(db, &SANDBOX, &asked)).await?;
     shared.courier.wake();
     tell(&key, known)
 }

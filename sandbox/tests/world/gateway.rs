@@ -216,7 +216,8 @@ async fn the_books_have_the_fields_they_promise_newest_first() {
     let ids: Vec<_> = seen.iter().map(|item| item["order_id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids, orders.iter().rev().map(|order| order.id.to_string()).collect::<Vec<_>>());
     let fields = |item: &serde_json::Value| item.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    let mut promised = ["id", "idempotency_key", "order_id", "amount", "currency", "refunded", "status", "created_at"];
+    let mut promised =
+        ["id", "idempotency_key", "gateway", "order_id", "amount", "currency", "refunded", "status", "created_at"];
     promised.sort_unstable();
     assert_eq!(fields(&seen[0]), promised);
     assert!(seen[0]["created_at"].as_str().unwrap().ends_with('Z'));

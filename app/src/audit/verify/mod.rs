@@ -116,10 +116,14 @@ impl Audit {
         self.log.handed_on
     }
 
-    /// Holds a gateway's own list, which was read when the log had `as_of` events or
+    /// Holds a gateway's own list, one of several, which was read when the log had `as_of` events or
     /// more and before the log was, against the log.
     pub fn compare_with_gateway(&mut self, gateway: &str, charges: &[GatewayCharge], as_of: u64) {
-        self.books = Ok(self.auditor.compare_with_gateway(gateway, charges, as_of));
+        let found = self.auditor.compare_with_gateway(gateway, charges, as_of);
+        match &mut self.books {
+            Ok(books) => books.add(found),
+            Err(_) => self.books = Ok(found),
+        }
     }
 
     /// Says why the gateway's list was not held against the log.

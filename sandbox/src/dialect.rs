@@ -1,0 +1,46 @@
+//! The gateways that the sandbox plays: each speaks a protocol of its own over the same books.
+//!
+//! To add one: its routes in `http/`, and its line here.
+
+use crate::books::charges::Charge;
+use crate::books::outbox;
+
+/// How a gateway tells of its charges.
+#[derive(Debug)]
+pub struct Dialect {
+    /// Its name: its webhooks go to `/v1/hooks/payments/<name>`.
+    pub name: &'static str,
+    /// The body of a message about a charge, which says where it stands now.
+    pub message: fn(&Charge) -> serde_json::Result<String>,
+    /// What kind of text that is.
+    pub content_type: &'static str,
+    /// Whether its messages are signed.
+    pub is_signed: bool,
+}
+
+/// JSON, with a key in `X-Api-Key`, and webhooks that are signed.
+pub static SANDBOX: Dialect = Dialect {
+    name: "sandbox",
+    message: |charge| outbox::envelope(&format!("charge.{}", charge.status.name()), &charge.view()),
+    content_type: outbox::JSON,
+    is_signed: true,
+};
+
+static DIALECTS: [&Dialect; 1] = [&SANDBOX];
+
+impl Dialect {
+    /// The dialect with this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        DIALECTS.iter().copied().find(|dialect| dialect.name == name)
+    }
+
+    /// Where its messages go.
+    pub fn hook(&self) -> String {
+        format!("/v1/hooks/payments/{}", self.name)
+    }
+
+    /// The dialect whose messages go there; none: they are a carrier's.
+    pub fn of_hook(path: &str) -> Option<&'static Self> {
+        DIALECTS.iter().copied().find(|dialect| dialect.hook() == path)
+    }
+}
