@@ -4,6 +4,7 @@
 
 use crate::books::charges::Charge;
 use crate::books::outbox;
+use crate::http::hostpay::HOSTPAY;
 
 /// How a gateway tells of its charges.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub static SANDBOX: Dialect = Dialect {
     is_signed: true,
 };
 
-static DIALECTS: [&Dialect; 1] = [&SANDBOX];
+static DIALECTS: [&Dialect; 2] = [&SANDBOX, &HOSTPAY];
 
 impl Dialect {
     /// The dialect with this name.

@@ -1,5 +1,6 @@
 //! Payment gateways. A new one is a file here and a line in [`GATEWAYS`].
 
+pub mod hostpay;
 pub mod sandbox;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::{ServiceSettings, SetupError};
 pub type Connect = fn(&ServiceSettings) -> Result<Arc<dyn PaymentGateway>, SetupError>;
 
 /// Every gateway there is an adapter for.
-pub const GATEWAYS: &[(&str, Connect)] = &[(sandbox::NAME, sandbox::connect)];
+pub const GATEWAYS: &[(&str, Connect)] = &[(sandbox::NAME, sandbox::connect), (hostpay::NAME, hostpay::connect)];
 
 /// The adapter of the gateway with this name.
 ///

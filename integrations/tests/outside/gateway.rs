@@ -25,7 +25,7 @@ macro_rules! contract {
 }
 
 contract! {
-    sandbox => [
+    sandbox, hostpay => [
         captured_and_found_again,
         declined_with_its_code,
         a_page_is_paid_or_left,
@@ -41,7 +41,7 @@ contract! {
 #[test]
 fn every_gateway_is_held_to_the_contract() {
     let held: Vec<&str> = GATEWAYS.iter().map(|(name, _)| *name).collect();
-    assert_eq!(held, ["sandbox"], "a line of the contract above for each gateway");
+    assert_eq!(held, ["sandbox", "hostpay"], "a line of the contract above for each gateway");
 }
 
 fn reference(outcome: &ChargeOutcome) -> String {
@@ -236,6 +236,23 @@ async fn webhooks_are_read_and_altered_ones_are_not() {
     assert!(
         matches!(&notices[..], [GatewayNotice { observation: Observation::Told { outcome, .. }, .. }] if *outcome == declined)
     );
+}
+
+#[tokio::test]
+async fn messages_that_nobody_signed_make_the_shop_ask() {
+    let (world, shop) = sandbox_with_shop().await;
+    let gateway = gateway_named("hostpay", &world.base_url(), policy());
+    let request = charge("tok_redirect");
+    let sent = gateway.charge(request.clone()).await;
+    told(&shop, 1).await;
+    at_page(&sent, "pay").await;
+    for (message, state) in told(&shop, 2).await.iter().zip(["Ready", "Paid"]) {
+        assert_eq!(message.url.path(), "/v1/hooks/payments/hostpay");
+        assert!(!message.headers.contains_key("webhook-signature"));
+        let notices = gateway.read_webhook(&headers(message), &message.body).unwrap();
+        let (payment_id, observation) = (request.payment_id, Observation::Ask);
+        assert_eq!(notices, [GatewayNotice { message_id: format!("{payment_id}-{state}"), payment_id, observation }]);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod bank;
 mod carrier;
 mod control;
 mod gateway;
+pub mod hostpay;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,11 @@ pub fn router(shared: Shared) -> Router {
         .route("/carrier/v1/labels", post(carrier::request_label))
         .route("/carrier/v1/labels/{shipment_id}", delete(carrier::cancel_label))
         .route_layer(middleware::from_fn_with_state(shared.clone(), authenticate));
+    let hostpay = Router::new()
+        .route("/hostpay/payments", get(hostpay::find).post(hostpay::pay))
+        .route("/hostpay/cancels", post(hostpay::cancel))
+        .route("/hostpay/refunds", post(hostpay::refund))
+        .route_layer(middleware::from_fn_with_state(shared.clone(), hostpay::authenticate));
     let open = Router::new()
         .route("/bank/{id}", get(bank::show))
         .route("/bank/{id}/pay", post(bank::pay))
@@ -66,6 +72,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/sandbox/carrier/faults", get(control::carrier_faults).post(control::set_carrier_faults));
     Router::new()
         .merge(authenticated)
+        .merge(hostpay)
         .merge(open)
         .fallback(async || Refused::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here"))
         .method_not_allowed_fallback(async || {

@@ -23,6 +23,7 @@ mod auditing;
 mod backup;
 mod documented;
 mod folder;
+mod gateways;
 mod goods;
 mod identity;
 mod keys;
@@ -97,6 +98,8 @@ journeys! {
         a_challenge_waits_for_the_buyer,
         errors_slowness_and_repeats_charge_once,
         refunds_never_exceed_what_was_captured;
+    gateways:
+        a_charge_ends_where_it_was_asked_for_and_new_ones_go_elsewhere;
     transfers:
         a_transfer_is_made_at_the_bank_and_the_parcel_follows,
         a_transfer_that_the_buyer_calls_off_leaves_the_order_to_be_paid,
