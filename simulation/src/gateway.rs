@@ -25,11 +25,16 @@ pub(crate) const SIGNATURE: (&str, &str) = ("signature", "good");
 /// Where a card is told, in what its method needs to know.
 pub(crate) const CARD_TOKEN: &str = "card_token";
 
+/// The page at which a buyer pays.
+const PAGE: &str = "https://bank.example";
+
 /// What a card does, and how often buyers have such a one.
-pub(crate) const CARDS: [(u64, &str); 10] = [
-    (600, "ok"),
+pub(crate) const CARDS: [(u64, &str); 12] = [
+    (560, "ok"),
     (80, "declined"),
     (90, "challenge"),
+    (30, "bank"),
+    (10, "bank_left"),
     (60, "slow"),
     (40, "lost"),
     (40, "never"),
@@ -43,6 +48,10 @@ pub(crate) const CARDS: [(u64, &str); 10] = [
 enum Standing {
     Processing,
     Challenge,
+    /// The buyer is to pay at a page.
+    AtPage,
+    /// The buyer has paid there, and the money has not arrived.
+    Deposit,
     Captured,
     Declined,
     Voided,
@@ -90,6 +99,8 @@ impl Charge {
         match self.standing {
             Standing::Processing => ChargeOutcome::Pending { reference },
             Standing::Challenge => ChargeOutcome::ChallengeRequired { reference },
+            Standing::AtPage => ChargeOutcome::RedirectRequired { reference, url: PAGE.to_owned() },
+            Standing::Deposit => ChargeOutcome::DepositAwaited { reference },
             Standing::Captured => ChargeOutcome::Captured { reference, amount: won(self.amount) },
             Standing::Declined => ChargeOutcome::Declined { code: "card_declined".to_owned() },
             Standing::Voided => ChargeOutcome::Voided,
@@ -100,6 +111,8 @@ impl Charge {
         match self.standing {
             Standing::Processing => "pending",
             Standing::Challenge => "challenge",
+            Standing::AtPage => "page",
+            Standing::Deposit => "deposit",
             Standing::Captured => "captured",
             Standing::Declined => "declined",
             Standing::Voided => "voided",
@@ -172,6 +185,7 @@ impl Gateway {
             _ if books.void.contains(&key) => Standing::Voided,
             "declined" | "declined_then_taken" => Standing::Declined,
             "challenge" => Standing::Challenge,
+            "bank" | "bank_left" => Standing::AtPage,
             "slow" => Standing::Processing,
             _ => Standing::Captured,
         };
@@ -183,7 +197,31 @@ impl Gateway {
         if matches!((card, standing), ("slow", Standing::Processing) | ("declined_then_taken", Standing::Declined)) {
             self.takes_later(key, standing);
         }
+        if (card, standing) == ("bank", Standing::AtPage) {
+            self.buyer_goes_to_the_bank(key);
+        }
         charge.outcome()
+    }
+
+    /// The buyer pays at the page after a while, and the money arrives some time after that.
+    /// What is told of either may be lost: whoever waits for it has to ask.
+    fn buyer_goes_to_the_bank(self: &Arc<Self>, key: Uuid) {
+        let gateway = Arc::clone(self);
+        let at_work = AtWork::begin(&self.sim);
+        let waits = self.sim.dice(|dice| [dice.millis(2_000, 60_000), dice.millis(500, 40_000)]);
+        tokio::spawn(async move {
+            let steps = [(Standing::AtPage, Standing::Deposit), (Standing::Deposit, Standing::Captured)];
+            for (wait, (from, to)) in waits.into_iter().zip(steps) {
+                tokio::time::sleep(wait).await;
+                let mut books = lock(&gateway.books);
+                gateway.change(&mut books, key, true, |charge| {
+                    if charge.standing == from {
+                        charge.standing = to;
+                    }
+                });
+            }
+            drop(at_work);
+        });
     }
 
     fn takes_later(self: &Arc<Self>, key: Uuid, from: Standing) {
@@ -356,6 +394,8 @@ impl PaymentGateway for NodeGateway {
             "captured" => ChargeOutcome::Captured { reference, amount: won(amount.parse().map_err(|_| unreadable())?) },
             "declined" => ChargeOutcome::Declined { code: "card_declined".to_owned() },
             "challenge" => ChargeOutcome::ChallengeRequired { reference },
+            "page" => ChargeOutcome::RedirectRequired { reference, url: PAGE.to_owned() },
+            "deposit" => ChargeOutcome::DepositAwaited { reference },
             "pending" => ChargeOutcome::Pending { reference },
             "voided" => ChargeOutcome::Voided,
             _ => return Err(unreadable()),

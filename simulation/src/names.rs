@@ -116,6 +116,10 @@ named! {
         PaidAtSecondTry = "paid at the second try",
         /// The buyer met the challenge.
         ChallengeMet = "challenge met and captured",
+        /// The buyer paid at a page, and the money arrived.
+        PaidAtBank = "paid at a bank and captured",
+        /// The same, and nobody told of it: the shop asked.
+        BankAskedAfter = "paid at a bank, found by asking",
         /// What was told before was told again, and ignored.
         ObservationIgnored = "observation ignored",
         /// The inbox knew the message.

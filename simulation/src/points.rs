@@ -21,6 +21,7 @@ use crate::sim::Sim;
 pub(crate) struct Memory {
     unknown: BTreeSet<PaymentId>,
     challenged: BTreeSet<PaymentId>,
+    redirected: BTreeSet<PaymentId>,
     failed_once: BTreeSet<OrderId>,
     paid: BTreeSet<OrderId>,
     prepared: BTreeSet<OrderId>,
@@ -95,6 +96,15 @@ impl Memory {
                 if self.challenged.contains(&payment_id) {
                     sim.reach(Point::ChallengeMet);
                 }
+                if self.redirected.contains(&payment_id) {
+                    sim.reach(Point::PaidAtBank);
+                    if captured.source == Source::Inquiry {
+                        sim.reach(Point::BankAskedAfter);
+                    }
+                }
+            }
+            PaymentEvent::RedirectRequired(_) => {
+                self.redirected.insert(payment_id);
             }
             PaymentEvent::ChallengeConfirmed(_) => {
                 self.challenged.insert(payment_id);
