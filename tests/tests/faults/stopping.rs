@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jangbu_tests::harness::load::{SHOPPERS, Shop, all_is_as_told};
-use jangbu_tests::harness::{World, times};
+use jangbu_tests::harness::{World, eventually, times};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -41,7 +41,10 @@ pub async fn sigterm_under_load(world: &mut World) {
 
 /// A client that follows an order, one that is silent, and one that never finishes its request.
 async fn hold_on(world: &World, shop: &Shop) -> Vec<TcpStream> {
-    let order = shop.admin.read("/v1/orders?limit=1").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let order = eventually("a first order shows", async || {
+        shop.admin.read("/v1/orders?limit=1").await["items"][0]["id"].as_str().map(str::to_owned)
+    })
+    .await;
     let token = shop.admin.token();
     let follow = format!("GET /v1/orders/{order}/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
     let half =
