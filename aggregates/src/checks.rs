@@ -5,18 +5,18 @@ use jangbu_kernel::{Refusal, RefusalCode, Remark};
 /// The longest reason that a person may give, in characters.
 pub(crate) const LONGEST_REASON: usize = 500;
 
-/// There is no such thing, or it is not the caller's: one answer for both, so
+/// The refusal for a thing that does not exist, or is not the caller's. It is the same for both, so
 /// that nobody learns which ids exist.
 pub(crate) fn not_found(thing: &str) -> Refusal {
     Refusal::new(RefusalCode::NotFound, format!("no such {thing}"))
 }
 
-/// Staff have to say why.
+/// The refusal for a missing reason of staff.
 pub(crate) fn missing_reason() -> Refusal {
     Refusal::new(RefusalCode::ValidationFailed, "a reason is needed").at("/reason")
 }
 
-/// A reason is some text, and not a book.
+/// Checks that a reason is some text, and not too long.
 pub(crate) fn reason(text: &str) -> Result<(), Refusal> {
     if text.trim().is_empty() {
         return Err(missing_reason());
@@ -28,7 +28,7 @@ pub(crate) fn reason(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The same of a reason that may be sealed: what cannot be read was judged before it was sealed.
+/// The same for a reason that may be sealed; a sealed one was checked before it was sealed.
 pub(crate) fn remark(reason: &Remark) -> Result<(), Refusal> {
     match reason {
         Remark::Plain(text) => self::reason(text),

@@ -5,6 +5,7 @@ use jangbu_kernel::{AggregateKind, RecordedEvent, StreamId};
 use serde_json::{Map, Value};
 
 use crate::buyer::BuyerEvent;
+use crate::category::CategoryEvent;
 use crate::order::OrderEvent;
 use crate::payment::PaymentEvent;
 use crate::points::PointsEvent;
@@ -51,7 +52,7 @@ macro_rules! domain_events {
                     $(AggregateKind::$variant => $event::decode(event_type, schema_version, payload).map(Self::$variant),)+
                 }
             }
-            /// Every event type there is, aggregate by aggregate.
+            /// All event types, aggregate by aggregate.
             pub fn types() -> impl Iterator<Item = &'static EventTypeInfo> {
                 [$($event::TYPES,)+].into_iter().flatten()
             }
@@ -74,6 +75,8 @@ domain_events! {
     Session(SessionEvent),
     /// Of a product.
     Product(ProductEvent),
+    /// Of a category.
+    Category(CategoryEvent),
     /// Of a product's stock.
     Stock(StockEvent),
     /// Of an order.
@@ -97,6 +100,6 @@ impl TryFrom<&RecordedEvent> for DomainEvent {
     }
 }
 
-/// Version 1 of the events with a [`Remark`](jangbu_kernel::Remark) had a plain text in its
-/// place, which a remark reads as it is.
+/// The upcaster of events with a [`Remark`](jangbu_kernel::Remark). Version 1 had a plain text in
+/// its place, which a remark reads without a change.
 pub(crate) const fn in_the_clear(_: &mut Map<String, Value>) {}

@@ -1,4 +1,4 @@
-//! What the outside gives to a decision.
+//! What a decision gets from the outside.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use crate::policy::Policy;
 pub enum Scope {
     /// Anybody's: staff, operators, the shop itself.
     Any,
-    /// Only what belongs to this user; all else does not exist for the caller.
+    /// Only what belongs to this user; everything else does not exist for the caller.
     Own(UserId),
 }
 
-/// Time, rules and the caller's reach. Nothing is minted inside a decision.
+/// Time, rules and the caller's scope. A decision has no clock and no random source of its own.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// Now, whole milliseconds.
+    /// The current time, in whole milliseconds.
     pub now: Timestamp,
-    /// The shop's numbers.
+    /// The shop's policy.
     pub policy: Arc<Policy>,
     /// Whose things the command may touch.
     pub scope: Scope,

@@ -1,13 +1,14 @@
-//! Floor 2, the domain: what the shop decides ([`command::Command`]), what it
-//! remembers ([`event::DomainEvent`]) and what it keeps in mind to decide
-//! ([`state::AnyState`]).
+//! Floor 2, the domain: what the shop decides ([`command::Command`]), what it records
+//! ([`event::DomainEvent`]), and the states that it decides on ([`state::AnyState`]).
 //!
-//! Pure by construction: no clock, no random source, no async, no I/O; the build
-//! of this crate alone proves it. Never put here: anything that knows how events
-//! are stored, sent or shown. Start with `order/`, then `commands/` (each one decision
-//! over one or several aggregates), then `processes/`.
+//! Pure by construction: no clock, no random source, no async, no I/O; the build of this crate
+//! alone proves it. What never may live here: anything that knows how events are stored, sent or
+//! shown. Start with `order/`, then `commands/` (each one decision over one or several aggregates),
+//! then `processes/`.
 
 pub mod buyer;
+pub mod calendar;
+pub mod category;
 mod checks;
 pub mod command;
 pub mod commands;
@@ -22,6 +23,7 @@ pub mod product;
 pub mod schemas;
 pub mod session;
 pub mod shipment;
+pub mod shipping;
 pub mod state;
 pub mod stock;
 #[cfg(test)]

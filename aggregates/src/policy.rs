@@ -1,9 +1,13 @@
-//! The product's rules that are numbers, in one place.
+//! The numbers in the shop's rules, in one place.
 
 use chrono::TimeDelta;
-use jangbu_kernel::{Currency, Money, MoneyError};
+use jangbu_kernel::{Currency, Money, MoneyError, Timestamp};
 
-/// The shop's numbers. `Default` gives the shop's own; configuration may replace them.
+use crate::calendar::Calendar;
+
+use crate::shipping::{Goods, ShippingFee};
+
+/// The shop's numbers. `Default` has the shop's own; configuration may replace them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// The gateway that new charges go to, by its name.
@@ -12,38 +16,44 @@ pub struct Policy {
     pub carrier: String,
     /// Time to pay an order.
     pub payment_deadline: TimeDelta,
-    /// Lines of an order, after equal products are merged.
+    /// The most lines of an order, after equal products are merged.
     pub max_order_lines: usize,
-    /// Quantity of a line.
+    /// The largest quantity of a line.
     pub max_line_quantity: u32,
     /// Time after payment in which the owner may cancel.
     pub owner_cancel_window: TimeDelta,
+    /// Business days after the payment in which an order has to leave. Three, where it is paid in
+    /// advance (Act on Consumer Protection in Electronic Commerce, article 15).
+    pub ship_within_business_days: u32,
+    /// The days on which the shop works.
+    pub calendar: Calendar,
     /// Time after delivery in which the buyer may object; then the order completes.
     pub completion_delay: TimeDelta,
     /// Waits before the inquiries after a lost answer; the last one repeats.
     pub inquiry_ladder: Vec<TimeDelta>,
-    /// Answers "never heard of it" in a row after which the charge is net-cancelled.
+    /// How many times in a row the gateway may answer that it does not know a charge; it is
+    /// net-cancelled then.
     pub not_found_before_net_cancel: u32,
     /// One wait for each refusal of a label that is followed by another attempt; as many
     /// refusals as there are entries end the order.
     pub label_retries: Vec<TimeDelta>,
-    /// Waits before another attempt at a refund or at calling a label off; when they
-    /// are used up a person is asked.
+    /// Waits before another attempt at a refund or at cancelling a label; when they are used up, a
+    /// person is asked.
     pub undo_retries: Vec<TimeDelta>,
-    /// How far a carrier's clock may be ahead of ours before its time is not believed.
+    /// How far a carrier's clock may be ahead of the shop's before its time is not trusted.
     pub scan_clock_tolerance: TimeDelta,
-    /// Time that points have to be used when a refund gives them back after they lapsed.
+    /// How long points can be used that a refund returns after they lapsed.
     pub refunded_points_life: TimeDelta,
-    /// Orders that a buyer may have open without a payment in flight; none: any number.
+    /// Orders that a buyer may have open without a payment in flight; none: no limit.
     pub max_open_unpaid_orders: Option<u32>,
-    /// Units of one product in those orders together; none: any number.
+    /// Units of one product in those orders together; none: no limit.
     pub max_unpaid_units: Option<u32>,
-    /// Wrong passwords in a row from one block of addresses: with the last of them the next
-    /// log-in from there has to wait.
+    /// Wrong passwords in a row from one block of addresses; after the last of them, the next login
+    /// from there has to wait.
     pub max_login_failures: u32,
-    /// The same where a login of the account is live.
+    /// The same for a block in which a login of the account is live.
     pub max_login_failures_known: u32,
-    /// The same over all blocks: with the last of them log-ins from everywhere have to wait.
+    /// The same over all blocks; after the last of them, logins from everywhere have to wait.
     pub max_login_failures_everywhere: u32,
     /// The first wait; every further wrong password doubles it.
     pub first_login_delay: TimeDelta,
@@ -51,20 +61,11 @@ pub struct Policy {
     pub lock_duration: TimeDelta,
     /// Life of a refresh token.
     pub refresh_token_life: TimeDelta,
-    /// For so long after its exchange a refresh token may be shown again, while its
-    /// successor is unused.
+    /// How long after its exchange a refresh token may be presented again, while its successor is
+    /// unused.
     pub refresh_repeat: TimeDelta,
-    /// What sending costs, by currency; none: it is free.
+    /// What shipping costs, by currency; none: it is free.
     pub shipping_fees: Vec<ShippingFee>,
-}
-
-/// What sending costs in one currency.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShippingFee {
-    /// The fee.
-    pub base: Money,
-    /// From this subtotal on it is free.
-    pub free_from: Option<Money>,
 }
 
 impl Default for Policy {
@@ -77,6 +78,8 @@ impl Default for Policy {
             max_order_lines: 50,
             max_line_quantity: 999,
             owner_cancel_window: TimeDelta::hours(24),
+            ship_within_business_days: 3,
+            calendar: Calendar::default(),
             completion_delay: TimeDelta::days(7),
             inquiry_ladder: vec![seconds(1), seconds(4), seconds(16), seconds(64), TimeDelta::minutes(5)],
             not_found_before_net_cancel: 2,
@@ -99,18 +102,25 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// What sending goods of this value costs.
+    /// The first moment at which an order that was paid then has not left in time.
+    #[must_use]
+    pub fn ship_by(&self, paid_at: Timestamp) -> Timestamp {
+        self.calendar.end_of_business_day(paid_at, self.ship_within_business_days)
+    }
+
+    /// What shipping these goods costs.
     ///
     /// # Errors
-    /// When amounts of different currencies were configured together.
-    pub fn shipping_fee(&self, subtotal: &Money) -> Result<Money, MoneyError> {
-        let currency: Currency = subtotal.currency();
-        let Some(rule) = self.shipping_fees.iter().find(|rule| rule.base.currency() == currency) else {
-            return Ok(Money::zero(currency));
-        };
-        match &rule.free_from {
-            Some(limit) if subtotal.checked_cmp(limit)?.is_ge() => Ok(Money::zero(currency)),
-            _ => Ok(rule.base),
+    /// Amounts of different currencies, or beyond what can be counted.
+    pub fn shipping_fee(
+        &self,
+        currency: Currency,
+        goods: &[Goods],
+        postal_code: Option<&str>,
+    ) -> Result<Money, MoneyError> {
+        match self.shipping_fees.iter().find(|rule| rule.base.currency() == currency) {
+            Some(rule) => rule.of(goods, postal_code),
+            None => Ok(Money::zero(currency)),
         }
     }
 }

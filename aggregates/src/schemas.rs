@@ -1,16 +1,15 @@
-//! The JSON Schemas of all events, made from the types, and what may become of one.
+//! The JSON Schemas of all events, generated from the types, and which changes of them are allowed.
 //!
-//! Events are stored for ever, so a schema that was published only grows: optional
-//! fields and further values of an enumeration may be added, anything else is a new
-//! version with an upcaster.
+//! Events are stored for ever, so a published schema only grows: optional fields and further values
+//! of an enumeration may be added, anything else is a new version with an upcaster.
 
 use jangbu_kernel::macros::EventTypeInfo;
 use serde_json::{Map, Value};
 
 use crate::event::DomainEvent;
 
-/// Every event type's schema as a file: its name, such as `order.placed.v1.json`, and
-/// its text, indented, keys sorted, ending in a line feed.
+/// Every event type's schema as a file: its name, such as `order.placed.v1.json`, and its text,
+/// indented, with sorted keys, ending in a line feed.
 #[must_use]
 pub fn catalogue() -> Vec<(String, String)> {
     DomainEvent::types()
@@ -21,7 +20,7 @@ pub fn catalogue() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The files of the versions that are not written any more, but read for ever.
+/// The files of the versions that are no longer written, but are read for ever.
 #[must_use]
 pub fn earlier() -> Vec<String> {
     let versions =
@@ -35,7 +34,7 @@ pub fn file_name(event_type: &str, schema_version: u16) -> String {
     format!("{event_type}.v{schema_version}.json")
 }
 
-/// The same whatever order a map keeps: that depends on features other crates switch on.
+/// Sorts the keys, because their order in a map depends on features that other crates enable.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -54,12 +53,12 @@ fn sorted(value: Value) -> Value {
 pub struct Incompatible {
     /// Where in the schema, as a JSON pointer.
     pub at: String,
-    /// What happened there.
+    /// What changed there.
     pub what: &'static str,
 }
 
-/// Checks that `new` only adds to `published`: whatever fitted still fits and means
-/// the same.
+/// Checks that `new` only adds to `published`: everything that was valid stays valid and means the
+/// same.
 ///
 /// # Errors
 /// The first [`Incompatible`] place.
@@ -85,12 +84,13 @@ fn compare(old: &Value, new: &Value, at: &str) -> Result<(), Incompatible> {
 }
 
 fn compare_objects(old: &Map<String, Value>, new: &Map<String, Value>, at: &str) -> Result<(), Incompatible> {
-    // In a list of fields or definitions the keys are names of our own; elsewhere they are rules.
+    // In a list of fields or definitions the keys are the shop's own names; elsewhere they are
+    // rules.
     let names = at.ends_with("/properties") || at.ends_with("/$defs");
     for (key, value) in old {
         let at = format!("{at}/{key}");
         match new.get(key) {
-            // Words for people.
+            // Descriptions for people.
             _ if !names && (key == "description" || key == "title") => {}
             Some(other) => compare(value, other, &at)?,
             None => return Err(Incompatible { at, what: "it was taken away" }),
@@ -103,7 +103,7 @@ fn compare_objects(old: &Map<String, Value>, new: &Map<String, Value>, at: &str)
     }
 }
 
-/// Keys that may appear: words, and lists that were empty before.
+/// Keys that may be added: descriptions, and lists that were empty before.
 fn is_harmless(key: &str) -> bool {
     matches!(key, "description" | "title" | "properties" | "$defs")
 }

@@ -4,6 +4,7 @@ use jangbu_kernel::{AggregateKind, Decider, StreamId, never};
 use uuid::Uuid;
 
 use crate::buyer::Buyer;
+use crate::category::Category;
 use crate::event::DomainEvent;
 use crate::facts::Facts;
 use crate::order::Order;
@@ -16,9 +17,9 @@ use crate::shipment::Shipment;
 use crate::stock::Stock;
 use crate::user::{Administrators, EmailClaim, User};
 
-/// An aggregate of this domain: it can be found in a [`States`].
+/// An aggregate of this domain, which can be found in a [`States`].
 pub trait Aggregate: Decider<Facts = Facts, Event: Into<DomainEvent> + Clone> {
-    /// The state, when it is one of this aggregate.
+    /// The state, if it is one of this aggregate.
     fn from_any(any: &AnyState) -> Option<&Self>;
 }
 
@@ -26,7 +27,7 @@ pub trait Aggregate: Decider<Facts = Facts, Event: Into<DomainEvent> + Clone> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missing(pub StreamId);
 
-/// The states that a decision can look at.
+/// The states that a decision can read.
 pub trait States {
     /// The state of a stream if it is loaded. A stream that does not exist has its initial state.
     fn any(&self, stream: StreamId) -> Option<&AnyState>;
@@ -82,7 +83,7 @@ macro_rules! any_state {
             /// Writes a snapshot.
             #[must_use]
             pub fn to_snapshot(&self) -> String {
-                // States are plain structs with text keys: writing one cannot fail.
+                // States are plain structs with text keys, so writing one cannot fail.
                 match self { $(Self::$variant(state) => serde_json::to_string(state),)+ }
                     .unwrap_or_else(|_| never("a state could not be written", String::new()))
             }
@@ -114,6 +115,8 @@ any_state! {
     Session(Session),
     /// Of a product.
     Product(Product),
+    /// Of a category.
+    Category(Category),
     /// Of a product's stock.
     Stock(Stock),
     /// Of an order.

@@ -1,4 +1,4 @@
-//! Given what happened, when something is asked, then this is the answer.
+//! Tests of decisions: given the events, when a command comes, then this is the answer.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta};
 use jangbu_kernel::{
-    AggregateKind, Decision, Money, OrderId, ProductId, Refusal, RefusalCode, Sealed, StreamId, Timestamp,
+    AggregateKind, Decision, Money, OrderId, ProductId, Refusal, RefusalCode, Sealed, StreamId, Timestamp, Version,
 };
 use uuid::Uuid;
 
@@ -27,7 +27,7 @@ use crate::processes::walk::{Ground, Unloaded, Versioned, Walked, walk};
 use crate::state::{Aggregate, AnyState, Missing, States};
 use crate::stock::{Stock, StockEvent, StockReleased};
 
-/// Some seconds after the tests' beginning of time.
+/// A time, some seconds after the start time of the tests.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap() + TimeDelta::seconds(seconds)
 }
@@ -55,7 +55,7 @@ pub(crate) fn folded<A: Aggregate>(events: &[A::Event]) -> A {
     })
 }
 
-/// An answer in one word: `+` records, `=` is done already, else the refusal's code.
+/// An answer in one word: `+` records, `=` is already done, otherwise the refusal's code.
 pub(crate) fn word<E>(decision: &Decision<E>) -> &'static str {
     match decision {
         Decision::Record(_) => "+",
@@ -114,8 +114,8 @@ impl<A: Aggregate<Event: Debug + PartialEq>> Then<A> {
     }
 }
 
-/// Checks the answer of every (state, command) pair against a table: one row a command,
-/// one column a state, words as in [`word`]. Every pair must be in the table.
+/// Checks the answer of every (state, command) pair against a table: one row per command, one
+/// column per state, words as in [`word`]. Every pair has to be in the table.
 #[track_caller]
 pub(crate) fn check_table<A: Aggregate>(
     table: &str,
@@ -147,13 +147,13 @@ pub(crate) fn check_table<A: Aggregate>(
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// All aggregates in memory, and all that happened to them.
+/// All aggregates in memory, and all their events.
 #[derive(Clone, Default)]
 pub(crate) struct World {
     states: BTreeMap<StreamId, AnyState>,
     pub(crate) log: Vec<(StreamId, DomainEvent)>,
     /// Streams that cannot be read, with their versions.
-    pub(crate) unreadable: BTreeMap<StreamId, u64>,
+    pub(crate) unreadable: BTreeMap<StreamId, Version>,
 }
 
 /// What one append wrote.
@@ -169,8 +169,8 @@ impl States for World {
 }
 
 impl Versioned for World {
-    fn version(&self, stream: StreamId) -> u64 {
-        self.log.iter().filter(|(of, _)| *of == stream).count() as u64
+    fn version(&self, stream: StreamId) -> Version {
+        Version::new(self.log.iter().filter(|(of, _)| *of == stream).count() as u64)
     }
 }
 
@@ -179,8 +179,8 @@ impl World {
         (self as &dyn States).get(id)
     }
 
-    /// Decides with everybody's reach, loading what is missing, and carries it out together
-    /// with all that the processes make of it: one append. Gives its events.
+    /// Decides with unlimited scope, loading what is missing, and appends the outcome together with
+    /// everything that the processes add. Returns the events of the append.
     pub(crate) fn append(&mut self, command: &dyn ErasedCommand, facts: &Facts) -> Result<Appended, Refusal> {
         let first = loop {
             match command.decide(self, facts) {
@@ -207,7 +207,7 @@ impl World {
         Ok(Appended { events: self.log[begin..].to_vec(), walked })
     }
 
-    /// Decides, loading what is missing, and carries the outcome out.
+    /// Decides, loading what is missing, and applies the outcome.
     pub(crate) fn run(&mut self, command: &dyn ErasedCommand, facts: &Facts) -> Outcome {
         assert!(command.streams(self).contains(&command.subject()));
         for stream in command.streams(self) {
@@ -235,7 +235,7 @@ impl World {
         outcome
     }
 
-    /// Decides now, with everybody's reach.
+    /// Decides now, with unlimited scope.
     pub(crate) fn ask(&mut self, command: &dyn ErasedCommand, now: Timestamp) -> Outcome {
         self.run(command, &facts(now))
     }
@@ -274,7 +274,7 @@ impl World {
         self.log.push((stream, event));
     }
 
-    /// Takes a reservation away, as a person with a heavy hand at the stock would.
+    /// Removes a reservation, as a mistaken manual change of the stock would.
     pub(crate) fn lose_reservation(&mut self, product_id: ProductId, order_id: OrderId) {
         let quantity = self.get_or_new::<Stock>(product_id).reserved_for(order_id);
         let released = StockReleased { order_id, quantity, reason: "order_expired".into() };
@@ -285,7 +285,7 @@ impl World {
         self.get::<A>(id).cloned().unwrap_or_default()
     }
 
-    /// Every state is the fold of its events, and survives its snapshot.
+    /// Checks that every state is the fold of its events, and survives its snapshot.
     #[track_caller]
     pub(crate) fn check_folds(&self) {
         for (stream, state) in &self.states {

@@ -1,5 +1,5 @@
-//! Whatever stands in a stored payload, decoding it answers, and folding what could be
-//! decoded never panics: a log that somebody spoilt is an error, not a crash.
+//! Whatever a stored payload contains, decoding it gives an answer, and folding what could be
+//! decoded never panics: a corrupted log is an error, not a crash.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -19,7 +19,7 @@ struct Sample {
     kind: AggregateKind,
     event_type: &'static str,
     version: u16,
-    /// The version that is written today.
+    /// The newest version of the type.
     newest: u16,
     payload: Value,
 }
@@ -48,7 +48,7 @@ fn decode(sample: &Sample, payload: &str) -> Option<DomainEvent> {
     DomainEvent::decode(stream, sample.event_type, sample.version, payload).ok()
 }
 
-/// Every place in a value, as a pointer.
+/// Every place in a value, as a JSON pointer.
 fn places(value: &Value, at: &str, into: &mut Vec<String>) {
     into.push(at.to_owned());
     match value {
@@ -60,7 +60,7 @@ fn places(value: &Value, at: &str, into: &mut Vec<String>) {
     }
 }
 
-/// What a place is replaced by: values of every type, extreme ones among them.
+/// The replacement for a place: values of every type, including extreme ones.
 fn replacement() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
@@ -94,12 +94,12 @@ proptest! {
             *payload.pointer_mut(place).unwrap() = value;
         }
         if let Some(event) = decode(&sample, &payload.to_string()) {
-            // It may come at any time, and twice.
+            // The event may come at any time, and twice.
             let mut state = AnyState::initial(sample.kind);
             for _ in 0..repeats {
                 state.evolve(&event);
             }
-            // What was read can be written and read again as the same.
+            // What was read can be written, and then reads as the same.
             let again = decode(&Sample { version: sample.newest, ..sample.clone() }, &event.payload_json());
             prop_assert_eq!(again.as_ref(), Some(&event));
             let snapshot = state.to_snapshot();

@@ -47,7 +47,7 @@ fn write(path: &Path, text: &str) {
 fn the_schemas_on_disk_are_those_of_the_types() {
     for (name, text) in catalogue() {
         let path = folder().join(&name);
-        // The tests beside this one read the files: only what differs is written.
+        // Other tests read the files at the same time, so only what differs is written.
         if bless() && fs::read_to_string(&path).ok().as_ref() != Some(&text) {
             write(&path, &text);
         }
@@ -68,8 +68,8 @@ fn validator(schema: &Value) -> jsonschema::Validator {
     jsonschema::validator_for(schema).expect("the schema is one")
 }
 
-/// The samples of one version of an event, each with its name, after it was held against the
-/// version's schema.
+/// The samples of one version of an event, each with its name, after a check against the version's
+/// schema.
 fn samples(event_type: &str, version: u16) -> Vec<(String, Value)> {
     let validator = validator(&read(&folder().join(file_name(event_type, version))));
     let of_version = folder().join("samples").join(format!("{event_type}.v{version}"));

@@ -14,13 +14,13 @@ use jangbu_aggregates::AnyState;
 use jangbu_kernel::AggregateKind;
 use serde_json::{Value, json};
 
-/// What was recorded of a kind of state.
+/// The recorded shapes of a kind of state.
 fn file(kind: AggregateKind) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("state-shapes").join(format!("{}.json", kind.name()))
 }
 
-/// Words for people are not part of the shape, and the order of keys depends on features
-/// that other crates switch on.
+/// Descriptions for people are not part of the shape, and the order of keys depends on features
+/// that other crates enable.
 fn bare(value: Value) -> Value {
     match value {
         Value::Object(members) => {

@@ -1,9 +1,9 @@
-//! Whose connections there are: one address cannot hold all of them.
+//! Connections per address, bounded so that one address cannot hold all of them.
 //!
-//! An address that holds its share loses its oldest connection on which nothing was
-//! asked yet for each new one, so that silence keeps nobody out; when all of them are in
-//! use, the new one is closed. A connection from a trusted proxy carries the requests of
-//! many and needs no share.
+//! When an address has used up its share, a new connection from it replaces its oldest connection
+//! that has not sent a request yet, so that silent connections keep no client out. When all of its
+//! connections are in use, the new one is closed. A connection from a trusted proxy carries the
+//! requests of many clients and needs no share.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http::origin::{Network, is_trusted};
 
-/// One address holds at most this part of all connections. It is large because an office
-/// or a proxy nobody named is one address, too.
+/// One address holds at most this part of all connections. The part is large because an office, or
+/// a proxy that is not configured as trusted, is one address, too.
 const SHARE: (usize, usize) = (3, 4);
 
-/// The connections by address; knows only addresses that hold some.
+/// The connections by address; holds only addresses that have some.
 pub(crate) struct Connections {
     share: usize,
     trusted: Vec<Network>,
@@ -29,7 +29,7 @@ pub(crate) struct Connections {
 #[derive(Default)]
 struct Held {
     count: usize,
-    /// Those on which nothing was asked yet, the oldest first.
+    /// Connections without a request yet, the oldest first.
     silent: BTreeMap<u64, CancellationToken>,
     next: u64,
 }
@@ -37,7 +37,7 @@ struct Held {
 /// What a connection holds for as long as it lasts.
 pub(crate) struct Seat {
     connections: Arc<Connections>,
-    /// None for a proxy's.
+    /// None for a trusted proxy's connection.
     place: Option<(IpAddr, u64)>,
     used: AtomicBool,
     /// Cancelled when the connection is to make room.
@@ -79,7 +79,7 @@ impl Connections {
 }
 
 impl Seat {
-    /// Something was asked: from now on the connection is in use.
+    /// Marks the connection as in use: it has sent a request.
     pub(crate) fn in_use(&self) {
         let Some((address, number)) = self.place else { return };
         if self.used.swap(true, Ordering::Relaxed) {

@@ -1,5 +1,5 @@
-//! The OpenAPI document: the handlers say what is special about them, everything
-//! that follows from a route's kind and access is added here.
+//! The OpenAPI document: handlers describe what is particular to them, and everything that follows
+//! from a route's kind and access is added here.
 
 use axum::body::Bytes;
 use http::{Method, StatusCode};
@@ -66,7 +66,7 @@ pub fn openapi() -> OpenApi {
 
 /// The document as `/openapi.json` answers it.
 pub(crate) fn written() -> Bytes {
-    // Texts, numbers and lists of them: writing them cannot fail.
+    // Texts, numbers and lists of them always serialize.
     Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default())
 }
 
@@ -139,7 +139,7 @@ fn complete(operation: &mut Operation, method: &Method, path: &str, access: Acce
     describe_access(operation, access);
 }
 
-/// What `PathText` takes.
+/// The pattern of what `PathText` accepts.
 fn texts_in_the_path(operation: &mut Operation) {
     for parameter in operation.parameters.iter_mut().flatten() {
         let RefOr::T(parameter) = parameter else { continue };
@@ -152,10 +152,10 @@ fn texts_in_the_path(operation: &mut Operation) {
     }
 }
 
-/// How every `next_cursor` begins (base64 of the name of its first member) and goes on.
+/// The prefix of every `next_cursor` (base64 of the name of its first member), and what follows it.
 const CURSOR_PATTERN: &str = "^eyJsaXN0Ijoi[A-Za-z0-9_-]+$";
 
-/// What a list gave out looks like.
+/// The pattern of the cursors that a list gives out.
 fn cursors(operation: &mut Operation) {
     for parameter in operation.parameters.iter_mut().flatten() {
         if let RefOr::T(parameter) = parameter
@@ -237,7 +237,7 @@ fn text_header(text: &str) -> utoipa::openapi::Header {
     HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).description(Some(text)).build()
 }
 
-/// The headers that a kind of route takes and gives.
+/// The headers that a kind of route reads and writes.
 fn headers(operation: &mut Operation, kind: Kind) {
     let mut taken = Vec::new();
     match kind {
@@ -266,7 +266,7 @@ struct HeaderDoc {
     name: &'static str,
     text: &'static str,
     required: bool,
-    /// What its value looks like; none: anything, what cannot be read is passed over.
+    /// The pattern of its value; none for a header whose unreadable values are ignored.
     pattern: Option<&'static str>,
     example: Option<&'static str>,
 }
@@ -341,7 +341,7 @@ fn give(operation: &mut Operation, statuses: &[&str], headers: &[HeaderDoc]) {
     }
 }
 
-/// 202 has the body of what it is not yet.
+/// The body of 202 is that of the resource, which is not finished yet.
 fn accepted(operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
     let done = responses.get("201").or_else(|| responses.get("200")).cloned();

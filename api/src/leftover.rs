@@ -1,9 +1,8 @@
-//! What a request's handler leaves unread of its body.
+//! The unread rest of a request's body.
 //!
-//! A server that closes a connection with unread bytes in it resets it, and the reset
-//! takes the answer away from a client who is still sending. So the rest of a body goes
-//! back to its connection, which reads on for a while and forgets what it reads, while
-//! the answer is on its way.
+//! A server that closes a connection with unread bytes in it resets it, and the reset discards the
+//! answer to a client that is still sending. So the rest of a body is given back to its connection,
+//! which reads and discards it for a while, until the answer has arrived.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,15 +16,15 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc;
 
-/// What is read of a body that nobody wants, in bytes and time: enough for a client who
-/// sends a little too much, not enough to be kept busy by.
+/// How much of an unwanted body is read, in bytes and time: enough for a client that sends a little
+/// too much, not enough to keep the server busy.
 const MOST_DISCARDED: usize = 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where the bodies of a connection come back to.
+/// Receives the unread bodies of a connection.
 pub(crate) struct Leftovers(mpsc::Receiver<Incoming>);
 
-/// Gives the bodies of a connection out.
+/// Lends the bodies of a connection to their requests.
 #[derive(Clone)]
 pub(crate) struct Lender(mpsc::Sender<Incoming>);
 
@@ -36,21 +35,21 @@ pub(crate) fn leftovers() -> (Lender, Leftovers) {
 }
 
 impl Lender {
-    /// The request with a body that comes back when it is dropped before its end.
+    /// The request with a body that is given back when it is dropped before its end.
     pub(crate) fn lend(&self, request: Request<Incoming>) -> Request<LentBody> {
         let waits_for_word = waits_for_word(request.headers());
         request.map(|body| LentBody { body: Some(body), home: self.0.clone(), unwanted: waits_for_word })
     }
 }
 
-/// Whether the client sends its body only when it is asked to: one who got an answer
-/// instead will not send it, and reading would ask for it.
+/// Whether the client waits for `100 Continue` before it sends its body: a client that got an
+/// answer instead will not send it, and reading would ask for it.
 fn waits_for_word(headers: &HeaderMap) -> bool {
     headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 impl Leftovers {
-    /// Reads what comes back, within the bounds, for as long as the connection lasts.
+    /// Reads and discards returned bodies, within the bounds, for as long as the connection lasts.
     pub(crate) async fn discard(mut self) -> Infallible {
         while let Some(mut body) = self.0.recv().await {
             let reading = async {
@@ -67,11 +66,11 @@ impl Leftovers {
     }
 }
 
-/// A body on its way to a handler.
+/// A body that was lent to a handler.
 pub(crate) struct LentBody {
     body: Option<Incoming>,
     home: mpsc::Sender<Incoming>,
-    /// Nobody has asked for it, and the client waits for being asked.
+    /// The handler has not read it, and the client waits for `100 Continue`.
     unwanted: bool,
 }
 
@@ -98,7 +97,7 @@ impl Body for LentBody {
 impl Drop for LentBody {
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| !self.unwanted && !body.is_end_stream()) {
-            // When the connection is gone nobody is left to lose an answer.
+            // If the connection is closed there is no answer to protect.
             let _ = self.home.try_send(body);
         }
     }

@@ -1,4 +1,4 @@
-//! Looking at what the server depends on: for `/readyz`.
+//! Checks of the dependencies, for `/readyz`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::http::words;
 
-/// Looks at one dependency; the text says what is wrong with it.
+/// Checks one dependency; the text says what is wrong with it.
 pub type DependencyCheck = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// A dependency by name.
@@ -37,26 +37,27 @@ pub(crate) struct CheckView {
 }
 
 impl CheckView {
-    /// Whether requests can be served as far as this is concerned.
+    /// Whether this dependency allows the server to be ready.
     pub(crate) const fn lets_serve(&self) -> bool {
         self.detail.is_none() || !self.required
     }
 }
 
-/// What the dependencies said.
+/// The results of one check.
 struct Looked {
     began: Instant,
     checks: Vec<CheckView>,
 }
 
-/// The last look at the dependencies; held while somebody looks.
+/// The last check of the dependencies; locked while a check runs.
 #[derive(Default)]
 pub(crate) struct LastLook(Mutex<Option<Looked>>);
 
 impl LastLook {
-    /// The state of every dependency, asked for after the caller asked: the required ones, and
-    /// those outside that the shop takes orders without. One look at a time serves all who wait
-    /// for one: a look takes connections, and probes are not counted.
+    /// The state of every dependency, checked after the caller asked: the required ones first, then
+    /// those outside, without which the shop takes orders all the same. One check at a time serves
+    /// all callers that wait for one, because a check takes connections and probes have no rate
+    /// limit.
     pub(crate) async fn look(&self, required: &[Named], outside: &[Named]) -> Vec<CheckView> {
         let asked = Instant::now();
         let mut last = self.0.lock().await;

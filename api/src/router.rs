@@ -28,7 +28,7 @@ use crate::http::trace::{REQUEST_ID, TRACEPARENT};
 use crate::routes;
 use crate::state::{ApiState, App};
 
-/// A route as the list has it.
+/// A route of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The method.
@@ -37,7 +37,7 @@ pub struct Route {
     pub path: String,
     /// Who may use it.
     pub access: Access,
-    /// What is said of the commands that it has carried out; none: it only reads.
+    /// The rules of the commands that it executes; empty for a route that only reads.
     pub commands: Vec<Rules>,
 }
 
@@ -57,13 +57,13 @@ pub fn route_table() -> Vec<Route> {
     table
 }
 
-/// The routes as a service. Use [`crate::serve`] to run it: the limits on connections
-/// and slow clients are there.
+/// The routes as a service. Use [`crate::serve`] to run it, which adds the limits on connections
+/// and slow clients.
 pub fn router(state: ApiState) -> Router {
     build(state, CancellationToken::new())
 }
 
-/// The router, told when the server begins to drain.
+/// The router, with a token that is cancelled when the server begins to drain.
 pub(crate) fn build(state: ApiState, draining: CancellationToken) -> Router {
     let cors = cors(&state.cors_origins);
     let app = App::new(state, draining, LazyLock::new(document::written));
@@ -94,7 +94,7 @@ pub(crate) fn build(state: ApiState, draining: CancellationToken) -> Router {
         .with_state(app.clone())
         .layer(from_fn_with_state(app, edge));
     if let Some(cors) = cors {
-        // Outside the edge: a preflight is no request of its own.
+        // Outside the edge, because a preflight is not a request of its own.
         router = router.layer(cors);
     }
     router
@@ -116,7 +116,7 @@ fn docs_file(name: &str, config: Arc<Config<'static>>) -> Response {
     };
     let mut bytes = file.bytes.into_owned();
     if name == DOCS_INDEX {
-        // The page names its files relative to a folder; it is served without the slash too.
+        // The page names its files relative to a folder, and is also served without the slash.
         let page = String::from_utf8_lossy(&bytes)
             .replace("\"./", "\"/docs/")
             .replace("href=\"index.css", "href=\"/docs/index.css");

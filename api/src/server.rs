@@ -1,5 +1,5 @@
-//! The accept loop: slow, silent and too many clients are this file's business, and
-//! an end that loses no answer.
+//! The accept loop: limits on slow, silent and too many clients, and a shutdown that loses no
+//! answer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,17 +33,17 @@ use crate::wire::Wire;
 /// The limits of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// Connections at once, of which one address may hold three quarters; more wait in the
-    /// system's own queue.
+    /// Connections at once, of which one address may hold three quarters; further ones wait in the
+    /// system's queue.
     pub max_connections: usize,
-    /// The first byte of a connection has to come within this time.
+    /// The first byte of a connection has to arrive within this time.
     pub first_byte_timeout: Duration,
     /// The head of a request has to be complete within this time; an idle connection is
     /// closed after it, too.
     pub header_timeout: Duration,
-    /// A client that takes nothing of an answer for this long is let go.
+    /// A client that reads nothing of an answer for this long is disconnected.
     pub write_timeout: Duration,
-    /// How long requests under way may take when the server ends.
+    /// How long requests under way may take at shutdown.
     pub drain_timeout: Duration,
 }
 
@@ -61,13 +61,13 @@ impl Default for ServerOptions {
 
 /// Memory that a connection may use for the head of a request and what follows it.
 const READ_BUFFER: usize = 64 * 1024;
-/// After an error of the system's own, such as too many open files.
+/// Pause after an error of the system, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `shutdown` is cancelled; then takes no more connections, lets requests
-/// under way finish within [`ServerOptions::drain_timeout`], and returns.
+/// Serves until `shutdown` is cancelled; then accepts no more connections, lets requests under way
+/// finish within [`ServerOptions::drain_timeout`], and returns.
 ///
-/// HTTP/1.1 only: what HTTP/2 adds is a proxy's business in front of this.
+/// HTTP/1.1 only; HTTP/2 is left to a proxy in front of the server.
 ///
 /// # Errors
 /// When the listener has no address any more.
@@ -86,7 +86,7 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     tracing::debug!(%address, "accepting connections");
     loop {
-        // A permit first, then a connection: without a permit a client waits in the backlog.
+        // The permit comes first: without one a client waits in the backlog.
         let accepted = async {
             let permit = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
             let (stream, peer) = listener.accept().await?;
@@ -96,7 +96,7 @@ pub async fn serve(
             accepted = accepted => accepted,
             () = shutdown.cancelled() => break,
         };
-        // Those that have ended give their memory back.
+        // Releases the memory of finished connections.
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((permit, stream, peer)) => {
@@ -180,14 +180,14 @@ impl Connection {
             }
         };
         if let Err(error) = ended {
-            // Clients leave, and that is their right.
+            // Clients may disconnect at any time.
             tracing::debug!(%error, "a connection ended early");
         }
     }
 }
 
-/// Waits for the first byte; false when the other side has closed. It looks for the byte
-/// itself: a socket that was just accepted counts as ready to be read until somebody tries.
+/// Waits for the first byte; false if the client has closed. It tries to read, because a socket
+/// that was just accepted counts as readable until the first attempt.
 async fn has_spoken(stream: &TcpStream) -> bool {
     matches!(stream.peek(&mut [0]).await, Ok(1..))
 }

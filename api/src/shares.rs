@@ -1,11 +1,11 @@
-//! Things that there are so many of, with a share for each caller: one caller cannot
-//! take them all.
+//! A bounded resource of which each caller may take a share, so that one caller cannot take all of
+//! it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Counts what is taken, in all and by each. Knows only who has taken something.
+/// Counts what is taken, in total and by caller. Holds only callers that have taken something.
 pub(crate) struct Shares<K> {
     all: usize,
     each: usize,
@@ -17,7 +17,7 @@ struct Taken<K> {
     by: HashMap<K, usize>,
 }
 
-/// Why there is nothing to take.
+/// Why nothing could be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exhausted {
     /// Everything is taken.
@@ -26,7 +26,7 @@ pub(crate) enum Exhausted {
     Share,
 }
 
-/// One of them. Dropped, it is given back.
+/// One unit; dropping it gives it back.
 pub(crate) struct Share<K: Copy + Eq + Hash> {
     shares: Arc<Shares<K>>,
     by: K,

@@ -1,7 +1,7 @@
-//! A connection whose other side has stopped reading.
+//! A connection whose client has stopped reading.
 //!
-//! A client that asks and does not take the answer would keep its place and the
-//! answer's memory for as long as it likes: TCP waits for it without end.
+//! Such a client would keep its connection and the answer's memory indefinitely, because TCP waits
+//! without a limit.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Ends with an error when a write gets nowhere for `patience`. However slowly: any byte
-/// that is taken begins the time anew.
+/// Fails a write that makes no progress for `patience`. Any byte that the client reads restarts the
+/// time, so a slow client is not cut off.
 pub(crate) struct Stalling<S> {
     inner: S,
     patience: Duration,
@@ -25,7 +25,7 @@ impl<S> Stalling<S> {
         Self { inner, patience, waiting: None }
     }
 
-    /// What a write came to, unless it has waited for too long.
+    /// The outcome of a write, or an error if it has waited for too long.
     fn judge<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.waiting = None;

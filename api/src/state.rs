@@ -1,5 +1,5 @@
-//! What the HTTP floor is given to work with. The program builds an [`ApiState`]
-//! once and hands it to [`crate::serve`] (or [`crate::router`]).
+//! What the HTTP floor works with. The program builds an [`ApiState`] once and passes it to
+//! [`crate::serve`] (or [`crate::router`]).
 
 use std::sync::{Arc, LazyLock};
 
@@ -22,8 +22,8 @@ use crate::readiness::{DependencyCheck, LastLook};
 use crate::shares::Shares;
 use crate::tokens::{SigningKey, Tokens};
 
-/// Begins to rebuild read models by name, all of them when none is named, and
-/// answers when the work has begun. The text says why it has not.
+/// Starts to rebuild read models by name, all of them if none is named, and returns when the work
+/// has begun. The text says why it could not begin.
 pub type Rebuild = Arc<dyn Fn(Vec<String>) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// Writes the metrics in the Prometheus text format.
@@ -39,40 +39,41 @@ pub struct ApiState {
     pub identity: Identity,
     /// The read side.
     pub queries: Queries,
-    /// The process manager; none on a node that does not run one. Without it nothing is
-    /// reported as settled and payments cannot be synchronised here.
+    /// The process manager; none on a node that does not run one. Without it nothing is reported as
+    /// settled, and payments cannot be synchronised on this node.
     pub processes: Option<ProcessManagerHandle>,
-    /// Who is asked for money: asked whether it takes it by a method.
+    /// The gateways: whether the one of new charges supports a method.
     pub gateways: Arc<Gateways>,
-    /// Who carries the parcels: asked whether an address will do.
+    /// The carriers: whether they deliver to an address.
     pub carriers: Arc<Carriers>,
-    /// Says which processes are left alone, because something of theirs cannot be read.
+    /// Lists the processes that are parked because a stream of theirs cannot be read.
     pub parked: Arc<dyn ParkedProcesses>,
-    /// Takes in what gateways and carriers tell.
+    /// Receives the webhooks of gateways and carriers.
     pub hooks: Hooks,
     /// Clock, ids and vault.
     pub world: World,
-    /// The shop's numbers, as the decider has them.
+    /// The shop's policy, the same as the decider's.
     pub policy: Arc<Policy>,
     /// Signs the access tokens.
     pub signing_key: SigningKey,
     /// Requests a caller may make; none: no limit.
     pub rate_limit: Option<RateLimit>,
-    /// Proxies in front of this server, which say who calls.
+    /// Trusted proxies in front of this server, which name the client.
     pub trusted_proxies: Vec<Network>,
-    /// Requests for sign-up, log-in, refresh and log-out that a block of addresses may make;
-    /// none: as many as it likes.
+    /// Requests for sign-up, log-in, refresh and log-out that a block of addresses may make; none:
+    /// no limit.
     pub auth_rate_limit: Option<RateLimit>,
-    /// Origins of web pages that may call; empty: none but the server's own pages.
+    /// Origins of web pages that may call the API; empty: only the server's own pages.
     pub cors_origins: Vec<http::HeaderValue>,
-    /// The dependencies that `/readyz` reports, by name; without one of them it is not ready.
+    /// The dependencies that `/readyz` reports, by name; the server is ready only if all of them
+    /// answer.
     pub readiness: Vec<(&'static str, DependencyCheck)>,
-    /// What is reported beside them: what stands outside, and what somebody has to look at.
-    /// The shop takes orders without it.
+    /// Checks that are reported beside them: external systems, and what an operator should look at.
+    /// The shop takes orders even if they fail.
     pub outside: Vec<(&'static str, DependencyCheck)>,
     /// What `/metrics` answers.
     pub render_metrics: RenderMetrics,
-    /// What `POST /v1/projections/{name}/rebuild` begins.
+    /// What `POST /v1/projections/{name}/rebuild` starts.
     pub rebuild: Rebuild,
 }
 
@@ -81,10 +82,10 @@ const MOST_STREAMS: usize = 1_000;
 /// Of one user.
 const STREAMS_OF_ONE: usize = 10;
 
-/// Products whose currency is kept in mind.
+/// Products whose currency is cached.
 const MOST_CURRENCIES: u64 = 20_000;
 
-/// The state as the handlers hold it: one pointer.
+/// The state as the handlers hold it: behind one pointer.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Shared>);
 
@@ -96,15 +97,15 @@ pub(crate) struct Shared {
     pub(crate) streams: Arc<Shares<UserId>>,
     /// How long requests took.
     pub(crate) durations: Durations,
-    /// The last look at the dependencies.
+    /// The last check of the dependencies.
     pub(crate) looked: LastLook,
-    /// What products are priced in, for amounts that name no currency. A product keeps its
-    /// currency, so what is known stays true; the bound keeps a large catalogue out of memory.
+    /// The currency of products, for amounts without one. A product never changes its currency, so
+    /// entries stay valid; the bound limits the memory for a large catalogue.
     pub(crate) currencies: moka::sync::Cache<ProductId, Currency>,
     /// Cancelled when the server begins to drain: open streams end then.
     pub(crate) draining: CancellationToken,
-    /// What `/openapi.json` answers, written when somebody asks for it first. It is made of the
-    /// routes, which stand on this; so the router brings it along.
+    /// What `/openapi.json` answers, written on the first request. It is built from the routes,
+    /// which need this state, so the router passes it in.
     pub(crate) document: LazyLock<Bytes>,
 }
 

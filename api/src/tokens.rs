@@ -1,8 +1,8 @@
 //! Access tokens: Ed25519-signed JWTs of five minutes.
 //!
-//! A token only says which user it is for and which login it came from. What that user may do
-//! is looked up at every request, and whether that login goes on, so a role that is taken
-//! away or a login that has ended is gone at once.
+//! A token only says which user it is for and which login it came from. What that user may do, and
+//! whether that login still exists, is looked up at every request, so revoking a role or ending a
+//! login takes effect at once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,16 +19,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// How long a token counts, in seconds.
+/// How long a token is valid, in seconds.
 pub(crate) const LIFE_SECONDS: i64 = 300;
 /// By how much clocks may differ, in seconds.
 const LEEWAY_SECONDS: i64 = 5;
-/// Who issues.
+/// The issuer.
 const ISSUER: &str = "jangbu";
-/// No token of ours is longer; what is longer is not looked at.
+/// The longest token that is looked at; the shop issues no longer one.
 const LONGEST_TOKEN: usize = 2_048;
-/// Verified tokens kept in mind: checking a signature costs fifty times what
-/// finding its hash does.
+/// Cached verified tokens: verifying a signature costs fifty times as much as finding its hash.
 const TOKENS_IN_MIND: u64 = 100_000;
 
 /// The key that signs, and its name in the published key set.
@@ -83,22 +82,22 @@ struct Claims {
     jti: Uuid,
 }
 
-/// Whom a token stands for.
+/// The user and login of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bearer {
     pub(crate) user_id: UserId,
-    /// Which login it came from.
+    /// The login that it came from.
     pub(crate) session_id: SessionId,
     expires_at: i64,
     issued_at: i64,
 }
 
-/// Why a token does not count.
+/// Why a token is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenError {
-    /// It was good and is over.
+    /// It was valid and has expired.
     Expired,
-    /// It never was, or cannot be read.
+    /// It was never valid, or cannot be read.
     Invalid,
 }
 
@@ -215,7 +214,7 @@ impl Tokens {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
             .map_err(|_| TokenError::Invalid)?
             .claims;
-        // A longer life than we ever give means that somebody else made it up.
+        // A longer life than the shop ever gives means that the shop did not issue it.
         let life = claims.exp.checked_sub(claims.iat).ok_or(TokenError::Invalid)?;
         if !(0..=LIFE_SECONDS).contains(&life) {
             return Err(TokenError::Invalid);

@@ -50,7 +50,7 @@ impl House {
         self.tokens.issue(user(), SessionId::new(Uuid::from_u128(8)), &[Role::Customer]).unwrap()
     }
 
-    /// A token with claims and header of one's own making, signed with the shop's own key.
+    /// A token with any claims and header, signed with the shop's own key.
     fn forge(&self, header: &Header, claims: &serde_json::Value) -> String {
         jsonwebtoken::encode(header, claims, &EncodingKey::from_ed_der(&self.pkcs8)).unwrap()
     }

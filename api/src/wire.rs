@@ -1,8 +1,8 @@
-//! What the HTTP library answers by itself, in the one shape of every rejection.
+//! Gives the HTTP library's own answers the shape of every rejection.
 //!
-//! Bytes that are no HTTP request never reach the router: the library answers them with
-//! a bare status line and closes. This stands between the library and the socket and
-//! gives such an answer its problem body.
+//! Bytes that are not an HTTP request never reach the router: the library answers them with a bare
+//! status line and closes. This stands between the library and the socket and gives such an answer
+//! its problem body.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -18,11 +18,11 @@ use crate::http::problem::{Code, PROBLEM_JSON, Problem};
 use crate::http::told::{self, Rejected};
 use crate::http::trace::REQUEST_ID;
 
-/// A connection whose every rejection is a problem.
+/// A connection on which every rejection is a problem.
 pub(crate) struct Wire {
     stream: TcpStream,
     ids: Arc<dyn IdSource>,
-    /// An answer of ours that stands for one of the library's, as far as it is not written.
+    /// The rest of an answer that replaces one of the library's and is not written yet.
     instead: Option<Vec<u8>>,
 }
 
@@ -31,7 +31,7 @@ impl Wire {
         Self { stream, ids, instead: None }
     }
 
-    /// Writes what stands for the library's bytes; ready when all of it is written.
+    /// Writes the replacement of the library's bytes; ready when all of it is written.
     fn poll_instead(&mut self, context: &mut Context<'_>, answer: Vec<u8>) -> Poll<io::Result<()>> {
         let mut rest = answer;
         while !rest.is_empty() {
@@ -48,13 +48,14 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// What is to be written instead of these bytes, if anything is.
+    /// The replacement of these bytes, if there is one.
     fn instead_of(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         self.instead.take().or_else(|| bare_rejection(bytes).map(|status| problem(status, &*self.ids)))
     }
 }
 
-/// The status of an answer that the library made without us. Ours carry a request id.
+/// The status of an answer that the library made by itself. The API's own answers have a request
+/// id.
 fn bare_rejection(bytes: &[u8]) -> Option<StatusCode> {
     const START: &[u8] = b"HTTP/1.1 4";
     const DIGITS: std::ops::Range<usize> = 9..12;
@@ -80,7 +81,7 @@ fn problem(status: StatusCode, ids: &dyn IdSource) -> Vec<u8> {
     let id = ids.new_id().simple().to_string();
     told::rejected(&Rejected { problem: &problem, method: "none", route: "none", trace_id: &id, request_id: &id });
     let status = problem.code().status();
-    // Which address was meant is not known: `*` is the server itself.
+    // The address that was meant is not known: `*` stands for the server itself.
     let body = problem.body("*", &id);
     let head = format!(
         "HTTP/1.1 {} {}\r\ncontent-type: {PROBLEM_JSON}\r\n{REQUEST_ID}: {id}\r\nx-content-type-options: nosniff\r\n\
@@ -116,7 +117,7 @@ impl AsyncWrite for Wire {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        // The library's own answers are a head and nothing else.
+        // The library's own answers are a head without a body.
         if let [only] = parts
             && let Some(answer) = this.instead_of(only)
         {

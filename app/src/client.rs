@@ -1,8 +1,7 @@
 //! A small HTTP client for the commands that drive a running server: one
 //! keep-alive connection, one request at a time.
 //!
-//! It is thin on purpose: the load generator shares the machine with what it
-//! measures.
+//! It is kept small because the load generator shares the machine with what it measures.
 
 use std::time::Duration;
 
@@ -12,12 +11,13 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use jangbu_kernel::Position;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-/// How long a caller waits in all when it was told that it asks too often.
+/// How long a client waits in total when it is rate limited.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// No answer takes longer than this; a command that waits asks for less.
+/// Limit for any answer; a request with a wait asks for less.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// One connection to a server.
@@ -26,20 +26,20 @@ pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
 }
 
-/// What came back.
+/// An answer.
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
-    /// How long to wait before asking again, when the server says so.
+    /// How long to wait before a retry, if the server says so.
     pub retry_after: Option<Duration>,
-    /// The position of what was recorded, when something was.
-    pub position: Option<u64>,
+    /// The position of the recorded events, if there are any.
+    pub position: Option<Position>,
     /// The body, whole.
     pub body: Bytes,
 }
 
 impl Reply {
-    /// The body as JSON; null when it is none.
+    /// The body as JSON; null if it is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
@@ -50,14 +50,14 @@ impl Connection {
     /// Connects to `host:port`.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// When the address refuses the connection.
     pub async fn open(address: &str) -> anyhow::Result<Self> {
         let sender = connect(address).await?;
         Ok(Self { address: address.to_owned(), sender })
     }
 
-    /// Sends a request and reads its answer. A connection that the server closed
-    /// meanwhile is opened again before the request is sent, never after.
+    /// Sends a request and reads its answer. A connection that the server has closed is opened
+    /// again before the request is sent, never after.
     ///
     /// # Errors
     /// When the connection breaks or the answer takes too long.
@@ -84,7 +84,8 @@ impl Connection {
             let (head, body) = answer.into_parts();
             let body = body.collect().await?.to_bytes();
             let number = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()?.parse().ok());
-            let (retry_after, position) = (number("retry-after").map(Duration::from_secs), number("jangbu-position"));
+            let retry_after = number("retry-after").map(Duration::from_secs);
+            let position = number("jangbu-position").map(Position::new);
             anyhow::Ok(Reply { status: head.status, retry_after, position, body })
         };
         tokio::time::timeout(ANSWER_LIMIT, exchange).await.context("the server did not answer in time")?
@@ -102,17 +103,17 @@ async fn connect(address: &str) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
-/// A caller with a token, for scripted work in JSON.
+/// A client with a token, for scripted work in JSON.
 pub struct Shopper {
     connection: Connection,
     token: Option<String>,
 }
 
 impl Shopper {
-    /// A caller who is not logged in.
+    /// A client that is not logged in.
     ///
     /// # Errors
-    /// When nobody listens at the address.
+    /// When the address refuses the connection.
     pub async fn anonymous(address: &str) -> anyhow::Result<Self> {
         Ok(Self { connection: Connection::open(address).await?, token: None })
     }
@@ -144,7 +145,7 @@ impl Shopper {
         self.post_waiting(path, body, None).await
     }
 
-    /// Posts JSON and waits until the process manager has come to rest.
+    /// Posts JSON and waits until the process manager has nothing more to do for it.
     ///
     /// # Errors
     /// As [`Shopper::post`].
@@ -161,6 +162,22 @@ impl Shopper {
         self.ask(Method::POST, path, &headers, serde_json::to_vec(body)?).await
     }
 
+    /// Puts JSON and reads JSON.
+    ///
+    /// # Errors
+    /// As [`Shopper::post`].
+    pub async fn put(&mut self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.ask(Method::PUT, path, &[], serde_json::to_vec(body)?).await
+    }
+
+    /// Deletes what has this address.
+    ///
+    /// # Errors
+    /// As [`Shopper::post`].
+    pub async fn delete(&mut self, path: &str) -> anyhow::Result<()> {
+        self.ask(Method::DELETE, path, &[], Vec::new()).await.map(drop)
+    }
+
     /// Reads JSON.
     ///
     /// # Errors
@@ -169,7 +186,7 @@ impl Shopper {
         self.ask(Method::GET, path, &[], Vec::new()).await
     }
 
-    /// Asks, and again when the server says that it was too often.
+    /// Sends a request, and again after the wait that the server names if it is rate limited.
     async fn ask(
         &mut self,
         method: Method,

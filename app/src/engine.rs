@@ -1,4 +1,4 @@
-//! The concrete engines behind the ports: the one place that knows them.
+//! The concrete engines behind the ports, named only here.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use jangbu_store::{PostgresStore, SqliteStore, Store, StoreError};
 use crate::config::{Engine, Settings};
 use crate::{folder, threads};
 
-/// The file of the embedded log, whose presence says that there is a store.
+/// The file of the embedded log; if it is present there is a store.
 const LOG_FILE: &str = "log.db";
 
-/// Opens the store beside whoever writes it.
+/// Opens the store for reading, beside the process that writes it.
 ///
 /// # Errors
 /// When there is none, or it cannot be read; the text says what to do.
@@ -30,11 +30,11 @@ pub async fn open_for_reading(settings: &Settings) -> anyhow::Result<Arc<dyn Sto
     check_there(store, settings).await
 }
 
-/// Opens a store that is there to write to it. The embedded one is taken for this process.
+/// Opens an existing store to write to it. An embedded one is locked for this process.
 ///
 /// # Errors
-/// When there is none, it cannot be used, or another process has it; the text says what to
-/// do. Nothing was made then.
+/// When there is none, it cannot be used, or another process has it; the text says what to do.
+/// Nothing has been created then.
 pub async fn open_existing(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
     if matches!(settings.engine, Engine::Embedded) {
         if !settings.data_file(LOG_FILE).exists() {
@@ -45,8 +45,8 @@ pub async fn open_existing(settings: &Settings) -> anyhow::Result<Arc<dyn Store>
     check_there(open_for_writing(settings).await?, settings).await
 }
 
-/// Opens the store to write to it, making it where there is none: for what begins a shop.
-/// The embedded one is taken for this process.
+/// Opens the store to write to it and creates it if there is none: for commands that start a shop.
+/// An embedded one is locked for this process.
 ///
 /// # Errors
 /// When it cannot be used, or another process has it; the text says what to do.
@@ -64,8 +64,8 @@ pub async fn open_for_writing(settings: &Settings) -> anyhow::Result<Arc<dyn Sto
     }
 }
 
-/// A file or a database without tables is no store: a command that takes it for one would
-/// begin a shop in the wrong place.
+/// A file or a database without tables is not a store: a command that took it for one would start a
+/// shop in the wrong place.
 async fn check_there(store: Arc<dyn Store>, settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
     if store.schema_version().await? > 0 {
         return Ok(store);
@@ -87,8 +87,8 @@ fn no_store(settings: &Settings) -> anyhow::Error {
     }
 }
 
-/// Opens the read models in the process that has the log open to write. What cannot be
-/// read of them is thrown away: the log gives it back.
+/// Opens the read models in the process that has the log open to write. Unreadable ones are
+/// deleted, because they can be rebuilt from the log.
 ///
 /// # Errors
 /// When they cannot be used.
@@ -105,8 +105,7 @@ pub async fn own_read_models(settings: &Settings) -> anyhow::Result<ReadModels> 
     }
 }
 
-/// Opens the read models only to read them; nothing is made or written. None where there
-/// are none.
+/// Opens the read models for reading; nothing is created or written. None if there are none.
 ///
 /// # Errors
 /// When they cannot be opened.
@@ -120,7 +119,7 @@ pub async fn read_models_to_read(settings: &Settings) -> anyhow::Result<Option<R
     }
 }
 
-/// Brings the tables up to this version, or checks that they are.
+/// Migrates the tables to this version, or checks that they have it.
 ///
 /// # Errors
 /// When the store is newer, or older and may not be migrated.

@@ -1,9 +1,9 @@
-//! What `/metrics` shows, each figure with a sentence that says what it counts.
+//! The metrics of `/metrics`, each with a sentence that says what it counts.
 //!
-//! One list for the whole program, read by a test that looks for every place where a
-//! figure is recorded: a new one without its sentence does not pass.
+//! One list for the whole program. A test looks for every place where a metric is recorded, and
+//! fails for one without its sentence.
 
-/// How a figure moves.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Counter,
@@ -11,7 +11,7 @@ enum Kind {
     Histogram,
 }
 
-const FIGURES: [(&str, Kind, &str); 21] = [
+const FIGURES: [(&str, Kind, &str); 22] = [
     (
         "http_request_duration_seconds",
         Kind::Histogram,
@@ -30,6 +30,12 @@ const FIGURES: [(&str, Kind, &str); 21] = [
     ("jangbu_command_queue_depth", Kind::Gauge, "Commands that wait for the decider."),
     ("jangbu_command_batch_events", Kind::Histogram, "Events of one commit to the log."),
     ("jangbu_commit_seconds", Kind::Histogram, "Time of one commit to the log, from its begin to the disk's answer."),
+    (
+        "jangbu_command_stage_seconds",
+        Kind::Histogram,
+        "Time that commands stay in a stage: `queued` until they are decided, `batched` until they are sent to the \
+         log, `committed` until they are durable, `settled` until they are answered.",
+    ),
     ("jangbu_decider_cached_states", Kind::Gauge, "Aggregates whose state the decider holds in memory."),
     ("jangbu_inbox_messages_total", Kind::Counter, "Messages of gateways and carriers, by what came of them."),
     ("jangbu_never_total", Kind::Counter, "Times that something happened that cannot be, by the place in the code."),
@@ -83,7 +89,7 @@ const FIGURES: [(&str, Kind, &str); 21] = [
     ),
 ];
 
-/// Tells the recorder of this process what its figures mean.
+/// Registers the descriptions with the recorder of this process.
 pub fn describe() {
     for (name, kind, text) in FIGURES {
         match kind {

@@ -1,25 +1,25 @@
-//! Who may look into the data folder: its owner, and nobody else.
+//! Permissions of the data folder: only its owner may access it.
 //!
-//! Orders lie there in the clear, and whoever can open a database can also hold a lock on it
-//! that stops every write. What an earlier version made more open is closed at the next
-//! start, with a word in the log: a chmod takes nothing from anybody who should have had it,
-//! and a shop that did not start after an upgrade would harm more. What belongs to somebody
-//! else, or holds other things, is not touched but refused.
+//! Its databases hold orders in the clear, and a process that can open a database can also hold a
+//! lock that stops every write. Permissions that an earlier version left too wide are narrowed at
+//! the next start, with a line in the log: no legitimate user loses access by that, and refusing to
+//! start after an upgrade would do more harm. A folder that belongs to another user, or has other
+//! files, is not changed; the program refuses to use it.
 
 use std::path::Path;
 
 use anyhow::Context as _;
 
-/// How the names of this program's files begin. The master key is not among them: one that
-/// others could read may be known to them, and its own reader refuses it.
+/// The prefixes of this program's files. The master key is not one of them: if other users could
+/// read it they may know it, so its own reader refuses it.
 const OURS: [&str; 7] = ["log.", "keys.", "views.", "sandbox.", "sandbox-secrets.", "node.", "server."];
-/// Alone these say that a folder is a shop's.
+/// This file alone marks a folder as a shop's.
 const KEY: &str = "master.key";
 
-/// Makes the folder if it is not there, and keeps it to its owner.
+/// Creates the folder if it does not exist, and makes it accessible to its owner only.
 ///
 /// # Errors
-/// As [`keep_private`], or when it cannot be made.
+/// As [`keep_private`], or when it cannot be created.
 pub(crate) fn make_private(folder: &Path) -> anyhow::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -36,11 +36,11 @@ pub(crate) fn keep_private(_: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Closes the folder and the files of the shop in it to everybody but their owner; what this
-/// process makes from now on is its owner's from the first moment.
+/// Makes the folder and the shop's files in it accessible to their owner only; files that this
+/// process creates later are so from the start.
 ///
 /// # Errors
-/// When something is open to others and cannot be closed; the text has the command that does it.
+/// When the permissions of something cannot be narrowed; the text has the command that does it.
 #[cfg(unix)]
 pub(crate) fn keep_private(folder: &Path) -> anyhow::Result<()> {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
@@ -103,11 +103,11 @@ mod unix {
         Ok(())
     }
 
-    /// Whether it was open to others.
+    /// Narrows the permissions; returns whether they were too wide.
     pub(super) fn close(path: &Path) -> anyhow::Result<bool> {
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
-            // A running server's files come and go.
+            // A running server creates and removes files.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error).with_context(|| format!("cannot look at {}", path.display())),
         };
@@ -177,7 +177,7 @@ mod tests {
             assert!(error.contains("chmod 700") && error.contains("--data-dir"), "{error}");
             assert_eq!(mode(folder), open);
         }
-        // Also where a shop lies in it: others work in such a folder.
+        // Even if it has a shop in it, because other users work in such a folder.
         fs::write(sticky.join("log.db"), "x").unwrap();
         assert!(keep_private(&sticky).is_err());
     }

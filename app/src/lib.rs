@@ -1,11 +1,10 @@
 //! Floor 5, the one binary `jangbu`: configuration, wiring, command line, start and
 //! stop. It alone names concrete engines and adapters.
 //!
-//! What never may live here: a rule of the shop, a route of the API, SQL, anything that
-//! only measures or tests it. Start with
-//! [`node::Node::start`], which puts everything together; [`cli`] is what can be asked
-//! at the command line; [`config`] is where values come from; [`operator`] lets a
-//! command ask the running server; [`audit`] proves the log.
+//! What never may live here: a rule of the shop, a route of the API, SQL, anything that only
+//! measures or tests it. Start with [`node::Node::start`], which puts everything together; [`cli`]
+//! has the commands; [`config`] is where values come from; [`operator`] lets a command ask the
+//! running server; [`audit`] verifies the log.
 
 pub mod audit;
 pub mod backup;

@@ -1,7 +1,7 @@
 //! The one binary `jangbu`; see the library of this crate.
 
-/// Placing orders is many small allocations on two threads at once, which the system's
-/// allocator spends about a quarter of the machine on.
+/// Placing orders makes many small allocations on two threads at once, which takes the system's
+/// allocator about a quarter of the machine.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,9 +1,9 @@
 //! Words that look like a misspelt one.
 
-/// How alike two words have to be (Jaro-Winkler, 0 to 1): two letters that changed places
-/// in a short word are, two words that only begin with the same letter are not.
+/// How alike two words have to be (Jaro-Winkler, 0 to 1): a short word with two letters swapped is
+/// alike, words with only the first letter in common are not.
 const ALIKE: f64 = 0.8;
-/// More suggestions than that help nobody.
+/// The most suggestions that are given.
 const MOST: usize = 3;
 
 /// The known words that are most like this one, the best first.

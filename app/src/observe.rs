@@ -10,17 +10,16 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{LogFormat, Settings};
 
-/// The log of a server, on standard error: standard output is for what it says to
-/// whoever started it.
+/// The log of a server, on standard error, because standard output is for the greeting.
 ///
 /// # Errors
-/// When the filter is not one.
+/// When the filter is not valid.
 pub fn for_a_server(settings: &Settings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|error| {
         anyhow::anyhow!("JANGBU_LOG: {:?} is not a log filter: {error}; expected for example info", settings.log)
     })?;
     let builder = fmt().with_env_filter(filter).with_writer(LogLines).log_internal_errors(false).with_ansi(in_colour());
-    // A second server in one process (in tests) writes where the first one does.
+    // A second server in one process (in tests) logs where the first one does.
     let _ = match settings.log_format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -28,7 +27,7 @@ pub fn for_a_server(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The log of a command that prints a result: warnings only, unless more is asked for.
+/// The log of a command that prints a result: warnings only, unless the filter asks for more.
 pub fn for_a_command(settings: &Settings) {
     let asked = if settings.log == "info" { "warn" } else { settings.log.as_str() };
     let filter = EnvFilter::try_new(asked).unwrap_or_else(|_| EnvFilter::new("warn"));
@@ -36,15 +35,14 @@ pub fn for_a_command(settings: &Settings) {
     let _ = builder.with_ansi(in_colour()).without_time().try_init();
 }
 
-/// Whether log lines are in colour: for a person at a terminal who does not mind it. What is
-/// piped or written to a file is plain.
+/// Whether log lines are coloured: only on a terminal, and unless that is turned off. Piped output
+/// and files are plain.
 fn in_colour() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Standard error, as the log writes to it: a line that cannot be written (the disk behind it
-/// is full, its reader is gone) is lost and counted. Nothing that the shop does depends on
-/// somebody reading along.
+/// Standard error as the log writes to it: a line that cannot be written (the disk behind it is
+/// full, its reader is gone) is lost and counted, because the shop must not depend on a reader.
 #[derive(Clone, Copy, Debug, Default)]
 struct LogLines;
 
@@ -69,17 +67,17 @@ impl MakeWriter<'_> for LogLines {
     }
 }
 
-/// Upper ends of the buckets of durations, in seconds: from what a cached answer takes to
-/// what nobody waits for.
+/// Upper bounds of the buckets of durations, in seconds: from a cached answer to longer than any
+/// client waits.
 const SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
-/// Upper ends of the buckets of counts of events.
+/// Upper bounds of the buckets of counts of events.
 const EVENTS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
 
 /// Installs the metrics recorder of this process, once.
 ///
 /// # Errors
-/// When another recorder stands there.
+/// When another recorder is installed.
 pub fn metrics() -> anyhow::Result<PrometheusHandle> {
     static INSTALLED: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
     if let Some(handle) = INSTALLED.get() {
@@ -97,8 +95,7 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
     Ok(INSTALLED.get_or_init(|| handle).clone())
 }
 
-/// Writes panics into the log. What a part of the server died of is told once here;
-/// that it died is noticed by whoever watches the part.
+/// Logs panics. The cause is logged once here; the watch over the parts notices that one has ended.
 pub fn log_panics() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {

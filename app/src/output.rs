@@ -1,5 +1,5 @@
-//! What commands print: tables for people, one JSON object a line for programs,
-//! progress beside it on standard error.
+//! What commands print: tables for people, one JSON object a line for programs, and progress on
+//! standard error.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::cli::Done;
 use crate::table::{self, Column};
 
-/// Where a command's result goes, and in which form.
+/// The destination and form of a command's result.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
     json: bool,
@@ -24,7 +24,7 @@ impl Output {
         Self { json }
     }
 
-    /// Whether programs read along.
+    /// Whether the output is for programs.
     #[must_use]
     pub const fn is_json(&self) -> bool {
         self.json
@@ -33,15 +33,15 @@ impl Output {
     /// Prints a line.
     ///
     /// # Errors
-    /// When standard output is gone.
+    /// When standard output is closed.
     pub fn text(&self, line: &str) -> io::Result<()> {
         writeln!(io::stdout().lock(), "{line}")
     }
 
-    /// Prints bytes as they are.
+    /// Prints bytes unchanged.
     ///
     /// # Errors
-    /// When standard output is gone.
+    /// When standard output is closed.
     pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
         io::stdout().lock().write_all(bytes)
     }
@@ -49,7 +49,7 @@ impl Output {
     /// Prints a JSON object on a line of its own.
     ///
     /// # Errors
-    /// When standard output is gone.
+    /// When standard output is closed.
     pub fn object(&self, object: &impl Serialize) -> io::Result<()> {
         let line = serde_json::to_string(object)?;
         self.text(&line)
@@ -58,7 +58,7 @@ impl Output {
     /// Prints a list: an object a line, or a table with these columns.
     ///
     /// # Errors
-    /// When standard output is gone.
+    /// When standard output is closed.
     pub fn list<T: Serialize, C: Copy + Into<Column>>(
         &self,
         items: &[T],
@@ -73,17 +73,17 @@ impl Output {
         self.text(&table::render(&columns, &rows, table::room()))
     }
 
-    /// Says something about a result beside it, where it does not get into the way of a
-    /// program that reads the result.
+    /// Prints a remark about a result to standard error, where it does not disturb a program that
+    /// reads the result.
     pub fn note(&self, text: &str) {
-        // Nobody reads it: then nobody has to be told.
+        // An error means that standard error has no reader, so it is ignored.
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    /// Prints one thing: an object, or its fields under each other.
+    /// Prints one thing: an object, or its fields below each other.
     ///
     /// # Errors
-    /// When standard output is gone.
+    /// When standard output is closed.
     pub fn fields(&self, object: &impl Serialize, fields: &[(&str, String)]) -> io::Result<()> {
         if self.json {
             return self.object(object);
@@ -99,8 +99,8 @@ impl Output {
         self.text(&table.to_string())
     }
 
-    /// What a command came to, after it was printed as far as somebody read it: whoever
-    /// closes the output early, as `head` does, does not make a failed check a passed one.
+    /// The result of a command after it was printed as far as it was read: a reader that closes the
+    /// output early, as `head` does, does not turn a failed check into a passed one.
     ///
     /// # Errors
     /// When the output could not be written for another reason.
@@ -111,7 +111,7 @@ impl Output {
         }
     }
 
-    /// Whether an error only says that nobody reads the output any more.
+    /// Whether an error only says that the output has no reader any more.
     #[must_use]
     pub fn is_broken_pipe(&self, error: &anyhow::Error) -> bool {
         error.chain().any(|cause| {
@@ -120,10 +120,10 @@ impl Output {
     }
 }
 
-/// How often progress is told where nobody watches a bar.
+/// How often progress is printed without a terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
-/// Progress of long work: a bar on a terminal, plain lines otherwise.
+/// Progress of a long operation: a bar on a terminal, plain lines otherwise.
 pub struct Progress {
     what: String,
     /// What is counted.
@@ -134,19 +134,19 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins work over so many events.
+    /// Starts progress over this many events.
     #[must_use]
     pub fn new(what: &str, total: u64) -> Self {
         Self::of(what, total, "events")
     }
 
-    /// Begins work over so many of something.
+    /// Starts progress over this many of a unit.
     #[must_use]
     pub fn of(what: &str, total: u64, unit: &'static str) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             let style = format!("{{msg}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left");
-            // A style is a constant of ours; if it were malformed the plain one serves.
+            // The template is a constant; if it were malformed the default is used.
             bar.set_style(ProgressStyle::with_template(&style).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_message(what.to_owned());
             bar
@@ -155,7 +155,7 @@ impl Progress {
         Self { what: what.to_owned(), unit, bar, began: now, told: now }
     }
 
-    /// So many of so many events are done.
+    /// Sets how many of the total are done.
     pub fn at(&mut self, done: u64, total: u64) {
         if let Some(bar) = &self.bar {
             bar.set_length(total);
@@ -169,7 +169,7 @@ impl Progress {
         }
     }
 
-    /// The same, when the work has stages.
+    /// The same for an operation with stages.
     pub fn stage(&mut self, stage: &str, done: u64, total: u64) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{} ({stage})", self.what));

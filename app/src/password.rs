@@ -1,8 +1,8 @@
-//! Passwords that the program makes up and shows once.
+//! Passwords that the program generates and shows once.
 
 use uuid::Uuid;
 
-/// 122 random bits that can be typed.
+/// 122 random bits in a form that can be typed.
 pub(crate) fn made_up_password() -> String {
     let digits = Uuid::new_v4().simple().to_string();
     let groups = digits.as_bytes().chunks(8).map(String::from_utf8_lossy);

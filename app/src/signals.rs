@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A second signal in this time belongs to the first: supervisors and shells send to a
-/// process and to its group at once.
+/// A second signal within this time counts with the first one, because supervisors and shells
+/// signal a process and its group at once.
 const TOGETHER: Duration = Duration::from_secs(1);
 
-/// Listens for signals to stop, from its making on.
+/// Listens for signals to stop, from the moment it is created.
 pub struct StopSignals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
-    /// None under `nohup`, which asks to outlive the terminal.
+    /// None under `nohup`, under which the process is to outlive the terminal.
     #[cfg(unix)]
     hangup: Option<tokio::signal::unix::Signal>,
 }
 
 impl StopSignals {
-    /// Begins to listen.
+    /// Starts to listen.
     ///
     /// # Errors
     /// When signals cannot be listened to.
@@ -40,7 +40,7 @@ impl StopSignals {
         Ok(Self {})
     }
 
-    /// Waits for a signal; says which.
+    /// Waits for a signal; returns its name.
     ///
     /// # Errors
     /// When signals cannot be listened to.
@@ -67,7 +67,7 @@ impl StopSignals {
         }
     }
 
-    /// Waits for one more signal after the end has begun at `begun`.
+    /// Waits for one more signal after a shutdown that began at `begun`.
     ///
     /// # Errors
     /// As [`StopSignals::next`].
@@ -81,13 +81,13 @@ impl StopSignals {
     }
 }
 
-/// Whether whoever started this process had it ignore SIGHUP.
+/// Whether this process was started with SIGHUP ignored.
 #[cfg(unix)]
 fn hangup_is_ignored() -> bool {
-    // Linux tells; elsewhere a hang-up ends the server in good order.
+    // Linux reports it; elsewhere SIGHUP shuts the server down.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
-    // The lowest bit is that of signal 1, SIGHUP.
+    // The lowest bit is signal 1, SIGHUP.
     ignored.is_some_and(|ignored| ignored & 1 == 1)
 }
 
@@ -108,7 +108,7 @@ mod tests {
             assert_eq!(signals.next().await.unwrap(), name);
             assert_eq!(beside.next().await.unwrap(), name);
         }
-        // However slow this machine is, this end has begun less than a second ago.
+        // An hour in the future, so that it is less than a second ago even on a slow machine.
         let begun = Instant::now() + Duration::from_secs(3_600);
         let mut again = std::pin::pin!(signals.once_more(begun));
         kill_process(getpid(), Signal::TERM).unwrap();

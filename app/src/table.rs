@@ -1,5 +1,5 @@
-//! Tables that fit where they are shown: a narrow terminal gets fewer columns and shorter
-//! times and ids, never an id over several lines.
+//! Tables that fit the terminal: a narrow one gets fewer columns and shorter times and ids, never
+//! an id over several lines.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _};
@@ -18,9 +18,9 @@ pub struct Column {
 enum Kind {
     /// Always shown.
     Key,
-    /// Left out where there is no room for it, the last one first.
+    /// Left out if there is no room, the last one first.
     Extra,
-    /// Always shown, over several lines where there is no room for it.
+    /// Always shown, over several lines if there is no room.
     Text,
 }
 
@@ -35,7 +35,7 @@ pub const fn key(name: &'static str) -> Column {
     Column { name, kind: Kind::Key }
 }
 
-/// A column that is left out where there is no room for it.
+/// A column that is left out if there is no room for it.
 pub const fn extra(name: &'static str) -> Column {
     Column { name, kind: Kind::Extra }
 }
@@ -47,18 +47,17 @@ pub const fn text(name: &'static str) -> Column {
 
 /// Characters between two columns.
 const GAP: u16 = 2;
-/// Nothing can be shown in less.
+/// The least width of a table, in characters.
 const NARROWEST: u16 = 20;
 
-/// The columns of characters that there is room for: what `COLUMNS` says, else the
-/// terminal; none: somebody else breaks the lines, or nobody.
+/// The width in characters: `COLUMNS`, else the terminal's; none if lines are not limited.
 pub fn room() -> Option<u16> {
     let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<u16>().ok());
     let terminal = || io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
     asked.or_else(|| terminal().map(|(width, _)| width.0)).map(|width| width.max(NARROWEST))
 }
 
-/// A text that is broken has at least so much room on a line.
+/// The least width of a broken text on a line.
 const TEXT_LEAST: u16 = 20;
 
 /// The table as text, no wider than there is room.
@@ -78,8 +77,8 @@ pub fn render(columns: &[Column], rows: &[Vec<String>], room: Option<u16>) -> St
     whole.table(columns, rows).trim_fmt()
 }
 
-/// The ways to show a table, from the one that shows most to the narrowest. Where ids are
-/// what somebody goes on with, columns are given up first, else ids are shortened first.
+/// The layouts of a table, from the widest to the narrowest. If ids are needed for the next
+/// command, columns are left out first, else ids are shortened first.
 fn layouts(columns: &[Column], rows: &[Vec<String>]) -> Vec<Layout> {
     let extras = columns.iter().filter(|column| column.kind == Kind::Extra).count();
     let mut layouts = Vec::new();
@@ -100,10 +99,10 @@ fn has_id(rows: &[Vec<String>], place: usize) -> bool {
     rows.iter().filter_map(|row| row.get(place)).any(|cell| matches!(shorten_ids(cell), Cow::Owned(_)))
 }
 
-/// What of a table is shown, and how.
+/// A layout: what of a table is shown, and how.
 #[derive(Clone, Copy)]
 struct Layout {
-    /// So many of the extra columns are not shown.
+    /// The number of extra columns that are not shown.
     left_out: usize,
     short_times: bool,
     short_ids: bool,
@@ -149,7 +148,7 @@ impl Layout {
         if self.short_ids { shorten_ids(cell) } else { Cow::Borrowed(cell) }
     }
 
-    /// How wide the table is, and how wide at least when its texts are broken.
+    /// The table's width, and its least width if its texts are broken.
     fn widths(self, columns: &[Column], table: &Table) -> (u16, u16) {
         let (mut width, mut least) = (0_u16, 0_u16);
         for ((_, column), content) in self.shown(columns).zip(table.column_max_content_widths()) {
@@ -160,7 +159,7 @@ impl Layout {
         (width.saturating_sub(GAP), least.saturating_sub(GAP))
     }
 
-    /// Breaks the lines of what may be broken: texts, or where there are none anything.
+    /// Breaks long lines: in text columns, or if there are none in any.
     fn wrap(self, columns: &[Column], table: &mut Table, room: u16) {
         let any_text = self.shown(columns).any(|(_, column)| column.kind == Kind::Text);
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(room.saturating_add(GAP));
@@ -180,7 +179,7 @@ impl Layout {
     }
 }
 
-/// `11-21 01:07:00` of `2026-11-21T01:07:00.000Z`; none when it is no such time.
+/// `11-21 01:07:00` of `2026-11-21T01:07:00.000Z`; none if it is not such a time.
 pub fn short_time(cell: &str) -> Option<String> {
     const LENGTH: usize = 24;
     if cell.len() != LENGTH {
@@ -190,8 +189,8 @@ pub fn short_time(cell: &str) -> Option<String> {
     Some(time.format("%m-%d %H:%M:%S").to_string())
 }
 
-/// Each UUID as its last eight digits behind `…`: the first ones are the time, which is
-/// alike in all that stand near each other.
+/// Each UUID as its last eight digits after `…`, because the first ones are the time, which is
+/// alike in neighbouring rows.
 pub fn shorten_ids(cell: &str) -> Cow<'_, str> {
     const LENGTH: usize = 36;
     const KEPT: usize = 8;

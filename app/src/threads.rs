@@ -1,10 +1,9 @@
-//! The threads of a program, and how many of them may stand in something that blocks: a
-//! read of SQLite. Passwords are hashed on threads of their own.
+//! The threads of a program, and how many of them may do blocking work: reads of SQLite. Passwords
+//! are hashed on threads of their own.
 //!
-//! Each kind of such work is bounded by those who do it, and there are as many threads as
-//! all of them take together: none waits for another kind. There are no more than that.
-//! The runtime gives all of its idle threads work in turn, so that with many
-//! of them each keeps memory of its own for what only few do (twice as much for the whole
+//! Each kind of such work has its own bound, and there are exactly as many threads as all bounds
+//! together, so that no kind waits for another. More would cost memory: the runtime gives work to
+//! all of its idle threads in turn, and each keeps memory of its own (twice as much for the whole
 //! program under load).
 
 use std::num::NonZero;
@@ -13,11 +12,11 @@ use std::time::Duration;
 
 use jangbu_store::sqlite::DECIDING_READERS;
 
-/// How long blocking work that is still under way at the end (a password being hashed) may
-/// keep the process.
+/// How long blocking work that is under way at shutdown (hashing a password) may delay the end of
+/// the process.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
-/// Runs a program's work to its end on threads such as every program of ours has.
+/// Runs a program's work to its end on the threads that all programs of the shop use.
 ///
 /// # Errors
 /// Those of the work, and when no thread can be started.
@@ -32,17 +31,17 @@ pub fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T
     done
 }
 
-/// Reads of the embedded log at once: some more than can be at work.
+/// Concurrent reads of the embedded log: somewhat more than can run at once.
 pub(crate) fn log_readers() -> u32 {
     readers(4)
 }
 
-/// Reads of the embedded read models at once.
+/// Concurrent reads of the embedded read models.
 pub(crate) fn view_readers() -> u32 {
     readers(8)
 }
 
-/// All of them, and the decider's reads of the log.
+/// The sum of both, and of the decider's reads of the log.
 fn blocking() -> usize {
     let readers = log_readers().saturating_add(DECIDING_READERS).saturating_add(view_readers());
     usize::try_from(readers).unwrap_or(usize::MAX)

@@ -1,4 +1,4 @@
-//! Backups and the keys in them: those of newer backups, and those of earlier versions.
+//! Backups and their keys: those of newer backups, and those of earlier versions.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -10,7 +10,7 @@ use jangbu_app::backup::{back_up, restore};
 use jangbu_app::config::{Flags, Settings, Sources};
 use jangbu_app::engine;
 use jangbu_app::node::{Node, NodeOptions};
-use jangbu_kernel::UserId;
+use jangbu_kernel::{Position, UserId};
 use jangbu_store::{Store, verify_log};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -18,7 +18,7 @@ use sqlx::Connection as _;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// The key that the shops of these tests have, in hexadecimal.
+/// The master key of the shops of these tests, in hexadecimal.
 const KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
 
 fn private_folder() -> TempDir {
@@ -38,14 +38,14 @@ fn settings(folder: &Path, database: Option<&str>) -> Settings {
     Settings::resolve(&Sources { flags, environment }).unwrap()
 }
 
-/// A shop that has been served, and a person in it.
+/// A shop that was served once, with one person.
 struct Shop {
     folder: TempDir,
     settings: Settings,
     person: UserId,
 }
 
-/// A person's wrapped key; nothing here opens it.
+/// A person's wrapped key; no test opens it.
 const WRAPPED: [u8; 60] = [0xA7; 60];
 
 impl Shop {
@@ -85,9 +85,9 @@ async fn restored(settings: &Settings, backup: &Path, keys: Option<&Path>, perso
     store.migrate().await.unwrap();
     let found = store.user_key(person).await.unwrap();
     let events = store.head().await.unwrap();
-    assert!(events > 0 && verify_log(&*store, |_| {}).await.unwrap().flaws.is_empty());
+    assert!(events > Position::ZERO && verify_log(&*store, |_| {}).await.unwrap().flaws.is_empty());
     store.close().await;
-    // The shop's own secrets have come along: it starts, and makes no admin anew.
+    // The shop's own secrets were restored: it starts, and creates no new admin.
     let node = Node::start(settings.clone(), NodeOptions::default()).await.unwrap();
     assert_eq!(node.first_admin(), None);
     node.stop().await;
@@ -135,8 +135,8 @@ async fn keys_of_an_older_backup_are_refused() {
     refused(&newer, Some(&older), "is older than").await;
 }
 
-/// Makes a backup what an earlier version would have taken: keys in the log, receipts with
-/// keys in the clear, an index of streams that SQLite keeps, nothing beside it.
+/// Turns a backup into one of an earlier version: keys in the log, receipts with keys in the clear,
+/// SQLite's own index of streams, and no further files.
 fn make_former(backup: &Path) {
     let log = Connection::open(backup.join("log.db")).unwrap();
     log.execute("attach ?1 as keys", [backup.join("keys.db").to_str()]).unwrap();

@@ -1,5 +1,5 @@
-//! A whole node in this process, on each engine: it starts on nothing, answers, lets
-//! itself be found, refuses a second one, and stops cleanly.
+//! A whole node in this process, on each engine: it starts on an empty store, answers, can be
+//! found, refuses a second one, and stops cleanly.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -29,7 +29,7 @@ async fn get(node: &Node, path: &str) -> reqwest::Response {
     client.get(format!("http://{}{path}", node.address())).send().await.unwrap()
 }
 
-/// A folder as the program wants one for its data: nobody else's.
+/// A folder with the permissions that the program requires of its data folder.
 fn private_folder() -> tempfile::TempDir {
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     tempfile::Builder::new().permissions(private).tempdir().unwrap()

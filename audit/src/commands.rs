@@ -6,8 +6,8 @@ use jangbu_kernel::{AggregateKind, CommandId};
 
 use super::finding::{Check, Findings, Invariant, Looks, Seen};
 
-/// Remembers every command id: 16 bytes a command, the one thing of the audit that
-/// cannot forget.
+/// Keeps every command id: 16 bytes a command, the only state of the audit that can never be
+/// dropped.
 #[derive(Default)]
 pub(crate) struct Commands {
     ended: HashSet<CommandId>,

@@ -1,13 +1,13 @@
-//! What an audit can find, and the list of what it found.
+//! The invariants of the audit, and the list of its findings.
 
 use std::collections::BTreeMap;
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_kernel::{AggregateKind, RecordedEvent, StreamId, Timestamp};
+use jangbu_kernel::{AggregateKind, Position, RecordedEvent, StreamId, Timestamp};
 use serde::Serialize;
 
-/// Findings that are kept word for word; beyond it they are only counted, so that
-/// a damaged log does not fill the memory with its own description.
+/// Findings that are kept with their text; further ones are only counted, so that a badly damaged
+/// log does not fill the memory.
 const KEPT: usize = 1_000;
 
 macro_rules! invariants {
@@ -55,7 +55,9 @@ invariants! {
     /// What ended holds nothing.
     S2 = "S2", "a finished order holds no reservation";
     /// Nothing is sold twice.
-    S3 = "S3", "available stock is never negative";
+    S3 = "S3", "no more is promised than is available and may be promised ahead";
+    /// Levels are told.
+    S4 = "S4", "that stock ran low, was depleted or came back is told once, by what made it so";
     /// Every process ends.
     G1 = "G1", "every fulfilment ends";
     /// What was undone is undone.
@@ -70,7 +72,7 @@ invariants! {
     P1 = "P1", "a read model equals the fold of the log at its checkpoint";
 }
 
-/// What an invariant has to be held against before anything can be said about it.
+/// What has to be read completely before an invariant can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ground {
     /// The rows as they are stored.
@@ -84,8 +86,8 @@ pub enum Ground {
 }
 
 impl Invariant {
-    /// What it has to be held against. As long as that was not done it is not checked,
-    /// which is not the same as broken 0 times.
+    /// What has to be read for it. Until then the invariant is not checked, which is not the same
+    /// as broken 0 times.
     #[must_use]
     pub const fn ground(self) -> Ground {
         match self {
@@ -99,6 +101,7 @@ impl Invariant {
             | Self::S1
             | Self::S2
             | Self::S3
+            | Self::S4
             | Self::G1
             | Self::G2
             | Self::G3
@@ -121,15 +124,15 @@ impl Serialize for Invariant {
 pub struct Violation {
     /// The invariant that does not hold.
     pub invariant: Invariant,
-    /// Where in the log it showed.
-    pub position: u64,
+    /// The position in the log at which it showed.
+    pub position: Position,
     /// The stream it is about.
     pub stream: Option<StreamId>,
     /// What is wrong, one sentence without personal data.
     pub detail: String,
 }
 
-/// Everything that was found, bounded.
+/// All findings, bounded.
 #[derive(Debug, Default)]
 pub struct Findings {
     kept: Vec<Violation>,
@@ -137,11 +140,11 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Notes a violation.
+    /// Records a violation.
     pub fn report(
         &mut self,
         invariant: Invariant,
-        position: u64,
+        position: Position,
         stream: impl Into<Option<StreamId>>,
         detail: impl Into<String>,
     ) {
@@ -151,7 +154,7 @@ impl Findings {
         }
     }
 
-    /// Takes in what another look found.
+    /// Adds another list of findings.
     pub fn add(&mut self, other: Self) {
         for (invariant, count) in other.counts {
             *self.counts.entry(invariant).or_default() += count;
@@ -160,7 +163,7 @@ impl Findings {
         self.kept.extend(other.kept.into_iter().take(room));
     }
 
-    /// Whether nothing was found.
+    /// Whether there are no findings.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
@@ -172,7 +175,7 @@ impl Findings {
         self.counts.get(&invariant).copied().unwrap_or(0)
     }
 
-    /// What was found, in order of position, at most the first thousand.
+    /// The findings in order of position, at most the first thousand.
     #[must_use]
     pub fn in_order(&self) -> Vec<Violation> {
         let mut found = self.kept.clone();
@@ -186,27 +189,27 @@ impl Findings {
 pub struct Seen<'a> {
     /// The envelope.
     pub event: &'a RecordedEvent,
-    /// What it says.
+    /// Its decoded content.
     pub domain: &'a DomainEvent,
 }
 
 impl Seen<'_> {
-    /// Notes a violation at this event.
+    /// Records a violation at this event.
     pub fn report(&self, findings: &mut Findings, invariant: Invariant, detail: impl Into<String>) {
         findings.report(invariant, self.event.position, self.event.stream, detail);
     }
 }
 
-/// What is known when the last event has been seen.
+/// What is known after the last event.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
     /// The wall clock.
     pub now: Timestamp,
-    /// How long a process may stand still before that is a finding.
+    /// How long a process may make no progress before that is a finding.
     pub patience: chrono::TimeDelta,
 }
 
-/// Which events a check looks at. It is given no others.
+/// The events that a check looks at. It is given no others.
 #[derive(Clone, Copy, Debug)]
 pub struct Looks {
     /// All events of these kinds of streams.
@@ -224,14 +227,14 @@ impl Looks {
     }
 }
 
-/// A pure fold over the log that knows some invariants.
+/// A pure fold over the log that checks some invariants.
 pub trait Check: Send {
-    /// What it is called in the table of what the audit looks at.
+    /// Its name in the table of coverage.
     fn name(&self) -> &'static str;
     /// Which events it looks at.
     fn looks(&self) -> Looks;
-    /// Looks at the next event.
+    /// Processes the next event.
     fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings);
-    /// Looks at what is left when the log is at its end.
+    /// Checks what remains at the end of the log.
     fn finish(&mut self, _end: End, _findings: &mut Findings) {}
 }

@@ -1,4 +1,4 @@
-//! The gateway's own list of charges, to be held against the log.
+//! The gateway's own list of charges, to be compared with the log.
 
 use jangbu_kernel::{Currency, Money, MoneyError, OrderId};
 use serde::Deserialize;
@@ -28,7 +28,7 @@ impl GatewayCharge {
         self.status == "captured"
     }
 
-    /// What was taken and not given back.
+    /// The amount that was taken and not refunded.
     ///
     /// # Errors
     /// When an amount cannot be read.

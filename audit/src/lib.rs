@@ -1,10 +1,10 @@
-//! Floor 3, the audit: holds a log, event by event, against the shop's invariants.
+//! Floor 3, the audit: checks a log, event by event, against the shop's invariants.
 //!
-//! The checks do not reuse the aggregates' own folds: a rule that is wrong there
-//! would excuse itself here. Each group is a pure fold over (envelope, event) in a
-//! file of its own and names the events it looks at; a new invariant is a line in [`finding`] and
-//! a fold, a new event a line in `coverage.rs`. `jangbu audit
-//! verify` feeds them a real log, the simulation every log that it makes.
+//! The checks do not reuse the aggregates' own folds, because a wrong rule there would hide itself
+//! here. Each group is a pure fold over (envelope, event) in a file of its own and names the events
+//! it looks at; a new invariant is a line in [`finding`] and a fold, a new event a line in
+//! `coverage.rs`. `jangbu audit verify` runs them on a real log, the simulation on every log that
+//! it makes.
 //!
 //! What never may live here: I/O, a clock, and the code under audit (an aggregate's
 //! `evolve` or `decide`). Where to start: [`Auditor`], then `money.rs`.
@@ -19,6 +19,7 @@ mod points;
 mod process;
 mod sessions;
 mod stock;
+mod stock_levels;
 mod walks;
 
 #[cfg(test)]
@@ -31,23 +32,25 @@ mod story;
 use std::collections::HashMap;
 
 use jangbu_aggregates::DomainEvent;
+use jangbu_kernel::Position;
 
 pub use finding::{Check, End, Findings, Ground, Invariant, Looks, Seen, Violation};
 
-/// The checks, but for that of the payments.
+/// The checks, except that of the payments.
 fn checks() -> Vec<Box<dyn Check>> {
     vec![
         Box::<commands::Commands>::default(),
         Box::<money::Totals>::default(),
         Box::<points::Ledgers>::default(),
         Box::<stock::Stock>::default(),
+        Box::<stock_levels::StockLevels>::default(),
         Box::<process::Fulfilments>::default(),
         Box::<sessions::Sessions>::default(),
         Box::<walks::Walks>::default(),
     ]
 }
 
-/// Which of the checks look at an event.
+/// The checks that look at an event.
 #[derive(Default)]
 struct Eyes {
     payments: bool,
@@ -58,7 +61,7 @@ struct Eyes {
 pub struct Auditor {
     payments: money::Payments,
     checks: Vec<Box<dyn Check>>,
-    /// By the events' types.
+    /// By event type.
     eyes: HashMap<&'static str, Eyes>,
     findings: Findings,
 }
@@ -76,7 +79,7 @@ impl Default for Auditor {
 }
 
 impl Auditor {
-    /// Looks at the next event.
+    /// Processes the next event.
     pub fn observe(&mut self, seen: Seen<'_>) {
         let Some(eyes) = self.eyes.get(seen.domain.event_type()) else { return };
         if eyes.payments {
@@ -89,27 +92,27 @@ impl Auditor {
         }
     }
 
-    /// Holds a gateway's own list against what the log says it took. Where the shop was at
-    /// work meanwhile, `as_of` is a position that the log had before the list was read: what
-    /// moved behind it is left out.
+    /// Compares a gateway's own list with the charges in the log. If the shop was running
+    /// meanwhile, `as_of` is a position that the log had before the list was read: orders with
+    /// later changes are left out.
     #[must_use]
     pub fn compare_with_gateway(
         &self,
         gateway: &str,
         charges: &[gateway_books::GatewayCharge],
-        as_of: u64,
+        as_of: Position,
     ) -> Findings {
         let mut findings = Findings::default();
         self.payments.compare_with_gateway(gateway, charges, as_of, &mut findings);
         findings
     }
 
-    /// The findings so far, to add what other parts of the audit see.
+    /// The findings so far, so that other parts of the audit can add theirs.
     pub fn findings(&mut self) -> &mut Findings {
         &mut self.findings
     }
 
-    /// What was found, once the log is at its end.
+    /// The findings, after the end of the log.
     #[must_use]
     pub fn finish(mut self, end: End) -> Findings {
         self.payments.finish(end, &mut self.findings);

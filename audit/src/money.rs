@@ -1,21 +1,31 @@
-//! M1, M2, M3 and M5: what was charged, for what, and what went back.
+//! M1, M2, M3 and M5: what was charged, for what, and what was returned.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::order::{OrderEvent, OrderLatePaymentDetected, OrderPlaced};
-use jangbu_aggregates::payment::{POINTS, PaymentEvent, PaymentRequested};
+use jangbu_aggregates::order::{OrderEvent, OrderLatePaymentDetected, OrderLine, OrderLinesCancelled, OrderPlaced};
+use jangbu_aggregates::payment::{POINTS, PaymentEvent, PaymentRequested, RefundRequested};
 use jangbu_aggregates::points::{PointsCaptured, PointsEvent, PointsHeld, PointsReleased, PointsRestored};
 use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction, OperatorResolved};
-use jangbu_kernel::{AggregateKind, Money, MoneyError, OrderId, PaymentId, RefundId, StreamId};
+use jangbu_kernel::{AggregateKind, Money, MoneyError, OrderId, PaymentId, Position, RefundId, StreamId};
 
 use super::finding::{Check, End, Findings, Invariant, Looks, Seen};
 use super::gateway_books::GatewayCharge;
 
-/// M5: the parts of an order sum to its total, the legs of a payment to its.
+/// M5: the parts of an order sum to its total, the legs of a payment to its, and the refund of
+/// cancelled lines is what they cost.
 #[derive(Default)]
 pub(crate) struct Totals {
-    orders: HashMap<OrderId, Money>,
+    orders: HashMap<OrderId, Amounts>,
+    /// The money of cancelled lines whose refund was not seen yet.
+    cancelled_lines: HashMap<RefundId, (Money, Position, StreamId)>,
+}
+
+/// What an order costs.
+#[derive(Clone, Copy)]
+struct Amounts {
+    subtotal: Money,
+    total: Money,
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "a check is given the events that it looks at")]
@@ -25,7 +35,10 @@ impl Check for Totals {
     }
 
     fn looks(&self) -> Looks {
-        Looks { kinds: &[], types: &[OrderPlaced::TYPE, PaymentRequested::TYPE] }
+        Looks {
+            kinds: &[],
+            types: &[OrderPlaced::TYPE, OrderLinesCancelled::TYPE, PaymentRequested::TYPE, RefundRequested::TYPE],
+        }
     }
 
     fn observe(&mut self, seen: Seen<'_>, findings: &mut Findings) {
@@ -34,29 +47,73 @@ impl Check for Totals {
                 if placed_total(placed) != Ok(placed.total) {
                     seen.report(findings, Invariant::M5, "the order's parts do not sum to its total");
                 }
-                self.orders.insert(OrderId::new(seen.event.stream.id), placed.total);
+                let amounts = Amounts { subtotal: placed.subtotal, total: placed.total };
+                self.orders.insert(OrderId::new(seen.event.stream.id), amounts);
+            }
+            DomainEvent::Order(OrderEvent::LinesCancelled(cancelled)) => {
+                self.lines_cancelled(seen, cancelled, findings)
+            }
+            DomainEvent::Payment(PaymentEvent::RefundRequested(refund)) => {
+                let cancelled_lines = self.cancelled_lines.remove(&refund.refund_id);
+                if cancelled_lines.is_some_and(|(amount, ..)| amount != refund.amount) {
+                    seen.report(findings, Invariant::M5, "the refund of cancelled lines is not what they cost");
+                }
             }
             DomainEvent::Payment(PaymentEvent::Requested(requested)) => {
                 if legs_total(requested) != Ok(requested.total) {
                     seen.report(findings, Invariant::M5, "the payment's legs do not sum to its total");
                 }
-                if self.orders.get(&requested.order_id) != Some(&requested.total) {
+                if self.orders.get(&requested.order_id).map(|order| order.total) != Some(requested.total) {
                     seen.report(findings, Invariant::M5, "the payment's total is not the order's");
                 }
             }
             _ => {}
         }
     }
+
+    fn finish(&mut self, _end: End, findings: &mut Findings) {
+        for (_, position, stream) in self.cancelled_lines.values() {
+            findings.report(Invariant::M5, *position, *stream, "lines that were paid are cancelled without a refund");
+        }
+    }
 }
 
-fn placed_total(placed: &OrderPlaced) -> Result<Money, MoneyError> {
-    let currency = placed.total.currency();
-    for line in &placed.lines {
+impl Totals {
+    fn lines_cancelled(&mut self, seen: Seen<'_>, cancelled: &OrderLinesCancelled, findings: &mut Findings) {
+        let stream = seen.event.stream;
+        let known = self.orders.get(&OrderId::new(stream.id));
+        let left = known.map(|known| known.less(cancelled));
+        if left != Some(Ok((cancelled.subtotal, cancelled.total))) {
+            seen.report(findings, Invariant::M5, "the remaining lines of the order do not sum to its total");
+        }
+        let amounts = Amounts { subtotal: cancelled.subtotal, total: cancelled.total };
+        self.orders.insert(OrderId::new(stream.id), amounts);
+        if let (Some(refund_id), Ok(amount)) = (cancelled.refund_id, lines_total(&cancelled.lines, cancelled.total)) {
+            self.cancelled_lines.insert(refund_id, (amount, seen.event.position, stream));
+        }
+    }
+}
+
+impl Amounts {
+    /// Subtotal and total without the cancelled lines.
+    fn less(self, cancelled: &OrderLinesCancelled) -> Result<(Money, Money), MoneyError> {
+        let amount = lines_total(&cancelled.lines, self.total)?;
+        Ok((self.subtotal.checked_sub(&amount)?, self.total.checked_sub(&amount)?))
+    }
+}
+
+/// The sum of lines, in the currency of an amount, when each is its price times its quantity.
+fn lines_total(lines: &[OrderLine], like: Money) -> Result<Money, MoneyError> {
+    for line in lines {
         if line.unit_price.checked_mul(line.quantity)? != line.line_total {
             return Err(MoneyError::OutOfRange);
         }
     }
-    let lines = Money::sum(placed.lines.iter().map(|line| &line.line_total), currency)?;
+    Money::sum(lines.iter().map(|line| &line.line_total), like.currency())
+}
+
+fn placed_total(placed: &OrderPlaced) -> Result<Money, MoneyError> {
+    let lines = lines_total(&placed.lines, placed.total)?;
     if lines != placed.subtotal {
         return Err(MoneyError::OutOfRange);
     }
@@ -67,44 +124,44 @@ fn legs_total(requested: &PaymentRequested) -> Result<Money, MoneyError> {
     Money::sum(requested.legs.iter().map(|leg| &leg.amount), requested.total.currency())
 }
 
-/// What is remembered of a payment.
+/// The state of a payment.
 struct Payment {
     order_id: OrderId,
     total: Money,
-    /// Amount by leg, and whether the points ledger is the book behind it.
+    /// Amount by leg, and whether the leg is booked in the points ledger.
     legs: Vec<(Money, bool)>,
     captured: Option<Capture>,
-    /// Requested and not refused, settled or not.
+    /// Refunds that were requested and not refused, whether settled or not.
     refunds: Vec<Refund>,
-    /// The gateway refused to give all of it back, and nothing was asked since.
+    /// The gateway refused to refund all of it, and no refund was requested since.
     refused_whole: bool,
-    /// A person has answered for a refused refund: it went back by another way.
+    /// Staff have confirmed that a refused refund was returned in another way.
     returned_by_hand: bool,
-    /// What the points ledger says was spent on it, less what came back.
+    /// What the points ledger has spent on it, less what was restored.
     points_spent: Money,
-    /// What the points ledger keeps for it; it is spent when the order is confirmed.
+    /// What the points ledger holds for it; it is spent when the order is confirmed.
     points_held: Money,
-    /// Which gateway was asked for the charge.
+    /// The gateway of the charge.
     gateway: Option<String>,
-    /// The gateway was asked for something and the log does not know yet what it did.
+    /// A request to the gateway is open: the log does not have its outcome yet.
     asked: bool,
-    /// What the legs outside gave back.
+    /// What was refunded of the gateway's legs.
     gateway_back: Money,
-    position: u64,
-    /// Where it moved last.
-    moved: u64,
+    position: Position,
+    /// The position of its last change.
+    moved: Position,
 }
 
 struct Capture {
     amount: Money,
-    position: u64,
+    position: Position,
 }
 
 struct Refund {
     id: RefundId,
     amount: Money,
     settled: bool,
-    /// The part of it that goes back to the points ledger.
+    /// The part of it that is restored to the points ledger.
     points: Money,
     legs_back: Money,
 }
@@ -158,7 +215,8 @@ impl Check for Payments {
         for (order_id, captured) in &self.captured_of_order {
             let late = self.late.get(order_id).map_or(&[][..], Vec::as_slice);
             let kept = captured.iter().filter(|payment| !late.contains(payment));
-            // What goes back whole does not stay: a late capture of an order that another payment had paid.
+            // A payment that is refunded completely does not count: a late capture of an order that
+            // another had paid.
             let kept = kept.filter_map(|id| self.payments.get(id)).filter(|payment| !payment.goes_back_whole());
             let mut kept = kept.filter_map(|payment| payment.captured.as_ref());
             if let (Some(_), Some(second)) = (kept.next(), kept.next()) {
@@ -211,7 +269,7 @@ impl Payments {
                 payment.captured = Some(Capture { amount: captured.amount, position: seen.event.position });
                 self.captured_of_order.entry(payment.order_id).or_default().push(id);
             }
-            // A person has taken it as enough: the gateway's leg is what the gateway took.
+            // Staff have accepted the amount: the gateway's leg is what the gateway took.
             PaymentEvent::MismatchAccepted(mismatch) => {
                 if let Some((amount, _)) = payment.legs.iter_mut().find(|(_, points)| !points) {
                     *amount = mismatch.accepted;
@@ -255,7 +313,8 @@ impl Payments {
         payment.check_bounds(seen, findings)
     }
 
-    /// Who skips a refund that the gateway refuses has given the money back himself.
+    /// An operator who skips a refund that the gateway refuses has returned the money in another
+    /// way.
     fn resolved(&mut self, order_id: OrderId, action: OperatorAction) {
         if action != OperatorAction::Skip {
             return;
@@ -297,17 +356,17 @@ impl Payments {
 }
 
 impl Payments {
-    /// M3: order by order the gateway kept as much as the log says it took there. Orders of
-    /// which something is still being asked at the gateway, or that moved behind `as_of`, are
-    /// left out: there the answer is on its way, or came after the list was read.
+    /// M3: for each order, the gateway kept as much as the log says it took there. Orders with an
+    /// open request at the gateway, or with changes after `as_of`, are left out: their outcome is
+    /// not known yet, or came after the list was read.
     pub(crate) fn compare_with_gateway(
         &self,
         gateway: &str,
         charges: &[GatewayCharge],
-        as_of: u64,
+        as_of: Position,
         findings: &mut Findings,
     ) {
-        let mut kept: BTreeMap<OrderId, (Result<Money, MoneyError>, u64)> = BTreeMap::new();
+        let mut kept: BTreeMap<OrderId, (Result<Money, MoneyError>, Position)> = BTreeMap::new();
         let mut open = HashSet::new();
         for payment in self.payments.values() {
             if payment.asked || payment.moved > as_of {
@@ -325,7 +384,7 @@ impl Payments {
         for (order_id, charges) in &listed {
             if !kept.contains_key(order_id) {
                 let detail = format!("the gateway has charged it {} times, the log knows of no payment", charges.len());
-                findings.report(Invariant::M3, 0, StreamId::order(*order_id), detail);
+                findings.report(Invariant::M3, Position::ZERO, StreamId::order(*order_id), detail);
             }
         }
         for (order_id, (ours, position)) in kept.iter().filter(|(order_id, _)| !open.contains(*order_id)) {
@@ -344,7 +403,7 @@ impl Payments {
     }
 }
 
-/// Whether the gateway's answer is awaited after an event; none where it changes nothing.
+/// Whether a request to the gateway is open after an event; none if the event does not change that.
 const fn is_asked(event: &PaymentEvent) -> Option<bool> {
     match event {
         PaymentEvent::CaptureRequested(_)
@@ -370,7 +429,7 @@ const fn is_asked(event: &PaymentEvent) -> Option<bool> {
 }
 
 impl Payment {
-    /// Whether everything that was captured was given back, or is asked back.
+    /// Whether everything that was captured is refunded, or its refund is requested.
     fn goes_back_whole(&self) -> bool {
         if self.returned_by_hand {
             return true;
@@ -379,7 +438,7 @@ impl Payment {
         self.captured.as_ref().is_some_and(|capture| back.is_ok_and(|back| back == capture.amount))
     }
 
-    /// What a gateway took and did not give back.
+    /// What a gateway took and did not refund.
     fn kept_at(&self, gateway: &str) -> Result<Money, MoneyError> {
         let currency = self.total.currency();
         if self.captured.is_none() || self.gateway.as_deref() != Some(gateway) {
@@ -389,7 +448,7 @@ impl Payment {
         Money::sum(taken, currency)?.checked_sub(&self.gateway_back)
     }
 
-    fn new(requested: &PaymentRequested, position: u64) -> Self {
+    fn new(requested: &PaymentRequested, position: Position) -> Self {
         Self {
             order_id: requested.order_id,
             total: requested.total,
@@ -416,7 +475,7 @@ impl Payment {
         self.refunds.iter_mut().find(|refund| refund.id == id)
     }
 
-    /// M2: 0 <= refunded <= captured <= total. What is requested counts as refunded.
+    /// M2: 0 <= refunded <= captured <= total. A requested refund counts as refunded.
     fn check_bounds(&self, seen: Seen<'_>, findings: &mut Findings) -> Result<(), MoneyError> {
         let zero = Money::zero(self.total.currency());
         let captured = self.captured.as_ref().map_or(zero, |capture| capture.amount);
@@ -430,9 +489,9 @@ impl Payment {
         Ok(())
     }
 
-    /// M1: what was captured is the gateway's legs and what the points ledger keeps for
-    /// it or spent on it, less what settled refunds brought back. Money that came after
-    /// the points were free again is the gateway's legs alone.
+    /// M1: the captured amount is the gateway's legs and what the points ledger holds for it or
+    /// spent on it, less settled refunds. Money that came after the points were released is the
+    /// gateway's legs alone.
     fn books_agree(&self) -> Result<bool, MoneyError> {
         let currency = self.total.currency();
         let Some(capture) = &self.captured else { return Ok(true) };

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::finding::{Check, Findings, Invariant, Looks, Seen};
 
-/// Every ledger that was ever granted anything.
+/// Every ledger with at least one grant.
 #[derive(Default)]
 pub(crate) struct Ledgers(HashMap<Uuid, Ledger>);
 
@@ -22,7 +22,7 @@ struct Ledger {
 
 struct Grant {
     granted: Money,
-    /// Neither held nor spent nor lapsed.
+    /// Points that are neither held nor spent nor lapsed.
     free: Money,
 }
 
@@ -56,7 +56,7 @@ impl Grant {
 }
 
 impl Ledger {
-    /// Folds an event in; says what does not add up.
+    /// Folds an event in; returns what does not add up.
     fn fold(&mut self, event: &PointsEvent) -> Result<Option<&'static str>, MoneyError> {
         match event {
             PointsEvent::Granted(granted) => {
@@ -96,7 +96,7 @@ impl Ledger {
         self.grants.get_mut(index)
     }
 
-    /// False when a part is of an entry that does not exist.
+    /// False if a part refers to an entry that does not exist.
     fn take(&mut self, parts: &[PointsPart]) -> Result<bool, MoneyError> {
         for part in parts {
             let Some(grant) = self.grant(part.entry) else { return Ok(false) };

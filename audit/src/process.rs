@@ -1,4 +1,4 @@
-//! G1, G2 and G3: every fulfilment ends, what is undone is undone, nothing is sent
+//! G1, G2 and G3: every fulfilment ends, what is undone is undone completely, nothing is sent
 //! unpaid.
 
 use std::collections::HashMap;
@@ -11,15 +11,17 @@ use jangbu_aggregates::payment::{
 use jangbu_aggregates::points::{PointsCaptured, PointsEvent, PointsHeld, PointsReleased};
 use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction, Step, TimerName};
 use jangbu_aggregates::shipment::{ShipmentDispatched, ShipmentEvent, ShipmentRequested};
-use jangbu_kernel::{AggregateKind, Money, MoneyError, OrderId, PaymentId, RefundId, StreamId, Timestamp};
+use jangbu_kernel::{
+    AggregateKind, Money, MoneyError, OrderId, PaymentId, Position, RefundId, ShipmentId, StreamId, Timestamp,
+};
 
 use super::finding::{Check, End, Findings, Invariant, Looks, Seen};
 
-/// What is remembered of each order.
+/// The state of each order.
 #[derive(Default)]
 pub(crate) struct Fulfilments {
     orders: HashMap<OrderId, Case>,
-    /// Whose order a payment belongs to, for the points events that do not say.
+    /// The order of each payment, for points events, which do not have it.
     payments: HashMap<PaymentId, OrderId>,
 }
 
@@ -28,21 +30,23 @@ struct Case {
     placed_at: Timestamp,
     paid: bool,
     captured: bool,
-    /// Captured and not given back.
+    /// Captured and not refunded.
     charged: Money,
     /// Refunds under way.
     asked_back: Vec<(RefundId, Money)>,
+    /// Parcels that were to hold cancelled lines.
+    replaced: Vec<ShipmentId>,
     points_held: Money,
-    /// A person has decided that what cannot be given back is let go.
+    /// Staff have written off what cannot be refunded.
     written_off: bool,
     ending: Option<Ending>,
     process: Option<Process>,
-    position: u64,
+    position: Position,
 }
 
-/// Where and how an order ended.
+/// The position and kind of an order's end.
 struct Ending {
-    position: u64,
+    position: Position,
     undone: bool,
 }
 
@@ -51,7 +55,7 @@ struct Process {
     timers: Vec<(TimerName, Timestamp)>,
     last_moved: Timestamp,
     ended: bool,
-    position: u64,
+    position: Position,
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "a check is given the events that it looks at")]
@@ -122,6 +126,7 @@ impl Fulfilments {
                     captured: false,
                     charged: zero,
                     asked_back: Vec::new(),
+                    replaced: Vec::new(),
                     points_held: zero,
                     written_off: false,
                     ending: None,
@@ -137,6 +142,11 @@ impl Fulfilments {
         let undone = match event {
             OrderEvent::Paid(_) => {
                 case.paid = true;
+                return;
+            }
+            OrderEvent::LinesCancelled(cancelled) => {
+                case.total = cancelled.total;
+                case.replaced.extend(cancelled.replaced_shipment_id);
                 return;
             }
             OrderEvent::Cancelled(_) | OrderEvent::Expired(_) | OrderEvent::Failed(_) => true,
@@ -212,8 +222,12 @@ impl Fulfilments {
         if !case.paid || !(case.captured || case.total.is_zero()) {
             return seen.report(findings, Invariant::G3, "a parcel goes out for an order whose money was not captured");
         }
-        // A part that went back may be for anything; when all of it did, nothing is bought any more.
+        // A partial refund may be for anything; when all of it was refunded, the order is not paid
+        // any more.
         let leaves = matches!(event, ShipmentEvent::Dispatched(_));
+        if leaves && case.replaced.contains(&ShipmentId::new(seen.event.stream.id)) {
+            seen.report(findings, Invariant::G3, "a parcel leaves with lines that were cancelled");
+        }
         if leaves && !case.total.is_zero() && !case.keeps_money() {
             seen.report(
                 findings,
@@ -269,14 +283,14 @@ impl Fulfilments {
 }
 
 impl Case {
-    /// Whether anything of what was captured is neither given back nor asked back.
+    /// Whether any of the captured money is neither refunded nor requested back.
     fn keeps_money(&self) -> bool {
         let asked_back = Money::sum(self.asked_back.iter().map(|(_, amount)| amount), self.charged.currency());
         asked_back.and_then(|back| self.charged.checked_sub(&back)).is_ok_and(|kept| kept.is_positive())
     }
 
-    /// G1: a process that has not ended still moves, waits for a moment to come, or
-    /// waits for somebody outside.
+    /// G1: a process that has not ended still makes progress, waits for a time, or waits for an
+    /// external system or a person.
     fn check_process(&self, order_id: OrderId, end: End, findings: &mut Findings) {
         let stream = StreamId::fulfilment(order_id);
         let Some(process) = &self.process else {
@@ -310,8 +324,8 @@ impl Case {
         }
     }
 
-    /// G2. While the process still runs, its undoing may be under way; G1 sees to it
-    /// that it does not run for ever.
+    /// G2. While the process still runs, its undoing may be under way; G1 checks that it does not
+    /// run forever.
     fn check_undone(&self, order_id: OrderId, findings: &mut Findings) {
         let Some(Ending { position, undone: true }) = self.ending else { return };
         if self.process.as_ref().is_some_and(|process| !process.ended) {
@@ -333,7 +347,7 @@ impl Case {
     }
 }
 
-/// Steps in which standing still is not the process's fault.
+/// Steps in which a lack of progress is not the process's fault.
 trait WaitsOutside {
     fn waits_outside(self) -> bool;
 }
@@ -341,7 +355,7 @@ trait WaitsOutside {
 impl WaitsOutside for Step {
     fn waits_outside(self) -> bool {
         match self {
-            // How long a carrier or a person takes is not known.
+            // There is no limit on how long a carrier or a person takes.
             Self::Delivering | Self::NeedsOperator => true,
             Self::NotStarted
             | Self::AwaitingPayment

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::session::SessionEvent;
-use jangbu_kernel::{AggregateKind, Timestamp};
+use jangbu_kernel::{AggregateKind, Timestamp, Version};
 use uuid::Uuid;
 
 use super::finding::{Check, Findings, Invariant, Looks, Seen};
 
-/// The sessions that are live, with the moment their token dies unused.
+/// The live sessions, with the time at which their unused token expires.
 #[derive(Default)]
 pub(crate) struct Sessions(HashMap<Uuid, Timestamp>);
 
@@ -27,7 +27,7 @@ impl Check for Sessions {
         let id = seen.event.stream.id;
         match event {
             SessionEvent::Started(started) => {
-                if seen.event.version != 1 || self.0.insert(id, started.expires_at).is_some() {
+                if seen.event.version != Version::FIRST || self.0.insert(id, started.expires_at).is_some() {
                     seen.report(findings, Invariant::T1, "the session begins a second time");
                 }
             }

@@ -1,4 +1,6 @@
-//! For each invariant: a log that keeps it, and logs that break it and are found out.
+//! For each invariant: a log that keeps it, and logs that break it and are detected.
+
+mod stock;
 
 use chrono::TimeDelta;
 use jangbu_aggregates::order::*;
@@ -10,7 +12,7 @@ use jangbu_aggregates::shipment::*;
 use jangbu_aggregates::stock::*;
 use jangbu_kernel::{AggregateKind, UserId};
 
-use super::Invariant::{self, G1, G2, G3, M1, M2, M3, M5, M6, S1, S2, S3, T1};
+use super::Invariant::{self, G1, G2, G3, M1, M2, M3, M5, M6, S1, S2, S3, S4, T1};
 use super::gateway_books::GatewayCharge;
 use super::story::*;
 
@@ -28,7 +30,7 @@ fn ended(story: &mut Story, outcome: FulfilmentOutcome) {
     story.process(FulfilmentEnded { outcome });
 }
 
-/// An order from the cart to its cancellation after payment.
+/// An order from the basket to its cancellation after payment.
 fn cancelled_story() -> Story {
     let mut story = Story::default();
     story.placed();
@@ -43,7 +45,7 @@ fn cancelled_story() -> Story {
     story
 }
 
-/// An order from the cart to the door.
+/// An order from the basket to its delivery.
 fn delivered_story() -> Story {
     let mut story = Story::default();
     story.placed();
@@ -159,7 +161,7 @@ fn m3_a_late_capture_that_is_going_back_is_not_a_second_one() {
     assert!(!breaks(&story).contains(&M3));
 }
 
-/// A delivered order of which a second payment, 31, was captured as well.
+/// A delivered order with a second captured payment, 31.
 fn captured_twice_story() -> Story {
     let mut story = delivered_story();
     story.tell(AggregateKind::Payment, 31, PaymentEvent::from(payment_requested()));
@@ -254,38 +256,6 @@ fn m6_points_out_of_nothing_are_found() {
         parts: vec![PointsPart { entry: 1, amount: won(1), extended_to: None }],
     });
     assert!(story.broken().contains(&(M6, 2)));
-}
-
-#[test]
-fn s1_negative_stock_is_found() {
-    let mut story = Story::default();
-    story.stock_received(id(PRODUCT), 1);
-    story.stock(StockAdjusted { delta: -2, reason: "miscount".into() });
-    assert!(story.broken().contains(&(S1, 2)));
-
-    let mut story = Story::default();
-    story.stock_received(id(PRODUCT), 1);
-    story.stock(StockReleased { order_id: order_id(), quantity: 1, reason: "order_expired".into() });
-    assert!(story.broken().contains(&(S1, 2)));
-}
-
-#[test]
-fn s2_a_finished_order_that_holds_stock_is_found() {
-    let mut story = Story::default();
-    story.placed();
-    started(&mut story);
-    story.order(OrderExpired {});
-    let here = story.here();
-    ended(&mut story, FulfilmentOutcome::Expired);
-    assert_eq!(story.broken(), [(S2, here)]);
-}
-
-#[test]
-fn s3_selling_more_than_there_is_is_found() {
-    let mut story = Story::default();
-    story.stock_received(id(PRODUCT), 1);
-    story.stock(StockReserved { order_id: order_id(), quantity: 2, expires_at: chrono::DateTime::UNIX_EPOCH });
-    assert!(story.broken().contains(&(S3, 2)));
 }
 
 #[test]
@@ -473,4 +443,59 @@ fn m3_a_smaller_charge_that_a_person_took_as_enough_is_what_the_gateway_kept() {
     assert_eq!(story(true).broken_beside(&took), []);
     assert!(story(true).broken_beside(&[GatewayCharge::captured(order_id(), "10000", "0")]).contains(&M3));
     assert!(story(false).broken_beside(&took).contains(&M1), "nobody took it as enough");
+}
+
+/// One of the two units is cancelled after the payment; `refund` is the amount of the refund.
+fn fewer(refund: Option<i64>) -> Story {
+    let mut story = Story::default();
+    story.placed();
+    started(&mut story);
+    story.paid();
+    story.shipment(shipment_requested());
+    let lines = vec![OrderLine { quantity: 1, line_total: won(5_000), ..line() }];
+    story.order(OrderLinesCancelled {
+        by: CancelledBy::Owner,
+        reason: None,
+        lines,
+        subtotal: won(5_000),
+        total: won(5_500),
+        refund_id: Some(refund_id()),
+        replaced_shipment_id: Some(jangbu_kernel::ShipmentId::new(id(SHIPMENT))),
+    });
+    story.same_command();
+    story.stock(StockDeallocated { order_id: order_id(), quantity: 1, reason: "lines_cancelled".into() });
+    if let Some(units) = refund {
+        story.same_command();
+        let (amount, reason) = (won(units), "lines_cancelled".into());
+        let allocation = vec![LegRefund { leg: 0, amount }];
+        story.payment(RefundRequested { order_id: order_id(), refund_id: refund_id(), amount, allocation, reason });
+    }
+    story
+}
+
+#[test]
+fn m5_cancelled_and_remaining_lines_are_what_was_placed() {
+    assert!(!breaks(&fewer(Some(5_000))).contains(&M5));
+    let mut story = fewer(Some(5_000));
+    let lines = vec![OrderLine { quantity: 1, line_total: won(5_000), ..line() }];
+    let (by, reason, refund_id, replaced_shipment_id) = (CancelledBy::Staff, None, None, None);
+    let (subtotal, total) = (won(0), won(1_000));
+    story.order(OrderLinesCancelled { by, reason, lines, subtotal, total, refund_id, replaced_shipment_id });
+    let here = story.here();
+    assert!(story.broken().contains(&(M5, here)));
+}
+
+#[test]
+fn m5_the_refund_of_cancelled_lines_is_what_they_cost() {
+    let story = fewer(Some(4_999));
+    assert!(story.broken().contains(&(M5, story.here())));
+    assert!(breaks(&fewer(None)).contains(&M5));
+}
+
+#[test]
+fn g3_a_parcel_with_cancelled_lines_does_not_leave() {
+    let mut story = fewer(Some(5_000));
+    assert!(!breaks(&story).contains(&G3));
+    story.shipment(ShipmentDispatched { order_id: order_id(), carrier: "sandbox".into(), tracking_number: "1".into() });
+    assert!(breaks(&story).contains(&G3));
 }

@@ -1,21 +1,21 @@
-//! S1, S2 and S3: stock is counted in things, and nothing is promised twice.
+//! S1, S2 and S3: stock counts are never negative, and nothing is sold twice.
 
 use std::collections::HashMap;
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::{OrderCancelled, OrderCompleted, OrderEvent, OrderExpired, OrderFailed};
 use jangbu_aggregates::stock::StockEvent;
-use jangbu_kernel::{AggregateKind, OrderId, StreamId};
+use jangbu_kernel::{AggregateKind, OrderId, Position, StreamId};
 use uuid::Uuid;
 
 use super::finding::{Check, End, Findings, Invariant, Looks, Seen};
 
-/// Numbers by product, and what each open order holds of all products together.
+/// The counts by product, and what each open order holds of all products together.
 #[derive(Default)]
 pub(crate) struct Stock {
     products: HashMap<Uuid, Level>,
     holds: HashMap<OrderId, Hold>,
-    /// Orders that the last look for settled ones left over.
+    /// Orders that were left after the last sweep of settled ones.
     left_over: usize,
 }
 
@@ -24,14 +24,21 @@ struct Level {
     on_hand: i64,
     reserved: i64,
     allocated: i64,
+    back_order: i64,
+}
+
+impl Level {
+    fn available(self) -> i64 {
+        self.on_hand.saturating_sub(self.reserved).saturating_sub(self.allocated)
+    }
 }
 
 #[derive(Clone, Copy, Default)]
 struct Hold {
     reserved: i64,
     allocated: i64,
-    /// Where the order ended.
-    ended_at: Option<u64>,
+    /// The position of the order's end.
+    ended_at: Option<Position>,
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "a check is given the events that it looks at")]
@@ -58,8 +65,9 @@ impl Check for Stock {
             }
             _ => {}
         }
-        // The events of one append lie side by side; what it ends may be freed right
-        // behind. So an ended order is forgotten once nothing is left, and looked at last.
+        // In one append, the events that free what an order holds may follow the event that ends
+        // it. So an ended order is dropped once it holds nothing, and checked at the end of the
+        // log.
         if self.holds.len() > SWEEP_AT.max(self.left_over.saturating_mul(2)) {
             self.holds.retain(|_, hold| !hold.is_settled());
             self.left_over = self.holds.len();
@@ -81,8 +89,8 @@ impl Check for Stock {
     }
 }
 
-/// Orders remembered before settled ones are forgotten. Where more than half of them are
-/// open, it is done again when there are twice as many.
+/// Number of orders in memory at which settled ones are dropped. If more than half of them are
+/// open, the next sweep is at twice as many.
 const SWEEP_AT: usize = 100_000;
 
 impl Hold {
@@ -94,9 +102,18 @@ impl Hold {
 impl Stock {
     fn stock(&mut self, seen: Seen<'_>, event: &StockEvent, findings: &mut Findings) {
         let level = self.products.entry(seen.event.stream.id).or_default();
+        if let StockEvent::Counted(count) = event
+            && count.expected != level.on_hand
+        {
+            let detail =
+                format!("a count expected {} on hand, by the log there were {}", count.expected, level.on_hand);
+            seen.report(findings, Invariant::S1, detail);
+        }
         let (order_id, on_hand, reserved, allocated) = match event {
             StockEvent::Received(received) => (None, i64::from(received.quantity), 0, 0),
             StockEvent::Adjusted(adjusted) => (None, adjusted.delta, 0, 0),
+            StockEvent::Counted(count) => (None, i64::from(count.counted).saturating_sub(level.on_hand), 0, 0),
+            StockEvent::WrittenOff(gone) => (None, -i64::from(gone.quantity), 0, 0),
             StockEvent::Reserved(reserved) => (Some(reserved.order_id), 0, i64::from(reserved.quantity), 0),
             StockEvent::Released(released) => (Some(released.order_id), 0, -i64::from(released.quantity), 0),
             StockEvent::Allocated(allocated) => {
@@ -109,7 +126,17 @@ impl Stock {
                 (Some(shipped.order_id), -units, 0, -units)
             }
             StockEvent::Restocked(restocked) => (None, i64::from(restocked.quantity), 0, 0),
+            StockEvent::BackOrderSet(set) => {
+                level.back_order = i64::from(set.limit);
+                (None, 0, 0, 0)
+            }
+            StockEvent::ThresholdSet(_)
+            | StockEvent::BuyerLimitSet(_)
+            | StockEvent::RanLow(_)
+            | StockEvent::Depleted(_)
+            | StockEvent::Replenished(_) => (None, 0, 0, 0),
         };
+        let before = level.available();
         level.on_hand = level.on_hand.saturating_add(on_hand);
         level.reserved += reserved;
         level.allocated += allocated;
@@ -120,11 +147,13 @@ impl Stock {
             );
             seen.report(findings, Invariant::S1, detail);
         }
-        if level.on_hand.saturating_sub(level.reserved).saturating_sub(level.allocated) < 0 {
+        // What was promised below a limit that was lowered since stays promised.
+        if level.available() < before && level.available() < -level.back_order {
             let detail = format!(
-                "{} on hand, but {} are promised: more is sold than there is",
+                "{} on hand, but {} are promised and {} may be ahead: more is sold than there is",
                 level.on_hand,
-                level.reserved + level.allocated
+                level.reserved + level.allocated,
+                level.back_order
             );
             seen.report(findings, Invariant::S3, detail);
         }

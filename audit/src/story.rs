@@ -1,5 +1,5 @@
-//! Logs for the tests of the checks, told event by event: a story that holds, or
-//! one with a single thing wrong.
+//! Logs for the tests of the checks, built event by event: an intact one, or one with a single
+//! error.
 
 use chrono::{DateTime, TimeDelta};
 use jangbu_aggregates::DomainEvent;
@@ -25,8 +25,8 @@ pub(crate) fn won(units: i64) -> Money {
     Money::krw(units).unwrap()
 }
 
-/// A log in the making: one order (10) of one product (20), one payment (30), one
-/// shipment (40), one buyer (50).
+/// A log under construction: one order (10) of one product (20), one payment (30), one shipment
+/// (40), one buyer (50).
 pub(crate) struct Story {
     pub(crate) events: Vec<(RecordedEvent, DomainEvent)>,
     command: u128,
@@ -48,7 +48,7 @@ pub(crate) const BUYER: u128 = 50;
 pub(crate) const REFUND: u128 = 60;
 
 impl Story {
-    /// The next event belongs to the append of the one before.
+    /// Puts the next event into the append of the one before.
     pub(crate) fn same_command(&mut self) {
         self.keep_command = true;
     }
@@ -56,12 +56,12 @@ impl Story {
     pub(crate) fn command(&self) -> u128 {
         self.command
     }
-    /// The next event says that it is of an earlier command.
+    /// Gives the next event the id of an earlier command.
     pub(crate) fn repeat(&mut self, command: u128) {
         self.command = command;
         self.keep_command = true;
     }
-    /// Time goes by.
+    /// Advances the time.
     pub(crate) fn wait(&mut self, by: TimeDelta) {
         self.now += by;
     }
@@ -75,9 +75,9 @@ impl Story {
         let stream = StreamId::new(kind, id(stream));
         let version = self.events.iter().filter(|(event, _)| event.stream == stream).count() as u64 + 1;
         let event = RecordedEvent {
-            position: self.events.len() as u64 + 1,
+            position: Position::new(self.events.len() as u64 + 1),
             stream,
-            version,
+            version: Version::new(version),
             event_id: EventId::new(id(self.events.len() as u128)),
             event_type: domain.event_type().to_owned(),
             schema_version: domain.schema_version(),
@@ -118,7 +118,7 @@ impl Story {
         self.tell(AggregateKind::Stock, product.as_u128(), StockEvent::from(StockReceived { quantity }))
     }
 
-    /// Two things at 5,000 won and 500 to send them; 5 in stock.
+    /// Two pieces at 5,000 won and 500 for shipping; 5 in stock.
     pub(crate) fn placed(&mut self) -> &mut Self {
         self.stock_received(id(PRODUCT), 5);
         self.order(order_placed());
@@ -140,22 +140,22 @@ impl Story {
         self.payment(capture_requested());
         self.payment(captured());
         let paid_at = Some(self.now);
-        self.order(OrderPaid { payment_id: Some(payment_id()), paid_at });
+        self.order(OrderPaid { payment_id: Some(payment_id()), paid_at, ship_by: None });
         self.same_command();
         self.stock(StockAllocated { order_id: order_id(), quantity: 2 });
         self.same_command();
         self.points(PointsCaptured { payment_id: payment_id(), amount: won(500) })
     }
 
-    /// The invariants that do not hold and where it shows, a day after the last event.
+    /// The broken invariants with the position at which each shows, a day after the last event.
     pub(crate) fn broken(&self) -> Vec<(Invariant, u64)> {
         self.finished(self.audited())
     }
 
-    /// The same beside the gateway's own list.
+    /// The same, compared with the gateway's own list.
     pub(crate) fn broken_beside(&self, charges: &[GatewayCharge]) -> Vec<Invariant> {
         let auditor = self.audited();
-        let books = auditor.compare_with_gateway("sandbox", charges, self.here()).in_order();
+        let books = auditor.compare_with_gateway("sandbox", charges, Position::new(self.here())).in_order();
         let log = self.finished(auditor).into_iter().map(|(invariant, _)| invariant);
         log.chain(books.into_iter().map(|found| found.invariant)).collect()
     }
@@ -170,7 +170,7 @@ impl Story {
 
     fn finished(&self, auditor: Auditor) -> Vec<(Invariant, u64)> {
         let end = End { now: self.now + TimeDelta::days(1), patience: TimeDelta::minutes(15) };
-        auditor.finish(end).in_order().into_iter().map(|found| (found.invariant, found.position)).collect()
+        auditor.finish(end).in_order().into_iter().map(|found| (found.invariant, found.position.get())).collect()
     }
 
     /// The position of the newest event.

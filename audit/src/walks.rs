@@ -1,25 +1,25 @@
 //! W1: a process is told of an event in the append of that event.
 //!
-//! The log does not say where an append ends. All of its events have one correlation and one
-//! moment, and what others write in between cannot lie between them; so an event is missed
-//! where another correlation or another moment follows and it was not told. A log that an
-//! earlier version has begun holds from the first append on that took a process along.
+//! The log does not mark where an append ends. All of its events have one correlation id and one
+//! time, and events of others cannot lie between them; so an event was missed if an event with
+//! another correlation id or time follows before a process was told of it. In a log that an earlier
+//! version has begun, the rule holds from the first append that tells a process.
 
 use std::collections::BTreeMap;
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::processes::{FulfilmentEvent, InputName, PROCESSES};
-use jangbu_kernel::{AggregateKind, CorrelationId, StreamId, Timestamp};
+use jangbu_kernel::{AggregateKind, CorrelationId, Position, StreamId, Timestamp, Version};
 
 use super::finding::{Check, End, Findings, Invariant, Looks, Seen};
 
-/// The events of the append under way that a process has not been told of.
+/// The events of the current append that no process has been told of.
 #[derive(Default)]
 pub(crate) struct Walks {
     append: Option<(CorrelationId, Timestamp)>,
-    /// With the positions they have.
-    untold: BTreeMap<InputName, u64>,
-    /// Whether this log takes processes along.
+    /// With their positions.
+    untold: BTreeMap<InputName, Position>,
+    /// Whether the rule holds yet in this log.
     holds: bool,
 }
 
@@ -63,9 +63,10 @@ impl Check for Walks {
             DomainEvent::Fulfilment(FulfilmentEvent::InputsSetAside(aside)) => {
                 aside.inputs.iter().for_each(|input| self.told(*input));
             }
-            // Whatever the placing has to say it says in its own event.
+            // The order's first event is told by the process's own first event.
             DomainEvent::Fulfilment(FulfilmentEvent::Started(started)) => {
-                self.untold.remove(&InputName::Event { stream: StreamId::order(started.order_id), version: 1 });
+                self.untold
+                    .remove(&InputName::Event { stream: StreamId::order(started.order_id), version: Version::FIRST });
             }
             _ => {}
         }
@@ -103,7 +104,7 @@ mod tests {
         }
         let end = End { now: Timestamp::UNIX_EPOCH, patience: TimeDelta::zero() };
         walks.finish(end, &mut findings);
-        findings.in_order().iter().map(|found| found.position).collect()
+        findings.in_order().iter().map(|found| found.position.get()).collect()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What `jangbu-bench` can be asked and told.
+//! The command line of `jangbu-bench`.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A run: what was asked, what its cases share, and what comes of them.
+//! A run: its arguments, what its cases share, and its result.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,15 +21,15 @@ use crate::{cases, machine};
 /// Warm-up of the echo.
 const ECHO_WARMUP: Duration = Duration::from_secs(1);
 
-/// A run of the bench: what was asked, and what the cases share.
+/// A run of the bench: its arguments, and what the cases share.
 pub struct Bench {
-    /// What was asked.
+    /// The arguments.
     pub args: BenchArgs,
     folder: PathBuf,
     cluster: Option<Cluster>,
     echo: OnceCell<Echo>,
     places: AtomicU32,
-    // Removes the folder when it goes.
+    // Removes the folder when dropped.
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -86,7 +86,7 @@ impl Bench {
         ServerUnderTest::start(self.place().await?, roles).await
     }
 
-    /// A new server with a shop as large as was asked for.
+    /// A new server with a shop of the requested size.
     ///
     /// # Errors
     /// When it does not start, or refuses.
@@ -96,7 +96,7 @@ impl Bench {
         Ok((server, shop))
     }
 
-    /// The shop that was asked for, in a running server.
+    /// Creates the shop of the requested size in a running server.
     ///
     /// # Errors
     /// When the server refuses.
@@ -115,7 +115,7 @@ impl Bench {
         echo.measure(orders, self.args.connections, Plan { warmup: ECHO_WARMUP, measured, pace: None }).await
     }
 
-    /// Nanoseconds of a processor that the typed echo takes for one order, at a pace.
+    /// Processor time, in nanoseconds, that the typed echo takes for one order at a pace.
     ///
     /// # Errors
     /// When the echo does not answer.
@@ -128,8 +128,8 @@ impl Bench {
         Ok(report::each(echo.processor_time()?.saturating_sub(begun), tally.answers()))
     }
 
-    /// The time below which 99 of 100 durable commits come of somebody who does nothing else,
-    /// beside the same checkpoints, in microseconds.
+    /// The p99 of durable commits while nothing else runs but the same checkpoints, in
+    /// microseconds.
     ///
     /// # Errors
     /// When the engine refuses.
@@ -205,7 +205,7 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<bool> {
                 report.print(as_json);
                 reports.push(report);
             }
-            // The others are worth measuring all the same.
+            // One failed case does not end the others.
             Err(error) if several => {
                 eprintln!("{case:?} could not be measured: {error:#}");
                 failed = true;

@@ -1,8 +1,8 @@
-//! The machine: how this process is scheduled, and what else bears on the figures.
+//! The machine: how this process is scheduled, and what else affects the figures.
 //!
-//! The kernel of a shared machine lets a woken task wait for milliseconds, which is
-//! longer than a durable commit takes. Under `SCHED_RR` it runs at once. Children
-//! inherit the policy, so that it is asked for once, for all of them.
+//! The kernel of a shared machine lets a woken task wait for milliseconds, which is longer than a
+//! durable commit takes. Under `SCHED_RR` it runs at once. Child processes inherit the policy, so
+//! setting it once is enough.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -12,31 +12,45 @@ use std::time::Duration;
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
-/// Set in the environment of the process that was started through `chrt`, so that it
-/// does not try for ever.
+/// Set in the environment of the process that was started through `chrt`, so that a failed attempt
+/// is not repeated forever.
 const TRIED: &str = "BENCH_ASKED_FOR_CHRT";
 /// The field of `/proc/self/stat` behind the closing bracket of the name that holds the
 /// policy, from 0 (proc(5): field 41 from 1, the bracket ends field 2).
 const POLICY_FIELD: usize = 38;
 const SCHED_RR: &str = "2";
-/// Connections, files of the engine, and as many again for comfort.
+/// Connections, files of the engine, and as many again in reserve.
 const OPEN_FILES: u64 = 16_384;
 
-/// Starts this program anew under `chrt -r 1` when that is allowed here and not wanted
-/// otherwise. Returns when the process is to go on as it is.
+/// Restarts this program under `chrt -r 1` where that is allowed and `plain` is not set. Returns
+/// when the process is to continue with its present scheduling.
 pub fn schedule(plain: bool) {
     if plain || is_realtime() || std::env::var_os(TRIED).is_some() {
         return;
     }
     let allowed = Command::new("chrt").args(["-r", "1", "true"]).stderr(Stdio::null()).status();
     let (true, Ok(this)) = (allowed.is_ok_and(|status| status.success()), std::env::current_exe()) else { return };
-    // Comes back only when it failed, and then everything goes on plainly.
+    // Returns only on failure; the bench then continues with plain scheduling.
     let error =
         Command::new("chrt").args(["-r", "1"]).arg(this).args(std::env::args_os().skip(1)).env(TRIED, "1").exec();
     eprintln!("chrt could not be started: {error}");
 }
 
-/// Lets this process and its children have a connection for every client.
+/// Has this thread run before what it measures, where that runs under `SCHED_RR`: a
+/// request that is due leaves when it is due.
+pub fn go_before_others() {
+    if !is_realtime() {
+        return;
+    }
+    let thread = std::fs::read_link("/proc/thread-self").unwrap_or_default();
+    let Some(thread) = thread.file_name() else { return };
+    let raised = Command::new("chrt").args(["-r", "-p", "2"]).arg(thread).status();
+    if !raised.is_ok_and(|status| status.success()) {
+        eprintln!("the load generator goes on with the priority of the server");
+    }
+}
+
+/// Raises the limit of open files for this process and its children, to one connection per client.
 pub fn allow_many_files() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -74,7 +88,7 @@ pub fn scheduling() -> &'static str {
     }
 }
 
-/// What bears on the figures beside the program.
+/// What affects the figures beside the program.
 #[must_use]
 pub fn describe(folder: &Path) -> String {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);

@@ -2,19 +2,19 @@
 //! drives them over HTTP, measures the machine's yardsticks in between, and checks the
 //! shop's invariants afterwards.
 //!
-//! What never may live here: anything that the shop needs to run. Of `app` it takes what
-//! its commands are made of: a client, the configuration, the write side without HTTP.
+//! What never may live here: anything that the shop needs to run. From `app` it uses the parts of
+//! its commands: a client, the configuration, the write side without HTTP.
 //!
-//! Start with [`mod@bench`], which is a run; [`args`] is what can be asked; `cases/` is one
-//! file a family of cases; [`load`] is the load generator; `yardsticks/` is what the
-//! figures are held against; [`offline`] makes large logs quickly. docs/BENCHMARKS.md
-//! says how to read the result.
+//! Start with [`mod@bench`], which is a run; [`args`] are the arguments; `cases/` is one file a
+//! family of cases; [`load`] is the load generator; `yardsticks/` is what the figures are compared
+//! with; [`offline`] makes large logs quickly. docs/BENCHMARKS.md says how to read the result.
 
 mod args;
 mod bench;
 mod cases;
 mod load;
 mod machine;
+mod moments;
 mod offline;
 mod orders;
 mod place;
@@ -30,7 +30,7 @@ use clap::Parser as _;
 
 use crate::args::BenchArgs;
 
-/// That of the server: some cases decide and commit in this process.
+/// The server's allocator: some cases decide and commit in this process.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,5 +1,5 @@
 //! The write side in this process, without HTTP: for logs of millions of events, and for
-//! what can only be told apart below the API.
+//! differences that can only be measured below the API.
 //!
 //! The commands are those of the API, decided by the real aggregates and appended by the
 //! real store, so that such a log passes the audit as any other does.
@@ -13,7 +13,7 @@ use jangbu_app::node::WriteSide;
 use jangbu_commands::commands::{CancelOrder, CreateProduct, PlaceOrder, ReceiveStock, RegisterUser};
 use jangbu_commands::{Caller, CancelledBy, Command, Idempotency, Request, Scope, WantedLine, order_number, sealing};
 use jangbu_kernel::ports::{PostalAddress, World};
-use jangbu_kernel::{Actor, CommandId, CorrelationId, Money, OrderId, ProductId, Role, Sealed, UserId};
+use jangbu_kernel::{Actor, CommandId, CorrelationId, Money, OrderId, Position, ProductId, Role, Sealed, UserId};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -35,16 +35,16 @@ pub struct Offline {
 struct SmallShop {
     products: Vec<ProductId>,
     buyers: Vec<UserId>,
-    /// Where every order goes, as JSON.
+    /// The delivery address of every order, as JSON.
     address: String,
 }
 
-/// When a series of commands is over.
+/// When a series of commands ends.
 #[derive(Clone, Copy, Debug)]
 pub enum Until {
-    /// After so many.
+    /// After this many.
     Count(u64),
-    /// After so long.
+    /// After this time.
     Time(Duration),
 }
 
@@ -79,11 +79,11 @@ impl Offline {
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub async fn head(&self) -> anyhow::Result<u64> {
+    pub async fn head(&self) -> anyhow::Result<Position> {
         Ok(self.side.store.head().await?)
     }
 
-    /// Places orders of 1-3 lines, many at once; how many a second.
+    /// Places orders of 1-3 lines, many at once; returns how many a second.
     ///
     /// # Errors
     /// When one is not placed.
@@ -102,8 +102,8 @@ impl Offline {
         .await
     }
 
-    /// Makes products, many at once: one event each, on a stream that it begins. How many
-    /// a second.
+    /// Makes products, many at once: one event each, on a stream that it begins. Returns how many a
+    /// second.
     ///
     /// # Errors
     /// When one is not made.
@@ -114,8 +114,8 @@ impl Offline {
         .await
     }
 
-    /// Receives goods for the products there are, many at once: one event each, on a
-    /// stream that has a past. How many a second.
+    /// Receives goods for the existing products, many at once: one event each, on a stream that has
+    /// a history. Returns how many a second.
     ///
     /// # Errors
     /// When a command is refused.
@@ -127,7 +127,7 @@ impl Offline {
         .await
     }
 
-    /// Orders and calls the order off, over and over: two facts of a stock each time.
+    /// Places and cancels orders, repeatedly: two facts of a stock each time.
     ///
     /// # Errors
     /// When a command is refused.
@@ -141,7 +141,7 @@ impl Offline {
         .await
     }
 
-    /// Carries series of commands out, many at once; how many series a second.
+    /// Runs series of commands, many at once; returns how many series a second.
     async fn many<F>(&self, until: Until, make: F) -> anyhow::Result<u64>
     where
         F: Fn(&World, &SmallShop, &mut fastrand::Rng) -> anyhow::Result<Vec<Errand>> + Clone + Send + 'static,
@@ -174,8 +174,8 @@ impl Offline {
         Ok(per_second(done.load(Ordering::Relaxed), begun.elapsed()))
     }
 
-    /// Lets the process manager believe that it has seen everything: the orders of a large
-    /// log are scenery, and to carry them out would take longer than the measurement.
+    /// Sets the process manager's checkpoints to the end of the log, so that it does not process
+    /// the orders of a large log: that would take longer than the measurement.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -204,24 +204,18 @@ fn request(world: &World, caller: Caller, command: impl Command) -> Request {
 }
 
 fn making(world: &World, product_id: ProductId, number: usize) -> anyhow::Result<Request> {
-    let create = CreateProduct {
-        product_id,
-        name: format!("측정용 상품 {number}"),
-        description: None,
-        category_id: None,
-        seller_id: None,
-        price: Money::krw(i64::try_from(PRICE)?)?,
-    };
+    let price = Money::krw(i64::try_from(PRICE)?)?;
+    let create = CreateProduct::plain(product_id, format!("측정용 상품 {number}"), price);
     Ok(request(world, system(), create))
 }
 
-/// An order whose address is yet to be sealed, as the API does for each.
+/// An order whose address is not sealed yet; it is sealed as the API does for each order.
 struct Placing {
     order: PlaceOrder,
     idempotency: Option<Idempotency>,
 }
 
-/// Something to be asked of the shop.
+/// One series of commands.
 enum Errand {
     Placing(Placing),
     Other(Request),
@@ -244,7 +238,7 @@ const fn buyer(user_id: UserId) -> Caller {
     Caller { actor: Actor::User(user_id), scope: Scope::Own(user_id) }
 }
 
-/// An order of so many lines by somebody.
+/// An order of this many lines by one of the buyers.
 fn placing(world: &World, shop: &SmallShop, random: &mut fastrand::Rng, lines: usize) -> anyhow::Result<Placing> {
     let order_id = OrderId::new(world.ids.new_id());
     let user_id = *random.choice(&shop.buyers).context("a shop without buyers")?;
@@ -257,6 +251,7 @@ fn placing(world: &World, shop: &SmallShop, random: &mut fastrand::Rng, lines: u
         user_id,
         lines: products.map(|id| WantedLine { product_id: *id, quantity: 1 }).collect(),
         shipping_address: Sealed::from_ciphertext(String::new()),
+        postal_code: None,
         expected_total: None,
         pay_within: None,
         payment: None,

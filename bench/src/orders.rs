@@ -9,9 +9,9 @@ use super::load::{Ammunition, Gun, Head, Request};
 use super::server::ServerUnderTest;
 use super::shop::{PRICE, Shop};
 
-/// A point is used up PRICE at a time; a leg of this size leaves enough for many orders.
+/// Points are spent `PRICE` at a time; a leg of this size leaves enough for many orders.
 const POINTS_LEG: u64 = 10;
-/// Every so many-th order is paid in part with points.
+/// One of this many orders is paid in part with points.
 const WITH_POINTS_EVERY: u32 = 5;
 /// Lines of an order at most.
 const MOST_LINES: usize = 3;
@@ -25,11 +25,11 @@ pub enum Pay {
     SomeWithPoints,
     /// Every order by card.
     Card,
-    /// Nobody pays.
+    /// Unpaid orders.
     Nobody,
 }
 
-/// Whose orders, of what, how paid.
+/// The buyers, products and payment of the orders.
 #[derive(Clone)]
 pub struct OrderPlan {
     heads: Arc<[Head]>,
@@ -52,7 +52,7 @@ impl OrderPlan {
         }
     }
 
-    /// Orders as long as real ones, of products that nobody has: for the echo.
+    /// Orders of the length of real ones, of products that do not exist: for the echo.
     #[must_use]
     pub fn of_nothing_in_particular(pay: Pay) -> Self {
         let products: Vec<String> = (0..10_000).map(|_| uuid::Uuid::now_v7().to_string()).collect();
@@ -67,7 +67,7 @@ impl OrderPlan {
         }
     }
 
-    /// Not more than so many orders over all connections.
+    /// Limits the number of orders over all connections.
     #[must_use]
     pub fn at_most(self, orders: usize) -> Self {
         Self { left: Some(Arc::new(AtomicUsize::new(orders))), ..self }
@@ -80,7 +80,7 @@ impl OrderPlan {
         Self { in_turn: true, ..self.at_most(buyers) }
     }
 
-    /// Orders of this part of so many equal parts of the products only.
+    /// Restricts the orders to one of this many equal parts of the products.
     #[must_use]
     pub fn part(&self, number: usize, of: usize) -> Self {
         let products = self.products.iter().skip(number).step_by(of.max(1)).cloned().collect();
@@ -132,12 +132,12 @@ impl Ammunition for Orders {
 }
 
 impl Orders {
-    /// Writes the body up to the payment; how many lines it has. Writing into memory does
-    /// not fail.
+    /// Writes the body up to the payment; returns the number of lines. Writing into memory does not
+    /// fail.
     fn body(&mut self, body: &mut Vec<u8>) -> u64 {
         let products = &self.plan.products;
         let wanted = self.random.usize(1..=MOST_LINES.min(products.len().max(1)));
-        // Neighbours in the list are as good as any: the list has no order.
+        // Neighbours in the list are as random as any, because the list has no order.
         let first = self.random.usize(0..products.len().max(1));
         let stride = (products.len() / MOST_LINES).max(1);
         body.extend_from_slice(b"{\"lines\":[");

@@ -34,7 +34,7 @@ impl Place {
         Self { data_dir, database_url, admin_password, secrets: [secret(), secret(), secret()] }
     }
 
-    /// What a process that works here has to be told.
+    /// The environment of a process that works here.
     #[must_use]
     pub fn environment(&self) -> BTreeMap<String, String> {
         let [master_key, api_key, webhook_secret] = &self.secrets;
@@ -44,7 +44,7 @@ impl Place {
             ("JANGBU_SANDBOX_API_KEY", api_key),
             ("JANGBU_SANDBOX_WEBHOOK_SECRET", webhook_secret),
             ("JANGBU_ADMIN_PASSWORD", &self.admin_password),
-            // A load of orders that nobody pays comes from a few buyers.
+            // All unpaid orders of a load come from a few buyers.
             ("JANGBU_MAX_OPEN_UNPAID_ORDERS", "off"),
             ("JANGBU_MAX_UNPAID_UNITS", "off"),
         ]

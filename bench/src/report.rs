@@ -1,4 +1,4 @@
-//! Figures, what they are held against, and the checks behind them.
+//! Figures, what they are compared with, and the checks of a run.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::load::Tally;
 
-/// What a figure is to reach.
+/// The goal of a figure.
 #[derive(Clone, Copy, Debug)]
 pub struct Goal {
-    /// Good enough, in thousandths of the unit.
+    /// The lower goal, in thousandths of the unit.
     pub reach: u64,
-    /// As good as it gets, in thousandths of the unit; none for a figure that only must not fall.
+    /// The higher goal, in thousandths of the unit; none for a figure that only must not regress.
     pub moonshot: Option<u64>,
     /// Whether more is better.
     pub more_is_better: bool,
@@ -32,13 +32,13 @@ impl Goal {
         Self { reach, moonshot: None, more_is_better: true, unit: "" }
     }
 
-    /// So many a second, at least.
+    /// At least this many a second.
     #[must_use]
     pub const fn a_second(reach: u64, moonshot: u64) -> Self {
         Self { reach: reach * 1_000, moonshot: Some(moonshot * 1_000), more_is_better: true, unit: "/s" }
     }
 
-    /// At most so many thousandths of the unit.
+    /// At most this many thousandths of the unit.
     #[must_use]
     pub const fn at_most(reach: u64, moonshot: u64, unit: &'static str) -> Self {
         Self { reach, moonshot: Some(moonshot), more_is_better: false, unit }
@@ -65,7 +65,7 @@ pub struct Row {
     pub yardstick: String,
     /// Thousandths of the goal's unit.
     pub value: u64,
-    /// What it is to reach.
+    /// Its goal.
     pub goal: Goal,
 }
 
@@ -123,7 +123,7 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// Adds a check. The same check again holds when both do.
+    /// Adds a check. A check that is added twice holds only if both do.
     pub fn check(&mut self, what: &str, holds: bool) {
         match self.checks.iter_mut().find(|(known, _)| known == what) {
             Some((_, all)) => *all &= holds,
@@ -131,7 +131,7 @@ impl Report {
         }
     }
 
-    /// Adds the figures of a load under a name.
+    /// Adds the figures of a load, under this name.
     pub fn tally(&mut self, name: &str, tally: &Tally) {
         self.figure(
             name,
@@ -197,20 +197,20 @@ pub fn markdown<'a>(reports: impl IntoIterator<Item = &'a Report>) -> String {
     table
 }
 
-/// A whole rate; nothing in no time.
+/// A rate as a whole number; 0 for an empty duration.
 #[must_use]
 pub fn per_second(count: u64, elapsed: Duration) -> u64 {
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX).max(1);
     u64::try_from(u128::from(count) * 1_000_000 / u128::from(micros)).unwrap_or(u64::MAX)
 }
 
-/// Nanoseconds that each of so many took of a time.
+/// Nanoseconds of a duration per item.
 #[must_use]
 pub fn each(time: Duration, count: u64) -> u64 {
     u64::try_from(time.as_nanos() / u128::from(count.max(1))).unwrap_or(u64::MAX)
 }
 
-/// One figure in thousandths of another.
+/// One figure as thousandths of another.
 #[must_use]
 pub fn ratio(value: u64, of: u64) -> u64 {
     u64::try_from(u128::from(value) * 1_000 / u128::from(of.max(1))).unwrap_or(u64::MAX)
@@ -226,7 +226,7 @@ pub fn median(values: impl IntoIterator<Item = u64>) -> u64 {
 
 fn thousandths(value: u64) -> String {
     let (whole, rest) = (value / 1_000, value % 1_000);
-    // Three digits say enough of a share, none of a large number.
+    // Three digits are enough for a share, but would cut a large number.
     if whole >= 100 { whole.to_string() } else { format!("{whole}.{rest:03}") }
 }
 

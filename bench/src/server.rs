@@ -1,4 +1,4 @@
-//! The server that is measured: the program `jangbu`, in processes of its own.
+//! The server under test: the program `jangbu`, in processes of its own.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub const ADMIN_EMAIL: &str = "bench@example.com";
 /// Every part of the server.
 pub const ALL_ROLES: &str = "api,projector,process-manager";
 
-/// Running nodes over one place, with their outside world.
+/// Running nodes over one place, with their sandbox.
 pub struct ServerUnderTest {
     /// Where each node's API is.
     pub nodes: Vec<SocketAddr>,
@@ -78,7 +78,7 @@ impl ServerUnderTest {
             }
         }
         if !self.nodes.is_empty() {
-            // What a node publishes in its folder is its own.
+            // Each node needs a folder of its own for the files that it publishes.
             node.env("JANGBU_DATA_DIR", self.place.data_dir.join(format!("node-{}", self.nodes.len() + 1)));
         }
         node.env("JANGBU_LISTEN", listen.to_string())
@@ -108,7 +108,7 @@ impl ServerUnderTest {
         self.place.command(arguments).await
     }
 
-    /// Megabytes of memory that the first node has now and had at most, in thousandths.
+    /// Megabytes of memory that the first node uses now, and its maximum so far, in thousandths.
     ///
     /// # Errors
     /// When the system does not tell.
@@ -123,8 +123,7 @@ impl ServerUnderTest {
         Ok((field("VmRSS:")?, field("VmHWM:")?))
     }
 
-    /// Processor time that the nodes have used since they started; sandbox and database are
-    /// not among it.
+    /// Processor time that the nodes have used since they started, without sandbox and database.
     ///
     /// # Errors
     /// When a node has ended.
@@ -132,7 +131,7 @@ impl ServerUnderTest {
         self.children.iter().map(|child| machine::processor_time(child.id().context("a node has ended")?)).sum()
     }
 
-    /// Stops the nodes and the sandbox, and holds the log against the shop's invariants.
+    /// Stops the nodes and the sandbox, and checks the log against the shop's invariants.
     ///
     /// # Errors
     /// When they do not stop.
@@ -162,7 +161,7 @@ pub fn program() -> anyhow::Result<Command> {
     Ok(silent(&program))
 }
 
-/// This program, to be started once more.
+/// This program, as a command to start it once more.
 ///
 /// # Errors
 /// When it cannot find itself.
@@ -180,7 +179,7 @@ fn silent(program: &Path) -> Command {
     command
 }
 
-/// An address that nobody listens on now.
+/// An address with a port that is free now.
 ///
 /// # Errors
 /// When there is none.
@@ -189,7 +188,7 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(listener.local_addr()?)
 }
 
-/// Starts a process and reads from its output where it listens.
+/// Starts a process and reads the address on which it listens from its output.
 ///
 /// # Errors
 /// When it does not start in time.
@@ -200,7 +199,7 @@ pub async fn announced(mut command: Command, announcement: &str) -> anyhow::Resu
     let address = tokio::time::timeout(START_LIMIT, find(&mut lines, announcement))
         .await
         .context("the server did not start in time")??;
-    // A pipe that nobody reads would stop the server once it is full.
+    // A pipe that is not drained would block the server once it is full.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     Ok((child, address))
 }

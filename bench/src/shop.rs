@@ -11,15 +11,15 @@ use super::server::{ADMIN_EMAIL, ServerUnderTest};
 
 /// What every product costs, in won; high enough to ship free of charge anywhere.
 pub const PRICE: u64 = 60_000;
-/// More than any run can sell.
+/// Stock of every product: more than any run can sell.
 pub const PLENTY: u32 = 4_000_000;
-/// Points that let a buyer pay a few orders with them alone.
+/// Points of a buyer: enough to pay a few orders with points alone.
 const POINTS: u64 = 10_000_000;
-/// Connections that create the shop side by side.
+/// Connections that create the shop in parallel.
 const HANDS: usize = 8;
 const PASSWORD: &str = "jangbu-bench-buyer";
 
-/// What a shop is made of.
+/// The size of a shop.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     /// Products.
@@ -32,7 +32,7 @@ pub struct Size {
     pub with_points: bool,
 }
 
-/// A shop ready to be measured.
+/// A shop that is ready for a load.
 pub struct Shop {
     /// Ids of the products.
     pub products: Vec<String>,
@@ -65,7 +65,7 @@ impl Shop {
         Ok(shop)
     }
 
-    /// The same buyers before one new product.
+    /// The same buyers with one new product instead of the others.
     ///
     /// # Errors
     /// When the server refuses.
@@ -74,7 +74,7 @@ impl Shop {
         Ok(Self { products, buyers: self.buyers.clone(), address: self.address })
     }
 
-    /// Fetches new tokens for the buyers: one lives for five minutes.
+    /// Fetches new tokens for the buyers, because a token expires after five minutes.
     ///
     /// # Errors
     /// When the server refuses.

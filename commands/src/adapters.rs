@@ -41,11 +41,11 @@ impl<T: ?Sized> Registry<T> {
     }
 }
 
-/// Stands for an adapter that this program is not connected to: it knows nothing, and says so.
-/// What it holds stays open until the program is connected again.
+/// Stands in for an adapter that this program is not connected to. It answers every request with an
+/// unknown outcome, so that what the adapter has stays open until the program is connected again.
 struct NotConnected(String);
 
-/// Why nothing is known.
+/// Why the outcome is unknown.
 const NOT_CONNECTED: &str = "not_connected";
 
 impl NotConnected {
@@ -104,7 +104,7 @@ impl Carrier for NotConnected {
 }
 
 impl Gateways {
-    /// The gateway with this name; where there is none, one that knows nothing.
+    /// The gateway with this name; if there is none, a stand-in whose outcomes are unknown.
     pub(crate) fn holding(&self, name: &str) -> Arc<dyn PaymentGateway> {
         self.get(name).cloned().unwrap_or_else(|| Arc::new(NotConnected(name.to_owned())))
     }
@@ -115,7 +115,7 @@ impl Gateways {
         Self::named(chosen.name().to_owned(), chosen)
     }
 
-    /// Adds a gateway whose webhooks are taken as well.
+    /// Adds a gateway whose webhooks are accepted as well.
     #[must_use]
     pub fn with(mut self, gateway: Arc<dyn PaymentGateway>) -> Self {
         self.by_name.insert(gateway.name().to_owned(), gateway);
@@ -124,7 +124,7 @@ impl Gateways {
 }
 
 impl Carriers {
-    /// The carrier with this name; where there is none, one that knows nothing.
+    /// The carrier with this name; if there is none, a stand-in whose outcomes are unknown.
     pub(crate) fn holding(&self, name: &str) -> Arc<dyn Carrier> {
         self.get(name).cloned().unwrap_or_else(|| Arc::new(NotConnected(name.to_owned())))
     }
@@ -135,7 +135,7 @@ impl Carriers {
         Self::named(chosen.name().to_owned(), chosen)
     }
 
-    /// Adds a carrier whose webhooks are taken as well.
+    /// Adds a carrier whose webhooks are accepted as well.
     #[must_use]
     pub fn with(mut self, carrier: Arc<dyn Carrier>) -> Self {
         self.by_name.insert(carrier.name().to_owned(), carrier);

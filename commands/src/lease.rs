@@ -1,4 +1,4 @@
-//! Work that one node at a time does: holding a lease for as long as the work goes on.
+//! Work that one node at a time does, while it holds a lease.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Attempts to renew a lease before it runs out.
+/// Attempts to renew a lease before it ends.
 const RENEWALS: u32 = 10;
 
-/// Where leases are kept, and who asks for them.
+/// The store of the leases, and the node that asks for them.
 #[derive(Clone)]
 pub struct LeaseHolder {
-    /// Where they are kept.
+    /// The store of the leases.
     pub leases: Arc<dyn Leases>,
-    /// Who this node is to the others: the same after a restart, so that it need not wait
-    /// for a lease that it held itself.
+    /// The identity of this node: the same after a restart, so that it need not wait for a lease
+    /// that it held before.
     pub node: Uuid,
-    /// How long a lease lasts that is not renewed; it is renewed ten times as often.
+    /// How long a lease lasts if it is not renewed. It is renewed after every tenth of this time.
     pub length: Duration,
 }
 
@@ -44,8 +44,8 @@ impl Lease {
         Self { name, holder, stop }
     }
 
-    /// Stands by until the lease is free and taken: until when it is held for certain;
-    /// none when the program is stopping.
+    /// Waits until the lease is free and taken. Returns the time until which it is certainly held;
+    /// none if the program is stopping.
     pub async fn wait(&self) -> Option<Instant> {
         loop {
             match self.hold().await? {
@@ -57,7 +57,7 @@ impl Lease {
         }
     }
 
-    /// Renews the lease for as long as that works.
+    /// Renews the lease for as long as that succeeds.
     pub async fn keep(&self, mut until: Instant) -> Ended {
         loop {
             if self.pause().await.is_none() {
@@ -75,7 +75,7 @@ impl Lease {
         }
     }
 
-    /// Lets another node begin at once. Best effort: the lease ends by itself.
+    /// Lets another node start at once. Best effort: the lease ends by itself.
     pub async fn give_back(&self) {
         let LeaseHolder { leases, node, length } = &self.holder;
         match timeout(*length, leases.give_back(self.name, *node)).await {
@@ -85,8 +85,8 @@ impl Lease {
         }
     }
 
-    /// Takes or renews it: until when, counted from before the store was asked, or that it is
-    /// another's. None when the program is stopping.
+    /// Takes or renews the lease. Returns its end, counted from before the store was asked, or none
+    /// if another node has it. The outer option is none if the program is stopping.
     async fn hold(&self) -> Option<Result<Option<Instant>, String>> {
         let LeaseHolder { leases, node, length } = &self.holder;
         let asked = Instant::now();
@@ -102,7 +102,7 @@ impl Lease {
         })
     }
 
-    /// Waits for the next renewal; none when the program is stopping.
+    /// Waits for the next renewal; none if the program is stopping.
     async fn pause(&self) -> Option<()> {
         tokio::select! {
             biased;
@@ -122,7 +122,7 @@ mod tests {
 
     const LENGTH: Duration = Duration::from_secs(5);
 
-    /// Gives the lease at once, and says so after a while.
+    /// Grants the lease at once, but answers only after a while.
     struct SlowToAnswer(Duration);
 
     #[async_trait]
@@ -141,8 +141,8 @@ mod tests {
         Lease::new("work", holder, stop.clone())
     }
 
-    /// The store counts from when it was asked, so a holder that counts from the answer goes on
-    /// for that much longer than it holds the lease.
+    /// The store counts from when it was asked. A holder that counted from the answer would go on
+    /// for too long.
     #[tokio::test(start_paused = true)]
     async fn a_lease_counts_from_the_question() {
         let asked = Instant::now();
@@ -151,7 +151,8 @@ mod tests {
         assert_eq!(until - Instant::now(), Duration::from_secs(2), "three seconds of it are gone");
     }
 
-    /// An answer that takes as long as the lease gives nothing, and a renewal that does loses it.
+    /// An answer that takes as long as the lease grants nothing, and such a renewal loses the
+    /// lease.
     #[tokio::test(start_paused = true)]
     async fn a_lease_that_is_over_when_it_is_given_is_not_held() {
         let stop = CancellationToken::new();

@@ -1,18 +1,16 @@
-//! Floor 3, the write side: runs what the domain decides. Requests go to the
-//! decider task ([`Commands`]), which loads, decides and commits them in batches;
-//! the process manager ([`process`]) carries orders from payment to the door; the
-//! inbox ([`inbox`]) takes in what gateways and carriers tell of their own accord. What runs
-//! beside the decider is in one list ([`workers`]).
+//! Floor 3, the write side: runs what the domain decides. Requests go to the decider task
+//! ([`Commands`]), which loads, decides and commits them in batches. The process manager
+//! ([`process`]) drives orders from payment to delivery. The inbox ([`inbox`]) accepts the messages
+//! that gateways and carriers send of their own accord. Everything that runs in addition to the
+//! decider is in one list ([`workers`]).
 //!
 //! What never may live here: a rule of the shop (floor 2), SQL, HTTP, and anything
 //! that reads a read model, except the timer queue behind its port.
 //!
-//! Where to start: `request.rs` for the words, then `decider/mod.rs`, then
-//! `process/mod.rs`.
+//! Where to start: `request.rs` for the terms, then `decider/mod.rs`, then `process/mod.rs`.
 //!
-//! Invariants: no request is answered before what its answer says is committed; a
-//! request is either wholly in the log or not at all; an outside call is made only
-//! when its intent is in the log.
+//! Invariants: no request is answered before what its answer says is committed; a request is either
+//! in the log as a whole or not at all; an outside call is made only when its intent is in the log.
 
 mod adapters;
 pub mod decider;
@@ -48,6 +46,7 @@ pub use jangbu_aggregates::payment::{
 };
 pub use jangbu_aggregates::points::GrantReference;
 pub use jangbu_aggregates::processes::{FulfilmentInput, OperatorAction, TimerName};
+pub use jangbu_aggregates::product::{ProductChange, TaxClass};
 pub use jangbu_aggregates::session::SessionEndReason;
 pub use jangbu_aggregates::shipment::{STAFF, Scan, ScanStatus};
 pub use jangbu_aggregates::{Aggregate, AnyCommand, Command, DomainEvent, Policy, Scope};

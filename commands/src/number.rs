@@ -1,19 +1,18 @@
-//! The number people use for an order.
+//! The number by which people refer to an order.
 
 use chrono::Datelike as _;
 use jangbu_kernel::{OrderId, Timestamp};
 
 /// Crockford's base 32: no I, L, O or U, so that it can be read out on the telephone.
 const ALPHABET: [u8; 32] = *b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-/// Symbols behind the date, 5 bits each.
+/// Symbols after the date, 5 bits each.
 const SYMBOLS: u32 = 10;
 
 /// `YYMMDD-XXXXXXXXXX`: the UTC date and 50 of the id's random bits.
 ///
-/// Two orders of one day have the same number with probability 2^-50; among two
-/// million orders of a day the chance that any two do is about 0.2 %. The number is
-/// for people and for searching; the order's identity is its id alone, so nothing
-/// breaks when it happens.
+/// Two orders of one day have the same number with probability 2^-50; among two million orders of a
+/// day the probability that any two do is about 0.2 %. The number is for people and for searching.
+/// The order is identified by its id alone, so nothing breaks if numbers collide.
 #[must_use]
 pub fn order_number(now: Timestamp, order_id: OrderId) -> String {
     let random = order_id.uuid().as_u128();

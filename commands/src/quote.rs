@@ -1,4 +1,4 @@
-//! What an order would cost: the decision that prices it, without the order.
+//! The price of an order: makes the pricing decision without placing the order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::decider::Commands;
 use crate::reader::{fold, load_state};
 use crate::request::CommandError;
 
-/// Products and stock as the log has them now.
+/// Products and stock in their present state.
 #[derive(Default)]
 struct Loaded(HashMap<StreamId, AnyState>);
 
@@ -24,8 +24,8 @@ impl States for Loaded {
     }
 }
 
-/// Prices lines as an order placed now would be priced, and refuses what such an order
-/// would be refused for. Nothing is reserved and nothing is written.
+/// Prices lines as for an order that is placed now, and refuses them for the same reasons. Nothing
+/// is reserved and nothing is written.
 ///
 /// # Errors
 /// A refusal, or a store that cannot be read.
@@ -34,23 +34,24 @@ pub async fn quote(
     policy: &Arc<Policy>,
     now: Timestamp,
     lines: &[WantedLine],
+    postal_code: Option<&str>,
 ) -> Result<Quote, CommandError> {
     let facts = Facts { now, policy: Arc::clone(policy), scope: Scope::Any };
     let mut states = Loaded::default();
-    // Lines beyond the limit are refused without looking at their products.
+    // Lines beyond the limit are refused without loading their products.
     let distinct = lines.iter().take(policy.max_order_lines.saturating_add(1));
     let wanted = distinct.flat_map(|line| [StreamId::product(line.product_id), StreamId::stock(line.product_id)]);
     load(commands, &mut states, wanted.collect()).await?;
     loop {
-        match quote_order(&states, &facts, lines) {
+        match quote_order(&states, &facts, lines, postal_code) {
             Ok(quote) => return quote.map_err(CommandError::Refused),
-            // Every round loads a stream that was not there: as many rounds as lines at most.
+            // Every round loads a missing stream, so there are at most as many rounds as lines.
             Err(Missing(stream)) => load(commands, &mut states, vec![stream]).await?,
         }
     }
 }
 
-/// What a product is priced in; none when there is no such product.
+/// The currency of a product's price; none if there is no such product.
 ///
 /// # Errors
 /// When the store cannot be read.

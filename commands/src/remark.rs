@@ -1,5 +1,5 @@
-//! Sealing what somebody typed: about an order, its payment, parcel or process, and what points
-//! are given for.
+//! Seals texts that a person typed: remarks on an order, its payment, parcel or process, and the
+//! reasons for which points are granted.
 
 use jangbu_aggregates::order::Order;
 use jangbu_aggregates::payment::Payment;
@@ -12,13 +12,13 @@ use jangbu_kernel::{AggregateKind, OrderId, Remark, SealedAt, StreamId, UserId};
 use crate::reader::load_state;
 use crate::sealing::{order_remark, points_reference};
 
-/// Stands in place of words about somebody whose key is destroyed: nothing is kept of them.
+/// Replaces a text about a person whose key is destroyed, because nothing about them may be stored.
 const NOT_KEPT: &str = "not_kept";
-/// Stands in place of words about what does not exist: the decision refuses that.
+/// Replaces a text about something that does not exist; the decision refuses that.
 const ABOUT_NOTHING: &str = "about_nothing";
 
-/// Seals words about an order under its buyer. They are named by the order, its payment, its
-/// shipment or its process, and open with the order wherever the text is carried on to.
+/// Seals a text about an order under its buyer's key. `about` is the order, its payment, its
+/// shipment or its process. The text is opened as the order's, wherever it is copied to.
 ///
 /// # Errors
 /// When the log or the keys cannot be read.
@@ -34,13 +34,13 @@ pub async fn sealed_remark(
     seal(vault, buyer, order_remark(order_id), words).await
 }
 
-/// Seals what points are given for under who gets them.
+/// Seals the reason for which points are granted under the recipient's key.
 ///
 /// # Errors
 /// When the keys cannot be read.
 pub async fn grant_reference(vault: &dyn Vault, user_id: UserId, text: String) -> Result<GrantReference, VaultError> {
     let words = match seal(vault, user_id, points_reference(user_id), &text).await {
-        // Nobody has this id: the decision says so.
+        // There is no user with this id, which the decision refuses.
         Err(VaultError::NoKey) => ABOUT_NOTHING.into(),
         sealed => sealed?,
     };
@@ -56,7 +56,7 @@ async fn seal(vault: &dyn Vault, owner: UserId, at: SealedAt<'_>, words: &str) -
     }
 }
 
-/// The order that a stream belongs to, and whose it is.
+/// The order that a stream belongs to, and its buyer.
 async fn order_of(log: &dyn EventLog, stream: StreamId) -> Result<Option<(OrderId, UserId)>, LogError> {
     let (order_id, buyer) = match stream.kind {
         // A process has the id of its order.
@@ -77,6 +77,7 @@ async fn order_of(log: &dyn EventLog, stream: StreamId) -> Result<Option<(OrderI
         | AggregateKind::Email
         | AggregateKind::Session
         | AggregateKind::Product
+        | AggregateKind::Category
         | AggregateKind::Stock
         | AggregateKind::Points
         | AggregateKind::Buyer => (None, None),

@@ -1,4 +1,4 @@
-//! What the write side is asked, and what it answers.
+//! The requests to the write side, and its answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use jangbu_aggregates::{AnyCommand, Scope};
 use jangbu_kernel::log::{LogError, Receipt, ReceiptKey};
-use jangbu_kernel::{Actor, CommandId, CorrelationId, RecordedEvent, Refusal, StreamId};
+use jangbu_kernel::{Actor, CommandId, CorrelationId, Position, RecordedEvent, Refusal, StreamId, Version};
 use uuid::Uuid;
 
-/// The caller of a command, and whose things it may touch.
+/// The caller of a command, and whose resources they may access.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Written into the events as who acted.
+    /// Recorded in the events as the actor.
     pub actor: Actor,
-    /// Whose things the caller may touch.
+    /// Whose resources the caller may access.
     pub scope: Scope,
 }
 
@@ -26,13 +26,14 @@ impl Caller {
     }
 }
 
-/// A key that makes a repeated request answer instead of act. Its scope is the
-/// caller's actor in text form; of a sign-up without login, the address besides.
+/// A key that makes a repeated request return the first answer instead of acting again. Its scope
+/// is the caller's actor in text form; for a registration without a login, the e-mail address is
+/// added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
-    /// As the caller gave it.
+    /// The key as the caller gave it.
     pub key: String,
-    /// SHA-256 over what the caller asked; another request under the key is refused.
+    /// SHA-256 over the request. Another request with the same key is refused.
     pub fingerprint: [u8; 32],
 }
 
@@ -47,29 +48,29 @@ impl Idempotency {
     }
 }
 
-/// A command with everything around it.
+/// A command with its context.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What is to be done.
+    /// The command.
     pub command: AnyCommand,
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
-    /// The id of this command, written into its events.
+    /// The id of this command, recorded in its events.
     pub command_id: CommandId,
-    /// Everything that one request set in motion carries one correlation id.
+    /// The id that everything caused by one request shares.
     pub correlation_id: CorrelationId,
-    /// The event behind a process's command; the command's own id when absent.
+    /// The event that caused a process's command; if absent, the command's own id is recorded.
     pub causation_id: Option<Uuid>,
     /// W3C `traceparent` of the request.
     pub trace: Option<String>,
     /// The caller's key.
     pub idempotency: Option<Idempotency>,
     /// The primary stream must have one of these versions.
-    pub if_match: Option<Vec<u64>>,
+    pub if_match: Option<Vec<Version>>,
 }
 
 impl Request {
-    /// Whose idempotency key, and which; none without a key.
+    /// The idempotency key with its scope; none if the request has no key.
     pub(crate) fn receipt_key(&self) -> Option<ReceiptKey> {
         let given = self.idempotency.as_ref()?;
         let actor = &self.caller.actor;
@@ -101,25 +102,25 @@ impl Request {
     }
 }
 
-/// What came of a command that was carried out, now or before.
+/// The answer to a command that was carried out, now or before.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The primary stream of the command.
     pub stream: StreamId,
-    /// Its version after the command; for a replay, in the first answer.
-    pub version: u64,
-    /// Position of the last event of the append; when nothing had to be done, a
-    /// position that is known to cover what made it so.
-    pub position: u64,
-    /// Answered from a receipt: the command had been carried out before.
+    /// Its version after the command; for a repeated request, the version in the first answer.
+    pub version: Version,
+    /// Position of the last event of the append. If nothing had to be done, a position that is
+    /// known to include the reason for that.
+    pub position: Position,
+    /// Whether it comes from a receipt: the command had been carried out before.
     pub replayed: bool,
-    /// The events of this append over all its streams, in order; empty when
-    /// nothing had to be done or the answer is a replay.
+    /// The events of this append in all its streams, in order; empty if nothing had to be done or
+    /// the request is a repeat.
     pub events: Arc<[Arc<RecordedEvent>]>,
 }
 
 impl Answer {
-    /// The first answer again, when the request is the same.
+    /// The first answer again, if the request is the same.
     pub(crate) fn again(receipt: &Receipt, given: &Idempotency) -> Result<Self, CommandError> {
         if given.fingerprint != receipt.fingerprint {
             return Err(CommandError::KeyReused);
@@ -134,8 +135,8 @@ impl Answer {
     }
 }
 
-/// The scope of the keys of a command that is sent without a login, such as a sign-up. All who
-/// are not logged in are one actor; strangers must not meet in each other's keys.
+/// The scope of the keys of a command that is sent without a login, such as a registration. All
+/// callers without a login are one actor, so this scope keeps the keys of strangers apart.
 pub(crate) fn scope_of_anonymous(actor: &Actor, scope: Uuid) -> String {
     match actor {
         Actor::Anonymous => format!("{actor}/{scope}"),
@@ -148,44 +149,44 @@ pub(crate) fn scope_of_anonymous(actor: &Actor, scope: Uuid) -> String {
     }
 }
 
-/// Why a command was not carried out, or why that is not known.
+/// Why a command was not carried out, or why that is unknown.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The shop says no; nothing was written.
+    /// The shop refuses the command; nothing was written.
     #[error("refused: {0}")]
     Refused(Refusal),
-    /// The primary stream is at none of the versions that the caller named.
+    /// The primary stream has none of the versions that the caller named.
     #[error("the version is {actual}")]
     VersionConflict {
-        /// The version it has; 0: it does not exist.
-        actual: u64,
+        /// The version that it has; 0 if it does not exist.
+        actual: Version,
     },
     /// The key was used for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
-    /// Too much is waiting, or other nodes kept winning the race; nothing was written.
+    /// Too much is waiting, or other nodes were faster too often; nothing was written.
     #[error("busy, try again in {retry_after:?}")]
     Busy {
-        /// When it is worth trying again.
+        /// How long to wait before trying again.
         retry_after: Duration,
     },
     /// The store failed; nothing was written.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// What is stored of a stream cannot be read, or no decision could be made of it; nothing
-    /// was written, and asking again does not help before somebody has looked.
+    /// The stored data of a stream cannot be read, or no decision could be made from it. Nothing
+    /// was written, and trying again does not help before a person has looked at it.
     #[error("{stream} cannot be read: {detail}")]
     Unreadable {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
         /// What is wrong: types and positions, never a payload.
         detail: String,
     },
-    /// The store cannot write for now, as on a full disk, and can be read; nothing was written.
+    /// The store can be read but not written for now, as with a full disk; nothing was written.
     #[error("the store cannot write: {0}")]
     ReadOnly(String),
-    /// The commit was sent and its answer was lost: it may have been carried out.
-    /// Asking again with the same key is safe.
+    /// The commit was sent and its answer was lost, so it may have been carried out. Trying again
+    /// with the same key is safe.
     #[error("the outcome is unknown: {0}")]
     OutcomeUnknown(String),
     /// The program is stopping; nothing was written.
@@ -194,7 +195,7 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// Whether the same request may succeed when it is made again.
+    /// Whether the same request may succeed if it is repeated.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
@@ -209,7 +210,7 @@ impl CommandError {
 }
 
 impl CommandError {
-    /// What a failure to read one stream means to a command.
+    /// The error of a command for a failure to read one stream.
     pub(crate) fn reading(stream: StreamId, error: LogError) -> Self {
         match error {
             LogError::Damaged(detail) => Self::Unreadable { stream, detail },

@@ -1,19 +1,19 @@
-//! Where sealed fields belong, as it is bound into their ciphertexts. The field's name is
-//! storage format. Sealing and opening both go through these, so that they name the same
-//! field and stream.
+//! The places of sealed fields, as they are bound into the ciphertexts. The field's name is storage
+//! format. Sealing and opening both use these functions, so that they name the same field and
+//! stream.
 //!
-//! The stream is the one that the fact is written to for which the text is sealed.
+//! The stream is that of the event that the text is sealed for.
 
 use jangbu_kernel::{OrderId, PaymentId, SealedAt, StreamId, UserId};
 
-/// What the method of a leg needs to know, in a payment.
+/// The data that the payment method of a leg needs, in a payment.
 #[must_use]
 pub const fn instrument(payment_id: PaymentId) -> SealedAt<'static> {
     SealedAt { field: "payment.instrument", stream: StreamId::payment(payment_id) }
 }
 
-/// The address an order goes to. Its shipments carry the same ciphertext, so they open it
-/// with the order that they belong to.
+/// The delivery address of an order. Its shipments copy the ciphertext, so they open it as their
+/// order's.
 #[must_use]
 pub const fn shipping_address(order_id: OrderId) -> SealedAt<'static> {
     SealedAt { field: "order.shipping_address", stream: StreamId::order(order_id) }
@@ -43,13 +43,14 @@ pub const fn user_password_hash(user_id: UserId) -> SealedAt<'static> {
     SealedAt { field: "user.password_hash", stream: StreamId::user(user_id) }
 }
 
-/// What somebody typed about an order, its payment, its parcel or its process: a reason, a note.
+/// A text that a person typed about an order, its payment, its parcel or its process: a reason or a
+/// note.
 #[must_use]
 pub const fn order_remark(order_id: OrderId) -> SealedAt<'static> {
     SealedAt { field: "order.remark", stream: StreamId::order(order_id) }
 }
 
-/// What staff give points for.
+/// The reason for which staff grant points.
 #[must_use]
 pub const fn points_reference(user_id: UserId) -> SealedAt<'static> {
     SealedAt { field: "points.reference", stream: StreamId::points(user_id) }

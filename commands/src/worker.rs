@@ -1,11 +1,11 @@
-//! A task in the background that runs until it is stopped.
+//! A background task that runs until it is stopped.
 
 use async_trait::async_trait;
 use jangbu_kernel::part::Part;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A running task of the write side, held by whoever stops it. Dropping it leaves the task running.
+/// A running task of the write side, held by its supervisor. Dropping it leaves the task running.
 #[derive(Debug)]
 pub struct Worker {
     name: &'static str,
@@ -14,7 +14,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the work. It is given what tells it to finish what it has in hand and return.
+    /// Starts the work. Its token tells it to finish its current work and return.
     pub(crate) fn spawn<W>(name: &'static str, work: impl FnOnce(CancellationToken) -> W) -> Self
     where
         W: Future<Output = ()> + Send + 'static,
@@ -24,13 +24,13 @@ impl Worker {
         Self { name, stop, task }
     }
 
-    /// Whether it has ended, although nobody stopped it: it has failed then.
+    /// Whether it has ended without being stopped, which means that it has failed.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.task.is_finished()
     }
 
-    /// Lets it finish what it has in hand, then returns.
+    /// Lets it finish its current work, and waits for that.
     pub async fn stop(self) {
         self.stop.cancel();
         if let Err(error) = self.task.await {
@@ -41,7 +41,7 @@ impl Worker {
     /// Ends it at once, as a crash would.
     pub async fn abort(self) {
         self.task.abort();
-        // An aborted task answers with an error, which is what was asked for.
+        // An aborted task returns an error, as intended.
         let _aborted = self.task.await;
     }
 }

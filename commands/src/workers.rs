@@ -1,6 +1,6 @@
-//! The workers beside the decider: one list, which the program and the simulation both run.
-//! A new worker is a file of its own and its line in [`start`]; the program that runs the list watches
-//! and stops it with the others.
+//! The workers that run in addition to the decider: one list, which the program and the simulation
+//! both run. A new worker is a file of its own and its line in [`start`]. The program that runs the
+//! list supervises and stops it with the others.
 
 use std::sync::Arc;
 
@@ -13,19 +13,19 @@ use crate::inbox::{Hooks, InboxOptions};
 use crate::lease::LeaseHolder;
 use crate::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions};
 
-/// What the workers work with; each takes what it needs.
+/// The dependencies of the workers; each uses what it needs.
 pub struct WorkerDeps {
     /// The decider.
     pub commands: Commands,
     /// The durable inbox.
     pub inbox: Arc<dyn Inbox>,
-    /// Keeps how far the process manager has come.
+    /// Stores the checkpoints of the process manager.
     pub checkpoints: Arc<dyn Checkpoints>,
-    /// Keeps which orders are left alone.
+    /// Stores the parked orders.
     pub parked: Arc<dyn ParkedProcesses>,
-    /// Knows what is due: timers, and points that have lapsed.
+    /// Has the due timers and lapsed points.
     pub timers: Arc<dyn TimerQueue>,
-    /// Says which node does the work that one node does for all.
+    /// Decides which node does the work that one node does for all.
     pub lease: LeaseHolder,
     /// Clock, ids and vault.
     pub world: World,
@@ -35,21 +35,21 @@ pub struct WorkerDeps {
     pub carriers: Arc<Carriers>,
     /// The limits of the inbox.
     pub receiving: InboxOptions,
-    /// The limits of the process manager; none on a node that does not carry orders on.
+    /// The limits of the process manager; none on a node that does not process orders.
     pub processing: Option<ProcessOptions>,
 }
 
 /// The running workers and the handles to them.
 pub struct Workers {
-    /// Takes messages from outside in.
+    /// Accepts messages from outside.
     pub hooks: Hooks,
-    /// Carries the orders on, where this node does that.
+    /// The process manager, if this node has one.
     pub processes: Option<ProcessManagerHandle>,
     /// The workers themselves, in the order in which they are stopped.
     pub parts: Parts,
 }
 
-/// Starts every worker that this node runs beside the decider. Stop them before it.
+/// Starts all workers of this node that run in addition to the decider. Stop them before it.
 #[must_use]
 pub fn start(deps: &WorkerDeps) -> Workers {
     let mut parts = Parts::default();

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jangbu_kernel::Timestamp;
 use jangbu_kernel::ports::Clock;
 
-/// Tells the time by the machine's clock.
+/// The time by the machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

@@ -3,8 +3,8 @@
 use jangbu_kernel::ports::IdSource;
 use uuid::Uuid;
 
-/// Mints UUIDs of version 7. Within a process each is greater than the one before,
-/// also when many come in one millisecond or the clock steps back.
+/// Generates UUIDs of version 7. Within a process each is greater than the one before, even if many
+/// are generated in one millisecond or the clock steps back.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UuidV7Source;
 

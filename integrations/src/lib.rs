@@ -1,12 +1,11 @@
-//! Floor 2, the outside world: payment gateways, carriers, the vault, the clock
-//! and the source of ids, each behind a port of `kernel`.
+//! Floor 2, the external systems: payment gateways, carriers, the vault, the clock and the source
+//! of ids, each behind a port of `kernel`.
 //!
-//! No rule of the shop lives here and nothing of the log: an adapter turns a port's
-//! words into a foreign API and the answer back into an outcome, and a lost answer
-//! is always `Unknown`, never a failure. Start with [`gateways`]; [`outbound`] is
-//! what all calls go through, [`webhooks`] what all messages from outside go
-//! through. A new gateway or carrier is one file in its folder and one line in the
-//! registry beside it.
+//! Neither a rule of the shop nor anything of the log lives here: an adapter translates a port's
+//! call into a foreign API and the answer back into an outcome, and a lost answer is always
+//! `Unknown`, never a failure. Start with [`gateways`]; all calls go through [`outbound`], and all
+//! messages from outside through [`webhooks`]. A new gateway or carrier is one file in its folder
+//! and one line in the registry beside it.
 
 pub mod carriers;
 pub mod clock;
@@ -24,26 +23,26 @@ pub use ids::UuidV7Source;
 pub use outbound::OutboundPolicy;
 pub use vault::{MasterKey, SealingVault, SecretBox};
 
-/// How an outside service is reached.
+/// How an external service is reached.
 #[derive(Clone)]
 pub struct ServiceSettings {
     /// Base address, `http://...` or `https://...`.
     pub base_url: String,
-    /// What it knows us by.
+    /// The key that identifies the shop to it.
     pub api_key: SecretString,
-    /// What its webhooks are signed with. More than one while a secret is rotated.
+    /// The secrets that sign its webhooks; more than one while a secret is rotated.
     pub webhook_secrets: Vec<SecretString>,
-    /// How patient we are with it.
+    /// Timeouts and retries of calls to it.
     pub policy: OutboundPolicy,
 }
 
-/// Why an adapter could not be made.
+/// Why an adapter could not be created.
 #[derive(Debug, Error)]
 pub enum SetupError {
     /// No adapter has this name.
     #[error("there is no adapter named {0:?}")]
     UnknownName(String),
-    /// The base address is not one.
+    /// The base address is not valid.
     #[error("the base address {0:?} is not an http or https address")]
     BaseUrl(String),
     /// The API key cannot be sent in a header.
@@ -52,10 +51,10 @@ pub enum SetupError {
     /// There is no webhook secret, or one is not base64.
     #[error("a webhook secret is missing or is not base64")]
     WebhookSecret,
-    /// No HTTP client could be made, for example because the machine has no trust anchors.
+    /// No HTTP client could be created, for example because the machine has no trust anchors.
     #[error("cannot make an HTTP client")]
     Client(#[source] reqwest::Error),
-    /// The breaker's numbers make no sense.
+    /// The breaker's settings are not valid.
     #[error("the circuit breaker's settings make no sense: {0}")]
     Breaker(String),
 }

@@ -1,8 +1,8 @@
-//! Calls to outside services: bounded in time, in number and in size, retried only
-//! where that is safe, and stopped early while a service is down.
+//! Calls to external services: bounded in time, number and size, retried only where that is safe,
+//! and failed fast while a service is down.
 //!
-//! From the outside in: a bulkhead (so many calls at once), a deadline over the
-//! whole call, retries with jitter, a circuit breaker around each attempt.
+//! From the outside in: a bulkhead (a limit of concurrent calls), a deadline for the whole call,
+//! retries with jitter, a circuit breaker around each attempt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,39 +24,39 @@ use crate::SetupError;
 /// The largest answer that is read, in bytes.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
-/// Less than servers keep a connection that is not used: one that they close just while
-/// it is taken up again loses the request, and its outcome is unknown.
+/// Less than servers keep an idle connection: a request on a connection that the server closes at
+/// the same moment is lost, and its outcome is unknown.
 const LONGEST_IDLE: Duration = Duration::from_secs(4);
 
-/// How patient we are with an outside service.
+/// Limits of the calls to an external service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutboundPolicy {
-    /// Bound on a whole call, waiting and retries included. After it the answer is unknown.
+    /// Limit for a whole call, including waits and retries. After it the outcome is unknown.
     pub timeout: Duration,
-    /// Attempts in all, at least one.
+    /// Attempts including the first, at least one.
     pub attempts: usize,
     /// Pause before the first retry; doubled for each further one, with jitter.
     pub first_pause: Duration,
-    /// Calls under way at once.
+    /// Concurrent calls.
     pub at_once: usize,
-    /// How long a call waits for its turn when so many are under way.
+    /// How long a call waits for a free slot.
     pub queue_timeout: Duration,
-    /// When and for how long the service is left alone.
+    /// When and for how long calls fail fast.
     pub breaker: BreakerPolicy,
 }
 
-/// When a service counts as down, and for how long it is then left alone.
+/// When a service counts as down, and for how long no calls are made then.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BreakerPolicy {
-    /// The last so many attempts are looked at.
+    /// The number of latest attempts that are considered.
     pub window: usize,
-    /// Not before there are so many.
+    /// The least number of attempts before the breaker may open.
     pub minimum: usize,
-    /// Down when this part of them failed (above 0, at most 1).
+    /// The part of failed attempts at which it opens (above 0, at most 1).
     pub failure_rate: f64,
-    /// Then nothing is sent for so long.
+    /// How long no attempt is made then.
     pub open_for: Duration,
-    /// Then so many attempts try whether it is back.
+    /// The number of attempts that then test whether the service is back.
     pub probes: usize,
 }
 
@@ -74,20 +74,20 @@ impl Default for OutboundPolicy {
 }
 
 impl Default for BreakerPolicy {
-    /// Tolerant: a service that answers half of the time is better than none, and an
-    /// unknown outcome costs an inquiry.
+    /// Tolerant, because a service that answers half of the time is better than none, and an
+    /// unknown outcome costs only an inquiry.
     fn default() -> Self {
         Self { window: 100, minimum: 40, failure_rate: 0.6, open_for: Duration::from_secs(2), probes: 3 }
     }
 }
 
-/// Why there is no answer. None of these says that nothing happened over there.
+/// Why there is no answer. None of these means that the service did nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CallError {
-    /// Too many calls are under way.
+    /// Too many concurrent calls.
     #[error("not sent: too many calls are under way")]
     Busy,
-    /// The service was down a moment ago.
+    /// The circuit breaker is open.
     #[error("not sent: the circuit breaker is open")]
     Open,
     /// No connection.
@@ -108,8 +108,8 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Only what surely was not sent, or was surely answered with an error of the
-    /// service, is tried again; under the same idempotency key that is safe.
+    /// Only a request that was certainly not sent, or was certainly answered with an error of the
+    /// service, is retried; under the same idempotency key that is safe.
     const fn is_retryable(&self) -> bool {
         match self {
             Self::Connect | Self::ServerError(_) => true,
@@ -145,12 +145,12 @@ impl OutboundRequest {
     /// With a JSON body.
     #[must_use]
     pub fn json(mut self, body: &impl serde::Serialize) -> Self {
-        // Bodies here are plain structs with text keys: writing one cannot fail.
+        // Bodies here are plain structs with text keys, which always serialize.
         self.body = Some(("application/json", serde_json::to_vec(body).unwrap_or_default()));
         self
     }
 
-    /// With a body as a form of a web page sends it.
+    /// With a body in the form of an HTML form.
     #[must_use]
     pub fn form<'a>(mut self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -159,7 +159,7 @@ impl OutboundRequest {
     }
 }
 
-/// An answer that came through: any status below 500 but a redirect.
+/// A received answer: any status below 500 except a redirect.
 #[derive(Clone)]
 pub struct Answer {
     /// The HTTP status.
@@ -181,7 +181,7 @@ impl Answer {
     }
 }
 
-/// The way to one outside service.
+/// The connection to one external service.
 pub struct Outbound {
     exchange: BoxCloneSyncService<OutboundRequest, Answer, CircuitBreakerError<CallError>>,
     turns: Arc<Semaphore>,
@@ -189,7 +189,7 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// The way to the service at `base_url`, which knows us by the key in `key_header`.
+    /// The connection to the service at `base_url`, with our key in `key_header`.
     ///
     /// # Errors
     /// When the address, the key or the policy is unusable.
@@ -230,10 +230,10 @@ impl Outbound {
         })
     }
 
-    /// Sends an idempotent request, more than once if need be, and answers within the timeout.
+    /// Sends an idempotent request, with retries if needed, and returns within the timeout.
     ///
     /// # Errors
-    /// When there is no answer that can be used; what happened over there is unknown.
+    /// When there is no usable answer; what the service did is unknown.
     pub async fn send(&self, mut request: OutboundRequest) -> Result<Answer, CallError> {
         let deadline = Instant::now() + self.policy.timeout;
         let patience = self.policy.queue_timeout.min(self.policy.timeout);
@@ -250,7 +250,7 @@ impl Outbound {
         (|| self.attempt(request.clone()))
             .retry(pauses)
             .when(CallError::is_retryable)
-            // A pause that ends behind the deadline is not worth beginning.
+            // A pause that would end after the deadline is not started.
             .adjust(|_, pause| pause.filter(|pause| Instant::now() + *pause < deadline))
             .await
     }
@@ -263,8 +263,8 @@ impl Outbound {
     }
 }
 
-/// A client that follows no redirect. A service without TLS needs no trust anchors,
-/// which a bare machine does not have.
+/// A client that follows no redirects. For a service without TLS it needs no trust anchors, which a
+/// minimal machine does not have.
 fn client(base: &Url) -> reqwest::Result<reqwest::Client> {
     let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -283,8 +283,8 @@ struct Wire {
 }
 
 impl Wire {
-    /// One attempt. It ends by itself at the deadline, inside the breaker, so that
-    /// the breaker counts a lost answer.
+    /// One attempt. It ends at the deadline by itself, inside the breaker, so that the breaker
+    /// counts a lost answer.
     async fn exchange(self, request: OutboundRequest) -> Result<Answer, CallError> {
         let deadline = request.deadline;
         let exchange = self.send_and_read(request);

@@ -1,5 +1,5 @@
-//! Signatures of webhooks, by the Standard Webhooks specification: HMAC-SHA-256
-//! over `id.timestamp.body`, a timestamp not older than five minutes.
+//! Signatures of webhooks, by the Standard Webhooks specification: HMAC-SHA-256 over
+//! `id.timestamp.body`, and a timestamp that is at most five minutes old.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jangbu_kernel::gateway::WebhookError;
@@ -8,14 +8,14 @@ use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHO
 
 use crate::SetupError;
 
-/// Checks webhooks against the secrets that are in force.
+/// Verifies webhooks with the currently valid secrets.
 pub struct WebhookVerifier {
     keys: Vec<Webhook>,
 }
 
 impl WebhookVerifier {
-    /// A verifier that takes a message signed with any of the secrets (base64, with
-    /// or without `whsec_`).
+    /// A verifier that accepts a message signed with any of the secrets (base64, with or without
+    /// `whsec_`).
     ///
     /// # Errors
     /// When there is no secret, or one is empty or not base64.
@@ -29,14 +29,14 @@ impl WebhookVerifier {
         Ok(Self { keys })
     }
 
-    /// The message's id, when its signature holds.
+    /// The message's id, if its signature is valid.
     ///
     /// # Errors
     /// [`WebhookError::BadSignature`], whatever is wrong with it.
     pub fn verify(&self, headers: &[(String, String)], body: &[u8]) -> Result<String, WebhookError> {
         let id = only(headers, HEADER_WEBHOOK_ID)?;
         let timestamp = only(headers, HEADER_WEBHOOK_TIMESTAMP)?;
-        // The library computes with whatever number it is given; a sane one has ten digits.
+        // The library accepts any number; a realistic timestamp has ten digits.
         let plain = (1..=12).contains(&timestamp.len()) && timestamp.bytes().all(|byte| byte.is_ascii_digit());
         if id.is_empty() || !plain {
             return Err(WebhookError::BadSignature);
@@ -62,7 +62,7 @@ fn values<'a>(headers: &'a [(String, String)], name: &'static str) -> impl Itera
     headers.iter().filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-/// A header that has to be there exactly once: two would leave open which was signed.
+/// A header that has to occur exactly once: with two it would be unclear which was signed.
 fn only<'a>(headers: &'a [(String, String)], name: &'static str) -> Result<&'a str, WebhookError> {
     let mut found = values(headers, name);
     match (found.next(), found.next()) {
@@ -173,7 +173,7 @@ mod tests {
         }
     }
 
-    /// A header that is nearly one of ours, with any value.
+    /// A header whose name is similar to one of ours, with any value.
     fn header() -> impl Strategy<Value = (String, String)> {
         let name = "webhook-(id|timestamp|signature)|Webhook-Id|[a-z-]{0,12}";
         let value = "(?s).{0,40}|-?[0-9]{0,25}|v1,[A-Za-z0-9+/=]{0,50}|(v1a?,[A-Za-z0-9=]{0,8} ?){0,5}";

@@ -1,5 +1,5 @@
-//! Roles: named sets of permissions. Which role may do what is one table, on
-//! the floor that runs commands.
+//! Roles: named sets of permissions. The table of what each role may do is in the domain crate, in
+//! `command/permission.rs`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

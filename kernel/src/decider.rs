@@ -7,14 +7,14 @@ use serde::de::DeserializeOwned;
 use crate::refusal::Refusal;
 use crate::stream::AggregateKind;
 
-/// What a decision came to.
+/// The result of a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision<E> {
     /// These facts are to be recorded, at least one.
     Record(Vec<E>),
     /// The command's effect is already there; nothing to record.
     AlreadyDone,
-    /// The shop says no.
+    /// The shop refuses the command.
     Refused(Refusal),
 }
 
@@ -31,13 +31,13 @@ impl<E> From<Refusal> for Decision<E> {
     }
 }
 
-/// An aggregate: `Default` is its state before the first event, [`decide`] turns
-/// a command into events, [`evolve`] folds an event into the state.
+/// An aggregate: `Default` is its state before the first event, [`decide`] turns a command into
+/// events, [`evolve`] folds an event into the state.
 ///
-/// A state keeps only what a later decision reads. It serialises for snapshots;
-/// [`STATE_VERSION`] is raised whenever its shape or its meaning changes, which makes older
-/// snapshots be ignored and the stream be folded whole. A test holds the shape against
-/// the one that was recorded with the version.
+/// A state keeps only what a later decision reads. It is serialised for snapshots.
+/// [`STATE_VERSION`] is raised whenever the shape or the meaning of the state changes; older
+/// snapshots are then ignored and the whole stream is folded. A test compares the shape with the
+/// one that was recorded for the version.
 ///
 /// [`decide`]: Decider::decide
 /// [`evolve`]: Decider::evolve
@@ -49,14 +49,17 @@ pub trait Decider: Default + Clone + Serialize + DeserializeOwned + JsonSchema +
     const STATE_VERSION: u16;
     /// Its events.
     type Event;
-    /// What can be asked of it.
+    /// Its commands.
     type Command;
-    /// What the outside gives to a decision: time, ids, rules. Nothing is minted inside.
+    /// What a decision gets from outside: time, ids, rules. A decision reads no clock and makes no
+    /// ids itself.
     type Facts: ?Sized;
 
-    /// Decides. Order inside: already done? then refusals, cheapest first, then events.
+    /// Decides. The order inside is: whether it is already done, then refusals, the cheapest first,
+    /// then the events.
     fn decide(&self, command: &Self::Command, facts: &Self::Facts) -> Decision<Self::Event>;
 
-    /// Folds one event into the state. Total: an event that changes nothing is not an error.
+    /// Folds one event into the state. It never fails: an event that changes nothing is not an
+    /// error.
     fn evolve(&mut self, event: &Self::Event);
 }

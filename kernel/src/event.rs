@@ -1,4 +1,4 @@
-//! The event envelope: what is stored around a payload, for ever.
+//! The event envelope: what is stored with every payload.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,12 +6,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CommandId, CorrelationId, EventId, UserId};
+use crate::place::{Position, Version};
 use crate::stream::StreamId;
 use crate::time::Timestamp;
 
-/// Who acted. Stored as text: `user:<uuid>`, `system:<part of the program>`,
-/// `operator:<name>` (somebody at the command line), `gateway:<name>`,
-/// `carrier:<name>`, or `anonymous` (nobody had logged in yet).
+/// Who acted. Stored as text: `user:<uuid>`, `system:<part of the program>`, `operator:<name>` (a
+/// person at the command line), `gateway:<name>`, `carrier:<name>`, or `anonymous` (nobody had
+/// logged in yet).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Actor {
@@ -21,13 +22,13 @@ pub enum Actor {
     System(&'static str),
     /// A person at the command line of the server.
     Operator(String),
-    /// A payment gateway that told us something.
+    /// A payment gateway that reported something.
     Gateway(String),
-    /// A carrier that told us something.
+    /// A carrier that reported something.
     Carrier(String),
-    /// Nobody known: registration and login.
+    /// Nobody known, as at registration and login.
     Anonymous,
-    /// Somebody that only a newer program knows, as the log has it.
+    /// A kind of actor that only a newer version of the program knows, in its stored text form.
     Unknown(String),
 }
 
@@ -82,7 +83,7 @@ impl FromStr for Actor {
         let (kind, name) = text.split_once(':').ok_or(InvalidActor)?;
         match kind {
             "user" => name.parse().map(Self::User).map_err(|_| InvalidActor),
-            // A part that a later version renamed still reads, as the whole.
+            // An unknown part, such as one that another version named otherwise, reads as `system`.
             "system" => Ok(Self::System(Self::SYSTEM_PARTS.into_iter().find(|part| *part == name).unwrap_or("system"))),
             "operator" => Ok(Self::Operator(name.to_owned())),
             "gateway" => Ok(Self::Gateway(name.to_owned())),
@@ -92,13 +93,13 @@ impl FromStr for Actor {
     }
 }
 
-/// Who, why, when: what is common to all events that one command decided.
+/// Who, why and when: what all events of one command have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventMeta {
-    /// Everything that one request set in motion carries one correlation id.
+    /// The id that everything caused by one request shares.
     pub correlation_id: CorrelationId,
-    /// What directly caused this: the event id behind a process's command, else
-    /// the command id itself.
+    /// What directly caused this: for a process's command the id of the event that the process
+    /// reacted to, otherwise the id of the command itself.
     pub causation_id: uuid::Uuid,
     /// The command that decided this.
     pub command_id: CommandId,
@@ -106,7 +107,7 @@ pub struct EventMeta {
     pub actor: Actor,
     /// W3C `traceparent` of the request, when it had one.
     pub trace: Option<String>,
-    /// When it was decided, whole milliseconds.
+    /// When it was decided, in whole milliseconds.
     pub recorded_at: Timestamp,
 }
 
@@ -126,12 +127,12 @@ pub struct NewEvent {
 /// An event as the log holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedEvent {
-    /// Place in the log, from 1, no gaps.
-    pub position: u64,
+    /// Place in the log, from 1, without gaps.
+    pub position: Position,
     /// The stream it belongs to.
     pub stream: StreamId,
-    /// Place in the stream, from 1, no gaps.
-    pub version: u64,
+    /// Place in the stream, from 1, without gaps.
+    pub version: Version,
     /// Its own id.
     pub event_id: EventId,
     /// `<aggregate>.<past_tense>`.
@@ -140,7 +141,7 @@ pub struct RecordedEvent {
     pub schema_version: u16,
     /// The payload, JSON text, byte for byte as it was appended.
     pub payload: String,
-    /// Who, why, when.
+    /// Who, why and when.
     pub meta: EventMeta,
     /// Merkle leaf hash (RFC 6962) over the canonical form of the row.
     pub hash: [u8; 32],

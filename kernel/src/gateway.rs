@@ -1,7 +1,7 @@
 //! Ports to the outside world: payment gateways and carriers.
 //!
-//! Every answer is an outcome type with an `Unknown` arm: a lost answer is not a
-//! failure, and nothing may be concluded from it but that somebody has to ask.
+//! Every answer is an outcome type with an `Unknown` arm: a lost answer is not a failure, and the
+//! only conclusion from it is that the other side has to be asked again.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,8 +14,8 @@ use crate::money::Money;
 use crate::never::never;
 use crate::ports::{AddressFault, PostalAddress};
 
-/// What a payment method needs to know to take money, by the names of its fields: opened, for
-/// the adapter alone. Its debug form names the fields and shows none of them.
+/// What a payment method needs to know to take money, by field name. The texts are in the clear,
+/// for the adapter alone. The debug form names the fields and shows no text.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Details(BTreeMap<String, String>);
 
@@ -26,22 +26,22 @@ impl Details {
         self.0.get(field).map(String::as_str)
     }
 
-    /// All of them, by name.
+    /// All fields, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(field, text)| (field.as_str(), text.as_str()))
     }
 
-    /// As they are sealed: a JSON object of texts. Storage format.
+    /// The form in which they are sealed: a JSON object of texts. Storage format.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // A map of texts: writing it cannot fail.
+        // A map of texts always serializes.
         serde_json::to_string(&self.0).unwrap_or_else(|_| never("details could not be written", String::new()))
     }
 
     /// Reads [`Details::to_json`] back.
     ///
     /// # Errors
-    /// What the parser says of the text.
+    /// The error of the parser.
     pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json).map(Self)
     }
@@ -62,7 +62,7 @@ impl fmt::Debug for Details {
 /// A request to take money now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChargeRequest {
-    /// The same key never charges twice; the id of the event that asked for the capture.
+    /// The same key never charges twice. It is the id of the event that asked for the capture.
     pub idempotency_key: Uuid,
     /// The order it is for.
     pub order_id: OrderId,
@@ -76,7 +76,7 @@ pub struct ChargeRequest {
     pub details: Details,
 }
 
-/// What became of a charge, as the gateway tells it.
+/// The result of a charge, as the gateway reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChargeOutcome {
     /// The money is taken.
@@ -86,25 +86,25 @@ pub enum ChargeOutcome {
         /// What was taken, to be compared with what was asked.
         amount: Money,
     },
-    /// The gateway says no, for good.
+    /// The gateway declines, for good.
     Declined {
         /// The gateway's reason code, such as `insufficient_funds`.
         code: String,
     },
-    /// The buyer has to do something first, then the charge is confirmed.
+    /// The buyer has to do something first; then the charge is confirmed.
     ChallengeRequired {
         /// The gateway's id of the charge.
         reference: String,
     },
-    /// The buyer pays at a page of the gateway's or of a bank. Nobody confirms it here: the
-    /// gateway learns of it, and tells or is asked.
+    /// The buyer pays on a page of the gateway or of a bank. The charge is not confirmed here: the
+    /// gateway learns of the payment and reports it, or is asked.
     RedirectRequired {
         /// The gateway's id of the charge.
         reference: String,
         /// The page, `http` or `https`.
         url: String,
     },
-    /// The buyer did what there was to do, and the money is on its way to the gateway.
+    /// The buyer has done their part, and the money is on its way to the gateway.
     DepositAwaited {
         /// The gateway's id of the charge.
         reference: String,
@@ -114,11 +114,11 @@ pub enum ChargeOutcome {
         /// The gateway's id of the charge.
         reference: String,
     },
-    /// The gateway has never heard of this key (inquiries only).
+    /// The gateway does not know this key (inquiries only).
     NotFound,
     /// The gateway voided it: nothing is or will be charged under this key.
     Voided,
-    /// No answer, or none that can be understood. Ask again.
+    /// No answer, or one that cannot be understood. Ask again.
     Unknown {
         /// What went wrong, for the log.
         detail: String,
@@ -136,7 +136,7 @@ pub struct RefundRequest {
     pub amount: Money,
 }
 
-/// What became of a refund.
+/// The result of a refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefundOutcome {
     /// The money is on its way back.
@@ -144,12 +144,12 @@ pub enum RefundOutcome {
         /// The gateway's id of the refund.
         reference: String,
     },
-    /// The gateway says no.
+    /// The gateway refuses.
     Refused {
         /// The gateway's reason code.
         code: String,
     },
-    /// No answer; ask again with the same key.
+    /// No answer. Ask again with the same key.
     Unknown {
         /// What went wrong, for the log.
         detail: String,
@@ -161,61 +161,61 @@ pub enum RefundOutcome {
 pub trait PaymentGateway: Send + Sync + 'static {
     /// The gateway's name, as in `gateway:<name>` and `/v1/hooks/payments/<name>`.
     fn name(&self) -> &str;
-    /// Whether it takes money by a payment method, by the method's name. Asked before an order
-    /// is taken.
+    /// Whether it takes money by the payment method of this name. Asked before an order is
+    /// accepted.
     fn takes(&self, method: &str) -> bool;
     /// Takes money.
     async fn charge(&self, request: ChargeRequest) -> ChargeOutcome;
-    /// Finishes a charge whose challenge the buyer has met.
+    /// Finishes a charge after the buyer has met its challenge.
     async fn confirm(&self, reference: &str) -> ChargeOutcome;
-    /// Asks what became of a charge, by its idempotency key.
+    /// Asks for the state of a charge, by its idempotency key.
     async fn inquire(&self, idempotency_key: Uuid) -> ChargeOutcome;
-    /// Voids whatever happened or may yet happen under a key. After
+    /// Voids everything that has happened or may still happen under a key. After
     /// [`ChargeOutcome::Voided`] nothing is or will be charged under it.
     async fn net_cancel(&self, idempotency_key: Uuid) -> ChargeOutcome;
     /// Gives money back.
     async fn refund(&self, request: RefundRequest) -> RefundOutcome;
-    /// Reads a webhook from its headers and its exact bytes. What it gives is acted on: a
-    /// notice only of a message whose signature holds. None of it is a message that says
-    /// nothing about a charge.
+    /// Reads a webhook from its headers and its exact bytes. Its result is acted on, so a message
+    /// may report an outcome only if its signature is valid. The result is empty if the message
+    /// says nothing about a charge.
     ///
     /// # Errors
-    /// Why it cannot be trusted or read.
+    /// Why the message cannot be trusted or read.
     fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<Vec<GatewayNotice>, WebhookError>;
 }
 
-/// Something that a gateway tells on its own account.
+/// A notice that a gateway sends of its own accord.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayNotice {
-    /// The notice's own id: the same one may come many times.
+    /// The notice's own id: the same notice may arrive many times.
     pub message_id: String,
-    /// The payment it speaks of.
+    /// The payment that it is about.
     pub payment_id: PaymentId,
-    /// What it tells.
+    /// What it reports.
     pub observation: Observation,
 }
 
-/// What a gateway's message tells of a charge.
+/// What a gateway's message reports about a charge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observation {
-    /// The gateway's word, proven by the message itself.
+    /// A statement of the gateway, proven by the message itself.
     Told {
         /// The idempotency key of the charge.
         idempotency_key: Uuid,
-        /// What became of the charge.
+        /// The result of the charge.
         outcome: ChargeOutcome,
     },
-    /// Something happened, and the message proves nothing: the gateway is to be asked.
+    /// Something happened, but the message proves nothing: the gateway has to be asked.
     Ask,
 }
 
-/// Why a webhook was not taken.
+/// Why a webhook was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
-    /// No signature, a wrong one, or one that is too old.
+    /// The signature is missing, wrong or too old.
     #[error("the signature does not hold")]
     BadSignature,
-    /// Signed, but not a message that is known here.
+    /// It is signed, but not a known message.
     #[error("the message cannot be read: {0}")]
     Unreadable(String),
 }
@@ -227,48 +227,48 @@ pub struct LabelRequest {
     pub shipment_id: ShipmentId,
     /// The order it is for.
     pub order_id: OrderId,
-    /// Who receives it, opened. Never logged.
+    /// The recipient's address, in the clear. Never logged.
     pub address: PostalAddress,
 }
 
-/// What became of a label request.
+/// The result of a label request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LabelOutcome {
     /// The parcel can be handed over.
     Ready {
-        /// The number that follows it.
+        /// The tracking number.
         tracking_number: String,
     },
-    /// The carrier will not take it, this time.
+    /// The carrier does not take the parcel, this time.
     Refused {
         /// The carrier's reason code.
         code: String,
     },
-    /// No answer; ask again with the same shipment id.
+    /// No answer. Ask again with the same shipment id.
     Unknown {
         /// What went wrong, for the log.
         detail: String,
     },
 }
 
-/// What a carrier tells about a parcel.
+/// What a carrier reports about a parcel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarrierNotice {
     /// The message's own id.
     pub message_id: String,
-    /// The shipment it speaks of.
+    /// The shipment that it is about.
     pub shipment_id: ShipmentId,
-    /// The number that follows the parcel.
+    /// The tracking number.
     pub tracking_number: String,
     /// The parcel's status, one of the shipment states
     /// (`in_transit`, `out_for_delivery`, `attempt_failed`, `exception`, `delivered`,
     /// `returned`, `lost`).
     pub status: String,
-    /// The carrier's own code of the scan.
+    /// The carrier's own code for the scan.
     pub code: String,
-    /// Where.
+    /// Where the scan was made.
     pub place: String,
-    /// When, by the carrier's clock.
+    /// When it was made, by the carrier's clock.
     pub at: crate::Timestamp,
 }
 
@@ -277,29 +277,29 @@ pub struct CarrierNotice {
 pub trait Carrier: Send + Sync + 'static {
     /// The carrier's name, as in `carrier:<name>` and `/v1/hooks/carriers/<name>`.
     fn name(&self) -> &str;
-    /// What it would refuse a label for, told before the order is taken and paid.
+    /// The faults for which it would refuse a label. Asked before the order is accepted and paid.
     fn address_faults(&self, address: &PostalAddress) -> Vec<AddressFault> {
         address.faults()
     }
     /// Asks for a label.
     async fn request_label(&self, request: LabelRequest) -> LabelOutcome;
-    /// Calls a label off. Calling off what was never asked for is a success.
+    /// Cancels a label. Cancelling one that was never requested is a success.
     async fn cancel_label(&self, shipment_id: ShipmentId) -> LabelCancelOutcome;
     /// Checks a webhook's signature over its exact bytes and reads it.
     ///
     /// # Errors
-    /// Why it cannot be trusted or read.
+    /// Why the message cannot be trusted or read.
     fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<CarrierNotice, WebhookError>;
 }
 
-/// What became of calling a label off.
+/// The result of cancelling a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LabelCancelOutcome {
     /// The label is void.
     Cancelled,
     /// Too late: the carrier has the parcel.
     AlreadyDispatched,
-    /// No answer; ask again.
+    /// No answer. Ask again.
     Unknown {
         /// What went wrong, for the log.
         detail: String,

@@ -1,9 +1,8 @@
-//! Floor 1, the words of the house: identifiers, money, time, the event
-//! envelope, the [`Decider`] and the ports to everything that is not pure.
+//! Floor 1, the shared vocabulary: identifiers, money, time, the event envelope, the [`Decider`]
+//! and the ports to everything that is not pure.
 //!
-//! Nothing here does I/O and nothing here knows a rule of the shop. Every other
-//! crate may import this one; this one imports none of them. Start with
-//! [`event`] and [`log`], then [`decider`].
+//! Nothing here does I/O, and nothing here knows a rule of the shop. Every other crate may import
+//! this one; this one imports none of them. Start with [`event`] and [`log`], then [`decider`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
@@ -17,6 +16,7 @@ pub mod macros;
 pub mod money;
 pub mod never;
 pub mod part;
+pub mod place;
 pub mod ports;
 pub mod refusal;
 pub mod sealed;
@@ -30,6 +30,7 @@ pub use event::{Actor, EventMeta, NewEvent, RecordedEvent};
 pub use ids::*;
 pub use money::{Currency, Money, MoneyError};
 pub use never::never;
+pub use place::{Position, Version};
 pub use refusal::{Refusal, RefusalCode};
 pub use sealed::{Remark, Sealed, SealedAt};
 pub use stream::{AggregateKind, StreamId};
@@ -37,7 +38,7 @@ pub use time::Timestamp;
 
 #[doc(hidden)]
 pub mod __private {
-    //! What the macros of this crate name from inside other crates.
+    //! What the macros of this crate refer to from other crates.
     pub use crate::never::never;
     pub use schemars;
     pub use serde;

@@ -1,5 +1,5 @@
-//! The port to the log: one log, positions 1..n without gaps in commit order,
-//! streams with versions 1..n.
+//! The port to the log: one log whose positions are 1..n without gaps in commit order, and streams
+//! with versions 1..n.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::event::{EventMeta, NewEvent, RecordedEvent};
+use crate::place::{Position, Version};
 use crate::stream::StreamId;
 use crate::time::Timestamp;
 
@@ -16,29 +17,29 @@ use crate::time::Timestamp;
 pub struct StreamWrite {
     /// The stream.
     pub stream: StreamId,
-    /// The version the stream must have now; 0: it must not exist.
-    pub expected_version: u64,
-    /// The events; none: only the version is checked.
+    /// The version that the stream must have now; 0 if it must not exist.
+    pub expected_version: Version,
+    /// The events. If there are none, only the version is checked.
     pub events: Vec<NewEvent>,
-    /// Who, why and when of these events, where it is not what the append says of its others.
+    /// Who, why and when of these events, if this differs from the rest of the append.
     pub meta: Option<EventMeta>,
 }
 
-/// Whose key, and which.
+/// An idempotency key, with the scope that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReceiptKey {
-    /// Who used the key: an actor in text form. Keys of different scopes never meet.
+    /// Who used the key: an actor in text form. The same key in two scopes is two keys.
     pub scope: String,
     /// SHA-256 over scope and key, see [`ReceiptKey::new`]. The key itself is free text of a
-    /// client that may hold personal data, and is kept nowhere. A hash hides only what cannot
-    /// be guessed: a reader of the store can try keys out.
+    /// client, which may contain personal data, so it is not stored. The hash hides only keys that
+    /// cannot be guessed: someone with access to the store can try keys out.
     pub hash: [u8; 32],
 }
 
 impl ReceiptKey {
-    /// A key of a scope. `sha256` is given, because there is no cryptography on this floor.
+    /// The key of a scope. `sha256` is a parameter because there is no cryptography on this floor.
     ///
-    /// What is hashed is storage format: the scope's length in bytes as 8 bytes, big-endian,
+    /// The hashed form is storage format: the scope's length in bytes as 8 bytes, big-endian, then
     /// the scope and the key, both in UTF-8. The length keeps ("ab", "c") and ("a", "bc") apart.
     #[must_use]
     pub fn new(scope: String, key: &str, sha256: impl FnOnce(&[u8]) -> [u8; 32]) -> Self {
@@ -48,49 +49,48 @@ impl ReceiptKey {
     }
 }
 
-/// A receipt to be written with an append: the same key never acts twice.
+/// A receipt to be written with an append, so that the same key never acts twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewReceipt {
-    /// Whose key, and which.
+    /// The key and its scope.
     pub key: ReceiptKey,
-    /// SHA-256 over the request; the same key with another request is refused.
+    /// SHA-256 over the request. The same key with another request is refused.
     pub fingerprint: [u8; 32],
-    /// The stream whose resource was the answer.
+    /// The stream of the resource that was the answer.
     pub stream: StreamId,
     /// The version of that stream after the append.
-    pub version: u64,
+    pub version: Version,
 }
 
-/// A stored receipt: enough to give the first answer again, by folding the
-/// stream up to the version.
+/// A stored receipt: enough to give the first answer again by folding the stream up to the version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// SHA-256 over the first request.
     pub fingerprint: [u8; 32],
-    /// The stream whose resource was the answer.
+    /// The stream of the resource that was the answer.
     pub stream: StreamId,
     /// The version of that stream in the first answer.
-    pub version: u64,
+    pub version: Version,
     /// Position of the last event of the append.
-    pub position: u64,
+    pub position: Position,
     /// When it was written.
     pub recorded_at: Timestamp,
 }
 
-/// One atomic append: all of its writes and its receipt, or nothing.
+/// One atomic append: all its writes and its receipt are stored, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
-    /// The writes, in the order in which their events are to lie. A later write to the same
-    /// stream counts on the events of the earlier one.
+    /// The writes, in the order in which their events are stored. The expected version of a later
+    /// write to the same stream includes the events of the earlier one.
     pub writes: Vec<StreamWrite>,
-    /// Who, why, when: common to all its events whose write does not say otherwise.
+    /// Who, why and when of all events whose write has no `meta` of its own.
     pub meta: EventMeta,
-    /// The receipt, when the caller gave a key.
+    /// The receipt, if the caller gave a key.
     pub receipt: Option<NewReceipt>,
 }
 
 impl Append {
-    /// How many events it holds.
+    /// The number of its events.
     #[must_use]
     pub fn event_count(&self) -> usize {
         self.writes.iter().map(|write| write.events.len()).sum()
@@ -100,26 +100,26 @@ impl Append {
 /// The answer to one append.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AppendResult {
-    /// It is in the log. Its events lie at consecutive positions, write by write.
+    /// It is in the log. Its events have consecutive positions, write by write.
     Appended {
         /// The events as stored, in position order.
         events: Vec<Arc<RecordedEvent>>,
     },
-    /// A stream was not at the version expected; nothing of this append was written.
+    /// A stream was not at the expected version; nothing of this append was written.
     Conflict {
         /// The stream.
         stream: StreamId,
-        /// The version it has.
-        actual_version: u64,
+        /// The version that it has.
+        actual_version: Version,
     },
-    /// The receipt's key was used before; nothing of this append was written.
+    /// The key of the receipt was used before; nothing of this append was written.
     Duplicate {
         /// The first answer.
         receipt: Receipt,
     },
 }
 
-/// The machine broke. Not an answer about the data.
+/// A failure of the store. It says nothing about the data.
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The store cannot be reached or does not answer; trying again later may help.
@@ -128,16 +128,16 @@ pub enum LogError {
     /// The disk is full or read-only: writes are refused, reads go on.
     #[error("the store cannot write: {0}")]
     ReadOnly(String),
-    /// What is stored breaks a rule of the log.
+    /// The stored data breaks a rule of the log.
     #[error("the store is damaged: {0}")]
     Damaged(String),
-    /// The connection was lost after the commit was sent and what became of it
-    /// could not be found out in time. Never reported as a refusal.
+    /// The connection was lost after the commit was sent, and the outcome could not be found out in
+    /// time. Never reported as a refusal.
     #[error("the outcome of the append is unknown: {0}")]
     OutcomeUnknown(String),
 }
 
-/// Filters of [`EventLog::read_all`]; empty means everything.
+/// Filters of [`EventLog::read_all`]. An empty filter admits everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadFilter {
     /// Only these event types.
@@ -160,18 +160,18 @@ impl ReadFilter {
 pub struct Snapshot {
     /// The stream.
     pub stream: StreamId,
-    /// The version folded in.
-    pub version: u64,
+    /// The last version that is folded in.
+    pub version: Version,
     /// [`crate::Decider::STATE_VERSION`] of the writer.
     pub state_version: u16,
     /// The state, JSON.
     pub state: String,
 }
 
-/// A stream's tail behind its latest usable snapshot.
+/// The events of a stream after its latest usable snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadedStream {
-    /// The snapshot, when there was one with the wanted state version.
+    /// The snapshot, if there is one with the wanted state version.
     pub snapshot: Option<Snapshot>,
     /// The events after it, in order.
     pub events: Vec<RecordedEvent>,
@@ -180,107 +180,106 @@ pub struct LoadedStream {
 /// A sealed Merkle root: the tree over the leaf hashes of positions 1..=size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealedRoot {
-    /// How many leaves.
-    pub size: u64,
+    /// The last position under the root, which is also the number of leaves.
+    pub size: Position,
     /// Merkle tree hash, RFC 6962 section 2.1.
     pub root: [u8; 32],
     /// When it was sealed.
     pub sealed_at: Timestamp,
 }
 
-/// The log. Every engine answers alike; one contract suite holds them to it.
+/// The log. All engines behave alike, which one contract suite checks.
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
-    /// Appends a batch in one transaction, in order. Each append has its own
-    /// answer; a later append of the batch may build on an earlier one (its expected
-    /// version counts the earlier one's events), and conflicts if that one did.
+    /// Appends a batch in one transaction, in order. Each append has its own result. A later append
+    /// of the batch may build on an earlier one: its expected version includes the earlier one's
+    /// events, and it conflicts if the earlier one did.
     ///
-    /// When the future is dropped the batch is still either wholly carried out
-    /// or not begun.
+    /// When the future is dropped, the batch is still either carried out as a whole or not begun.
     ///
     /// # Errors
-    /// The batch as a whole failed and nothing was written, except for
-    /// [`LogError::OutcomeUnknown`], where it may have been.
+    /// The batch as a whole failed and nothing was written. Only after [`LogError::OutcomeUnknown`]
+    /// it may have been written.
     async fn append(&self, batch: Vec<Append>) -> Result<Vec<AppendResult>, LogError>;
 
-    /// Whether this handle is the only writer there can be. If so, a state folded
-    /// from its own appends is never stale.
+    /// Whether this handle is the only possible writer. If so, a state folded from its own appends
+    /// is never stale.
     fn exclusive(&self) -> bool;
 
-    /// The same log for whoever decides: what is read through this handle waits behind
-    /// nothing that carries on what was decided (projections, processes, seals, queries).
-    /// None where there is nothing to wait behind.
+    /// A handle to the same log for making decisions. Its reads do not wait for the reads of what
+    /// follows decisions (projections, processes, sealing, queries). None if reads of the engine do
+    /// not wait for each other.
     fn for_deciding(&self) -> Option<Arc<dyn EventLog>> {
         None
     }
 
-    /// Loads streams for folding, each from its latest snapshot with the state
-    /// version given, unless that does not end with an event of the stream: then the stream
-    /// is loaded whole. Same order as asked; an unknown stream is empty.
+    /// Loads streams for folding, each from its latest snapshot with the given state version. If
+    /// the snapshot does not end at an event of the stream, the whole stream is loaded instead. The
+    /// result is in the order asked for; an unknown stream is empty.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError>;
 
-    /// The events of one stream with `from_version <= version <= to_version`. One that is
-    /// damaged is an error here.
+    /// The events of one stream with `from_version <= version <= to_version`. A damaged event is an
+    /// error here.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn read_stream(
         &self,
         stream: StreamId,
-        from_version: u64,
-        to_version: u64,
+        from_version: Version,
+        to_version: Version,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError>;
 
-    /// Events with `position > after`, in order, at most `limit`. The second value tells
-    /// how far the log was read: resume from there. With a filter that is further than the
-    /// last event given, and so it is where the log holds kinds of streams that this program
-    /// does not know: they are left out. An event that is damaged comes with an empty
-    /// payload, which nobody decodes, so that it stops its own stream and no other.
+    /// Events with `position > after`, in order, at most `limit`. The second value is the position
+    /// up to which the log was read: resume from there. It may be after the last returned event if
+    /// there is a filter, or if the log has kinds of streams that this program does not know,
+    /// because their events are left out. A damaged event has an empty payload, which nobody
+    /// decodes, so that it stops only its own stream.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn read_all(
         &self,
-        after: u64,
+        after: Position,
         limit: usize,
         filter: &ReadFilter,
-    ) -> Result<(Vec<RecordedEvent>, u64), LogError>;
+    ) -> Result<(Vec<RecordedEvent>, Position), LogError>;
 
-    /// As [`EventLog::read_all`], for whoever follows the log closely: what was appended
-    /// through this handle a moment ago is given from memory. It may end at the head that
-    /// [`EventLog::watch_head`] shows, when the store already holds more.
+    /// Like [`EventLog::read_all`], for readers that follow the log closely: what was appended
+    /// through this handle a moment ago is returned from memory. It may end at the head that
+    /// [`EventLog::watch_head`] shows, even if the store already has more.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn follow(
         &self,
-        after: u64,
+        after: Position,
         limit: usize,
         filter: &ReadFilter,
-    ) -> Result<(Vec<Arc<RecordedEvent>>, u64), LogError> {
+    ) -> Result<(Vec<Arc<RecordedEvent>>, Position), LogError> {
         let (events, read_to) = self.read_all(after, limit, filter).await?;
         Ok((events.into_iter().map(Arc::new).collect(), read_to))
     }
 
-    /// Current versions of streams, 0 where there is none. Same order as asked.
+    /// Current versions of streams, 0 for a stream that does not exist. In the order asked for.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError>;
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<Version>, LogError>;
 
-    /// Receipts by key, same order as asked.
+    /// Receipts by key, in the order asked for.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn receipts(&self, keys: Vec<ReceiptKey>) -> Result<Vec<Option<Receipt>>, LogError>;
 
-    /// Keeps snapshots in place of older ones, of those of another state version, and of
-    /// those that do not fit their stream. One that does not fit is not kept. Best effort by
-    /// nature: losing one costs time only.
+    /// Saves snapshots. They replace older ones, ones of another state version and ones that do not
+    /// fit their stream. A new one that does not fit is not saved. This is best effort: losing a
+    /// snapshot only costs time.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -290,44 +289,46 @@ pub trait EventLog: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn head(&self) -> Result<u64, LogError>;
+    async fn head(&self) -> Result<Position, LogError>;
 
-    /// What tells this log from every other one. A copy of its file or database has the same:
-    /// [`EventLog::hash_at`] tells those apart.
+    /// Identifies this log among all logs. A copy of its file or database has the same identity;
+    /// [`EventLog::hash_at`] tells copies apart.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn identity(&self) -> Result<Uuid, LogError>;
 
-    /// The leaf hash of the event at a position, as stored; none where there is no event.
+    /// The leaf hash of the event at a position, as stored; none if there is no event.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError>;
+    async fn hash_at(&self, position: Position) -> Result<Option<[u8; 32]>, LogError>;
 
-    /// Follows the head: the value changes after a commit that may have moved it
-    /// (also by other nodes, within a fraction of a second). Changes may be merged.
+    /// Follows the head: the value changes after a commit that may have moved it. Commits of other
+    /// nodes are noticed within a fraction of a second. Several changes may be reported as one.
     fn watch_head(&self) -> watch::HeadWatch;
 
     /// Sealed Merkle roots with `size > after`, in order, at most `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError>;
+    async fn sealed_roots(&self, after: Position, limit: usize) -> Result<Vec<SealedRoot>, LogError>;
 }
 
 pub mod watch {
-    //! A watched position, without naming an async runtime on this floor.
+    //! A watched position, independent of an async runtime, which this floor does not name.
 
     use std::future::Future;
     use std::pin::Pin;
 
-    /// What an engine gives behind a [`HeadWatch`].
+    use crate::place::Position;
+
+    /// What an engine provides for a [`HeadWatch`].
     pub trait WatchSource: Send {
         /// The newest value.
-        fn current(&mut self) -> u64;
-        /// Resolves when the value has changed since it was last seen here; false when
-        /// the engine has closed.
+        fn current(&mut self) -> Position;
+        /// Resolves when the value has changed since it was last seen here; false if the engine has
+        /// closed.
         fn changed(&mut self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
     }
 
@@ -335,16 +336,16 @@ pub mod watch {
     pub struct HeadWatch(Box<dyn WatchSource>);
 
     impl HeadWatch {
-        /// Wraps an engine's source.
+        /// Wraps the source of an engine.
         #[must_use]
         pub fn new(source: Box<dyn WatchSource>) -> Self {
             Self(source)
         }
-        /// The newest head known.
-        pub fn current(&mut self) -> u64 {
+        /// The newest known head.
+        pub fn current(&mut self) -> Position {
             self.0.current()
         }
-        /// Waits for a change; false when the engine has closed.
+        /// Waits for a change; false if the engine has closed.
         pub async fn changed(&mut self) -> bool {
             self.0.changed().await
         }

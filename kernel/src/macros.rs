@@ -1,31 +1,31 @@
 //! The macros that declare an aggregate's events and name an enum's variants.
 
-/// One event type as the schema catalogue lists it.
+/// One event type, as listed in the schema catalogue.
 pub struct EventTypeInfo {
     /// `<aggregate>.<past_tense>`.
     pub event_type: &'static str,
     /// Version of the payload's schema.
     pub schema_version: u16,
-    /// The JSON Schema of the payload, made from the type.
+    /// The JSON Schema of the payload, generated from the type.
     pub schema: fn() -> schemars::Schema,
-    /// How payloads of earlier versions are read, oldest first.
+    /// The upcasters for payloads of earlier versions, oldest first.
     pub upcasters: &'static [Upcaster],
 }
 
 /// Turns the payload of one version into that of the next.
 #[derive(Clone, Copy)]
 pub struct Upcaster {
-    /// The version it reads; it gives the one after it.
+    /// The version that it reads; the result is the next version.
     pub from: u16,
-    /// Changes the payload's fields. It never fails: what it cannot make sense of stays as it
-    /// is, and reading the payload's type finds out.
+    /// Changes the payload's fields. It never fails: fields that it cannot interpret stay as they
+    /// are, and reading the result as the payload's type then fails.
     pub change: fn(&mut serde_json::Map<String, serde_json::Value>),
 }
 
 /// Reads a payload of an earlier version: every upcaster from that version on is applied.
 ///
 /// # Errors
-/// What the parser says of the payload, or of what became of it.
+/// The parser's error for the payload, or for the result of the upcasters.
 pub fn read_older<T: serde::de::DeserializeOwned>(
     upcasters: &[Upcaster],
     version: u16,
@@ -41,7 +41,7 @@ pub fn read_older<T: serde::de::DeserializeOwned>(
 /// A stored event that this program cannot read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// The type or its version is not known here: the log was written by a newer version.
+    /// The type or its version is not known: the log was written by a newer program.
     #[error("unknown event type {event_type} v{schema_version}")]
     UnknownType {
         /// The stored type.
@@ -56,7 +56,7 @@ pub enum DecodeError {
         event_type: String,
         /// The stored version.
         schema_version: u16,
-        /// What the parser said.
+        /// The parser's error.
         #[source]
         source: serde_json::Error,
     },
@@ -65,20 +65,21 @@ pub enum DecodeError {
 /// Gives enums the names of their variants: `ALL`, `name` and `from_name`.
 ///
 /// The enum derives `EnumString`, `IntoStaticStr` and `VariantArray` of `strum` with
-/// `#[strum(serialize_all = "snake_case")]`. Its names are made of its variants, as
-/// serde makes them, so that events, read models, JSON and the command line spell them alike.
+/// `#[strum(serialize_all = "snake_case")]`. The names are derived from the variants in the same
+/// way as serde does it, so that events, read models, JSON and the command line use the same
+/// spelling.
 #[macro_export]
 macro_rules! named {
     ($($name:ty),+ $(,)?) => {$(
         impl $name {
-            /// Every one, in the order in which they are declared.
+            /// All variants, in the order of their declaration.
             pub const ALL: &'static [Self] = <Self as ::strum::VariantArray>::VARIANTS;
             /// The name in JSON, in queries and on the command line.
             #[must_use]
             pub fn name(self) -> &'static str {
                 self.into()
             }
-            /// The one with this name.
+            /// The variant with this name.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 name.parse().ok()
@@ -98,10 +99,10 @@ macro_rules! named {
 ///     }
 /// }
 /// ```
-/// gives the enum, `From` each payload, `event_type()`, `schema_version()`,
-/// `payload_json()`, `decode(type, version, json)` and `TYPES`, and each payload its
-/// `TYPE`. A later version names how each earlier one becomes the next ([`Upcaster`]):
-/// what was stored stays as it is and is read as if it were written today.
+/// This declares the enum with `From` each payload, `event_type()`, `schema_version()`,
+/// `payload_json()`, `decode(type, version, json)` and `TYPES`, and gives each payload its `TYPE`.
+/// A later version names for each earlier one how it becomes the next ([`Upcaster`]): stored
+/// payloads stay as they are, and are read as if they had been written today.
 #[macro_export]
 macro_rules! events {
     ($(#[$meta:meta])* pub enum $name:ident {
@@ -113,7 +114,7 @@ macro_rules! events {
         pub enum $name { $($variant($payload),)+ }
 
         impl $name {
-            /// The event types of this aggregate, in order of declaration.
+            /// The event types of this aggregate, in the order of their declaration.
             pub const TYPES: &'static [$crate::macros::EventTypeInfo] = &[
                 $($crate::macros::EventTypeInfo {
                     event_type: $type,
@@ -141,14 +142,14 @@ macro_rules! events {
                 let written = match self {
                     $(Self::$variant(payload) => $crate::__private::serde_json::to_string(payload),)+
                 };
-                // Payloads are plain structs with text keys: writing one cannot fail.
+                // Payloads are plain structs with text keys, which always serialize.
                 written.unwrap_or_else(|_| $crate::__private::never("a payload could not be written", String::new()))
             }
 
             /// Reads a stored payload.
             ///
             /// # Errors
-            /// An unknown type or version, or a payload that does not fit.
+            /// When the type or version is unknown, or the payload does not fit.
             pub fn decode(event_type: &str, schema_version: u16, payload: &str) -> Result<Self, $crate::macros::DecodeError> {
                 match (event_type, schema_version) {
                     $(($type, $version) => $crate::__private::serde_json::from_str::<$payload>(payload)

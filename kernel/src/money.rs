@@ -1,8 +1,7 @@
 //! Money: a decimal amount in one currency, with checked arithmetic only.
 //!
-//! There is no conversion and no rounding here: an amount with more decimals
-//! than its currency has is refused when it is made, so everything after the
-//! edge is exact.
+//! There is no conversion and no rounding here. An amount with more decimals than its currency has
+//! is refused when it is made, so all later arithmetic is exact.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +13,7 @@ use thiserror::Error;
 
 use crate::never::never;
 
-/// A currency by its ISO 4217 code, with the number of decimals it is counted in.
+/// A currency by its ISO 4217 code, with the number of its decimals.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Currency(iso_currency::Currency);
 
@@ -72,11 +71,11 @@ pub enum MoneyError {
     /// The text is not a plain decimal number.
     #[error("not a decimal amount, expected digits such as \"53000\" or \"12.50\"")]
     NotADecimal,
-    /// More decimals than the currency is counted in.
+    /// The amount has more decimals than the currency.
     #[error("more decimals than the currency allows")]
     TooManyDecimals,
-    /// The result does not fit, or the amount is beyond [`Money::MAX_UNITS`] or what
-    /// 64-bit minor units hold.
+    /// The result does not fit, or the amount exceeds [`Money::MAX_UNITS`] or what 64-bit minor
+    /// units can represent.
     #[error("amount out of range")]
     OutOfRange,
     /// Two currencies were mixed.
@@ -84,9 +83,8 @@ pub enum MoneyError {
     CurrencyMismatch,
 }
 
-/// An amount of money. Serialised as `{"amount": "53000", "currency": "KRW"}`;
-/// the amount is always text, never a float, and always in normal form
-/// (`53000.00` in KRW reads and writes as `53000`).
+/// An amount of money. Serialised as `{"amount": "53000", "currency": "KRW"}`. The amount is always
+/// text, never a float, and always in normal form: `53000.00` in KRW is written as `53000`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct Money {
     amount: Decimal,
@@ -94,8 +92,8 @@ pub struct Money {
 }
 
 impl Money {
-    /// The largest absolute amount in whole units of any currency: 10^15, and no more than
-    /// 64-bit minor units hold (in a currency of four decimals some 9.2 * 10^14).
+    /// The largest absolute amount in whole units of any currency: 10^15. 64-bit minor units limit
+    /// it further in a currency of four decimals, to about 9.2 * 10^14.
     pub const MAX_UNITS: i64 = 1_000_000_000_000_000;
 
     /// An amount in a currency.
@@ -114,11 +112,11 @@ impl Money {
         Ok(Self { amount, currency })
     }
 
-    /// Parses a plain decimal such as `53000` or `12.50` (no sign but `-`, no
-    /// exponent, no separators).
+    /// Parses a plain decimal such as `53000` or `12.50`: no sign except `-`, no exponent, no
+    /// separators.
     ///
     /// # Errors
-    /// Any [`MoneyError`] but a mismatch.
+    /// Any [`MoneyError`] except a mismatch.
     pub fn parse(amount: &str, currency: Currency) -> Result<Self, MoneyError> {
         const LONGEST: usize = 40;
         let digits = amount.strip_prefix('-').unwrap_or(amount);
@@ -133,7 +131,7 @@ impl Money {
         Self::new(parsed, currency)
     }
 
-    /// Nothing, in a currency.
+    /// Zero in a currency.
     #[must_use]
     pub const fn zero(currency: Currency) -> Self {
         Self { amount: Decimal::ZERO, currency }
@@ -152,8 +150,8 @@ impl Money {
     pub const fn amount(&self) -> Decimal {
         self.amount
     }
-    /// The amount with as many decimals as its currency is counted in, as people write it:
-    /// 10.50 USD. What is stored has the normalised amount.
+    /// The amount with all decimals of its currency, as people write it: 10.50 USD. The stored form
+    /// has the normalised amount.
     #[must_use]
     pub fn shown(&self) -> Decimal {
         let mut shown = self.amount;
@@ -184,7 +182,7 @@ impl Money {
     /// The amount in the currency's smallest unit: 12.50 USD is 1250.
     #[must_use]
     pub fn minor_units(&self) -> i64 {
-        // In range by construction, see `new`.
+        // The amount is in range, which `new` has checked.
         i64::try_from(self.shown().mantissa()).unwrap_or_else(|_| never("an amount is out of range", i64::MAX))
     }
 
@@ -331,7 +329,8 @@ mod tests {
         assert_eq!(Money::parse("1000000000000001", Currency::KRW), Err(MoneyError::OutOfRange));
     }
 
-    /// In a currency of four decimals 10^15 whole units are more than 64 bits hold.
+    /// In a currency of four decimals, the minor units of 10^15 whole units do not fit into 64
+    /// bits.
     #[test]
     fn an_amount_beyond_its_minor_units_is_refused() {
         let unit: Currency = "CLF".parse().unwrap();

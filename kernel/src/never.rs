@@ -1,23 +1,23 @@
-//! What cannot be, said aloud.
+//! Reporting cases that cannot happen.
 //!
-//! Where a value has to be given although the case cannot happen, [`never()`] gives it: a test
-//! fails there, and a running program tells its operators instead of handing on a value that
-//! looks like any other.
+//! Where code needs a value although the case cannot happen, [`never()`] returns a fall-back. With
+//! debug assertions it panics, so that a test fails; a running program reports the case to its
+//! operators, because the fall-back looks like any other value.
 
 use std::panic::Location;
 use std::sync::OnceLock;
 
-/// Hears what could not be, and where in the code it was.
+/// Called with what cannot happen, and with the place in the code where it did.
 pub type Listener = fn(&'static str, &'static Location<'static>);
 
 static LISTENER: OnceLock<Listener> = OnceLock::new();
 
-/// Names the one that hears of it: the program logs and counts. The first one stays.
+/// Sets the listener; the program's listener logs and counts. Only the first call has an effect.
 pub fn listen(listener: Listener) {
     let _ = LISTENER.set(listener);
 }
 
-/// Gives the fall-back for what cannot be, and says so. Panics where debug assertions are on.
+/// Reports a case that cannot happen and returns the fall-back. Panics if debug assertions are on.
 #[track_caller]
 pub fn never<T>(what: &'static str, fallback: T) -> T {
     let place = Location::caller();

@@ -1,35 +1,35 @@
-//! What runs in the background of a node: one trait for all of it, and one list.
+//! The background parts of a node: one trait for all of them, and one list.
 
 use async_trait::async_trait;
 
-/// Something that runs until it is stopped. Its holder stops it.
+/// Something that runs until its owner stops it.
 #[async_trait]
 pub trait Part: Send {
-    /// What it is called in a sentence: "the sealer".
+    /// Its name as used in a sentence: "the sealer".
     fn name(&self) -> &'static str;
 
-    /// Whether it has ended, although nobody stopped it: it has failed then.
+    /// Whether it has ended without being stopped, which means that it has failed.
     fn is_finished(&mut self) -> bool;
 
-    /// Lets it finish what it has in hand, for as long as it has patience, and ends it.
+    /// Lets it finish its current work, up to its own time limit, and ends it.
     async fn stop(self: Box<Self>);
 
     /// Ends it at once, as a crash would.
     async fn abort(self: Box<Self>);
 }
 
-/// The running parts of a node, in the order in which they are stopped: a part may need those
-/// that come after it until its own end.
+/// The running parts of a node, in the order in which they are stopped: a part may need those after
+/// it until it has ended.
 #[derive(Default)]
 pub struct Parts(Vec<Box<dyn Part>>);
 
 impl Parts {
-    /// Adds a part. What was added before is stopped before.
+    /// Adds a part. It is stopped after the parts that were added before.
     pub fn add(&mut self, part: impl Part + 'static) {
         self.0.push(Box::new(part));
     }
 
-    /// Adds a part that was started together with a handle to it; gives the handle.
+    /// Adds a part that was started together with a handle to it; returns the handle.
     pub fn keep<H>(&mut self, (handle, part): (H, impl Part + 'static)) -> H {
         self.add(part);
         handle
@@ -40,20 +40,20 @@ impl Parts {
         self.0.append(&mut others.0);
     }
 
-    /// The name of a part that has ended by itself. Of several it is the one that the others
-    /// may have needed.
+    /// The name of a part that has ended by itself. If there are several, it is the last in the
+    /// list, because the others may have needed it.
     pub fn ended(&mut self) -> Option<&'static str> {
         self.0.iter_mut().rev().find_map(|part| part.is_finished().then(|| part.name()))
     }
 
-    /// Stops one after the other.
+    /// Stops them one after the other.
     pub async fn stop(self) {
         for part in self.0 {
             part.stop().await;
         }
     }
 
-    /// Ends one after the other at once, as a crash would.
+    /// Ends them at once, one after the other, as a crash would.
     pub async fn abort(self) {
         for part in self.0 {
             part.abort().await;
@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    /// "one" with a handle, then "two" and "three" from a list of their own.
+    /// "one" is added with a handle, "two" and "three" come from another list.
     fn parts(finished: &[&str]) -> (Parts, Heard) {
         let heard = Heard::default();
         let told = |name| Told { name, finished: finished.contains(&name), heard: Arc::clone(&heard) };
@@ -115,7 +115,7 @@ mod tests {
         (parts, heard)
     }
 
-    /// Runs what waits for nothing.
+    /// Runs a future that never waits.
     fn run(work: impl Future<Output = ()>) {
         assert_eq!(pin!(work).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(()));
     }

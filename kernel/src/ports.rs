@@ -1,5 +1,5 @@
-//! Ports to what is not pure: clock, ids, keys, checkpoints, leases, the inbox and the
-//! timer queue. Only the program and the tests choose what stands behind them.
+//! Ports to what is not pure: clock, ids, keys, checkpoints, leases, the inbox and the timer queue.
+//! Only the program and the tests choose their implementations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::ids::{OrderId, UserId};
 use crate::log::LogError;
+use crate::place::Position;
 use crate::sealed::{Sealed, SealedAt};
 use crate::stream::StreamId;
 use crate::text;
@@ -22,19 +23,20 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
-/// Mints ids.
+/// Makes ids.
 pub trait IdSource: Send + Sync + 'static {
-    /// A new UUID v7: later ones sort behind earlier ones of this source.
+    /// A new UUID v7: ids of this source sort in the order in which they were made.
     fn new_id(&self) -> Uuid;
 }
 
-/// A postal address, opened. Sealed as JSON under its owner's key wherever it is stored.
+/// A postal address, in the clear. Wherever it is stored, it is sealed as JSON under its owner's
+/// key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostalAddress {
-    /// Who receives.
+    /// The recipient's name.
     pub recipient: String,
-    /// How to reach them.
+    /// The recipient's telephone number.
     pub phone: String,
     /// Postal code.
     pub postal_code: String,
@@ -45,7 +47,7 @@ pub struct PostalAddress {
     pub line2: Option<String>,
 }
 
-/// Why nobody could send anything to an address.
+/// Why an address cannot be sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressFault {
     /// The field, as in [`PostalAddress`].
@@ -55,12 +57,12 @@ pub struct AddressFault {
 }
 
 impl PostalAddress {
-    /// Longest recipient, telephone number, postal code and line, in characters: what fits on
-    /// a label.
+    /// The greatest length of the recipient, the telephone number, the postal code and a line, in
+    /// characters: what fits on a label.
     const LONGEST: [usize; 4] = [100, 32, 16, 200];
 
-    /// What no label can be made of, whoever carries the parcel. A [`Carrier`] adds its own
-    /// rules to these.
+    /// What makes a label impossible, whichever carrier has the parcel. A [`Carrier`] adds its own
+    /// rules.
     ///
     /// [`Carrier`]: crate::gateway::Carrier
     #[must_use]
@@ -90,13 +92,13 @@ impl std::fmt::Debug for PostalAddress {
 /// Why personal data could not be sealed or opened.
 #[derive(Debug, Error)]
 pub enum VaultError {
-    /// The owner's key is destroyed: the data is gone for good, by design.
+    /// The owner's key is destroyed: the data is lost for good, by design.
     #[error("the key of this person is destroyed")]
     KeyDestroyed,
     /// The owner has no key yet.
     #[error("there is no key for this person")]
     NoKey,
-    /// The ciphertext was altered, moved to another place or sealed under another key.
+    /// The ciphertext was altered, moved to another place, or sealed under another key.
     #[error("the sealed text does not open")]
     DoesNotOpen,
     /// The keys could not be read or written.
@@ -104,17 +106,17 @@ pub enum VaultError {
     Store(#[source] LogError),
 }
 
-/// Seals and opens personal fields: AES-256-GCM under a key per user, each key
-/// wrapped by the master key. Owner, field and stream are bound into the ciphertext.
+/// Seals and opens personal fields with AES-256-GCM under a key per user, which is wrapped by the
+/// master key. Owner, field and stream are bound into the ciphertext.
 #[async_trait]
 pub trait Vault: Send + Sync + 'static {
-    /// Makes the key of a new user, once; a second call changes nothing.
+    /// Makes the key of a new user; a second call changes nothing.
     ///
     /// # Errors
     /// When the key store fails, or the key was destroyed.
     async fn create_key(&self, owner: UserId) -> Result<(), VaultError>;
-    /// Takes back the key of somebody who did not come into being after all: nothing was
-    /// ever sealed under it that anybody kept. A vault that keeps no keys has nothing to do.
+    /// Removes the key of a user whose registration failed in the end; nothing that was sealed
+    /// under it has been kept. A vault that stores no keys has nothing to do.
     ///
     /// # Errors
     /// When the key store fails.
@@ -126,103 +128,104 @@ pub trait Vault: Send + Sync + 'static {
     /// # Errors
     /// When the owner has no key or the key store fails.
     async fn seal(&self, owner: UserId, at: SealedAt<'_>, plain: &str) -> Result<Sealed, VaultError>;
-    /// Opens a sealed text where it belongs. The owner is read from the text.
+    /// Opens a sealed text at the place where it belongs. The text itself names its owner.
     ///
     /// # Errors
     /// When the key is gone or the text does not open.
     async fn open(&self, at: SealedAt<'_>, sealed: &Sealed) -> Result<String, VaultError>;
-    /// A keyed hash of a text, as a UUID v8: equal texts give equal ids, and
-    /// without the master key nothing can be tried out. For claims on addresses.
+    /// A keyed hash of a text, as a UUID v8. Equal texts have equal ids, and texts cannot be tried
+    /// out without the master key. Used for claims on e-mail addresses.
     fn keyed_hash(&self, context: &str, text: &str) -> Uuid;
 }
 
-/// Durable truth about keys, beside the log. Wrapped bytes only.
+/// The durable store of keys, separate from the log. It has wrapped bytes only.
 #[async_trait]
 pub trait KeyStore: Send + Sync + 'static {
-    /// The wrapped key of a user; `Some(None)`: it was destroyed.
+    /// The wrapped key of a user. None: the user never had one; `Some(None)`: it was destroyed.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn user_key(&self, owner: UserId) -> Result<Option<Option<Vec<u8>>>, LogError>;
-    /// Keeps a wrapped key unless the user has one; answers with the one that counts.
+    /// Stores a wrapped key unless the user has one. Returns the key that is now valid; none if it
+    /// was destroyed.
     ///
     /// # Errors
     /// When the store cannot be written.
     async fn put_user_key(&self, owner: UserId, wrapped: Vec<u8>) -> Result<Option<Vec<u8>>, LogError>;
-    /// Removes the key of a user who did not come into being, without a trace.
+    /// Removes the key of a user whose registration failed, without a trace.
     ///
     /// # Errors
     /// When the store cannot be written.
     async fn remove_user_key(&self, owner: UserId) -> Result<(), LogError>;
-    /// Destroys the key of a user for good: what was sealed under it can never be opened again,
-    /// and no other key is ever made for this user. Doing it again changes nothing.
+    /// Destroys the key of a user for good: what was sealed under it can never be opened again, and
+    /// no other key is ever made for this user. Repeating it changes nothing.
     ///
-    /// How much the engine does for the key's bytes to be gone is said where it is implemented.
+    /// Each implementation documents how thoroughly its engine erases the key's bytes.
     ///
     /// # Errors
-    /// When the store cannot be written, or what it wrote over the key could not be finished:
-    /// do it again then.
+    /// When the store cannot be written, or overwriting the key could not be finished: try again
+    /// then.
     async fn destroy_user_key(&self, owner: UserId) -> Result<(), LogError>;
-    /// A named wrapped secret of the shop itself (token signing keys).
+    /// A named wrapped secret of the shop itself, such as the token signing keys.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, LogError>;
-    /// Keeps a named wrapped secret unless there is one; answers with the one that counts.
+    /// Stores a named wrapped secret unless there is one. Returns the one that is now valid.
     ///
     /// # Errors
     /// When the store cannot be written.
     async fn put_secret(&self, name: &str, wrapped: Vec<u8>) -> Result<Vec<u8>, LogError>;
 }
 
-/// How far a reader of the log has come, durable.
+/// The durable progress of the readers of the log.
 #[async_trait]
 pub trait Checkpoints: Send + Sync + 'static {
-    /// The position up to which the reader has done its work, 0 at first.
+    /// The position up to which the reader has done its work, at first 0.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn checkpoint(&self, reader: &str) -> Result<u64, LogError>;
-    /// Moves the checkpoint forward; an older value changes nothing.
+    async fn checkpoint(&self, reader: &str) -> Result<Position, LogError>;
+    /// Moves the checkpoint forward; a lower position changes nothing.
     ///
     /// # Errors
     /// When the store cannot be written.
-    async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError>;
+    async fn advance(&self, reader: &str, position: Position) -> Result<(), LogError>;
 }
 
-/// Work that one node at a time is to do. A lease spares the others the same work; it is
-/// no lock: a node that was paused may go on for a moment after its lease has passed to another,
-/// so the work must be right when two nodes do it.
+/// Leases for work that one node at a time is to do. A lease saves the other nodes the same work,
+/// but is not a lock: a node that was paused may go on for a moment after its lease has passed to
+/// another one, so the work must be correct even if two nodes do it.
 #[async_trait]
 pub trait Leases: Send + Sync + 'static {
-    /// Takes a lease that nobody holds, or renews one's own, for so long from now on by the
-    /// store's own clock. False when another holds it. All ask for a lease with one length.
+    /// Takes a free lease or renews one's own, for `length` from now by the store's own clock.
+    /// False if another holder has it. All holders of a lease use the same length.
     ///
     /// # Errors
     /// When the store cannot be written.
     async fn hold(&self, lease: &str, holder: Uuid, length: Duration) -> Result<bool, LogError>;
-    /// Gives a lease back, so that another may have it at once; nothing happens to one that
-    /// is another's.
+    /// Returns a lease, so that another node can take it at once. A lease of another holder is left
+    /// alone.
     ///
     /// # Errors
     /// When the store cannot be written.
     async fn give_back(&self, lease: &str, holder: Uuid) -> Result<(), LogError>;
 }
 
-/// A message from outside, stored before it is acknowledged.
+/// A message from outside, which is stored before it is acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxMessage {
     /// Order of arrival; assigned by the store.
     pub sequence: u64,
     /// `payments/<gateway>` or `carriers/<carrier>`.
     pub source: String,
-    /// The sender's id of the message: the same id from the same source is one message.
+    /// The sender's id of the message: the same id from the same source means the same message.
     pub message_id: String,
-    /// The headers that were signed, and the exact body.
+    /// The headers of the message, and one that the inbox adds.
     pub headers: Vec<(String, String)>,
     /// The exact bytes of the body.
     pub body: Vec<u8>,
-    /// When it came.
+    /// When it arrived.
     pub received_at: Timestamp,
     /// How often handling it has failed.
     pub attempts: u32,
@@ -231,7 +234,7 @@ pub struct InboxMessage {
 /// The durable inbox of messages from outside.
 #[async_trait]
 pub trait Inbox: Send + Sync + 'static {
-    /// Stores a message; false when it was here before. Its `sequence` is ignored.
+    /// Stores a message; false if it was already stored. Its `sequence` is ignored.
     ///
     /// # Errors
     /// When the store cannot be written: do not acknowledge.
@@ -241,58 +244,59 @@ pub trait Inbox: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     async fn pending(&self, limit: usize, max_attempts: u32) -> Result<Vec<InboxMessage>, LogError>;
-    /// Marks a message as handled. The mark is written with whatever is committed next, or a
-    /// moment later: after a crash in between the message is pending once more, and on
-    /// another node it may be for that moment.
+    /// Marks a message as handled. The mark is written with the next commit, or a moment later. If
+    /// the program crashes before that, the message is pending again; on another node it may be
+    /// pending for that moment.
     ///
     /// # Errors
     /// When the store cannot be written.
     async fn mark_handled(&self, sequence: u64) -> Result<(), LogError>;
-    /// Counts a failure to handle a message, and keeps the reason.
+    /// Counts a failed attempt to handle a message, and stores the reason.
     ///
     /// # Errors
     /// When the store cannot be written.
     async fn mark_failed(&self, sequence: u64, reason: &str) -> Result<(), LogError>;
 }
 
-/// A process that is left alone, because something that it needs cannot be read.
+/// A process that is parked, because something that it needs cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParkedProcess {
-    /// Whose process.
+    /// The order whose process it is.
     pub order_id: OrderId,
     /// The stream that cannot be read: the process's own, or one of its order.
     pub stream: StreamId,
-    /// What is wrong with it, for operators; types and positions, never a payload.
+    /// What is wrong with the stream, for operators: types and positions, never a payload.
     pub reason: String,
-    /// When it was first left alone.
+    /// When it was first parked.
     pub parked_at: Timestamp,
 }
 
-/// The processes that are left alone, durable. Their own streams cannot say so.
+/// The parked processes, durable. They cannot be recorded in their own streams, which may be
+/// unreadable.
 #[async_trait]
 pub trait ParkedProcesses: Send + Sync + 'static {
-    /// Keeps one; false when it was kept before, and then the first reason stays.
+    /// Parks a process; false if it was parked before, in which case the first reason stays.
     ///
     /// # Errors
     /// When the store cannot be written.
     async fn park(&self, process: ParkedProcess) -> Result<bool, LogError>;
-    /// Those behind an order's id, all of them when none is given, in the order of their
-    /// ids, at most `limit`.
+    /// Parked processes in the order of their order ids, starting after the given one if there is
+    /// one, at most `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn parked(&self, after: Option<OrderId>, limit: usize) -> Result<Vec<ParkedProcess>, LogError>;
-    /// Those among these orders.
+    /// The parked processes among these orders.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn parked_among(&self, orders: Vec<OrderId>) -> Result<Vec<ParkedProcess>, LogError>;
-    /// How many there are.
+    /// The number of parked processes.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn parked_count(&self) -> Result<u64, LogError>;
-    /// Forgets one, which goes on.
+    /// Removes a process from the list, so that it goes on.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -306,21 +310,21 @@ pub struct DueTimer {
     pub stream: StreamId,
     /// The timer's name within the process.
     pub timer: String,
-    /// When it was to ring.
+    /// When it is due.
     pub due_at: Timestamp,
 }
 
-/// A points ledger of which something has lapsed and is not written off.
+/// A points ledger with lapsed points that are not written off yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LapsedPoints {
-    /// Whose.
+    /// The owner of the ledger.
     pub user_id: UserId,
-    /// When the first of it lapsed.
+    /// When the first of the points lapsed.
     pub lapsed_at: Timestamp,
 }
 
-/// The indexed tables of due times, read models over the processes' timer events and over the
-/// points ledgers. They may be a moment behind the log.
+/// The indexed tables of due times: read models of the processes' timer events and of the points
+/// ledgers. They may be a moment behind the log.
 #[async_trait]
 pub trait TimerQueue: Send + Sync + 'static {
     /// Timers due at or before `now`, earliest first.
@@ -328,25 +332,25 @@ pub trait TimerQueue: Send + Sync + 'static {
     /// # Errors
     /// When the table cannot be read.
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DueTimer>, LogError>;
-    /// When the next timer is due, if any is set.
+    /// When the next timer is due, if there is one.
     ///
     /// # Errors
     /// When the table cannot be read.
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError>;
-    /// Points ledgers of which something that no payment holds lapsed at or before `now`, by
-    /// when that was.
+    /// Points ledgers with points that lapsed at or before `now` and are not held for a payment, in
+    /// the order of the time at which they lapsed.
     ///
     /// # Errors
     /// When the table cannot be read.
     async fn lapsed_points(&self, now: Timestamp, limit: usize) -> Result<Vec<LapsedPoints>, LogError>;
 }
 
-/// The ports that most of the house is given together.
+/// The ports that most of the program needs, together.
 #[derive(Clone)]
 pub struct World {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Mints ids.
+    /// Makes ids.
     pub ids: Arc<dyn IdSource>,
     /// Seals and opens personal data.
     pub vault: Arc<dyn Vault>,

@@ -1,5 +1,4 @@
-//! Refusals: the shop says no. Not a failure: nothing broke and nothing was
-//! written.
+//! Refusals: the shop says no. A refusal is not a failure: nothing broke and nothing was written.
 
 use serde::Serialize;
 use thiserror::Error;
@@ -11,7 +10,7 @@ macro_rules! refusal_codes {
         pub enum RefusalCode { $($(#[$doc])* $variant,)+ }
 
         impl RefusalCode {
-            /// Every code.
+            /// All codes.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The code as clients see it.
@@ -26,15 +25,15 @@ macro_rules! refusal_codes {
 refusal_codes! {
     /// A value breaks a rule of its field.
     ValidationFailed = "validation_failed",
-    /// Wrong e-mail address or password, or a token that no longer counts.
+    /// Wrong e-mail address or password, or a token that is no longer valid.
     Unauthenticated = "unauthenticated",
     /// The gateway declined.
     PaymentDeclined = "payment_declined",
     /// The role may not do this.
     Forbidden = "forbidden",
-    /// There is no such thing, or it is not the caller's.
+    /// The resource does not exist, or is not the caller's.
     NotFound = "not_found",
-    /// The address has an account.
+    /// The address already has an account.
     EmailTaken = "email_taken",
     /// Not enough available stock.
     InsufficientStock = "insufficient_stock",
@@ -42,29 +41,38 @@ refusal_codes! {
     InsufficientPoints = "insufficient_points",
     /// The order's state does not allow this.
     OrderStateConflict = "order_state_conflict",
-    /// The buyer has as many orders open without a payment in flight as the shop allows.
+    /// The buyer has the greatest number of open orders without a payment in flight that the shop
+    /// allows.
     TooManyOpenOrders = "too_many_open_orders",
-    /// Some of the order is on its way.
+    /// The order has as many notes as an order can have.
+    TooManyNotes = "too_many_notes",
+    /// A part of the order is already on its way.
     OrderAlreadyDispatched = "order_already_dispatched",
-    /// A payment is under way or its outcome is unknown.
+    /// A payment is in progress, or its outcome is unknown.
     PaymentInProgress = "payment_in_progress",
     /// The payment's state does not allow this.
     PaymentStateConflict = "payment_state_conflict",
-    /// More than what was captured would be returned.
+    /// More would be returned than was captured.
     RefundExceedsCaptured = "refund_exceeds_captured",
     /// The shipment's state does not allow this.
     ShipmentStateConflict = "shipment_state_conflict",
     /// The process's state does not allow this.
     SagaStateConflict = "saga_state_conflict",
-    /// The log holds something that is needed for this and that cannot be read.
+    /// The log has something that is needed for this but cannot be read.
     StreamUnreadable = "stream_unreadable",
-    /// The product cannot be bought now.
+    /// The product is not for sale now.
     ProductNotActive = "product_not_active",
     /// The account may not act.
     UserNotActive = "user_not_active",
-    /// Nobody would be left who is an administrator.
+    /// The shop would be left without an administrator.
     LastAdministrator = "last_administrator",
-    /// The reference was used for another entry.
+    /// A category would be below itself.
+    CategoryCycle = "category_cycle",
+    /// Categories are below it.
+    CategoryNotEmpty = "category_not_empty",
+    /// A product is a variant or has variants, and cannot be both or go.
+    VariantConflict = "variant_conflict",
+    /// The reference was already used for another entry.
     ReferenceReused = "reference_reused",
     /// The legs do not add up to the order's total.
     PaymentTotalMismatch = "payment_total_mismatch",
@@ -87,9 +95,9 @@ pub struct Refusal {
     pub detail: String,
     /// JSON pointer (RFC 6901) to the part of the request that is wrong.
     pub pointer: Option<String>,
-    /// The state that stood in the way, where it was one.
+    /// The state that prevents the command, if a state does.
     pub current_state: Option<&'static str>,
-    /// What could be asked of the thing in that state.
+    /// The commands that are allowed in that state.
     pub allowed_commands: Vec<&'static str>,
 }
 
@@ -109,7 +117,7 @@ impl Refusal {
         self.pointer = Some(pointer.into());
         self
     }
-    /// Names the state in the way and what is possible in it.
+    /// Names the state that prevents the command, and the commands that are allowed in it.
     #[must_use]
     pub fn in_state(mut self, state: &'static str, allowed: impl Into<Vec<&'static str>>) -> Self {
         self.current_state = Some(state);

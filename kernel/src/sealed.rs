@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::stream::StreamId;
 
-/// Where a sealed text belongs, bound into its ciphertext beside its owner: in any other
-/// field or stream it does not open.
+/// The place where a sealed text belongs. It is bound into the ciphertext together with the owner:
+/// in any other field or stream the text does not open.
 ///
-/// The stream is the one whose fact the text was sealed for. A fact of another stream that
-/// carries the same ciphertext on names the first one still: the address that a shipment
-/// carries was sealed for its order, and is opened as the order's.
+/// The stream is the one whose event the text was sealed for. When an event of another stream
+/// copies the ciphertext, its place remains the first stream: the address of a shipment was sealed
+/// for its order, and is opened as the order's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealedAt<'a> {
     /// `<stream kind>.<field>`, as in `order.shipping_address`. Storage format.
@@ -73,12 +73,12 @@ pub enum Remark {
 }
 
 impl Remark {
-    /// A code of the house. Not for what somebody typed.
+    /// A code of the program. Not for text that a person typed.
     #[must_use]
     pub fn code(code: impl Into<String>) -> Self {
         Self::Plain(code.into())
     }
-    /// The text, of one that is not sealed.
+    /// The text, if it is not sealed.
     #[must_use]
     pub fn plain(&self) -> Option<&str> {
         match self {

@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::ids::{OrderId, PaymentId, ProductId, SessionId, ShipmentId, UserId};
+use crate::ids::{CategoryId, OrderId, PaymentId, ProductId, SessionId, ShipmentId, UserId};
 
 /// The kinds of aggregate that own streams. The name is part of every stored stream id and the
-/// first part of every event type: storage format, add, never change.
+/// first part of every event type. It is storage format: add kinds, but never change one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
@@ -19,10 +19,12 @@ pub enum AggregateKind {
     User,
     /// A claim on an e-mail address, keyed by a keyed hash of the address.
     Email,
-    /// A login: one family of refresh tokens.
+    /// A login session: one family of refresh tokens.
     Session,
     /// A product of the catalogue.
     Product,
+    /// A category of the catalogue.
+    Category,
     /// The stock of one product, under the product's id.
     Stock,
     /// An order.
@@ -33,11 +35,11 @@ pub enum AggregateKind {
     Shipment,
     /// A user's points ledger, under the user's id.
     Points,
-    /// The process manager's own stream of an order, under the order's id.
+    /// The stream of the process manager for an order, under the order's id.
     Fulfilment,
     /// The orders of a buyer that wait for a payment, under the user's id.
     Buyer,
-    /// Who the administrators are: one stream of the shop.
+    /// The list of administrators: one stream for the whole shop.
     Administrators,
 }
 
@@ -48,7 +50,7 @@ crate::named!(AggregateKind);
 pub struct StreamId {
     /// What kind of aggregate owns the stream.
     pub kind: AggregateKind,
-    /// Which one.
+    /// The id of the aggregate.
     pub id: Uuid,
 }
 
@@ -77,6 +79,11 @@ impl StreamId {
     #[must_use]
     pub const fn product(id: ProductId) -> Self {
         Self::new(AggregateKind::Product, id.uuid())
+    }
+    /// `category-<id>`.
+    #[must_use]
+    pub const fn category(id: CategoryId) -> Self {
+        Self::new(AggregateKind::Category, id.uuid())
     }
     /// `stock-<product id>`.
     #[must_use]

@@ -1,5 +1,5 @@
-//! Text as people write it: the one place that says what is kept, what is the same, and
-//! what is refused.
+//! Text as people write it: the one place that defines how it is stored, when two texts are the
+//! same, and which texts are refused.
 //!
 //! | field | kept as | the same when |
 //! |---|---|---|
@@ -10,18 +10,18 @@
 //! | e-mail address | lower case, NFC | local part [`folded`], domain in its ASCII form (IDNA) |
 //! | password | never | NFC ([`composed`]); its length is in [`clusters`] |
 //!
-//! A text without anything to see in it is no text: [`Unfit::Blank`].
+//! A text without a visible character is not a text: [`Unfit::Blank`].
 
 use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// Characters from the first to the last.
+/// A range of characters, with both ends.
 pub type Range = (char, char);
 
-/// Never part of a text: control characters but tab and line breaks, explicit changes of
-/// the writing direction, which show a text in another order than it has, and code points
-/// that are no characters.
+/// Never part of a text: control characters except tab and line breaks, explicit changes of the
+/// writing direction (they show a text in another order than it has), and code points that are not
+/// characters.
 pub const REFUSED: &[Range] = &[
     ('\u{0}', '\u{8}'),
     ('\u{b}', '\u{c}'),
@@ -33,11 +33,11 @@ pub const REFUSED: &[Range] = &[
     ('\u{fffe}', '\u{ffff}'),
 ];
 
-/// Part of several lines of text, but not of one.
+/// Allowed in a text of several lines, but not in one line.
 const NOT_IN_A_LINE: &[Range] =
     &[('\t', '\n'), ('\r', '\r'), ('\u{61c}', '\u{61c}'), ('\u{200e}', '\u{200f}'), ('\u{2028}', '\u{2029}')];
 
-/// Characters that leave no ink: white space, what Unicode calls default ignorable, and
+/// Characters without a visible shape: white space, what Unicode calls default ignorable, and
 /// letters that are blank, such as the Hangul fillers.
 pub const INVISIBLE: &[Range] = &[
     ('\t', '\n'),
@@ -69,11 +69,11 @@ pub const INVISIBLE: &[Range] = &[
     ('\u{e0000}', '\u{e0fff}'),
 ];
 
-/// Of the invisible ones, those that mean something behind the character before them, such
-/// as the choice between a sign and its coloured picture: kept there.
+/// Invisible characters that change the visible character before them, such as the choice between a
+/// plain sign and its coloured picture. They are kept after that character.
 const MODIFIERS: &[Range] = &[('\u{180b}', '\u{180d}'), ('\u{fe00}', '\u{fe0f}'), ('\u{e0020}', '\u{e01ef}')];
 
-/// Of the invisible ones, those that mean nothing within a line.
+/// Invisible characters that have no meaning within a line.
 const MEANINGLESS: &[Range] = &[
     ('\u{ad}', '\u{ad}'),
     ('\u{180e}', '\u{180e}'),
@@ -82,19 +82,19 @@ const MEANINGLESS: &[Range] = &[
     ('\u{feff}', '\u{feff}'),
 ];
 
-/// A text that cannot be kept as it is.
+/// Why a text cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// It holds characters that do not belong there.
+    /// It contains characters that are not allowed there.
     #[error("control characters and changes of the writing direction are not allowed here")]
     Characters,
-    /// There is nothing to see in it.
+    /// It has no visible character.
     #[error("there is nothing to see in it")]
     Blank,
 }
 
-/// A text of one line as it is kept: NFC, without blanks around it and without characters
-/// that mean nothing in it.
+/// The stored form of a text of one line: NFC, without blanks around it and without characters that
+/// have no meaning in it.
 ///
 /// # Errors
 /// [`Unfit`].
@@ -106,7 +106,7 @@ pub fn line(text: &str) -> Result<String, Unfit> {
     Ok(trimmed.chars().filter(|c| !is_in(*c, MEANINGLESS)).nfc().collect())
 }
 
-/// A text of several lines as it is kept: NFC, without blanks around it.
+/// The stored form of a text of several lines: NFC, without blanks around it.
 ///
 /// # Errors
 /// [`Unfit`].
@@ -127,13 +127,13 @@ fn trimmed(text: &str) -> Result<&str, Unfit> {
     text.get(start..last + length).ok_or(Unfit::Blank)
 }
 
-/// Whether there is nothing to see in a text.
+/// Whether a text has no visible character.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| is_in(c, INVISIBLE) || is_in(c, REFUSED))
 }
 
-/// Canonical composition (NFC): the same text however the keyboard composed it.
+/// Canonical composition (NFC): one form for the same text, whichever keyboard it came from.
 #[must_use]
 pub fn composed(text: &str) -> String {
     text.nfc().collect()
@@ -145,17 +145,17 @@ pub fn decomposed(text: &str) -> String {
     text.nfd().collect()
 }
 
-/// Compatible composition (NFKC): digits and letters of any width are the plain ones.
+/// Compatibility composition (NFKC): digits and letters of any width become the plain ones.
 #[must_use]
 pub fn compatible(text: &str) -> String {
     text.nfkc().collect()
 }
 
-/// The form in which texts are compared and searched: NFKC, without letter case, without
-/// what leaves no ink (but for spaces).
+/// The form in which texts are compared and searched: NFKC, without letter case and without
+/// invisible characters other than spaces.
 #[must_use]
 pub fn folded(text: &str) -> String {
-    // The second time takes in what the first one has brought up.
+    // The second pass folds what the first one has produced.
     fold_once(&fold_once(text))
 }
 
@@ -164,21 +164,21 @@ fn fold_once(text: &str) -> String {
     UniCase::unicode(plain).to_folded_case().nfkc().collect()
 }
 
-/// A number or code as it is compared: [`folded`], letters and digits alone, since people
-/// copy them with blanks and hyphens or without.
+/// The form in which numbers and codes are compared: [`folded`], with letters and digits only,
+/// because people copy them with or without blanks and hyphens.
 #[must_use]
 pub fn key(text: &str) -> String {
     folded(text).chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
-/// Length as a reader counts it, in grapheme clusters.
+/// The length as a reader counts it, in grapheme clusters.
 #[must_use]
 pub fn clusters(text: &str) -> usize {
     text.graphemes(true).count()
 }
 
-/// What a text may be, as a regular expression over what is sent (ECMA-262, also read by
-/// Python and Rust): made of the same tables as the checks.
+/// The allowed form of a text, as a regular expression over what is sent (ECMA-262, also understood
+/// by Python and Rust). It is made from the same tables as the checks.
 #[must_use]
 pub fn pattern(one_line: bool, may_be_blank: bool, at_least: usize) -> String {
     let refused = class(REFUSED);
@@ -188,7 +188,7 @@ pub fn pattern(one_line: bool, may_be_blank: bool, at_least: usize) -> String {
     } else {
         (format!("[^{refused}]"), format!("[^{refused}{blank}]"))
     };
-    // From the first character that can be seen to the last one.
+    // From the first visible character to the last one.
     let seen = match at_least.checked_sub(2) {
         Some(between) => format!("{visible}{inside}{{{between},}}{visible}"),
         None => format!("{visible}(?:{inside}*{visible})?"),
@@ -207,7 +207,8 @@ fn class(ranges: &[Range]) -> String {
         .collect()
 }
 
-/// Four digits are understood everywhere; beyond them there is no way of writing that is.
+/// Every dialect understands four digits. For characters beyond them there is no common escape, so
+/// they stand for themselves.
 fn escaped(c: char) -> String {
     match u32::from(c) {
         code @ 0..=0xffff => format!("\\u{code:04x}"),
@@ -290,7 +291,7 @@ mod tests {
         ] {
             assert_eq!(folded(one), folded(other), "{one} {other}");
         }
-        // The dotless i is a letter of its own: another mailbox, another word.
+        // The dotless i is a separate letter: it makes another mailbox and another word.
         assert_ne!(folded("ı"), folded("i"));
         assert_eq!(key("6012-3456 7890"), key("６０１２３４５６７８９０"));
         assert_eq!(clusters("각\u{1100}\u{1161}\u{11a8}👨\u{200d}👩\u{200d}👧"), 3);

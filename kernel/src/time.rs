@@ -1,9 +1,9 @@
-//! Time as the shop writes it: UTC, stored and hashed to the millisecond.
+//! Time as the shop stores it: UTC, written and hashed to the millisecond.
 
 use chrono::{DateTime, Datelike as _, NaiveDate, SubsecRound as _, Timelike as _, Utc};
 
-/// A moment in UTC. Values that enter an event are cut to whole milliseconds by
-/// [`to_millis`], so that what is written, hashed and shown is one value.
+/// A moment in UTC. Values that enter an event are cut to whole milliseconds by [`to_millis`], so
+/// that the written, the hashed and the shown value are the same.
 pub type Timestamp = DateTime<Utc>;
 
 /// Cuts a moment to whole milliseconds.
@@ -80,10 +80,10 @@ pub mod millis {
 /// The length of the storage form.
 const LENGTH: usize = 24;
 
-/// A moment in its storage form, without an allocation: an event or a row holds several,
-/// and a general formatter takes five times as long.
+/// A moment in its storage form, made without an allocation: an event or a row has several, and a
+/// general formatter takes five times as long.
 struct Written {
-    /// The text, or nothing for years that do not have four digits.
+    /// The text, or none for moments that do not fit the form, such as years without four digits.
     digits: Option<[u8; LENGTH]>,
     otherwise: String,
 }
@@ -104,7 +104,7 @@ impl Written {
 fn digits(moment: Timestamp) -> Option<[u8; LENGTH]> {
     let (date, time) = (moment.date_naive(), moment.time());
     let year = u32::try_from(date.year()).ok().filter(|year| *year <= 9_999)?;
-    // A leap second has its own way of being written.
+    // A leap second is written by the general formatter.
     let millis = Some(time.nanosecond() / 1_000_000).filter(|millis| *millis <= 999)?;
     let mut text = *b"0000-00-00T00:00:00.000Z";
     let parts = [
@@ -143,7 +143,7 @@ fn read_digits(text: &str) -> Option<Timestamp> {
     Some(moment.and_utc())
 }
 
-/// Reads RFC 3339, the storage form first.
+/// Reads RFC 3339, trying the storage form first.
 struct Reader;
 
 impl serde::de::Visitor<'_> for Reader {

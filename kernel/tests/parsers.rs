@@ -1,5 +1,4 @@
-//! Whatever a parser of this floor is given, it answers; and what a printer wrote, its
-//! parser reads back.
+//! Parsers of this floor return a result for any input, and read back what was written.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -8,17 +7,17 @@ use jangbu_kernel::{AggregateKind, Currency, Money, OrderId, Sealed, StreamId, T
 use proptest::prelude::*;
 use uuid::Uuid;
 
-/// Currencies of every number of decimals that money is counted in.
+/// Currencies with each number of decimals that money can have.
 fn currency() -> impl Strategy<Value = Currency> {
     prop::sample::select(vec!["KRW", "JPY", "USD", "EUR", "KWD", "CLF"]).prop_map(|code| code.parse().unwrap())
 }
 
-/// Anything, and what nearly is a decimal.
+/// Any text, and texts that are nearly decimals.
 fn amount_text() -> impl Strategy<Value = String> {
     prop_oneof!["(?s).{0,60}", "-?[0-9]{0,45}\\.?[0-9]{0,10}", "[-+.0-9eE,_ ]{0,45}"]
 }
 
-/// Anything, and what nearly is a stream.
+/// Any text, and texts that are nearly stream ids.
 fn stream_text() -> impl Strategy<Value = String> {
     prop_oneof!["(?s).{0,60}", "(order|stock|user|parrot)-[-0-9a-fA-F{}]{0,40}"]
 }
@@ -40,7 +39,7 @@ proptest! {
     #[test]
     fn an_amount_is_read_exactly_or_refused(text in amount_text(), currency in currency()) {
         if let Ok(money) = Money::parse(&text, currency) {
-            // What was taken is written as the same number, and read back as itself.
+            // An accepted amount is written as the same number, and reads back as itself.
             let written = money.amount().to_string();
             prop_assert_eq!(Money::parse(&written, currency), Ok(money));
             prop_assert_eq!(Money::from_minor_units(money.minor_units(), currency), Ok(money));

@@ -1,17 +1,17 @@
-//! How fast the read models are, beside what bounds them: reading and parsing the log.
+//! How fast the read models are, compared with what limits them: reading and parsing the log.
 //!
-//! `cargo run --release -p jangbu-projections --example replay -- FOLDER|postgres://...`
-//! takes a log that is there (`jangbu-bench replay --keep --folder FOLDER` makes one), rebuilds
-//! all views in place of those that are there, and follows the log from nothing into a
-//! folder that is thrown away. Nothing else may use the log meanwhile.
+//! `cargo run --release -p jangbu-projections --example replay -- FOLDER|postgres://...` takes an
+//! existing log (`jangbu-bench replay --keep --folder FOLDER` makes one), rebuilds all existing
+//! views in place, and follows the log from its beginning into a temporary folder. Nothing else may
+//! use the log meanwhile.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_kernel::Timestamp;
 use jangbu_kernel::log::{EventLog, ReadFilter};
 use jangbu_kernel::ports::Clock;
+use jangbu_kernel::{Position, Timestamp};
 use jangbu_projections::{Options, Projector, ReadModels, RebuildOptions};
 use jangbu_store::postgres::PostgresStore;
 use jangbu_store::sqlite::SqliteStore;
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Failure> {
         ReadModels::open_sqlite(place.as_ref(), Options::default()).await?
     };
     let projector = Projector::spawn(Arc::clone(&log), models.clone(), Arc::new(Standing));
-    // A rebuild takes the live tables' place where they stand: it would wait for them.
+    // A rebuild swaps at the position of the live tables, so it would wait for them.
     let head = log.head().await?;
     if !projector.wait_for(head, tokio::time::Instant::now() + LIMIT).await {
         return Err("not caught up in time".into());
@@ -68,16 +68,16 @@ async fn main() -> Result<(), Failure> {
         if !projector.wait_for(head, tokio::time::Instant::now() + LIMIT).await {
             return Err("not caught up in time".into());
         }
-        tell("follow", head, begun.elapsed(), read);
+        tell("follow", head.get(), begun.elapsed(), read);
         projector.stop().await;
         models.close().await;
     }
     Ok(())
 }
 
-/// The yardstick: the log read in pages, every payload parsed into its type.
+/// The baseline: the log read in pages, with every payload parsed into its type.
 async fn read_and_parse(log: &Arc<dyn EventLog>) -> Result<f64, Failure> {
-    let (begun, mut after) = (Instant::now(), 0);
+    let (begun, mut after) = (Instant::now(), Position::ZERO);
     loop {
         let (events, end) = log.read_all(after, PAGE, &ReadFilter::default()).await?;
         if events.is_empty() {
@@ -88,7 +88,7 @@ async fn read_and_parse(log: &Arc<dyn EventLog>) -> Result<f64, Failure> {
         }
         after = end;
     }
-    let rate = rate(after, begun.elapsed());
+    let rate = rate(after.get(), begun.elapsed());
     println!("{:10} {rate:10.0} events/s", "read+parse");
     Ok(rate)
 }

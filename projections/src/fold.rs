@@ -1,17 +1,17 @@
-//! The same pure folds over a stream alone: what a command answers with, and what
-//! was at an earlier time.
+//! The views' folds applied to a single stream: for the result of a command, and for the state at
+//! an earlier time.
 //!
-//! The events are those of one stream from its first, in order. Rows are equal to
-//! the projected ones at the same version.
+//! The events are those of one stream, in order, from its first or from a given row on. Rows are
+//! equal to the projected ones at the same version.
 
-use jangbu_kernel::{OrderId, RecordedEvent, Timestamp};
+use jangbu_kernel::{OrderId, RecordedEvent, Timestamp, Version};
 
 use crate::runtime::fold_stream;
 use crate::view::{Fact, View};
 use crate::views::{
-    FulfilmentRow, FulfilmentsView, OrderRow, OrdersView, PaymentRow, PaymentsView, PointsEntriesView, PointsEntryRow,
-    PointsRow, PointsView, ProductRow, ProductsView, ShipmentRow, ShipmentsView, StockRow, StockView, UserRow,
-    UsersView,
+    CategoriesView, CategoryRow, FulfilmentRow, FulfilmentsView, OrderNoteRow, OrderNotesView, OrderRow, OrdersView,
+    PaymentRow, PaymentsView, PointsEntriesView, PointsEntryRow, PointsRow, PointsView, ProductRow, ProductsView,
+    ShipmentRow, ShipmentsView, StockRow, StockView, UserRow, UsersView,
 };
 
 pub use crate::view::FoldError;
@@ -42,10 +42,14 @@ macro_rules! folds {
 folds! {
     /// An order.
     order: OrdersView -> OrderRow;
+    /// The newest note of those about an order that are among the events.
+    order_note: OrderNotesView -> OrderNoteRow;
     /// A payment.
     payment: PaymentsView -> PaymentRow;
     /// A parcel.
     shipment: ShipmentsView -> ShipmentRow;
+    /// A category.
+    category: CategoriesView -> CategoryRow;
     /// A product.
     product: ProductsView -> ProductRow;
     /// The stock of a product.
@@ -70,7 +74,7 @@ macro_rules! folds_onto {
     ($($(#[$doc:meta])* $name:ident: $view:ident -> $row:ident;)+) => {$(
         $(#[$doc])*
         ///
-        /// The events are those behind the row's version.
+        /// The events are those after the row's version.
         ///
         /// # Errors
         /// When an event cannot be read or does not follow the one before.
@@ -81,15 +85,15 @@ macro_rules! folds_onto {
 }
 
 folds_onto! {
-    /// The stock of a product, from a row on.
+    /// The stock of a product, folded on from a row.
     stock_onto: StockView -> StockRow;
-    /// A person with an account, from a row on.
+    /// A person with an account, folded on from a row.
     user_onto: UsersView -> UserRow;
-    /// A user's points, from a row on.
+    /// A user's points, folded on from a row.
     points_onto: PointsView -> PointsRow;
 }
 
-/// A user's ledger, entry by entry, the oldest first; held and released points among them.
+/// The entries of a user's ledger, the oldest first, including held and released points.
 ///
 /// # Errors
 /// When an event cannot be read or does not follow the one before.
@@ -97,11 +101,11 @@ pub fn points_entries(events: &[RecordedEvent]) -> Result<Vec<PointsEntryRow>, F
     fold_stream::<PointsEntriesView>(facts(events)?)
 }
 
-/// The fulfilment of an order as far as its events can be read, up to the first that cannot;
-/// `at` stands for its times where none can.
+/// The fulfilment of an order, folded from its events up to the first that cannot be read. If none
+/// can be read, `at` is used for its times.
 #[must_use]
 pub fn readable_fulfilment(order_id: OrderId, events: &[RecordedEvent], at: Timestamp) -> FulfilmentRow {
-    let in_order = (1..).zip(events).take_while(|(version, event)| event.version == *version);
+    let in_order = Version::FIRST.onwards().zip(events).take_while(|(version, event)| event.version == *version);
     let facts = in_order.map_while(|(_, event)| Fact::try_from(event).ok());
     let rows = fold_stream::<FulfilmentsView>(facts).unwrap_or_default();
     rows.into_iter().next().unwrap_or_else(|| FulfilmentRow::nothing_known(order_id, at))

@@ -5,26 +5,26 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// A projector that comes no further for so long is worth a word; before that it may only
-/// have met a restart of the database.
+/// A projector that makes no progress for this long is reported; a shorter pause may only be a
+/// restart of the database.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Common to everybody who uses one set of read models.
+/// Shared by all users of one set of read models.
 #[derive(Debug, Default)]
 pub(crate) struct Health(watch::Sender<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What was found that cannot be read.
+    /// The stored data that was found to be unreadable.
     damage: Option<String>,
-    /// A projector of this process has yet to find out whether the views fit the log.
+    /// Whether a projector of this process has yet to check that the views fit the log.
     unchecked: bool,
-    /// Since when the projector of this process comes no further, and why.
+    /// Since when the projector of this process makes no progress, and why.
     trouble: Option<(Instant, String)>,
 }
 
 impl Health {
-    /// Something stored cannot be read. True when nobody knew.
+    /// Notes that stored data cannot be read. True if that was not known.
     pub fn damaged(&self, what: &str) -> bool {
         self.0.send_if_modified(|state| {
             let new = state.damage.is_none();
@@ -33,7 +33,7 @@ impl Health {
         })
     }
 
-    /// Everything was built anew.
+    /// Notes that everything was built anew.
     pub fn whole_again(&self) {
         self.0.send_modify(|state| state.damage = None);
     }
@@ -43,7 +43,7 @@ impl Health {
         self.0.borrow().damage.clone()
     }
 
-    /// Resolves when something cannot be read; says what.
+    /// Resolves when stored data cannot be read, with a description.
     pub async fn until_damaged(&self) -> String {
         let mut watch = self.0.subscribe();
         let damage = watch.wait_for(|state| state.damage.is_some()).await.ok().and_then(|state| state.damage.clone());
@@ -53,12 +53,12 @@ impl Health {
         }
     }
 
-    /// Whether a projector has yet to look whether the views fit the log.
+    /// Sets whether a projector has yet to check that the views fit the log.
     pub fn set_unchecked(&self, unchecked: bool) {
         self.0.send_modify(|state| state.unchecked = unchecked);
     }
 
-    /// The projector came no further.
+    /// Notes that the projector made no progress.
     pub fn trouble(&self, what: &str) {
         self.0.send_modify(|state| {
             let since = state.trouble.take().map_or_else(Instant::now, |(since, _)| since);
@@ -66,7 +66,7 @@ impl Health {
         });
     }
 
-    /// The projector came further.
+    /// Notes that the projector made progress.
     pub fn well(&self) {
         self.0.send_if_modified(|state| state.trouble.take().is_some());
     }

@@ -1,18 +1,18 @@
-//! Floor 3, the reading side: events become rows, rows answer questions.
+//! Floor 3, the reading side: events become rows, and queries read the rows.
 //!
-//! What lives here: the views ([`views`], one file each, one line each in the
-//! registry), the engines that keep their tables, the [`Projector`] that follows
-//! the log, its rebuild, and the [`Queries`]. What never may: a rule of the shop
-//! (a view shows what was decided, it decides nothing), a write to the log, HTTP.
+//! What lives here: the views ([`views`], one file each, one line each in the registry), the
+//! engines that store their tables, the [`Projector`] that follows the log, its rebuild, and the
+//! [`Queries`]. What never may live here: a rule of the shop (a view shows what was decided, it
+//! decides nothing), a write to the log, HTTP.
 //!
-//! Where to start: [`view::View`] says what a view is; `views/orders.rs` is one;
-//! `projector/` is how events reach it; `engine/` is how rows are kept, the same
-//! statements for every view; [`fold`] gives the same rows from a stream alone.
+//! Where to start: [`view::View`] says what a view is; `views/orders.rs` is one; `projector/` is
+//! how events reach it; `engine/` is how rows are stored, with the same statements for every view;
+//! [`fold`] makes the same rows from a single stream.
 //!
-//! Invariants: rows and checkpoint are written in one transaction, fenced by the
-//! epoch of the projector that writes; a row belongs to exactly one stream; a row
-//! is the fold of its stream up to the view's checkpoint, byte for byte, however it
-//! came about (followed live, caught up, rebuilt or redriven).
+//! Invariants: rows and checkpoint are written in one transaction, fenced by the epoch of the
+//! projector that writes; a row belongs to exactly one stream; a row is the fold of its stream up
+//! to the view's checkpoint, byte for byte, whether it was followed live, caught up, rebuilt or
+//! redriven.
 
 pub(crate) mod engine;
 pub mod fold;
@@ -26,14 +26,16 @@ pub mod view;
 pub mod views;
 
 pub use engine::Boot;
+pub use jangbu_aggregates::stock::StockLevel;
 pub use models::{Options, ReadModels};
 pub use projector::{
     Compared, ComparedView, Difference, Projector, ProjectorError, ProjectorHandle, RebuildOptions, RebuildProgress,
     RebuildReport, RebuildStage, RebuiltView, Redriven,
 };
 pub use queries::{
-    FulfilmentFilter, FulfilmentState, OrderFilter, Page, PageRequest, ParkedStream, PaymentFilter, ProductFilter,
-    ProductSort, ProductWithStock, ProjectionState, ProjectionStatus, Queries, QueryError, ShipmentFilter, UserFilter,
+    CategoryPlace, FulfilmentFilter, FulfilmentState, NamedStock, OrderFilter, Page, PageRequest, ParkedStream,
+    PaymentFilter, ProductFilter, ProductSort, ProductWithStock, ProjectionState, ProjectionStatus, Queries,
+    QueryError, ShipmentFilter, StockFilter, UserFilter,
 };
 pub use registry::{names, shown_in};
 pub use views::*;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{Clock, DueTimer, LapsedPoints, TimerQueue};
-use jangbu_kernel::{AggregateKind, StreamId, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, Position, StreamId, Timestamp, UserId};
 use tokio::sync::watch;
 
 use crate::engine::{
@@ -15,11 +15,11 @@ use crate::engine::{
 use crate::queries::{Queries, QueryError};
 use crate::view::{Kind, Value};
 
-/// The file of the embedded read models, in the data folder. It can be deleted: the
-/// log gives it back.
+/// The file of the embedded read models, in the data folder. It can be deleted, because the log
+/// restores it.
 pub const FILE: &str = "views.db";
 
-/// Connections that a comparison needs: for the frozen moment, and for what is asked beside it.
+/// Connections that a comparison needs: one for the snapshot, one for other queries.
 const READING_CONNECTIONS: u32 = 2;
 
 /// How read models are opened.
@@ -35,17 +35,20 @@ impl Default for Options {
     }
 }
 
-/// The read models. Clones share one engine; the projector writes, everybody reads.
+/// The read models. Clones share one engine. The projector writes them, everybody else reads them.
 #[derive(Clone)]
 pub struct ReadModels {
     pub(crate) engine: Engine,
-    /// What this process's projector has written; None while there is none here.
-    pub(crate) published: watch::Sender<Option<u64>>,
+    /// The position that this process's projector has written; none while this process does not
+    /// project.
+    pub(crate) published: watch::Sender<Option<Position>>,
+    /// How many callers in this process wait for the views to show a position.
+    pub(crate) waiting: watch::Sender<usize>,
 }
 
 impl ReadModels {
-    /// Opens or makes the embedded read models in a data folder, also beside a running
-    /// server.
+    /// Opens or creates the embedded read models in a data folder. A server may use them at the
+    /// same time.
     ///
     /// # Errors
     /// When the file cannot be opened.
@@ -53,9 +56,9 @@ impl ReadModels {
         Self::open_file(dir, options, None).await
     }
 
-    /// The same, for the process that has the log open to write: what cannot be read, or was
-    /// in use when the machine went down, is thrown away, the log gives it back. Nothing is
-    /// synced until the read models are closed.
+    /// The same, for the process that has the log open for writing. A file that cannot be read, or
+    /// was in use when the machine went down, is thrown away, because the log restores it. Nothing
+    /// is synced until the read models are closed.
     ///
     /// # Errors
     /// When the file cannot be opened or replaced.
@@ -63,7 +66,7 @@ impl ReadModels {
         Self::own_sqlite_on(dir, options, Boot::current()).await
     }
 
-    /// The same, on a machine that is told what it is called since it was started.
+    /// The same, with the boot id of the machine given by the caller.
     ///
     /// # Errors
     /// When the file cannot be opened or replaced.
@@ -91,8 +94,8 @@ impl ReadModels {
         Self::prepared(Engine::Sqlite(engine)).await
     }
 
-    /// Opens or makes the read models in the log's Postgres database, in a schema of their
-    /// own: `views`, or `<schema>_views` where the log is in another schema than `public`.
+    /// Opens or creates the read models in the log's Postgres database, in a schema of their own:
+    /// `views`, or `<schema>_views` if the log is in another schema than `public`.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -101,8 +104,8 @@ impl ReadModels {
         Self::prepared(Engine::Postgres(engine)).await
     }
 
-    /// Opens the embedded read models only to read them; nothing is made or
-    /// written. None where there are none, or only what the machine left when it went down.
+    /// Opens the embedded read models only for reading; nothing is created or written. None if
+    /// there are none, or if the file was in use when the machine went down.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -112,7 +115,7 @@ impl ReadModels {
             return Ok(None);
         }
         let engine = SqliteEngine::open_to_read(&path)?;
-        Ok(engine.map(|engine| Self { engine: Engine::Sqlite(engine), published: watch::channel(None).0 }))
+        Ok(engine.map(|engine| Self::over(Engine::Sqlite(engine))))
     }
 
     /// The same in the log's Postgres database.
@@ -124,10 +127,10 @@ impl ReadModels {
         let made = sql("select to_regclass($1) is not null", vec![Value::text(engine.table("projections"))]);
         let made = engine.select(made, &[Kind::Bool]).await?;
         let made = made.first().and_then(|row| row.first()) == Some(&Value::bool(true));
-        Ok(made.then(|| Self { engine, published: watch::channel(None).0 }))
+        Ok(made.then(|| Self::over(engine)))
     }
 
-    /// Read models that end with their last handle, for tests.
+    /// Read models in memory, for tests. They end with their last handle.
     ///
     /// # Errors
     /// When there is no memory for them.
@@ -135,8 +138,8 @@ impl ReadModels {
         Self::prepared(Engine::Sqlite(SqliteEngine::in_memory(None)?)).await
     }
 
-    /// The same, going by a clock that is given. No thread but the caller's works on
-    /// them, so that a run can be repeated.
+    /// The same, with a given clock. All work runs on the caller's thread, so that a run can be
+    /// repeated.
     ///
     /// # Errors
     /// When there is no memory for them.
@@ -144,14 +147,17 @@ impl ReadModels {
         Self::prepared(Engine::Sqlite(SqliteEngine::in_memory(Some(clock))?)).await
     }
 
-    async fn prepared(engine: Engine) -> Result<Self, QueryError> {
-        engine.prepare().await?;
-        let (published, _) = watch::channel(None);
-        Ok(Self { engine, published })
+    fn over(engine: Engine) -> Self {
+        Self { engine, published: watch::Sender::new(None), waiting: watch::Sender::new(0) }
     }
 
-    /// What this handle's queries took so far, in steps of SQLite's own machine: their price,
-    /// whatever the machine they run on. None on Postgres, which keeps such figures itself.
+    async fn prepared(engine: Engine) -> Result<Self, QueryError> {
+        engine.prepare().await?;
+        Ok(Self::over(engine))
+    }
+
+    /// Steps of SQLite's virtual machine that the queries took so far: their cost, whatever machine
+    /// they run on. None on Postgres, which keeps such statistics itself.
     #[must_use]
     pub fn steps(&self) -> Option<u64> {
         match &self.engine {
@@ -160,7 +166,7 @@ impl ReadModels {
         }
     }
 
-    /// What can be asked.
+    /// The queries on these read models.
     #[must_use]
     pub fn queries(&self) -> Queries {
         Queries::new(self.clone())
@@ -172,7 +178,7 @@ impl ReadModels {
     }
 }
 
-/// Why a file has to be thrown away, as far as that shows before it is used.
+/// Why a file has to be thrown away, as far as can be told before it is used.
 async fn doubt(path: PathBuf, boot: Boot) -> Result<Option<String>, QueryError> {
     let looked = tokio::task::spawn_blocking(move || {
         if is_unreadable(&path) {

@@ -1,19 +1,19 @@
-//! Every view there is. A new one is a file in `views/` and a line here.
+//! All views. A new one is a file in `views/` and a line here.
 
 use jangbu_kernel::AggregateKind;
 
 use crate::runtime::{AnyView, ViewRuntime};
 use crate::view::{Shows, View, ViewSpec};
 use crate::views::{
-    FulfilmentsView, OrdersView, PaymentsView, PointsEntriesView, PointsView, ProductsView, ShipmentsView,
-    StockMarksView, StockView, TimersView, UsersView,
+    CategoriesView, FulfilmentsView, OrderNotesView, OrdersView, PaymentsView, PointsEntriesView, PointsView,
+    ProductsView, ShipmentsView, StockMarksView, StockMovementsView, StockView, TimersView, UsersView,
 };
 
-/// A view as the registry knows it.
+/// A view in the registry.
 pub(crate) struct Entry {
     pub spec: &'static ViewSpec,
     pub shows: Shows,
-    /// Makes the view's runtime over a table.
+    /// Creates the view's runtime over a table.
     pub open: fn(table: String) -> Box<dyn AnyView>,
 }
 
@@ -21,14 +21,17 @@ const fn entry<V: View>() -> Entry {
     Entry { spec: &V::SPEC, shows: V::SHOWS, open: |table| Box::new(ViewRuntime::<V>::new(table)) }
 }
 
-/// Every view, in the order they are listed to people.
-pub(crate) static VIEWS: [Entry; 11] = [
+/// Every view, in the order in which they are listed.
+pub(crate) static VIEWS: [Entry; 14] = [
     entry::<OrdersView>(),
+    entry::<OrderNotesView>(),
     entry::<PaymentsView>(),
     entry::<ShipmentsView>(),
     entry::<StockView>(),
     entry::<StockMarksView>(),
+    entry::<StockMovementsView>(),
     entry::<ProductsView>(),
+    entry::<CategoriesView>(),
     entry::<PointsView>(),
     entry::<PointsEntriesView>(),
     entry::<UsersView>(),

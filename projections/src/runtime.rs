@@ -1,14 +1,14 @@
-//! A view at work: the rows in memory, which of them changed, which streams are parked.
+//! A running view: the rows in memory, which of them have changed, and which streams are parked.
 
 use std::collections::{HashMap, HashSet};
 
-use jangbu_kernel::StreamId;
+use jangbu_kernel::{StreamId, Version};
 use lru::LruCache;
 
 use crate::engine::{EngineError, RowWrite, TableWrite};
 use crate::view::{Fact, FoldError, Key, Shows, View, ViewSpec};
 
-/// A view whose row type is forgotten.
+/// A view without its row type.
 pub(crate) trait AnyView: Send {
     fn spec(&self) -> &'static ViewSpec;
     fn shows(&self) -> Shows;
@@ -16,21 +16,21 @@ pub(crate) trait AnyView: Send {
     fn table(&self) -> &str;
     /// The keys whose rows must be loaded before these events can be folded.
     fn wanted(&mut self, facts: &[Fact]) -> Vec<Key>;
-    /// Takes the rows that were asked for.
+    /// Receives the rows that were asked for.
     fn loaded(&mut self, keys: Vec<Key>, docs: Vec<Option<String>>);
     /// Folds an event in. An error leaves every row as it was.
     fn fold(&mut self, fact: &Fact) -> Result<(), FoldError>;
     /// How many rows changed since the last write.
     fn changed(&self) -> usize;
-    /// What is to be written to a table with or without its secondary indexes. The rows
-    /// stay changed until [`AnyView::written`].
+    /// The changed rows, for a table with or without its secondary indexes. They count as changed
+    /// until [`AnyView::written`].
     fn writes(&self, indexed: bool) -> Result<TableWrite, EngineError>;
-    /// The changed rows are in the table, or on their way.
+    /// Marks the changed rows as written: they are in the table, or on their way.
     fn written(&mut self);
-    /// Lets go of rows that nobody asked for in a long time, and keeps the view's hot rows,
-    /// or some times as many. Whatever is not changed has to be in the table by now.
+    /// Drops the least recently used rows, and keeps `times` as many as the view's hot rows. Rows
+    /// that are not changed have to be in the table by now.
     fn trim(&mut self, times: usize);
-    /// Forgets every row: the table may hold others now.
+    /// Forgets every row, because the table may have others now.
     fn forget(&mut self);
     /// The parked streams.
     fn parked(&mut self) -> &mut HashSet<StreamId>;
@@ -66,7 +66,7 @@ impl<V: View> ViewRuntime<V> {
         V::SHOWS.handles(fact.stream.kind, fact.event.event_type()) && !self.parked.contains(&fact.stream)
     }
 
-    /// The row to fold on in a list whose entries build on each other.
+    /// The row that a new entry starts from, in a list whose entries build on each other.
     fn basis_row(&mut self, basis: Option<Key>) -> Result<Option<V::Row>, FoldError> {
         let Some(basis) = basis else { return Ok(None) };
         match self.rows.get(&basis).map(|slot| &slot.row) {
@@ -92,7 +92,7 @@ impl<V: View> AnyView for ViewRuntime<V> {
 
     fn wanted(&mut self, facts: &[Fact]) -> Vec<Key> {
         let mut wanted = Vec::new();
-        // In a list, what an event of this page makes is there for those behind it.
+        // In a list, a row that an event of this page creates is available to the events after it.
         let mut coming: HashSet<Key> = HashSet::new();
         for fact in facts {
             if !self.shows_fact(fact) {
@@ -105,9 +105,9 @@ impl<V: View> AnyView for ViewRuntime<V> {
                 }
                 coming.insert(key);
             } else if !self.rows.contains(&key) && !coming.contains(&key) {
-                // The slot is begun here, so that the page asks for each row once at most.
+                // The slot is created here, so that the page asks for each row at most once.
                 let builds_on_row = V::builds_on_row(fact);
-                self.rows.put(key, Slot::empty(fact.version > 1));
+                self.rows.put(key, Slot::empty(fact.version > Version::FIRST));
                 if builds_on_row {
                     wanted.push(key);
                 }
@@ -140,7 +140,7 @@ impl<V: View> AnyView for ViewRuntime<V> {
             Err(reason) => Err(FoldError::BadRow(reason.clone())),
         };
         if outcome.is_err() && !slot.stored && !slot.changed {
-            // Nothing came of the row that was begun for this event.
+            // The fold failed, so the slot that was created for this event is removed.
             self.rows.pop(&key);
         } else if outcome.is_ok() && !slot.changed {
             slot.changed = true;
@@ -155,11 +155,11 @@ impl<V: View> AnyView for ViewRuntime<V> {
 
     fn writes(&self, indexed: bool) -> Result<TableWrite, EngineError> {
         let mut keys = self.changed.clone();
-        // In the order of the primary key: neighbours share pages, and two writers
-        // that lock rows never wait for each other in a circle.
+        // In the order of the primary key: neighbours share pages, and two writers that lock rows
+        // cannot deadlock.
         keys.sort_unstable();
         let (mut upserts, mut deletes) = (Vec::with_capacity(keys.len()), Vec::new());
-        // Grown once: a buffer of its own for each row would grow from nothing every time.
+        // One buffer for all rows: a new one for each row would grow from nothing every time.
         let mut written = Vec::new();
         for key in keys {
             let Some(slot) = self.rows.peek(&key) else { continue };
@@ -207,7 +207,7 @@ impl<V: View> AnyView for ViewRuntime<V> {
     }
 }
 
-/// Folds a stream's events from nothing: the row the projector would have made.
+/// Folds a stream's events from the first on: the rows that the projector would have made.
 pub(crate) fn fold_stream<V: View>(facts: impl IntoIterator<Item = Fact>) -> Result<Vec<V::Row>, FoldError> {
     let mut rows: HashMap<Key, Option<V::Row>> = HashMap::new();
     let mut order = Vec::new();

@@ -2,7 +2,7 @@
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_kernel::macros::DecodeError;
-use jangbu_kernel::{AggregateKind, MoneyError, RecordedEvent, StreamId, Timestamp};
+use jangbu_kernel::{AggregateKind, MoneyError, Position, RecordedEvent, StreamId, Timestamp, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -11,11 +11,11 @@ use uuid::Uuid;
 #[derive(Clone, Debug)]
 pub struct Fact {
     /// Place in the log.
-    pub position: u64,
+    pub position: Position,
     /// Its stream.
     pub stream: StreamId,
     /// Place in its stream.
-    pub version: u64,
+    pub version: Version,
     /// When it was recorded.
     pub at: Timestamp,
     /// The event.
@@ -46,14 +46,14 @@ pub enum FoldError {
     BadRow(String),
     /// An event came before the one that creates the row.
     #[error("{0} at version {1} has no row to change")]
-    NoRow(&'static str, u64),
-    /// The row holds another version than the one before the event.
+    NoRow(&'static str, Version),
+    /// The row is not at the version before the event.
     #[error("version {found} follows version {row} of the row")]
     Gap {
-        /// What the row holds.
-        row: u64,
-        /// What came.
-        found: u64,
+        /// The version of the row.
+        row: Version,
+        /// The version of the event.
+        found: Version,
     },
     /// Amounts do not add up.
     #[error("an amount does not add up: {0}")]
@@ -63,7 +63,7 @@ pub enum FoldError {
     Unfit(&'static str),
 }
 
-/// Which row: an aggregate's id, and a part of it where one aggregate has many rows.
+/// Identifies a row: an aggregate's id, and a part of it where one aggregate has many rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// The aggregate.
@@ -75,7 +75,7 @@ pub struct Key {
 /// Which of an aggregate's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeyPart {
-    /// There is one.
+    /// The only one.
     Whole,
     /// The one with this number.
     Number(i64),
@@ -90,10 +90,10 @@ impl Key {
         Self { id, part: KeyPart::Whole }
     }
 
-    /// One of an aggregate's numbered rows; no log reaches a number that does not fit.
+    /// One of an aggregate's numbered rows; no log is so long that a number does not fit.
     #[must_use]
-    pub fn number(id: Uuid, number: u64) -> Self {
-        Self { id, part: KeyPart::Number(i64::try_from(number).unwrap_or(i64::MAX)) }
+    pub fn number(id: Uuid, number: impl Into<u64>) -> Self {
+        Self { id, part: KeyPart::Number(i64::try_from(number.into()).unwrap_or(i64::MAX)) }
     }
 
     pub(crate) fn values(self) -> Vec<Value> {
@@ -130,8 +130,8 @@ pub struct Column {
     pub name: &'static str,
     /// Its type.
     pub kind: Kind,
-    /// Whether it stays as it was when the row was made. An update leaves such columns
-    /// alone, and with them the indexes that hold nothing else.
+    /// Whether it never changes after the row is created. An update does not write such columns,
+    /// and so leaves alone the indexes that contain nothing else.
     pub fixed: bool,
 }
 
@@ -141,7 +141,7 @@ pub const fn column(name: &'static str, kind: Kind) -> Column {
     Column { name, kind, fixed: false }
 }
 
-/// Declares a column that never changes once the row is made.
+/// Declares a column that never changes after the row is created.
 #[must_use]
 pub const fn fixed(name: &'static str, kind: Kind) -> Column {
     Column { name, kind, fixed: true }
@@ -167,30 +167,30 @@ pub enum Value {
 }
 
 impl Value {
-    /// An id that is there.
+    /// An id.
     pub fn id(id: impl Into<Uuid>) -> Self {
         Self::Uuid(Some(id.into()))
     }
-    /// A text that is there.
+    /// A text.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(Some(text.into()))
     }
-    /// A name that is there.
+    /// A name.
     #[must_use]
     pub const fn name(name: &'static str) -> Self {
         Self::Name(name)
     }
-    /// A number that is there.
+    /// A number.
     #[must_use]
     pub const fn int(number: i64) -> Self {
         Self::Int(Some(number))
     }
-    /// A count or version: what does not fit is beyond any log.
+    /// A count or version; no log is so long that it does not fit.
     #[must_use]
-    pub fn count(number: u64) -> Self {
-        Self::Int(Some(i64::try_from(number).unwrap_or(i64::MAX)))
+    pub fn count(number: impl Into<u64>) -> Self {
+        Self::Int(Some(i64::try_from(number.into()).unwrap_or(i64::MAX)))
     }
-    /// A moment that is there.
+    /// A time.
     #[must_use]
     pub const fn time(at: Timestamp) -> Self {
         Self::Time(Some(at))
@@ -202,14 +202,14 @@ impl Value {
     }
 }
 
-/// A secondary index. Made after the rows in a rebuild.
+/// A secondary index. A rebuild creates it after the rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Index {
-    /// What tells it from the table's others.
+    /// Its name, unique among the indexes of the table.
     pub name: &'static str,
-    /// Its columns, as in SQL.
+    /// Its columns, in SQL.
     pub columns: &'static str,
-    /// The rows it holds, as in SQL; empty: all.
+    /// The condition on the rows that it contains, in SQL; empty for all rows.
     pub only: &'static str,
 }
 
@@ -253,9 +253,9 @@ impl ViewSpec {
 /// Which events show in a view.
 #[derive(Clone, Copy, Debug)]
 pub enum Shows {
-    /// All of this kind of stream.
+    /// All events of this kind of stream.
     All(AggregateKind),
-    /// These types of this kind of stream.
+    /// These event types of this kind of stream.
     Only(AggregateKind, &'static [&'static str]),
 }
 
@@ -283,36 +283,35 @@ impl Shows {
 /// Every row belongs to one stream, so that streams can be parked and redriven
 /// one by one.
 pub trait View: Send + Sync + 'static {
-    /// A row; kept as a JSON document beside the typed columns.
+    /// A row; stored as a JSON document beside the typed columns.
     type Row: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static;
     /// Its table.
     const SPEC: ViewSpec;
-    /// Its events.
+    /// The events that it shows.
     const SHOWS: Shows;
-    /// Rows that are kept in memory between pages. A miss costs a place in one query,
-    /// never a wrong row. Most rows change while their order is young, or never again.
+    /// Rows that are kept in memory between pages. A row that is not in memory costs one more key
+    /// in a query, and never makes a row wrong. Most rows change only while their order is new.
     const HOT_ROWS: usize = 4_096;
 
-    /// The row an event concerns, given that it shows here.
+    /// The row that an event belongs to, provided that the event shows here.
     fn key(fact: &Fact) -> Key {
         Key::whole(fact.stream.id)
     }
 
-    /// Whether the fold looks at the row that is there. What does not is spared a
-    /// look into the table.
+    /// Whether the fold reads the existing row. If it does not, the row is not loaded.
     fn builds_on_row(fact: &Fact) -> bool {
         // The first event of a stream has nothing to build on.
-        fact.version > 1
+        fact.version > Version::FIRST
     }
 
-    /// The row before, where the event begins a row of a list whose rows build on each
-    /// other: it is folded on a copy of that one.
+    /// The previous row, if the event begins a row in a list whose rows build on each other. The
+    /// event is then folded into a copy of that row.
     fn basis(_fact: &Fact) -> Option<Key> {
         None
     }
 
-    /// Folds an event into its row, in place; `None` is no row. Pure. An error leaves
-    /// the row as it was.
+    /// Folds an event into its row, in place; `None` means that there is no row. The fold is pure,
+    /// and an error leaves the row as it was.
     ///
     /// # Errors
     /// When the event does not fit the row.
@@ -322,25 +321,25 @@ pub trait View: Send + Sync + 'static {
     fn columns(row: &Self::Row) -> Vec<Value>;
 }
 
-/// The row that an event changes, when it is the next of its stream.
+/// The row that an event changes, if the event is the next of its stream.
 pub(crate) fn next<'a, Row>(
     row: &'a mut Option<Row>,
-    version: impl FnOnce(&Row) -> u64,
+    version: impl FnOnce(&Row) -> Version,
     fact: &Fact,
 ) -> Result<&'a mut Row, FoldError> {
     let row = row.as_mut().ok_or(FoldError::NoRow(fact.event.event_type(), fact.version))?;
     let held = version(row);
-    if held.saturating_add(1) == fact.version {
-        Ok(row)
-    } else {
-        Err(FoldError::Gap { row: held, found: fact.version })
-    }
+    if held.next() == fact.version { Ok(row) } else { Err(FoldError::Gap { row: held, found: fact.version }) }
 }
 
 /// Checks that an event which creates a row finds none.
 pub(crate) fn first<Row>(row: &Option<Row>, fact: &Fact) -> Result<(), FoldError> {
-    if row.is_none() && fact.version == 1 { Ok(()) } else { Err(FoldError::Gap { row: 0, found: fact.version }) }
+    if row.is_none() && fact.version == Version::FIRST {
+        Ok(())
+    } else {
+        Err(FoldError::Gap { row: Version::ZERO, found: fact.version })
+    }
 }
 
-/// An event of another kind of stream reached a fold.
+/// The error for an event of a kind that does not show in the view.
 pub(crate) const NOT_SHOWN: FoldError = FoldError::Unfit("an event of this kind does not show in this view");

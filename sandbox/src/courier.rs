@@ -1,4 +1,4 @@
-//! Sends the webhooks that are owed, signed as Standard Webhooks asks where their sender signs.
+//! Sends the queued webhooks, signed by the Standard Webhooks specification if their dialect signs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use crate::books::outbox::{self, Owed};
 use crate::dialect::Dialect;
 use crate::store::Store;
 
-/// How long a receiver may take before a message counts as not taken.
+/// Timeout of the receiver; the message counts as not accepted then.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long an answer waits for its webhook to be sent first.
 const PATIENCE_BEFORE_ANSWER: Duration = Duration::from_secs(1);
-/// How many messages are under way at once.
+/// Concurrent messages.
 const AT_ONCE: usize = 32;
-/// How many messages are read from the file at once.
+/// Messages read from the file at once.
 const READ_AT_ONCE: u32 = 256;
-/// The longest sleep between two looks at the file.
+/// The longest pause between two reads of the queue.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// A handle on the webhook sender.
@@ -36,7 +36,7 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// A courier that sends to `target`, as soon as there is one.
+    /// A courier that sends to `target`, once it is set.
     pub fn new(store: Store, client: reqwest::Client, signer: Webhook, target: Option<Url>) -> Self {
         Self {
             store,
@@ -53,12 +53,12 @@ impl Courier {
         self.wake();
     }
 
-    /// There may be something to send.
+    /// Wakes the courier, because a message may have been queued.
     pub fn wake(&self) {
         self.news.notify_one();
     }
 
-    /// Sends one message before its answer is given; if that fails the queue has it.
+    /// Sends one message before the answer that it belongs to; if that fails it stays in the queue.
     pub async fn send_now(&self, owed: Owed) {
         let Some(target) = self.target.borrow().clone() else {
             return;
@@ -71,7 +71,7 @@ impl Courier {
         }
     }
 
-    /// Sends what is owed until the sandbox stops.
+    /// Sends queued messages until the sandbox stops.
     pub async fn run(self, stopping: CancellationToken) {
         let mut target = self.target.subscribe();
         loop {
@@ -95,7 +95,7 @@ impl Courier {
         }
     }
 
-    /// Sends everything that is due and tells how long to sleep then.
+    /// Sends everything that is due; returns how long to sleep then.
     async fn send_due(&self, target: &Url) -> Duration {
         loop {
             let now = now_ms();
@@ -143,7 +143,7 @@ impl Courier {
         }
     }
 
-    /// Sends one message; true when the receiver took it.
+    /// Sends one message; true if the receiver accepted it.
     async fn send(&self, target: &Url, owed: &Owed) -> bool {
         let timestamp = now_ms().div_euclid(1_000);
         let url = format!("{}{}", target.as_str().trim_end_matches('/'), owed.path);

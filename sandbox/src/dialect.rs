@@ -1,4 +1,4 @@
-//! The gateways that the sandbox plays: each speaks a protocol of its own over the same books.
+//! The gateways that the sandbox plays: each has a protocol of its own over the same books.
 //!
 //! To add one: its routes in `http/`, and its line here.
 
@@ -6,20 +6,20 @@ use crate::books::charges::Charge;
 use crate::books::outbox;
 use crate::http::hostpay::HOSTPAY;
 
-/// How a gateway tells of its charges.
+/// The webhooks of a gateway.
 #[derive(Debug)]
 pub struct Dialect {
     /// Its name: its webhooks go to `/v1/hooks/payments/<name>`.
     pub name: &'static str,
-    /// The body of a message about a charge, which says where it stands now.
+    /// The body of a message about a charge, with its present status.
     pub message: fn(&Charge) -> serde_json::Result<String>,
-    /// What kind of text that is.
+    /// The content type of the body.
     pub content_type: &'static str,
     /// Whether its messages are signed.
     pub is_signed: bool,
 }
 
-/// JSON, with a key in `X-Api-Key`, and webhooks that are signed.
+/// JSON, with a key in `X-Api-Key`, and signed webhooks.
 pub static SANDBOX: Dialect = Dialect {
     name: "sandbox",
     message: |charge| outbox::envelope(&format!("charge.{}", charge.status.name()), &charge.view()),
@@ -35,12 +35,12 @@ impl Dialect {
         DIALECTS.iter().copied().find(|dialect| dialect.name == name)
     }
 
-    /// Where its messages go.
+    /// The path of its webhooks.
     pub fn hook(&self) -> String {
         format!("/v1/hooks/payments/{}", self.name)
     }
 
-    /// The dialect whose messages go there; none: they are a carrier's.
+    /// The dialect whose webhooks have this path; none for a carrier's.
     pub fn of_hook(path: &str) -> Option<&'static Self> {
         DIALECTS.iter().copied().find(|dialect| dialect.hook() == path)
     }

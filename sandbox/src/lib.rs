@@ -1,26 +1,24 @@
-//! The simulated outside world: a payment gateway and a carrier behind a real
-//! HTTP server with a file of its own, so that killing the shop does not make the
-//! gateway forget a charge.
+//! The simulated external systems: a payment gateway and a carrier behind a real HTTP server with a
+//! file of its own, so that killing the shop does not make the gateway forget a charge.
 //!
-//! It stands beside the house, not in it: of the other crates it knows only the
-//! words of `kernel`, and only `app` and tests start it. The shop meets it over
-//! HTTP like any other gateway. Start with [`Sandbox::start`]; `script.rs` lists
-//! what each card token does, `books/` is what the outside world remembers,
-//! `http/` its three surfaces (gateway, carrier, the tester's own), `courier.rs`
-//! sends its webhooks.
+//! It is separate from the shop: of the other crates it uses only the types of `kernel`, and only
+//! `app` and tests start it. The shop reaches it over HTTP like any other gateway. Start with
+//! [`Sandbox::start`]; `script.rs` lists what each card token does, `books/` is its data, `http/`
+//! has its three interfaces (gateway, carrier, the tester's own), and `courier.rs` sends its
+//! webhooks.
 //!
-//! Gateway and carrier ask for a key in `X-Api-Key`:
+//! Gateway and carrier require a key in `X-Api-Key`:
 //!
 //! | request | does |
 //! |---|---|
 //! | `POST /gateway/v1/charges` + `Idempotency-Key` | takes money: `{order_id, payment_id, amount, currency, method, details}`, for a card `{"card_token": ...}` |
 //! | `POST /gateway/v1/charges/{id}/confirm` | takes it after a challenge |
 //! | `POST /gateway/v1/charges/{id}/refunds` + `Idempotency-Key` | gives some back: `{amount, currency}` |
-//! | `GET /gateway/v1/keys/{idempotency key}` | what became of a charge |
+//! | `GET /gateway/v1/keys/{idempotency key}` | the charge under a key |
 //! | `POST /gateway/v1/keys/{idempotency key}/net-cancel` | nothing is or will be charged under the key |
 //! | `GET /bank/{id}`, `POST /bank/{id}/pay`, `POST /bank/{id}/cancel` | the page at which a buyer pays, without the key |
 //! | `POST /carrier/v1/labels` | a label: `{shipment_id, order_id, address}` |
-//! | `DELETE /carrier/v1/labels/{shipment id}` | calls it off |
+//! | `DELETE /carrier/v1/labels/{shipment id}` | cancels it |
 //!
 //! Webhooks follow every change of a charge and every scan, to
 //! `{target}/v1/hooks/payments/sandbox` and `{target}/v1/hooks/carriers/sandbox`. `dialect.rs`
@@ -52,36 +50,36 @@ use courier::Courier;
 use store::Store;
 pub use store::StoreError;
 
-/// Less than servers keep a connection that is not used: one that they close just while
-/// it is taken up again loses the webhook until it is tried again.
+/// Less than servers keep an idle connection: a webhook on a connection that the server closes at
+/// the same moment is lost until the next attempt.
 const LONGEST_IDLE: Duration = Duration::from_secs(4);
-/// How long a stop waits for requests that are under way.
+/// How long a stop waits for requests under way.
 const PATIENCE_AT_STOP: Duration = Duration::from_secs(5);
 
-/// How a sandbox is set up.
+/// The configuration of a sandbox.
 pub struct SandboxConfig {
     /// Where it listens; port 0 picks one.
     pub listen: SocketAddr,
     /// Its file; none keeps everything in memory.
     pub data_file: Option<PathBuf>,
-    /// Base address of the shop, for webhooks. They are kept until there is one.
+    /// Base address of the shop, for webhooks. They stay queued until it is set.
     pub webhook_target: Option<Url>,
-    /// What webhooks are signed with: base64, with or without `whsec_`.
+    /// The secret that signs webhooks: base64, with or without `whsec_`.
     pub webhook_secret: SecretString,
-    /// What `X-Api-Key` has to carry.
+    /// The required value of `X-Api-Key`.
     pub api_key: SecretString,
-    /// What the dice for faults start from, until `POST /sandbox/faults` says otherwise.
+    /// The seed of the random faults, until `POST /sandbox/faults` sets another.
     pub seed: u64,
-    /// Parcels move by themselves, one scan every so often; none: only when told.
+    /// The time between two scans of a parcel; none: parcels are only scanned on request.
     pub carrier_step: Option<Duration>,
-    /// How long a connection is held when "the answer never comes".
+    /// How long a connection is kept open for "the answer never comes".
     pub silence: Duration,
     /// How long `tok_slow` takes, and the money of a transfer.
     pub slow: Duration,
 }
 
 impl SandboxConfig {
-    /// The default of [`SandboxConfig::silence`]: longer than any caller's patience.
+    /// The default of [`SandboxConfig::silence`]: longer than any client's timeout.
     pub const SILENCE: Duration = Duration::from_secs(60);
     /// The default of [`SandboxConfig::slow`].
     pub const SLOW: Duration = Duration::from_secs(3);
@@ -115,7 +113,7 @@ pub enum SandboxError {
     /// The file cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The address cannot be listened on.
+    /// The sandbox cannot listen on the address.
     #[error("the sandbox cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
     /// No HTTP client could be made.
@@ -123,14 +121,14 @@ pub enum SandboxError {
     Client(#[source] reqwest::Error),
 }
 
-/// The simulated outside world; [`Sandbox::start`] sets it going.
+/// The simulated external systems; [`Sandbox::start`] starts them.
 pub struct Sandbox;
 
 impl Sandbox {
-    /// Starts a sandbox. It answers as soon as this returns.
+    /// Starts a sandbox. It answers requests as soon as this returns.
     ///
     /// # Errors
-    /// When a secret is unusable, the file cannot be opened or the address is taken.
+    /// When a secret is not valid, the file cannot be opened or the address is in use.
     pub async fn start(config: SandboxConfig) -> Result<RunningSandbox, SandboxError> {
         let signer = Webhook::new(config.webhook_secret.expose_secret()).map_err(|_| SandboxError::WebhookSecret)?;
         if config.api_key.expose_secret().is_empty() {
@@ -140,7 +138,7 @@ impl Sandbox {
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| SandboxError::Listen(config.listen, error))?;
         let addr = listener.local_addr().map_err(|error| SandboxError::Listen(config.listen, error))?;
-        let (store, thread) = Store::open(config.data_file.as_deref())?;
+        let store = Store::open(config.data_file.as_deref())?;
         let seed = config.seed;
         store
             .call(move |db| {
@@ -168,12 +166,12 @@ impl Sandbox {
             stopping: stopping.clone(),
         });
         let server = tokio::spawn(serve(listener, router, stopping.clone()));
-        Ok(RunningSandbox { addr, courier, store, tasks, server, thread, stopping: stopping.drop_guard() })
+        Ok(RunningSandbox { addr, courier, store, tasks, server, stopping: stopping.drop_guard() })
     }
 }
 
-/// The client for webhooks. Without a target that asks for TLS it needs no trust
-/// anchors, which a bare machine does not have.
+/// The client for webhooks. Unless the target uses TLS it needs no trust anchors, which a minimal
+/// machine does not have.
 fn webhook_client(target: Option<&Url>) -> reqwest::Result<reqwest::Client> {
     let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -187,7 +185,7 @@ fn webhook_client(target: Option<&Url>) -> reqwest::Result<reqwest::Client> {
 
 async fn serve(listener: TcpListener, router: axum::Router, stopping: CancellationToken) {
     let listener = listener.tap_io(|stream| {
-        // Without it an answer may only be slower.
+        // A failure only makes answers slower.
         let _ = stream.set_nodelay(true);
     });
     let served = axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await;
@@ -196,10 +194,10 @@ async fn serve(listener: TcpListener, router: axum::Router, stopping: Cancellati
     }
 }
 
-/// Moves parcels on, a scan every `step`.
+/// Scans parcels automatically, one scan every `step`.
 async fn clock(store: Store, courier: Courier, step: Duration, stopping: CancellationToken) {
     let step_ms = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
-    // Coarser steps would make short clocks wait, finer ones only cost.
+    // A coarser tick would delay short steps, a finer one only costs processor time.
     let tick = step.clamp(Duration::from_millis(10), Duration::from_millis(500));
     while stopping.run_until_cancelled(tokio::time::sleep(tick)).await.is_some() {
         match store.call(move |db| books::labels::advance_due(db, step_ms)).await {
@@ -210,7 +208,7 @@ async fn clock(store: Store, courier: Courier, step: Duration, stopping: Cancell
     }
 }
 
-/// The address of a sandbox that listens here. One that listens everywhere is reached on this machine.
+/// The base address of a sandbox. One that listens on all addresses is reached on this machine.
 fn base_url(addr: SocketAddr) -> String {
     let ip = match addr.ip() {
         ip if !ip.is_unspecified() => ip,
@@ -220,19 +218,18 @@ fn base_url(addr: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, addr.port()))
 }
 
-/// A sandbox that answers. Dropping it stops it without waiting.
+/// A running sandbox. Dropping it stops it without waiting.
 pub struct RunningSandbox {
     addr: SocketAddr,
     courier: Courier,
     store: Store,
     tasks: TaskTracker,
     server: JoinHandle<()>,
-    thread: std::thread::JoinHandle<()>,
     stopping: tokio_util::sync::DropGuard,
 }
 
 impl RunningSandbox {
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
@@ -244,25 +241,23 @@ impl RunningSandbox {
         base_url(self.addr)
     }
 
-    /// Where webhooks go from now on. `http` only, unless the sandbox was started
-    /// with an `https` target.
+    /// Sets where webhooks go from now on. `http` only, unless the sandbox was started with an
+    /// `https` target.
     pub fn set_webhook_target(&self, target: Url) {
         self.courier.set_target(Some(target));
     }
 
-    /// Ends what is under way, writes everything and closes the file.
+    /// Finishes what is under way, writes everything and closes the file.
     pub async fn stop(self) {
-        let Self { addr: _, courier: _, store, tasks, mut server, thread, stopping } = self;
+        let Self { addr: _, courier: _, store, tasks, mut server, stopping } = self;
         stopping.disarm().cancel();
         if tokio::time::timeout(PATIENCE_AT_STOP, &mut server).await.is_err() {
             server.abort();
-            // An aborted task reports itself as cancelled, which is what was asked for.
+            // An aborted task reports itself as cancelled, which is expected here.
             let _ = server.await;
         }
         tasks.close();
         tasks.wait().await;
         store.close().await;
-        // The thread never panics, so joining it only waits.
-        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
     }
 }

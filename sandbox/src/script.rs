@@ -1,19 +1,19 @@
-//! What a card token makes the gateway do, and the dice for faults under load.
+//! What a card token makes the gateway do, and the random faults under load.
 
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-/// What happens to a charge.
+/// The behaviour of the gateway for a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Script {
-    /// The money is taken and the answer given.
+    /// The money is taken and the answer is given.
     Capture,
-    /// The gateway says no, with this code.
+    /// The charge is declined with this code.
     Decline(&'static str),
     /// The buyer has to confirm first.
     Challenge,
-    /// The buyer pays at a page of ours.
+    /// The buyer pays at a page of the sandbox.
     Page(Page),
     /// The money is taken, the answer never comes.
     LoseAnswer,
@@ -23,22 +23,22 @@ pub enum Script {
     FailTwice,
     /// The money is taken after a while.
     Slow,
-    /// The money is taken and told five times, once before the answer.
+    /// The money is taken, and the webhook is sent five times, once before the answer.
     TellFiveTimes,
 }
 
 /// How a charge is paid at a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// By a transfer: the money arrives a while after the buyer was there.
+    /// By a transfer: the money arrives some time after the buyer's action.
     pub is_transfer: bool,
-    /// What comes of it is told to who asks alone.
+    /// No webhook is sent about the result; it is only found by an inquiry.
     pub is_silent: bool,
 }
 
 /// How many errors `tok_error_then_ok` gives before it succeeds.
 pub const FAILURES: i64 = 2;
-/// How often `tok_duplicate_webhook` is told.
+/// How often the webhook of `tok_duplicate_webhook` is sent.
 pub const DUPLICATES: usize = 5;
 
 const TOKENS: [(&str, Script); 10] = [
@@ -55,7 +55,7 @@ const TOKENS: [(&str, Script); 10] = [
 ];
 
 impl Script {
-    /// What becomes of a charge by a method. One that the gateway does not know is declined.
+    /// The behaviour for a charge by a method. An unknown method is declined.
     pub fn of(method: &str, details: &BTreeMap<String, String>) -> Self {
         match method {
             "card" => Self::of_token(details.get("card_token").map_or("", String::as_str)),
@@ -67,8 +67,8 @@ impl Script {
         }
     }
 
-    /// Reads a token: one of the known ones, alone or with a suffix behind `_`.
-    /// Any other is a card that the gateway does not know.
+    /// Reads a token: one of the known ones, alone or with a suffix after `_`. Any other is a card
+    /// that the gateway does not know.
     fn of_token(token: &str) -> Self {
         let known = TOKENS.iter().find(|(name, _)| {
             token.strip_prefix(name).is_some_and(|suffix| suffix.is_empty() || suffix.starts_with('_'))
@@ -80,11 +80,11 @@ impl Script {
 /// Fault rates, in millionths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
-    /// Of charges that are declined.
+    /// Declined charges.
     pub decline: u32,
-    /// Of charges whose answer never comes; half of them are charged.
+    /// Charges whose answer never comes; half of them are charged.
     pub timeout: u32,
-    /// Of charges that are told five times.
+    /// Charges whose webhook is sent five times.
     pub duplicate: u32,
 }
 
@@ -94,8 +94,8 @@ impl Rates {
         self != Self::default()
     }
 
-    /// What becomes of the `throw`th charge since the rates were set. Equal seeds
-    /// give equal answers, whatever the keys of the charges are.
+    /// The behaviour for the `throw`th charge since the rates were set. Equal seeds give equal
+    /// results, whatever the keys of the charges are.
     pub fn throw(self, seed: u64, throw: u64) -> Script {
         if die(seed, throw, 0) < self.decline {
             return Script::Decline("card_declined");

@@ -7,11 +7,11 @@
 //! a power cut may lose the last moments.
 
 use std::path::Path;
-use std::thread::JoinHandle;
 
+use jangbu_sqlite::{Queue, Writer};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// How many pieces of work may wait for the thread before callers have to wait.
 const QUEUE: usize = 4_096;
@@ -70,24 +70,17 @@ where
 
 /// A handle on the thread; the thread ends when it is closed or the last handle is dropped.
 #[derive(Clone)]
-pub struct Store {
-    /// Nothing instead of work ends the thread.
-    jobs: mpsc::Sender<Option<Box<dyn Job>>>,
-}
+pub struct Store(Writer<Box<dyn Job>>);
 
 impl Store {
     /// Opens the file (or a database in memory) and starts its thread.
     ///
     /// # Errors
     /// When the file cannot be opened or is not a sandbox's.
-    pub fn open(file: Option<&Path>) -> Result<(Self, JoinHandle<()>), StoreError> {
+    pub fn open(file: Option<&Path>) -> Result<Self, StoreError> {
         let db = connect(file).map_err(|error| StoreError::Open(error.to_string()))?;
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let thread = std::thread::Builder::new()
-            .name("sandbox-store".to_owned())
-            .spawn(move || serve(&db, queue))
-            .map_err(|error| StoreError::Open(error.to_string()))?;
-        Ok((Self { jobs }, thread))
+        let thread = Writer::spawn("sandbox-store", QUEUE, move |queue| serve(&db, queue));
+        thread.map(Self).map_err(|error| StoreError::Open(error.to_string()))
     }
 
     /// Does a piece of work inside a transaction and answers after the commit.
@@ -101,14 +94,15 @@ impl Store {
     {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Call { work: Some(work), outcome: None, reply });
-        self.jobs.send(Some(job)).await.map_err(|_| StoreError::Stopping)?;
+        self.0.send(job).await.map_err(|_| StoreError::Stopping)?;
         answer.await.map_err(|_| StoreError::Stopping)?
     }
 
-    /// Ends the thread after the work that is already queued, even while handles are left.
+    /// Ends the thread after the work that is already queued, even while handles are left, and
+    /// waits for it.
     pub async fn close(&self) {
-        // When nobody listens the thread has ended already.
-        let _ = self.jobs.send(None).await;
+        // The thread never panics.
+        self.0.end().await;
     }
 }
 
@@ -126,16 +120,13 @@ fn connect(file: Option<&Path>) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-fn serve(db: &Connection, mut queue: mpsc::Receiver<Option<Box<dyn Job>>>) {
-    let mut open = true;
-    while open && let Some(Some(first)) = queue.blocking_recv() {
+fn serve(db: &Connection, mut queue: Queue<Box<dyn Job>>) {
+    while let Some(first) = queue.next() {
         let mut batch = vec![first];
-        while open && batch.len() < BATCH {
-            match queue.try_recv() {
-                Ok(Some(job)) => batch.push(job),
-                Ok(None) => open = false,
-                Err(_) => break,
-            }
+        while batch.len() < BATCH
+            && let Some(job) = queue.next_if(|_| true)
+        {
+            batch.push(job);
         }
         let committed = commit(db, &mut batch).map_err(|error| StoreError::Failed(error.to_string()));
         for job in batch {

@@ -1,4 +1,4 @@
-//! The carrier: its labels, its scans, and a node's way to it.
+//! The carrier: its labels, its scans, and a node's adapter to it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ enum Label {
 #[derive(Default)]
 struct Books {
     labels: BTreeMap<ShipmentId, Label>,
-    /// What the carrier says to a shipment whatever comes: it never takes it.
+    /// Messages sent so far; each message has its number as its id.
     messages: u64,
 }
 
@@ -81,7 +81,7 @@ impl Hauler {
         LabelCancelOutcome::Cancelled
     }
 
-    /// Scans a parcel, and tells. False when its label was called off.
+    /// Scans a parcel and sends a webhook. False if its label was cancelled.
     pub fn scan(&self, shipment_id: ShipmentId, status: &'static str) -> bool {
         let mut books = lock(&self.books);
         if books.labels.get(&shipment_id) == Some(&Label::Cancelled) {
@@ -92,7 +92,7 @@ impl Hauler {
         let at = self.sim.now().timestamp_millis();
         let body = format!("c{} {shipment_id} {} {status} {at}", books.messages, number_of(shipment_id));
         self.sim.tell("scan", status.len() as u64, || format!("carrier: {shipment_id} {status}"));
-        // Nobody carries letters any more once the run is over.
+        // After the end of the run there is no receiver.
         let _over = self.post.send(Letter { from_gateway: None, body, may_be_lost: true });
         true
     }

@@ -1,5 +1,5 @@
-//! How people ask the shop: again and again with the same key until there is an answer,
-//! holding the shop to every answer that it gives.
+//! How clients send requests to the shop: repeatedly under the same key until there is an answer,
+//! and with a check of every answer.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,41 +8,41 @@ use std::time::Duration;
 use jangbu_commands::{Answer, AnyCommand, Caller, CommandError, Idempotency, Request};
 use jangbu_kernel::log::{EventLog as _, ReadFilter};
 use jangbu_kernel::ports::IdSource as _;
-use jangbu_kernel::{CommandId, CorrelationId, Refusal, StreamId};
+use jangbu_kernel::{CommandId, CorrelationId, Position, Refusal, StreamId, Version};
 
 use crate::life::Life;
 use crate::names::{Fault, Point};
 use crate::shop::{Open, Town};
 use crate::sim::lock;
 
-/// Times that somebody asks before giving up.
+/// Attempts before a client gives up.
 const TRIES: u32 = 40;
-/// How long somebody waits for an answer.
+/// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The first answer under each key.
 #[derive(Default)]
-pub(crate) struct Answers(Mutex<BTreeMap<String, (StreamId, u64)>>);
+pub(crate) struct Answers(Mutex<BTreeMap<String, (StreamId, Version)>>);
 
-/// What asking came to.
+/// The result of a request.
 #[derive(Debug)]
 pub(crate) enum Told {
     Done(Answer),
     Refused(Refusal),
-    /// Nobody answered for so long that it was given up.
+    /// There was no answer to any attempt.
     Nothing,
 }
 
-/// What somebody wants.
+/// A request.
 pub(crate) struct Errand<'a> {
     pub caller: Caller,
-    /// The same for every try.
+    /// The idempotency key, the same for every attempt.
     pub key: String,
-    /// Makes the command, with ids of its own for each try, as the API does.
+    /// Makes the command, with new ids for each attempt, as the API does.
     pub make: &'a (dyn Fn() -> AnyCommand + Sync),
 }
 
-/// Asks until there is an answer.
+/// Sends it until there is an answer.
 pub(crate) async fn send(town: &Arc<Town>, answers: &Answers, errand: Errand<'_>) -> Told {
     let sim = &town.sim;
     let mut in_doubt: Option<Arc<Life>> = None;
@@ -77,7 +77,7 @@ pub(crate) async fn send(town: &Arc<Town>, answers: &Answers, errand: Errand<'_>
     Told::Nothing
 }
 
-/// The same request once more, at whatever node.
+/// The same request once more, to any node.
 async fn repeat(town: &Arc<Town>, errand: &Errand<'_>) -> Option<Asked> {
     let node = town.any_node()?;
     tokio::time::sleep(town.sim.short(5)).await;
@@ -86,7 +86,7 @@ async fn repeat(town: &Arc<Town>, errand: &Errand<'_>) -> Option<Asked> {
 
 type Asked = (CommandId, Result<Answer, CommandError>);
 
-/// Asks once; none when there was no answer in time.
+/// One attempt; none if there was no answer in time.
 async fn ask(town: &Town, node: &Open, errand: &Errand<'_>) -> Option<Asked> {
     let command_id = CommandId::new(town.ids.new_id());
     let correlation_id = CorrelationId::new(command_id.uuid());
@@ -97,7 +97,7 @@ async fn ask(town: &Town, node: &Open, errand: &Errand<'_>) -> Option<Asked> {
     Some((command_id, result))
 }
 
-/// Holds the shop to its answer; none when it has to be asked again.
+/// Checks the shop's answer; none if the request has to be sent again.
 async fn check(
     town: &Town,
     answers: &Answers,
@@ -123,7 +123,8 @@ async fn check(
                     sim.fail("L2", format!("the same request under the same key is answered with: {error}"));
                     Some(Told::Nothing)
                 }
-                // Nothing damages the simulated log: the shop has written what it cannot read.
+                // Nothing damages the simulated log, so the shop has written something that it
+                // cannot read.
                 CommandError::Unreadable { .. } => {
                     sim.fail("L1", error.to_string());
                     Some(Told::Nothing)
@@ -145,20 +146,20 @@ async fn check(
 async fn acknowledged(town: &Town, answers: &Answers, errand: &Errand<'_>, answer: &Answer) {
     let (sim, truth) = (&town.sim, &town.store.truth);
     for event in answer.events.iter() {
-        let there = truth.read_all(event.position.saturating_sub(1), 1, &ReadFilter::default()).await;
+        let there = truth.read_all(event.position.previous(), 1, &ReadFilter::default()).await;
         if !there.is_ok_and(|(events, _)| events.first() == Some(&**event)) {
             sim.fail("L1", format!("position {} was acknowledged and is not in the log", event.position));
         }
     }
     let version = truth.versions(vec![answer.stream]).await.ok().and_then(|versions| versions.first().copied());
-    let head = truth.head().await.unwrap_or(0);
-    if version.unwrap_or(0) < answer.version || head < answer.position {
+    let head = truth.head().await.unwrap_or(Position::ZERO);
+    if version.unwrap_or(Version::ZERO) < answer.version || head < answer.position {
         sim.fail(
             "L1",
             format!("version {} of {} was acknowledged and is not in the log", answer.version, answer.stream),
         );
     }
-    // An answer that wrote nothing leaves no receipt: asked again, it may find more.
+    // An answer without events leaves no receipt, so a repeat may have another result.
     if answer.events.is_empty() && !answer.replayed {
         return;
     }

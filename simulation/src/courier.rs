@@ -1,4 +1,5 @@
-//! Carries webhooks to the shop, as often as it takes, and sometimes otherwise.
+//! Delivers webhooks to the shop, repeatedly until they are acknowledged, and sometimes with
+//! faults.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::sim::AtWork;
 /// How long the sender waits for the acknowledgement.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Carries a letter.
+/// Delivers a webhook.
 pub(crate) fn carry(town: &Arc<Town>, letter: &Letter) {
     let sim = &town.sim;
     if letter.may_be_lost && sim.strikes(Fault::HookLost) {
@@ -37,7 +38,7 @@ pub(crate) fn carry(town: &Arc<Town>, letter: &Letter) {
     }
 }
 
-/// Hands a letter in until it is acknowledged.
+/// Sends a webhook until it is acknowledged.
 async fn hand_in(town: &Town, letter: &Letter) {
     let sim = &town.sim;
     loop {
@@ -57,7 +58,7 @@ async fn hand_in(town: &Town, letter: &Letter) {
                     }
                     return;
                 }
-                // No answer, or one that asks for it again.
+                // No answer, or one that asks for a retry.
                 Err(_) | Ok(Err(HookError::Unavailable)) => {}
                 Ok(Err(error)) => {
                     return sim.fail("inbox", format!("a message in good order was turned away: {error}"));

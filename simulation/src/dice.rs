@@ -1,16 +1,16 @@
-//! Chance that can be repeated: the same seed, the same throws.
+//! Reproducible random numbers: the same seed gives the same sequence.
 
 use std::time::Duration;
 
-/// A thrower of dice (splitmix64: one addition and a few mixing steps a throw).
+/// A generator (splitmix64: one addition and a few mixing steps a number).
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(u64);
 
 impl Dice {
-    /// Dice of their own for each seed and purpose.
+    /// A separate sequence for each seed and purpose.
     pub fn new(seed: u64, purpose: u64) -> Self {
         let mut dice = Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ purpose.wrapping_mul(0xD1B5_4A32_D192_ED03));
-        // The first throws of neighbouring seeds are alike; nobody sees them.
+        // The first numbers of neighbouring seeds are similar, so they are dropped.
         dice.throw();
         dice.throw();
         dice
@@ -25,7 +25,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from 0 on and below the limit; 0 when that is 0.
+    /// A number from 0 to below the limit; 0 if the limit is 0.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.throw().checked_rem(limit).unwrap_or(0)
     }
@@ -35,17 +35,17 @@ impl Dice {
         least.saturating_add(self.below(most.saturating_sub(least).saturating_add(1)))
     }
 
-    /// True so many times in a thousand.
+    /// True with this probability, in thousandths.
     pub fn permille(&mut self, rate: u64) -> bool {
         self.below(1_000) < rate
     }
 
-    /// True so many times in a million.
+    /// True with this probability, in millionths.
     pub fn per_million(&mut self, rate: u64) -> bool {
         rate > 0 && self.below(1_000_000) < rate
     }
 
-    /// One of several, each as often as its weight says; none when there is none.
+    /// One of several, with the probability of its weight; none if there is none.
     pub fn weighted<T: Copy>(&mut self, choices: &[(u64, T)]) -> Option<T> {
         let sum = choices.iter().map(|(weight, _)| weight).sum();
         let mut at = self.below(sum);
@@ -58,7 +58,7 @@ impl Dice {
         None
     }
 
-    /// One of several; none when there is none.
+    /// One of several; none if there is none.
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> Option<T> {
         let at = self.below(choices.len() as u64);
         choices.get(usize::try_from(at).unwrap_or(0)).copied()

@@ -1,12 +1,12 @@
-//! The simulated store as an engine, so that the store's contract suite holds it to the
-//! same contract as the others. Only the suite asks for what is here.
+//! The simulated store as an engine, so that the store's contract suite tests it like the others.
+//! Only the suite uses this file.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jangbu_kernel::UserId;
 use jangbu_kernel::log::{LogError, SealedRoot};
 use jangbu_kernel::ports::KeyStore;
+use jangbu_kernel::{Position, UserId, Version};
 use jangbu_store::merkle::Hash;
 use jangbu_store::row::StoredRow;
 use jangbu_store::{KeptReceipt, Ledger, Marks, MerkleFrontier, Store, StoreError};
@@ -16,7 +16,7 @@ use crate::sim::Sim;
 use crate::store::{NodeStore, SimStore};
 use crate::witness::Witness;
 
-/// A simulated store on which nothing goes wrong.
+/// A simulated store without faults.
 #[must_use]
 pub fn simulated_store() -> Arc<dyn Store> {
     let sim = Arc::new(Sim::calm());
@@ -27,11 +27,11 @@ pub fn simulated_store() -> Arc<dyn Store> {
 
 #[async_trait]
 impl Ledger for NodeStore {
-    async fn rows(&self, after: u64, limit: usize) -> Result<Vec<StoredRow>, LogError> {
+    async fn rows(&self, after: Position, limit: usize) -> Result<Vec<StoredRow>, LogError> {
         self.store.truth.rows(after, limit).await
     }
 
-    async fn leaf_hashes(&self, after: u64, limit: usize) -> Result<Vec<Hash>, LogError> {
+    async fn leaf_hashes(&self, after: Position, limit: usize) -> Result<Vec<Hash>, LogError> {
         self.store.truth.leaf_hashes(after, limit).await
     }
 
@@ -51,7 +51,7 @@ impl Ledger for NodeStore {
         self.store.truth.kept_receipts(after, limit).await
     }
 
-    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, u64)>, LogError> {
+    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, Version)>, LogError> {
         self.store.truth.snapshots_ahead(limit).await
     }
 }

@@ -1,4 +1,4 @@
-//! Many runs, one to a thread at a time, and what they came to together.
+//! Many runs, each on one thread, and their combined result.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,21 +7,21 @@ use crate::names::{FAULTS, Fault, POINTS, Point};
 use crate::run::{Outcome, run};
 use crate::sim::lock;
 
-/// One run in so many is made twice, to see that it can be repeated.
+/// One of this many runs is repeated, to check that it is reproducible.
 const TWICE_EVERY: u64 = 64;
 
-/// Which seeds, and how.
+/// The seeds of the runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Fleet {
     /// The first seed.
     pub from: u64,
     /// Number of runs.
     pub seeds: u64,
-    /// Runs side by side.
+    /// Runs in parallel.
     pub threads: usize,
 }
 
-/// A run that did not hold.
+/// A run in which an invariant was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Its seed.
@@ -32,7 +32,7 @@ pub struct Failure {
     pub detail: String,
 }
 
-/// What many runs came to.
+/// The combined result of many runs.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     /// Runs that were made.
@@ -49,12 +49,12 @@ pub struct Summary {
     pub faults: Vec<u64>,
     /// Rare paths, in the order of [`Point::ALL`].
     pub points: Vec<u64>,
-    /// The runs that did not hold, by seed.
+    /// The runs in which an invariant was broken, by seed.
     pub failures: Vec<Failure>,
 }
 
 impl Summary {
-    /// How often a kind of fault was thrown.
+    /// How often a kind of fault occurred.
     #[must_use]
     pub fn fault(&self, fault: Fault) -> u64 {
         self.faults.get(fault.index()).copied().unwrap_or(0)
@@ -101,8 +101,8 @@ impl Summary {
 }
 
 impl Fleet {
-    /// Makes the runs. `progress` is told how far it is, from any thread, and says
-    /// whether to go on.
+    /// Makes the runs. `progress` is called with the results so far, from any thread, and returns
+    /// whether to continue.
     pub fn sail(&self, progress: impl Fn(&Summary) -> bool + Sync) -> Summary {
         let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
         let summary = Mutex::new(Summary::default());

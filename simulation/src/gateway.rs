@@ -1,4 +1,4 @@
-//! The payment gateway: its books, and a node's way to them.
+//! The payment gateway: its books, and a node's adapter to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -17,18 +17,18 @@ use crate::names::{Fault, Point};
 use crate::outside::{Letter, Post, Route, call};
 use crate::sim::{AtWork, Sim, lock};
 
-/// The names of the gateways there are, in the adapters and in the webhooks' paths.
+/// The names of the gateways, as used by the adapters and in the webhooks' paths.
 pub(crate) const NAMES: [&str; 2] = ["simulated", "other"];
 /// The header that stands for a signature.
 pub(crate) const SIGNATURE: (&str, &str) = ("signature", "good");
 
-/// Where a card is told, in what its method needs to know.
+/// The detail of the method that has the card's token.
 pub(crate) const CARD_TOKEN: &str = "card_token";
 
 /// The page at which a buyer pays.
 const PAGE: &str = "https://bank.example";
 
-/// What a card does, and how often buyers have such a one.
+/// The behaviours of cards, with their weights.
 pub(crate) const CARDS: [(u64, &str); 12] = [
     (560, "ok"),
     (80, "declined"),
@@ -48,9 +48,9 @@ pub(crate) const CARDS: [(u64, &str); 12] = [
 enum Standing {
     Processing,
     Challenge,
-    /// The buyer is to pay at a page.
+    /// The buyer has to pay at a page.
     AtPage,
-    /// The buyer has paid there, and the money has not arrived.
+    /// The buyer has paid at the page, and the money has not arrived.
     Deposit,
     Captured,
     Declined,
@@ -70,7 +70,7 @@ struct Charge {
 #[derive(Default)]
 struct Books {
     charges: BTreeMap<Uuid, Charge>,
-    /// Keys that were voided before anything was charged.
+    /// Keys that were voided before any charge.
     void: BTreeSet<Uuid>,
     refunds: BTreeMap<Uuid, RefundOutcome>,
     messages: u64,
@@ -85,7 +85,7 @@ pub(crate) struct Gateway {
 }
 
 fn won(units: i64) -> Money {
-    // Amounts of a shop's orders: far within what money can say.
+    // Amounts of the simulation are far below the limit.
     Money::krw(units).unwrap_or_else(|_| Money::zero(jangbu_kernel::Currency::KRW))
 }
 
@@ -129,7 +129,7 @@ impl Gateway {
         self.name
     }
 
-    /// The captured charges, as the gateway lists them.
+    /// The captured charges, as in the gateway's list.
     pub fn list(&self) -> Vec<GatewayCharge> {
         let books = lock(&self.books);
         let captured = books.charges.values().filter(|charge| charge.standing == Standing::Captured);
@@ -140,7 +140,7 @@ impl Gateway {
             .collect()
     }
 
-    /// The payments that took money here, one entry for each charge.
+    /// The payments that were captured here, one entry for each charge.
     pub fn captured_payments(&self) -> Vec<PaymentId> {
         let books = lock(&self.books);
         let captured = books.charges.values().filter(|charge| charge.standing == Standing::Captured);
@@ -155,7 +155,7 @@ impl Gateway {
         });
     }
 
-    /// Owes the shop a message about a charge.
+    /// Sends the shop a webhook about a charge.
     fn message(&self, books: &mut Books, charge: &Charge, may_be_lost: bool, times: u32) {
         self.note(charge);
         for _ in 0..times {
@@ -169,7 +169,7 @@ impl Gateway {
                 charge.word(),
                 charge.amount
             );
-            // Nobody carries letters any more once the run is over.
+            // After the end of the run there is no receiver.
             let _over = self.post.send(Letter { from_gateway: Some(self.name), body, may_be_lost });
         }
     }
@@ -203,8 +203,8 @@ impl Gateway {
         charge.outcome()
     }
 
-    /// The buyer pays at the page after a while, and the money arrives some time after that.
-    /// What is told of either may be lost: whoever waits for it has to ask.
+    /// The buyer pays at the page after a while, and the money arrives some time later. The
+    /// webhooks about both may be lost, and the shop has to inquire then.
     fn buyer_goes_to_the_bank(self: &Arc<Self>, key: Uuid) {
         let gateway = Arc::clone(self);
         let at_work = AtWork::begin(&self.sim);
@@ -230,7 +230,8 @@ impl Gateway {
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
             let mut books = lock(&gateway.books);
-            // It is said once: nobody would ask about a charge that was declined.
+            // The shop never inquires about a declined charge, so the webhook about its late
+            // capture is not lost.
             let may_be_lost = from == Standing::Processing;
             gateway.change(&mut books, key, may_be_lost, |charge| {
                 if charge.standing == from {
@@ -316,11 +317,11 @@ impl Gateway {
     }
 }
 
-/// A node's way to the gateway.
+/// A node's adapter to the gateway.
 pub(crate) struct NodeGateway {
     pub gateway: Arc<Gateway>,
     pub life: Arc<Life>,
-    /// Whether the node's new charges go there.
+    /// Whether the node sends its new charges there.
     pub chosen: bool,
 }
 
@@ -357,7 +358,8 @@ impl PaymentGateway for NodeGateway {
             _ => self.route(),
         };
         let outcome = self.ask(route, move |gateway| gateway.charge(&request)).await;
-        // As the adapters do: asked to make a charge, "there is none" is no answer.
+        // As in the real adapters: "there is no such charge" is not an answer to a request to make
+        // one.
         if outcome == ChargeOutcome::NotFound {
             return ChargeOutcome::Unknown { detail: "no such charge, said to a new one".to_owned() };
         }
@@ -409,7 +411,7 @@ impl PaymentGateway for NodeGateway {
     }
 }
 
-/// The words of a message whose signature holds.
+/// The content of a message with a valid signature.
 pub(crate) fn read_words<'a>(headers: &[(String, String)], body: &'a [u8]) -> Result<Vec<&'a str>, WebhookError> {
     if !headers.iter().any(|(name, value)| (name.as_str(), value.as_str()) == SIGNATURE) {
         return Err(WebhookError::BadSignature);

@@ -1,18 +1,17 @@
 //! Floor 4, the simulation: the whole shop on a simulated world.
 //!
-//! The real decider, process manager, inbox, projectors and timers run on a simulated
-//! store, clock, gateway and carrier, on one thread, in simulated time. A seed goes in
-//! and decides everything: who buys what, what breaks and when, and in which order
-//! things happen. The same seed gives the same trace, so whatever goes wrong can be
-//! looked at again.
+//! The real decider, process manager, inbox, projectors and timers run on a simulated store, clock,
+//! gateway and carrier, on one thread, in simulated time. A seed determines everything: who buys
+//! what, what fails and when, and the order of events. The same seed gives the same trace, so any
+//! failure can be reproduced.
 //!
-//! What never may live here: a rule of the shop, a wall clock, chance that does not
-//! come from the seed, iteration over a hash map. What stands on the ports is as nasty
-//! as the contract of the port allows and no nastier.
+//! What never may live here: a rule of the shop, a wall clock, random numbers that do not come from
+//! the seed, iteration over a hash map. The simulated ports use all the freedom that the port's
+//! contract allows, and no more.
 //!
-//! Where to start: `main.rs` is the program `jangbu-simulate`; `run.rs` is a run; `shop.rs` puts the nodes together; `store.rs`,
-//! `outside.rs` and `life.rs` are where things go wrong; `people.rs` and `market.rs` are
-//! those around the shop; `witness.rs`, `client.rs` and `rest.rs` hold it to its word.
+//! Where to start: `main.rs` is the program `jangbu-simulate`; `run.rs` is a run; `shop.rs` puts
+//! the nodes together; `store.rs`, `outside.rs` and `life.rs` inject the faults; `people.rs` and
+//! `market.rs` are the clients and staff; `witness.rs`, `client.rs` and `rest.rs` check the shop.
 
 #![allow(
     clippy::wildcard_enum_match_arm,

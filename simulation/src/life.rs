@@ -11,32 +11,32 @@ use crate::names::{Fault, Point};
 use crate::sim::{Sim, lock};
 use crate::store::SimStore;
 
-/// What becomes of an append that is under way when its node is killed.
+/// The outcome of an append that is under way when its node is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It is written at that moment.
     Lands,
     /// It is never written.
     Gone,
-    /// It reaches the log a little later: the database had it already.
+    /// It is written a little later, because the database had received it.
     LandsLater,
 }
 
-/// One incarnation of a node. Once it is over, none of its calls is answered or begun.
+/// One incarnation of a node. After its end, none of its calls is started or answered.
 pub(crate) struct Life {
     pub sim: Arc<Sim>,
     pub node: usize,
-    /// The only writer there is.
+    /// Whether it is the only writer.
     pub exclusive: bool,
     over: AtomicBool,
-    /// The leases that it held when it last asked.
+    /// The leases that it held at its last renewal.
     leases: Mutex<BTreeSet<String>>,
     next: AtomicU64,
     appends: Mutex<BTreeMap<u64, Vec<Append>>>,
     outside_calls: AtomicU32,
-    /// Rung when it was killed.
+    /// Notified when it was killed.
     pub killed: Notify,
-    /// Rung when it is to be stopped in good order.
+    /// Notified when it should shut down.
     pub asked_to_stop: Notify,
     log: Arc<SimStore>,
 }
@@ -62,8 +62,8 @@ impl Life {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// A point at which the node may be killed or asked to stop. A dead node never
-    /// comes back from it.
+    /// A point at which the node may be killed or asked to shut down. A killed node never returns
+    /// from it.
     pub async fn moment(&self) {
         if !self.is_over() {
             if !self.sim.count_call() {
@@ -80,7 +80,7 @@ impl Life {
         }
     }
 
-    /// Ends this life as a SIGKILL would.
+    /// Ends this life like SIGKILL.
     pub fn kill(&self) {
         if self.over.swap(true, Ordering::Relaxed) {
             return;
@@ -97,7 +97,7 @@ impl Life {
             match self.sim.dice(|dice| dice.pick(choices)) {
                 Some(Fate::Lands) => {
                     self.sim.reach(Point::CrashAppendLanded);
-                    // Nobody is there to hear what the log says to it.
+                    // The result has no receiver.
                     let _unheard = self.log.commit(batch);
                 }
                 Some(Fate::LandsLater) => {
@@ -109,24 +109,24 @@ impl Life {
         self.killed.notify_one();
     }
 
-    /// Ends this life after a stop in good order: nothing is under way any more.
+    /// Ends this life after a shutdown: nothing is under way any more.
     pub fn retire(&self) {
         self.over.store(true, Ordering::Relaxed);
     }
 
-    /// An append sets out; gives its ticket.
+    /// Registers an append under way; returns its ticket.
     pub fn set_out(&self, batch: Vec<Append>) -> u64 {
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         lock(&self.appends).insert(ticket, batch);
         ticket
     }
 
-    /// The append reaches the log; none when a kill decided otherwise.
+    /// The append reaches the log; none if a kill decided otherwise.
     pub fn arrive(&self, ticket: u64) -> Option<Vec<Append>> {
         lock(&self.appends).remove(&ticket)
     }
 
-    /// Notes whether it has a lease; true when it had it and has it no more.
+    /// Records whether it holds a lease; true if it has just lost it.
     pub fn note_lease(&self, lease: &str, held: bool) -> bool {
         let mut leases = lock(&self.leases);
         if held {
@@ -137,14 +137,14 @@ impl Life {
         }
     }
 
-    /// Counts a call outside for as long as the guard lives.
+    /// Counts an external call for as long as the guard lives.
     pub fn call_outside(self: &Arc<Self>) -> OutsideCall {
         self.outside_calls.fetch_add(1, Ordering::Relaxed);
         OutsideCall(Arc::clone(self))
     }
 }
 
-/// A call to the outside world that is under way.
+/// An external call under way.
 pub(crate) struct OutsideCall(Arc<Life>);
 
 impl Drop for OutsideCall {

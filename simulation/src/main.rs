@@ -9,15 +9,15 @@ use clap::Parser;
 use jangbu_simulation::{Failure, Fault, Fleet, ORDERS, Outcome, Point, Summary, run as run_seed};
 use serde::Serialize;
 
-/// That of the server, which this runs the parts of.
+/// The server's allocator, because this runs the server's parts.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How often progress is told.
+/// How often progress is printed.
 const TELL_EVERY: Duration = Duration::from_secs(10);
-/// Failing seeds after which the rest is not run: the first ones are what is looked at.
+/// Failing seeds after which the run ends: only the first ones are examined.
 const MAX_FAILURES: usize = 20;
-/// Seeds below which a rare path that was not taken says nothing.
+/// With fewer seeds, a rare path that was not taken means nothing.
 const MIN_SEEDS_FOR_POINTS: u64 = 1_000;
 
 /// Run the whole shop on a simulated world, fault upon fault, and check that it holds
@@ -98,7 +98,8 @@ fn main() -> ExitCode {
         None => many(&arguments, &mut out),
     };
     match printed {
-        // What closes the output early, as `head` does, does not make a failed check a passed one.
+        // A reader that closes the output early, as `head` does, does not turn a failed check into
+        // a passed one.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::from(1)
@@ -107,7 +108,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs one seed and tells its story; whether it held, and whether it could be told.
+/// Runs one seed and prints what happened; whether it passed, and whether printing succeeded.
 fn replay(seed: u64, out: &mut impl Write) -> (bool, io::Result<()>) {
     let outcome = run_seed(seed, true);
     let story = outcome.story.iter().try_for_each(|line| writeln!(out, "{line}"));
@@ -131,7 +132,7 @@ fn tell_end(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     }
 }
 
-/// Runs many seeds; whether everything held, and whether it could be told.
+/// Runs many seeds; whether all passed, and whether printing succeeded.
 fn many(arguments: &Arguments, out: &mut impl Write) -> (bool, io::Result<()>) {
     let threads = arguments
         .threads
@@ -141,7 +142,7 @@ fn many(arguments: &Arguments, out: &mut impl Write) -> (bool, io::Result<()>) {
     let began = Instant::now();
     let told = Mutex::new(began);
     let summary = fleet.sail(|summary| {
-        // Told from any thread; who finds it taken has nothing to add.
+        // Called from any thread; one that finds the lock taken prints nothing.
         if let Ok(mut told) = told.try_lock()
             && told.elapsed() >= TELL_EVERY
         {
@@ -232,7 +233,7 @@ fn print_counts(counts: &[Count], [name, number]: [&str; 2], out: &mut impl Writ
     counts.iter().try_for_each(|count| writeln!(out, "{:width$}  {}", count.name, count.count))
 }
 
-/// A rate in whole things a second.
+/// A rate, as a whole number a second.
 fn per_second(things: u64, took: Duration) -> u64 {
     let micros = took.as_micros().max(1);
     u64::try_from(u128::from(things) * 1_000_000 / micros).unwrap_or(u64::MAX)

@@ -1,14 +1,17 @@
-//! What is for sale, who buys, and how an order comes about.
+//! The products, the buyers, and how an order is placed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use jangbu_commands::commands::{
-    ActivateProduct, AdjustStock, CreateProduct, DeactivateProduct, GrantPoints, PlaceOrder, ReceiveStock,
-    RegisterUser, RequestPayment, RotateSession, StartSession,
+    ActivateProduct, AdjustStock, ChangeProduct, CountStock, CreateProduct, DeactivateProduct, GrantPoints, PlaceOrder,
+    ReceiveStock, RegisterUser, RequestPayment, RotateSession, SetBackOrder, SetStockThreshold, StartSession,
+    WriteOffStock,
 };
-use jangbu_commands::{CARD, Caller, Leg, POINTS, Scope, WantedLine, WantedPayment, order_number, sealing};
+use jangbu_commands::{
+    CARD, Caller, Leg, POINTS, ProductChange, Scope, WantedLine, WantedPayment, order_number, sealing,
+};
 use jangbu_kernel::gateway::Details;
 use jangbu_kernel::ports::IdSource as _;
 use jangbu_kernel::{Actor, OrderId, PaymentId, ProductId, RefusalCode, Role, SessionId, UserId};
@@ -19,49 +22,51 @@ use crate::names::Point;
 use crate::people::{People, won};
 use crate::world::sealed;
 
-/// Unit price and first stock of what is for sale: some of it is scarce.
+/// Unit price and initial stock of the products; some are scarce.
 const SHELF: [(i64, u32); 6] = [(1_500, 300), (7_000, 60), (12_000, 40), (30_000, 25), (52_000, 12), (400, 200)];
-/// Buyers in a run, and points that each is given.
+/// The product of the shelf that can be ordered before it is here.
+const AHEAD: usize = 4;
+/// The buyers of a run, with the points that each is given.
 const WALLETS: [i64; 6] = [0, 3_000, 20_000, 0, 100_000, 500];
 
-/// Something on the shelf.
+/// A product.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Product {
     pub id: ProductId,
     price: i64,
 }
 
-/// The shop as it opens.
+/// The shop at its opening.
 pub(crate) struct Market {
     pub products: Vec<Product>,
     pub buyers: Vec<UserId>,
 }
 
-/// Makes users, products, stock and points.
+/// Creates users, products, stock and points.
 pub(crate) async fn open(people: &People) -> Market {
     let ids = &people.town.ids;
     register(people, people.staff, Role::Staff).await;
     let mut market = Market { products: Vec::new(), buyers: Vec::new() };
     for (number, (price, quantity)) in SHELF.into_iter().enumerate() {
         let product_id = ProductId::new(ids.new_id());
-        let create = || CreateProduct {
-            product_id,
-            name: format!("product {number}"),
-            description: None,
-            category_id: None,
-            seller_id: None,
-            price: won(price),
-        };
+        let create = || CreateProduct::plain(product_id, format!("product {number}"), won(price));
         people.staff(format!("create-{number}"), &create).await;
         people.staff(format!("activate-{number}"), &|| ActivateProduct { product_id }).await;
         people.staff(format!("stock-{number}"), &|| ReceiveStock { product_id, quantity }).await;
+        if number % 2 == 0 {
+            let low = quantity / 3;
+            people.staff(format!("low-{number}"), &|| SetStockThreshold { product_id, low }).await;
+        }
+        if number == AHEAD {
+            people.staff(format!("ahead-{number}"), &|| SetBackOrder { product_id, limit: 10 }).await;
+        }
         market.products.push(Product { id: product_id, price });
     }
     for (number, points) in WALLETS.into_iter().enumerate() {
         let user_id = UserId::new(ids.new_id());
         register(people, user_id, Role::Customer).await;
         market.buyers.push(user_id);
-        // Some of them lapse before everything is bought.
+        // Some points lapse before the last orders are placed.
         let expires_at = (number % 2 == 0).then(|| people.town.sim.now() + TimeDelta::seconds(150));
         let grant = |amount: i64, reference: &'static str, expires_at| {
             move || GrantPoints { user_id, amount: won(amount), reference: reference.into(), expires_at }
@@ -91,13 +96,13 @@ async fn register(people: &People, user_id: UserId, role: Role) {
         .await;
 }
 
-/// A basket with what it costs.
+/// A basket with its price.
 struct Basket {
     lines: Vec<WantedLine>,
     total: i64,
 }
 
-/// What pays for it: a card and how much it is charged, and points.
+/// How it is paid: a card with its amount, and points.
 #[derive(Clone, Copy)]
 struct Purse {
     card: Option<(&'static str, i64)>,
@@ -105,7 +110,7 @@ struct Purse {
 }
 
 impl Purse {
-    /// A payment from it, the card's token sealed for this payment.
+    /// A payment from it, with the card's token sealed for this payment.
     fn payment(self, user: UserId, payment_id: PaymentId) -> WantedPayment {
         let card = self.card.map(|(card, amount)| {
             let details = Details::from_iter([(CARD_TOKEN.to_owned(), card.to_owned())]).to_json();
@@ -134,7 +139,7 @@ impl People {
         Basket { lines, total: subtotal + fee }
     }
 
-    /// How a total is to be paid: by a card, points, or both.
+    /// Splits a total: a card, points, or both.
     fn purse(&self, total: i64) -> Purse {
         let card = self.throw(|dice| dice.weighted(&CARDS)).unwrap_or("ok");
         match self.throw(|dice| dice.below(10)) {
@@ -144,16 +149,14 @@ impl People {
         }
     }
 
-    /// Places an order, with its payment or without, and pays it then.
+    /// Places an order, with its payment or without, and then pays it.
     pub async fn buys(self: Arc<Self>, market: Arc<Market>, number: usize) {
         let Some(user) = self.throw(|dice| dice.pick(&market.buyers)) else { return };
         let basket = self.basket(&market);
         let (at_once, remote, hasty) = self.throw(|dice| (dice.permille(750), dice.permille(60), dice.permille(100)));
         let purse = at_once.then(|| self.purse(basket.total));
-        let address = format!(
-            r#"{{"recipient":"R","phone":"1","postal_code":"{}","line1":"L"}}"#,
-            if remote { "00000" } else { "06236" }
-        );
+        let postal_code = if remote { "00000" } else { "06236" };
+        let address = format!(r#"{{"recipient":"R","phone":"1","postal_code":"{postal_code}","line1":"L"}}"#);
         let ids = &self.town.ids;
         let make = || {
             let order_id = OrderId::new(ids.new_id());
@@ -163,6 +166,7 @@ impl People {
                 user_id: user,
                 lines: basket.lines.clone(),
                 shipping_address: sealed(user, sealing::shipping_address(order_id), &address),
+                postal_code: Some(postal_code.to_owned()),
                 expected_total: Some(won(basket.total)),
                 pay_within: hasty.then(|| TimeDelta::seconds(20)),
                 payment: purse.map(|purse| purse.payment(user, PaymentId::new(ids.new_id()))),
@@ -190,7 +194,7 @@ impl People {
         self.buyer(user, format!("pay-{}", ids.new_id()), &make).await;
     }
 
-    /// Logs in, and refreshes the login: now and then with a token that was used before.
+    /// Logs in and refreshes the login, sometimes with a token that was used before.
     pub async fn logs_in(self: Arc<Self>, user: UserId) {
         let session_id = SessionId::new(self.town.ids.new_id());
         let start = || StartSession { session_id, user_id: user, token_hash: format!("{session_id}-0") };
@@ -208,13 +212,13 @@ impl People {
         }
     }
 
-    /// Staff fill the shelf up, and take things off it for a while.
+    /// Staff fill the shelf up, make things dearer, and take them off sale, each for a while.
     pub async fn keeps_shop(self: Arc<Self>, market: Arc<Market>) {
         for round in 0..6_u32 {
             tokio::time::sleep(self.throw(|dice| dice.millis(5_000, 30_000))).await;
             let Some(product) = self.throw(|dice| dice.pick(&market.products)) else { return };
             let product_id = product.id;
-            match self.throw(|dice| dice.below(3)) {
+            match self.throw(|dice| dice.below(6)) {
                 0 => {
                     let make = || ReceiveStock { product_id, quantity: 3 };
                     self.staff(format!("receive-{round}"), &make).await;
@@ -222,6 +226,25 @@ impl People {
                 1 => {
                     let make = || AdjustStock { product_id, delta: -1, reason: "broken".to_owned() };
                     self.staff(format!("adjust-{round}"), &make).await;
+                }
+                2 => {
+                    // Refused when more are promised to orders than were counted.
+                    let counted = self.throw(|dice| dice.pick(&[5, 20, 50])).unwrap_or(50);
+                    let make = || CountStock { product_id, counted, reason: None };
+                    self.staff(format!("count-{round}"), &make).await;
+                }
+                3 => {
+                    let make = || WriteOffStock { product_id, quantity: 2, reason: "mould".to_owned() };
+                    self.staff(format!("write-off-{round}"), &make).await;
+                }
+                4 => {
+                    let priced = |price: i64| ChangeProduct {
+                        product_id,
+                        change: ProductChange { price: Some(won(price)), ..ProductChange::default() },
+                    };
+                    self.staff(format!("dearer-{round}"), &|| priced(product.price * 2)).await;
+                    tokio::time::sleep(Duration::from_secs(3)).await;
+                    self.staff(format!("again-{round}"), &|| priced(product.price)).await;
                 }
                 _ => {
                     self.staff(format!("off-{round}"), &|| DeactivateProduct { product_id }).await;

@@ -1,4 +1,4 @@
-//! What can be done to the shop, and what has to be seen happening to it.
+//! The kinds of faults, and the rare paths that have to occur.
 
 macro_rules! named {
     ($(#[$doc:meta])* $kind:ident { $($(#[$each:meta])* $variant:ident = $name:literal,)+ }) => {
@@ -9,7 +9,7 @@ macro_rules! named {
         impl $kind {
             /// All of them, in a fixed order.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-            /// How it is called in reports.
+            /// Its name in reports.
             #[must_use]
             pub const fn name(self) -> &'static str { match self { $(Self::$variant => $name,)+ } }
             /// Its place in [`Self::ALL`].
@@ -28,7 +28,7 @@ named! {
         CommitSlow = "commit is slow",
         /// The batch is written and its answer is lost.
         CommitAnswerLost = "commit's answer is lost, it happened",
-        /// The batch is not written and nobody knows.
+        /// The batch is not written, and its outcome is unknown.
         CommitRequestLost = "commit's answer is lost, it did not happen",
         /// The answer is lost and the batch is written later (a log with several writers only).
         CommitLate = "commit's answer is lost, it happens later",
@@ -46,7 +46,7 @@ named! {
         LeaseSlow = "lease is slow",
         /// The inbox cannot be written.
         InboxFails = "inbox fails",
-        /// A message is stored and its sender does not hear of it.
+        /// A message is stored and its acknowledgement is lost.
         InboxAnswerLost = "inbox's answer is lost",
         /// The timer queue cannot be read.
         TimersFail = "timer queue fails",
@@ -54,19 +54,19 @@ named! {
         VaultFails = "vault fails",
         /// The node is killed.
         Crash = "node killed",
-        /// The node is stopped in good order and started again.
+        /// The node is shut down and started again.
         Restart = "node restarted",
         /// The node is configured for another gateway than before.
         GatewayChanged = "configured gateway changed",
-        /// The node's clock is put forward.
+        /// The node's clock steps forward.
         ClockForward = "clock put forward",
-        /// The node's clock is put back.
+        /// The node's clock steps back.
         ClockBack = "clock put back",
         /// The call never reaches gateway or carrier.
         CallLost = "call is lost before it arrives",
-        /// The call is carried out and its answer is lost.
+        /// The call is executed and its answer is lost.
         AnswerLost = "call's answer is lost",
-        /// The call arrives after its caller has given up.
+        /// The call arrives after its caller's timeout.
         CallLate = "call arrives after its caller gave up",
         /// The call arrives twice.
         CallTwice = "call arrives twice",
@@ -74,15 +74,15 @@ named! {
         CallErrs = "call answered with 5xx",
         /// A webhook comes several times.
         HookRepeated = "webhook repeated",
-        /// A webhook comes minutes late, behind younger ones.
+        /// A webhook comes minutes late, after newer ones.
         HookDelayed = "webhook delayed",
         /// A webhook never comes.
         HookLost = "webhook lost",
-        /// The carrier will not take the parcel, this time.
+        /// The carrier refuses the label this time.
         LabelRefused = "label refused",
-        /// The gateway will not give money back, this time.
+        /// The gateway refuses the refund this time.
         RefundRefused = "refund refused",
-        /// A client hangs up before its answer and asks again.
+        /// A client disconnects before its answer and repeats the request.
         ClientHangsUp = "client hangs up",
         /// A client sends the same request twice at once.
         ClientRepeats = "client repeats itself",
@@ -92,75 +92,75 @@ named! {
 named! {
     /// A rare path that a run over many seeds has to take.
     Point {
-        /// Money came after the order had expired or was called off.
+        /// Money came after the order had expired or was cancelled.
         LatePayment = "late payment returned",
-        /// A charge was carried on where it was asked, and new ones went elsewhere by then.
+        /// A charge was completed at its own gateway, after new ones went to another.
         FormerGateway = "charge carried on at the former gateway",
         /// A charge was voided at the gateway.
         NetCancelled = "charge net-cancelled",
-        /// A person was asked.
+        /// A process waits for an operator.
         Parked = "process parked",
-        /// A person had a parked process undone.
+        /// An operator had a parked process undone.
         OperatorCompensated = "operator had it undone",
-        /// A person had a parked process go on.
+        /// An operator resumed a parked process.
         OperatorResumed = "operator resumed",
-        /// A person took it on himself.
+        /// An operator skipped the step of a parked process.
         OperatorSkipped = "operator skipped",
-        /// The gateway spoke of another amount.
+        /// The gateway reported another amount.
         Mismatch = "amount mismatch detected",
-        /// An unknown charge was found by asking.
+        /// An unknown charge was found by an inquiry.
         UnknownFound = "unknown charge found captured",
         /// An unknown charge had never reached the gateway.
         UnknownNotFound = "unknown charge not found",
         /// A charge was declined and another one paid.
         PaidAtSecondTry = "paid at the second try",
-        /// The buyer met the challenge.
+        /// The buyer passed the challenge.
         ChallengeMet = "challenge met and captured",
         /// The buyer paid at a page, and the money arrived.
         PaidAtBank = "paid at a bank and captured",
-        /// The same, and nobody told of it: the shop asked.
+        /// The same without a webhook: found by an inquiry.
         BankAskedAfter = "paid at a bank, found by asking",
-        /// What was told before was told again, and ignored.
+        /// A repeated observation was ignored.
         ObservationIgnored = "observation ignored",
         /// The inbox knew the message.
         DuplicateHook = "duplicate webhook ignored",
         /// A webhook decided before the answer came.
         HookFirst = "webhook decided before the answer",
-        /// The carrier refused for good and the order was undone.
+        /// The carrier refused permanently, and the order was undone.
         LabelRefusedThrice = "label refused thrice, order failed",
-        /// Money was asked back more than once.
+        /// A refund was refused and requested again.
         RefundRefused = "refund refused and asked again",
-        /// Staff gave a part back.
+        /// Staff refunded a part.
         PartialRefund = "part refunded by staff",
-        /// An order was called off before it was paid.
+        /// An order was cancelled before it was paid.
         CancelledUnpaid = "unpaid order cancelled",
-        /// An order was called off after it was paid.
+        /// An order was cancelled after it was paid.
         CancelledPaid = "paid order cancelled and refunded",
-        /// Nobody paid in time.
+        /// An order was not paid in time.
         Expired = "order expired",
-        /// Not enough was left.
+        /// There was not enough stock.
         SoldOut = "order refused, sold out",
-        /// Points paid alone, or a part.
+        /// Points paid an order, alone or in part.
         PointsSpent = "points spent",
-        /// Points went back.
+        /// Points were restored.
         PointsRestored = "points restored",
         /// Points lapsed, and the shop's own timer wrote them off.
         PointsExpired = "points expired by themselves",
-        /// A person took a smaller charge as enough.
+        /// Staff accepted a smaller charge as enough.
         MismatchAccepted = "smaller charge taken as enough",
-        /// A parcel went astray and a further one was begun.
+        /// A parcel was lost, and a further one was sent.
         SentAgain = "order sent again",
-        /// What came back can be sold again.
+        /// Returned goods were put back into stock.
         Restocked = "returned goods put back",
-        /// The parcel got lost or came back.
+        /// The parcel was lost or returned.
         ParcelGone = "parcel lost or returned",
-        /// A commit's lost answer was made good by its receipt.
+        /// A repeat after a commit's lost answer was answered from its receipt.
         ReceiptAfterUnknown = "repeat answered from its receipt",
         /// The same after the node that wrote it had been killed.
         ReceiptAcrossCrash = "receipt answers across a crash",
-        /// A node was killed with an append under way that came through.
+        /// A node was killed with an append under way that was written.
         CrashAppendLanded = "killed with an append that landed",
-        /// A node was killed with an append under way that did not.
+        /// A node was killed with an append under way that was not written.
         CrashAppendGone = "killed with an append that was lost",
         /// A node was killed while it waited for the gateway or the carrier.
         CrashDuringCall = "killed during an outside call",
@@ -168,21 +168,21 @@ named! {
         Conflict = "conflict with another node",
         /// An append found its receipt written by another node.
         ReceiptRace = "receipt found by the append itself",
-        /// A commit landed after its outcome was given as unknown.
+        /// A commit was written after its outcome was reported as unknown.
         LandedLate = "commit landed after it was given up",
-        /// A client was turned away because too much waited.
+        /// A request was refused because the queue was full.
         Busy = "turned away as busy",
-        /// Another node took work over from one that lives.
+        /// A node that was still running lost its lease to another.
         LeaseLost = "lease lost to another node",
         /// Another projector took the read models over.
         Fenced = "projector fenced by another",
-        /// A reading clock ran backwards.
+        /// An event was recorded with an earlier time than the one before.
         TimeRanBack = "event recorded before an older one",
         /// A state was loaded from a snapshot.
         SnapshotUsed = "state loaded from a snapshot",
         /// A login's token was used twice.
         TokenReused = "refresh token reused, family ended",
-        /// Every order reached its end.
+        /// Everything came to rest.
         Rested = "everything came to rest",
     }
 }

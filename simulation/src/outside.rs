@@ -1,4 +1,4 @@
-//! The way to the outside world and back: what can become of a call.
+//! Calls to the external systems and their webhooks, with faults.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use crate::life::Life;
 use crate::names::Fault;
 use crate::sim::{AtWork, Sim};
 
-/// The longest that a caller waits for gateway or carrier.
+/// Timeout of a call to gateway or carrier.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A message to the shop.
+/// A webhook.
 #[derive(Clone, Debug)]
 pub(crate) struct Letter {
-    /// Which gateway it is from; none: it is the carrier's.
+    /// The gateway that sent it; none for the carrier.
     pub from_gateway: Option<&'static str>,
     pub body: String,
-    /// Whether there is another way to learn what it says: if not, it is not lost.
+    /// Whether its content can be learned in another way: if not, it is never lost.
     pub may_be_lost: bool,
 }
 
-/// Where messages to the shop are handed in.
+/// Where webhooks are queued for delivery.
 pub(crate) type Post = mpsc::UnboundedSender<Letter>;
 
-/// What becomes of a call.
+/// The fate of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Answered,
@@ -37,7 +37,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// What becomes of the next call.
+    /// Draws the fate of the next call.
     pub fn choose(sim: &Sim) -> Self {
         let routes = [
             (Fault::CallLost, Self::Lost),
@@ -50,8 +50,8 @@ impl Route {
     }
 }
 
-/// Makes a call: `act` is what the other side does when it arrives. None: there was no
-/// answer, or none that says anything.
+/// Makes a call: `act` is executed by the external system when the call arrives. None: there was no
+/// answer, or an error.
 pub(crate) async fn call<T: Send + 'static>(
     life: &Arc<Life>,
     route: Route,
@@ -85,10 +85,10 @@ pub(crate) async fn call<T: Send + 'static>(
                 sim.dice(|dice| (dice.millis(1, 150), dice.millis(1, 150), dice.millis(1, 3_000)));
             let (send, answer) = oneshot::channel();
             let on_its_way = AtWork::begin(&sim);
-            // A task of its own: what is on its way arrives also when its sender dies.
+            // A task of its own, because a call on its way also arrives when its sender is killed.
             tokio::spawn(async move {
                 tokio::time::sleep(there).await;
-                // The caller may have gone; what was done is done.
+                // The caller may be gone; the effect stays.
                 let _gone = send.send(act());
                 if route == Route::Twice {
                     tokio::time::sleep(again).await;

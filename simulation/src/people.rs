@@ -1,4 +1,4 @@
-//! The people around the shop: buyers, staff and the operator. They act on what happens.
+//! The people around the shop: buyers, staff and the operator. They react to events.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,16 +9,17 @@ use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::{Order, OrderEvent};
 use jangbu_aggregates::payment::PaymentEvent;
 use jangbu_aggregates::processes::FulfilmentEvent;
-use jangbu_aggregates::shipment::ShipmentEvent;
+use jangbu_aggregates::shipment::{Shipment, ShipmentEvent};
 use jangbu_commands::commands::{
-    AcceptOrder, CancelOrder, CancelPayment, ConfirmDelivery, ConfirmPayment, DispatchShipment, RecordScan,
-    RefundOrder, RefundPayment, ReleaseHold, ResolveFulfilment, SendOrderAgain,
+    AcceptOrder, CancelLines, CancelOrder, CancelPayment, ConfirmDelivery, ConfirmPayment, DispatchShipment,
+    LineToCancel, NoteOrder, PackOrder, ReceiveStock, RecordScan, RefundOrder, RefundPayment, ReleaseHold,
+    ResolveFulfilment, SendOrderAgain,
 };
 use jangbu_commands::{
     Caller, CancelledBy, Command, OperatorAction, STAFF, Scan, ScanStatus, Scope, WantedLine, load_state,
 };
 use jangbu_kernel::ports::IdSource as _;
-use jangbu_kernel::{Actor, Money, OrderId, PaymentId, RefundId, Remark, ShipmentId, StreamId, UserId};
+use jangbu_kernel::{Actor, Money, OrderId, PaymentId, RefundId, RefusalCode, Remark, ShipmentId, StreamId, UserId};
 
 use crate::client::{Answers, Errand, Told, send};
 use crate::dice::Dice;
@@ -26,14 +27,14 @@ use crate::shop::Town;
 use crate::sim::{AtWork, lock};
 use crate::witness::News;
 
-/// Why staff give a part back.
+/// The reason for a partial refund by staff.
 pub(crate) const GOODWILL: &str = "goodwill";
-/// Times an operator decides about one order before that counts as never ending.
+/// Operator decisions about one order after which it counts as never ending.
 const MAX_RESOLUTIONS: u32 = 40;
-/// Payments that a buyer tries for one order.
+/// The most payments that a buyer tries for one order.
 const MAX_PAYMENTS: u32 = 4;
 
-/// What people know of an order.
+/// What is known about an order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     pub user: Option<UserId>,
@@ -46,7 +47,7 @@ pub(crate) struct Known {
     paid_by: Option<PaymentId>,
 }
 
-/// Everybody around the shop.
+/// All people around the shop.
 pub(crate) struct People {
     pub town: Arc<Town>,
     pub answers: Answers,
@@ -60,7 +61,7 @@ impl People {
         throw(&mut lock(&self.dice))
     }
 
-    /// Somebody does something after a while.
+    /// Runs a person's action after a while.
     pub fn later<F: Future<Output = ()> + Send + 'static>(self: &Arc<Self>, from_ms: u64, to_ms: u64, what: F) {
         let (at_work, wait) = (AtWork::begin(&self.town.sim), self.throw(|dice| dice.millis(from_ms, to_ms)));
         tokio::spawn(async move {
@@ -70,13 +71,13 @@ impl People {
         });
     }
 
-    /// A buyer sends a command about their own things.
+    /// Sends a command of a buyer.
     pub async fn buyer<C: Command>(&self, user: UserId, key: String, make: &(impl Fn() -> C + Sync)) -> Told {
         let caller = Caller { actor: Actor::User(user), scope: Scope::Own(user) };
         send(&self.town, &self.answers, Errand { caller, key, make: &|| make().into() }).await
     }
 
-    /// Staff ask for something.
+    /// Sends a command of the staff.
     pub async fn staff<C: Command>(&self, key: String, make: &(impl Fn() -> C + Sync)) -> Told {
         let caller = Caller { actor: Actor::User(self.staff), scope: Scope::Any };
         send(&self.town, &self.answers, Errand { caller, key, make: &|| make().into() }).await
@@ -94,7 +95,7 @@ impl People {
         how(lock(&self.orders).entry(order_id).or_default());
     }
 
-    /// Acts on what has happened.
+    /// Reacts to an event.
     pub fn hear(self: &Arc<Self>, (stream, event): News) {
         match event {
             DomainEvent::Order(event) => self.order(OrderId::new(stream.id), event),
@@ -117,6 +118,12 @@ impl People {
                 if self.throw(|dice| dice.permille(90)) {
                     self.cancel(order_id, CancelledBy::Owner, 120_000);
                 }
+                if self.throw(|dice| dice.permille(100)) {
+                    self.note(order_id);
+                }
+                if self.throw(|dice| dice.permille(80)) {
+                    self.fewer(order_id, CancelledBy::Owner, 100_000);
+                }
             }
             OrderEvent::Paid(paid) => {
                 self.learn(order_id, |known| known.paid_by = paid.payment_id);
@@ -124,6 +131,8 @@ impl People {
                     0..=7 => self.cancel(order_id, CancelledBy::Owner, 60_000),
                     8..=11 => self.cancel(order_id, CancelledBy::Staff, 60_000),
                     12..=22 => self.goodwill(order_id),
+                    23..=30 => self.fewer(order_id, CancelledBy::Owner, 90_000),
+                    31..=34 => self.fewer(order_id, CancelledBy::Staff, 90_000),
                     _ => {}
                 }
             }
@@ -133,6 +142,9 @@ impl People {
                     let Some(user) = people.known(order_id).user else { return };
                     people.buyer(user, people.fresh_key("confirm"), &|| ConfirmDelivery { order_id }).await;
                 });
+            }
+            OrderEvent::LinesCancelled(cancelled) => {
+                self.learn(order_id, |known| known.total = cancelled.total.minor_units());
             }
             OrderEvent::PutOnHold(_) => self.learn(order_id, |known| known.on_hold = true),
             OrderEvent::HoldReleased(_) => self.learn(order_id, |known| known.on_hold = false),
@@ -150,6 +162,38 @@ impl People {
                 (CancelledBy::Owner, Some(user)) => people.buyer(user, key, &make).await,
                 _ => people.staff(key, &make).await,
             };
+        });
+    }
+
+    /// Cancels a line of an order, or one unit of it.
+    fn fewer(self: &Arc<Self>, order_id: OrderId, by: CancelledBy, within_ms: u64) {
+        let people = Arc::clone(self);
+        self.later(0, within_ms, async move {
+            let read = load_state::<Order>(&people.town.store.truth, order_id).await;
+            let Some(line) = read.ok().and_then(|(order, _)| order.lines().last().cloned()) else { return };
+            let quantity = people.throw(|dice| dice.permille(500)).then_some(1);
+            let (key, ids) = (people.fresh_key("fewer"), &people.town.ids);
+            let make = || CancelLines {
+                order_id,
+                by,
+                lines: vec![LineToCancel { product_id: line.product_id, quantity }],
+                reason: (by == CancelledBy::Staff).then(|| Remark::from("out of print")),
+                refund_id: RefundId::new(ids.new_id()),
+                shipment_id: ShipmentId::new(ids.new_id()),
+            };
+            match (by, people.known(order_id).user) {
+                (CancelledBy::Owner, Some(user)) => people.buyer(user, key, &make).await,
+                _ => people.staff(key, &make).await,
+            };
+        });
+    }
+
+    /// Staff write something down about an order, at whatever moment.
+    fn note(self: &Arc<Self>, order_id: OrderId) {
+        let people = Arc::clone(self);
+        self.later(0, 200_000, async move {
+            let make = || NoteOrder { order_id, note: Remark::from("called back"), by: people.staff };
+            people.staff(people.fresh_key("note"), &make).await;
         });
     }
 
@@ -200,7 +244,7 @@ impl People {
         }
     }
 
-    /// Somebody has the gateway asked now.
+    /// Makes the shop inquire at the gateway now.
     fn sync(self: &Arc<Self>, payment_id: PaymentId) {
         let people = Arc::clone(self);
         self.later(0, 30_000, async move {
@@ -208,7 +252,7 @@ impl People {
             let caller = Caller { actor: Actor::User(people.staff), scope: Scope::Any };
             let correlation = jangbu_kernel::CorrelationId::new(people.town.ids.new_id());
             let asked = processes.sync_payment(payment_id, caller, correlation);
-            // Whatever it says is on record; nobody waits for it here.
+            // The result is recorded in the log, so it is not awaited here.
             let _asked = tokio::time::timeout(Duration::from_secs(20), asked).await;
         });
     }
@@ -232,8 +276,14 @@ impl People {
                     known.dispatched = false;
                 });
                 let (early, forgets) = self.throw(|dice| (dice.permille(30), dice.permille(50)));
+                if self.throw(|dice| dice.permille(300)) {
+                    let people = Arc::clone(self);
+                    self.later(0, 60_000, async move {
+                        people.staff(people.fresh_key("pack"), &|| PackOrder { order_id }).await;
+                    });
+                }
                 if early {
-                    // The driver takes it along before anybody has said so.
+                    // The driver picks up the parcel before it is marked as handed over.
                     let people = Arc::clone(self);
                     self.later(0, 60_000, async move {
                         people.town.hauler.scan(shipment_id, "in_transit");
@@ -255,18 +305,32 @@ impl People {
         }
     }
 
-    /// Staff hand the parcel over; while the order is on hold they come back later.
+    /// Staff hand the parcel over; while the order is on hold they try again later.
     pub async fn dispatch(&self, shipment_id: ShipmentId) {
         for _ in 0..5 {
             let make = || DispatchShipment { shipment_id, carrier: None, tracking_number: None };
-            if let Told::Done(_) = self.staff(self.fresh_key("dispatch"), &make).await {
-                return;
+            match self.staff(self.fresh_key("dispatch"), &make).await {
+                Told::Done(_) => return,
+                Told::Refused(refusal) if refusal.code == RefusalCode::InsufficientStock => {
+                    self.receive_goods_of(shipment_id).await;
+                }
+                Told::Refused(_) | Told::Nothing => {}
             }
             tokio::time::sleep(Duration::from_secs(20)).await;
         }
     }
 
-    /// The parcel's way, as the carrier tells it: sometimes twice, sometimes in disorder.
+    /// The goods of a parcel that were promised before they were here come in.
+    async fn receive_goods_of(&self, shipment_id: ShipmentId) {
+        let read = load_state::<Shipment>(&self.town.store.truth, shipment_id).await;
+        let lines = read.map(|(shipment, _)| shipment.lines().to_vec()).unwrap_or_default();
+        for line in lines {
+            let make = || ReceiveStock { product_id: line.product_id, quantity: line.quantity };
+            self.staff(self.fresh_key("goods"), &make).await;
+        }
+    }
+
+    /// The carrier's scans of the parcel, sometimes repeated or out of order.
     fn travels(self: &Arc<Self>, shipment_id: ShipmentId) {
         let end = self.throw(|dice| dice.weighted(&[(900, "delivered"), (50, "returned"), (50, "lost")]));
         let mut way = vec!["in_transit", "out_for_delivery"];
@@ -289,7 +353,7 @@ impl People {
         });
     }
 
-    /// Staff look for a parcel themselves and say that it arrived.
+    /// Staff trace a parcel themselves and record that it arrived.
     pub async fn look_for(&self, shipment_id: ShipmentId) {
         let at = self.town.sim.now();
         let make = || RecordScan {
@@ -312,7 +376,7 @@ impl People {
         self.later(2_000, 60_000, async move { people.resolve(order_id, &reason).await });
     }
 
-    /// The operator decides. What was undone by something else meanwhile is left alone.
+    /// The operator decides. If something else has resolved it meanwhile, nothing is done.
     async fn resolve(&self, order_id: OrderId, reason: &str) {
         self.learn(order_id, |known| known.resolutions += 1);
         if self.known(order_id).resolutions > MAX_RESOLUTIONS {
@@ -320,7 +384,7 @@ impl People {
             return self.town.sim.fail("G1", detail);
         }
         let wish = self.throw(|dice| dice.weighted(wishes(reason))).unwrap_or(Wish::Process(OperatorAction::Resume));
-        // What cannot be done any more is taken as it is; what cannot be either goes on.
+        // If the wish cannot be carried out any more, skipping is tried, then resuming.
         for wish in [wish, Wish::Process(OperatorAction::Skip), Wish::Process(OperatorAction::Resume)] {
             if !matches!(self.wish(order_id, wish, reason).await, Told::Refused(_)) {
                 return;
@@ -328,7 +392,7 @@ impl People {
         }
     }
 
-    /// Some of the time one unit of the order's first line, else everything.
+    /// Sometimes one unit of the order's first line, else everything.
     async fn part_of(&self, order_id: OrderId) -> Vec<WantedLine> {
         if !self.throw(|dice| dice.permille(300)) {
             return Vec::new();
@@ -366,7 +430,7 @@ impl People {
     }
 }
 
-/// What an operator may want done about a parked process.
+/// An operator's decision about a parked process.
 #[derive(Clone, Copy)]
 enum Wish {
     Process(OperatorAction),
@@ -375,13 +439,13 @@ enum Wish {
     Accept,
 }
 
-/// What operators do about a reason, and how often.
+/// The decisions about a reason, with their weights.
 fn wishes(reason: &str) -> &'static [(u64, Wish)] {
     use OperatorAction::{Compensate, Resume, Skip};
     use Wish::{Accept, Process, Refund, SendAgain};
     match reason {
         "payment_mismatch" => &[(30, Process(Compensate)), (10, Process(Resume)), (30, Refund), (30, Accept)],
-        // To wait for what is gone would be to wait for ever.
+        // Waiting for a lost parcel would never end.
         "shipment_lost" | "shipment_returned" => {
             &[(20, Process(Compensate)), (10, Process(Skip)), (20, Refund), (35, SendAgain), (15, Accept)]
         }
@@ -392,6 +456,6 @@ fn wishes(reason: &str) -> &'static [(u64, Wish)] {
 
 /// An amount of won.
 pub(crate) fn won(units: i64) -> Money {
-    // Amounts of a shop's orders: far within what money can say.
+    // Amounts of the simulation are far below the limit.
     Money::krw(units).unwrap_or_else(|_| Money::zero(jangbu_kernel::Currency::KRW))
 }

@@ -1,4 +1,4 @@
-//! Which rare paths the log shows to have been taken.
+//! Finds the rare paths in the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use jangbu_kernel::{OrderId, PaymentId, RecordedEvent};
 use crate::names::Point;
 use crate::sim::Sim;
 
-/// What has to be remembered of earlier events to know a path by a later one.
+/// State of earlier events that identifies a path by a later one.
 #[derive(Default)]
 pub(crate) struct Memory {
     unknown: BTreeSet<PaymentId>,
@@ -36,7 +36,8 @@ impl Memory {
             DomainEvent::Shipment(shipment) => self.shipment(sim, shipment),
             DomainEvent::Points(PointsEvent::Captured(_)) => sim.reach(Point::PointsSpent),
             DomainEvent::Points(PointsEvent::Restored(_)) => sim.reach(Point::PointsRestored),
-            // A grant, a hold and a refund write off in passing; what the timer writes off causes nothing else.
+            // Only the timer's write-offs cause nothing else; grants, holds and refunds write off
+            // in passing.
             DomainEvent::Points(PointsEvent::Expired(_))
                 if event.meta.causation_id == event.meta.command_id.uuid()
                     && event.meta.actor == Caller::process_manager().actor =>

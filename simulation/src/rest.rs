@@ -1,4 +1,4 @@
-//! Whether everything is at rest, and what has to hold then.
+//! Whether everything has come to rest, and the checks at that point.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use jangbu_aggregates::shipment::{Shipment, ShipmentState};
 use jangbu_commands::commands::ReceiveStock;
 use jangbu_commands::load_state;
-use jangbu_kernel::StreamId;
 use jangbu_kernel::log::EventLog as _;
 use jangbu_kernel::ports::Inbox as _;
+use jangbu_kernel::{Position, StreamId};
 use jangbu_projections::{ProjectorError, ProjectorHandle, RebuildOptions};
 use uuid::Uuid;
 
@@ -21,13 +21,13 @@ use crate::shop::{Open, Town};
 
 /// How long the read models may take to catch up.
 const CATCH_UP: Duration = Duration::from_secs(60);
-/// A failed message stays in the inbox for a person: there should be none.
+/// A failed message stays in the inbox for an operator: there should be none.
 const ANY_ATTEMPTS: u32 = u32::MAX;
 
-/// Whether nobody is at anything and everything that was written is worked through.
+/// Whether all people are idle and everything that was written has been processed.
 pub(crate) async fn is_quiet(town: &Town) -> bool {
     let running = town.running();
-    let head = town.store.truth.head().await.unwrap_or(0);
+    let head = town.store.truth.head().await.unwrap_or(Position::ZERO);
     town.sim.at_work() == 0
         && running.len() == town.nodes
         && running.iter().filter_map(Open::progress).all(|progress| progress.under_way == 0)
@@ -36,9 +36,9 @@ pub(crate) async fn is_quiet(town: &Town) -> bool {
         && town.store.truth.pending(1, ANY_ATTEMPTS).await.is_ok_and(|pending| pending.is_empty())
 }
 
-/// The same in words, for whoever wonders why it is not.
+/// The same as text, for reports about a run that does not come to rest.
 pub(crate) async fn state(town: &Town) -> String {
-    let head = town.store.truth.head().await.unwrap_or(0);
+    let head = town.store.truth.head().await.unwrap_or(Position::ZERO);
     let progress: Vec<_> = town.running().iter().filter_map(Open::progress).collect();
     let pending = town.store.truth.pending(1_000, ANY_ATTEMPTS).await.unwrap_or_default();
     let bodies: Vec<_> = pending.iter().map(|message| String::from_utf8_lossy(&message.body).into_owned()).collect();
@@ -46,7 +46,7 @@ pub(crate) async fn state(town: &Town) -> String {
     format!("head {head}, {progress:?}, messages left {bodies:?}, points not written off {lapsed:?}")
 }
 
-/// Holds what is left against the invariants.
+/// Checks the final state against the invariants.
 pub(crate) async fn check(people: &People, market: &Market) {
     alive(people, market).await;
     log(&people.town).await;
@@ -106,7 +106,8 @@ async fn read_models(town: &Arc<Town>) {
     let sim = &town.sim;
     let mut owner: Option<ProjectorHandle> = None;
     for projector in town.running().into_iter().filter_map(|node| node.projector) {
-        // Only who owns the views can say that nothing is parked; who was fenced says nothing.
+        // Only the projector that owns the views can say that nothing is parked; a fenced one is
+        // skipped.
         match projector.redrive("orders", StreamId::order(jangbu_kernel::OrderId::new(Uuid::nil()))).await {
             Err(ProjectorError::Stopped) => sim.reach(Point::Fenced),
             Ok(_) | Err(_) => owner = Some(projector),
@@ -118,7 +119,7 @@ async fn read_models(town: &Arc<Town>) {
         }
         return;
     };
-    let head = town.store.truth.head().await.unwrap_or(0);
+    let head = town.store.truth.head().await.unwrap_or(Position::ZERO);
     if !projector.wait_for(head, tokio::time::Instant::now() + CATCH_UP).await {
         return sim.fail("P1", format!("the read models do not reach position {head}"));
     }

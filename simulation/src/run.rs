@@ -1,5 +1,5 @@
-//! One run: a shop, fifty orders, about fifty faults, and then quiet until everything
-//! has come to rest.
+//! One run: a shop, fifty orders, about fifty faults, and then no more faults until everything has
+//! come to rest.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -32,19 +32,19 @@ pub const ORDERS: usize = 50;
 const SHOPPING_MS: u64 = 150_000;
 /// When the faults stop, milliseconds after the shop opened.
 const CALM_AFTER: Duration = Duration::from_secs(240);
-/// How long everything may take to come to rest then.
+/// Limit for coming to rest after that.
 const REST_WITHIN: Duration = Duration::from_secs(3 * 3_600);
-/// How often somebody looks whether everything is at rest.
+/// How often it is checked whether everything is at rest.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Looks between two rounds of the caretaker.
+/// Checks between two rounds of the caretaker.
 const CARE_EVERY: u32 = 12;
-/// One run in so many has read models.
+/// One of this many runs has read models.
 const WITH_MODELS: u64 = 16;
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The seed it began with.
+    /// Its seed.
     pub seed: u64,
     /// A hash over everything that happened, in order: the same seed, the same hash.
     pub trace: u64,
@@ -56,18 +56,17 @@ pub struct Outcome {
     pub calls: u64,
     /// Simulated time, milliseconds.
     pub simulated_ms: u64,
-    /// Faults thrown, in the order of [`Fault::ALL`].
+    /// Number of faults, in the order of [`Fault::ALL`].
     pub faults: [u32; FAULTS],
     /// Rare paths taken, in the order of [`Point::ALL`].
     pub points: [u32; POINTS],
-    /// What does not hold, if anything.
+    /// The broken invariant, if there is one.
     pub broken: Option<Broken>,
-    /// What happened, line by line, when it was asked for.
+    /// What happened, line by line, if it was requested.
     pub story: Vec<String>,
 }
 
-/// Chance of each fault at each of its occasions, in millionths, in a run in which it
-/// plays its ordinary part.
+/// Probability of each fault at each of its occasions, in millionths, in a run with its usual rate.
 const fn rate(fault: Fault) -> u64 {
     match fault {
         Fault::CommitFails | Fault::CommitAnswerLost | Fault::CommitRequestLost | Fault::CommitLate => 4_000,
@@ -89,8 +88,8 @@ const fn rate(fault: Fault) -> u64 {
     }
 }
 
-/// The faults of a run: some play no part in it, some a large one. Runs that differ in
-/// kind find more than runs that are all alike.
+/// The fault rates of a run: some faults are off, some are frequent. Runs that differ in kind find
+/// more than runs that are all alike.
 fn rates(dice: &mut Dice) -> [u64; FAULTS] {
     let mut rates = [0; FAULTS];
     for (place, fault) in rates.iter_mut().zip(Fault::ALL) {
@@ -142,8 +141,8 @@ fn effort(sim: &Sim) -> (u64, u64) {
     (sim.calls(), sim.elapsed_ms())
 }
 
-/// Plays the run; what it took until everything was at rest. Read models are checked
-/// then by threads of their own, for which the simulated clock does not wait.
+/// Plays the run; returns what it took until everything was at rest. Read models are checked only
+/// then, because they use threads of their own, for which the simulated clock does not wait.
 async fn play(
     sim: &Arc<Sim>,
     store: &Arc<SimStore>,
@@ -170,7 +169,7 @@ async fn play(
         dice: Mutex::new(Dice::new(sim.seed, 2)),
     });
     tokio::spawn(listen(Arc::clone(&people), news, letters));
-    // The shop opens in peace.
+    // The shop opens without faults.
     let market = Arc::new(market::open(&people).await);
     sim.begin_trouble();
     set_out(&people, &market);
@@ -187,7 +186,7 @@ async fn play(
     effort
 }
 
-/// Lets people and couriers act on what happens.
+/// Delivers events to people and webhooks to the couriers.
 async fn listen(
     people: Arc<People>,
     mut news: mpsc::UnboundedReceiver<News>,
@@ -208,7 +207,7 @@ async fn listen(
     }
 }
 
-/// Everybody sets out to do what they came for.
+/// Schedules the actions of all people.
 fn set_out(people: &Arc<People>, market: &Arc<Market>) {
     for number in 0..ORDERS {
         people.later(0, SHOPPING_MS, Arc::clone(people).buys(Arc::clone(market), number));
@@ -219,7 +218,7 @@ fn set_out(people: &Arc<People>, market: &Arc<Market>) {
     people.later(0, 10_000, Arc::clone(people).keeps_shop(Arc::clone(market)));
 }
 
-/// The clocks go wrong now and then, until the faults stop.
+/// Steps the nodes' clocks from time to time, until the faults stop.
 async fn trouble(town: &Town) {
     let sim = &town.sim;
     let end = tokio::time::Instant::now() + CALM_AFTER;
@@ -237,7 +236,7 @@ async fn trouble(town: &Town) {
     }
 }
 
-/// Waits until nothing is left to do; false when that never comes.
+/// Waits until nothing is left to do; false if that does not happen within the limit.
 async fn come_to_rest(people: &Arc<People>) -> bool {
     let town = &people.town;
     let end = tokio::time::Instant::now() + REST_WITHIN;
@@ -264,7 +263,7 @@ async fn come_to_rest(people: &Arc<People>) -> bool {
     false
 }
 
-/// The caretaker looks after orders that wait for a hand.
+/// The caretaker handles orders that wait for a person.
 fn take_care(people: &Arc<People>, order_id: OrderId, step: Step) {
     let known = people.known(order_id);
     let helper = Arc::clone(people);

@@ -1,5 +1,5 @@
-//! The shop's nodes: put together as the program does it, on simulated ports; started,
-//! killed and started again.
+//! The shop's nodes: wired as in the program, on simulated ports; started, killed and started
+//! again.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use jangbu_aggregates::Policy;
-use jangbu_aggregates::policy::ShippingFee;
+use jangbu_aggregates::shipping::ShippingFee;
 use jangbu_commands::inbox::{Hooks, InboxOptions};
 use jangbu_commands::process::{ProcessManagerHandle, ProcessOptions, Progress};
 use jangbu_commands::workers::{self, WorkerDeps, Workers};
@@ -29,29 +29,30 @@ use crate::sim::{Sim, lock};
 use crate::store::{NodeStore, SimStore};
 use crate::world::{Ids, NodeClock, PlainVault};
 
-/// How long a node carries the orders on without renewing its lease.
+/// The lease of the work that one node does for all.
 const LEASE: Duration = Duration::from_secs(10);
-/// How often the parts of a node are looked after.
+/// How often the parts of a node are checked.
 const WATCH_EVERY: Duration = Duration::from_secs(10);
 
-/// What outlives every node.
+/// State that outlives every node.
 pub(crate) struct Town {
     pub sim: Arc<Sim>,
     pub store: Arc<SimStore>,
     pub ids: Arc<Ids>,
     pub policy: Arc<Policy>,
-    /// The gateways there are; which of them new charges go to is each node's configuration.
+    /// The gateways; the configuration of each node says which one gets its new charges.
     pub gateways: [Arc<Gateway>; NAMES.len()],
     pub hauler: Arc<Hauler>,
-    /// The read models, in the runs that have them.
+    /// The read models, in runs that have them.
     pub models: Option<ReadModels>,
     pub nodes: usize,
     open: Mutex<Vec<Option<Open>>>,
-    /// Projectors of nodes that were killed: they must not end in good order.
+    /// Projectors of killed nodes. They are kept, because dropping them would shut them down
+    /// cleanly.
     zombies: Mutex<Vec<ProjectorHandle>>,
 }
 
-/// What others see of a running node.
+/// The handles on a running node.
 #[derive(Clone)]
 pub(crate) struct Open {
     pub commands: Commands,
@@ -63,15 +64,15 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// How far its process manager is.
+    /// The progress of its process manager.
     pub fn progress(&self) -> Option<Progress> {
         self.processes.as_ref().map(ProcessManagerHandle::progress)
     }
 }
 
-/// The shop's numbers in a run: minutes instead of days, so that a run comes to rest.
+/// The shop's policy in a run: minutes instead of days, so that a run comes to rest.
 fn policy() -> Policy {
-    let fee = Money::krw(3_000).ok().map(|base| ShippingFee { base, free_from: Money::krw(50_000).ok() });
+    let fee = Money::krw(3_000).ok().map(|base| ShippingFee::plain(base, Money::krw(50_000).ok()));
     Policy {
         payment_deadline: TimeDelta::seconds(180),
         owner_cancel_window: TimeDelta::minutes(10),
@@ -104,7 +105,7 @@ impl Town {
         })
     }
 
-    /// A node that runs, if one does: any of them.
+    /// Any running node, if there is one.
     pub fn any_node(&self) -> Option<Open> {
         let open = lock(&self.open);
         let running: Vec<&Open> = open.iter().flatten().collect();
@@ -112,12 +113,12 @@ impl Town {
         running.get(usize::try_from(at).unwrap_or(0)).map(|open| (*open).clone())
     }
 
-    /// Every node that runs.
+    /// All running nodes.
     pub fn running(&self) -> Vec<Open> {
         lock(&self.open).iter().flatten().cloned().collect()
     }
 
-    /// Keeps a node running for as long as the run lasts.
+    /// Restarts a node until the end of the run.
     pub async fn keep_running(self: Arc<Self>, node: usize) {
         let mut dice = Dice::new(self.sim.seed, 100 + node as u64);
         let clock = Arc::new(NodeClock::new(&self.sim));
@@ -142,7 +143,7 @@ impl Town {
         }
     }
 
-    /// Looks after a node until it is killed (true) or asked to stop (false).
+    /// Watches a node until it is killed (true) or asked to shut down (false).
     async fn watch(&self, life: &Life, parts: &mut Parts) -> bool {
         loop {
             tokio::select! {
@@ -164,8 +165,8 @@ impl Town {
         }
     }
 
-    /// A node's way to the gateways. Which of them it is configured for may be another one
-    /// than before.
+    /// A node's adapters to the gateways. Its configured gateway may differ from the one before its
+    /// restart.
     fn gateways(&self, life: &Arc<Life>) -> Gateways {
         let way = |gateway: &Arc<Gateway>, chosen| {
             Arc::new(NodeGateway { gateway: Arc::clone(gateway), life: Arc::clone(life), chosen })
@@ -197,7 +198,7 @@ impl Town {
         };
         let lease = LeaseHolder {
             leases: Arc::clone(&log) as _,
-            // A node that comes back may be known by its name, or be a new one.
+            // A restarted node may keep its id or get a new one.
             node: if dice.permille(500) { Uuid::from_u128(node as u128 + 1) } else { self.ids.new_id() },
             length: dice.pick(&[LEASE, 3 * LEASE]).unwrap_or(LEASE),
         };
@@ -222,7 +223,7 @@ impl Town {
     }
 }
 
-/// Small and odd limits are where the edges are.
+/// Small and unusual limits, because they reach the edge cases.
 fn decider_options(dice: &mut Dice) -> DeciderOptions {
     let pick = |dice: &mut Dice, choices: &[usize]| dice.pick(choices).unwrap_or(1);
     DeciderOptions {
@@ -250,7 +251,7 @@ fn inbox_options(dice: &mut Dice) -> InboxOptions {
     InboxOptions { page: dice.pick(&[1, 4, 256]).unwrap_or(4), poll: Duration::from_secs(5), ..InboxOptions::default() }
 }
 
-/// In the order of the program.
+/// In the order of the program's shutdown.
 async fn stop(parts: Parts, projector: Option<ProjectorHandle>) {
     parts.stop().await;
     if let Some(projector) = projector {
@@ -258,7 +259,7 @@ async fn stop(parts: Parts, projector: Option<ProjectorHandle>) {
     }
 }
 
-/// The timer queue as the witness knows it, for the runs without read models.
+/// The timer queue as the witness knows it, for runs without read models.
 struct Timers {
     store: Arc<SimStore>,
     life: Arc<Life>,

@@ -1,4 +1,4 @@
-//! What everybody in a run shares: dice, the trace, the counts, the true time.
+//! The shared state of a run: random numbers, the trace, the counts, the true time.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -13,14 +13,14 @@ use tokio::time::Instant;
 use crate::dice::Dice;
 use crate::names::{Counts, FAULTS, Fault, POINTS, Point};
 
-/// When every run begins: 2026-11-21T00:00:00Z.
+/// The start of every run: 2026-11-21T00:00:00Z.
 const BEGIN_SECONDS: i64 = 1_795_219_200;
-/// Calls of ports after which a run counts as one that never ends.
+/// Calls of ports after which a run counts as endless.
 const MAX_CALLS: u64 = 3_000_000;
-/// Lines of a story; the end of a run is where the interest lies, but a bound is a bound.
+/// Limit on the lines of a printed run, far above what is needed.
 const MAX_LINES: usize = 200_000;
 
-/// What does not hold.
+/// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
     /// The invariant's short name, as in `M3`.
@@ -29,28 +29,28 @@ pub struct Broken {
     pub detail: String,
 }
 
-/// Takes the lock. Nothing here can panic while it is held, so what is poisoned is whole.
+/// Locks. No code panics while it holds a lock, so the content of a poisoned one is consistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The faults that this run throws, in what measure.
+/// The faults of this run, with their rates.
 struct Trouble {
     dice: Dice,
-    /// Chance of each kind at each of its occasions, in millionths.
+    /// Probability of each kind at each of its occasions, in millionths.
     rates: [u64; FAULTS],
     left: u32,
     thrown: Counts<FAULTS>,
 }
 
-/// The trace: a hash of everything that happened and, when it is wanted, the words.
+/// The trace: a hash of everything that happened, and if requested the text.
 struct Tale {
     hash: u64,
     lines: Option<Vec<String>>,
 }
 
-/// Somebody is at something for as long as this lives: a person, a courier, a call on
-/// its way, a charge that will be taken later.
+/// While this lives, something is under way: a person's action, a courier, a call, a charge that
+/// will be captured later.
 pub(crate) struct AtWork(Arc<Sim>);
 
 impl AtWork {
@@ -66,13 +66,13 @@ impl Drop for AtWork {
     }
 }
 
-/// By how much a clock is put: seconds mostly, minutes now and then.
+/// The size of a clock's step: usually seconds, sometimes minutes.
 pub(crate) fn clock_step(sim: &Sim) -> i64 {
     let most = sim.dice(|dice| dice.pick(&[2_000, 30_000, 400_000])).unwrap_or(2_000);
     i64::try_from(sim.dice(|dice| dice.between(1, most))).unwrap_or(1)
 }
 
-/// Shared by everybody in a run.
+/// The shared state of a run.
 pub(crate) struct Sim {
     pub seed: u64,
     begun: Instant,
@@ -84,12 +84,12 @@ pub(crate) struct Sim {
     calls: AtomicU64,
     at_work: AtomicU32,
     broken: Mutex<Option<Broken>>,
-    /// Rung when something does not hold.
+    /// Notified when an invariant is broken.
     pub alarm: Notify,
 }
 
 impl Sim {
-    /// A world in which nothing goes wrong or takes time, for the store's contract suite.
+    /// A run without faults or delays, for the store's contract suite.
     pub fn calm() -> Self {
         Self { quick: true, ..Self::new(0, [0; FAULTS], 0, false) }
     }
@@ -115,19 +115,19 @@ impl Sim {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The true time, which no node's clock needs to agree with.
+    /// The true time, from which a node's clock may differ.
     pub fn now(&self) -> Timestamp {
         let begin = Timestamp::from_timestamp(BEGIN_SECONDS, 0).unwrap_or_default();
         begin + TimeDelta::milliseconds(i64::try_from(self.elapsed_ms()).unwrap_or(0))
     }
 
-    /// From now on things go wrong.
+    /// Starts the faults.
     pub fn begin_trouble(&self) {
         self.calm.store(false, Ordering::Relaxed);
         self.tell("trouble", 0, || "the shop is open, faults may strike".to_owned());
     }
 
-    /// From now on nothing goes wrong any more.
+    /// Stops the faults.
     pub fn calm_down(&self) {
         self.calm.store(true, Ordering::Relaxed);
         self.tell("calm", 0, || "the faults stop".to_owned());
@@ -137,12 +137,12 @@ impl Sim {
         self.calm.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing takes any time either.
+    /// Whether there are no delays either.
     pub fn is_quick(&self) -> bool {
         self.quick
     }
 
-    /// Whether a fault strikes on this occasion.
+    /// Whether a fault occurs on this occasion.
     pub fn strikes(&self, fault: Fault) -> bool {
         if self.is_calm() {
             return false;
@@ -161,17 +161,17 @@ impl Sim {
         true
     }
 
-    /// Chance beside the faults: how long things take, and what they come to.
+    /// Random numbers other than faults: durations and outcomes.
     pub fn dice<T>(&self, throw: impl FnOnce(&mut Dice) -> T) -> T {
         throw(&mut lock(&self.trouble).dice)
     }
 
-    /// How long a short wait is this time.
+    /// The duration of a short wait.
     pub fn short(&self, most_ms: u64) -> Duration {
         self.dice(|dice| dice.millis(0, most_ms))
     }
 
-    /// Notes that a rare path was taken.
+    /// Records that a rare path was taken.
     pub fn reach(&self, point: Point) {
         if let Some(count) = lock(&self.reached).get_mut(point.index()) {
             *count += 1;
@@ -179,7 +179,7 @@ impl Sim {
         self.tell("point", point.index() as u64, || format!("* {}", point.name()));
     }
 
-    /// Adds to the trace. The words are only made when somebody wants to read them.
+    /// Adds to the trace. The text is only made if it was requested.
     pub fn tell(&self, what: &'static str, subject: u64, words: impl FnOnce() -> String) {
         let at = self.elapsed_ms();
         let mut tale = lock(&self.tale);
@@ -196,7 +196,7 @@ impl Sim {
         }
     }
 
-    /// Counts a call of a port; false when there were so many that the run goes on for ever.
+    /// Counts a call of a port; false if there were so many that the run counts as endless.
     pub fn count_call(&self) -> bool {
         if self.calls.fetch_add(1, Ordering::Relaxed) < MAX_CALLS {
             return true;
@@ -205,7 +205,7 @@ impl Sim {
         false
     }
 
-    /// Something does not hold; the first finding counts.
+    /// Records a broken invariant; only the first one is kept.
     pub fn fail(&self, invariant: &'static str, detail: String) {
         self.tell("broken", 0, || format!("BROKEN {invariant}: {detail}"));
         lock(&self.broken).get_or_insert(Broken { invariant, detail });
@@ -232,7 +232,7 @@ impl Sim {
         *lock(&self.reached)
     }
 
-    /// How many are at something that the shop will hear of.
+    /// The number of actions under way that will reach the shop.
     pub fn at_work(&self) -> u32 {
         self.at_work.load(Ordering::Relaxed)
     }

@@ -1,6 +1,5 @@
-//! The simulated store. What it holds is a [`MemoryStore`]'s, which the contract suite
-//! of the store holds to the other engines; what it adds is that nothing is sure to be
-//! answered.
+//! The simulated store. Its content is a [`MemoryStore`]'s, which the store's contract suite tests
+//! like the other engines; this adds failures and lost answers.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use jangbu_kernel::log::{
     Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
 };
 use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, Leases, ParkedProcess, ParkedProcesses};
-use jangbu_kernel::{OrderId, RecordedEvent, StreamId};
+use jangbu_kernel::{OrderId, Position, RecordedEvent, StreamId, Version};
 use jangbu_store::MemoryStore;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -24,7 +23,7 @@ use crate::names::{Fault, Point};
 use crate::sim::{AtWork, Sim};
 use crate::witness::Witness;
 
-/// The durable truth, with its witness.
+/// The durable state, with its witness.
 pub(crate) struct SimStore {
     pub sim: Arc<Sim>,
     pub truth: MemoryStore,
@@ -32,8 +31,8 @@ pub(crate) struct SimStore {
     pub signal: Arc<Signal>,
 }
 
-/// Tells that the head has moved, in the order in which it was asked: tokio's own watch
-/// wakes its receivers in an order that is drawn at random.
+/// Notifies watchers of a new head in the order in which they wait, because tokio's own watch wakes
+/// its receivers in a random order.
 #[derive(Default)]
 pub(crate) struct Signal {
     head: AtomicU64,
@@ -42,13 +41,17 @@ pub(crate) struct Signal {
 }
 
 impl Signal {
-    fn advance(&self, head: u64) {
-        if self.head.fetch_max(head, Ordering::Relaxed) < head {
+    fn head(&self) -> Position {
+        Position::new(self.head.load(Ordering::Relaxed))
+    }
+
+    fn advance(&self, head: Position) {
+        if self.head.fetch_max(head.get(), Ordering::Relaxed) < head.get() {
             self.moved.notify_waiters();
         }
     }
 
-    /// Lets every watcher end.
+    /// Ends all watchers.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.moved.notify_waiters();
@@ -58,12 +61,12 @@ impl Signal {
 /// A watcher of the head.
 struct Watcher {
     signal: Arc<Signal>,
-    seen: u64,
+    seen: Position,
 }
 
 impl WatchSource for Watcher {
-    fn current(&mut self) -> u64 {
-        self.seen = self.signal.head.load(Ordering::Relaxed);
+    fn current(&mut self) -> Position {
+        self.seen = self.signal.head();
         self.seen
     }
 
@@ -71,12 +74,12 @@ impl WatchSource for Watcher {
         Box::pin(async {
             loop {
                 let mut moved = pin!(self.signal.moved.notified());
-                // In line before looking, so that nothing is missed in between.
+                // Registered before checking, so that no change in between is missed.
                 moved.as_mut().enable();
                 if self.signal.closed.load(Ordering::Relaxed) {
                     return false;
                 }
-                let head = self.signal.head.load(Ordering::Relaxed);
+                let head = self.signal.head();
                 if head != self.seen {
                     self.seen = head;
                     return true;
@@ -92,9 +95,9 @@ impl SimStore {
         Arc::new(Self { sim: Arc::clone(sim), truth: MemoryStore::new(), witness, signal: Arc::default() })
     }
 
-    /// Commits a batch now, before the witness's eyes.
+    /// Commits a batch now, and shows it to the witness.
     pub fn commit(&self, batch: Vec<Append>) -> Result<Vec<AppendResult>, LogError> {
-        // The memory engine never waits, so it answers at the first look.
+        // The memory engine never waits, so it is ready at the first poll.
         let Poll::Ready(results) = pin!(self.truth.append(batch)).poll(&mut Context::from_waker(Waker::noop())) else {
             return Err(LogError::Damaged("the memory engine waited".to_owned()));
         };
@@ -126,7 +129,7 @@ pub(crate) struct NodeStore {
     pub life: Arc<Life>,
 }
 
-/// What becomes of an append.
+/// The outcome of an append.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Course {
     Normal,
@@ -166,8 +169,7 @@ impl NodeStore {
         }
     }
 
-    /// What comes before every read: a moment in which the node may die, and a failure
-    /// or a wait.
+    /// What precedes every read: a point at which the node may be killed, and a failure or a delay.
     async fn before_read(&self) -> Result<(), LogError> {
         self.life.moment().await;
         if self.sim().strikes(Fault::ReadFails) {
@@ -180,7 +182,7 @@ impl NodeStore {
         Ok(())
     }
 
-    /// What comes after it: the answer may take a moment, and be old when it arrives.
+    /// What follows it: the answer may be delayed, and be stale when it arrives.
     async fn after_read<T>(&self, read: T) -> T {
         if !self.sim().is_quick() && self.sim().dice(|dice| dice.permille(100)) {
             self.wait(2).await;
@@ -256,8 +258,8 @@ impl EventLog for NodeStore {
     async fn read_stream(
         &self,
         stream: StreamId,
-        from_version: u64,
-        to_version: u64,
+        from_version: Version,
+        to_version: Version,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError> {
         self.before_read().await?;
@@ -267,16 +269,16 @@ impl EventLog for NodeStore {
 
     async fn read_all(
         &self,
-        after: u64,
+        after: Position,
         limit: usize,
         filter: &ReadFilter,
-    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
+    ) -> Result<(Vec<RecordedEvent>, Position), LogError> {
         self.before_read().await?;
         let read = self.store.truth.read_all(after, limit, filter).await;
         self.after_read(read).await
     }
 
-    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<Version>, LogError> {
         self.before_read().await?;
         let read = self.store.truth.versions(streams).await;
         self.after_read(read).await
@@ -293,7 +295,7 @@ impl EventLog for NodeStore {
         self.store.truth.save_snapshots(snapshots).await
     }
 
-    async fn head(&self) -> Result<u64, LogError> {
+    async fn head(&self) -> Result<Position, LogError> {
         self.before_read().await?;
         let read = self.store.truth.head().await;
         self.after_read(read).await
@@ -304,18 +306,18 @@ impl EventLog for NodeStore {
         self.store.truth.identity().await
     }
 
-    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError> {
+    async fn hash_at(&self, position: Position) -> Result<Option<[u8; 32]>, LogError> {
         self.before_read().await?;
         self.store.truth.hash_at(position).await
     }
 
     fn watch_head(&self) -> HeadWatch {
         let signal = Arc::clone(&self.store.signal);
-        let seen = signal.head.load(Ordering::Relaxed);
+        let seen = signal.head();
         HeadWatch::new(Box::new(Watcher { signal, seen }))
     }
 
-    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
+    async fn sealed_roots(&self, after: Position, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
         self.before_read().await?;
         self.store.truth.sealed_roots(after, limit).await
     }
@@ -323,12 +325,12 @@ impl EventLog for NodeStore {
 
 #[async_trait]
 impl Checkpoints for NodeStore {
-    async fn checkpoint(&self, reader: &str) -> Result<u64, LogError> {
+    async fn checkpoint(&self, reader: &str) -> Result<Position, LogError> {
         self.before_read().await?;
         self.store.truth.checkpoint(reader).await
     }
 
-    async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError> {
+    async fn advance(&self, reader: &str, position: Position) -> Result<(), LogError> {
         self.life.moment().await;
         if self.sim().strikes(Fault::CheckpointFails) {
             return Err(unavailable());
@@ -378,7 +380,7 @@ impl Leases for NodeStore {
             return Err(unavailable());
         }
         if self.sim().strikes(Fault::LeaseSlow) {
-            // Longer than it lasts: meanwhile it may be another's.
+            // Longer than the lease lasts, so that another node may hold it by then.
             self.wait(3 * u64::try_from(length.as_millis()).unwrap_or(u64::MAX)).await;
             self.life.moment().await;
         }

@@ -1,5 +1,5 @@
-//! Sees every event at the moment it is written: holds it against the shop's invariants,
-//! knows how far each order is, and tells the people what happened.
+//! Sees every event at the moment it is written: checks it against the shop's invariants, tracks
+//! the progress of each order, and notifies the people.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use jangbu_aggregates::points::Points;
 use jangbu_aggregates::processes::{FulfilmentEvent, Step};
 use jangbu_audit::{Auditor, End, Findings, Seen};
 use jangbu_kernel::ports::{DueTimer, LapsedPoints};
-use jangbu_kernel::{Decider as _, OrderId, RecordedEvent, StreamId, Timestamp, UserId};
+use jangbu_kernel::{Decider as _, OrderId, Position, RecordedEvent, StreamId, Timestamp, UserId};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -19,15 +19,15 @@ use crate::names::Point;
 use crate::points;
 use crate::sim::{Sim, lock};
 
-/// How long a process may stand still at the end.
+/// How long a process may make no progress at the end of a run.
 const PATIENCE_SECONDS: i64 = 60;
 
-/// Something that somebody may want to act upon.
+/// An event that people may react to.
 pub(crate) type News = (StreamId, DomainEvent);
 
-/// See above.
+/// See the module's documentation.
 pub(crate) struct Witness {
-    /// Sees nothing: what is written need not be a shop's.
+    /// Checks nothing, because the log need not be a shop's.
     blind: bool,
     news: mpsc::UnboundedSender<News>,
     eyes: Mutex<Eyes>,
@@ -36,13 +36,13 @@ pub(crate) struct Witness {
 #[derive(Default)]
 struct Eyes {
     auditor: Auditor,
-    /// Where each order's process stands.
+    /// The step of each order's process.
     processes: BTreeMap<OrderId, Step>,
     timers: BTreeMap<(StreamId, &'static str), Timestamp>,
     /// The points ledgers, by user.
     ledgers: BTreeMap<UserId, Points>,
     commands: BTreeSet<Uuid>,
-    /// Commands of which somebody was told that they wrote nothing.
+    /// Commands that were answered as having written nothing.
     refused: BTreeSet<Uuid>,
     memory: points::Memory,
     newest: Option<Timestamp>,
@@ -55,18 +55,21 @@ impl Witness {
         (Self { blind: false, news, eyes: Mutex::default() }, heard)
     }
 
-    /// One that looks away: for logs that are not a shop's.
+    /// A witness that checks nothing: for logs that are not a shop's.
     pub fn blind() -> Self {
         Self { blind: true, ..Self::new().0 }
     }
 
-    /// Looks at an event as it is written.
+    /// Processes an event as it is written.
     pub fn sees(&self, sim: &Sim, event: &RecordedEvent) {
         if self.blind {
             return;
         }
-        let told =
-            event.hash.iter().take(8).fold(event.position, |sum, byte| (sum << 5) ^ u64::from(*byte) ^ (sum >> 59));
+        let told = event
+            .hash
+            .iter()
+            .take(8)
+            .fold(event.position.get(), |sum, byte| (sum << 5) ^ u64::from(*byte) ^ (sum >> 59));
         sim.tell("event", told, || {
             format!("{:>5} {} {} {}", event.position, event.stream, event.event_type, event.payload)
         });
@@ -101,11 +104,11 @@ impl Witness {
         }
         eyes.memory.watch(sim, event, &domain);
         drop(eyes);
-        // Nobody listens any more once the run is over.
+        // After the end of the run there is no receiver.
         let _heard = self.news.send((event.stream, domain));
     }
 
-    /// Somebody was told that a command wrote nothing.
+    /// Records that a command was answered as having written nothing.
     pub fn was_refused(&self, sim: &Sim, command: Uuid) {
         let mut eyes = lock(&self.eyes);
         if eyes.commands.contains(&command) {
@@ -122,7 +125,7 @@ impl Witness {
         lock(&self.eyes).processes.len()
     }
 
-    /// The orders whose process has not ended, and where they stand.
+    /// The orders whose process has not ended, with their steps.
     pub fn open_orders(&self) -> Vec<(OrderId, Step)> {
         let eyes = lock(&self.eyes);
         eyes.processes.iter().filter(|(_, step)| **step != Step::Ended).map(|(order, step)| (*order, *step)).collect()
@@ -145,7 +148,7 @@ impl Witness {
         lock(&self.eyes).timers.values().min().copied()
     }
 
-    /// The points ledgers of which something has lapsed and is not written off.
+    /// The points ledgers with lapsed points that are not written off.
     pub fn lapsed_points(&self, now: Timestamp, limit: usize) -> Vec<LapsedPoints> {
         let eyes = lock(&self.eyes);
         let lapsing = eyes.ledgers.iter().filter_map(|(user_id, points)| Some((*user_id, points.lapses_at()?)));
@@ -158,12 +161,12 @@ impl Witness {
         lapsed
     }
 
-    /// What the invariants say now that everything is at rest.
+    /// The findings, once everything is at rest.
     pub fn findings(&self, now: Timestamp, gateways: &[Arc<Gateway>]) -> Findings {
         let auditor = std::mem::take(&mut lock(&self.eyes).auditor);
-        // Nobody is at work any more: nothing moved since the list was read.
+        // Everything is at rest, so nothing has changed since the list was read.
         for gateway in gateways {
-            let books = auditor.compare_with_gateway(gateway.name(), &gateway.list(), u64::MAX);
+            let books = auditor.compare_with_gateway(gateway.name(), &gateway.list(), Position::MAX);
             if !books.is_empty() {
                 return books;
             }

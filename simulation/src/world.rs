@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::names::Fault;
 use crate::sim::Sim;
 
-/// A node's clock: the true time, and by how much it is wrong.
+/// A node's clock: the true time, and its error.
 pub(crate) struct NodeClock {
     pub sim: Arc<Sim>,
     pub wrong_ms: AtomicI64,
@@ -24,14 +24,14 @@ impl NodeClock {
         Self { sim: Arc::clone(sim), wrong_ms: AtomicI64::new(0) }
     }
 
-    /// Puts the clock forward or back.
+    /// Steps the clock forward or back.
     pub fn step(&self, by_ms: i64) {
         let now = self.wrong_ms.fetch_add(by_ms, Ordering::Relaxed).saturating_add(by_ms);
         self.sim
             .tell("clock", now.unsigned_abs(), || format!("the clock is put by {by_ms} ms, it is wrong by {now} ms"));
     }
 
-    /// Puts it right.
+    /// Corrects it.
     pub fn set_right(&self) {
         self.wrong_ms.store(0, Ordering::Relaxed);
     }
@@ -43,8 +43,8 @@ impl Clock for NodeClock {
     }
 }
 
-/// UUIDs v7 of the true time and a counter: later ones sort behind earlier ones, also
-/// across nodes, and every run mints the same ones.
+/// UUIDs v7 of the true time and a counter: they are in order, even across nodes, and every run
+/// with the same seed generates the same ones.
 pub(crate) struct Ids {
     sim: Arc<Sim>,
     minted: AtomicU64,
@@ -68,8 +68,8 @@ impl IdSource for Ids {
     }
 }
 
-/// Seals by writing the owner in front: what is tested here is who opens what, and when
-/// the keys cannot be read, not the cipher.
+/// Seals by writing the owner in front: the simulation tests who decrypts what, and unreadable
+/// keys, and not the cipher.
 pub(crate) struct PlainVault(pub Arc<Sim>);
 
 #[async_trait]
@@ -103,7 +103,7 @@ impl Vault for PlainVault {
     }
 }
 
-/// A text as the vault seals it.
+/// A text in the vault's sealed form.
 pub(crate) fn sealed(owner: UserId, at: SealedAt<'_>, plain: &str) -> Sealed {
     Sealed::from_ciphertext(format!("v2.{owner}.{}.{plain}", place_of(at)))
 }

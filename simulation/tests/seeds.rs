@@ -1,5 +1,5 @@
-//! Seeds as tests: a failing one shows by its name and is told again by
-//! `jangbu-simulate --seed N`. `./test` runs three thousand more through the program.
+//! Seeds as tests: the name of a failing one has its seed, which `jangbu-simulate --seed N` runs
+//! again with its full output. `./test` runs three thousand more through the program.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use jangbu_simulation::{Fault, ORDERS, Point, run};

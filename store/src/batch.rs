@@ -1,24 +1,24 @@
-//! What a batch of appends comes to, the same for every engine: each append is
-//! prepared (rows and hashes made), judged in order, and settled into its answer.
+//! The result of a batch of appends, the same for every engine: each append is prepared (rows and
+//! hashes are made), judged in order, and settled into its result.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jangbu_kernel::log::{Append, AppendResult, NewReceipt, Receipt, ReceiptKey};
 use jangbu_kernel::time::to_millis;
-use jangbu_kernel::{RecordedEvent, StreamId, Timestamp};
+use jangbu_kernel::{Position, RecordedEvent, StreamId, Timestamp, Version};
 
 use crate::hash::leaf_hash_by;
 
-/// One stream's part of an append.
+/// The part of an append that belongs to one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PlannedWrite {
     pub stream: StreamId,
-    pub expected_version: u64,
+    pub expected_version: Version,
     pub count: u64,
 }
 
-/// An append with its rows made; only the positions are missing (they are 0).
+/// An append with its rows made. Only the positions are missing: they are 0.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub writes: Vec<PlannedWrite>,
@@ -29,25 +29,25 @@ pub(crate) struct Prepared {
     pub recorded_at: Timestamp,
 }
 
-/// What an append comes to.
+/// The verdict on an append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Its events follow position `base`.
     Accepted {
-        base: u64,
+        base: Position,
     },
     Conflict {
         stream: StreamId,
-        actual_version: u64,
+        actual_version: Version,
     },
     Duplicate(Receipt),
 }
 
 impl Verdict {
-    /// The same verdict for a batch that was judged from 0 and written behind `base`.
-    pub(crate) fn behind(self, base: u64) -> Self {
+    /// The same verdict for a batch that was judged from position 0 and written after `base`.
+    pub(crate) fn behind(self, base: Position) -> Self {
         match self {
-            Self::Accepted { base: offset } => Self::Accepted { base: base + offset },
+            Self::Accepted { base: offset } => Self::Accepted { base: base.plus(offset.get()) },
             Self::Conflict { .. } | Self::Duplicate(_) => self,
         }
     }
@@ -56,14 +56,14 @@ impl Verdict {
 /// The part of the log's state that judging needs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
-    pub head: u64,
-    /// Streams that exist; one that is missing is at version 0.
-    pub versions: HashMap<StreamId, u64>,
+    pub head: Position,
+    /// Streams that exist. A stream that is missing here is at version 0.
+    pub versions: HashMap<StreamId, Version>,
     pub receipts: HashMap<ReceiptKey, Receipt>,
 }
 
-/// Makes rows and leaf hashes. Costs time in proportion to the payloads, so it
-/// is done before any lock or queue.
+/// Makes rows and leaf hashes. This takes time in proportion to the payloads, so it is done before
+/// any lock or queue.
 pub(crate) fn prepare(batch: Vec<Append>) -> Vec<Prepared> {
     batch.into_iter().map(prepare_one).collect()
 }
@@ -86,9 +86,9 @@ fn prepare_one(append: Append) -> Prepared {
             expected_version: write.expected_version,
             count: write.events.len() as u64,
         });
-        for (version, event) in (write.expected_version.saturating_add(1)..).zip(write.events) {
+        for (version, event) in write.expected_version.next().onwards().zip(write.events) {
             let mut recorded = RecordedEvent {
-                position: 0,
+                position: Position::ZERO,
                 stream: write.stream,
                 version,
                 event_id: event.event_id,
@@ -106,7 +106,7 @@ fn prepare_one(append: Append) -> Prepared {
     Prepared { writes, events, actors, receipt: append.receipt, recorded_at }
 }
 
-/// The streams and receipt keys a batch touches, each once; the keys sorted.
+/// The streams and receipt keys of a batch, each once. The keys are sorted.
 pub(crate) fn touched(batch: &[Prepared]) -> (Vec<StreamId>, Vec<ReceiptKey>) {
     let streams: HashSet<StreamId> =
         batch.iter().flat_map(|append| append.writes.iter().map(|write| write.stream)).collect();
@@ -117,20 +117,20 @@ pub(crate) fn touched(batch: &[Prepared]) -> (Vec<StreamId>, Vec<ReceiptKey>) {
     (streams.into_iter().collect(), keys)
 }
 
-/// Judges the appends in order, each on what the accepted ones before it left.
+/// Judges the appends in order, each on the state that the accepted ones before it leave.
 pub(crate) fn judge(batch: &[Prepared], known: &mut Known) -> Vec<Verdict> {
     let mut refused = Refused::default();
     batch.iter().map(|append| refused.note(append, judge_one(append, known, &refused))).collect()
 }
 
-/// The streams of what a batch has refused so far. What was decided later in the batch
-/// counts on the events of the earlier append: its expected version may be right by
-/// chance, when another writer has appended just as many, and what it was decided on is not.
+/// The streams of the appends that a batch has refused so far. Later appends of the batch to these
+/// streams build on the refused one. Their expected version may be right by chance, when another
+/// writer has appended as many events, but the state they were decided on is wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Refused(HashSet<StreamId>);
 
 impl Refused {
-    /// Takes note of an append that is not carried out; gives its verdict back.
+    /// Notes an append that is not carried out; returns its verdict.
     pub fn note(&mut self, append: &Prepared, verdict: Verdict) -> Verdict {
         if !matches!(verdict, Verdict::Accepted { .. }) {
             self.0.extend(append.writes.iter().map(|write| write.stream));
@@ -139,24 +139,24 @@ impl Refused {
     }
 }
 
-/// Judges one append and, if it is accepted, carries it into `known`.
+/// Judges one append and, if it is accepted, applies it to `known`.
 pub(crate) fn judge_one(append: &Prepared, known: &mut Known, refused: &Refused) -> Verdict {
-    // The receipt comes first: a repeated command usually conflicts as well, and
-    // its caller is to get the first answer, not a conflict.
+    // The receipt comes first: a repeated command usually conflicts as well, and its caller has to
+    // get the first answer, not a conflict.
     if let Some(first) = append.receipt.as_ref().and_then(|receipt| known.receipts.get(&receipt.key)) {
         return Verdict::Duplicate(first.clone());
     }
-    let mut moved: Vec<(StreamId, u64)> = Vec::with_capacity(append.writes.len());
+    let mut moved: Vec<(StreamId, Version)> = Vec::with_capacity(append.writes.len());
     for write in &append.writes {
         let earlier = moved.iter().rev().find(|(stream, _)| *stream == write.stream).map(|(_, version)| *version);
-        let stored = known.versions.get(&write.stream).copied().unwrap_or(0);
+        let stored = known.versions.get(&write.stream).copied().unwrap_or_default();
         if earlier.unwrap_or(stored) != write.expected_version || refused.0.contains(&write.stream) {
             return Verdict::Conflict { stream: write.stream, actual_version: stored };
         }
-        moved.push((write.stream, write.expected_version.saturating_add(write.count)));
+        moved.push((write.stream, write.expected_version.plus(write.count)));
     }
     let base = known.head;
-    known.head = base + append.events.len() as u64;
+    known.head = base.plus(append.events.len() as u64);
     known.versions.extend(moved);
     if let Some(new) = &append.receipt {
         known.receipts.insert(new.key.clone(), stored_receipt(new, known.head, append.recorded_at));
@@ -164,23 +164,23 @@ pub(crate) fn judge_one(append: &Prepared, known: &mut Known, refused: &Refused)
     Verdict::Accepted { base }
 }
 
-/// A new receipt as it is stored with an append that ends at `position`.
-pub(crate) fn stored_receipt(new: &NewReceipt, position: u64, recorded_at: Timestamp) -> Receipt {
+/// A new receipt as it is stored, with an append that ends at `position`.
+pub(crate) fn stored_receipt(new: &NewReceipt, position: Position, recorded_at: Timestamp) -> Receipt {
     Receipt { fingerprint: new.fingerprint, stream: new.stream, version: new.version, position, recorded_at }
 }
 
-/// The accepted appends with their bases.
+/// The accepted appends with their base positions.
 pub(crate) fn accepted<'a>(
     batch: &'a [Prepared],
     verdicts: &'a [Verdict],
-) -> impl Iterator<Item = (&'a Prepared, u64)> {
+) -> impl Iterator<Item = (&'a Prepared, Position)> {
     batch.iter().zip(verdicts).filter_map(|(append, verdict)| match verdict {
         Verdict::Accepted { base } => Some((append, *base)),
         Verdict::Conflict { .. } | Verdict::Duplicate(_) => None,
     })
 }
 
-/// Turns verdicts into the callers' answers.
+/// Turns verdicts into the results for the callers.
 pub(crate) fn settle(batch: Vec<Prepared>, verdicts: Vec<Verdict>) -> Vec<AppendResult> {
     batch.into_iter().zip(verdicts).map(|(append, verdict)| settle_one(append, verdict)).collect()
 }
@@ -188,7 +188,7 @@ pub(crate) fn settle(batch: Vec<Prepared>, verdicts: Vec<Verdict>) -> Vec<Append
 fn settle_one(append: Prepared, verdict: Verdict) -> AppendResult {
     match verdict {
         Verdict::Accepted { base } => {
-            let events = (base + 1..).zip(append.events).map(|(position, mut event)| {
+            let events = base.next().onwards().zip(append.events).map(|(position, mut event)| {
                 event.position = position;
                 Arc::new(event)
             });

@@ -2,21 +2,21 @@
 
 use std::path::PathBuf;
 
+use jangbu_kernel::Position;
 use jangbu_kernel::log::LogError;
 use thiserror::Error;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// A store could not be made ready. Appending and reading fail with
-/// [`LogError`] instead.
+/// A store could not be made ready for use. Appending and reading fail with [`LogError`] instead.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The store was written by a newer program; this one would misread it.
+    /// The store was written by a newer program, and this one would misread it.
     #[error("the store has schema version {found}, this program knows versions up to {known}: run a newer program")]
     Newer {
         /// The version found.
         found: u32,
-        /// The newest version known here.
+        /// The newest version that this program knows.
         known: u32,
     },
     /// Another process writes to the same folder.
@@ -30,11 +30,12 @@ pub enum StoreError {
     Folder {
         /// The data folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },
-    /// The folder cannot be written, and reading what a crash left there takes writing.
+    /// The folder is not writable, but a crash has left data there that can only be read after a
+    /// write.
     #[error(
         "{} cannot be written, and not all of the log is in its database yet: start the server on it once, or read a copy",
         .folder.display()
@@ -43,7 +44,7 @@ pub enum StoreError {
         /// The data folder.
         folder: PathBuf,
     },
-    /// The log is gone, and something beside it shows that there was one.
+    /// The log is lost, but another file shows that there was one.
     #[error(
         "the log is lost: {} {}, and {} shows that there was one. Restore it from a backup; or, if a new shop is to begin in this folder, remove that file first",
         .path.display(), if *.empty { "is empty" } else { "is not there" }, .witness.display()
@@ -51,12 +52,12 @@ pub enum StoreError {
     Missing {
         /// The log's file.
         path: PathBuf,
-        /// Whether the file is there and empty.
+        /// Whether the file exists but is empty.
         empty: bool,
-        /// What shows that there was a log.
+        /// The file that shows that there was a log.
         witness: PathBuf,
     },
-    /// The keys are gone, and the log beside them is there.
+    /// The keys are lost, but the log is there.
     #[error(
         "the keys are lost: {} is not there or empty, and without it nobody's personal data can be read. Put it back, or \
          restore a backup",
@@ -66,7 +67,7 @@ pub enum StoreError {
         /// The keys' file.
         path: PathBuf,
     },
-    /// The log lacks what its folder knew of it.
+    /// The log lacks events that its folder knew of.
     #[error(
         "the log lacks what was in it: {} {found}, and {} says that position {known} was reached. \
          Restore it from a backup that has it; or, if this log is meant, remove {} and start again: \
@@ -76,14 +77,14 @@ pub enum StoreError {
     Lacking {
         /// The log's file.
         path: PathBuf,
-        /// The file that says so.
+        /// The file that records the position that was reached.
         mark: PathBuf,
         /// The position that was reached.
-        known: u64,
+        known: Position,
         /// What was found instead.
         found: String,
     },
-    /// The engine lacks something that the log's promises rest on.
+    /// The engine lacks something that the guarantees of the log depend on.
     #[error("the engine cannot keep the log's promises: {0}")]
     Unfit(String),
     /// The engine could not be opened.
@@ -97,14 +98,14 @@ pub enum StoreError {
     Copy {
         /// The copy's file.
         file: PathBuf,
-        /// What the system or the engine said.
+        /// The error of the system or the engine.
         #[source]
         cause: Cause,
     },
-    /// What is to be filled from a copy holds something already.
+    /// The store that is to be filled from a copy is not empty.
     #[error("the store is not empty: {0}")]
     NotEmpty(String),
-    /// This handle only reads.
+    /// This handle can only read.
     #[error("the store is open read-only")]
     ReadOnly,
     /// The engine is open but does not answer.

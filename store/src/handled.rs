@@ -1,8 +1,8 @@
-//! Messages of the inbox that were handled and are yet to be marked as such.
+//! Inbox messages that were handled but not yet marked as handled.
 //!
-//! A mark needs no commit of its own: the engine writes it with whatever it commits next.
-//! Where nothing comes, it is written a moment later, and at the close at the latest. What a
-//! crash takes is handled once more, which changes nothing.
+//! A mark needs no commit of its own: the engine writes it with its next commit. If there is none,
+//! the mark is written a moment later, at the latest when the store is closed. Messages whose marks
+//! are lost in a crash are handled again, which changes nothing.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,31 +12,31 @@ use jangbu_kernel::log::LogError;
 
 use crate::row::to_i64;
 
-/// How long a mark waits for a commit that takes it along.
+/// How long a mark waits for another commit to be written with.
 pub(crate) const MARKED_WITHIN: Duration = Duration::from_millis(500);
-/// Marks that may wait; one more is written with all of them at once.
+/// The number of marks that may wait. With one more, all of them are written at once.
 const MOST: usize = 1_024;
 
-/// What waits to be marked.
+/// The marks that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Handled(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     waiting: BTreeSet<i64>,
-    /// Somebody has promised to mark what waits then.
+    /// A caller has promised to write the waiting marks at a later time.
     promised: bool,
     closed: bool,
 }
 
-/// What whoever notes a message has to do.
+/// What the caller that notes a message has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Noted {
-    /// Nothing.
+    /// Nothing: the mark is written with others.
     Rides,
-    /// See to it that what waits is marked within [`MARKED_WITHIN`].
+    /// Make sure that the waiting marks are written within [`MARKED_WITHIN`].
     Promise,
-    /// See to it now.
+    /// Write the marks now.
     TooMany,
 }
 
@@ -45,7 +45,7 @@ impl Handled {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a message.
+    /// Notes a handled message.
     ///
     /// # Errors
     /// When the store is closed.
@@ -62,20 +62,20 @@ impl Handled {
         Ok(if promised { Noted::Rides } else { Noted::Promise })
     }
 
-    /// What waits now, in order. Ask before the inbox is read: what is marked meanwhile is in
-    /// one of both.
+    /// The marks that wait now, in order. Call this before the inbox is read: then a message that
+    /// is marked in between is excluded by one of the two.
     pub(crate) fn waiting(&self) -> Vec<i64> {
         self.state().waiting.iter().copied().collect()
     }
 
-    /// Whoever promised to mark what waits does so now. False when nothing waits.
+    /// Called when a promise to write the marks is kept. False when none wait.
     pub(crate) fn is_time(&self) -> bool {
         let mut state = self.state();
         state.promised = false;
         !state.waiting.is_empty()
     }
 
-    /// These are marked, for good.
+    /// Removes marks that are durable.
     pub(crate) fn marked(&self, sequences: &[i64]) {
         if sequences.is_empty() {
             return;
@@ -86,7 +86,7 @@ impl Handled {
         }
     }
 
-    /// Takes no more. False when nothing waits.
+    /// Accepts no more marks. False when none wait.
     pub(crate) fn close(&self) -> bool {
         let mut state = self.state();
         state.closed = true;

@@ -19,19 +19,19 @@
 //! 12. trace, empty when there is none (a trace is never empty)
 //! 13. recorded at, milliseconds since 1970 UTC, 8 bytes, big-endian two's complement
 //!
-//! Position and predecessor are left out, so that the hash is made before the
-//! append knows its place; the Merkle tree binds the place.
+//! Position and predecessor are left out, so that the hash can be made before the position of the
+//! append is known; the Merkle tree covers the position.
 
 use aws_lc_rs::digest;
-use jangbu_kernel::RecordedEvent;
+use jangbu_kernel::{RecordedEvent, Version};
 use uuid::Uuid;
 
 const LEAF_PREFIX: u8 = 0x00;
 const FORM_VERSION: u8 = 1;
-/// Everything but the texts: thirteen lengths and the fields of fixed size.
+/// Everything except the texts: thirteen lengths and the fields of fixed size.
 const FIXED_BYTES: usize = 2 + 13 * 4 + 5 * 16 + 3 * 8;
 
-/// What the leaf hash of an event covers, as stored.
+/// The fields that the leaf hash of an event covers, as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeafFields<'a> {
     /// Name of the stream's kind.
@@ -39,7 +39,7 @@ pub struct LeafFields<'a> {
     /// The stream's id within its kind.
     pub stream_id: Uuid,
     /// Place in the stream, from 1.
-    pub version: u64,
+    pub version: Version,
     /// The event's own id.
     pub event_id: Uuid,
     /// The event's type.
@@ -56,28 +56,28 @@ pub struct LeafFields<'a> {
     pub command_id: Uuid,
     /// The actor in its text form.
     pub actor: &'a str,
-    /// The trace, when there is one.
+    /// The trace, if there is one.
     pub trace: Option<&'a str>,
-    /// When it was recorded, milliseconds since 1970 UTC.
+    /// When it was recorded, in milliseconds since 1970 UTC.
     pub recorded_at_ms: i64,
 }
 
 impl LeafFields<'_> {
-    /// The bytes that the hash covers, leaf prefix included.
+    /// The bytes that the hash covers, including the leaf prefix.
     #[must_use]
     pub fn canonical_form(&self) -> Vec<u8> {
         let texts = [self.stream_kind, self.event_type, self.payload, self.actor, self.trace.unwrap_or_default()];
         let mut form = Vec::with_capacity(FIXED_BYTES + texts.iter().map(|text| text.len()).sum::<usize>());
         form.extend_from_slice(&[LEAF_PREFIX, FORM_VERSION]);
         let mut field = |bytes: &[u8]| {
-            // A field of 4 GiB would not pass any engine; its length is cut, its bytes are not.
+            // No engine stores a field of 4 GiB. The length would be capped, the bytes would not.
             let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             form.extend_from_slice(&length.to_be_bytes());
             form.extend_from_slice(bytes);
         };
         field(self.stream_kind.as_bytes());
         field(self.stream_id.as_bytes());
-        field(&self.version.to_be_bytes());
+        field(&self.version.get().to_be_bytes());
         field(self.event_id.as_bytes());
         field(self.event_type.as_bytes());
         field(&self.schema_version.to_be_bytes());
@@ -98,15 +98,15 @@ impl LeafFields<'_> {
     }
 }
 
-/// The leaf hash of an event that this program made or read. An actor whose
-/// name a later version no longer knows reads differently from what is stored:
-/// verification goes over [`crate::row::StoredRow`]s instead.
+/// The leaf hash of an event that this program made or read. An actor whose name this version does
+/// not know is read as another one than is stored, so verification uses [`crate::row::StoredRow`]s
+/// instead.
 #[must_use]
 pub fn leaf_hash(event: &RecordedEvent) -> [u8; 32] {
     leaf_hash_by(event, &event.meta.actor.to_string())
 }
 
-/// The same with the actor's text form at hand, which is common to what one command wrote.
+/// The same, for a known text form of the actor, which the events of one command share.
 pub(crate) fn leaf_hash_by(event: &RecordedEvent, actor: &str) -> [u8; 32] {
     LeafFields {
         stream_kind: event.stream.kind.name(),
@@ -139,7 +139,7 @@ mod tests {
     const FIELDS: LeafFields<'static> = LeafFields {
         stream_kind: "order",
         stream_id: Uuid::from_u128(1),
-        version: 1,
+        version: Version::FIRST,
         event_id: Uuid::from_u128(2),
         event_type: "order.placed",
         schema_version: 1,
@@ -152,8 +152,8 @@ mod tests {
         recorded_at_ms: 1_795_223_220_000,
     };
 
-    /// Storage format: this value was made by an independent program from the
-    /// module's text, and may never change.
+    /// Storage format: this value was made by an independent program from the text of the module,
+    /// and must never change.
     #[test]
     fn the_canonical_form_is_frozen() {
         let expected = "55a495399e786f328e62445e761c87362fefe707c62d842c23c96f13afda161d";
@@ -166,7 +166,7 @@ mod tests {
         let altered = [
             LeafFields { stream_kind: "stock", ..FIELDS },
             LeafFields { stream_id: Uuid::from_u128(9), ..FIELDS },
-            LeafFields { version: 2, ..FIELDS },
+            LeafFields { version: Version::new(2), ..FIELDS },
             LeafFields { event_id: Uuid::from_u128(9), ..FIELDS },
             LeafFields { event_type: "order.paid", ..FIELDS },
             LeafFields { schema_version: 2, ..FIELDS },

@@ -1,5 +1,5 @@
-//! Leases of an engine that one process has to itself: nobody else could hold one, so
-//! they need not outlive it.
+//! Leases of an engine that only one process uses: no other process can hold one, so they need not
+//! outlive it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Who holds what until when.
+/// The holder of each lease, and when it ends.
 #[derive(Debug, Default)]
 pub(crate) struct LocalLeases(Mutex<HashMap<String, (Uuid, Instant)>>);
 

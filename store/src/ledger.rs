@@ -1,10 +1,10 @@
-//! What sealing and verifying need of an engine, beyond the ports of the kernel.
+//! What sealing and verification need from an engine, in addition to the ports of the kernel.
 
 use std::path::Path;
 
 use async_trait::async_trait;
 use jangbu_kernel::log::{EventLog, LoadedStream, LogError, ReceiptKey, SealedRoot, Snapshot};
-use jangbu_kernel::{RecordedEvent, UserId};
+use jangbu_kernel::{Position, RecordedEvent, UserId, Version};
 
 use crate::error::StoreError;
 use crate::merkle::{Hash, MerkleFrontier};
@@ -18,18 +18,18 @@ pub trait Ledger: EventLog {
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn rows(&self, after: u64, limit: usize) -> Result<Vec<StoredRow>, LogError>;
+    async fn rows(&self, after: Position, limit: usize) -> Result<Vec<StoredRow>, LogError>;
 
-    /// Stored leaf hashes of the positions behind `after`, in order, at most `limit`.
+    /// Stored leaf hashes of the positions after `after`, in order, at most `limit`.
     ///
     /// # Errors
-    /// When the store cannot be read, a position is missing or a hash has not 32 bytes.
-    async fn leaf_hashes(&self, after: u64, limit: usize) -> Result<Vec<Hash>, LogError>;
+    /// When the store cannot be read, a position is missing, or a hash does not have 32 bytes.
+    async fn leaf_hashes(&self, after: Position, limit: usize) -> Result<Vec<Hash>, LogError>;
 
-    /// Leaf hashes of the positions behind `after` that this handle has in memory, because it
-    /// appended or followed them a moment ago, in order, at most `limit`. Empty where it does
-    /// not have the next one: then it is to be read.
-    fn fresh_leaf_hashes(&self, after: u64, limit: usize) -> Vec<Hash> {
+    /// Leaf hashes of the positions after `after` that this handle has in memory, because it
+    /// appended or followed them a moment ago, in order, at most `limit`. Empty if the next one is
+    /// not in memory and has to be read.
+    fn fresh_leaf_hashes(&self, after: Position, limit: usize) -> Vec<Hash> {
         let (_, _) = (after, limit);
         Vec::new()
     }
@@ -40,21 +40,21 @@ pub trait Ledger: EventLog {
     /// When the store cannot be read, or the frontier does not give the sealed root.
     async fn sealed_frontier(&self) -> Result<MerkleFrontier, LogError>;
 
-    /// Keeps a root, and its frontier unless a later one is kept already. False
-    /// when this size was sealed before.
+    /// Stores a root, and its frontier unless a later one is stored. False if this size was sealed
+    /// before.
     ///
     /// # Errors
     /// When the store cannot be written, or this size was sealed with another root.
     async fn keep_seal(&self, root: SealedRoot, frontier: &MerkleFrontier) -> Result<bool, LogError>;
 
-    /// What stands beside the events and tells how far the log has come, as stored.
+    /// The stored marks beside the events that tell how far the log has come.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn marks(&self) -> Result<Marks, LogError>;
 
-    /// Receipts in the order in which the engine keeps them, behind one of them, at most
-    /// `limit`, each with the place of the event that it names.
+    /// Receipts in the order in which the engine stores them, starting after the given one, at most
+    /// `limit`, each with the position of the event that it names.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -65,19 +65,20 @@ pub trait Ledger: EventLog {
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, u64)>, LogError>;
+    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, Version)>, LogError>;
 
-    /// Positions behind `after` up to `to` whose events the index of streams, where the engine
-    /// keeps one by itself, should lead to and does not.
+    /// Positions after `after` up to `to` of events that are missing in the index of streams. Only
+    /// for engines that maintain such an index themselves.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn not_in_index(&self, after: u64, to: u64) -> Result<Vec<u64>, LogError> {
+    async fn not_in_index(&self, after: Position, to: Position) -> Result<Vec<Position>, LogError> {
         let (_, _) = (after, to);
         Ok(Vec::new())
     }
 
-    /// Entries of that index that lead to no event of their stream and version, at most `limit`.
+    /// Entries of that index that do not point to an event of their stream and version, at most
+    /// `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -87,55 +88,55 @@ pub trait Ledger: EventLog {
     }
 }
 
-/// An entry of the index of streams that leads to no event of its stream and version.
+/// An entry of the index of streams that does not point to an event of its stream and version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StrayEntry {
     /// The stream, as `<kind>-<id>`.
     pub stream: String,
     /// The version.
-    pub version: u64,
-    /// Where it leads to.
-    pub position: u64,
+    pub version: Version,
+    /// The position that it points to.
+    pub position: Position,
 }
 
-/// What tells how far a log has come without being an event.
+/// Marks other than events that tell how far a log has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
-    /// The counter from which positions are given out, where there is one.
-    pub counter: Option<u64>,
+    /// The counter from which positions are assigned, if the engine has one.
+    pub counter: Option<Position>,
     /// The newest seal.
     pub frontier: Option<StoredFrontier>,
-    /// The reader that has come furthest, and its position.
-    pub checkpoint: Option<(String, u64)>,
+    /// The reader with the highest checkpoint, and its position.
+    pub checkpoint: Option<(String, Position)>,
 }
 
-/// The frontier of the newest seal, as its columns have it.
+/// The frontier of the newest seal, as its columns hold it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredFrontier {
-    /// How many leaves it is of.
-    pub size: u64,
+    /// The last position among its leaves, which is also their number.
+    pub size: Position,
     /// Its peaks, see [`MerkleFrontier::to_bytes`].
     pub peaks: Vec<u8>,
 }
 
-/// A receipt as it is kept.
+/// A receipt as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptReceipt {
-    /// Its number, where the engine keeps them in that order; else 0.
+    /// Its number, if the engine stores receipts by number, otherwise 0.
     pub number: u64,
     /// Its key.
     pub key: ReceiptKey,
     /// The stream that it names, as `<kind>-<id>`.
     pub stream: String,
     /// The version that it names.
-    pub version: u64,
+    pub version: Version,
     /// Position of the last event of its append.
-    pub position: u64,
-    /// Where the event of that stream and version is, if it is there.
-    pub event_position: Option<u64>,
+    pub position: Position,
+    /// The position of the event of that stream and version, if it exists.
+    pub event_position: Option<Position>,
 }
 
-/// An engine: the log, the other durable truth, and its own upkeep.
+/// An engine: the log, the other durable data, and its own maintenance.
 #[async_trait]
 pub trait Store:
     Ledger
@@ -148,7 +149,7 @@ pub trait Store:
     /// The engine's name: `memory`, `sqlite` or `postgres`.
     fn engine(&self) -> &'static str;
 
-    /// Brings the tables up to [`Store::known_schema_version`]. Does nothing when they are.
+    /// Brings the tables up to [`Store::known_schema_version`], if they are older.
     ///
     /// # Errors
     /// When the store is newer than this program, read-only, or cannot be written.
@@ -163,45 +164,45 @@ pub trait Store:
     /// The schema version that this program writes.
     fn known_schema_version(&self) -> u32;
 
-    /// Whether the engine has given up writing for good: a write to the disk failed, and
-    /// only a new start can tell what is there. The process is to end then.
+    /// Whether the engine has stopped writing for good. After a failed write to the disk, only a
+    /// restart can find out what was stored, so the process has to end.
     fn has_failed(&self) -> bool {
         false
     }
 
-    /// Writes everything durable into new files of a folder, up to the present head, while
-    /// others write. The files are the embedded engine's `log.db` and `keys.db`, whichever
-    /// engine this is. `told` hears how far it is.
+    /// Copies all durable data up to the present head into new files of a folder, while others
+    /// write. The files are the embedded engine's `log.db` and `keys.db`, whichever engine this is.
+    /// `told` is called with the progress.
     ///
     /// # Errors
-    /// When the store cannot be read or a file not be written; half a file may be left then.
-    async fn copy_to(&self, folder: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+    /// When the store cannot be read or a file cannot be written. An incomplete file may remain.
+    async fn copy_to(&self, folder: &Path, told: &mut Told<'_>) -> Result<Position, StoreError> {
         let (_, _) = (folder, told);
         Err(StoreError::Unfit(format!("the {} engine keeps nothing that could be copied", self.engine())))
     }
 
-    /// Whether something can be written: writes it, and changes nothing.
+    /// Checks that the store can be written, by a write that changes nothing.
     ///
     /// # Errors
-    /// Why not.
+    /// When it cannot be written.
     async fn check_writes(&self) -> Result<(), LogError> {
         Ok(())
     }
 
-    /// Some person's wrapped key that was not destroyed, if there is one: what a master key
-    /// can be tried on.
+    /// The wrapped key of any user whose key was not destroyed, if there is one. A master key can
+    /// be tested with it.
     ///
     /// # Errors
     /// When the store cannot be read.
     async fn any_user_key(&self) -> Result<Option<(UserId, Vec<u8>)>, LogError>;
 
-    /// Finishes what is under way and lets go of every resource. Later calls
-    /// answer [`LogError::Unavailable`].
+    /// Finishes the current work and releases all resources. Later calls fail with
+    /// [`LogError::Unavailable`].
     async fn close(&self);
 }
 
-/// A snapshot as an engine keeps it, with the hash of the event it ends with; none where
-/// an older program kept it.
+/// A snapshot as an engine stores it, with the hash of the event that it ends with; none if an
+/// older program stored it.
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub snapshot: Snapshot,
@@ -209,20 +210,20 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// The version to load from: its own, so that the event is there to compare.
-    pub const fn begins_at(&self) -> u64 {
+    /// The version to load from. It is the snapshot's own, so that its event can be compared.
+    pub const fn begins_at(&self) -> Version {
         self.snapshot.version
     }
 
-    /// The loaded stream, given its events from [`Kept::begins_at`] on; none when the snapshot
-    /// does not end with an event of this stream.
+    /// The loaded stream, given its events from [`Kept::begins_at`] on; none if the snapshot does
+    /// not end with an event of this stream.
     pub fn in_front_of(self, mut events: Vec<RecordedEvent>) -> Option<LoadedStream> {
         let Self { snapshot, hash } = self;
         let fits = events.first().is_some_and(|last| {
             last.version == snapshot.version && hash.as_ref().is_none_or(|hash| *hash == last.hash)
         });
         if !fits {
-            tracing::warn!(stream = %snapshot.stream, version = snapshot.version, "a snapshot does not fit its stream, which is loaded whole");
+            tracing::warn!(stream = %snapshot.stream, version = snapshot.version.get(), "a snapshot does not fit its stream, which is loaded whole");
             return None;
         }
         events.remove(0);
@@ -230,8 +231,8 @@ impl Kept {
     }
 }
 
-/// Checks a stored frontier against the root it was sealed with.
-pub(crate) fn frontier_of_seal(size: u64, bytes: &[u8], root: Option<&[u8]>) -> Result<MerkleFrontier, LogError> {
+/// Checks a stored frontier against the sealed root of its size.
+pub(crate) fn frontier_of_seal(size: Position, bytes: &[u8], root: Option<&[u8]>) -> Result<MerkleFrontier, LogError> {
     let frontier = MerkleFrontier::from_bytes(size, bytes).map_err(|error| LogError::Damaged(error.to_string()))?;
     if root != Some(frontier.root().as_slice()) {
         return Err(LogError::Damaged(format!("the Merkle frontier at size {size} does not give the sealed root")));
@@ -239,9 +240,11 @@ pub(crate) fn frontier_of_seal(size: u64, bytes: &[u8], root: Option<&[u8]>) -> 
     Ok(frontier)
 }
 
-/// Checks the hashes of positions `after + 1 ..` as they were read.
-pub(crate) fn consecutive_hashes(after: u64, rows: Vec<(u64, Vec<u8>)>) -> Result<Vec<Hash>, LogError> {
-    (after + 1..)
+/// Checks that the rows are those of the positions `after + 1 ..` and returns their hashes.
+pub(crate) fn consecutive_hashes(after: Position, rows: Vec<(Position, Vec<u8>)>) -> Result<Vec<Hash>, LogError> {
+    after
+        .next()
+        .onwards()
         .zip(rows)
         .map(|(wanted, (position, hash))| {
             if position != wanted {
@@ -252,12 +255,12 @@ pub(crate) fn consecutive_hashes(after: u64, rows: Vec<(u64, Vec<u8>)>) -> Resul
         .collect()
 }
 
-/// The error for a size that is sealed twice with different roots.
-pub(crate) fn other_root(size: u64) -> LogError {
+/// The error for a size that was sealed twice with different roots.
+pub(crate) fn other_root(size: Position) -> LogError {
     LogError::Damaged(format!("size {size} is sealed with another root than the log's hashes give"))
 }
 
-/// Signed headers as the engines keep them: a JSON list of pairs.
+/// Headers as the engines store them: a JSON list of pairs.
 pub(crate) fn headers_text(headers: &[(String, String)]) -> Result<String, LogError> {
     serde_json::to_string(headers)
         .map_err(|error| LogError::Unavailable("the headers cannot be written".into(), Some(Box::new(error))))

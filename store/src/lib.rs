@@ -1,23 +1,21 @@
-//! Floor 2, what the house remembers: the log and the other durable truth
-//! (receipts, snapshots, wrapped keys, checkpoints, leases, the inbox), on three engines
-//! behind the ports of [`jangbu_kernel::log`] and [`jangbu_kernel::ports`].
+//! Floor 2, the durable data: the log and the rest (receipts, snapshots, wrapped keys, checkpoints,
+//! leases, the inbox), on three engines behind the ports of [`jangbu_kernel::log`] and
+//! [`jangbu_kernel::ports`].
 //!
-//! It moves envelopes and never sees an aggregate's types. What never may live
-//! here: a rule of the shop, a read model's table, a decision of any kind, and
-//! anything that names another crate than the kernel.
+//! It moves envelopes and never sees the types of an aggregate. What never may live here: a rule of
+//! the shop, a read model's table, a decision of any kind, and anything that names another crate
+//! than the kernel.
 //!
-//! Where to start: [`Store`] is what an engine gives; `batch.rs` says what a batch
-//! of appends comes to, the same for all three engines; then one engine, the
-//! smallest first: [`memory`], [`sqlite`], [`postgres`]. The hash of an event is
-//! defined in [`hash`], the tree over the hashes in [`merkle`], its upkeep in
-//! [`sealer`], its verification in [`verify`]. The tables are in
-//! `migrations/sqlite` and `migrations/postgres`; the suite that holds the engines
-//! to one contract is in `tests/contract`.
+//! Where to start: [`Store`] is what an engine provides; `batch.rs` computes the result of a batch
+//! of appends, the same for all three engines; then one engine, the smallest first: [`memory`],
+//! [`sqlite`], [`postgres`]. The hash of an event is defined in [`hash`], the tree over the hashes
+//! in [`merkle`], its maintenance in [`sealer`], its verification in [`verify`]. The tables are in
+//! `migrations/sqlite` and `migrations/postgres`; the suite that tests all engines against one
+//! contract is in `tests/contract`.
 //!
-//! Invariants: positions are 1..n without gaps in commit order; a stream's
-//! versions are 1..n without gaps; an append is wholly there or not at all; what
-//! was acknowledged survives a kill of the process and a cut of the power; a row
-//! of the events table is never updated or deleted.
+//! Invariants: positions are 1..n without gaps in commit order; the versions of a stream are 1..n
+//! without gaps; an append is stored as a whole or not at all; what was acknowledged survives a
+//! kill of the process and a power cut; a row of the events table is never updated or deleted.
 
 pub(crate) mod batch;
 pub mod error;
@@ -48,6 +46,6 @@ pub use sealer::{Sealer, SealerHealth, SealerOptions, SealingFails, seal_in_page
 pub use sqlite::SqliteStore;
 pub use verify::{Flaw, Pages, Verification, verify_each, verify_log};
 
-/// Positions that one call of `read_all` with a filter looks through at most.
-/// Bounds the work of a call whose filter matches nothing.
+/// The number of positions that one call of `read_all` with a filter searches at most. It bounds
+/// the work of a call whose filter matches nothing.
 pub const FILTER_WINDOW: u64 = 20_000;

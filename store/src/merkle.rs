@@ -1,6 +1,7 @@
-//! The Merkle tree of RFC 6962 section 2.1 over the leaf hashes in position
-//! order: the event at position `p` is leaf `p - 1`.
+//! The Merkle tree of RFC 6962 section 2.1 over the leaf hashes in position order: the event at
+//! position `p` is leaf `p - 1`.
 
+use jangbu_kernel::Position;
 use thiserror::Error;
 
 use crate::hash::sha256;
@@ -10,20 +11,20 @@ pub type Hash = [u8; 32];
 
 const NODE_PREFIX: u8 = 0x01;
 
-/// What is needed to grow the tree: the roots of its perfect subtrees, largest
-/// first, one for each bit set in the size. At most 64 hashes.
+/// The state that is needed to grow the tree: the roots of its perfect subtrees, largest first, one
+/// for each bit set in the size. At most 64 hashes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MerkleFrontier {
     size: u64,
     peaks: Vec<Hash>,
 }
 
-/// Bytes that are no frontier.
+/// The bytes are not a frontier of the expected size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("not a Merkle frontier of {size} leaves")]
 pub struct InvalidFrontier {
-    /// The size it was to have.
-    pub size: u64,
+    /// The expected size.
+    pub size: Position,
 }
 
 impl MerkleFrontier {
@@ -33,16 +34,16 @@ impl MerkleFrontier {
         Self { size: 0, peaks: Vec::new() }
     }
 
-    /// How many leaves there are.
+    /// The last position among the leaves, which is also their number.
     #[must_use]
-    pub const fn size(&self) -> u64 {
-        self.size
+    pub const fn size(&self) -> Position {
+        Position::new(self.size)
     }
 
     /// Adds the next leaf's hash.
     pub fn push(&mut self, leaf: Hash) {
         let mut peak = leaf;
-        // As in binary addition: each trailing one of the old size is a subtree to join.
+        // As in binary addition: each trailing one bit of the old size is a subtree to join.
         for _ in 0..self.size.trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 peak = node_hash(&left, &peak);
@@ -60,39 +61,38 @@ impl MerkleFrontier {
         peaks.fold(*smallest, |right, left| node_hash(left, &right))
     }
 
-    /// The subtree roots, largest subtree first, 32 bytes each. The size is
-    /// kept beside them.
+    /// The roots of the subtrees, the largest first, 32 bytes each. The size is stored separately.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         self.peaks.concat()
     }
 
-    /// The first leaf, counted from 1, of the first subtree that differs from what
-    /// [`to_bytes`](Self::to_bytes) wrote of a tree of this size; none when all are the same.
+    /// The position of the first leaf of the first subtree that differs from the bytes that
+    /// [`to_bytes`](Self::to_bytes) wrote for a tree of this size; none if all are the same.
     #[must_use]
-    pub fn differs_from(&self, bytes: &[u8]) -> Option<u64> {
+    pub fn differs_from(&self, bytes: &[u8]) -> Option<Position> {
         let (others, rest) = bytes.as_chunks::<32>();
         let mut first = 1;
         let sizes = (0..u64::BITS).rev().map(|bit| 1_u64 << bit).filter(|size| self.size & size != 0);
         for (place, (peak, size)) in self.peaks.iter().zip(sizes).enumerate() {
             if others.get(place) != Some(peak) {
-                return Some(first);
+                return Some(Position::new(first));
             }
             first += size;
         }
-        (!rest.is_empty() || others.len() != self.peaks.len()).then_some(1)
+        (!rest.is_empty() || others.len() != self.peaks.len()).then_some(Position::FIRST)
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
     ///
     /// # Errors
-    /// When the bytes are not as many hashes as the size needs.
-    pub fn from_bytes(size: u64, bytes: &[u8]) -> Result<Self, InvalidFrontier> {
+    /// When the number of hashes in the bytes does not match the size.
+    pub fn from_bytes(size: Position, bytes: &[u8]) -> Result<Self, InvalidFrontier> {
         let (peaks, rest) = bytes.as_chunks::<32>();
-        if !rest.is_empty() || peaks.len() != size.count_ones() as usize {
+        if !rest.is_empty() || peaks.len() != size.get().count_ones() as usize {
             return Err(InvalidFrontier { size });
         }
-        Ok(Self { size, peaks: peaks.to_vec() })
+        Ok(Self { size: size.get(), peaks: peaks.to_vec() })
     }
 }
 
@@ -114,8 +114,8 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The inputs and roots that the certificate transparency project publishes
-    /// as test vectors of RFC 6962.
+    /// The inputs and roots that the Certificate Transparency project publishes as test vectors of
+    /// RFC 6962.
     #[test]
     fn the_published_vectors_hold() {
         let leaves: [&[u8]; 8] = [
@@ -146,7 +146,7 @@ mod tests {
         }
     }
 
-    /// The definition of the RFC, word for word: split at the largest power of two below the size.
+    /// The definition of the RFC: split at the largest power of two below the size.
     fn by_definition(leaves: &[Hash]) -> Hash {
         match leaves {
             [] => sha256(b""),
@@ -169,7 +169,7 @@ mod tests {
         }
     }
 
-    /// 7 leaves are subtrees of 4, 2 and 1.
+    /// 7 leaves form subtrees of 4, 2 and 1.
     #[test]
     fn the_first_subtree_that_differs_is_named() {
         let tree = |altered: Option<u8>| {
@@ -180,10 +180,14 @@ mod tests {
         let bytes = tree(None).to_bytes();
         assert_eq!(tree(None).differs_from(&bytes), None);
         for (altered, first) in [(1, 1), (4, 1), (5, 5), (6, 5), (7, 7)] {
-            assert_eq!(tree(Some(altered)).differs_from(&bytes), Some(first), "leaf {altered}");
+            assert_eq!(tree(Some(altered)).differs_from(&bytes), Some(Position::new(first)), "leaf {altered}");
         }
-        assert_eq!(tree(None).differs_from(&bytes[..64]), Some(7), "one is missing");
-        assert_eq!(tree(None).differs_from(&[bytes.as_slice(), &[0]].concat()), Some(1), "there is more than one tree");
+        assert_eq!(tree(None).differs_from(&bytes[..64]), Some(Position::new(7)), "one is missing");
+        assert_eq!(
+            tree(None).differs_from(&[bytes.as_slice(), &[0]].concat()),
+            Some(Position::FIRST),
+            "there is more than one tree"
+        );
         assert_eq!(MerkleFrontier::new().differs_from(&[]), None);
     }
 
@@ -191,7 +195,13 @@ mod tests {
     fn bytes_of_another_size_are_refused() {
         let mut frontier = MerkleFrontier::new();
         frontier.push([7; 32]);
-        assert_eq!(MerkleFrontier::from_bytes(3, &frontier.to_bytes()), Err(InvalidFrontier { size: 3 }));
-        assert_eq!(MerkleFrontier::from_bytes(1, &[0; 31]), Err(InvalidFrontier { size: 1 }));
+        assert_eq!(
+            MerkleFrontier::from_bytes(Position::new(3), &frontier.to_bytes()),
+            Err(InvalidFrontier { size: Position::new(3) })
+        );
+        assert_eq!(
+            MerkleFrontier::from_bytes(Position::FIRST, &[0; 31]),
+            Err(InvalidFrontier { size: Position::FIRST })
+        );
     }
 }

@@ -1,21 +1,21 @@
-//! An event's row exactly as an engine stores it, before it is given meaning.
+//! The row of an event exactly as an engine stores it, before it is interpreted.
 
 use chrono::DateTime;
 use jangbu_kernel::log::LogError;
-use jangbu_kernel::{Actor, AggregateKind, EventMeta, RecordedEvent, StreamId, Timestamp};
+use jangbu_kernel::{Actor, AggregateKind, EventMeta, Position, RecordedEvent, StreamId, Timestamp, Version};
 use uuid::Uuid;
 
 use crate::hash::LeafFields;
 
-/// A row of the events table. Verification reads these and not
-/// [`RecordedEvent`]s: what a hash covers must not pass through a parser first.
+/// A row of the events table. Verification reads these instead of [`RecordedEvent`]s, because what
+/// a hash covers must not pass through a parser first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the columns are those of RecordedEvent and LeafFields")]
 pub struct StoredRow {
-    pub position: u64,
+    pub position: Position,
     pub stream_kind: String,
     pub stream_id: Uuid,
-    pub version: u64,
+    pub version: Version,
     pub event_id: Uuid,
     pub event_type: String,
     pub schema_version: u64,
@@ -51,10 +51,10 @@ impl StoredRow {
         .leaf_hash()
     }
 
-    /// The event in the words of the kernel. The hash is taken as stored, not checked.
+    /// The event as a type of the kernel. The hash is taken as stored, not checked.
     ///
     /// # Errors
-    /// [`LogError::Damaged`] when a column holds what this program never wrote.
+    /// [`LogError::Damaged`] when a column has a value that this program never writes.
     pub fn into_event(self) -> Result<RecordedEvent, LogError> {
         EventColumns {
             position: to_i64(self.position),
@@ -77,8 +77,8 @@ impl StoredRow {
     }
 }
 
-/// A row of the events table, borrowed from where the engine holds it: what reads the
-/// log page by page allocates the event's type and payload and nothing else.
+/// A row of the events table, borrowed from the engine's memory: reading the log page by page
+/// allocates the event's type and payload and nothing else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EventColumns<'a> {
     pub position: i64,
@@ -99,10 +99,10 @@ pub(crate) struct EventColumns<'a> {
 }
 
 impl EventColumns<'_> {
-    /// The event in the words of the kernel. The hash is taken as stored, not checked.
+    /// The event as a type of the kernel. The hash is taken as stored, not checked.
     ///
     /// # Errors
-    /// [`LogError::Damaged`] when a column holds what this program never wrote.
+    /// [`LogError::Damaged`] when a column has a value that this program never writes.
     pub fn event(self) -> Result<RecordedEvent, LogError> {
         let position = to_u64(self.position);
         let damaged =
@@ -128,9 +128,9 @@ impl EventColumns<'_> {
     }
 }
 
-/// Stands for an event that cannot be read: it has its place in log and stream, and an
-/// empty payload, which nobody decodes.
-pub(crate) fn unreadable(position: u64, stream: StreamId, version: u64, event_type: &str) -> RecordedEvent {
+/// A stand-in for an event that cannot be read: it has the place in log and stream, and an empty
+/// payload, which nobody decodes.
+pub(crate) fn unreadable(position: Position, stream: StreamId, version: Version, event_type: &str) -> RecordedEvent {
     RecordedEvent {
         position,
         stream,
@@ -151,30 +151,30 @@ pub(crate) fn unreadable(position: u64, stream: StreamId, version: u64, event_ty
     }
 }
 
-/// What those who follow the whole log get of the rows that an engine found.
+/// The rows that an engine found, for readers that follow the whole log.
 #[derive(Debug, Default)]
 pub(crate) struct Followed {
     pub events: Vec<RecordedEvent>,
     rows: usize,
-    last: Option<u64>,
+    last: Option<Position>,
 }
 
 impl Followed {
-    /// Takes the row at a position: its event, unless its kind of stream is unknown here.
-    pub fn take(&mut self, position: u64, event: Option<RecordedEvent>) {
+    /// Adds the row at a position: its event, unless its kind of stream is unknown.
+    pub fn take(&mut self, position: Position, event: Option<RecordedEvent>) {
         self.rows += 1;
         self.last = Some(position);
         self.events.extend(event);
     }
 
-    /// How far the log was read: to the last row when there may be more of them, else to
-    /// the end of what was looked through.
-    pub fn read_to(&self, limit: usize, end: u64) -> u64 {
+    /// The position up to which the log was read: that of the last row if there may be more,
+    /// otherwise the end of the range that was searched.
+    pub fn read_to(&self, limit: usize, end: Position) -> Position {
         self.last.filter(|_| self.rows == limit).unwrap_or(end)
     }
 
     /// The position of the last row.
-    pub const fn last(&self) -> Option<u64> {
+    pub const fn last(&self) -> Option<Position> {
         self.last
     }
 }
@@ -201,28 +201,28 @@ impl From<&RecordedEvent> for StoredRow {
     }
 }
 
-/// The stream that two columns name, unless the kind is unknown here.
+/// The stream that two columns name, unless its kind is unknown.
 pub(crate) fn stream_id(kind: &str, id: Uuid) -> Option<StreamId> {
     AggregateKind::from_name(kind).map(|kind| StreamId::new(kind, id))
 }
 
-/// The moment that a column of milliseconds names, unless it is out of range.
+/// The moment that a column of milliseconds holds, unless it is out of range.
 pub(crate) fn moment(milliseconds: i64) -> Option<Timestamp> {
     DateTime::from_timestamp_millis(milliseconds)
 }
 
-/// Positions and versions as the engines store them. No log gets to 2^63, so
-/// the cut only ever meets bounds such as "to the end".
-pub(crate) fn to_i64(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+/// Positions and versions as the engines store them. No log reaches 2^63, so the cap only affects
+/// bounds such as "to the end".
+pub(crate) fn to_i64(number: impl Into<u64>) -> i64 {
+    i64::try_from(number.into()).unwrap_or(i64::MAX)
 }
 
-/// Back again; engines hold nothing negative unless somebody altered it.
-pub(crate) fn to_u64(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
+/// The reverse. Engines have no negative numbers unless the data was altered.
+pub(crate) fn to_u64<T: From<u64>>(number: i64) -> T {
+    u64::try_from(number).unwrap_or(0).into()
 }
 
-/// A limit as the engines take it.
+/// A limit in the type that the engines take.
 pub(crate) fn limit_i64(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -1,16 +1,16 @@
-//! The sealer: a moment behind the head it grows the Merkle tree and keeps the
-//! root of what is in the log, so that altering the past shows. The leaves of what was
-//! appended a moment ago are in memory; what is older, and what another node wrote, is read.
+//! The sealer: shortly after events are appended, it grows the Merkle tree and stores the root over
+//! the log, so that altering the past can be detected. The leaves of recent appends are in memory;
+//! older ones and those of other nodes are read.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jangbu_kernel::Timestamp;
 use jangbu_kernel::log::{LogError, SealedRoot};
 use jangbu_kernel::part::Part;
 use jangbu_kernel::ports::Clock;
 use jangbu_kernel::time::{rfc3339, to_millis};
+use jangbu_kernel::{Position, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -19,16 +19,16 @@ use tokio_util::sync::CancellationToken;
 use crate::ledger::Ledger;
 use crate::merkle::{Hash, MerkleFrontier};
 
-/// How a sealer goes about it.
+/// Options of a sealer.
 #[derive(Clone, Copy, Debug)]
 pub struct SealerOptions {
-    /// How long new events may wait for their seal; a second is promised.
+    /// How long new events may wait for their seal; the guarantee is one second.
     pub pause: Duration,
-    /// Hashes read at once, 32 bytes each.
+    /// Hashes that are read at once, 32 bytes each.
     pub page: usize,
-    /// Wait after a failure, so that a store that is down is not asked in a loop.
+    /// The pause after a failure, so that an unavailable store is not asked in a tight loop.
     pub retry: Duration,
-    /// How often a failure that goes on is told again in the log.
+    /// How often a lasting failure is logged again.
     pub tell_every: Duration,
 }
 
@@ -51,7 +51,7 @@ pub async fn seal_to_head(log: &dyn Ledger, clock: &dyn Clock) -> Result<MerkleF
     seal_in_pages(log, clock, SealerOptions::default().page).await
 }
 
-/// The same, so many hashes at once.
+/// The same, reading `page` hashes at once.
 ///
 /// # Errors
 /// As [`seal_to_head`].
@@ -61,7 +61,7 @@ pub async fn seal_in_pages(log: &dyn Ledger, clock: &dyn Clock, page: usize) -> 
     Ok(frontier)
 }
 
-/// Grows the frontier to the head and keeps the root, if there is anything new.
+/// Grows the frontier to the head and stores the root, if there are new events.
 async fn grow_and_seal(
     log: &dyn Ledger,
     clock: &dyn Clock,
@@ -72,7 +72,7 @@ async fn grow_and_seal(
     let before = frontier.size();
     let mut grown = frontier.clone();
     // The last leaf that came from memory, and its position.
-    let mut fresh: Option<(u64, Hash)> = None;
+    let mut fresh: Option<(Position, Hash)> = None;
     loop {
         let leaves = log.fresh_leaf_hashes(grown.size(), page);
         if let Some(last) = leaves.last().copied() {
@@ -80,7 +80,7 @@ async fn grow_and_seal(
             fresh = Some((grown.size(), last));
             continue;
         }
-        // Who alone appends has all of it in memory, up to the end.
+        // The only writer has all of it in memory, up to the end.
         if fresh.is_some() && log.exclusive() && grown.size() >= log.watch_head().current() {
             break;
         }
@@ -96,14 +96,14 @@ async fn grow_and_seal(
         let root = SealedRoot { size: grown.size(), root: grown.root(), sealed_at: to_millis(clock.now()) };
         log.keep_seal(root, &grown).await?;
     }
-    // Only now: after a failure the next round starts from what is surely kept.
+    // Only now: after a failure the next round starts from what is certainly stored.
     *frontier = grown;
     Ok(())
 }
 
-/// What others write to may have gone back behind this handle's memory: the last of it has to
-/// be what the log holds there.
-async fn check_fresh(log: &dyn Ledger, fresh: Option<(u64, Hash)>) -> Result<(), LogError> {
+/// A log with other writers may have gone back since this handle filled its memory. So the last
+/// leaf from memory has to be the one that the log has at that position.
+async fn check_fresh(log: &dyn Ledger, fresh: Option<(Position, Hash)>) -> Result<(), LogError> {
     let Some((position, leaf)) = fresh.filter(|_| !log.exclusive()) else { return Ok(()) };
     if log.hash_at(position).await? == Some(leaf) {
         return Ok(());
@@ -111,39 +111,38 @@ async fn check_fresh(log: &dyn Ledger, fresh: Option<(u64, Hash)>) -> Result<(),
     Err(LogError::Damaged(format!("the log holds another event at position {position} than was appended there")))
 }
 
-/// Why nothing is sealed at the moment.
+/// Why nothing is being sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealingFails {
-    /// When it failed first, without a success since.
+    /// When it first failed, without a success since.
     pub since: Timestamp,
-    /// What was said then.
+    /// The error message.
     pub reason: String,
 }
 
-/// How a sealer fares. Clones follow the same one.
+/// The health of a sealer. Clones follow the same one.
 #[derive(Clone, Debug)]
 pub struct SealerHealth(watch::Receiver<Option<SealingFails>>);
 
 impl SealerHealth {
-    /// Nothing when the newest attempt succeeded.
+    /// Ok if the newest attempt succeeded.
     ///
     /// # Errors
-    /// One sentence for people: since when nothing is sealed, and why.
+    /// One sentence for people: since when nothing has been sealed, and why.
     pub fn check(&self) -> Result<(), String> {
         let fails = self.0.borrow();
         let Some(SealingFails { since, reason }) = &*fails else { return Ok(()) };
         Err(format!("no event is sealed since {}: {reason}", rfc3339(*since)))
     }
 
-    /// Why nothing is sealed, if that is so.
+    /// Why nothing is being sealed, if that is the case.
     #[must_use]
     pub fn fails(&self) -> Option<SealingFails> {
         self.0.borrow().clone()
     }
 }
 
-/// A running sealer task. Several may run on one log: equal sizes have equal
-/// roots by construction.
+/// A running sealer task. Several may run on one log: equal sizes always have equal roots.
 #[derive(Debug)]
 pub struct Sealer {
     stop: CancellationToken,
@@ -168,19 +167,19 @@ impl Sealer {
         Self { stop, task, health: SealerHealth(health) }
     }
 
-    /// How it fares.
+    /// Its health.
     #[must_use]
     pub fn health(&self) -> SealerHealth {
         self.health.clone()
     }
 
-    /// Whether it has ended, although nobody stopped it: it has failed then.
+    /// Whether it has ended without being stopped, which means that it has failed.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.task.is_finished()
     }
 
-    /// Seals what is left and ends. Stop the writers first, close the store after.
+    /// Seals what is left and ends. Stop the writers before it, and close the store after it.
     pub async fn stop(self) {
         self.stop.cancel();
         if let Err(error) = self.task.await {
@@ -205,7 +204,7 @@ impl Part for Sealer {
 
     async fn abort(self: Box<Self>) {
         self.task.abort();
-        // An aborted task answers with an error, which is what was asked for.
+        // An aborted task returns an error, as intended.
         let _aborted = self.task.await;
     }
 }
@@ -215,9 +214,9 @@ struct Work {
     clock: Arc<dyn Clock>,
     options: SealerOptions,
     told: watch::Sender<Option<SealingFails>>,
-    /// When the failure that goes on was last told in the log.
+    /// When the present failure was last logged.
     told_at: Option<Instant>,
-    /// What is surely kept; none where that has to be read.
+    /// The frontier that is certainly stored; none if it has to be read.
     frontier: Option<MerkleFrontier>,
 }
 
@@ -235,7 +234,7 @@ impl Work {
             let pause = if failed { self.options.retry } else { self.options.pause };
             let next = async {
                 tokio::time::sleep(pause).await;
-                // After a failure there is something to seal even if the head stays.
+                // After a failure there is something to seal even if the head does not move.
                 failed || head.changed().await
             };
             tokio::select! {
@@ -248,14 +247,14 @@ impl Work {
     async fn round(&mut self) -> Result<(), LogError> {
         let frontier = match self.frontier.take().filter(|_| self.log.exclusive()) {
             Some(frontier) => frontier,
-            // Others seal, too, and a database may go back: what it keeps is what counts.
+            // Other nodes seal, too, and a database may go back: only what it has stored counts.
             None => self.log.sealed_frontier().await?,
         };
         grow_and_seal(&*self.log, &*self.clock, self.frontier.insert(frontier), self.options.page).await
     }
 
-    /// Says how the round went: to whoever follows the sealer always, in the log when it
-    /// begins to fail, now and then while that goes on, and when it is over.
+    /// Reports how the round went: always to the followers of the sealer's health; in the program's
+    /// log when it begins to fail, at times while it goes on failing, and when it succeeds again.
     fn tell(&mut self, outcome: Result<(), LogError>) {
         let Err(error) = outcome else {
             if let Some(SealingFails { since, .. }) = self.told.send_replace(None) {

@@ -1,22 +1,22 @@
-//! The newest events in memory. Whoever follows the log closely (projectors, the
-//! process manager, the sealer) finds here what this handle has just appended, without asking the
-//! database for rows that were in memory a moment ago.
+//! The newest events in memory. Readers that follow the log closely (projectors, the process
+//! manager, the sealer) find here what this handle has just appended, without asking the database
+//! for it.
 //!
-//! Only committed events come in, in position order and without a gap. Where other nodes
-//! wrote in between, what was appended here waits until the gap is filled: the first who
-//! follows the log to it reads it for all. A miss is only slower.
+//! Only committed events come in, in position order and without a gap. If other nodes wrote in
+//! between, the events that were appended here wait until the gap is filled: the first follower
+//! that reaches the gap reads it for all. A miss only costs time.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jangbu_kernel::RecordedEvent;
 use jangbu_kernel::log::{AppendResult, ReadFilter};
+use jangbu_kernel::{Position, RecordedEvent};
 
 use crate::merkle::Hash;
 
-/// Events kept: some seconds of a busy shop.
+/// The most events that are kept: some seconds of a busy shop.
 const MOST_EVENTS: usize = 16_384;
-/// Bytes of payload kept.
+/// The most bytes of payload that are kept.
 const MOST_BYTES: usize = 6 * 1024 * 1024;
 
 /// The newest events of a log.
@@ -27,7 +27,7 @@ pub(crate) struct Tail(Mutex<Ring>);
 struct Ring {
     events: VecDeque<Arc<RecordedEvent>>,
     bytes: usize,
-    /// Appended here, behind events of others that are not here yet.
+    /// Events appended here, behind events of others that are not here yet.
     waiting: VecDeque<Arc<RecordedEvent>>,
 }
 
@@ -36,7 +36,7 @@ impl Tail {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what a commit has appended. Call it before the head is moved.
+    /// Adds what a commit has appended. Call it before the head is moved.
     pub(crate) fn extend(&self, results: &[AppendResult]) {
         let mut ring = self.ring();
         for result in results {
@@ -46,17 +46,17 @@ impl Tail {
         }
         ring.close_up();
         if ring.waiting.len() > MOST_EVENTS {
-            // Nobody fills the gap: what is older is let go.
+            // The gap is not being filled, so older events are dropped.
             ring.begin_anew();
         }
         ring.shrink();
     }
 
-    /// Takes in what was read of the log from where the tail ends.
+    /// Adds events that were read from the log, starting where the tail ends.
     pub(crate) fn fill(&self, read: &[Arc<RecordedEvent>]) {
         let mut ring = self.ring();
         for event in read {
-            if ring.end().is_none_or(|end| end + 1 == event.position) {
+            if ring.end().is_none_or(|end| end.next() == event.position) {
                 ring.push(Arc::clone(event));
             }
         }
@@ -64,37 +64,44 @@ impl Tail {
         ring.shrink();
     }
 
-    /// How many events are missing behind `after`, as far as is known, when the tail ends
-    /// there and would go on with them.
-    pub(crate) fn missing_behind(&self, after: u64, head: u64) -> Option<u64> {
+    /// How many events are missing after `after`, as far as is known, if the tail ends there and
+    /// would continue with them.
+    pub(crate) fn missing_behind(&self, after: Position, head: Position) -> Option<u64> {
         let ring = self.ring();
         let ends_there = match ring.end() {
             Some(end) => end == after,
-            // Whoever is far behind would only push out what comes next.
-            None => head - after.min(head) <= MOST_EVENTS as u64,
+            // A follower that is far behind would only displace the events that come next.
+            None => after.behind(head) <= MOST_EVENTS as u64,
         };
-        let next = ring.waiting.front().map_or(head + 1, |event| event.position);
-        (ends_there && next > after + 1).then(|| next - after - 1)
+        let next = ring.waiting.front().map_or(head.next(), |event| event.position);
+        (ends_there && next > after.next()).then(|| after.next().behind(next))
     }
 
-    /// The leaf hashes of events behind `after`, in order; none when the next one is not here.
-    pub(crate) fn leaf_hashes(&self, after: u64, limit: usize) -> Vec<Hash> {
+    /// The leaf hashes of events after `after`, in order; empty if the next one is not here.
+    pub(crate) fn leaf_hashes(&self, after: Position, limit: usize) -> Vec<Hash> {
         let ring = self.ring();
-        let next = ring.events.front().and_then(|first| (after + 1).checked_sub(first.position));
-        let Some(skipped) = next.and_then(|next| usize::try_from(next).ok()) else { return Vec::new() };
+        let first = ring.events.front().map(|first| first.position).filter(|first| *first <= after.next());
+        let Some(skipped) = first.and_then(|first| usize::try_from(first.behind(after.next())).ok()) else {
+            return Vec::new();
+        };
         ring.events.iter().skip(skipped).take(limit).map(|event| event.hash).collect()
     }
 
-    /// Events behind `after`, as [`jangbu_kernel::log::EventLog::read_all`] gives them;
-    /// none when they are not all here.
-    pub(crate) fn read(&self, after: u64, limit: usize, filter: &ReadFilter) -> Option<(Vec<Arc<RecordedEvent>>, u64)> {
+    /// Events after `after`, as [`jangbu_kernel::log::EventLog::read_all`] returns them; none if
+    /// some of them are not here.
+    pub(crate) fn read(
+        &self,
+        after: Position,
+        limit: usize,
+        filter: &ReadFilter,
+    ) -> Option<(Vec<Arc<RecordedEvent>>, Position)> {
         let ring = self.ring();
         let first = ring.events.front()?.position;
         let last = ring.end()?;
-        if limit == 0 || after + 1 < first || after >= last {
+        if limit == 0 || after.next() < first || after >= last {
             return None;
         }
-        let skipped = usize::try_from(after + 1 - first).ok()?;
+        let skipped = usize::try_from(first.behind(after.next())).ok()?;
         let wanted = ring.events.range(skipped..).filter(|event| filter.admits(event));
         let found: Vec<Arc<RecordedEvent>> = wanted.take(limit).map(Arc::clone).collect();
         let read_to = match found.last() {
@@ -107,7 +114,7 @@ impl Tail {
 
 impl Ring {
     /// The position of the newest event.
-    fn end(&self) -> Option<u64> {
+    fn end(&self) -> Option<Position> {
         self.events.back().map(|event| event.position)
     }
 
@@ -116,13 +123,13 @@ impl Ring {
         self.events.push_back(event);
     }
 
-    /// Takes over what waits and has no gap before it any more.
+    /// Adds the waiting events that no longer have a gap before them.
     fn close_up(&mut self) {
         while let Some(event) = self.waiting.pop_front() {
             match self.end() {
-                // It was read from the log already.
+                // It was already read from the log.
                 Some(end) if event.position <= end => {}
-                Some(end) if event.position > end + 1 => {
+                Some(end) if event.position > end.next() => {
                     self.waiting.push_front(event);
                     return;
                 }
@@ -131,13 +138,13 @@ impl Ring {
         }
     }
 
-    /// Lets everything go but what waits without a gap at its end.
+    /// Drops all events except the waiting ones after the last gap.
     fn begin_anew(&mut self) {
         self.events.clear();
         self.bytes = 0;
         let waiting = std::mem::take(&mut self.waiting);
         for event in waiting {
-            if self.end().is_some_and(|end| end + 1 != event.position) {
+            if self.end().is_some_and(|end| end.next() != event.position) {
                 self.events.clear();
                 self.bytes = 0;
             }
@@ -156,7 +163,9 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use jangbu_kernel::{Actor, AggregateKind, CommandId, CorrelationId, EventId, EventMeta, StreamId, Timestamp};
+    use jangbu_kernel::{
+        Actor, AggregateKind, CommandId, CorrelationId, EventId, EventMeta, StreamId, Timestamp, Version,
+    };
     use uuid::Uuid;
 
     use super::*;
@@ -164,9 +173,9 @@ mod tests {
     fn event(position: u64) -> Arc<RecordedEvent> {
         let id = Uuid::from_u128(position.into());
         Arc::new(RecordedEvent {
-            position,
+            position: Position::new(position),
             stream: StreamId::new(AggregateKind::Stock, id),
-            version: 1,
+            version: Version::FIRST,
             event_id: EventId::new(id),
             event_type: "stock.received".to_owned(),
             schema_version: 1,
@@ -187,27 +196,31 @@ mod tests {
         tail.extend(&[AppendResult::Appended { events: positions.map(event).collect() }]);
     }
 
+    fn missing(tail: &Tail, after: u64, head: u64) -> Option<u64> {
+        tail.missing_behind(Position::new(after), Position::new(head))
+    }
+
     fn behind(tail: &Tail, after: u64) -> Option<Vec<u64>> {
-        let (events, read_to) = tail.read(after, 1_000, &ReadFilter::default())?;
+        let (events, read_to) = tail.read(Position::new(after), 1_000, &ReadFilter::default())?;
         assert_eq!(events.last().map(|event| event.position), Some(read_to));
-        Some(events.iter().map(|event| event.position).collect())
+        Some(events.iter().map(|event| event.position.get()).collect())
     }
 
     #[test]
     fn what_others_wrote_in_between_is_filled_in_once_for_all() {
         let tail = Tail::default();
         appended(&tail, 1..=3);
-        assert_eq!(tail.missing_behind(3, 3), None);
-        // Another node has 4 and 5, and 8 is its own as well.
+        assert_eq!(missing(&tail, 3, 3), None);
+        // Events 4, 5 and 8 are another node's.
         appended(&tail, 6..=7);
         appended(&tail, 9..=9);
         assert_eq!(behind(&tail, 2), Some(vec![3]));
-        assert_eq!((behind(&tail, 3), tail.missing_behind(3, 9)), (None, Some(2)));
-        assert_eq!(tail.missing_behind(2, 9), None, "it does not end there");
+        assert_eq!((behind(&tail, 3), missing(&tail, 3, 9)), (None, Some(2)));
+        assert_eq!(missing(&tail, 2, 9), None, "it does not end there");
         tail.fill(&[event(4), event(5)]);
         assert_eq!(behind(&tail, 1), Some(vec![2, 3, 4, 5, 6, 7]));
-        assert_eq!(tail.missing_behind(7, 9), Some(1));
-        // Read too far, and twice: each event is there once.
+        assert_eq!(missing(&tail, 7, 9), Some(1));
+        // The reads overlap what is here: each event is kept once.
         tail.fill(&[event(8), event(9)]);
         tail.fill(&[event(8), event(9)]);
         assert_eq!(behind(&tail, 5), Some(vec![6, 7, 8, 9]));
@@ -218,16 +231,16 @@ mod tests {
     #[test]
     fn leaf_hashes_end_where_something_is_missing() {
         let tail = Tail::default();
-        assert_eq!(tail.leaf_hashes(0, 10), Vec::<Hash>::new());
+        assert_eq!(tail.leaf_hashes(Position::new(0), 10), Vec::<Hash>::new());
         tail.fill(&[event(5), event(6)]);
         appended(&tail, 7..=8);
         appended(&tail, 10..=11);
-        let count = |after, limit| tail.leaf_hashes(after, limit).len();
+        let count = |after, limit| tail.leaf_hashes(Position::new(after), limit).len();
         assert_eq!((count(4, 10), count(4, 2), count(6, 10), count(7, 10)), (4, 2, 2, 1));
         assert_eq!((count(0, 10), count(3, 10), count(8, 10), count(9, 10), count(20, 10)), (0, 0, 0, 0, 0));
         tail.fill(&[event(9)]);
         assert_eq!(count(6, 10), 5);
-        assert_eq!(tail.leaf_hashes(8, 10), [event(9), event(10), event(11)].map(|event| event.hash));
+        assert_eq!(tail.leaf_hashes(Position::new(8), 10), [event(9), event(10), event(11)].map(|event| event.hash));
     }
 
     #[test]
@@ -245,8 +258,8 @@ mod tests {
     #[test]
     fn whoever_is_far_behind_does_not_begin_the_tail() {
         let tail = Tail::default();
-        assert_eq!(tail.missing_behind(0, MOST_EVENTS as u64 + 1), None);
-        assert_eq!(tail.missing_behind(5, 8), Some(3));
+        assert_eq!(missing(&tail, 0, MOST_EVENTS as u64 + 1), None);
+        assert_eq!(missing(&tail, 5, 8), Some(3));
         tail.fill(&[event(6), event(7), event(8)]);
         assert_eq!(behind(&tail, 5), Some(vec![6, 7, 8]));
     }

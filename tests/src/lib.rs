@@ -1,6 +1,6 @@
-//! Tests over the whole house. What is tested lives in `tests/`: `house` holds the
-//! crates to their floors, `journeys` is what people do with the shop, `faults` is what
-//! breaks around it. The last two drive the real program with the tools of [`harness`].
+//! Tests over the whole workspace. The tests are in `tests/`: `house` checks the dependencies
+//! between the crates, `journeys` is what people do with the shop, `faults` is what breaks around
+//! it. The last two drive the real program with the tools of [`harness`].
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

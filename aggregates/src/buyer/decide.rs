@@ -1,9 +1,9 @@
-//! What a buyer's waiting orders keep in mind and decide.
+//! The state and the decisions of a buyer's waiting orders.
 
 use std::collections::BTreeMap;
 
 use jangbu_kernel::time::to_millis;
-use jangbu_kernel::{AggregateKind, Decider, Decision, OrderId, Refusal, RefusalCode, Timestamp};
+use jangbu_kernel::{AggregateKind, Decider, Decision, OrderId, ProductId, Refusal, RefusalCode, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,28 +22,28 @@ struct Waiting {
     until: Timestamp,
 }
 
-/// What can be asked of a buyer's waiting orders.
+/// A command on a buyer's waiting orders.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BuyerCommand {
-    /// A new order would wait.
+    /// A new order is going to wait.
     Open {
         /// The order that begins to wait for its payment.
         order_id: OrderId,
-        /// What it holds.
+        /// What it reserves.
         lines: Vec<WaitingLine>,
-        /// Until when at most.
+        /// The latest time until which it waits.
         until: Timestamp,
     },
-    /// An order waits again: its payment failed. No limit can undo that.
+    /// An order waits again, because its payment failed. No limit can prevent that.
     Reopen {
         /// The order that waits for its payment again.
         order_id: OrderId,
-        /// What it holds.
+        /// What it reserves.
         lines: Vec<WaitingLine>,
-        /// Until when at most.
+        /// The latest time until which it waits.
         until: Timestamp,
     },
-    /// An order waits no more.
+    /// An order no longer waits.
     Close {
         /// The order that no longer waits for its payment.
         order_id: OrderId,
@@ -83,7 +83,7 @@ impl Decider for Buyer {
     fn evolve(&mut self, event: &BuyerEvent) {
         match event {
             BuyerEvent::OrderOpened(opened) => {
-                // What nobody noted the end of has ended all the same.
+                // An order whose end was not noted has ended all the same.
                 self.waiting.retain(|_, waiting| waiting.until > opened.at);
                 let waiting = Waiting { lines: opened.lines.clone(), until: opened.until };
                 self.waiting.insert(opened.order_id, waiting);
@@ -96,7 +96,7 @@ impl Decider for Buyer {
 }
 
 impl Buyer {
-    /// How many orders wait at a moment.
+    /// How many orders wait at a time.
     #[must_use]
     pub fn waiting(&self, at: Timestamp) -> usize {
         self.waiting.values().filter(|waiting| waiting.until > at).count()
@@ -107,8 +107,8 @@ impl Buyer {
         self.check(1, lines, true, facts)
     }
 
-    /// Whether an order may be placed that is being paid from the start. It does not wait, so
-    /// it is refused only when more waits already than may: payments that failed.
+    /// Whether an order may be placed that is being paid from the start. It does not wait, so it is
+    /// refused only if more orders wait already than are allowed, because payments failed.
     ///
     /// # Errors
     /// `too_many_open_orders`.
@@ -116,8 +116,31 @@ impl Buyer {
         self.check(0, lines, false, facts)
     }
 
+    /// Whether an order with this line may be placed, where the product has a limit of its own:
+    /// what waits counts, and what is ordered now, paid at once or not.
+    ///
+    /// # Errors
+    /// `too_many_open_orders`.
+    pub fn may_have(&self, line: &WaitingLine, most: u32, facts: &Facts) -> Result<(), Refusal> {
+        let held = self.held(line.product_id, facts.now);
+        if held.saturating_add(line.quantity) <= most {
+            return Ok(());
+        }
+        let detail = format!(
+            "at most {most} units of product {} may be in one buyer's open orders: {held} wait for their payment, {} are wanted",
+            line.product_id, line.quantity
+        );
+        Err(Refusal::new(RefusalCode::TooManyOpenOrders, detail))
+    }
+
+    /// Units of a product in the orders that wait at a moment.
+    fn held(&self, product_id: ProductId, at: Timestamp) -> u32 {
+        let waiting = self.waiting.values().filter(|waiting| waiting.until > at);
+        let of_product = waiting.flat_map(|waiting| &waiting.lines).filter(|held| held.product_id == product_id);
+        of_product.fold(0, |sum, held| sum.saturating_add(held.quantity))
+    }
+
     fn check(&self, more: usize, lines: &[WaitingLine], count_lines: bool, facts: &Facts) -> Result<(), Refusal> {
-        let waiting = || self.waiting.values().filter(|waiting| waiting.until > facts.now);
         let too_many = |detail: String| Err(Refusal::new(RefusalCode::TooManyOpenOrders, detail));
         let orders = self.waiting(facts.now);
         if let Some(most) = facts.policy.max_open_unpaid_orders
@@ -129,9 +152,7 @@ impl Buyer {
         }
         let Some(most) = facts.policy.max_unpaid_units else { return Ok(()) };
         for line in lines {
-            let of_product =
-                waiting().flat_map(|waiting| &waiting.lines).filter(|held| held.product_id == line.product_id);
-            let held = of_product.fold(0_u32, |sum, held| sum.saturating_add(held.quantity));
+            let held = self.held(line.product_id, facts.now);
             let wanted = if count_lines { held.saturating_add(line.quantity) } else { held };
             if wanted > most {
                 return too_many(format!(

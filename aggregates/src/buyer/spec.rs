@@ -48,7 +48,7 @@ fn i1_no_more_orders_wait_than_the_policy_allows() {
     assert!(buyer.may_pay_another(&lines(10, 1), &facts).is_ok());
     assert_eq!(word(&ask(&mut buyer, &close(2), &facts)), "+");
     assert_eq!(word(&ask(&mut buyer, &open(4, 1), &facts)), "+");
-    // A payment that failed is a fact; what comes after it is refused.
+    // A failed payment is a fact; what comes after it is refused.
     assert_eq!(word(&ask(&mut buyer, &reopen(2), &facts)), "+");
     assert!(buyer.may_pay_another(&lines(10, 1), &facts).is_err());
 }
@@ -73,6 +73,21 @@ fn i2_no_more_units_of_a_product_wait_than_the_policy_allows() {
     assert_eq!(word(&ask(&mut buyer, &open(2, 399), &facts)), "+");
     let other = BuyerCommand::Open { order_id: id(3), lines: lines(11, 999), until: at(900) };
     assert_eq!(word(&ask(&mut buyer, &other, &facts)), "+");
+}
+
+#[test]
+fn i4_a_limit_of_a_product_counts_what_waits_and_what_is_ordered() {
+    let (mut buyer, facts) = (Buyer::default(), facts(at(0)));
+    let line = |product: u128, quantity| WaitingLine { product_id: id(product), quantity };
+    assert!(buyer.may_have(&line(10, 3), 3, &facts).is_ok());
+    assert!(buyer.may_have(&line(10, 4), 3, &facts).is_err());
+    ask(&mut buyer, &open(1, 2), &facts);
+    assert!(buyer.may_have(&line(10, 1), 3, &facts).is_ok());
+    let refusal = buyer.may_have(&line(10, 2), 3, &facts).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::TooManyOpenOrders);
+    assert!(buyer.may_have(&line(11, 3), 3, &facts).is_ok(), "another product");
+    let later = Facts { now: at(900), ..facts };
+    assert!(buyer.may_have(&line(10, 3), 3, &later).is_ok(), "what is over does not wait");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The append that a decision over several aggregates is putting together.
+//! The append that a decision over several aggregates builds.
 
 use jangbu_kernel::{Decision, Refusal, StreamId};
 use uuid::Uuid;
@@ -8,12 +8,12 @@ use crate::event::DomainEvent;
 use crate::facts::Facts;
 use crate::state::{Aggregate, AnyState, Missing, States};
 
-/// Why a decision does not go on.
+/// Why a decision stops.
 #[derive(Debug)]
 pub enum Stop {
     /// A state is not loaded.
     Missing(Missing),
-    /// An aggregate, or a rule over several, says no; nothing is recorded anywhere.
+    /// An aggregate, or a rule over several, refuses; nothing is recorded anywhere.
     Refused(Refusal),
 }
 
@@ -34,7 +34,7 @@ impl From<Refusal> for Stop {
 pub enum Added {
     /// Events.
     Events,
-    /// Nothing: the effect is already there.
+    /// Nothing, because the effect is already there.
     Nothing,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Append<'a> {
         Self { states, facts, streams: Vec::new() }
     }
 
-    /// Time, rules and the caller's reach.
+    /// Time, rules and the caller's scope.
     pub(crate) const fn facts(&self) -> &'a Facts {
         self.facts
     }
@@ -60,8 +60,8 @@ impl<'a> Append<'a> {
         self.states.get(id)
     }
 
-    /// The state before this decision, which stands only if nobody else has changed it by then:
-    /// for what is not written and yet must not move meanwhile.
+    /// The state before this decision, for a stream that is not written but must not change: the
+    /// append expects it at the version that was read.
     pub(crate) fn unmoved<A: Aggregate>(&mut self, id: impl Into<Uuid>) -> Result<&'a A, Missing> {
         let stream = StreamId::new(A::KIND, id.into());
         let state = self.states.get(stream.id)?;
@@ -71,14 +71,15 @@ impl<'a> Append<'a> {
         Ok(state)
     }
 
-    /// Asks an aggregate for its part. What this decision has added to its stream so
-    /// far counts: the second command to one aggregate sees what the first one did.
+    /// Asks an aggregate for its part. What this decision has added to its stream so far counts:
+    /// the second command to an aggregate sees what the first one did.
     pub(crate) fn ask<A: Aggregate>(&mut self, id: impl Into<Uuid>, command: &A::Command) -> Result<Added, Stop> {
         let stream = StreamId::new(A::KIND, id.into());
         let known = self.streams.iter().position(|(touched, _)| *touched == stream);
         let added = known.and_then(|place| self.streams.get(place)).filter(|(_, events)| !events.is_empty());
         let decision = match added {
-            // The usual case borrows: a stock with a thousand reservations is not copied.
+            // The usual case borrows the state, so that a stock with a thousand reservations is not
+            // copied.
             None => self.states.get::<A>(stream.id)?.decide(command, self.facts),
             Some((_, events)) => {
                 let state = evolved(self.states, stream, events)?;
@@ -88,8 +89,8 @@ impl<'a> Append<'a> {
         match decision {
             Decision::Refused(refusal) => Err(refusal.into()),
             Decision::AlreadyDone => {
-                // That there is nothing to do is a part of the decision: it is to rest on the
-                // stream's newest version as much as an event would.
+                // That there is nothing to do is a part of the decision. Like an event, it has to
+                // be based on the stream's newest version.
                 if known.is_none() {
                     self.streams.push((stream, Vec::new()));
                 }
@@ -106,7 +107,7 @@ impl<'a> Append<'a> {
         }
     }
 
-    /// The state as it will be, with what this decision has added so far.
+    /// The state after what this decision has added so far.
     pub(crate) fn after<A: Aggregate>(&self, id: impl Into<Uuid>) -> Result<A, Missing> {
         let stream = StreamId::new(A::KIND, id.into());
         let added = self.streams.iter().find(|(touched, _)| *touched == stream);
@@ -114,13 +115,13 @@ impl<'a> Append<'a> {
         A::from_any(&state).cloned().ok_or(Missing(stream))
     }
 
-    /// Asks an aggregate for its part when that is all there is to it.
+    /// Asks an aggregate for its part, when it does not matter whether it added anything.
     pub(crate) fn only<A: Aggregate>(&mut self, id: impl Into<Uuid>, command: &A::Command) -> Result<(), Stop> {
         self.ask::<A>(id, command).map(|_| ())
     }
 
-    /// What it came to. A stream without events is one that an aggregate had nothing to
-    /// add to.
+    /// The outcome. A stream without events is one that an aggregate had nothing to add to, or that
+    /// must not change.
     pub(crate) fn finish(self) -> Outcome {
         let nothing = self.streams.iter().all(|(_, events)| events.is_empty());
         if nothing { Outcome::AlreadyDone } else { Outcome::Record(self.streams) }
@@ -135,7 +136,7 @@ fn evolved(states: &dyn States, stream: StreamId, events: &[DomainEvent]) -> Res
     Ok(state)
 }
 
-/// Runs a decision: a refusal is an outcome, a missing state is not.
+/// Runs a decision. A refusal is an outcome, a missing state is an error.
 pub(super) fn run(
     states: &dyn States,
     facts: &Facts,

@@ -1,8 +1,8 @@
-//! What can be asked of the shop, and what is known of every command beside its content.
+//! The commands of the shop, and what is known of every command apart from its content.
 //!
-//! A command is one file in [`commands`](crate::commands): what it carries, who may send it,
-//! which streams it looks at, and its decision. Here is what all of them have in common.
-//! Code that carries commands out holds an [`AnyCommand`].
+//! A command is one file in [`commands`](crate::commands): its content, who may send it, which
+//! streams it reads, and its decision. This module has what all of them have in common. Code that
+//! executes commands holds an [`AnyCommand`].
 
 mod append;
 mod permission;
@@ -29,16 +29,16 @@ pub use permission::{Permission, allows};
 pub use rules::{Key, Reach, Rules};
 pub(crate) use streams::{add_lines, add_open_payment, add_parcel, add_payment};
 
-/// What a command came to.
+/// The outcome of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// These events are to be appended, all or nothing, in this order of streams.
-    /// Each stream appears once. One without events had nothing to add, which holds only
-    /// for the version that was looked at; at least one has some.
+    /// These events are to be appended, all or nothing, in this order of streams. Each stream
+    /// appears once. A stream without events had nothing to add, which only holds for the version
+    /// that was read; at least one stream has events.
     Record(Vec<(StreamId, Vec<DomainEvent>)>),
     /// The effect is already there.
     AlreadyDone,
-    /// The shop says no.
+    /// The shop refuses the command.
     Refused(Refusal),
 }
 
@@ -48,12 +48,12 @@ impl From<Refusal> for Outcome {
     }
 }
 
-/// Whose the thing is that a command is about.
+/// The owner of the thing that a command is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// This person's.
+    /// This user.
     User(UserId),
-    /// The shop's: it does not exist for a caller who only reaches what is their own.
+    /// The shop: the thing does not exist for a caller who may only touch their own.
     Shop,
     /// It does not exist; the decision says what that means.
     Nobody,
@@ -65,38 +65,38 @@ impl From<Option<UserId>> for Owner {
     }
 }
 
-/// Something that can be asked of the shop: one decision and one append.
+/// A command to the shop: one decision and one append.
 ///
-/// The decision is pure. It sees states and [`Facts`], and puts events per stream together.
+/// The decision is pure. It reads states and [`Facts`], and returns events per stream.
 pub trait Command: Debug + Send + Sync + 'static {
     /// Its name, who may send it, whether it needs an idempotency key, its refusals.
     const RULES: Rules;
 
-    /// The stream whose resource is the answer, and whose version `If-Match` means.
+    /// The stream whose resource is the answer, and whose version `If-Match` refers to.
     fn subject(&self) -> StreamId;
 
-    /// Whose the subject is.
+    /// The owner of the subject.
     ///
     /// # Errors
     /// [`Missing`]: a stream that is not loaded.
     fn owner(&self, states: &dyn States) -> Result<Owner, Missing>;
 
-    /// Adds the streams beside the subject that the decision will look at, as far as they can be
-    /// named from the command and the states loaded so far. A hint that saves rounds of loading:
-    /// what is not named here, the decision names.
+    /// Adds the streams beside the subject that the decision will read, as far as the command and
+    /// the states loaded so far name them. A hint that saves rounds of loading: the decision asks
+    /// for streams that are not named here.
     fn looks_at(&self, states: &dyn States, streams: &mut Vec<StreamId>) {
         let (_, _) = (states, streams);
     }
 
-    /// Adds the streams that come into being with this command, so that there is nothing to
-    /// load: their ids were made for it. Where it was carried out before, the append finds a
-    /// version that it did not expect; load them then.
+    /// Adds the streams that begin with this command, so that they need not be loaded: their ids
+    /// were made for it. If it was executed before, the append finds a version that it did not
+    /// expect; load them then.
     fn begins(&self, streams: &mut Vec<StreamId>) {
         let _ = streams;
     }
 
-    /// What sets the idempotency keys of callers apart who are not logged in: their keys belong
-    /// to this, such as the claim on an address, and not to all of them together.
+    /// Separates the idempotency keys of callers who are not logged in: their keys belong to this,
+    /// such as the claim on an address, and not to all of them together.
     fn anonymous_key_scope(&self) -> Option<Uuid> {
         None
     }
@@ -110,7 +110,7 @@ pub trait Command: Debug + Send + Sync + 'static {
 
 /// A [`Command`] without its type.
 pub trait ErasedCommand: Debug + Send + Sync {
-    /// What is said of it everywhere.
+    /// The rules of the command.
     fn rules(&self) -> &'static Rules;
     /// See [`Command::subject`].
     fn subject(&self) -> StreamId;
@@ -118,10 +118,10 @@ pub trait ErasedCommand: Debug + Send + Sync {
     fn begins(&self, streams: &mut Vec<StreamId>);
     /// See [`Command::anonymous_key_scope`].
     fn anonymous_key_scope(&self) -> Option<Uuid>;
-    /// The streams to load side by side before deciding: the subject and what
-    /// [`Command::looks_at`] names.
+    /// The streams to load together before deciding: the subject and what [`Command::looks_at`]
+    /// names.
     fn streams(&self, states: &dyn States) -> Vec<StreamId>;
-    /// Decides. What is outside the caller's reach does not exist for them.
+    /// Decides. What is outside the caller's scope does not exist for them.
     ///
     /// # Errors
     /// [`Missing`]: load that stream and decide again.
@@ -159,7 +159,7 @@ impl<C: Command> ErasedCommand for C {
     }
 }
 
-/// Refuses what is outside the caller's reach, as if it did not exist.
+/// Refuses what is outside the caller's scope, as if it did not exist.
 fn within_reach<C: Command>(command: &C, states: &dyn States, scope: Scope) -> Result<Result<(), Refusal>, Missing> {
     let Scope::Own(caller) = scope else {
         return Ok(Ok(()));

@@ -1,19 +1,19 @@
-//! Who may do what: one table, permission by role. Absence is refusal.
+//! Who may do what: one table of permissions by role. What is not listed is refused.
 //!
-//! A permission that ends in `:own` covers what belongs to the caller; whoever
-//! holds only that one acts in [`crate::Scope::Own`], and the decision itself then
-//! answers "not found" for what is somebody else's.
+//! A permission that ends in `:own` covers what belongs to the caller. A caller who holds only that
+//! one acts in [`crate::Scope::Own`], and the decision itself then answers "not found" for what
+//! belongs to somebody else.
 
 use jangbu_kernel::Role;
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal: [$($role:ident),*],)+) => {
-        /// What a command or a query can ask of its caller.
+        /// What a command or a query can require of its caller.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Permission { $($(#[$doc])* $variant,)+ }
 
         impl Permission {
-            /// Every permission there is.
+            /// All permissions.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The name in documents, the OpenAPI description and refusals.
@@ -36,37 +36,39 @@ permissions! {
     ProductsWrite = "products:write": [Staff, Admin],
     /// See how much of a product can be bought.
     StockRead = "stock:read": [Customer, Staff, Auditor, Admin],
-    /// See all numbers of a stock, and how they were.
+    /// See all numbers of a stock, and their history.
     StockReadAny = "stock:read:any": [Staff, Auditor, Admin],
     /// Receive and adjust stock.
     StockWrite = "stock:write": [Staff, Admin],
-    /// Buy, for oneself.
+    /// Place orders for oneself.
     OrdersPlace = "orders:place": [Customer, Staff, Admin],
     /// Look at one's own orders.
     OrdersReadOwn = "orders:read:own": [Customer, Staff, Auditor, Admin],
     /// Look at anybody's orders.
     OrdersReadAny = "orders:read:any": [Staff, Auditor, Admin],
-    /// Call one's own orders off, confirm their delivery.
+    /// Cancel one's own orders, confirm their delivery.
     OrdersCancelOwn = "orders:cancel:own": [Customer, Staff, Admin],
-    /// Call anybody's orders off.
+    /// Cancel anybody's orders.
     OrdersCancelAny = "orders:cancel:any": [Staff, Admin],
-    /// Put orders on hold and let them go on.
+    /// Put orders on hold and release the hold.
     OrdersHold = "orders:hold": [Staff, Admin],
+    /// Write notes about orders.
+    OrdersNote = "orders:note": [Staff, Admin],
     /// Pay one's own orders, meet a challenge.
     PaymentsCreateOwn = "payments:create:own": [Customer, Staff, Admin],
     /// Look at one's own payments.
     PaymentsReadOwn = "payments:read:own": [Customer, Staff, Auditor, Admin],
     /// Look at anybody's payments.
     PaymentsReadAny = "payments:read:any": [Staff, Auditor, Admin],
-    /// Call one's own payments off.
+    /// Cancel one's own payments.
     PaymentsCancelOwn = "payments:cancel:own": [Customer, Staff, Admin],
-    /// Call anybody's payments off.
+    /// Cancel anybody's payments.
     PaymentsCancelAny = "payments:cancel:any": [Staff, Admin],
     /// Have the gateway asked about one's own payments.
     PaymentsSyncOwn = "payments:sync:own": [Customer, Staff, Admin],
     /// Have the gateway asked about anybody's payments.
     PaymentsSyncAny = "payments:sync:any": [Staff, Admin],
-    /// Give money back.
+    /// Refund money.
     RefundsCreate = "refunds:create": [Staff, Admin],
     /// Look at one's own parcels.
     ShipmentsReadOwn = "shipments:read:own": [Customer, Staff, Auditor, Admin],
@@ -78,7 +80,7 @@ permissions! {
     PointsReadOwn = "points:read:own": [Customer, Staff, Auditor, Admin],
     /// Look at anybody's points.
     PointsReadAny = "points:read:any": [Staff, Auditor, Admin],
-    /// Give points.
+    /// Grant points.
     PointsGrant = "points:grant": [Staff, Admin],
     /// Read the audit trail and verify it.
     AuditRead = "audit:read": [Auditor, Admin],
@@ -92,7 +94,7 @@ permissions! {
     UsersWrite = "users:write": [Admin],
 }
 
-/// Whether somebody with these roles may do this.
+/// Whether a user with these roles has this permission.
 #[must_use]
 pub fn allows(roles: &[Role], permission: Permission) -> bool {
     roles.iter().any(|role| permission.roles().contains(role))

@@ -1,21 +1,21 @@
-//! What is said of a command beside its content: the same for every surface that takes it.
+//! What is known of a command apart from its content, the same for every interface that accepts it.
 
 use jangbu_kernel::{RefusalCode, Role, UserId};
 
 use super::permission::{Permission, allows};
 use crate::facts::Scope;
 
-/// What holds for every command of a kind.
+/// The rules of a kind of command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Its name in logs, metrics and `allowed_commands`: the type's, in snake case.
     pub name: &'static str,
-    /// Who may send it, and for whose things. None: nobody who is logged in sends it; it comes
-    /// from the shop itself, or from somebody who shows a password or a token instead.
+    /// Who may send it, and for whose things. None: no logged-in user sends it; it comes from the
+    /// shop itself, or from a caller who presents a password or a token instead.
     pub reach: Option<Reach>,
     /// Whether it needs an idempotency key.
     pub key: Key,
-    /// What it can be refused with, beside what its content and its caller's reach bring along.
+    /// The refusals it can have, beside those that follow from its content and its caller's scope.
     pub refusals: &'static [RefusalCode],
 }
 
@@ -25,7 +25,7 @@ impl Rules {
         Self { name, reach: Some(reach), key, refusals }
     }
 
-    /// A command of the shop itself: its processes, its timers, its log-in.
+    /// A command of the shop itself: its processes, its timers, its login.
     pub(crate) const fn internal(name: &'static str) -> Self {
         Self { name, reach: None, key: Key::Optional, refusals: &[] }
     }
@@ -43,23 +43,23 @@ pub enum Key {
 /// Who may do something, and for whose things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Whoever is logged in, for their own things.
+    /// Any logged-in user, for their own things.
     LoggedIn,
-    /// Whoever holds the permission, for anybody's things.
+    /// Users with the permission, for anybody's things.
     Any(Permission),
-    /// Whoever holds the permission, for their own things.
+    /// Users with the permission, for their own things.
     Own(Permission),
-    /// Whoever holds `any` for everybody's things, whoever holds `own` for their own.
+    /// Users with `any` for everybody's things, users with `own` for their own.
     OwnOrAny {
         /// For their own things.
         own: Permission,
-        /// For anybody's.
+        /// For anybody's things.
         any: Permission,
     },
 }
 
 impl Reach {
-    /// How far somebody with these roles reaches; none: not at all.
+    /// The scope of a user with these roles; none if they may not do it.
     #[must_use]
     pub fn scope(self, user_id: UserId, roles: &[Role]) -> Option<Scope> {
         match self {

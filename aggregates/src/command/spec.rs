@@ -33,9 +33,7 @@ fn shop() -> World {
     world.must(&registration(1), at(0));
     world.must(&registration(2), at(0));
     let (product_id, name) = (id(5), "한라봉".to_owned());
-    let product =
-        CreateProduct { product_id, name, description: None, category_id: None, seller_id: None, price: won(10) };
-    world.must(&product, at(0));
+    world.must(&CreateProduct::plain(product_id, name, won(10)), at(0));
     world.must(&ReceiveStock { product_id, quantity: 10 }, at(0));
     world.must(&place(10, 1), at(0));
     world
@@ -54,6 +52,7 @@ fn place(order: u128, user: u128) -> PlaceOrder {
         user_id: id(user),
         lines: vec![WantedLine { product_id: id(5), quantity: 1 }],
         shipping_address: sealed("address"),
+        postal_code: None,
         expected_total: None,
         pay_within: None,
         payment: None,

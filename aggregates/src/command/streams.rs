@@ -1,4 +1,4 @@
-//! Streams that several commands will look at, as far as they can be named before deciding.
+//! Streams that several commands will read, as far as they can be named before deciding.
 
 use jangbu_kernel::{OrderId, PaymentId, ShipmentId, StreamId};
 
@@ -14,7 +14,7 @@ pub(crate) fn add_lines(states: &dyn States, order_id: OrderId, streams: &mut Ve
     }
 }
 
-/// A payment and the books of our own that legs of it are in.
+/// A payment, and the shop's own books that its legs are in.
 pub(crate) fn add_payment(states: &dyn States, payment_id: PaymentId, streams: &mut Vec<StreamId>) {
     let stream = StreamId::payment(payment_id);
     if !streams.contains(&stream) {

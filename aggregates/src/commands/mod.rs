@@ -1,9 +1,10 @@
-//! Every command of the shop, one file each, by what it is about.
+//! All commands of the shop, one file each, grouped by subject.
 //!
-//! A decision asks each aggregate for its part and puts the parts together into one append, all
-//! or nothing; the rules stay with the aggregates. Every file says which streams it writes and
-//! reads, and why they belong into one append.
+//! A decision asks each aggregate for its part and combines the parts into one append, all or
+//! nothing; the rules stay with the aggregates. Every file says which streams it writes and reads,
+//! and why they belong into one append.
 
+pub mod categories;
 pub mod fulfilments;
 pub mod orders;
 pub mod payments;
@@ -17,23 +18,26 @@ pub mod users;
 #[cfg(test)]
 mod spec;
 
+pub use categories::{ChangeCategory, CreateCategory, MOST_CATEGORIES, RemoveCategory};
 pub use fulfilments::{AdvanceFulfilment, ResolveFulfilment};
 pub use orders::{
-    AcceptOrder, CancelOrder, CompleteOrder, ConfirmDelivery, ConfirmOrder, ExpireOrder, FailOrder, FinishCancellation,
-    HoldOrder, MarkDelivered, PlaceOrder, Quote, RecordLatePayment, RecordPaymentFailure, RefundOrder, ReleaseHold,
-    SendOrderAgain, WantedLine, quote_order,
+    AcceptOrder, CancelLines, CancelOrder, CompleteOrder, ConfirmDelivery, ConfirmOrder, ExpireOrder, FailOrder,
+    FinishCancellation, HoldOrder, LineToCancel, MarkDelivered, NoteOrder, PackOrder, PlaceOrder, Quote,
+    RecordLatePayment, RecordPaymentFailure, RefundOrder, ReleaseHold, SendOrderAgain, WantedLine, quote_order,
 };
 pub use payments::{
     CancelPayment, ConfirmPayment, ObservePayment, ObserveRefund, RefundPayment, RequestCapture, RequestFullRefund,
     RequestNetCancel, RequestPayment, WantedPayment,
 };
 pub use points::{ExpirePoints, GrantPoints};
-pub use products::{ActivateProduct, CreateProduct, DeactivateProduct};
+pub use products::{
+    ActivateProduct, ChangeProduct, CreateProduct, DeactivateProduct, MakeSingle, MakeVariant, RemoveProduct,
+};
 pub use sessions::{EndSession, RotateSession, StartSession};
 pub use shipments::{
     CancelShipment, CorrectTrackingNumber, DispatchShipment, ObserveLabel, RecordScan, RequestShipment,
 };
-pub use stock::{AdjustStock, ReceiveStock};
+pub use stock::{AdjustStock, CountStock, ReceiveStock, SetBackOrder, SetBuyerLimit, SetStockThreshold, WriteOffStock};
 pub use users::{
     ChangeContactDetails, ListAdministrators, RecordLoginFailure, RegisterUser, RoleChange, SetRoles, UnlockUser,
 };

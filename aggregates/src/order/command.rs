@@ -1,85 +1,96 @@
-//! What can be asked of an order alone. Commands of the shop over several
-//! aggregates are in [`crate::commands`].
+//! The commands of an order alone. Commands over several aggregates are in [`crate::commands`].
 
-use jangbu_kernel::{Money, PaymentId, Remark, ShipmentId};
+use jangbu_kernel::{Money, PaymentId, Remark, ShipmentId, UserId};
 
 use super::event::{CancelledBy, CompletedBy, OrderPlaced};
+use super::lines::LinesToCancel;
 
-/// What can be asked of an order.
+/// A command of an order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OrderCommand {
-    /// Stand. The amounts and lines are checked before, over other aggregates.
+    /// Places the order. The amounts and lines are checked before, against other aggregates.
     Place(Box<OrderPlaced>),
-    /// A payment is begun.
+    /// A payment is opened.
     OpenPayment {
         /// The payment that is now open.
         payment_id: PaymentId,
     },
-    /// A payment failed or was called off.
+    /// A payment failed or was cancelled.
     RecordPaymentFailure {
         /// The payment that failed.
         payment_id: PaymentId,
         /// The reason code.
         reason: String,
     },
-    /// All of it is paid.
+    /// The order is fully paid.
     MarkPaid {
-        /// By which payment; none when there is nothing to pay.
+        /// The payment that paid it; none if there is nothing to pay.
         payment_id: Option<PaymentId>,
     },
     /// The time to pay is over.
     Expire,
-    /// A parcel is begun.
+    /// A parcel is requested.
     StartPreparation {
         /// The parcel that was requested.
         shipment_id: ShipmentId,
     },
-    /// A further parcel is begun: the one that left does not arrive.
+    /// A further parcel is requested, because the one that left does not arrive.
     SendAgain {
-        /// The further one.
+        /// The further parcel.
         shipment_id: ShipmentId,
     },
-    /// Every parcel left.
+    /// Its goods are in the parcel.
+    Pack,
+    /// Every parcel has left.
     MarkShipped,
-    /// Every parcel arrived.
+    /// Every parcel has arrived.
     MarkDelivered,
-    /// It is done.
+    /// The order is completed.
     Complete {
-        /// Who closes it.
+        /// Who completes it.
         by: CompletedBy,
     },
-    /// Call it off: at once when nothing is paid and no payment is in flight, else
-    /// once everything is returned.
+    /// Cancels the order: at once if nothing is paid and no payment is in flight, otherwise once
+    /// everything is returned.
     Cancel {
-        /// The buyer or staff: they have different windows.
+        /// The buyer or staff; different rules hold for them.
         by: CancelledBy,
-        /// Why; staff must say.
+        /// Why; staff have to give a reason.
         reason: Option<Remark>,
         /// Whether the open payment may still take money.
         payment_in_flight: bool,
     },
-    /// Everything is returned.
+    /// Cancel some of its lines; the rest stands.
+    CancelLines(Box<LinesToCancel>),
+    /// Everything was returned.
     FinishCancellation,
-    /// It cannot be carried out; everything is returned.
+    /// It cannot be fulfilled; everything was returned.
     Fail {
-        /// Why, a code.
+        /// The reason code.
         reason: String,
     },
-    /// Money came after the end.
+    /// Money came after the order had ended.
     RecordLatePayment {
-        /// By which payment.
+        /// The payment that it came by.
         payment_id: PaymentId,
         /// The amount that was captured too late.
         amount: Money,
     },
-    /// Begin nothing new.
+    /// Puts the order on hold: nothing new is begun.
     PutOnHold {
-        /// Why nothing is to leave.
+        /// Why it is put on hold.
         reason: Remark,
     },
-    /// Go on.
+    /// Releases the hold.
     ReleaseHold {
         /// Why the order may go on.
         reason: Remark,
+    },
+    /// Keep what staff write about it.
+    Note {
+        /// What they write.
+        note: Remark,
+        /// Who writes it.
+        by: UserId,
     },
 }

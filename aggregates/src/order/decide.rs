@@ -1,21 +1,26 @@
 //! What an order decides.
 
 use jangbu_kernel::time::to_millis;
-use jangbu_kernel::{AggregateKind, Decider, Decision, PaymentId, Refusal, RefusalCode, Remark, ShipmentId};
+use jangbu_kernel::{AggregateKind, Decider, Decision, PaymentId, Refusal, RefusalCode, Remark, ShipmentId, UserId};
 
 use super::command::OrderCommand;
 use super::event::{
     CancelledBy, CompletedBy, OrderCancellationRequested, OrderCancelled, OrderCompleted, OrderDelivered, OrderEvent,
-    OrderExpired, OrderFailed, OrderHoldReleased, OrderLatePaymentDetected, OrderPaid, OrderPaymentFailed,
-    OrderPaymentOpened, OrderPreparationStarted, OrderPutOnHold, OrderShipped,
+    OrderExpired, OrderFailed, OrderHoldReleased, OrderLatePaymentDetected, OrderNoted, OrderPacked, OrderPaid,
+    OrderPaymentFailed, OrderPaymentOpened, OrderPreparationStarted, OrderPutOnHold, OrderShipped,
 };
 use super::state::{Order, OrderStatus, Standing};
 use crate::checks;
 use crate::facts::Facts;
 
+/// How many notes are kept of an order.
+const MOST_NOTES: u32 = 100;
+/// The longest note, in characters.
+const LONGEST_NOTE: usize = 2_000;
+
 impl Decider for Order {
     const KIND: AggregateKind = AggregateKind::Order;
-    const STATE_VERSION: u16 = 2;
+    const STATE_VERSION: u16 = 4;
     type Event = OrderEvent;
     type Command = OrderCommand;
     type Facts = Facts;
@@ -30,15 +35,18 @@ impl Decider for Order {
                 | OrderCommand::Expire
                 | OrderCommand::StartPreparation { .. }
                 | OrderCommand::SendAgain { .. }
+                | OrderCommand::Pack
                 | OrderCommand::MarkShipped
                 | OrderCommand::MarkDelivered
                 | OrderCommand::Complete { .. }
                 | OrderCommand::Cancel { .. }
+                | OrderCommand::CancelLines(_)
                 | OrderCommand::FinishCancellation
                 | OrderCommand::Fail { .. }
                 | OrderCommand::RecordLatePayment { .. }
                 | OrderCommand::PutOnHold { .. }
-                | OrderCommand::ReleaseHold { .. } => checks::not_found("order").into(),
+                | OrderCommand::ReleaseHold { .. }
+                | OrderCommand::Note { .. } => checks::not_found("order").into(),
             };
         };
         match command {
@@ -49,12 +57,14 @@ impl Decider for Order {
             OrderCommand::Expire => order.expire(facts),
             OrderCommand::StartPreparation { shipment_id } => order.start_preparation(*shipment_id),
             OrderCommand::SendAgain { shipment_id } => order.send_again(*shipment_id),
+            OrderCommand::Pack => order.pack(),
             OrderCommand::MarkShipped => order.mark_shipped(),
             OrderCommand::MarkDelivered => order.mark_delivered(),
             OrderCommand::Complete { by } => order.complete(*by),
             OrderCommand::Cancel { by, reason, payment_in_flight } => {
                 order.cancel(*by, reason.as_ref(), *payment_in_flight, facts)
             }
+            OrderCommand::CancelLines(asked) => order.cancel_lines(asked, facts),
             OrderCommand::FinishCancellation => order.finish_cancellation(),
             OrderCommand::Fail { reason } => order.fail(reason),
             OrderCommand::RecordLatePayment { payment_id, amount } => {
@@ -80,6 +90,7 @@ impl Decider for Order {
                 Some(_) => Decision::one(OrderHoldReleased { reason: reason.clone() }),
                 None => Decision::AlreadyDone,
             },
+            OrderCommand::Note { note, by } => order.note(note, *by),
         }
     }
 
@@ -89,11 +100,11 @@ impl Decider for Order {
 }
 
 impl Standing {
-    fn refusal(&self, code: RefusalCode, detail: &str) -> Refusal {
+    pub(super) fn refusal(&self, code: RefusalCode, detail: &str) -> Refusal {
         Refusal::new(code, detail).in_state(self.status.name(), self.status.allowed_commands())
     }
 
-    fn conflict(&self, detail: &str) -> Refusal {
+    pub(super) fn conflict(&self, detail: &str) -> Refusal {
         self.refusal(RefusalCode::OrderStateConflict, detail)
     }
 
@@ -143,7 +154,9 @@ impl Standing {
     }
 
     fn mark_paid(&self, payment_id: Option<PaymentId>, facts: &Facts) -> Decision<OrderEvent> {
-        let paid = || Decision::one(OrderPaid { payment_id, paid_at: Some(to_millis(facts.now)) });
+        let now = to_millis(facts.now);
+        let ship_by = Some(facts.policy.ship_by(now));
+        let paid = || Decision::one(OrderPaid { payment_id, paid_at: Some(now), ship_by });
         match self.status {
             OrderStatus::Placed if payment_id.is_none() && self.total.is_zero() => paid(),
             OrderStatus::AwaitingPayment if payment_id.is_some() && self.open_payment == payment_id => paid(),
@@ -235,6 +248,30 @@ impl Standing {
         }
     }
 
+    fn pack(&self) -> Decision<OrderEvent> {
+        match (self.status, self.shipment_id) {
+            (OrderStatus::Preparing, Some(_)) if self.packed => Decision::AlreadyDone,
+            (OrderStatus::Preparing, Some(shipment_id)) => match self.not_on_hold() {
+                Ok(()) => Decision::one(OrderPacked { shipment_id }),
+                Err(refusal) => refusal.into(),
+            },
+            (OrderStatus::Shipped | OrderStatus::Delivered | OrderStatus::Completed, _) => {
+                self.refusal(RefusalCode::OrderAlreadyDispatched, "the order is on its way already").into()
+            }
+            (
+                OrderStatus::Placed
+                | OrderStatus::AwaitingPayment
+                | OrderStatus::Paid
+                | OrderStatus::Preparing
+                | OrderStatus::Cancelling
+                | OrderStatus::Cancelled
+                | OrderStatus::Expired
+                | OrderStatus::Failed,
+                _,
+            ) => self.conflict("the order has no parcel that could be packed").into(),
+        }
+    }
+
     fn mark_shipped(&self) -> Decision<OrderEvent> {
         match self.status {
             OrderStatus::Shipped | OrderStatus::Delivered | OrderStatus::Completed => Decision::AlreadyDone,
@@ -295,11 +332,7 @@ impl Standing {
             OrderStatus::Expired | OrderStatus::Failed => return self.conflict("the order has ended").into(),
             OrderStatus::Placed | OrderStatus::AwaitingPayment | OrderStatus::Paid | OrderStatus::Preparing => {}
         }
-        let reason = match (by, reason) {
-            (CancelledBy::Staff, None) => return checks::missing_reason().into(),
-            (CancelledBy::Staff | CancelledBy::Owner, reason) => reason,
-        };
-        if let Some(Err(refusal)) = reason.map(checks::remark) {
+        if let Err(refusal) = Self::check_reason(by, reason) {
             return refusal.into();
         }
         let reason = reason.cloned();
@@ -313,8 +346,17 @@ impl Standing {
         Decision::one(OrderCancellationRequested { by, reason })
     }
 
+    /// Staff have to say why, and whoever does says it in few words.
+    pub(super) fn check_reason(by: CancelledBy, reason: Option<&Remark>) -> Result<(), Refusal> {
+        match (by, reason) {
+            (CancelledBy::Staff, None) => Err(checks::missing_reason()),
+            (CancelledBy::Owner, None) => Ok(()),
+            (CancelledBy::Staff | CancelledBy::Owner, Some(reason)) => checks::remark(reason),
+        }
+    }
+
     /// Whether the owner may still cancel: up to and including the window's last moment.
-    fn in_owner_window(&self, facts: &Facts) -> bool {
+    pub(super) fn in_owner_window(&self, facts: &Facts) -> bool {
         let end = self.paid_at.and_then(|paid_at| paid_at.checked_add_signed(facts.policy.owner_cancel_window));
         end.is_some_and(|end| facts.now <= end)
     }
@@ -355,5 +397,20 @@ impl Standing {
             return self.conflict("the order has ended").into();
         }
         Decision::one(OrderPutOnHold { reason: reason.clone() })
+    }
+
+    /// In any state: what is written changes nothing. Of a sealed text the length was judged
+    /// before it was sealed.
+    fn note(&self, note: &Remark, by: UserId) -> Decision<OrderEvent> {
+        let fits = |text: &str| !text.trim().is_empty() && text.chars().count() <= LONGEST_NOTE;
+        if note.plain().is_some_and(|text| !fits(text)) {
+            let detail = format!("a note has 1 to {LONGEST_NOTE} characters");
+            return Refusal::new(RefusalCode::ValidationFailed, detail).at("/text").into();
+        }
+        if self.notes >= MOST_NOTES {
+            let detail = format!("an order keeps at most {MOST_NOTES} notes");
+            return Refusal::new(RefusalCode::TooManyNotes, detail).into();
+        }
+        Decision::one(OrderNoted { note: note.clone(), by })
     }
 }

@@ -1,6 +1,6 @@
 //! What happened to an order. Storage format.
 
-use jangbu_kernel::{Money, PaymentId, ProductId, Remark, Sealed, ShipmentId, Timestamp, UserId, events};
+use jangbu_kernel::{Money, PaymentId, ProductId, RefundId, Remark, Sealed, ShipmentId, Timestamp, UserId, events};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ events! {
         "order.paid" v 1 => Paid(OrderPaid),
         "order.expired" v 1 => Expired(OrderExpired),
         "order.preparation_started" v 1 => PreparationStarted(OrderPreparationStarted),
+        "order.lines_cancelled" v 1 => LinesCancelled(OrderLinesCancelled),
+        "order.packed" v 1 => Packed(OrderPacked),
         "order.shipped" v 1 => Shipped(OrderShipped),
         "order.delivered" v 1 => Delivered(OrderDelivered),
         "order.completed" v 1 => Completed(OrderCompleted),
@@ -24,6 +26,7 @@ events! {
         "order.late_payment_detected" v 1 => LatePaymentDetected(OrderLatePaymentDetected),
         "order.put_on_hold" v 2 => PutOnHold(OrderPutOnHold) { 1 => in_the_clear },
         "order.hold_released" v 2 => HoldReleased(OrderHoldReleased) { 1 => in_the_clear },
+        "order.noted" v 1 => Noted(OrderNoted),
     }
 }
 
@@ -93,6 +96,10 @@ pub struct OrderPaid {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "jangbu_kernel::time::millis::option")]
     #[schemars(with = "Option<Timestamp>")]
     pub paid_at: Option<Timestamp>,
+    /// Not sent at this moment, it is late.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "jangbu_kernel::time::millis::option")]
+    #[schemars(with = "Option<Timestamp>")]
+    pub ship_by: Option<Timestamp>,
 }
 
 /// It was not paid in time; everything held is free again.
@@ -103,6 +110,35 @@ pub struct OrderExpired {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPreparationStarted {
     /// Which.
+    pub shipment_id: ShipmentId,
+}
+
+/// Some of its lines, or some units of them, are cancelled; the rest stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderLinesCancelled {
+    /// By whom.
+    pub by: CancelledBy,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Remark>,
+    /// What is cancelled, at the prices of the order, one line per product.
+    pub lines: Vec<OrderLine>,
+    /// Sum of the remaining lines.
+    pub subtotal: Money,
+    /// What the remaining lines cost with discount and shipping fee, which do not change.
+    pub total: Money,
+    /// The refund of the cancelled lines, if they were paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund_id: Option<RefundId>,
+    /// The parcel that was to hold the lines. It is to be cancelled, and another one is begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_shipment_id: Option<ShipmentId>,
+}
+
+/// Its goods are in the parcel, which waits to be handed over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderPacked {
+    /// Which parcel.
     pub shipment_id: ShipmentId,
 }
 
@@ -189,4 +225,13 @@ pub struct OrderPutOnHold {
 pub struct OrderHoldReleased {
     /// Why, in staff's words.
     pub reason: Remark,
+}
+
+/// Staff wrote something down about the order. It changes nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderNoted {
+    /// What they wrote.
+    pub note: Remark,
+    /// Who wrote it.
+    pub by: UserId,
 }

@@ -14,26 +14,30 @@
 //!                                             v
 //!                                         cancelled      a step fails for good: failed
 //! ```
-//! Beside the status stands a hold: while it is on, nothing new is begun. An order whose parcel is
-//! lost or came back may be sent again: shipped --> preparing, with a further parcel.
+//! In addition to its status an order can be on hold: as long as it is, nothing new is begun. Its
+//! parcel can be packed, which only sorts the lists of the order desk. An order whose parcel is lost
+//! or came back may be sent again: shipped --> preparing, with a further parcel, not packed yet.
 //!
 //! Invariants:
-//! - I1 a status only follows the arrows above; what has ended stays ended.
+//! - I1 a status only follows the arrows above; an order that has ended stays ended.
 //! - I2 at most one payment is open, and at most one payment ever pays the order.
 //! - I3 no payment is opened at or after the deadline, and no order expires before it.
-//! - I4 the owner calls a paid order off only within the window after payment; staff give a reason.
-//! - I5 nothing is called off once it is dispatched.
+//! - I4 the owner cancels a paid order only within the window after payment; staff give a reason.
+//! - I5 nothing is cancelled once it is dispatched.
 //! - I6 on hold, no payment is opened, no parcel is begun or sent, and nothing completes.
-//! - I7 money that comes after the end is noted once a payment.
-//! - I8 lines - discount + shipping fee = total, as it was placed.
+//! - I7 money that comes after the end is noted once per payment.
+//! - I8 lines - discount + shipping fee = total, as it was placed and after lines were cancelled; at
+//!   least one line is left.
+//! - I9 notes change nothing, and there are at most a hundred.
 //!
-//! It does not guard: whether a payment is in flight (the payment knows), stock and
-//! points (their own streams), nor whether the money of a cancelled order is back
-//! (the process sees to that, and an operator may overrule it).
+//! Not guarded here: whether a payment is in flight (the payment knows), stock and points (their
+//! own streams do), and whether the money of a cancelled order was refunded (the process takes care
+//! of that, and an operator may overrule it).
 
 mod command;
 mod decide;
 mod event;
+mod lines;
 mod state;
 
 #[cfg(test)]
@@ -41,4 +45,5 @@ mod spec;
 
 pub use command::OrderCommand;
 pub use event::*;
+pub use lines::LinesToCancel;
 pub use state::{Cancellation, Order, OrderStatus};

@@ -1,4 +1,4 @@
-//! What an order answers.
+//! The answers of an order.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -26,17 +26,18 @@ fn shipment() -> ShipmentId {
 }
 
 fn placed_for(total: i64) -> OrderPlaced {
-    let line = OrderLine {
-        product_id: id(9),
+    let line = |product: u128, price: i64, quantity: u32| OrderLine {
+        product_id: id(product),
         name: "한라봉".into(),
-        unit_price: won(total),
-        quantity: 1,
-        line_total: won(total),
+        unit_price: won(price),
+        quantity,
+        line_total: won(price * i64::from(quantity)),
     };
+    let part = total / 5;
     OrderPlaced {
         number: "1".into(),
         user_id: id(7),
-        lines: vec![line],
+        lines: vec![line(9, part, 3), line(8, total - 3 * part, 1)],
         subtotal: won(total),
         discount: won(0),
         shipping_fee: won(0),
@@ -56,7 +57,13 @@ fn payment_failed() -> OrderEvent {
     OrderPaymentFailed { payment_id: payment(), reason: "declined".into() }.into()
 }
 fn paid() -> OrderEvent {
-    OrderPaid { payment_id: Some(payment()), paid_at: Some(at(PAID_AT)) }.into()
+    OrderPaid { payment_id: Some(payment()), paid_at: Some(at(PAID_AT)), ship_by: Some(ship_by(PAID_AT)) }.into()
+}
+fn ship_by(paid_at: i64) -> Timestamp {
+    crate::policy::Policy::default().ship_by(at(paid_at))
+}
+fn packed() -> OrderEvent {
+    OrderPacked { shipment_id: shipment() }.into()
 }
 fn preparing() -> OrderEvent {
     OrderPreparationStarted { shipment_id: shipment() }.into()
@@ -84,7 +91,8 @@ fn states() -> Vec<(&'static str, Vec<OrderEvent>)> {
         ("retry", vec![placed(), opened(), payment_failed()]),
         ("paid", ready.clone()),
         ("held", then(&ready, &[held()])),
-        ("preparing", prepared),
+        ("preparing", prepared.clone()),
+        ("packed", then(&prepared, &[packed()])),
         ("shipped", shipped),
         ("delivered", delivered.clone()),
         ("completed", then(&delivered, &[OrderCompleted { by: CompletedBy::Timer }.into()])),
@@ -97,6 +105,22 @@ fn states() -> Vec<(&'static str, Vec<OrderEvent>)> {
 
 fn cancel(by: CancelledBy, reason: Option<&str>, payment_in_flight: bool) -> OrderCommand {
     OrderCommand::Cancel { by, reason: reason.map(Remark::code), payment_in_flight }
+}
+
+/// Two of the three that the first line has.
+fn fewer(by: CancelledBy, reason: Option<&str>) -> LinesToCancel {
+    let line = OrderLine { quantity: 2, line_total: won(400), ..placed_for(1_000).lines[0].clone() };
+    LinesToCancel {
+        by,
+        reason: reason.map(Remark::code),
+        lines: vec![line],
+        refund_id: Some(id(5)),
+        shipment_id: id(6),
+    }
+}
+
+fn lines(by: CancelledBy, reason: Option<&str>) -> OrderCommand {
+    OrderCommand::CancelLines(Box::new(fewer(by, reason)))
 }
 
 fn commands() -> Vec<(&'static str, OrderCommand, Timestamp)> {
@@ -118,6 +142,7 @@ fn commands() -> Vec<(&'static str, OrderCommand, Timestamp)> {
         ("prepare_other", C::StartPreparation { shipment_id: id(4) }, at(LATE)),
         ("again", C::SendAgain { shipment_id }, at(LATE)),
         ("again_other", C::SendAgain { shipment_id: id(4) }, at(LATE)),
+        ("pack", C::Pack, at(LATE)),
         ("ship", C::MarkShipped, at(LATE)),
         ("deliver", C::MarkDelivered, at(LATE)),
         ("complete", C::Complete { by: CompletedBy::Buyer }, at(LATE)),
@@ -125,43 +150,54 @@ fn commands() -> Vec<(&'static str, OrderCommand, Timestamp)> {
         ("cancel_late", cancel(CancelledBy::Owner, None, false), at(WINDOW_END + 1)),
         ("cancel_staff", cancel(CancelledBy::Staff, Some("asked"), true), at(WINDOW_END + 1)),
         ("cancel_mute", cancel(CancelledBy::Staff, None, false), at(LATE)),
+        ("lines_owner", lines(CancelledBy::Owner, None), at(WINDOW_END)),
+        ("lines_late", lines(CancelledBy::Owner, None), at(WINDOW_END + 1)),
+        ("lines_staff", lines(CancelledBy::Staff, Some("asked")), at(WINDOW_END + 1)),
+        ("lines_mute", lines(CancelledBy::Staff, None), at(LATE)),
         ("finish", C::FinishCancellation, at(LATE)),
         ("fail", C::Fail { reason: reason() }, at(LATE)),
         ("late", C::RecordLatePayment { payment_id, amount: won(1_000) }, at(LATE)),
         ("hold", C::PutOnHold { reason: "looked_odd".into() }, at(LATE)),
         ("release", C::ReleaseHold { reason: "looked_into".into() }, at(LATE)),
+        ("note", C::Note { note: "rang_twice".into(), by: id(8) }, at(LATE)),
     ]
 }
 
 // C conflict, N not found, P payment in progress, D dispatched, V invalid: see `spelled`.
 const ANSWERS: &str = "
-    command        none placed open retry paid held preparing shipped delivered completed cancelling cancelled expired failed
-    place          +    =      =    =     =    =    =         =       =         =         =          =         =       =
-    open           N    +      =    +     C    C    C         C       C         C         C          C         C       C
-    open_other     N    +      P    +     C    C    C         C       C         C         C          C         C       C
-    open_late      N    C      =    C     C    C    C         C       C         C         C          C         C       C
-    payment_failed N    =      +    =     C    C    C         C       C         C         C          C         =       C
-    pay            N    C      +    C     =    =    =         =       =         =         C          C         C       C
-    pay_other      N    C      C    C     C    C    C         C       C         C         C          C         C       C
-    pay_nothing    N    C      C    C     C    C    C         C       C         C         C          C         C       C
-    expire         N    +      +    +     C    C    C         C       C         C         C          C         =       C
-    expire_early   N    C      C    C     C    C    C         C       C         C         C          C         =       C
-    prepare        N    C      C    C     +    C    =         =       =         =         C          C         C       C
-    prepare_other  N    C      C    C     +    C    C         C       C         C         C          C         C       C
-    again          N    C      C    C     C    C    =         =       =         =         C          C         C       C
-    again_other    N    C      C    C     C    C    C         +       C         C         C          C         C       C
-    ship           N    C      C    C     C    C    +         =       =         =         C          C         C       C
-    deliver        N    C      C    C     C    C    C         +       =         =         C          C         C       C
-    complete       N    C      C    C     C    C    C         C       +         =         C          C         C       C
-    cancel_owner   N    +      +    +     +    +    +         D       D         D         =          =         C       C
-    cancel_late    N    +      +    +     C    C    C         D       D         D         =          =         C       C
-    cancel_staff   N    +      +    +     +    +    +         D       D         D         =          =         C       C
-    cancel_mute    N    V      V    V     V    V    V         D       D         D         =          =         C       C
-    finish         N    C      C    C     C    C    C         C       C         C         +          =         C       C
-    fail           N    +      +    +     +    +    +         +       C         C         C          C         C       =
-    late           N    C      C    C     C    C    C         C       C         C         C          +         +       +
-    hold           N    +      +    +     +    =    +         +       +         C         +          C         C       C
-    release        N    =      =    =     =    +    =         =       =         =         =          =         =       =
+    command        none placed open retry paid held preparing packed shipped delivered completed cancelling cancelled expired failed
+    place          +    =      =    =     =    =    =         =      =       =         =         =          =         =       =
+    open           N    +      =    +     C    C    C         C      C       C         C         C          C         C       C
+    open_other     N    +      P    +     C    C    C         C      C       C         C         C          C         C       C
+    open_late      N    C      =    C     C    C    C         C      C       C         C         C          C         C       C
+    payment_failed N    =      +    =     C    C    C         C      C       C         C         C          C         =       C
+    pay            N    C      +    C     =    =    =         =      =       =         =         C          C         C       C
+    pay_other      N    C      C    C     C    C    C         C      C       C         C         C          C         C       C
+    pay_nothing    N    C      C    C     C    C    C         C      C       C         C         C          C         C       C
+    expire         N    +      +    +     C    C    C         C      C       C         C         C          C         =       C
+    expire_early   N    C      C    C     C    C    C         C      C       C         C         C          C         =       C
+    prepare        N    C      C    C     +    C    =         =      =       =         =         C          C         C       C
+    prepare_other  N    C      C    C     +    C    C         C      C       C         C         C          C         C       C
+    again          N    C      C    C     C    C    =         =      =       =         =         C          C         C       C
+    again_other    N    C      C    C     C    C    C         C      +       C         C         C          C         C       C
+    pack           N    C      C    C     C    C    +         =      D       D         D         C          C         C       C
+    ship           N    C      C    C     C    C    +         +      =       =         =         C          C         C       C
+    deliver        N    C      C    C     C    C    C         C      +       =         =         C          C         C       C
+    complete       N    C      C    C     C    C    C         C      C       +         =         C          C         C       C
+    cancel_owner   N    +      +    +     +    +    +         +      D       D         D         =          =         C       C
+    cancel_late    N    +      +    +     C    C    C         C      D       D         D         =          =         C       C
+    cancel_staff   N    +      +    +     +    +    +         +      D       D         D         =          =         C       C
+    cancel_mute    N    V      V    V     V    V    V         V      D       D         D         =          =         C       C
+    lines_owner    N    +      P    +     +    +    +         +      D       D         D         C          C         C       C
+    lines_late     N    +      P    +     C    C    C         C      D       D         D         C          C         C       C
+    lines_staff    N    +      P    +     +    +    +         +      D       D         D         C          C         C       C
+    lines_mute     N    V      P    V     V    V    V         V      D       D         D         C          C         C       C
+    finish         N    C      C    C     C    C    C         C      C       C         C         +          =         C       C
+    fail           N    +      +    +     +    +    +         +      +       C         C         C          C         C       =
+    late           N    C      C    C     C    C    C         C      C       C         C         C          +         +       +
+    hold           N    +      +    +     +    =    +         +      +       +         C         +          C         C       C
+    release        N    =      =    =     =    +    =         =      =       =         =         =          =         =       =
+    note           N    +      +    +     +    +    +         +      +       +         +         +          +         +       +
 ";
 
 fn spelled(table: &str) -> String {
@@ -235,7 +271,7 @@ fn a_refusal_names_the_state_and_what_can_be_asked_in_it() {
     assert_eq!((refusal.current_state, refusal.allowed_commands.len()), (Some("shipped"), 0));
     let refusal = given::<Order>(&[placed()]).when(&OrderCommand::MarkShipped).refused(RefusalCode::OrderStateConflict);
     assert_eq!(refusal.current_state, Some("placed"));
-    assert_eq!(refusal.allowed_commands, ["request_payment", "cancel_order"]);
+    assert_eq!(refusal.allowed_commands, ["request_payment", "cancel_order", "cancel_lines"]);
 }
 
 #[test]
@@ -254,7 +290,7 @@ fn i2_only_an_order_without_a_price_is_paid_by_nothing() {
     let order = given::<Order>(&[free])
         .at(at(1))
         .when(&OrderCommand::MarkPaid { payment_id: None })
-        .records(&[OrderPaid { payment_id: None, paid_at: Some(at(1)) }.into()]);
+        .records(&[OrderPaid { payment_id: None, paid_at: Some(at(1)), ship_by: Some(ship_by(1)) }.into()]);
     assert_eq!(order.status(), Some(OrderStatus::Paid));
 }
 
@@ -282,6 +318,7 @@ fn i6_on_hold_nothing_new_is_begun() {
     let frozen = [
         (vec![placed()], OrderCommand::OpenPayment { payment_id: payment() }),
         (vec![placed(), opened(), paid()], OrderCommand::StartPreparation { shipment_id: shipment() }),
+        (vec![placed(), opened(), paid(), preparing()], OrderCommand::Pack),
         (vec![placed(), opened(), paid(), preparing()], OrderCommand::MarkShipped),
         (
             vec![placed(), opened(), paid(), preparing(), OrderShipped {}.into(), OrderDelivered {}.into()],
@@ -305,6 +342,66 @@ fn i7_late_money_is_noted_once_a_payment() {
     let expired = [placed(), OrderExpired {}.into()];
     given::<Order>(&expired).when(&command).records(&[late.clone().into()]);
     given::<Order>(&[&expired[..], &[late.into()]].concat()).when(&command).done_already();
+}
+
+#[test]
+fn i8_cancelled_lines_lower_the_total_and_one_line_is_left() {
+    let cancelled = |replaced_shipment_id| OrderLinesCancelled {
+        by: CancelledBy::Owner,
+        reason: None,
+        lines: fewer(CancelledBy::Owner, None).lines,
+        subtotal: won(600),
+        total: won(600),
+        refund_id: Some(id(5)),
+        replaced_shipment_id,
+    };
+    let order = given::<Order>(&[placed()]).when(&lines(CancelledBy::Owner, None)).records(&[cancelled(None).into()]);
+    let left: Vec<_> = order.lines().iter().map(|line| (line.quantity, line.line_total)).collect();
+    assert_eq!((left, order.total()), (vec![(1, won(200)), (1, won(400))], Some(won(600))));
+    // A parcel that is being prepared is replaced by another one, which is not packed.
+    let order = given::<Order>(&[placed(), opened(), paid(), preparing(), packed()])
+        .when(&lines(CancelledBy::Owner, None))
+        .records(&[cancelled(Some(shipment())).into(), OrderPreparationStarted { shipment_id: id(6) }.into()]);
+    assert_eq!(order.shipment_id(), Some(id(6)));
+    let more = |lines: Vec<OrderLine>| {
+        let asked = LinesToCancel { lines, ..fewer(CancelledBy::Owner, None) };
+        given::<Order>(&[placed(), cancelled(None).into()]).when(&OrderCommand::CancelLines(Box::new(asked)))
+    };
+    let all = order.lines().to_vec();
+    more(all.clone()).refused(RefusalCode::ValidationFailed);
+    more(Vec::new()).refused(RefusalCode::ValidationFailed);
+    more(fewer(CancelledBy::Owner, None).lines).refused(RefusalCode::ValidationFailed);
+    more(vec![all[0].clone(), all[0].clone()]).refused(RefusalCode::ValidationFailed);
+}
+
+#[test]
+fn a_further_parcel_is_not_packed_yet() {
+    let sent = [placed(), opened(), paid(), preparing(), packed(), OrderShipped {}.into()];
+    let again = OrderEvent::from(OrderPreparationStarted { shipment_id: id(4) });
+    given::<Order>(&[&sent[..], &[again]].concat())
+        .when(&OrderCommand::Pack)
+        .records(&[OrderPacked { shipment_id: id(4) }.into()]);
+}
+
+#[test]
+fn i9_notes_change_nothing_and_are_bounded() {
+    let note = |text: &str| OrderCommand::Note { note: Remark::code(text), by: id(8) };
+    let noted = || OrderEvent::from(OrderNoted { note: "rang_twice".into(), by: id(8) });
+    let before = folded::<Order>(&[placed()]);
+    let after = given::<Order>(&[placed()]).when(&note("rang_twice")).records(&[noted()]);
+    assert_eq!((after.status(), after.total(), after.lines()), (before.status(), before.total(), before.lines()));
+    let events = |notes: usize| [vec![placed()], vec![noted(); notes]].concat();
+    given::<Order>(&events(99)).when(&note("rang_twice")).records(&[noted()]);
+    given::<Order>(&events(100)).when(&note("rang_twice")).refused(RefusalCode::TooManyNotes);
+    let longest = "x".repeat(2_000);
+    given::<Order>(&[placed()]).when(&note(&longest)).records(&[OrderNoted {
+        note: Remark::code(&longest),
+        by: id(8),
+    }
+    .into()]);
+    for text in [" ", "x".repeat(2_001).as_str()] {
+        given::<Order>(&[placed()]).when(&note(text)).refused(RefusalCode::ValidationFailed);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What an order keeps in mind.
+//! The state of an order.
 
 use jangbu_kernel::{Money, PaymentId, Remark, Sealed, ShipmentId, Timestamp, UserId, named};
 use schemars::JsonSchema;
@@ -39,7 +39,7 @@ pub enum OrderStatus {
 named!(OrderStatus);
 
 impl OrderStatus {
-    /// Whether nothing follows any more (but the return of a late payment).
+    /// Whether nothing follows any more, except the return of a late payment.
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
@@ -54,13 +54,13 @@ impl OrderStatus {
         }
     }
 
-    /// What people can ask of an order in this status, by command name.
+    /// The commands that people can give in this status, by name.
     #[must_use]
     pub const fn allowed_commands(self) -> &'static [&'static str] {
         match self {
-            Self::Placed | Self::AwaitingPayment => &["request_payment", "cancel_order"],
-            Self::Paid => &["cancel_order"],
-            Self::Preparing => &["cancel_order", "dispatch_shipment"],
+            Self::Placed | Self::AwaitingPayment => &["request_payment", "cancel_order", "cancel_lines"],
+            Self::Paid => &["cancel_order", "cancel_lines"],
+            Self::Preparing => &["cancel_order", "cancel_lines", "dispatch_shipment"],
             Self::Delivered => &["confirm_delivery"],
             Self::Shipped | Self::Completed | Self::Cancelling | Self::Cancelled | Self::Expired | Self::Failed => &[],
         }
@@ -98,6 +98,8 @@ pub(super) struct Standing {
     pub(super) hold: Option<Remark>,
     pub(super) cancellation: Option<Cancellation>,
     pub(super) late_payments: Vec<PaymentId>,
+    pub(super) notes: u32,
+    pub(super) packed: bool,
 }
 
 impl Standing {
@@ -116,12 +118,14 @@ impl Standing {
             hold: None,
             cancellation: None,
             late_payments: Vec::new(),
+            notes: 0,
+            packed: false,
         }
     }
 
     fn evolve(&mut self, event: &OrderEvent) {
         match event {
-            // Decided only once a stream; another one changes nothing.
+            // Decided only once per stream; another one changes nothing.
             OrderEvent::Placed(_) => {}
             OrderEvent::PaymentOpened(opened) => {
                 self.status = OrderStatus::AwaitingPayment;
@@ -142,7 +146,10 @@ impl Standing {
             OrderEvent::PreparationStarted(started) => {
                 self.status = OrderStatus::Preparing;
                 self.shipment_id = Some(started.shipment_id);
+                self.packed = false;
             }
+            OrderEvent::LinesCancelled(cancelled) => self.lose_lines(cancelled),
+            OrderEvent::Packed(_) => self.packed = true,
             OrderEvent::Shipped(_) => self.status = OrderStatus::Shipped,
             OrderEvent::Delivered(_) => self.status = OrderStatus::Delivered,
             OrderEvent::Completed(_) => self.end(OrderStatus::Completed),
@@ -158,6 +165,7 @@ impl Standing {
             OrderEvent::LatePaymentDetected(late) => self.late_payments.push(late.payment_id),
             OrderEvent::PutOnHold(held) => self.hold = Some(held.reason.clone()),
             OrderEvent::HoldReleased(_) => self.hold = None,
+            OrderEvent::Noted(_) => self.notes = self.notes.saturating_add(1),
         }
     }
 
@@ -176,37 +184,37 @@ impl Order {
         }
     }
 
-    /// How far it has come; none before it is placed.
+    /// Its status; none before it is placed.
     #[must_use]
     pub fn status(&self) -> Option<OrderStatus> {
         self.standing.as_ref().map(|standing| standing.status)
     }
-    /// Who buys.
+    /// The buyer.
     #[must_use]
     pub fn user_id(&self) -> Option<UserId> {
         self.standing.as_ref().map(|standing| standing.user_id)
     }
-    /// What was sold, one line a product.
+    /// What was sold, one line per product.
     #[must_use]
     pub fn lines(&self) -> &[OrderLine] {
         self.standing.as_ref().map_or(&[], |standing| &standing.lines)
     }
-    /// What is to be paid in all.
+    /// The total to be paid.
     #[must_use]
     pub fn total(&self) -> Option<Money> {
         self.standing.as_ref().map(|standing| standing.total)
     }
-    /// Where it goes, sealed.
+    /// The delivery address, sealed.
     #[must_use]
     pub fn shipping_address(&self) -> Option<&Sealed> {
         self.standing.as_ref().map(|standing| &standing.shipping_address)
     }
-    /// Unpaid at this moment, it expires.
+    /// When it expires, if it is still unpaid then.
     #[must_use]
     pub fn payment_deadline(&self) -> Option<Timestamp> {
         self.standing.as_ref().map(|standing| standing.payment_deadline)
     }
-    /// The payment that is begun and not decided.
+    /// The payment that is open and not decided.
     #[must_use]
     pub fn open_payment(&self) -> Option<PaymentId> {
         self.standing.as_ref().and_then(|standing| standing.open_payment)
@@ -226,12 +234,12 @@ impl Order {
     pub fn shipment_id(&self) -> Option<ShipmentId> {
         self.standing.as_ref().and_then(|standing| standing.shipment_id)
     }
-    /// Why it is on hold, when it is.
+    /// Why it is on hold; none if it is not.
     #[must_use]
     pub fn hold(&self) -> Option<&Remark> {
         self.standing.as_ref().and_then(|standing| standing.hold.as_ref())
     }
-    /// Who wants or wanted it called off.
+    /// Who cancels or cancelled it, and why.
     #[must_use]
     pub fn cancellation(&self) -> Option<&Cancellation> {
         self.standing.as_ref().and_then(|standing| standing.cancellation.as_ref())

@@ -1,75 +1,75 @@
-//! What can be asked of a payment.
+//! The commands of a payment.
 
 use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome};
 use jangbu_kernel::{Money, OrderId, RefundId, Remark, UserId};
 
 use super::{Leg, Source};
 
-/// What can be asked of a payment.
+/// A command of a payment.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PaymentCommand {
-    /// Opens the payment. Its internal legs are held in the same append, by the caller.
+    /// Opens the payment. The caller holds the amounts of its internal legs in the same append.
     Request {
-        /// For which order.
+        /// The order.
         order_id: OrderId,
-        /// Who pays.
+        /// The payer.
         user_id: UserId,
-        /// How much, the order's total.
+        /// The order's total.
         total: Money,
-        /// By what.
+        /// The legs.
         legs: Vec<Leg>,
     },
-    /// Writes the intent to take the money; with internal legs alone it is taken at once.
+    /// Writes the intent to capture the money. With internal legs alone it is captured at once.
     RequestCapture,
-    /// Somebody told what became of the charge.
+    /// The outcome of the charge was reported.
     Observe {
-        /// What.
+        /// The outcome.
         outcome: ChargeOutcome,
-        /// Who.
+        /// Who reported it.
         source: Source,
     },
     /// The buyer has met the gateway's challenge.
     ConfirmChallenge,
-    /// Writes the intent to void whatever happened under the charge's key. Before
-    /// anything was asked of the gateway it voids at once.
+    /// Writes the intent to void whatever happened under the charge's key. If nothing was requested
+    /// from the gateway yet, the payment is voided at once.
     RequestNetCancel {
-        /// Why, a code.
+        /// The reason code.
         reason: String,
     },
-    /// Calls the payment off before money was taken. A charge that waits for its
-    /// challenge is net-cancelled instead: the gateway knows of it.
+    /// Cancels the payment before money was taken. A charge that waits for its challenge is
+    /// net-cancelled instead, because the gateway knows of it.
     Void {
-        /// Why, a code.
+        /// The reason code.
         reason: String,
     },
-    /// Takes the smaller amount that the gateway took as enough.
+    /// Accepts the smaller amount that the gateway took.
     AcceptMismatch {
         /// Why.
         reason: Remark,
     },
-    /// Gives a part back.
+    /// Refunds a part.
     RequestRefund {
-        /// The id the refund gets.
+        /// The id of the refund.
         refund_id: RefundId,
-        /// How much.
+        /// The amount.
         amount: Money,
         /// Why.
         reason: Remark,
     },
-    /// Gives back all that is captured and not yet claimed by a refund.
+    /// Refunds everything that is captured and not yet claimed by a refund.
     RequestFullRefund {
-        /// The id the refund gets.
+        /// The id of the refund.
         refund_id: RefundId,
         /// Why.
         reason: Remark,
     },
-    /// Somebody told what became of a refund.
+    /// The outcome of a refund was reported.
     ObserveRefund {
-        /// Which.
+        /// The refund.
         refund_id: RefundId,
-        /// What.
+        /// The outcome.
         outcome: RefundOutcome,
-        /// Who.
+        /// Who reported it.
         source: Source,
     },
 }

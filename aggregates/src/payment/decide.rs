@@ -14,13 +14,13 @@ use super::state::{Payment, PaymentState};
 use crate::checks;
 use crate::facts::Facts;
 
-/// The reason of a failure that the gateway's void caused. Read back by the fold.
+/// The reason of a failure that the gateway's void caused. The fold reads it.
 pub(super) const NET_CANCELLED: &str = "net_cancelled";
 
 impl Decider for Payment {
     const KIND: AggregateKind = AggregateKind::Payment;
-    // 2: which gateway was asked. 3: what the gateway took where it took another amount.
-    // 4: what a method needs to know is one sealed text. 5: what the buyer pays elsewhere.
+    // 2: the gateway that was asked. 3: the amount that the gateway took, if it is another one. 4:
+    // the fields of a method are one sealed text. 5: payments at a page and by transfer.
     const STATE_VERSION: u16 = 5;
     type Event = PaymentEvent;
     type Command = PaymentCommand;
@@ -162,7 +162,7 @@ impl Payment {
         let reason = reason.to_owned();
         match self.state {
             PaymentState::None => not_found().into(),
-            // Nothing was asked of the gateway, and now nothing will be.
+            // Nothing was requested from the gateway, and nothing will be.
             PaymentState::Requested => Decision::one(PaymentVoided { order_id, reason }),
             PaymentState::Failed | PaymentState::Voided => Decision::AlreadyDone,
             PaymentState::Captured => conflict(self, "the money is taken, it can be refunded").into(),
@@ -200,8 +200,9 @@ impl Payment {
         }
     }
 
-    /// A person may take less than was asked for as enough. More is not ours: it can only go back,
-    /// and what came after the payment had ended too.
+    /// A person may accept a smaller amount than the one requested. A larger one can only be
+    /// refunded, because the excess is not the shop's, and so can an amount that came after the
+    /// payment had ended.
     fn accept_mismatch(&self, reason: &Remark) -> Decision<PaymentEvent> {
         let (Some(order_id), Some((_, leg))) = (self.order_id(), self.charge_leg()) else {
             return not_found().into();
@@ -235,8 +236,8 @@ impl Payment {
         let Some(order_id) = self.order_id() else {
             return not_found().into();
         };
-        // Without a capture that was asked for there is no charge to speak of. A
-        // payment that was called off is the exception: its money would be real.
+        // Without a requested capture there is no charge that could be reported. A payment that was
+        // cancelled is the exception: its money would be real.
         if !self.capture_requested && self.state == PaymentState::Requested {
             return ignore(self, observed_name(outcome), "no_capture_requested", source);
         }
@@ -322,8 +323,8 @@ impl Payment {
         }
     }
 
-    /// A challenge is news before it was met. After that only an inquiry can bring it
-    /// back: then the gateway never got the confirmation.
+    /// A challenge is new before it was met. After that only an inquiry can report it again, which
+    /// means that the gateway never got the confirmation.
     fn observe_challenge(&self, order_id: OrderId, reference: &str, source: Source) -> Decision<PaymentEvent> {
         let never_arrived = self.state == PaymentState::Unknown && matches!(source, Source::Inquiry | Source::Operator);
         let news = match self.state {
@@ -346,7 +347,7 @@ impl Payment {
         Decision::one(ChallengeRequired { order_id, reference: reference.to_owned(), source })
     }
 
-    /// A redirect is news until the buyer is known to have been there.
+    /// A redirect is new only while the charge is processed or its outcome is unknown.
     fn observe_redirect(
         &self,
         order_id: OrderId,
@@ -401,7 +402,8 @@ impl Payment {
         };
         let asked = matches!(source, Source::Inquiry | Source::Operator);
         match self.state {
-            // The call may still be on its way: that the gateway has not heard of it says nothing.
+            // The call may still be on its way, so it means nothing that the gateway does not know
+            // of it.
             PaymentState::Processing if observed == "not_found" => ignore(self, observed, "charge_under_way", source),
             PaymentState::Processing => Decision::one(OutcomeUnknown { order_id, detail: answer.to_owned() }),
             PaymentState::Unknown if asked => Decision::one(InquiryUndecided { order_id, answer: answer.to_owned() }),
@@ -417,7 +419,7 @@ impl Payment {
         }
     }
 
-    /// Why an observation of lower rank, or of the same, changes nothing.
+    /// Why an observation of the same or of lower rank changes nothing.
     const fn rank_reason(&self) -> &'static str {
         match self.state {
             PaymentState::None | PaymentState::Requested => "no_capture_requested",

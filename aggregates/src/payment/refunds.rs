@@ -1,4 +1,4 @@
-//! Refunds of a payment: how much of which leg, and what became of it.
+//! Refunds of a payment: how much of which leg, and their outcome.
 
 use jangbu_kernel::gateway::RefundOutcome;
 use jangbu_kernel::{Decision, Money, RefundId, Refusal, RefusalCode, Remark, never};
@@ -10,7 +10,7 @@ use super::event::{LegRefund, LegRefunded, PaymentEvent, RefundRefused, RefundRe
 use super::methods::OwnBooks;
 use super::state::{Payment, PaymentState};
 
-/// Refunds of one payment that staff can ask for; keeps the stream bounded.
+/// Refunds of one payment that staff can request; this bounds the stream.
 pub const MAX_REFUNDS: usize = 100;
 
 /// What became of a refund.
@@ -65,7 +65,7 @@ impl Refund {
         }
     }
 
-    /// What this refund takes of a leg.
+    /// What this refund takes from a leg.
     #[must_use]
     pub fn part(&self, leg: u8) -> Option<&RefundPart> {
         self.parts.iter().find(|part| part.leg == leg)
@@ -73,14 +73,14 @@ impl Refund {
 }
 
 impl Payment {
-    /// What the gateway has to give back for a refund; none when it settles in our own books.
+    /// What the gateway has to refund; none if the refund settles in the shop's own books alone.
     #[must_use]
     pub fn gateway_part(&self, refund_id: RefundId) -> Option<&RefundPart> {
         let (leg, _) = self.charge_leg()?;
         self.refund(refund_id)?.part(leg)
     }
 
-    /// What a refund brings back in books of our own, and in which.
+    /// What a refund returns in the shop's own books, and in which of them.
     pub fn own_parts(&self, refund_id: RefundId) -> impl Iterator<Item = (&'static dyn OwnBooks, &RefundPart)> {
         let refund = self.refund(refund_id);
         self.own_legs().filter_map(move |(number, _, books)| Some((books, refund?.part(number)?)))
@@ -154,7 +154,7 @@ impl Payment {
         }
     }
 
-    /// The gateway's leg first, then the internal ones, each up to what is left of it.
+    /// Takes the gateway's leg first, then the internal ones, each up to what is left of it.
     fn record_refund(&self, refund_id: RefundId, amount: Money, reason: &Remark) -> Decision<PaymentEvent> {
         let Some(order_id) = self.order_id() else {
             return super::decide::not_found().into();
@@ -184,7 +184,7 @@ impl Payment {
             return Refusal::new(RefusalCode::NotFound, "no such refund").into();
         };
         match (refund.state, outcome) {
-            // Nothing is learned from a lost answer; the same key is asked again.
+            // A lost answer says nothing; the same key is asked again.
             (_, RefundOutcome::Unknown { .. })
             | (RefundState::Settled, RefundOutcome::Settled { .. })
             | (RefundState::Refused, RefundOutcome::Refused { .. }) => Decision::AlreadyDone,
@@ -192,7 +192,8 @@ impl Payment {
             (RefundState::Requested, RefundOutcome::Refused { code }) => {
                 Decision::one(RefundRefused { order_id, refund_id, reason: code.clone() })
             }
-            // What is freed may be claimed by another refund already. A person has to compare the books.
+            // What the refusal freed may be claimed by another refund already. A person has to
+            // compare the books.
             (RefundState::Refused, RefundOutcome::Settled { .. }) => {
                 ignore(self, "refund_settled", "refund_was_refused", source)
             }

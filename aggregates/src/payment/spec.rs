@@ -82,7 +82,7 @@ fn refused(number: u128) -> PaymentCommand {
     PaymentCommand::ObserveRefund { refund_id: id(number), outcome, source: Source::Answer }
 }
 
-/// Asks and folds the answer in.
+/// Decides a command and folds its events in.
 fn ask(payment: &mut Payment, command: &PaymentCommand) -> Decision<PaymentEvent> {
     let decision = payment.decide(command, &facts(at(0)));
     if let Decision::Record(events) = &decision {
@@ -152,9 +152,9 @@ fn every_command() -> Vec<(&'static str, PaymentCommand)> {
     ]
 }
 
-/// One line a command, one column a state in the order of `PaymentState::ALL`: the
-/// state after it, `=` for already done, `!` ignored and on record, else the refusal:
-/// N not found, C state conflict, P in progress.
+/// One line for each command, one column for each state in the order of `PaymentState::ALL`: the
+/// state after it, `=` for already done, `!` for ignored and recorded, otherwise the refusal: N not
+/// found, C state conflict, P in progress.
 const TABLE: &str = "
 command      none       requested       processing       requires_action  awaiting_deposit unknown          mismatched captured failed   voided
     request      requested  =               =                =                =                =                =          =        =        =
@@ -210,7 +210,7 @@ fn i5_a_smaller_amount_that_a_person_takes_as_enough_is_what_is_captured() {
     );
     assert_eq!((payment.captured(), payment.leg_refundable(0)), (amount, won(CARD - 500)));
     assert_eq!(ask(&mut payment, &accept()), Decision::AlreadyDone);
-    // What goes back is what was taken.
+    // What is refunded is what was captured.
     ask(&mut payment, &full_refund(7));
     ask(&mut payment, &settled(7));
     assert_eq!((payment.status_name(), payment.refunded()), ("refunded", amount));
@@ -230,7 +230,7 @@ fn i5_more_than_was_asked_for_and_another_currency_are_not_taken_as_enough() {
     let mute = PaymentCommand::AcceptMismatch { reason: " ".into() };
     let Decision::Refused(refusal) = ask(&mut in_state(PaymentState::Mismatched), &mute) else { panic!("mute") };
     assert_eq!(refusal.code, RefusalCode::ValidationFailed);
-    // What came after the payment had ended is to go back.
+    // An amount that came after the payment had ended has to be refunded.
     let mut late = after(&[request(), PaymentCommand::RequestCapture, says(declined(), Source::Answer)]);
     ask(&mut late, &says(captured(CARD - 1), Source::Webhook));
     assert_eq!(late.state(), PaymentState::Mismatched);
@@ -253,7 +253,7 @@ fn every_state_answers_every_command_as_the_table_says() {
         for (state, expected) in PaymentState::ALL.into_iter().zip(&row[1..]) {
             let mut payment = in_state(state);
             assert_eq!(answer_of(&mut payment, command), *expected, "{name} in {state:?}");
-            // The same again records nothing more, but for a further inquiry and a further refund's limits.
+            // Repeating a command does not give the same change again, except for inquiries.
             let again = answer_of(&mut payment, command);
             assert!(
                 *name == "not_found" || again != *expected || again == "=" || expected.len() == 1,
@@ -449,7 +449,7 @@ fn every_registered_method_is_found_by_its_name_and_no_other_reads() {
 }
 
 proptest! {
-    /// Whatever is asked, in whatever order: I1 and I2 hold at every prefix.
+    /// Whatever the commands and their order, I1 and I2 hold at every prefix.
     #[test]
     fn i2_no_sequence_of_commands_breaks_the_books(choices in prop::collection::vec((0_usize..25, 1_i64..30_000), 1..40)) {
         let mut commands: Vec<PaymentCommand> = every_command().into_iter().map(|(_, command)| command).collect();

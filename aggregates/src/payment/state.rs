@@ -1,4 +1,4 @@
-//! What a payment keeps in mind.
+//! The state of a payment.
 
 use jangbu_kernel::{Currency, Money, OrderId, RefundId, UserId, never};
 use schemars::JsonSchema;
@@ -50,7 +50,7 @@ impl PaymentState {
         Self::Voided,
     ];
 
-    /// The name as people see it. A mismatch reads as `unknown`.
+    /// The name that is shown. A mismatch is shown as `unknown`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -112,13 +112,13 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// Where the charge stands.
+    /// The state of the charge.
     #[must_use]
     pub const fn state(&self) -> PaymentState {
         self.state
     }
 
-    /// The payment's status as people see it: the charge's state, refined by what went back.
+    /// The payment's status as it is shown: the charge's state, refined by the refunds.
     #[must_use]
     pub fn status_name(&self) -> &'static str {
         let refunded = self.refunded();
@@ -143,13 +143,13 @@ impl Payment {
         self.opened.as_ref().map(|opened| opened.order_id)
     }
 
-    /// Who pays.
+    /// The payer.
     #[must_use]
     pub fn user_id(&self) -> Option<UserId> {
         self.opened.as_ref().map(|opened| opened.user_id)
     }
 
-    /// How much is to be paid; zero won before it exists.
+    /// The total to be paid; zero won before the payment exists.
     #[must_use]
     pub fn total(&self) -> Money {
         self.opened.as_ref().map_or(Money::zero(Currency::KRW), |opened| opened.total)
@@ -161,13 +161,13 @@ impl Payment {
         self.opened.as_ref().map_or(&[], |opened| &opened.legs)
     }
 
-    /// The leg that a gateway has to be asked for, with its number.
+    /// The leg that a gateway charges, with its number.
     #[must_use]
     pub fn charge_leg(&self) -> Option<(u8, &Leg)> {
         self.numbered_legs().find(|(_, leg)| leg.method.own_books().is_none())
     }
 
-    /// The legs that are moved in books of our own, with their numbers and those books.
+    /// The legs that are moved in the shop's own books, with their numbers and those books.
     pub fn own_legs(&self) -> impl Iterator<Item = (u8, &Leg, &'static dyn OwnBooks)> {
         self.numbered_legs().filter_map(|(number, leg)| Some((number, leg, leg.method.own_books()?)))
     }
@@ -183,14 +183,14 @@ impl Payment {
         self.gateway.as_deref()
     }
 
-    /// The gateway's id of the charge, once it was told.
+    /// The gateway's id of the charge, once it was reported.
     #[must_use]
     pub fn gateway_reference(&self) -> Option<&str> {
         self.reference.as_deref()
     }
 
-    /// Whether money may still be taken without anybody opening another payment:
-    /// nothing that is held for it may be released.
+    /// Whether this payment may still take money, so that nothing that is held for it may be
+    /// released.
     #[must_use]
     pub const fn in_flight(&self) -> bool {
         match self.state {
@@ -204,33 +204,33 @@ impl Payment {
         }
     }
 
-    /// Whether the gateway's word is missing.
+    /// Whether the gateway's result is not known.
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
         matches!(self.state, PaymentState::Unknown | PaymentState::Mismatched)
     }
 
-    /// Whether it was captured, be it late.
+    /// Whether it was captured, even if late.
     #[must_use]
     pub const fn is_captured(&self) -> bool {
         matches!(self.state, PaymentState::Captured)
     }
 
-    /// Whether it failed or was voided at some time, also when money came after that:
-    /// what was held for it is to be released, and it can never pay the order.
+    /// Whether it failed or was voided at some time, even if money came after that. What was held
+    /// for it is to be released, and it can never pay the order.
     #[must_use]
     pub const fn has_ended(&self) -> bool {
         self.has_ended
     }
 
-    /// Whether the money came after the payment had failed or was voided; all of it goes back.
+    /// Whether the money came after the payment had failed or was voided; all of it is refunded.
     #[must_use]
     pub const fn captured_late(&self) -> bool {
         self.is_captured() && self.has_ended
     }
 
-    /// Whether the capture is asked for and the gateway's first answer is missing: the
-    /// charge is to be sent, or sent again under the same key.
+    /// Whether the capture was requested and the gateway's first answer is missing: the charge is
+    /// to be sent, or sent again under the same key.
     #[must_use]
     pub fn needs_charge(&self) -> bool {
         self.state == PaymentState::Processing && !self.challenge_confirmed && self.charge_leg().is_some()
@@ -242,57 +242,57 @@ impl Payment {
         self.state == PaymentState::Processing && self.challenge_confirmed
     }
 
-    /// Whether an inquiry can tell anything: something was asked and it is not decided.
+    /// Whether an inquiry can be useful: a charge was requested and is not decided.
     #[must_use]
     pub const fn needs_inquiry(&self) -> bool {
         self.capture_requested && self.in_flight()
     }
 
-    /// Whether a void is asked for and not acknowledged.
+    /// Whether a void was requested and is not acknowledged.
     #[must_use]
     pub const fn needs_net_cancel(&self) -> bool {
         self.net_cancel_requested && self.in_flight()
     }
 
-    /// What was captured, all legs.
+    /// What was captured of all legs.
     #[must_use]
     pub fn captured(&self) -> Money {
         self.add_up(self.captured.iter().copied())
     }
 
-    /// What a leg gave.
+    /// What was captured of a leg.
     #[must_use]
     pub fn leg_captured(&self, leg: u8) -> Money {
         self.captured.get(usize::from(leg)).copied().unwrap_or(self.nothing())
     }
 
-    /// What went back for certain.
+    /// What is certainly refunded.
     #[must_use]
     pub fn refunded(&self) -> Money {
         self.add_up(self.parts().filter(|part| part.refunded).map(|part| part.amount))
     }
 
-    /// What is captured and claimed by no refund, settled or under way.
+    /// What is captured and claimed by no refund, whether settled or under way.
     #[must_use]
     pub fn refundable(&self) -> Money {
         let left = self.numbered_legs().map(|(leg, _)| self.leg_refundable(leg));
         self.add_up(left)
     }
 
-    /// What a person took as enough of the external leg, where the gateway took less than was
-    /// asked for.
+    /// The amount that a person accepted for the external leg, if the gateway took less than was
+    /// requested.
     #[must_use]
     pub const fn accepted(&self) -> Option<Money> {
         self.accepted
     }
 
-    /// Whether money was taken and refunds claim all of it.
+    /// Whether money was captured and refunds claim all of it.
     #[must_use]
     pub fn is_given_back(&self) -> bool {
         self.captured().is_positive() && self.refundable().is_zero()
     }
 
-    /// Of one leg: what is captured and claimed by no refund.
+    /// What is captured of one leg and claimed by no refund.
     #[must_use]
     pub fn leg_refundable(&self, leg: u8) -> Money {
         let claimed = self.add_up(self.parts().filter(|part| part.leg == leg).map(|part| part.amount));
@@ -307,7 +307,7 @@ impl Payment {
         self.refunds.iter().find(|refund| refund.id == refund_id)
     }
 
-    /// All refunds, in the order they were asked for.
+    /// All refunds, in the order in which they were requested.
     #[must_use]
     pub fn refunds(&self) -> &[Refund] {
         &self.refunds
@@ -321,14 +321,14 @@ impl Payment {
         Money::zero(self.total().currency())
     }
 
-    // Amounts of one payment are of one currency and at most its total, so that no sum can fail.
+    // Amounts of one payment have one currency and are at most its total, so that no sum can fail.
     fn add_up(&self, amounts: impl Iterator<Item = Money>) -> Money {
         amounts.fold(self.nothing(), |sum, amount| {
             sum.checked_add(&amount).unwrap_or_else(|_| never("amounts of a payment cannot be summed", sum))
         })
     }
 
-    /// Whether an ignored observation like this is on record.
+    /// Whether this ignored observation is recorded already.
     pub(super) fn has_ignored(&self, observed: &str, reason: &str, source: Source) -> bool {
         self.ignored.iter().any(|seen| seen.observed == observed && seen.reason == reason && seen.source == source)
     }
@@ -400,7 +400,7 @@ impl Payment {
         }
     }
 
-    /// The buyer, or the buyer's bank, has to do something first.
+    /// The buyer, or the buyer's bank, has to act first.
     fn wait(&mut self, state: PaymentState, reference: &str) {
         self.reference = Some(reference.to_owned());
         self.challenge_confirmed = false;
@@ -413,8 +413,8 @@ impl Payment {
         }
     }
 
-    /// All legs are taken together; late, the external leg alone: what was held for
-    /// the internal ones was given free when the payment ended.
+    /// All legs are captured together. A late capture is of the external leg alone, because the
+    /// holds of the internal legs were released when the payment ended.
     fn apply_capture(&mut self, reference: Option<&String>) {
         let (late, nothing) = (self.has_ended, self.nothing());
         let external = self.charge_leg().map(|(leg, _)| leg);

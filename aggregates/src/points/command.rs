@@ -1,23 +1,24 @@
-//! What can be asked of a points ledger.
+//! The commands of a points ledger.
 
 use std::fmt;
 
 use jangbu_kernel::{Money, OrderId, PaymentId, RefundId, Remark, Timestamp};
 use uuid::Uuid;
 
-/// What points are given for. Equal references are one grant.
+/// What points are granted for. Equal references are one grant.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GrantReference {
-    /// The words, 1-200 characters: judged, and compared with what earlier versions wrote.
+    /// The words, 1-200 characters, which are checked and compared with what earlier versions
+    /// wrote.
     pub text: String,
     /// What is stored of them.
     pub words: Remark,
-    /// A keyed hash of owner and words, by which equal ones are known; none for a code.
+    /// A keyed hash of owner and words, by which equal references are recognised; none for a code.
     pub hash: Option<Uuid>,
 }
 
 impl GrantReference {
-    /// A reference that the house gives. Not for what somebody typed.
+    /// A reference that the shop itself gives. Not for text that somebody typed.
     #[must_use]
     pub fn code(code: impl Into<String>) -> Self {
         let text = code.into();
@@ -37,48 +38,48 @@ impl fmt::Debug for GrantReference {
     }
 }
 
-/// What can be asked of a points ledger.
+/// A command of a points ledger.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PointsCommand {
-    /// Give points.
+    /// Grants points.
     Grant {
-        /// How many, in KRW, at least 1.
+        /// The amount, in KRW, at least 1.
         amount: Money,
-        /// What for.
+        /// What they are granted for.
         reference: GrantReference,
         /// When they lapse.
         expires_at: Option<Timestamp>,
     },
-    /// Keep points for a payment.
+    /// Holds points for a payment.
     Hold {
         /// The payment that the points are held for.
         payment_id: PaymentId,
         /// The order of that payment.
         order_id: OrderId,
-        /// How many, in KRW, at least 1.
+        /// The amount, in KRW, at least 1.
         amount: Money,
     },
-    /// Spend what a payment holds.
+    /// Spends what a payment holds.
     Capture {
         /// The payment whose points are spent.
         payment_id: PaymentId,
     },
-    /// Free what a payment holds.
+    /// Releases what a payment holds.
     Release {
-        /// The payment whose points are free again.
+        /// The payment whose points are released.
         payment_id: PaymentId,
-        /// Why, a code.
+        /// The reason code.
         reason: String,
     },
-    /// Return spent points.
+    /// Returns spent points.
     Restore {
-        /// Of which payment.
+        /// The payment.
         payment_id: PaymentId,
-        /// By which refund.
+        /// The refund.
         refund_id: RefundId,
-        /// How many, in KRW, at least 1.
+        /// The amount, in KRW, at least 1.
         amount: Money,
     },
-    /// Write off what is free and has lapsed.
+    /// Writes off free points that have lapsed.
     WriteOff,
 }

@@ -12,7 +12,7 @@ use super::event::{
 use super::state::{Grant, Part, Points, Use, units_of, won, write_parts};
 use crate::facts::Facts;
 
-/// Characters of a grant's reference.
+/// The longest reference of a grant, in characters.
 const LONGEST_REFERENCE: usize = 200;
 
 impl Decider for Points {
@@ -87,7 +87,7 @@ impl Points {
         if expires_at.is_some_and(|moment| moment <= now) {
             return invalid("points lapse in the future or never", "/expires_at").into();
         }
-        // What is spent may come back, so all that was ever given counts against the largest amount.
+        // Spent points may come back, so all points ever granted count against the largest amount.
         let given = self.references.values().fold(0_i64, |sum, units| sum.saturating_add(*units));
         if given.checked_add(units).is_none_or(|sum| sum > Money::MAX_UNITS) || self.next_entry().is_none() {
             return invalid("the ledger would be too large to count", "/amount").into();
@@ -142,7 +142,7 @@ impl Points {
         if units > units_of(parts) {
             return Refusal::new(RefusalCode::RefundExceedsCaptured, "more points than the payment has spent").into();
         }
-        // Last taken, first returned: what comes back in part lapses latest.
+        // Last taken, first returned: a partial refund returns the points that lapse last.
         let back = take_from(parts.iter().rev().copied(), units);
         let lapsed = |part: &Part| self.grant(part.entry).is_some_and(|grant| grant.has_lapsed(facts.now));
         let extended_to = facts.now.checked_add_signed(facts.policy.refunded_points_life).map(to_millis);
@@ -151,12 +151,12 @@ impl Points {
             named.extended_to = extended_to;
         }
         let restored = PointsRestored { payment_id, refund_id, amount: *amount, parts };
-        // What had lapsed before must not live on with what comes back.
+        // Points that had lapsed before must not become usable again with those that come back.
         if back.iter().any(lapsed) { self.with_lapses(facts.now, restored) } else { Decision::one(restored) }
     }
 
-    /// Takes this many free points: first those that lapse first, then by number. What
-    /// never lapses comes last.
+    /// Takes this many free points: those that lapse first, then by number. Points that never lapse
+    /// come last.
     fn pick(&self, units: i64, now: Timestamp) -> Vec<Part> {
         let mut usable: Vec<_> =
             (1_u32..).zip(&self.grants).filter(|(_, grant)| grant.free > 0 && !grant.has_lapsed(now)).collect();
@@ -164,15 +164,15 @@ impl Points {
         take_from(usable.into_iter().map(|(entry, grant)| Part { entry, units: grant.free }), units)
     }
 
-    /// The event, after the writing off of all free points that have lapsed.
+    /// The event, after writing off all free points that have lapsed.
     fn with_lapses(&self, now: Timestamp, event: impl Into<PointsEvent>) -> Decision<PointsEvent> {
         let mut events = self.lapses(now);
         events.push(event.into());
         Decision::Record(events)
     }
 
-    /// The writing off of all free points that have lapsed, one event a grant. What a payment
-    /// keeps does not lapse while it is kept.
+    /// Writes off all free points that have lapsed, with one event per grant. What a payment holds
+    /// does not lapse while it is held.
     fn lapses(&self, now: Timestamp) -> Vec<PointsEvent> {
         let lapsed = (1_u32..).zip(&self.grants).filter(|(_, grant)| grant.free > 0 && grant.has_lapsed(now));
         lapsed.map(|(entry, grant)| PointsExpired { entry, amount: won(grant.free) }.into()).collect()

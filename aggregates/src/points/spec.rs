@@ -1,4 +1,4 @@
-//! What a points ledger answers.
+//! The answers of a points ledger.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -190,14 +190,14 @@ fn i6_what_comes_back_to_a_lapsed_grant_can_be_used_for_a_while() {
     let until = later + chrono::TimeDelta::days(30);
     let back = PointsPart { entry: 1, amount: won(300), extended_to: Some(until) };
     let (payment_id, refund_id) = (payment(), refund());
-    // What had lapsed with the grant is written off first and does not live on.
+    // What had lapsed with the grant is written off first, and does not become usable again.
     let points = given::<Points>(&log).at(later).when(&restore(300)).records(&[
         PointsExpired { entry: 1, amount: won(200) }.into(),
         PointsRestored { payment_id, refund_id, amount: won(300), parts: vec![back] }.into(),
     ]);
     assert_eq!((points.available(later), points.balance()), (300, 300));
     assert_eq!(points.available(until), 0);
-    // To a grant that stands they go back as they were.
+    // They return unchanged to a grant that has not lapsed.
     given::<Points>(&log).at(at(50)).when(&restore(300)).records(&[restored(300, &[(1, 300)])]);
 }
 
@@ -258,7 +258,7 @@ proptest! {
     }
 }
 
-/// As it is asked for by a person: sealed anew each time, under the same hash.
+/// A grant as a person requests it: sealed anew each time, with the same hash.
 fn sealed_grant(units: i64, text: &str, hash: u128, ciphertext: &str) -> PointsCommand {
     let words = Sealed::from_ciphertext(ciphertext.to_owned()).into();
     let reference = GrantReference { text: text.to_owned(), words, hash: Some(Uuid::from_u128(hash)) };

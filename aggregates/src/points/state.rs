@@ -1,4 +1,4 @@
-//! What a points ledger keeps in mind. Amounts are whole won.
+//! The state of a points ledger. Amounts are whole won.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,7 +59,7 @@ pub(super) fn units_of(parts: &[Part]) -> i64 {
     parts.iter().fold(0, |sum: i64, part| sum.saturating_add(part.units))
 }
 
-/// By what the reference of a grant is known again.
+/// The key by which the reference of a grant is recognised.
 fn key_of(granted: &PointsGranted) -> String {
     match (granted.reference_hash, &granted.reference) {
         (Some(hash), _) => hash.to_string(),
@@ -69,7 +69,7 @@ fn key_of(granted: &PointsGranted) -> String {
 }
 
 impl Points {
-    /// What was given for this reference.
+    /// What was granted for this reference.
     pub(super) fn granted_for(&self, reference: &GrantReference) -> Option<i64> {
         let by_hash = reference.hash.and_then(|hash| self.references.get(&hash.to_string()));
         by_hash.or_else(|| self.references.get(&reference.text)).copied()
@@ -137,29 +137,29 @@ impl Points {
         }
     }
 
-    /// All points that are neither spent nor written off, held ones too, in won.
+    /// All points that are neither spent nor written off, including held ones, in won.
     #[must_use]
     pub fn balance(&self) -> i64 {
         self.balance
     }
-    /// Points kept for payments, in won.
+    /// Points held for payments, in won.
     #[must_use]
     pub fn held(&self) -> i64 {
         self.held
     }
-    /// Points that can be used at a moment, in won.
+    /// Points that can be used at a time, in won.
     #[must_use]
     pub fn available(&self, now: Timestamp) -> i64 {
         let usable = self.grants.iter().filter(|grant| !grant.has_lapsed(now));
         usable.fold(0, |sum: i64, grant| sum.saturating_add(grant.free))
     }
-    /// When the first of the points that no payment holds lapses or has lapsed; none when
-    /// none of them does.
+    /// When the first of the points that no payment holds lapse or have lapsed; none if none of
+    /// them lapse.
     #[must_use]
     pub fn lapses_at(&self) -> Option<Timestamp> {
         self.grants.iter().filter(|grant| grant.free > 0).filter_map(|grant| grant.expires_at).min()
     }
-    /// Points that a payment keeps, in won; 0 when it captured, released or never held any.
+    /// Points that a payment holds, in won; 0 if it captured, released or never held any.
     #[must_use]
     pub fn held_for(&self, payment_id: PaymentId) -> i64 {
         match self.payments.get(&payment_id) {
@@ -169,7 +169,7 @@ impl Points {
     }
 }
 
-/// Number of a grant to its place in the list.
+/// The place in the list for the number of a grant.
 fn place(entry: u32) -> Option<usize> {
     usize::try_from(entry).ok()?.checked_sub(1)
 }
@@ -183,8 +183,8 @@ pub(super) fn write_parts(parts: &[Part]) -> Vec<PointsPart> {
     parts.iter().map(|part| PointsPart { entry: part.entry, amount: won(part.units), extended_to: None }).collect()
 }
 
-/// Units of a ledger as money. They are bounded by the largest amount of money when
-/// they are granted, so they always fit.
+/// Units of a ledger as money. They are limited by the largest amount of money when they are
+/// granted, so they always fit.
 pub(super) fn won(units: i64) -> Money {
     Money::krw(units).unwrap_or(Money::zero(Currency::KRW))
 }

@@ -1,7 +1,7 @@
-//! Processes: deciders whose commands go to others.
+//! Processes: deciders whose commands go to other aggregates.
 //!
-//! `process.rs` says what a process is, `walk/` takes along in one append what they learn from
-//! a decision and what follows from it.
+//! `process.rs` says what a process is; `walk/` adds to an append what the processes learn from a
+//! decision and what follows from it.
 
 mod fulfilment;
 mod process;
@@ -9,5 +9,6 @@ pub mod walk;
 
 pub use fulfilment::*;
 pub use process::{
-    IssuedTask, PROCESSES, Process, Task, Told, Undo, Way, input_command_id, process_of, refusal_command_id,
+    IssuedTask, OutsideCall, PROCESSES, Process, Task, Told, Undo, Way, input_command_id, process_of,
+    refusal_command_id,
 };

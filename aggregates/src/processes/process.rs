@@ -1,7 +1,7 @@
-//! What a process is to those that run it: the walk, the dispatcher and the timers go over
-//! [`PROCESSES`] and name none of them.
+//! What a process is to the code that runs it: the walk, the dispatcher and the timers iterate over
+//! [`PROCESSES`] and name no single one.
 
-use jangbu_kernel::{AggregateKind, CommandId, StreamId, Timestamp};
+use jangbu_kernel::{AggregateKind, CommandId, OrderId, PaymentId, RefundId, ShipmentId, StreamId, Timestamp, Version};
 use uuid::Uuid;
 
 use super::fulfilment::{FirstInput, FulfilmentProcess, InputName};
@@ -9,17 +9,17 @@ use crate::command::AnyCommand;
 use crate::event::DomainEvent;
 use crate::state::States;
 
-/// Every process there is.
+/// All processes.
 pub const PROCESSES: &[&dyn Process] = &[&FulfilmentProcess];
 
 /// An event that a process may learn from.
 #[derive(Clone, Copy, Debug)]
 pub struct Told<'a> {
-    /// The stream it stands in.
+    /// Its stream.
     pub stream: StreamId,
-    /// Its version there.
-    pub version: u64,
-    /// Its position and id, where it is in the log already.
+    /// Its version in that stream.
+    pub version: Version,
+    /// Its position and id, if it is already in the log.
     pub logged: Option<FirstInput>,
     /// The event.
     pub event: &'a DomainEvent,
@@ -28,13 +28,15 @@ pub struct Told<'a> {
 /// A command that a process issued.
 #[derive(Clone, Debug)]
 pub struct IssuedTask {
-    /// The id it went out with.
+    /// The id that it was issued with.
     pub command_id: CommandId,
+    /// The order that it is about.
+    pub order_id: OrderId,
     /// What is to be done.
     pub task: Task,
 }
 
-/// What a command of a process asks for, with its undo beside it.
+/// What a command of a process asks for, and how it is undone.
 #[derive(Clone, Debug)]
 pub struct Task {
     /// Its name in logs and metrics: snake case.
@@ -45,70 +47,94 @@ pub struct Task {
     pub undo: Undo,
 }
 
-/// How a command of a process is carried out.
+/// How a command of a process is executed.
 #[derive(Clone, Debug)]
 pub enum Way {
     /// By a command to aggregates, in the append in which it was issued.
     Plain(AnyCommand),
-    /// By a call to the outside. What is asked before it is decided in the append in which it
-    /// was issued, where there is something to be written before the call.
+    /// By a call to a gateway or a carrier.
     Outside {
-        /// What writes the intent.
+        /// The command that writes down what is about to be asked, decided in the append in which
+        /// the call is issued; none where nothing has to be written before the call.
         intent: Option<AnyCommand>,
+        /// The call.
+        call: OutsideCall,
     },
 }
 
+/// A call to a gateway or a carrier. Every process can ask for any of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutsideCall {
+    /// Ask the gateway for a payment's money.
+    Charge(PaymentId),
+    /// Finish a charge whose challenge the buyer has met.
+    ConfirmCharge(PaymentId),
+    /// Ask the gateway what became of a charge.
+    Inquire(PaymentId),
+    /// Have the gateway void a charge, whatever became of it.
+    NetCancel(PaymentId),
+    /// Give the money of a requested refund back.
+    Refund(PaymentId, RefundId),
+    /// Ask the carrier for a parcel's label, for the time that the number says: 1 for the first.
+    BookLabel(ShipmentId, u32),
+    /// Call a parcel's label off, then the parcel, for this reason.
+    CallOff(ShipmentId, String),
+}
+
 impl Way {
-    /// What is decided where it is issued.
+    /// The command that is decided in the append in which the task is issued.
     #[must_use]
     pub const fn decided_at_once(&self) -> Option<&AnyCommand> {
         match self {
-            Self::Plain(command) | Self::Outside { intent: Some(command) } => Some(command),
-            Self::Outside { intent: None } => None,
+            Self::Plain(command) | Self::Outside { intent: Some(command), .. } => Some(command),
+            Self::Outside { intent: None, .. } => None,
         }
     }
 }
 
-/// How what a process did is undone.
+/// How the effect of a command of a process is undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undo {
-    /// By these commands of the process, as they are called.
+    /// By these commands of the process, given by their names.
     By(&'static [&'static str]),
     /// It leaves nothing to undo.
     Nothing,
-    /// Not at all, and why that is right.
+    /// It is never undone, for this reason.
     Never(&'static str),
 }
 
-/// A process: it learns from the events of other streams, decides what is to be done, and has
-/// it done by commands.
+/// A process: it learns from the events of other streams, decides what is to be done, and issues
+/// commands for it.
 pub trait Process: Sync {
-    /// What it is called.
+    /// Its name.
     fn name(&self) -> &'static str;
 
     /// The kind of its streams, one for each instance.
     fn kind(&self) -> AggregateKind;
 
-    /// The instance that learns from an event; none when no instance does.
+    /// The instance that learns from an event; none if no instance does.
     fn learner(&self, stream: StreamId, event: &DomainEvent) -> Option<StreamId>;
 
-    /// Has an instance take an event in.
+    /// The command by which an instance takes an event in.
     fn take_in(&self, instance: StreamId, told: Told<'_>) -> AnyCommand;
 
-    /// Tells an instance that its command did nothing.
+    /// The command that tells an instance that its command was refused.
     fn refused(&self, instance: StreamId, command_id: CommandId, code: &str) -> AnyCommand;
 
-    /// Lets a timer of an instance ring; none when it has no timer of this name.
+    /// The command for a due timer of an instance; none if it has no timer of this name.
     fn ring(&self, instance: StreamId, timer: &str, due_at: Timestamp) -> Option<AnyCommand>;
 
-    /// The event by which an instance says that it was not told of these, and why.
+    /// The event that records which inputs an instance was not told of, and why.
     fn set_aside(&self, inputs: Vec<InputName>, reason: &str) -> DomainEvent;
 
-    /// What goes out with an event, in its order: nothing with one of another stream.
+    /// The types of the events of its streams that those who carry out its commands read.
+    fn issuing(&self) -> &'static [&'static str];
+
+    /// The commands that an event issues, in its order; none for an event of another stream.
     fn issued(&self, stream: StreamId, event: &DomainEvent) -> Vec<IssuedTask>;
 
-    /// Streams that are looked at when something is written to this one, as far as can be told
-    /// from what is loaded. Only a hint that saves rounds of loading.
+    /// Streams that are read when something is written to this one, as far as the loaded states
+    /// tell. Only a hint, which saves rounds of loading.
     fn looks_at(&self, states: &dyn States, stream: StreamId) -> Vec<StreamId>;
 }
 
@@ -118,9 +144,9 @@ pub fn process_of(kind: AggregateKind) -> Option<&'static dyn Process> {
     PROCESSES.iter().copied().find(|process| process.kind() == kind)
 }
 
-/// The id of the command that has an instance take an event in: the same for ever.
+/// The id of the command by which an instance takes an event in; it never changes.
 #[must_use]
-pub fn input_command_id(instance: StreamId, stream: StreamId, version: u64) -> CommandId {
+pub fn input_command_id(instance: StreamId, stream: StreamId, version: Version) -> CommandId {
     CommandId::new(Uuid::new_v5(&instance.id, format!("{instance}/input/{stream}/{version}").as_bytes()))
 }
 
@@ -130,7 +156,7 @@ pub fn refusal_command_id(instance: StreamId, command_id: CommandId) -> CommandI
     CommandId::new(Uuid::new_v5(&instance.id, format!("{instance}/refusal/{command_id}").as_bytes()))
 }
 
-/// The id under which an instance of this version says that it was set aside.
-pub(super) fn set_aside_command_id(instance: StreamId, version: u64) -> CommandId {
+/// The id of the command that records that an instance was set aside at this version.
+pub(super) fn set_aside_command_id(instance: StreamId, version: Version) -> CommandId {
     CommandId::new(Uuid::new_v5(&instance.id, format!("{instance}/set-aside/{version}").as_bytes()))
 }

@@ -1,29 +1,29 @@
-//! What can be asked of a session.
+//! The commands of a session.
 
 use jangbu_kernel::UserId;
 
 use super::event::SessionEndReason;
 
-/// What can be asked of a session.
+/// A command of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionCommand {
-    /// Begin.
+    /// Starts the session.
     Start {
-        /// For whom.
+        /// The user.
         user_id: UserId,
         /// SHA-256 of the refresh token, hexadecimal.
         token_hash: String,
     },
-    /// Exchange the token.
+    /// Exchanges the token.
     Rotate {
-        /// Hash of the token shown.
+        /// Hash of the presented token.
         presented_hash: String,
-        /// How many exchanges led to it, when it bears this shop's own proof of that.
+        /// How many exchanges led to it, if the token has the shop's own proof of that.
         presented_generation: Option<u64>,
-        /// Hash of the next one.
+        /// Hash of the next token.
         next_hash: String,
     },
-    /// Be over.
+    /// Ends the session.
     End {
         /// Logout, reuse of a token, or another cause.
         reason: SessionEndReason,

@@ -45,7 +45,8 @@ impl Family {
         let Some(live) = &self.live else {
             return unauthenticated().into();
         };
-        // The hashes are of random tokens: how long comparing them takes tells nothing of use.
+        // The hashes are of random tokens, so the time that comparing them takes reveals nothing
+        // useful.
         if live == presented && facts.now < self.expires_at {
             return Decision::one(SessionRotated {
                 token_hash: next.to_owned(),

@@ -1,4 +1,4 @@
-//! What a session answers.
+//! The answers of a session.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -14,7 +14,7 @@ const LIFE: i64 = 30 * 24 * 3_600;
 fn started() -> SessionEvent {
     SessionStarted { user_id: id(1), token_hash: "a".into(), expires_at: at(LIFE), generation: Some(0) }.into()
 }
-/// To the token of a generation: "a", "b", "c" and so on.
+/// An exchange to the token of a generation: "a", "b", "c" and so on.
 fn rotated(generation: u8) -> SessionEvent {
     rotated_at(generation, at(-60))
 }
@@ -35,7 +35,7 @@ fn rotate(generation: u8) -> SessionCommand {
         next_hash: token(generation + 1),
     }
 }
-/// What earlier releases gave out, and anybody may make up.
+/// Presents a token without a proof, such as earlier releases issued and anybody may invent.
 fn rotate_unproven(presented: &str) -> SessionCommand {
     let next_hash = "next".into();
     SessionCommand::Rotate { presented_hash: presented.into(), presented_generation: None, next_hash }
@@ -134,7 +134,7 @@ fn i2_of_thirty_parallel_exchanges_one_is_recorded_and_the_login_lives() {
     given::<Session>(&[started(), rotated(1), ended()]).when(&rotate(1)).refused(RefusalCode::Unauthenticated);
 }
 
-/// As earlier releases wrote it.
+/// A session as earlier releases recorded it.
 fn old_session() -> [SessionEvent; 3] {
     let expires_at = at(LIFE);
     let rotated = |to: &str| SessionRotated { token_hash: to.into(), expires_at, generation: None, rotated_at: None };
@@ -187,7 +187,7 @@ proptest! {
                 let rotates = matches!(events.as_slice(), [SessionEvent::Rotated(_)]);
                 prop_assert_eq!(rotates, live == Some(generation));
                 if rotates && !proven {
-                    // Our own tokens are always proven: what follows is another story.
+                    // The shop's own tokens always have a proof; what follows is not tested here.
                     return Ok(());
                 }
                 live = rotates.then_some(generation + 1);

@@ -1,4 +1,4 @@
-//! What a session keeps in mind.
+//! The state of a session.
 
 use std::collections::BTreeSet;
 
@@ -67,21 +67,20 @@ impl Session {
                 family.last_exchange = None;
                 family.exchanged.clear();
             }
-            // Started twice, or anything before the start: never decided, changes nothing.
-            // Reuse is always followed by the end.
+            // Started twice, or anything before the start: this is never decided and changes
+            // nothing. Reuse is always followed by the end.
             (Some(_), SessionEvent::Started(_) | SessionEvent::ReuseDetected(_))
             | (None, SessionEvent::Rotated(_) | SessionEvent::ReuseDetected(_) | SessionEvent::Ended(_)) => {}
         }
     }
 
-    /// Whose session it is.
+    /// The user of the session.
     #[must_use]
     pub fn user_id(&self) -> Option<UserId> {
         self.family.as_ref().map(|family| family.user_id)
     }
 
-    /// Whether a token with this hash is one of it, alive or exchanged, as far as that can
-    /// be told from hashes.
+    /// Whether a token with this hash belongs to it, live or exchanged, as far as hashes can tell.
     #[must_use]
     pub fn knows(&self, hash: &str) -> bool {
         self.family.as_ref().is_some_and(|family| {
@@ -90,7 +89,7 @@ impl Session {
         })
     }
 
-    /// Whether a token of it can be exchanged at this moment.
+    /// Whether a token of it can be exchanged at this time.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.family.as_ref().is_some_and(|family| family.live.is_some() && now < family.expires_at)

@@ -1,4 +1,4 @@
-//! What can be asked of a parcel.
+//! The commands of a parcel.
 
 use jangbu_kernel::gateway::LabelOutcome;
 use jangbu_kernel::{OrderId, Remark, Sealed, Timestamp, UserId};
@@ -6,29 +6,29 @@ use jangbu_kernel::{OrderId, Remark, Sealed, Timestamp, UserId};
 use super::event::ScanStatus;
 use crate::order::OrderLine;
 
-/// A scan, as somebody tells it.
+/// A scan, as it is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// By whom: a carrier's name, or [`STAFF`](super::STAFF).
+    /// Who reports it: a carrier's name, or [`STAFF`](super::STAFF).
     pub carrier: String,
-    /// The number that follows the parcel; of staff, who look at the parcel, it may be empty.
+    /// The tracking number; it may be empty for staff, who have the parcel in front of them.
     pub tracking_number: String,
-    /// What it tells.
+    /// The status that it reports.
     pub status: ScanStatus,
     /// The carrier's own code.
     pub code: String,
     /// The place of the scan, as the carrier names it.
     pub place: String,
-    /// When, by the carrier's clock.
+    /// The time of the scan, by the carrier's clock.
     pub at: Timestamp,
     /// A remark of the shop's staff.
     pub note: Option<Remark>,
 }
 
-/// What can be asked of a parcel.
+/// A command of a parcel.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ShipmentCommand {
-    /// Opens it.
+    /// Requests it.
     Request {
         /// The order whose goods are in it.
         order_id: OrderId,
@@ -36,35 +36,35 @@ pub enum ShipmentCommand {
         user_id: UserId,
         /// What is in it.
         lines: Vec<OrderLine>,
-        /// Where it goes, sealed.
+        /// The delivery address, sealed.
         shipping_address: Sealed,
     },
     /// A carrier answered the request for a label.
     ObserveLabel {
-        /// Which carrier, by its name.
+        /// The carrier's name.
         carrier: String,
-        /// What it said.
+        /// The answer.
         outcome: LabelOutcome,
     },
     /// It is handed over. Without a label both carrier and number must be given.
     Dispatch {
-        /// To whom; the label's carrier when absent.
+        /// The carrier; the label's if absent.
         carrier: Option<String>,
-        /// Its number; the label's when absent.
+        /// The tracking number; the label's if absent.
         tracking_number: Option<String>,
     },
-    /// Somebody scanned it.
+    /// It was scanned.
     RecordScan(Scan),
-    /// The number that was written down is not the parcel's.
+    /// Corrects a tracking number that was written down wrongly.
     CorrectTrackingNumber {
-        /// The parcel's number.
+        /// The right number.
         tracking_number: String,
         /// Staff's reason, for the audit trail.
         reason: Remark,
     },
-    /// Calls it off before it is handed over.
+    /// Cancels it before it is handed over.
     Cancel {
-        /// Why, a code.
+        /// The reason code.
         reason: String,
     },
 }

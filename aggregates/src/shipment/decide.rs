@@ -15,7 +15,7 @@ use crate::facts::Facts;
 
 impl Decider for Shipment {
     const KIND: AggregateKind = AggregateKind::Shipment;
-    // 2: what makes a scan the same scan includes its status. 3: which carrier was asked.
+    // 2: the identity of a scan includes its status. 3: the carrier that was asked.
     const STATE_VERSION: u16 = 3;
     type Event = ShipmentEvent;
     type Command = ShipmentCommand;
@@ -82,7 +82,7 @@ impl Shipment {
         let Some(order_id) = self.order_id else {
             return not_found().into();
         };
-        // A parcel that has its label, or needs none any more, learns nothing from an answer.
+        // An answer changes nothing for a parcel that has its label, or no longer needs one.
         if self.state != ShipmentState::Requested {
             return Decision::AlreadyDone;
         }
@@ -128,7 +128,7 @@ impl Shipment {
         }
         let dispatched =
             ShipmentDispatched { order_id, carrier: carrier.to_owned(), tracking_number: number.to_owned() };
-        // What the carrier told before counts from now on.
+        // What the carrier reported before counts from now on.
         let ours = self.label.as_ref().is_some_and(|(known, _)| known == carrier);
         let told = self.early.filter(|_| ours).map(|(_, status)| status_event(status, order_id));
         Decision::Record(std::iter::once(dispatched.into()).chain(told).collect())

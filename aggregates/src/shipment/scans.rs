@@ -1,4 +1,4 @@
-//! Scans of a parcel: which are new, and which change anything.
+//! Scans of a parcel: which are new, and which change something.
 
 use jangbu_kernel::time::{rfc3339, to_millis};
 use jangbu_kernel::{Decision, OrderId, Refusal, RefusalCode, Remark, Timestamp, text};
@@ -13,11 +13,11 @@ use super::event::{
 use super::state::{Shipment, ShipmentState};
 use crate::facts::Facts;
 
-/// Who scanned, when it was somebody of the shop.
+/// The carrier of a scan that was made by the shop's staff.
 pub const STAFF: &str = "staff";
 
-/// Scans kept of one parcel. A real journey has about ten; a carrier that repeats
-/// itself with new times must not grow the stream without end.
+/// Scans kept of one parcel. A real journey has about ten; a carrier that repeats itself with new
+/// times must not grow the stream without end.
 pub const MAX_SCANS: usize = 500;
 
 /// Longest code, place or remark of a scan, in characters.
@@ -26,8 +26,8 @@ pub const MAX_SCAN_TEXT: usize = 300;
 /// Namespace of scan keys. Storage format of snapshots: never change.
 const SCAN_NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_5c0e_2f5b_4a8e_9d1b_7c3a_5e0f_8b21);
 
-/// What makes a scan the same scan: carrier, number, time, code, place and status. How its
-/// texts were written down does not matter.
+/// The identity of a scan: carrier, number, time, code, place and status. The Unicode form of its
+/// texts does not matter.
 pub(super) fn scan_key(scan: &Scan) -> Uuid {
     let fields = [
         text::composed(&scan.carrier),
@@ -47,8 +47,9 @@ pub(super) fn scan_key(scan: &Scan) -> Uuid {
     Uuid::new_v5(&SCAN_NAMESPACE, text.as_bytes())
 }
 
-/// A tracking number as it is compared: people and carriers write it with blanks and hyphens
-/// or without, and in letters of any width. One without a letter or digit is compared whole.
+/// A tracking number in the form in which it is compared: people and carriers write it with or
+/// without blanks and hyphens, and in letters of any width. One without a letter or digit is
+/// compared as a whole.
 #[must_use]
 pub fn number_key(number: &str) -> String {
     let key = text::key(number);
@@ -68,7 +69,7 @@ impl Scan {
 }
 
 impl ScanRecorded {
-    /// As it was told.
+    /// The scan, as it was reported.
     pub(super) fn told(&self) -> Scan {
         Scan {
             carrier: self.carrier.clone(),
@@ -83,8 +84,8 @@ impl ScanRecorded {
 }
 
 impl Shipment {
-    /// Whether a scan shows that the carrier has a parcel which nobody has handed over yet: by
-    /// the carrier of its label, under the label's number.
+    /// Whether a scan shows that the carrier has a parcel whose hand-over is not recorded yet: it
+    /// is by the carrier of the label, under the label's number.
     #[must_use]
     pub fn is_handed_over_by(&self, scan: &Scan) -> bool {
         let Some((carrier, number)) = &self.label else { return false };
@@ -94,7 +95,8 @@ impl Shipment {
             && in_the_carriers_hands(scan.status)
     }
 
-    /// Whether the carrier told that it has the parcel and nobody could record the hand-over.
+    /// Whether the carrier reported that it has the parcel, and the hand-over could not be
+    /// recorded.
     #[must_use]
     pub const fn waits_for_hand_over(&self) -> bool {
         matches!(self.state, ShipmentState::Ready) && self.early.is_some()
@@ -107,7 +109,7 @@ impl Shipment {
         let mut scan = scan.clone();
         let by_staff = scan.carrier == STAFF;
         if by_staff {
-            // Staff look at the parcel, not at a number.
+            // Staff look at the parcel itself, not at its number.
             scan.tracking_number = self.tracking_number().unwrap_or_default().to_owned();
         }
         if self.scans.contains(&scan_key(&scan)) {
@@ -119,7 +121,7 @@ impl Shipment {
         if let Err(refusal) = check_texts(&scan) {
             return refusal.into();
         }
-        // The latest moment that a carrier's clock may show.
+        // The latest time that is accepted from a carrier's clock.
         let latest = facts.now.checked_add_signed(facts.policy.scan_clock_tolerance).unwrap_or(facts.now);
         let ignored_because = self.reason_to_ignore(&scan, latest).map(str::to_owned);
         let reached = ShipmentState::of_scan(scan.status);
@@ -155,10 +157,10 @@ impl Shipment {
             | ShipmentState::Exception
             | ShipmentState::Delivered
             | ShipmentState::Lost => {
-                // A time from the future orders nothing, also where it was taken in earlier.
+                // A time in the future orders nothing, even if it was accepted earlier.
                 let newest = self.latest_scan_at.filter(|newest| *newest <= latest);
                 let older = newest.is_some_and(|newest| scan.at < newest);
-                // An end is an end, whatever the carrier's clocks say.
+                // A scan that ends the journey counts, whatever the carrier's clocks say.
                 (older && !ends_journey(scan.status)).then_some("older_than_known")
             }
         }

@@ -84,9 +84,9 @@ fn in_state(state: ShipmentState) -> Shipment {
     shipment
 }
 
-/// One line a command, one column a state in the order of `ShipmentState::ALL`: `+`
-/// recorded (and the state changed or stayed as it was), `!` a scan kept and ignored,
-/// `=` already done, else the refusal: N not found, C state conflict.
+/// One line for each command, one column for each state in the order of `ShipmentState::ALL`: `+`
+/// recorded (whether or not the state changed), `!` a scan that was kept and ignored, `=` already
+/// done, otherwise the refusal: N not found, C state conflict.
 const TABLE: &str = "
     request          + = = = = = = = = = = =
     ready            N + = = = = = = = = = =
@@ -228,7 +228,7 @@ fn i6_a_time_from_the_future_orders_nothing() {
     assert_eq!((kept.at, kept.received_at), (at(nine_hours), Some(at(0))));
     assert_eq!(answer_of(&mut shipment, &scan_at(ScanStatus::OutForDelivery, 60, "swift")), "+");
     assert_eq!(shipment.state(), ShipmentState::OutForDelivery);
-    // Within the tolerance a clock is believed, and orders.
+    // Within the tolerance a clock is trusted, and orders the scans.
     let Decision::Record(events) = ask(&mut shipment, &scan_at(ScanStatus::AttemptFailed, 600, "swift")) else {
         panic!("it is kept");
     };
@@ -240,7 +240,7 @@ fn i6_a_time_from_the_future_orders_nothing() {
 fn i6_a_time_that_was_believed_earlier_orders_nothing_while_it_lies_ahead() {
     let mut shipment = in_state(ShipmentState::Dispatched);
     let ShipmentCommand::RecordScan(ahead) = scan_at(ScanStatus::InTransit, 9 * 3_600, "swift") else { unreachable!() };
-    // As it was recorded before times were looked at.
+    // A scan as it was recorded before times were checked.
     shipment.evolve(&ahead.recorded(id(1), None, None).into());
     assert_eq!(answer_of(&mut shipment, &scan_at(ScanStatus::OutForDelivery, 60, "swift")), "+");
 }

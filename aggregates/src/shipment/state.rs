@@ -1,4 +1,4 @@
-//! What a parcel keeps in mind.
+//! The state of a parcel.
 
 use jangbu_kernel::{OrderId, Sealed, Timestamp, UserId, named};
 use schemars::JsonSchema;
@@ -45,7 +45,7 @@ pub enum ShipmentState {
 named!(ShipmentState);
 
 impl ShipmentState {
-    /// The state that a scan tells of.
+    /// The state that a scan reports.
     #[must_use]
     pub const fn of_scan(status: ScanStatus) -> Self {
         match status {
@@ -96,7 +96,7 @@ pub struct Shipment {
 }
 
 impl Shipment {
-    /// Where it stands.
+    /// Its state.
     #[must_use]
     pub const fn state(&self) -> ShipmentState {
         self.state
@@ -121,7 +121,7 @@ impl Shipment {
     pub fn lines(&self) -> &[OrderLine] {
         &self.lines
     }
-    /// Where it goes, sealed.
+    /// The delivery address, sealed.
     #[must_use]
     pub const fn shipping_address(&self) -> Option<&Sealed> {
         self.shipping_address.as_ref()
@@ -131,18 +131,18 @@ impl Shipment {
     pub fn asked_carrier(&self) -> Option<&str> {
         self.asked.as_deref()
     }
-    /// Whether a carrier has ever had to do with it: it was asked for the label, or got the parcel.
+    /// Whether a carrier was ever involved: it was asked for the label, or got the parcel.
     #[must_use]
     pub fn is_known_to(&self, carrier: &str) -> bool {
         let names = [&self.label, &self.dispatched_with].into_iter().flatten().map(|(name, _)| name);
         names.chain(&self.asked).any(|name| name == carrier)
     }
-    /// Who carries it, once that is known.
+    /// The carrier, once it is known.
     #[must_use]
     pub fn carrier(&self) -> Option<&str> {
         self.dispatched_with.as_ref().or(self.label.as_ref()).map(|(carrier, _)| carrier.as_str())
     }
-    /// The number that follows it, once there is one.
+    /// The tracking number, once there is one.
     #[must_use]
     pub fn tracking_number(&self) -> Option<&str> {
         self.dispatched_with.as_ref().or(self.label.as_ref()).map(|(_, number)| number.as_str())
@@ -152,8 +152,8 @@ impl Shipment {
     pub const fn refusals(&self) -> u32 {
         self.refusals
     }
-    /// Whether the label of this attempt (from 1) is still to be asked for: an attempt
-    /// that was refused, and one after which the parcel moved on, is over.
+    /// Whether the label of this attempt (from 1) is still to be requested. An attempt is over once
+    /// it was refused, or once the parcel has moved on.
     #[must_use]
     pub fn needs_label(&self, attempt: u32) -> bool {
         self.state == ShipmentState::Requested && self.refusals < attempt

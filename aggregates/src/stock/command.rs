@@ -3,7 +3,7 @@
 use jangbu_kernel::{OrderId, Timestamp};
 
 /// What can be asked of the stock of a product. Quantities of releases, allocations
-/// and shipments are what the order holds, all of it.
+/// and shipments are what the order holds, all of it; only giving back names how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StockCommand {
     /// Goods came in.
@@ -18,6 +18,35 @@ pub enum StockCommand {
         /// The reason, such as `count` or `damage`, for the audit trail.
         reason: String,
     },
+    /// Record a count of the warehouse.
+    Count {
+        /// How many there are.
+        counted: u32,
+        /// Why there was a count, or what explains the difference.
+        reason: Option<String>,
+    },
+    /// Units can never be sold: broken, spoilt, lost.
+    WriteOff {
+        /// How many, at least 1.
+        quantity: u32,
+        /// What became of them.
+        reason: String,
+    },
+    /// Set the number of available units at which the stock counts as low.
+    SetThreshold {
+        /// At so many or fewer it is low; 0: never, it is only depleted.
+        low: u32,
+    },
+    /// Set how many units may be promised to orders before they are here.
+    SetBackOrder {
+        /// By how many units reservations may exceed what is available; 0: not at all.
+        limit: u32,
+    },
+    /// Set how many units one buyer may have in open orders.
+    SetBuyerLimit {
+        /// How many; 0: no limit of the product's own.
+        limit: u32,
+    },
     /// Keep units for an unpaid order.
     Reserve {
         /// The order that the units are reserved for.
@@ -31,6 +60,15 @@ pub enum StockCommand {
     Release {
         /// Whose.
         order_id: OrderId,
+        /// Why, a code.
+        reason: String,
+    },
+    /// Release some of the units that are kept for an order, paid or not.
+    GiveBack {
+        /// The order that needs fewer units.
+        order_id: OrderId,
+        /// How many, at least 1.
+        quantity: u32,
         /// Why, a code.
         reason: String,
     },

@@ -5,8 +5,8 @@ use jangbu_kernel::{AggregateKind, Decider, Decision, OrderId, Refusal, RefusalC
 
 use super::command::StockCommand;
 use super::event::{
-    StockAdjusted, StockAllocated, StockDeallocated, StockEvent, StockReceived, StockReleased, StockReserved,
-    StockRestocked, StockShipped,
+    StockAdjusted, StockAllocated, StockBackOrderSet, StockBuyerLimitSet, StockCounted, StockDeallocated, StockEvent,
+    StockReceived, StockReleased, StockReserved, StockRestocked, StockShipped, StockThresholdSet, StockWrittenOff,
 };
 use super::state::Stock;
 use crate::checks;
@@ -14,20 +14,56 @@ use crate::facts::Facts;
 
 impl Decider for Stock {
     const KIND: AggregateKind = AggregateKind::Stock;
-    const STATE_VERSION: u16 = 1;
+    const STATE_VERSION: u16 = 4;
     type Event = StockEvent;
     type Command = StockCommand;
     type Facts = Facts;
 
     fn decide(&self, command: &StockCommand, _: &Facts) -> Decision<StockEvent> {
+        match self.change(command) {
+            Decision::Record(events) => Decision::Record(self.with_level(events)),
+            unchanged @ (Decision::AlreadyDone | Decision::Refused(_)) => unchanged,
+        }
+    }
+
+    fn evolve(&mut self, event: &StockEvent) {
+        self.fold(event);
+    }
+}
+
+impl Stock {
+    /// The events, and the one that records the level if they change it. Only numbers are added up:
+    /// a stock with a thousand reservations is not copied.
+    fn with_level(&self, mut events: Vec<StockEvent>) -> Vec<StockEvent> {
+        let (mut available, mut low) = (self.available(), self.low());
+        for event in &events {
+            available = available.saturating_add(event.change().available());
+            if let StockEvent::ThresholdSet(set) = event {
+                low = set.low;
+            }
+        }
+        events.extend(self.level().becomes(available, low));
+        events
+    }
+
+    fn change(&self, command: &StockCommand) -> Decision<StockEvent> {
         match command {
             StockCommand::Receive { quantity } => self.receive(*quantity),
             StockCommand::Adjust { delta, reason } => self.adjust(*delta, reason),
+            StockCommand::Count { counted, reason } => self.count(*counted, reason.as_deref()),
+            StockCommand::WriteOff { quantity, reason } => self.write_off(*quantity, reason),
+            StockCommand::SetThreshold { low } if *low == self.low() => Decision::AlreadyDone,
+            StockCommand::SetThreshold { low } => Decision::one(StockThresholdSet { low: *low }),
+            StockCommand::SetBackOrder { limit } if *limit == self.back_order() => Decision::AlreadyDone,
+            StockCommand::SetBackOrder { limit } => Decision::one(StockBackOrderSet { limit: *limit }),
+            StockCommand::SetBuyerLimit { limit } if *limit == self.buyer_limit().unwrap_or(0) => Decision::AlreadyDone,
+            StockCommand::SetBuyerLimit { limit } => Decision::one(StockBuyerLimitSet { limit: *limit }),
             StockCommand::Reserve { order_id, quantity, expires_at } => self.reserve(*order_id, *quantity, *expires_at),
             StockCommand::Release { order_id, reason } => match self.reserved_for(*order_id) {
                 0 => Decision::AlreadyDone,
                 quantity => Decision::one(StockReleased { order_id: *order_id, quantity, reason: reason.clone() }),
             },
+            StockCommand::GiveBack { order_id, quantity, reason } => self.give_back(*order_id, *quantity, reason),
             StockCommand::Allocate { order_id } => {
                 match (self.reserved_for(*order_id), self.allocated_for(*order_id)) {
                     (0, 0) => Refusal::new(RefusalCode::InsufficientStock, "the reservation is gone").into(),
@@ -43,18 +79,13 @@ impl Decider for Stock {
             // that never had anything; the order knows that it was shipped.
             StockCommand::Ship { order_id } => match self.allocated_for(*order_id) {
                 0 => Refusal::new(RefusalCode::InsufficientStock, "nothing is allocated for the order").into(),
+                quantity if i64::from(quantity) > self.on_hand() => self.not_here_yet(quantity).into(),
                 quantity => Decision::one(StockShipped { order_id: *order_id, quantity }),
             },
             StockCommand::Restock { order_id, quantity, reason } => self.restock(*order_id, *quantity, reason),
         }
     }
 
-    fn evolve(&mut self, event: &StockEvent) {
-        self.fold(event);
-    }
-}
-
-impl Stock {
     fn receive(&self, quantity: u32) -> Decision<StockEvent> {
         if quantity == 0 {
             return invalid("a quantity is at least 1", "/quantity").into();
@@ -63,6 +94,20 @@ impl Stock {
             return invalid("the stock would be too large to count", "/quantity").into();
         }
         Decision::one(StockReceived { quantity })
+    }
+
+    fn give_back(&self, order_id: OrderId, quantity: u32, reason: &str) -> Decision<StockEvent> {
+        let reason = reason.to_owned();
+        if quantity == 0 {
+            return invalid("a quantity is at least 1", "/quantity").into();
+        }
+        if self.reserved_for(order_id) >= quantity {
+            return Decision::one(StockReleased { order_id, quantity, reason });
+        }
+        if self.allocated_for(order_id) >= quantity {
+            return Decision::one(StockDeallocated { order_id, quantity, reason });
+        }
+        Refusal::new(RefusalCode::InsufficientStock, "less than that is kept for the order").into()
     }
 
     fn restock(&self, order_id: OrderId, quantity: u32, reason: &str) -> Decision<StockEvent> {
@@ -85,11 +130,50 @@ impl Stock {
         let Some(on_hand) = self.on_hand().checked_add(delta) else {
             return invalid("the stock would be too large to count", "/delta").into();
         };
-        if on_hand < self.reserved().saturating_add(self.allocated()) {
-            let detail = format!("only {} can be taken, the rest is promised to orders", self.available());
-            return Refusal::new(RefusalCode::InsufficientStock, detail).at("/delta").into();
+        if delta < 0 && self.on_hand().saturating_sub(on_hand) > self.removable() {
+            return self.only_some_can_be_taken("/delta").into();
         }
         Decision::one(StockAdjusted { delta, reason: reason.to_owned() })
+    }
+
+    /// A count that finds what was expected is recorded too: that somebody counted is a fact.
+    fn count(&self, counted: u32, reason: Option<&str>) -> Decision<StockEvent> {
+        if let Some(Err(refusal)) = reason.map(checks::reason) {
+            return refusal.into();
+        }
+        let missing = self.on_hand().saturating_sub(i64::from(counted));
+        if missing > 0 && missing > self.removable() {
+            let detail = format!(
+                "{counted} were counted, but {} are promised to orders: cancel orders of this product first",
+                self.promised()
+            );
+            return Refusal::new(RefusalCode::InsufficientStock, detail).at("/counted").into();
+        }
+        Decision::one(StockCounted { counted, expected: self.on_hand(), reason: reason.map(str::to_owned) })
+    }
+
+    fn write_off(&self, quantity: u32, reason: &str) -> Decision<StockEvent> {
+        if quantity == 0 {
+            return invalid("a quantity is at least 1", "/quantity").into();
+        }
+        if let Err(refusal) = checks::reason(reason) {
+            return refusal.into();
+        }
+        if i64::from(quantity) > self.removable() {
+            return self.only_some_can_be_taken("/quantity").into();
+        }
+        Decision::one(StockWrittenOff { quantity, reason: reason.to_owned() })
+    }
+
+    fn only_some_can_be_taken(&self, pointer: &str) -> Refusal {
+        let detail = format!("only {} can be taken, the rest is promised to orders", self.removable());
+        Refusal::new(RefusalCode::InsufficientStock, detail).at(pointer)
+    }
+
+    /// Units that were promised before they were here leave when they are here.
+    fn not_here_yet(&self, quantity: u32) -> Refusal {
+        let detail = format!("{quantity} are to leave, {} are on hand: receive the others first", self.on_hand());
+        Refusal::new(RefusalCode::InsufficientStock, detail)
     }
 
     fn reserve(&self, order_id: OrderId, quantity: u32, expires_at: Timestamp) -> Decision<StockEvent> {
@@ -99,8 +183,8 @@ impl Stock {
         if quantity == 0 {
             return invalid("a quantity is at least 1", "/quantity").into();
         }
-        if i64::from(quantity) > self.available() {
-            let detail = format!("{quantity} wanted, {} available", self.available());
+        if i64::from(quantity) > self.orderable() {
+            let detail = format!("{quantity} wanted, {} available", self.orderable());
             return Refusal::new(RefusalCode::InsufficientStock, detail).into();
         }
         Decision::one(StockReserved { order_id, quantity, expires_at: to_millis(expires_at) })

@@ -11,12 +11,67 @@ events! {
     pub enum StockEvent {
         "stock.received" v 1 => Received(StockReceived),
         "stock.adjusted" v 1 => Adjusted(StockAdjusted),
+        "stock.counted" v 1 => Counted(StockCounted),
+        "stock.written_off" v 1 => WrittenOff(StockWrittenOff),
         "stock.reserved" v 1 => Reserved(StockReserved),
         "stock.released" v 1 => Released(StockReleased),
         "stock.allocated" v 1 => Allocated(StockAllocated),
         "stock.deallocated" v 1 => Deallocated(StockDeallocated),
         "stock.shipped" v 1 => Shipped(StockShipped),
         "stock.restocked" v 1 => Restocked(StockRestocked),
+        "stock.threshold_set" v 1 => ThresholdSet(StockThresholdSet),
+        "stock.back_order_set" v 1 => BackOrderSet(StockBackOrderSet),
+        "stock.buyer_limit_set" v 1 => BuyerLimitSet(StockBuyerLimitSet),
+        "stock.ran_low" v 1 => RanLow(StockRanLow),
+        "stock.depleted" v 1 => Depleted(StockDepleted),
+        "stock.replenished" v 1 => Replenished(StockReplenished),
+    }
+}
+
+/// What an event adds to the numbers of a stock, negative where it takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StockChange {
+    /// To the units in the warehouse.
+    pub on_hand: i64,
+    /// To the units reserved for unpaid orders.
+    pub reserved: i64,
+    /// To the units allocated to paid orders.
+    pub allocated: i64,
+}
+
+impl StockChange {
+    const fn new(on_hand: i64, reserved: i64, allocated: i64) -> Self {
+        Self { on_hand, reserved, allocated }
+    }
+    /// To the units that can be sold.
+    #[must_use]
+    pub const fn available(self) -> i64 {
+        self.on_hand.saturating_sub(self.reserved).saturating_sub(self.allocated)
+    }
+}
+
+impl StockEvent {
+    /// What it adds to the numbers of the stock.
+    #[must_use]
+    pub fn change(&self) -> StockChange {
+        match self {
+            Self::Received(received) => StockChange::new(received.quantity.into(), 0, 0),
+            Self::Adjusted(adjusted) => StockChange::new(adjusted.delta, 0, 0),
+            Self::Counted(count) => StockChange::new(count.difference(), 0, 0),
+            Self::WrittenOff(gone) => StockChange::new(-i64::from(gone.quantity), 0, 0),
+            Self::Reserved(kept) => StockChange::new(0, kept.quantity.into(), 0),
+            Self::Released(freed) => StockChange::new(0, -i64::from(freed.quantity), 0),
+            Self::Allocated(sold) => StockChange::new(0, -i64::from(sold.quantity), sold.quantity.into()),
+            Self::Deallocated(freed) => StockChange::new(0, 0, -i64::from(freed.quantity)),
+            Self::Shipped(gone) => StockChange::new(-i64::from(gone.quantity), 0, -i64::from(gone.quantity)),
+            Self::Restocked(back) => StockChange::new(back.quantity.into(), 0, 0),
+            Self::ThresholdSet(_)
+            | Self::BackOrderSet(_)
+            | Self::BuyerLimitSet(_)
+            | Self::RanLow(_)
+            | Self::Depleted(_)
+            | Self::Replenished(_) => StockChange::default(),
+        }
     }
 }
 
@@ -33,6 +88,35 @@ pub struct StockAdjusted {
     /// By how many, not 0.
     pub delta: i64,
     /// Why.
+    pub reason: String,
+}
+
+/// The units in the warehouse were counted: on hand becomes the number that was counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StockCounted {
+    /// How many there are.
+    pub counted: u32,
+    /// How many there should have been: what was on hand by the log.
+    pub expected: i64,
+    /// Why there was a count, or what explains the difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl StockCounted {
+    /// What the count adds to what is on hand, negative when units are missing.
+    #[must_use]
+    pub fn difference(&self) -> i64 {
+        i64::from(self.counted).saturating_sub(self.expected)
+    }
+}
+
+/// Units can never be sold: on hand falls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StockWrittenOff {
+    /// How many, at least 1.
+    pub quantity: u32,
+    /// What became of them.
     pub reason: String,
 }
 
@@ -98,4 +182,48 @@ pub struct StockRestocked {
     pub quantity: u32,
     /// Why.
     pub reason: String,
+}
+
+/// The number of available units at which the stock counts as low was set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StockThresholdSet {
+    /// At so many available units or fewer it is low; 0: it is never low, only depleted.
+    pub low: u32,
+}
+
+/// The number of units that may be promised to orders before they are here was set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StockBackOrderSet {
+    /// By how many units reservations may exceed what is available; 0: not at all.
+    pub limit: u32,
+}
+
+/// The number of units that one buyer may have in open orders was set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StockBuyerLimitSet {
+    /// How many; 0: no limit of the product's own.
+    pub limit: u32,
+}
+
+/// Few units are left to sell: the change before it brought them down to the threshold, or the
+/// threshold was raised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StockRanLow {
+    /// How many are available, at least 1.
+    pub available: i64,
+    /// The threshold.
+    pub low: u32,
+}
+
+/// No unit is left to sell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StockDepleted {}
+
+/// Units can be sold again, or there are more than the threshold again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StockReplenished {
+    /// How many are available, at least 1.
+    pub available: i64,
+    /// The threshold; with so few it is still low.
+    pub low: u32,
 }

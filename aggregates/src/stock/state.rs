@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::StockEvent;
+use super::level::StockLevel;
 
 /// The stock of a product; a product nobody received anything of has none.
 ///
@@ -19,6 +20,14 @@ pub struct Stock {
     allocated: i64,
     pub(super) reservations: BTreeMap<OrderId, u32>,
     pub(super) allocations: BTreeMap<OrderId, u32>,
+    /// At so many available units or fewer the stock is low; 0: never.
+    low: u32,
+    /// The level that was recorded last.
+    level: StockLevel,
+    /// By how many units reservations may exceed what is available.
+    back_order: u32,
+    /// Units that one buyer may have in open orders; 0: no limit of the product's own.
+    buyer_limit: u32,
 }
 
 impl Stock {
@@ -26,6 +35,8 @@ impl Stock {
         match event {
             StockEvent::Received(received) => self.add_on_hand(i64::from(received.quantity)),
             StockEvent::Adjusted(adjusted) => self.add_on_hand(adjusted.delta),
+            StockEvent::Counted(count) => self.on_hand = i64::from(count.counted),
+            StockEvent::WrittenOff(gone) => self.add_on_hand(-i64::from(gone.quantity)),
             StockEvent::Restocked(restocked) => self.add_on_hand(i64::from(restocked.quantity)),
             StockEvent::Reserved(reserved) => {
                 add(&mut self.reservations, &mut self.reserved, reserved.order_id, reserved.quantity);
@@ -45,6 +56,12 @@ impl Stock {
                 take(&mut self.allocations, &mut self.allocated, shipped.order_id, shipped.quantity);
                 self.add_on_hand(-i64::from(shipped.quantity));
             }
+            StockEvent::ThresholdSet(set) => self.low = set.low,
+            StockEvent::BackOrderSet(set) => self.back_order = set.limit,
+            StockEvent::BuyerLimitSet(set) => self.buyer_limit = set.limit,
+            StockEvent::RanLow(_) => self.level = StockLevel::Low,
+            StockEvent::Depleted(_) => self.level = StockLevel::Depleted,
+            StockEvent::Replenished(back) => self.level = StockLevel::of(back.available, back.low),
         }
     }
 
@@ -67,10 +84,45 @@ impl Stock {
     pub fn allocated(&self) -> i64 {
         self.allocated
     }
-    /// Units that can be sold.
+    /// Units kept for orders, paid or not.
+    pub(super) fn promised(&self) -> i64 {
+        self.reserved.saturating_add(self.allocated)
+    }
+    /// By how many units reservations may exceed what is available.
+    #[must_use]
+    pub fn back_order(&self) -> u32 {
+        self.back_order
+    }
+    /// Units that one buyer may have in open orders; none: no limit of the product's own.
+    #[must_use]
+    pub fn buyer_limit(&self) -> Option<u32> {
+        (self.buyer_limit > 0).then_some(self.buyer_limit)
+    }
+    /// Units that can be ordered: those that are available, and those that may be promised before
+    /// they are here.
+    #[must_use]
+    pub fn orderable(&self) -> i64 {
+        self.available().saturating_add(i64::from(self.back_order)).max(0)
+    }
+    /// Units that can be taken out of the house without breaking a promise.
+    pub(super) fn removable(&self) -> i64 {
+        self.orderable().min(self.on_hand)
+    }
+    /// Units that are here and can be sold, less what is promised and not here yet: negative while
+    /// more is promised than is here.
     #[must_use]
     pub fn available(&self) -> i64 {
         self.on_hand.saturating_sub(self.reserved).saturating_sub(self.allocated)
+    }
+    /// At so many available units or fewer the stock counts as low; 0: never.
+    #[must_use]
+    pub fn low(&self) -> u32 {
+        self.low
+    }
+    /// The level that was recorded last.
+    #[must_use]
+    pub fn level(&self) -> StockLevel {
+        self.level
     }
     /// Units kept for this unpaid order.
     #[must_use]

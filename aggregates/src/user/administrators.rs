@@ -1,8 +1,8 @@
-//! Who the administrators are: a list of its own beside their roles, in one stream, so
-//! that of two who take the role from each other at once one is refused.
+//! The administrators: a list of its own beside the roles, in one stream. If two of them take the
+//! role from each other at the same time, one is refused.
 //!
-//! A shop of an earlier release has no list. The first change writes down who has
-//! the role (`List`); until then nobody is taken off it.
+//! A shop of an earlier release has no list. The first change records who has the role (`List`);
+//! until then nobody is removed from it.
 
 use std::collections::BTreeSet;
 
@@ -20,25 +20,25 @@ pub struct Administrators {
     user_ids: BTreeSet<UserId>,
 }
 
-/// What can be asked of the list.
+/// A command on the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdministratorsCommand {
-    /// Begin with these, who have the role.
+    /// Starts the list with these users, who have the role.
     List(Vec<UserId>),
-    /// Somebody gets the role.
+    /// A user gets the role.
     Add(UserId),
-    /// Somebody loses it.
+    /// A user loses the role.
     Remove(UserId),
 }
 
 impl Administrators {
-    /// Whether all of them are on the list.
+    /// Whether the list is complete.
     #[must_use]
     pub const fn is_listed(&self) -> bool {
         self.listed
     }
 
-    /// Who is on the list, in a fixed order.
+    /// The users on the list, in a fixed order.
     pub fn user_ids(&self) -> impl Iterator<Item = UserId> {
         self.user_ids.iter().copied()
     }

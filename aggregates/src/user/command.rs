@@ -1,41 +1,41 @@
-//! What can be asked of a user and of a claim on an address.
+//! The commands of a user and of a claim on an address.
 
 use jangbu_kernel::{Role, Sealed, UserId};
 
 use super::event::UserRegistered;
 
-/// What can be asked of a user.
+/// A command of a user.
 #[derive(Clone, Debug, PartialEq)]
 pub enum UserCommand {
-    /// Begin to exist.
+    /// Registers the user.
     Register(UserRegistered),
-    /// Replace name or telephone number.
+    /// Replaces name or telephone number.
     ChangeContactDetails {
         /// The new name, sealed.
         name: Option<Sealed>,
         /// The new telephone number, sealed.
         phone: Option<Sealed>,
-        /// Take the telephone number out.
+        /// Removes the telephone number.
         clear_phone: bool,
     },
-    /// Give a role.
+    /// Grants a role.
     GrantRole(Role),
-    /// Take a role away.
+    /// Revokes a role.
     RevokeRole(Role),
     /// A wrong password was given.
     RecordLoginFailure,
     /// The right password was given.
     RecordLoginSuccess,
-    /// Take the delays after wrong passwords away.
+    /// Removes the delays after wrong passwords.
     Unlock,
 }
 
-/// What can be asked of a claim on an address.
+/// A command of a claim on an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmailCommand {
-    /// Make the address belong to a user.
+    /// Makes the address belong to a user.
     Claim {
-        /// To whom.
+        /// The user.
         user_id: UserId,
     },
 }

@@ -59,7 +59,7 @@ impl User {
     /// Whether this user may act.
     ///
     /// # Errors
-    /// `not_found` for nobody.
+    /// `not_found` if there is no such user.
     pub fn may_act(&self) -> Result<(), Refusal> {
         match self.status() {
             None => Err(checks::not_found("user")),
@@ -68,7 +68,7 @@ impl User {
     }
 }
 
-/// The address belongs to somebody.
+/// The refusal for an address that belongs to another user.
 pub(crate) fn email_taken() -> Refusal {
     Refusal::new(RefusalCode::EmailTaken, "the address has an account already").at("/email")
 }

@@ -1,20 +1,19 @@
-//! A user: somebody with an account; and the claim that makes an e-mail address
-//! belong to one user only.
+//! A user with an account, and the claim that makes an e-mail address belong to one user only.
 //!
 //! ```text
 //!   (none) --registered--> active
 //! ```
 //! Invariants:
 //! - I1 a user is registered once.
-//! - I2 wrong passwords and the right one after them are recorded and change nothing else:
-//!   what a stranger types never keeps the owner from acting. How long a log-in has to wait
-//!   is decided where passwords are checked.
-//! - I3 delays are taken away by hand at once, those that began before.
-//! - I4 a role is held once; giving or taking it again changes nothing.
-//! - I5 an address belongs to the first who claimed it.
-//! - I6 the last administrator stays one (see [`Administrators`]).
+//! - I2 wrong passwords, and the right one after them, are recorded and change nothing else: what a
+//!   stranger types never keeps the owner from acting. How long a login has to wait is decided
+//!   where passwords are checked.
+//! - I3 delays can be removed by hand at once; this covers those that began before.
+//! - I4 a role is held once; granting or revoking it again changes nothing.
+//! - I5 an address belongs to the first user who claimed it.
+//! - I6 the last administrator keeps the role (see [`Administrators`]).
 //!
-//! It does not guard: whether a password is right (hashing is slow and not pure).
+//! Not guarded here: whether a password is right (hashing is slow and not pure).
 
 mod administrators;
 mod command;

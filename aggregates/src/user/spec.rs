@@ -1,4 +1,4 @@
-//! What a user and a claim on an address answer.
+//! The answers of a user and of a claim on an address.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -120,7 +120,7 @@ fn i6_the_last_administrator_stays_one() {
     given::<Administrators>(&[listed(&[1])]).when(&remove(1)).refused(RefusalCode::LastAdministrator);
     given::<Administrators>(&[listed(&[1]), added.clone()]).when(&remove(1)).records(std::slice::from_ref(&removed));
     given::<Administrators>(&[listed(&[1, 2]), removed]).when(&remove(2)).refused(RefusalCode::LastAdministrator);
-    // Before the list is written nobody leaves it, and who joined before stays on it.
+    // Before the list is written nobody leaves it, and a user who joined before stays on it.
     given::<Administrators>(std::slice::from_ref(&added)).when(&remove(2)).refused(RefusalCode::LastAdministrator);
     let list = AdministratorsCommand::List(vec![id(1)]);
     let both = given::<Administrators>(&[added]).when(&list).records(&[listed(&[1])]);

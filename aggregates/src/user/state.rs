@@ -1,4 +1,4 @@
-//! What a user and a claim keep in mind.
+//! The states of a user and of a claim.
 
 use std::collections::BTreeSet;
 
@@ -66,8 +66,8 @@ impl Account {
 
     fn evolve(&mut self, event: &UserEvent) {
         match event {
-            // Registration is decided once a stream. Earlier releases locked accounts; a lock of
-            // theirs keeps nobody out any more.
+            // Registration is decided once per stream. Earlier releases locked accounts; such a
+            // lock has no effect any more.
             UserEvent::Registered(_) | UserEvent::Locked(_) => {}
             UserEvent::ContactDetailsChanged(changed) => {
                 if let Some(name) = &changed.name {
@@ -102,18 +102,18 @@ impl User {
         }
     }
 
-    /// How the account stands; none before registration.
+    /// The status of the account; none before registration.
     #[must_use]
     pub fn status(&self) -> Option<UserStatus> {
         self.account.as_ref().map(|_| UserStatus::Active)
     }
-    /// When the delays after wrong passwords were last taken away by hand: those that began
-    /// before do not count.
+    /// When the delays after wrong passwords were last removed by hand; delays that began before do
+    /// not count.
     #[must_use]
     pub fn unlocked_at(&self) -> Option<Timestamp> {
         self.account.as_ref().and_then(|account| account.unlocked_at)
     }
-    /// How to reach them; none before registration.
+    /// The contact details; none before registration.
     #[must_use]
     pub fn contact_details(&self) -> Option<&ContactDetails> {
         self.account.as_ref().map(|account| &account.contact)
@@ -142,7 +142,7 @@ impl EmailClaim {
         }
     }
 
-    /// Whose address it is.
+    /// The user that the address belongs to.
     #[must_use]
     pub fn user_id(&self) -> Option<UserId> {
         self.claimed_by

@@ -1,4 +1,4 @@
-//! The invariants, after every append and at the end of every run.
+//! Checks of the invariants, after every append and at the end of every run.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use jangbu_aggregates::points::{Points, PointsEvent};
 use jangbu_aggregates::processes::{FulfilmentEvent, InputName, PROCESSES, ProcessCommand, Step};
 use jangbu_aggregates::shipment::{Shipment, ShipmentEvent};
 use jangbu_aggregates::stock::Stock;
-use jangbu_kernel::{OrderId, PaymentId, ProductId, StreamId, UserId};
+use jangbu_kernel::{OrderId, PaymentId, ProductId, StreamId, UserId, Version};
 use uuid::Uuid;
 
 use crate::outside::BookedCharge;
@@ -32,7 +32,7 @@ pub fn prefix(world: &World) {
     assert!(points.held() <= points.balance(), "M6: what is held is there");
 }
 
-/// W1: what the process learns from is told it in the same append, behind it.
+/// W1: the process is told of what it learns from in the same append, after it.
 pub fn w1(append: &[Logged]) {
     let mut untold = BTreeSet::new();
     for logged in append {
@@ -43,7 +43,7 @@ pub fn w1(append: &[Logged]) {
             assert!(untold.remove(&input.input), "W1: {:?} is of another append", input.input);
         }
         if let DomainEvent::Fulfilment(FulfilmentEvent::Started(_)) = &logged.event {
-            untold.remove(&InputName::Event { stream: StreamId::order(id::<OrderId>(ORDER)), version: 1 });
+            untold.remove(&InputName::Event { stream: StreamId::order(id::<OrderId>(ORDER)), version: Version::FIRST });
         }
     }
     assert!(untold.is_empty(), "W1: {untold:?}");
@@ -68,7 +68,7 @@ fn payments(world: &World) -> impl Iterator<Item = (PaymentId, Payment)> {
     world.payments.iter().map(|payment_id| (*payment_id, world.shelf.state(*payment_id)))
 }
 
-/// What we say that the gateway holds for a payment.
+/// What the gateway holds for a payment, according to the shop.
 fn at_gateway(payment: &Payment) -> i64 {
     let Some((leg, _)) = payment.charge_leg() else { return 0 };
     let back: i64 = payment
@@ -121,7 +121,8 @@ fn goods(world: &World, status: OrderStatus, context: &str) {
     let sent_at = position(world, |event| matches!(event, DomainEvent::Shipment(ShipmentEvent::Requested(_))));
     assert!(sent_at.is_none() || paid_at < sent_at, "G3: no shipment without captured money: {context}");
     let left = position(world, |event| matches!(event, DomainEvent::Shipment(ShipmentEvent::Dispatched(_)))).is_some();
-    let taken = if left { crate::world::QUANTITY } else { 0 };
+    let order: Order = world.shelf.state(order_id);
+    let taken = if left { order.lines().iter().map(|line| line.quantity).sum() } else { 0 };
     assert_eq!(stock.on_hand(), i64::from(STOCK - taken), "S3: what is on hand is what did not leave: {context}");
     if status != OrderStatus::Completed && !left {
         for (shipment_id, valid) in &world.outside.labels {

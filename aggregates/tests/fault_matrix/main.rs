@@ -1,6 +1,6 @@
-//! The fault matrix: order, payment, shipping and what undoes them, run through every
-//! fault at every step. Each run has to come to its end with all invariants holding and
-//! with the outside world's own books agreeing.
+//! The fault matrix: order, payment, shipping and their undoing, run through every fault at every
+//! step. Each run has to end with all invariants intact and in agreement with the outside world's
+//! own books.
 //!
 //! The axes: every scenario of the table, and for each of them a crash after every append
 //! and every outside call, every outside call lost (arrived or not), a cancellation at every
@@ -23,7 +23,7 @@ use people::{Faults, run};
 use scenarios::scenarios;
 use world::{ORDER, World, id};
 
-/// Seeds of the random orders that each scenario is run in.
+/// Seeds of the random orders in which each scenario is run.
 const SEEDS: u64 = 40;
 
 fn status(world: &World) -> Option<OrderStatus> {
@@ -44,7 +44,7 @@ fn a_crash_after_every_step_leaves_no_trace() {
         let steps = run(&scenario, &Faults::default()).ticks;
         for step in 1..=steps {
             let world = run(&scenario, &Faults { crash_at: Some(step), ..Faults::default() });
-            // A call that is made again after the crash may have better luck than the lost one.
+            // A call that is made again after the crash may succeed where the lost one did not.
             let ends = [Some(scenario.ends), Some(OrderStatus::Completed)];
             assert!(ends.contains(&status(&world)), "{} with a crash at {step}", scenario.name);
         }
@@ -83,7 +83,7 @@ fn an_order_can_be_cancelled_at_every_step() {
     }
 }
 
-/// Whom a payment has asked it goes on asking: the configuration is of new charges.
+/// A payment keeps the gateway that it has asked: the configuration is for new charges.
 #[test]
 fn the_configured_gateway_can_change_at_every_step() {
     for scenario in scenarios() {

@@ -6,26 +6,27 @@ use jangbu_kernel::gateway::{ChargeOutcome, LabelCancelOutcome, LabelOutcome, Re
 use jangbu_kernel::{Money, PaymentId, ShipmentId};
 use uuid::Uuid;
 
-/// How the gateway takes a new charge.
+/// How the gateway handles a new charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charge {
     Takes,
     Declines,
     AsksForChallenge,
-    /// Takes it; the answer is lost.
+    /// Takes it, but the answer is lost.
     TakesSilently,
-    /// Does not take it, and nobody learns of that.
+    /// Does not take it, and gives no answer.
     HearsNothing,
-    /// Sends the buyer to a page; says at inquiries alone that it was used, then that it is paid.
+    /// Redirects the buyer to a page; reports only when asked that it was used, then that it is
+    /// paid.
     PaidAtBank,
-    /// Sends the buyer to a page, where nobody ever comes.
+    /// Redirects the buyer to a page that nobody ever uses.
     LeftAtBank,
-    /// Says that it works on it; takes it by the second inquiry.
+    /// Answers that it is processing it; takes it by the second inquiry.
     IsSlow,
     TakesAnotherAmount,
-    /// Declines and takes the money later all the same.
+    /// Declines it, and takes the money later nevertheless.
     DeclinesThenTakes,
-    /// Tells the capture five times, once before the answer.
+    /// Reports the capture five times, once before the answer.
     RepeatsItself,
 }
 
@@ -38,9 +39,9 @@ pub struct Script {
     pub inquiries_lost: u32,
     /// Acknowledgements of voids that are lost first; the void itself is done.
     pub voids_lost: u32,
-    /// A void of a charge that was taken is followed by the news that it was taken.
+    /// A void of a charge that was taken is followed by the report that it was taken.
     pub news_after_void: bool,
-    /// Answers to refunds that are lost first; every second one is not carried out either.
+    /// Answers to refunds that are lost first; every second one is not executed either.
     pub refunds_lost: u32,
     /// Refunds that are refused first.
     pub refunds_refused: u32,
@@ -48,9 +49,9 @@ pub struct Script {
     pub labels_refused: u32,
     /// Answers to requests for a label that are lost first.
     pub labels_lost: u32,
-    /// Answers to calling a label off that are lost first.
+    /// Answers to cancelling a label that are lost first.
     pub label_cancels_lost: u32,
-    /// The carrier has the parcel although nobody said so.
+    /// The carrier has the parcel already, although nobody recorded that.
     pub label_cancels_too_late: bool,
 }
 
@@ -74,7 +75,7 @@ impl Default for Script {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Challenge,
-    /// So many inquiries before it is paid; none: never.
+    /// The number of inquiries before it is paid; none: never.
     AtBank(Option<u32>),
     Working(u32),
     Captured,
@@ -104,13 +105,13 @@ pub struct Outside {
     /// By gateway and key: each gateway has books of its own.
     pub charges: BTreeMap<(String, Uuid), BookedCharge>,
     refunds: BTreeMap<Uuid, RefundOutcome>,
-    /// What the gateway tells on its own account: payment, news.
+    /// What the gateway reports unasked: the payment and the outcome.
     pub webhooks: Vec<(PaymentId, ChargeOutcome)>,
-    /// Labels that are valid.
+    /// The labels, and whether each is valid.
     pub labels: BTreeMap<ShipmentId, bool>,
     charged: usize,
     calls: u32,
-    /// The answer to this call is lost; whether the call arrived.
+    /// The call whose answer is lost, and whether the call arrives.
     pub lost_call: Option<(u32, bool)>,
 }
 
@@ -118,7 +119,7 @@ fn lost() -> ChargeOutcome {
     ChargeOutcome::Unknown { detail: "timeout".into() }
 }
 
-/// Counts a scripted trouble down; true while there is some left.
+/// Counts a scripted problem down; true while one is left.
 fn spend(trouble: &mut u32) -> bool {
     let left = *trouble > 0;
     *trouble = trouble.saturating_sub(1);

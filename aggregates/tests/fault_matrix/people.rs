@@ -1,9 +1,8 @@
-//! One run: what the buyer, the staff, the carrier and the operator do, and who is
-//! served next.
+//! One run: what the buyer, the staff, the carrier and the operator do, and who is served next.
 
 use jangbu_aggregates::commands::{
-    CancelOrder, ConfirmDelivery, ConfirmPayment, DispatchShipment, RecordScan, RefundPayment, ReleaseHold,
-    RequestPayment, ResolveFulfilment,
+    CancelLines, CancelOrder, ConfirmDelivery, ConfirmPayment, DispatchShipment, LineToCancel, RecordScan,
+    RefundPayment, ReleaseHold, RequestPayment, ResolveFulfilment,
 };
 use jangbu_aggregates::order::{CancelledBy, Order, OrderStatus};
 use jangbu_aggregates::payment::Source;
@@ -13,9 +12,9 @@ use jangbu_kernel::{OrderId, PaymentId, ShipmentId, Timestamp};
 
 use crate::outside::Script;
 use crate::scenarios::Scenario;
-use crate::world::{Crash, ORDER, World, id, won};
+use crate::world::{Crash, ORDER, PRODUCT, World, id, won};
 
-/// What goes wrong in a run beside its scenario.
+/// What goes wrong in a run in addition to its scenario.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults {
     pub crash_at: Option<u32>,
@@ -39,7 +38,7 @@ const MAX_TURNS: u32 = 20_000;
 /// Times an operator is asked before a run counts as stuck.
 const MAX_RESOLUTIONS: u32 = 6;
 
-/// xorshift64: the same seed, the same run.
+/// xorshift64: the same seed gives the same run.
 struct Dice(u64);
 
 impl Dice {
@@ -59,6 +58,7 @@ struct Run<'a> {
     retries: u32,
     cancelled: bool,
     staff_refunded: bool,
+    one_less: bool,
     scanned_at: Option<Timestamp>,
     scanned: bool,
     resolutions: u32,
@@ -68,7 +68,7 @@ struct Run<'a> {
 pub fn run(scenario: &Scenario, faults: &Faults) -> World {
     let mut world = World::new(scenario.script.clone());
     world.open_shop();
-    // Storage is the same in every run; writing and reading it in one of them is enough.
+    // Storage behaves the same in every run, so writing and reading it in one of them is enough.
     world.through_storage = faults.is_none();
     // Steps are counted from the open shop on.
     world.ticks = 0;
@@ -85,6 +85,7 @@ pub fn run(scenario: &Scenario, faults: &Faults) -> World {
         retries: scenario.retries,
         cancelled: false,
         staff_refunded: false,
+        one_less: false,
         scanned_at: None,
         scanned: false,
         resolutions: 0,
@@ -108,7 +109,7 @@ pub fn run(scenario: &Scenario, faults: &Faults) -> World {
 }
 
 impl Run<'_> {
-    /// Serves one; false when nothing is left to do.
+    /// Serves one participant; false if nothing is left to do.
     fn turn(&mut self) -> Result<bool, Crash> {
         if !self.cancelled && self.faults.cancel_at.is_some_and(|step| self.world.ticks >= step) {
             self.cancelled = true;
@@ -121,7 +122,7 @@ impl Run<'_> {
             webhook = dice.roll(hooks.max(1));
             turn_of = dice.roll(12);
         }
-        // In random order anybody may come first; else calls, webhooks, people, timers.
+        // In random order anybody may come first; otherwise calls, webhooks, people, timers.
         for step in 0..4 {
             let who = match turn_of {
                 0 => step,
@@ -181,10 +182,23 @@ impl Run<'_> {
                 let Some(payment_id) = order.paid_by() else { return Ok(false) };
                 self.refund(payment_id, 2 * crate::world::PRICE)
             }
+            Some(OrderStatus::Preparing) if self.scenario.one_less && !self.one_less => {
+                self.one_less = true;
+                self.call_one_off()
+            }
             Some(OrderStatus::Preparing | OrderStatus::Shipped) => self.parcel(order.shipment_id()),
             Some(OrderStatus::Delivered) => self.buyer_at_home(&order),
             _ => Ok(false),
         }
+    }
+
+    fn call_one_off(&mut self) -> Result<bool, Crash> {
+        let lines = vec![LineToCancel { product_id: id(PRODUCT), quantity: Some(1) }];
+        let (order_id, by, reason) = (id(ORDER), CancelledBy::Owner, None);
+        let (refund_id, shipment_id) = (id(901), id(902));
+        // On hold or being called off it may be refused.
+        self.world.ask(&CancelLines { order_id, by, lines, reason, refund_id, shipment_id })?;
+        Ok(true)
     }
 
     fn parcel(&mut self, shipment_id: Option<ShipmentId>) -> Result<bool, Crash> {
@@ -192,13 +206,13 @@ impl Run<'_> {
         let shipment: Shipment = self.world.shelf.state(shipment_id);
         if shipment.state() == ShipmentState::Ready && !self.scenario.script.label_cancels_too_late {
             let dispatch = DispatchShipment { shipment_id, carrier: None, tracking_number: None };
-            // Refused while the order is on hold; then it is not the parcel's turn.
+            // Refused while the order is on hold; the parcel has to wait then.
             return Ok(self.world.ask(&dispatch)?.is_none());
         }
         if !shipment.state().is_dispatched() || self.scanned {
             return Ok(false);
         }
-        // The carrier tells the same scans again when the program died on them.
+        // The carrier reports the same scans again if the program crashed on them.
         let at = *self.scanned_at.get_or_insert(self.world.now);
         for status in [ScanStatus::InTransit, self.scenario.journey] {
             let scan = Scan {
@@ -236,7 +250,7 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// The operator heals the outside world, releases the hold and decides.
+    /// The operator repairs the outside world, releases the hold and decides.
     fn operator(&mut self) -> Result<bool, Crash> {
         self.resolutions += 1;
         assert!(self.resolutions <= MAX_RESOLUTIONS, "parked again: {:?}", self.world.process().parked_reason());

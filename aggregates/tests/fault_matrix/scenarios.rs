@@ -1,4 +1,4 @@
-//! The journeys, each with what the world does and how it has to end.
+//! The scenarios, each with what the world does and how it has to end.
 
 use jangbu_aggregates::order::OrderStatus;
 use jangbu_aggregates::processes::OperatorAction;
@@ -18,8 +18,10 @@ pub struct Scenario {
     pub journey: ScanStatus,
     pub confirms_delivery: bool,
     pub staff_refunds: Option<i64>,
-    /// Staff give everything back before the parcel leaves.
+    /// Staff refund everything before the parcel leaves.
     pub staff_refunds_whole: bool,
+    /// The buyer calls a piece off before the parcel leaves.
+    pub one_less: bool,
     pub operator: Option<OperatorAction>,
     pub ends: OrderStatus,
 }
@@ -35,6 +37,7 @@ fn smooth(name: &'static str, pays: Pays) -> Scenario {
         confirms_delivery: false,
         staff_refunds: None,
         staff_refunds_whole: false,
+        one_less: false,
         operator: None,
         ends: OrderStatus::Completed,
     }
@@ -71,6 +74,16 @@ pub fn scenarios() -> Vec<Scenario> {
             Script { refunds_refused: 1, ..Script::default() },
             OrderStatus::Completed,
         ),
+        Scenario { one_less: true, ..smooth("a piece is called off", Pays::CardAndPoints) },
+        Scenario { one_less: true, ..smooth("a piece is called off, points come back", Pays::Points) },
+        Scenario {
+            one_less: true,
+            ..scripted(
+                "a piece is called off, and the label only at the third try",
+                Script { label_cancels_lost: 2, refunds_lost: 1, ..Script::default() },
+                OrderStatus::Completed,
+            )
+        },
         Scenario { staff_refunds: Some(19_000), ..smooth("staff refund card and points", Pays::CardAndPoints) },
     ];
     all.extend(paying());

@@ -19,7 +19,7 @@ use jangbu_aggregates::{AnyCommand, AnyState, DomainEvent, ErasedCommand, Facts,
 use jangbu_kernel::gateway::{ChargeOutcome, LabelCancelOutcome, RefundOutcome};
 use jangbu_kernel::{
     CommandId, EventId, Money, OrderId, PaymentId, ProductId, RefundId, Role, Sealed, ShipmentId, StreamId, Timestamp,
-    UserId,
+    UserId, Version,
 };
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ pub const QUANTITY: u32 = 2;
 pub const PRICE: i64 = 10_000;
 pub const POINTS: i64 = 30_000;
 
-/// The program died here.
+/// The program crashed here.
 #[derive(Debug)]
 pub struct Crash;
 
@@ -49,14 +49,14 @@ pub struct Crash;
 pub struct Logged {
     pub event_id: EventId,
     pub stream: StreamId,
-    pub version: u64,
+    pub version: Version,
     pub event: DomainEvent,
 }
 
 #[derive(Default)]
 pub struct Shelf {
     states: BTreeMap<StreamId, AnyState>,
-    versions: BTreeMap<StreamId, u64>,
+    versions: BTreeMap<StreamId, Version>,
 }
 
 impl States for Shelf {
@@ -66,8 +66,8 @@ impl States for Shelf {
 }
 
 impl Versioned for Shelf {
-    fn version(&self, stream: StreamId) -> u64 {
-        self.versions.get(&stream).copied().unwrap_or(0)
+    fn version(&self, stream: StreamId) -> Version {
+        self.versions.get(&stream).copied().unwrap_or(Version::ZERO)
     }
 }
 
@@ -96,7 +96,7 @@ pub struct World {
     pub shelf: Shelf,
     pub outside: Outside,
     facts: Facts,
-    /// Commands to the outside that the dispatcher has not carried out, in order.
+    /// Commands to the outside that the dispatcher has not executed, in order.
     pub outbox: Vec<(CommandId, ProcessCommand)>,
     receipts: BTreeSet<CommandId>,
     /// Appends and outside calls so far.
@@ -105,7 +105,7 @@ pub struct World {
     /// From this tick on new charges go to another gateway.
     pub gateway_changes_at: Option<u32>,
     pub every_input_twice: bool,
-    /// Write and read every event and every state.
+    /// Whether to write and read every event and every state.
     pub through_storage: bool,
     pub payments: Vec<PaymentId>,
 }
@@ -143,15 +143,15 @@ impl World {
         if self.crash_at == Some(self.ticks) { Err(Crash) } else { Ok(()) }
     }
 
-    /// After a crash the dispatcher begins anew: every call comes again, and whatever the
-    /// process was told is told it again.
+    /// After a crash the dispatcher starts anew: every call comes again, and the process is told
+    /// again of everything that it was told.
     pub fn restart(&mut self) {
         self.crash_at = None;
         self.outbox = self.log.iter().flat_map(issued).collect();
         self.tell_again(0);
     }
 
-    /// What the process was told it knows.
+    /// Checks that the process knows what it was told.
     fn tell_again(&mut self, from: usize) {
         for logged in &self.log[from..] {
             let told = Told { stream: logged.stream, version: logged.version, logged: None, event: &logged.event };
@@ -163,7 +163,7 @@ impl World {
         }
     }
 
-    /// Decides and appends. `Ok(Some(code))`: refused.
+    /// Decides and appends. `Ok(Some(code))` means refused.
     pub fn ask(&mut self, command: &dyn ErasedCommand) -> Result<Option<String>, Crash> {
         self.facts.now = self.now;
         let outcome = loop {
@@ -205,14 +205,14 @@ impl World {
         let state = self.shelf.states.get_mut(&stream).unwrap();
         state.evolve(&event);
         if self.through_storage {
-            // What is stored is what counts: the event and the snapshot in their stored form.
+            // Only the stored forms of the event and of the snapshot count.
             let stored = event.payload_json();
             let read = DomainEvent::decode(stream, event.event_type(), event.schema_version(), &stored).unwrap();
             assert_eq!(read, event, "the stored form is the event");
             *state = AnyState::from_snapshot(stream, &state.to_snapshot()).unwrap();
         }
         let version = self.shelf.versions.entry(stream).or_default();
-        *version += 1;
+        *version = version.next();
         let version = *version;
         let position = self.log.len() as u64 + 1;
         let logged = Logged { event_id: id(1_000_000 + u128::from(position)), stream, version, event };
@@ -256,7 +256,7 @@ impl World {
         }
         let before = self.log.len();
         let answer = self.ask(command);
-        // The receipt is part of the append: it is there also when the program dies right after.
+        // The receipt is part of the append, so it exists even if the program crashes right after.
         if self.log.len() > before {
             self.receipts.insert(command_id);
         }
@@ -383,7 +383,7 @@ impl World {
         self.must(&ObservePayment { payment_id, observation, source })
     }
 
-    /// Asks for what cannot be refused.
+    /// Asks for something that must not be refused.
     pub fn must(&mut self, command: &dyn ErasedCommand) -> Result<(), Crash> {
         let refused = self.ask(command)?;
         assert_eq!(refused, None, "{command:?}");
@@ -418,15 +418,7 @@ impl World {
                 roles: vec![Role::Customer],
             }
             .into(),
-            CreateProduct {
-                product_id,
-                name: "mug".into(),
-                description: None,
-                category_id: None,
-                seller_id: None,
-                price: won(PRICE),
-            }
-            .into(),
+            CreateProduct::plain(product_id, "mug", won(PRICE)).into(),
             ActivateProduct { product_id }.into(),
             ReceiveStock { product_id, quantity: STOCK }.into(),
             GrantPoints { user_id, amount: won(POINTS), reference: "welcome".into(), expires_at: None }.into(),
@@ -444,6 +436,7 @@ impl World {
             user_id: id(USER),
             lines: vec![WantedLine { product_id: id(PRODUCT), quantity: QUANTITY }],
             shipping_address: Sealed::from_ciphertext("a".into()),
+            postal_code: None,
             expected_total: None,
             pay_within: None,
             payment,
@@ -470,7 +463,7 @@ impl World {
     }
 }
 
-/// The calls that go out with an event: what else a process asks for was decided with it.
+/// The calls that an event issues; what else a process asks for was decided with it.
 fn issued(logged: &Logged) -> Vec<(CommandId, ProcessCommand)> {
     let issued = if let DomainEvent::Fulfilment(event) = &logged.event { event.issued() } else { &[] };
     let outside = issued.iter().filter(|issued| matches!(task(id(ORDER), &issued.command).way, Way::Outside { .. }));

@@ -1,20 +1,20 @@
-//! What is said of every schema alike: which fields are always there, what those are that
-//! stand in many places, and examples of what people type.
+//! What holds for every schema: which fields are always present, the meaning of fields that occur
+//! in many places, and examples of values that people type.
 
 use jangbu_commands::registered_methods;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, Object, Schema};
 use utoipa::openapi::{OpenApi, Ref, RefOr};
 
-/// Fields of answers that are left out when there is nothing to say. Every other one is
-/// always there, null at most.
+/// Fields of answers that are left out when they have no value. Every other field is always
+/// present, with null where it has none.
 const LEFT_OUT: [(&str, &[&str]); 3] = [
     ("Problem", &["errors", "current_state", "allowed_commands"]),
     ("DependencyCheck", &["detail"]),
-    ("Stock", &["on_hand", "reserved", "allocated"]),
+    ("Stock", &["on_hand", "reserved", "allocated", "buyer_limit", "back_order", "low", "level", "level_since"]),
 ];
 
-/// What the fields are that stand in many places, where a place says nothing of its own.
+/// The meaning of fields that occur in many places, where a place has no description of its own.
 const MEANINGS: [(&str, &str); 44] = [
     ("id", "Its id: a UUID, version 7."),
     ("order_id", "The order."),
@@ -62,7 +62,7 @@ const MEANINGS: [(&str, &str); 44] = [
     ("email", "The e-mail address."),
 ];
 
-/// What people and shops write into these fields.
+/// Example values for fields that people fill in.
 const EXAMPLES: [(&str, &str); 14] = [
     ("reason", "the tin was dented"),
     ("reference", "welcome-2026"),
@@ -84,7 +84,7 @@ const EXAMPLES: [(&str, &str); 14] = [
 /// list's name.
 const CURSOR_PATTERN: &str = "^eyJsaXN0Ijoi[0-9A-Za-z_-]+$";
 
-/// How the library that collects the schemas calls a page of something.
+/// The prefix that the library which collects the schemas gives to the page of an item type.
 const PAGE_PREFIX: &str = "Page_";
 
 /// Finishes the document.
@@ -148,7 +148,7 @@ fn refer_to_page(schema: &mut RefOr<Schema>) {
     }
 }
 
-/// What payment methods need to know, with an example of each.
+/// The fields that payment methods need, with an example of each.
 fn of_methods() -> impl Iterator<Item = (&'static str, &'static str)> {
     let fields = registered_methods().iter().flat_map(|method| method.fields());
     fields.map(|field| (field.name, field.example))
@@ -172,8 +172,8 @@ fn finish_object(name: &str, object: &mut Object) {
     }
 }
 
-/// What is said of a field that may be null stands at one of its two forms: it is said of the
-/// field, where readers and generators look for it.
+/// The library puts the description of a nullable field on one of its two forms. This moves it to
+/// the field, where readers and generators look for it.
 fn lift_description(schema: &mut RefOr<Schema>) {
     let RefOr::T(Schema::OneOf(one_of)) = schema else { return };
     let said = one_of.items.iter_mut().find_map(|item| match item {
@@ -185,7 +185,7 @@ fn lift_description(schema: &mut RefOr<Schema>) {
     }
 }
 
-/// Says what a field is, where it does not say it itself.
+/// Describes a field that has no description of its own.
 fn describe(schema: &mut RefOr<Schema>, text: &str) {
     match schema {
         RefOr::Ref(reference) if reference.description.is_empty() => text.clone_into(&mut reference.description),

@@ -14,7 +14,7 @@ use super::problem::{Code, Problem};
 
 /// Largest body that is taken, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
-/// A body has to be here within this time of its headers.
+/// A body has to arrive within this time of its headers.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The exact bytes of a body.
@@ -49,8 +49,8 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Whether a body is compressed or otherwise coded. None is unpacked: what 64 KiB are
-/// packed into can be a thousand times as much.
+/// Whether a body is compressed or otherwise coded. None is decompressed: 64 KiB can expand to a
+/// thousand times as much.
 fn is_coded(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(CONTENT_ENCODING).iter();
     codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(|coding| {
@@ -132,7 +132,7 @@ fn parse<T: Read>(bytes: &Bytes) -> Result<T, Problem> {
 
 fn node(bytes: &Bytes) -> Result<Node, Problem> {
     Node::parse(bytes).map_err(|error| {
-        // The parser's own words name a place and a rule, never a value.
+        // The parser's own message names a place and a rule, never a value.
         let place = format!("line {}, column {}", error.line(), error.column());
         let detail = if error.is_data() { "a name stands twice in one object" } else { "the body is not JSON" };
         Problem::invalid_at("", "malformed_json", format!("{detail}, {place}"))

@@ -1,5 +1,5 @@
-//! A request beside its content: who, under which key, on which condition, and
-//! how long he is ready to wait.
+//! A request apart from its content: the user, the key, the condition, and how long the client is
+//! ready to wait.
 
 use aws_lc_rs::digest;
 use axum::extract::FromRequestParts;
@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
 use jangbu_commands::identity::{AddressBlock, RequestContext};
 use jangbu_commands::{Answer, AnyCommand, Idempotency, Key, Request};
-use jangbu_kernel::CommandId;
+use jangbu_kernel::{CommandId, Version};
 
 use super::caller;
 use super::conditional::IfMatch;
@@ -22,12 +22,12 @@ use crate::state::App;
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The request beside its content.
+/// The request apart from its content.
 pub(crate) struct Call {
     principal: Option<Principal>,
     pub(crate) names: RequestNames,
     pub(crate) wait: Wait,
-    /// Those that single routes look at: `If-None-Match`, `Last-Event-ID`.
+    /// The headers that only some routes read: `If-None-Match`, `Last-Event-ID`.
     pub(crate) headers: HeaderMap,
     if_match: IfMatch,
     key: Option<String>,
@@ -55,17 +55,17 @@ impl FromRequestParts<App> for Call {
 }
 
 impl Call {
-    /// Who is logged in.
+    /// The logged-in user.
     pub(crate) fn principal(&self) -> Result<&Principal, Problem> {
         self.principal.as_ref().ok_or_else(|| Problem::new(Code::Unauthenticated, "send an access token"))
     }
 
-    /// Who is logged in, if anybody is.
+    /// The logged-in user, if there is one.
     pub(crate) fn visitor(&self) -> Option<&Principal> {
         self.principal.as_ref()
     }
 
-    /// Checks that there is a key where one is needed.
+    /// Checks that a required key is present.
     pub(crate) fn check_key(&self, needed: Key) -> Result<(), Problem> {
         if self.key.is_none() && needed == Key::Required {
             return Err(Problem::new(
@@ -76,19 +76,19 @@ impl Call {
         Ok(())
     }
 
-    /// The key with the fingerprint of this request, which is made here and nowhere else.
+    /// The key with the fingerprint of this request. Fingerprints are made only here.
     fn idempotency(&self, needed: Key, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
         self.check_key(needed)?;
         Ok(self.key.as_ref().map(|key| Idempotency { key: key.clone(), fingerprint: self.fingerprint(body) }))
     }
 
-    /// What the identity service wants to know of the request.
+    /// What the identity service needs to know of the request.
     pub(crate) fn context(&self, body: &[u8]) -> Result<RequestContext, Problem> {
         Ok(RequestContext { idempotency: self.idempotency(Key::Optional, body)?, ..self.context_without_key() })
     }
 
-    /// The same for a login: a repeat is another login, since the secrets of the first
-    /// were never kept.
+    /// The same for a login. It has no key because a repeat is another login: the secrets of the
+    /// first one were never stored.
     pub(crate) fn context_without_key(&self) -> RequestContext {
         RequestContext {
             correlation_id: self.names.correlation_id,
@@ -110,25 +110,26 @@ impl Call {
         fingerprint
     }
 
-    /// The versions of which the resource must have one. They are judged where the command
-    /// is decided: after its receipt and after the question whose the thing is, and on the
-    /// version that the decision rests on.
-    pub(crate) fn expected_versions(&self) -> Option<Vec<u64>> {
+    /// The versions of which the resource must have one. They are checked where the command is
+    /// decided: after the receipt and the ownership check, and against the version that the
+    /// decision is based on.
+    pub(crate) fn expected_versions(&self) -> Option<Vec<Version>> {
         match &self.if_match {
             IfMatch::Anything => None,
             IfMatch::OneOf(versions) => Some(versions.clone()),
         }
     }
 
-    /// Checks `If-Match` for what is not a command: the caller may see the resource.
-    pub(crate) fn check_version(&self, current: u64) -> Result<(), Problem> {
+    /// Checks `If-Match` for a request that is not a command; the caller must be allowed to see the
+    /// resource.
+    pub(crate) fn check_version(&self, current: Version) -> Result<(), Problem> {
         match &self.if_match {
             IfMatch::OneOf(versions) if !versions.contains(&current) => Err(version_conflict(current)),
             IfMatch::Anything | IfMatch::OneOf(_) => Ok(()),
         }
     }
 
-    /// Carries a command out in the name of the user who is logged in.
+    /// Executes a command as the logged-in user.
     pub(crate) async fn execute(
         &self,
         app: &App,
@@ -149,7 +150,7 @@ impl Call {
     }
 }
 
-/// The headers that only some routes look at. Most requests have none of them.
+/// The headers that only some routes read. Most requests have none of them.
 fn looked_at(all: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for name in [IF_NONE_MATCH, LAST_EVENT_ID] {

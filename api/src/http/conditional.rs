@@ -2,23 +2,24 @@
 
 use http::header::{IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
+use jangbu_kernel::Version;
 
 use super::problem::Problem;
 
 /// `"<version>"`.
-pub(crate) fn etag(version: u64) -> HeaderValue {
+pub(crate) fn etag(version: Version) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"0\""))
 }
 
-/// What `If-Match` asks for.
+/// The condition in `If-Match`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum IfMatch {
-    /// No condition, or `*`: a command only ever acts on what exists.
+    /// No condition, or `*`, which always holds, because a command only ever acts on what exists.
     #[default]
     Anything,
     /// One of these versions. Weak tags and tags that are no version never match
     /// and are left out, so the list may be empty.
-    OneOf(Vec<u64>),
+    OneOf(Vec<Version>),
 }
 
 impl IfMatch {
@@ -35,32 +36,33 @@ impl IfMatch {
             }
         }
         if tags.is_empty() {
-            // A condition that names no version cannot hold: it is not the same as none.
+            // A condition that names no version cannot hold, which differs from having no
+            // condition.
             return if headers.contains_key(IF_MATCH) { Err(malformed()) } else { Ok(Self::Anything) };
         }
         Ok(Self::OneOf(tags.into_iter().filter(|tag| !tag.weak).filter_map(|tag| tag.version()).collect()))
     }
 }
 
-/// The entity tag of what is shown: the version, and behind a hyphen what is shown beside it
-/// that has no version of its own. Conditions on writes look at the version alone.
+/// The entity tag of what is shown: the version, and after a hyphen a text for what is shown beside
+/// it and has no version of its own. Conditions on writes compare the version alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tag {
     opaque: String,
 }
 
 impl Tag {
-    pub(crate) fn new(version: u64, beside: Option<String>) -> Self {
+    pub(crate) fn new(version: Version, beside: Option<String>) -> Self {
         let opaque = beside.map_or_else(|| version.to_string(), |beside| format!("{version}-{beside}"));
         Self { opaque }
     }
 
-    /// As `ETag` has it.
+    /// The value of the `ETag` header.
     pub(crate) fn header(&self) -> HeaderValue {
         HeaderValue::from_str(&format!("\"{}\"", self.opaque)).unwrap_or(HeaderValue::from_static("\"0\""))
     }
 
-    /// Whether `If-None-Match` names it: the answer is 304 then.
+    /// Whether `If-None-Match` names it; the answer is 304 then.
     pub(crate) fn is_known(&self, headers: &HeaderMap) -> bool {
         headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|text| {
             // Weak comparison: a weak tag matches too.
@@ -83,7 +85,7 @@ struct Given<'a> {
 }
 
 impl Given<'_> {
-    fn version(&self) -> Option<u64> {
+    fn version(&self) -> Option<Version> {
         let version = self.opaque.split_once('-').map_or(self.opaque, |(version, _)| version);
         let plain = version.bytes().all(|byte| byte.is_ascii_digit());
         plain.then(|| version.parse().ok()).flatten()
@@ -120,14 +122,18 @@ mod tests {
         IfMatch::read(&headers)
     }
 
+    fn of(versions: &[u64]) -> IfMatch {
+        IfMatch::OneOf(versions.iter().copied().map(Version::new).collect())
+    }
+
     #[test]
     fn tags_are_read_as_versions() {
-        assert_eq!(read("\"3\"").unwrap(), IfMatch::OneOf(vec![3]));
-        assert_eq!(read("\"3\" ,\"4\"").unwrap(), IfMatch::OneOf(vec![3, 4]));
+        assert_eq!(read("\"3\"").unwrap(), of(&[3]));
+        assert_eq!(read("\"3\" ,\"4\"").unwrap(), of(&[3, 4]));
         for text in ["\"3\",,\"4\"", ",\"3\" , \"4\",", "\"3\",\t, ,\"4\" ,"] {
-            assert_eq!(read(text).unwrap(), IfMatch::OneOf(vec![3, 4]), "{text}");
+            assert_eq!(read(text).unwrap(), of(&[3, 4]), "{text}");
         }
-        assert_eq!(read("\"3-57\"").unwrap(), IfMatch::OneOf(vec![3]), "what is shown beside it is no condition");
+        assert_eq!(read("\"3-57\"").unwrap(), of(&[3]), "what is shown beside it is no condition");
         assert_eq!(read("*").unwrap(), IfMatch::Anything);
         assert_eq!(IfMatch::read(&HeaderMap::new()).unwrap(), IfMatch::Anything);
     }
@@ -150,15 +156,20 @@ mod tests {
     fn if_none_match_compares_weakly() {
         let mut headers = HeaderMap::new();
         headers.insert(IF_NONE_MATCH, HeaderValue::from_static("W/\"3\", \"9\""));
-        assert!(Tag::new(3, None).is_known(&headers));
-        assert!(!Tag::new(4, None).is_known(&headers));
+        assert!(Tag::new(Version::new(3), None).is_known(&headers));
+        assert!(!Tag::new(Version::new(4), None).is_known(&headers));
     }
 
     #[test]
     fn a_tag_tells_apart_what_has_one_version() {
-        let (before, after) = (Tag::new(3, Some("57".to_owned())), Tag::new(3, Some("56".to_owned())));
+        let (before, after) =
+            (Tag::new(Version::new(3), Some("57".to_owned())), Tag::new(Version::new(3), Some("56".to_owned())));
         let mut headers = HeaderMap::new();
         headers.insert(IF_NONE_MATCH, before.header());
-        assert!(before.is_known(&headers) && !after.is_known(&headers) && !Tag::new(3, None).is_known(&headers));
+        assert!(
+            before.is_known(&headers)
+                && !after.is_known(&headers)
+                && !Tag::new(Version::new(3), None).is_known(&headers)
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! How long requests took, by method, route and status. Each figure is made once: to find one
-//! among all by its name and labels takes longer than to record.
+//! How long requests took, by method, route and status. Each histogram is looked up once and kept:
+//! finding it by name and labels takes longer than recording.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -8,11 +8,11 @@ use std::time::Duration;
 use http::StatusCode;
 use metrics::Histogram;
 
-/// The figures of one route, by method and status.
+/// The histograms of one route, by method and status.
 type OfRoute = HashMap<(&'static str, u16), Histogram>;
 
-/// The figures of all routes. There are as many as there are words of the program for methods,
-/// routes and statuses.
+/// The histograms of all routes. Their number is bounded, because methods, routes and statuses are
+/// the program's own words.
 #[derive(Default)]
 pub(crate) struct Durations(RwLock<HashMap<String, OfRoute>>);
 

@@ -18,15 +18,15 @@ use super::told::{self, Rejected};
 use super::trace::{REQUEST_ID, RequestNames};
 use crate::state::App;
 
-/// No request takes longer: the longest wait a caller can ask for, and some.
+/// Limit for any request: the longest wait that a client can ask for, and some more.
 const REQUEST_TIMEOUT: Duration = LONGEST_WAIT.saturating_add(Duration::from_secs(10));
 
-/// Why a request cannot be routed at all, though it is HTTP: found by the server, which
-/// sees the connection, and answered here, where every rejection gets its shape.
+/// Why a request cannot be routed although it is valid HTTP. The server finds it, because it sees
+/// the connection; it is answered here, where every rejection gets its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unroutable {
-    /// An HTTP/1.1 request names its host exactly once (RFC 9112, section 3.2): two
-    /// readers of it must not see two hosts.
+    /// An HTTP/1.1 request names its host exactly once (RFC 9112, section 3.2), so that no two
+    /// readers of the request see different hosts.
     Host,
 }
 
@@ -43,7 +43,7 @@ impl Unroutable {
     }
 }
 
-/// What names, numbers and ports of hosts are written with (RFC 3986, section 3.2.2).
+/// The characters of host names, addresses and ports (RFC 3986, section 3.2.2).
 const fn is_of_a_host(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':' | b'[' | b']' | b'%')
 }
@@ -77,15 +77,15 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
             None => next.run(request).await,
         }
     };
-    // A panic is a defect of ours; it must not take the answer away too.
+    // A panic is a defect of the program; the client gets an answer nevertheless.
     let answered = AssertUnwindSafe(answer).catch_unwind();
     let response = match tokio::time::timeout(REQUEST_TIMEOUT, answered).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::internal("a handler panicked").into_response(),
         Err(_) => Problem::unavailable("a request took too long").into_response(),
     };
-    // Routes by their template, methods by their known names: what a caller makes up is
-    // neither a label nor a text in the log.
+    // Routes by their template, methods by their known names: text made up by a client becomes
+    // neither a label nor part of the log.
     let place = Place { method: method_label(&method), route: route.as_deref().unwrap_or("none"), path: &path };
     let mut response = shape(response, place, &names);
     measure(&app, place, &names, &response, started);
@@ -95,7 +95,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     response
 }
 
-/// What a request was for.
+/// The method and route of a request.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     method: &'static str,
@@ -103,7 +103,7 @@ struct Place<'a> {
     path: &'a str,
 }
 
-/// Gives a rejection its problem body and tells the log; leaves every other response alone.
+/// Gives a rejection its problem body and logs it; leaves every other response alone.
 fn shape(mut response: Response, place: Place<'_>, names: &RequestNames) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -135,7 +135,7 @@ fn is_finished(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/"))
 }
 
-/// What a rejection keeps of the response it replaces.
+/// Headers of the replaced response that a rejection keeps.
 fn kept(name: &HeaderName) -> bool {
     let name = name.as_str();
     name == ALLOW.as_str() || name.starts_with("ratelimit") || name.starts_with("access-control") || name == "vary"
@@ -150,7 +150,7 @@ fn measure(app: &App, place: Place<'_>, names: &RequestNames, response: &Respons
     app.durations.record(method, route, status, took);
 }
 
-/// A method as a label and in the log. Anybody can invent methods, and a label is kept for good.
+/// A method as a label and in the log. Clients can invent methods, and a label is kept for good.
 fn method_label(method: &http::Method) -> &'static str {
     const KNOWN: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")

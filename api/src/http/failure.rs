@@ -1,7 +1,8 @@
-//! What goes wrong on the floors below, in terms of HTTP.
+//! Failures of the floors below, as problems of HTTP.
 
 use jangbu_commands::CommandError;
 use jangbu_commands::identity::IdentityError;
+use jangbu_kernel::Version;
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::VaultError;
 use jangbu_projections::QueryError;
@@ -9,7 +10,7 @@ use jangbu_projections::fold::FoldError;
 
 use super::problem::{Code, FieldProblem, Problem};
 
-/// When it is worth trying again after a write was refused, in seconds: room is made by people.
+/// Retry-After when the store is read-only, in seconds: an operator has to make room first.
 const READ_ONLY_RETRY_S: u64 = 5;
 
 impl From<CommandError> for Problem {
@@ -44,9 +45,9 @@ impl From<CommandError> for Problem {
 }
 
 /// The version in `If-Match` is not this one.
-pub(crate) fn version_conflict(actual: u64) -> Problem {
+pub(crate) fn version_conflict(actual: Version) -> Problem {
     let detail = match actual {
-        0 => "it does not exist yet, so that it has no version: leave If-Match out".to_owned(),
+        Version::ZERO => "it does not exist yet, so that it has no version: leave If-Match out".to_owned(),
         actual => format!("the current version is {actual}"),
     };
     Problem::new(Code::VersionConflict, detail).at_version(actual)
@@ -62,12 +63,12 @@ impl From<LogError> for Problem {
     }
 }
 
-/// What is stored cannot be read: somebody has to look, asking again does not help.
+/// The stored data cannot be read: an operator has to look, and a retry does not help.
 fn unreadable(cause: String) -> Problem {
     Problem::new(Code::StreamUnreadable, "something stored cannot be read; staff have to look at it").because(cause)
 }
 
-/// The store takes no writes: somebody has to make room.
+/// The store accepts no writes: an operator has to make room.
 fn read_only(cause: String) -> Problem {
     let detail = "nothing can be written for now, as when the disk is full or the database was put back to an earlier state; reading goes on, try again later";
     Problem::new(Code::UpstreamUnavailable, detail).retry_after(READ_ONLY_RETRY_S).because(cause)
@@ -92,6 +93,7 @@ impl From<QueryError> for Problem {
                 Self::invalid_at("/query/cursor", "bad_cursor", "the cursor is not one that this list gave out")
             }
             QueryError::SearchTooLong => Self::invalid_at("/query/q", "too_long", error.to_string()),
+            QueryError::SearchTooBroad => Self::invalid_at("/query/q", "too_broad", error.to_string()),
             QueryError::Unavailable(cause) => Self::unavailable(cause),
             QueryError::Corrupt(cause) => Self::internal(cause),
         }

@@ -13,7 +13,7 @@ use utoipa::openapi::{Ref, RefOr};
 use super::node::Node;
 use super::problem::{FieldProblem, Problem};
 
-/// Where in the request something stands: a JSON pointer that grows on the way down.
+/// The place of a value in the request: a JSON pointer that grows on the way down.
 #[derive(Clone, Copy)]
 pub(crate) enum At<'a> {
     Root(&'static str),
@@ -39,7 +39,7 @@ impl At<'_> {
 pub(crate) struct Errors(Vec<FieldProblem>);
 
 impl Errors {
-    /// More than this many would only be a larger answer to a worse request.
+    /// Errors beyond this number would only make the answer larger.
     const MOST: usize = 50;
 
     pub(crate) fn push(&mut self, at: &At<'_>, code: &'static str, detail: impl Into<String>) {
@@ -47,7 +47,7 @@ impl Errors {
             self.0.push(FieldProblem { pointer: at.pointer(), code, detail: detail.into() });
         }
     }
-    fn wrong_type(&mut self, at: &At<'_>, wanted: &str, node: &Node) {
+    pub(crate) fn wrong_type(&mut self, at: &At<'_>, wanted: &str, node: &Node) {
         self.push(at, "wrong_type", format!("expected {wanted}, not {}", node.kind()));
     }
     pub(crate) fn into_vec(self) -> Vec<FieldProblem> {
@@ -56,7 +56,7 @@ impl Errors {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-    /// Ends the request when something is wrong with it.
+    /// Rejects the request if there are errors.
     pub(crate) fn none(self) -> Result<(), Problem> {
         if self.is_empty() { Ok(()) } else { Err(Problem::invalid(self.0)) }
     }
@@ -64,24 +64,25 @@ impl Errors {
 
 /// A value that can be read from a request.
 pub(crate) trait Read: Sized {
-    /// Whether it has to be there.
+    /// Whether it has to be present.
     const REQUIRED: bool = true;
-    /// Reads it; none when something was wrong, which is in `errors` then.
+    /// Reads it; none if it is invalid, in which case `errors` says why.
     fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self>;
-    /// What stands for it when it is not there.
+    /// The value of a field that is absent.
     fn absent(at: &At<'_>, errors: &mut Errors) -> Option<Self> {
         errors.push(at, "required", "this is required");
         None
     }
-    /// Whether it stands there and yet is nothing, where it may be left out.
+    /// Whether an optional field is present and yet counts as absent.
     fn is_absent(_: &Node) -> bool {
         false
     }
-    /// The name of its schema among the shared ones; none: it stands where it is used.
+    /// The name of its schema among the shared ones; none for a schema that is written where it is
+    /// used.
     const NAME: Option<&'static str> = None;
     /// Its schema.
     fn schema() -> RefOr<Schema>;
-    /// The shared schemas that it is made of, with its own.
+    /// The shared schemas that it consists of, itself included.
     fn parts(_: &mut Vec<(String, RefOr<Schema>)>) {}
     /// Its schema where it may be left out.
     fn optional_schema() -> RefOr<Schema> {
@@ -93,7 +94,7 @@ pub(crate) trait Read: Sized {
     }
 }
 
-/// The schema of a part of something larger: a reference where it is a shared one.
+/// The schema of a part of something larger: a reference for a shared one.
 pub(crate) fn part<T: Read>() -> RefOr<Schema> {
     T::NAME.map_or_else(T::schema, |name| Ref::from_schema_name(name).into())
 }
@@ -119,8 +120,8 @@ impl<T: Read> Read for Option<T> {
     }
 }
 
-/// A text of one line, of a bounded number of characters once it is in the form in which it
-/// is kept ([`text::line`]).
+/// A text of one line, whose length in characters is bounded in the form in which it is stored
+/// ([`text::line`]).
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Line<const MIN: usize, const MAX: usize>(pub(crate) String);
 
@@ -149,7 +150,7 @@ macro_rules! read_text {
 read_text!(Line, text::line, true);
 read_text!(Text, text::prose, false);
 
-/// What stands in a field that may be left out and has nothing to see in it is left out.
+/// An optional field without a visible character counts as absent.
 fn is_blank(node: &Node) -> bool {
     match node {
         Node::Text(text) | Node::Bare(text) => matches!(text::prose(text), Err(Unfit::Blank)),
@@ -190,7 +191,7 @@ fn text_schema(pattern: String, min: usize, max: usize) -> RefOr<Schema> {
         .into()
 }
 
-/// What becomes of a field that may be empty: left out, blank, null, or a value.
+/// A field that can be cleared: left out, blank, null, or a value.
 impl<T: Read> Read for Change<T> {
     const REQUIRED: bool = false;
     fn read(node: Node, at: &At<'_>, errors: &mut Errors) -> Option<Self> {
@@ -211,7 +212,7 @@ impl<T: Read> Read for Change<T> {
     }
 }
 
-/// A text that is secret and read as it is: only its length is bounded here.
+/// A secret text that is read unchanged: only its length is checked here.
 pub(crate) struct Secret<const MAX: usize>(pub(crate) String);
 
 impl<const MAX: usize> Read for Secret<MAX> {
@@ -223,7 +224,7 @@ impl<const MAX: usize> Read for Secret<MAX> {
     }
 }
 
-/// Reads a text as it is, of 1 to `longest` characters.
+/// Reads a text unchanged, of 1 to `longest` characters.
 pub(crate) fn read_secret(node: Node, longest: usize, at: &At<'_>, errors: &mut Errors) -> Option<String> {
     let Node::Text(text) = node else {
         errors.wrong_type(at, "a text", &node);
@@ -328,13 +329,13 @@ impl<T: Read, const MIN: usize, const MAX: usize> Read for List<T, MIN, MAX> {
 
 /// Values that are written as a text and parsed as a whole.
 pub(crate) trait ReadText: Sized {
-    /// What it is, for a person.
+    /// What is expected, in words for a person.
     const WANTED: &'static str;
-    /// Code of the error when it cannot be parsed.
+    /// Code of the error for a value that cannot be parsed.
     const CODE: &'static str;
     fn parse_text(text: &str) -> Option<Self>;
     fn text_schema() -> ObjectBuilder;
-    /// The forms that it can have, when there are several.
+    /// The forms that it can have, if there are several.
     fn one_of() -> Vec<ObjectBuilder> {
         Vec::new()
     }
@@ -383,7 +384,8 @@ impl ReadText for jangbu_kernel::Timestamp {
     const CODE: &'static str = "invalid_time";
     fn parse_text(text: &str) -> Option<Self> {
         let time = chrono::DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&chrono::Utc);
-        // Years beyond four digits have no RFC 3339 form and would not come back as they went in.
+        // Years beyond four digits have no RFC 3339 form, so they could not be written back as they
+        // came.
         (1..=9999).contains(&chrono::Datelike::year(&time)).then(|| jangbu_kernel::time::to_millis(time))
     }
     fn text_schema() -> ObjectBuilder {
@@ -415,7 +417,7 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// Opens an object and names every member that is not known.
+    /// Opens an object and reports every unknown member.
     pub(crate) fn open(node: Node, known: &[&str], at: &At<'_>, errors: &mut Errors) -> Option<Self> {
         let Node::Object(members) = node else {
             errors.wrong_type(at, "an object", &node);
@@ -438,7 +440,7 @@ impl Fields {
         }
     }
 
-    /// Reads one member that is a secret text and has to be there.
+    /// Reads one member that is a required secret text.
     pub(crate) fn take_secret(
         &mut self,
         name: &str,
@@ -539,7 +541,7 @@ pub(crate) fn query_parameter<T: Read>(name: &str, text: &str) -> utoipa::openap
     let schema: RefOr<Schema> = if T::REQUIRED {
         T::query_schema()
     } else {
-        // `?name=` is the same as leaving it out: forms send it so.
+        // `?name=` means the same as leaving it out, because forms send it so.
         let empty = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
         AnyOfBuilder::new().item(T::query_schema()).item(empty).into()
     };

@@ -1,4 +1,4 @@
-//! Who comes in: token, account, rate, permission. In front of every route.
+//! The gate in front of every route: token, account, rate limit, permission.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -18,11 +18,11 @@ use crate::tokens::{Bearer, TokenError};
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Probes and documents: anybody, uncounted.
+    /// Probes and documents: no login, no rate limit.
     Open,
-    /// Anybody.
+    /// No login.
     Public,
-    /// Anybody, counted by block of addresses apart from everything else: sign-up and log-in.
+    /// Sign-up and log-in: no login, with a rate limit of their own by block of addresses.
     Auth,
     /// A user who is logged in and has the permission.
     Holder(Reach),
@@ -35,7 +35,7 @@ impl From<Reach> for Access {
 }
 
 impl Access {
-    /// How far somebody with these roles reaches; none: not at all.
+    /// How far a user with these roles reaches; none: not at all.
     fn scope(self, user_id: UserId, roles: &[Role]) -> Option<Scope> {
         match self {
             Self::Open | Self::Public | Self::Auth => Some(Scope::Own(user_id)),
@@ -44,18 +44,18 @@ impl Access {
     }
 }
 
-/// Somebody who is logged in and may use the route.
+/// A logged-in user who may use the route.
 #[derive(Clone, Debug)]
 pub(crate) struct Principal {
     pub(crate) user_id: UserId,
-    /// By which login.
+    /// The login that the token came from.
     pub(crate) session_id: SessionId,
     pub(crate) roles: Vec<Role>,
     pub(crate) scope: Scope,
 }
 
 impl Principal {
-    /// As the write side wants it.
+    /// The caller as the write side expects it.
     pub(crate) fn caller(&self) -> Caller {
         Caller { actor: Actor::User(self.user_id), scope: self.scope }
     }
@@ -101,7 +101,7 @@ fn with_allowance(limiter: Option<&Limiter>, allowance: Option<Allowance>, mut r
     response
 }
 
-/// The token of a request, checked; none when there is none.
+/// The token of a request, verified; none if the request has no token.
 fn login(app: &App, headers: &HeaderMap) -> Result<Option<Bearer>, TokenError> {
     let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
     let (scheme, token) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(TokenError::Invalid)?;
@@ -119,7 +119,7 @@ async fn admit(
     let public = matches!(access, Access::Public | Access::Auth);
     let bearer = match login {
         Ok(Some(bearer)) => bearer,
-        // On a public route a token that does not count is as good as none.
+        // On a public route an invalid token is treated as none.
         _ if public => return Ok(None),
         Ok(None) => return Err(Problem::new(Code::Unauthenticated, "send an access token: Authorization: Bearer ...")),
         Err(TokenError::Expired) => {

@@ -1,5 +1,5 @@
-//! Rate limits: one per caller, by user when somebody is logged in, else by address; one
-//! for the routes of log-ins, by block of addresses.
+//! Rate limits: one per caller, by user if logged in and else by address; and one for the login
+//! routes, by block of addresses.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
@@ -16,22 +16,22 @@ use jangbu_kernel::UserId;
 use super::problem::{Code, Problem};
 use super::rate_limit::RateLimit;
 
-/// After so many checks callers who have been quiet are forgotten.
+/// Idle callers are forgotten after this many checks.
 const CHECKS_BETWEEN_SWEEPS: u32 = 8_192;
-/// Callers who are told apart, about 100 bytes each. Whoever can use many addresses would
-/// fill the memory otherwise; when there are so many, those of a crowd are counted together.
+/// Callers that are counted one by one, about 100 bytes each. A client with many addresses would
+/// fill the memory otherwise; beyond this number callers are counted in crowds.
 const MOST_CALLERS: usize = 100_000;
-/// Crowds that all callers are spread over then.
+/// Crowds over which all callers are spread then.
 const CROWDS: u64 = 1_024;
 
-/// Whose requests are counted together.
+/// The key under which requests are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CallerKey {
     User(UserId),
-    /// As [`AddressBlock::of_caller`] has it.
+    /// As [`AddressBlock::of_caller`] gives it.
     Address(IpAddr),
     Block(AddressBlock),
-    /// Some of all callers, when there are too many to tell apart.
+    /// A part of all callers, when there are too many to count one by one.
     Crowd(u64),
 }
 
@@ -44,17 +44,17 @@ impl CallerKey {
 }
 
 pub(crate) struct Limiter {
-    /// What its headers call it.
+    /// Its name in the headers.
     name: &'static str,
     limit: RateLimit,
     limiter: RateLimiter<CallerKey, DefaultKeyedStateStore<CallerKey>, DefaultClock, StateInformationMiddleware>,
     clock: DefaultClock,
     checks: AtomicU32,
-    /// There are too many callers to tell them apart.
+    /// Set when there are too many callers to count one by one.
     crowded: AtomicBool,
 }
 
-/// What is left to a caller.
+/// What a caller has left of its limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
     remaining: u32,
@@ -64,7 +64,7 @@ pub(crate) struct Allowance {
 impl Limiter {
     pub(crate) fn new(name: &'static str, limit: RateLimit) -> Self {
         let each = limit.per.checked_div(limit.requests.get()).unwrap_or(limit.per);
-        // A period of zero only comes of more requests than there are nanoseconds.
+        // A period of zero only results from more requests than there are nanoseconds.
         let quota = Quota::with_period(each).unwrap_or_else(|| Quota::per_second(limit.requests));
         let clock = DefaultClock::default();
         let limiter = RateLimiter::dashmap_with_clock(quota.allow_burst(limit.requests), clock.clone())
@@ -93,8 +93,8 @@ impl Limiter {
         }
     }
 
-    /// Forgets who has been quiet. Until the next time no more than the checks in between can
-    /// be added.
+    /// Forgets idle callers. Until the next sweep at most [`CHECKS_BETWEEN_SWEEPS`] callers can be
+    /// added.
     fn sweep(&self) {
         self.limiter.retain_recent();
         self.limiter.shrink_to_fit();

@@ -15,6 +15,7 @@ pub(crate) mod long;
 pub(crate) mod money;
 pub(crate) mod node;
 pub(crate) mod origin;
+pub(crate) mod pairs;
 pub(crate) mod params;
 #[cfg(test)]
 mod parsers;

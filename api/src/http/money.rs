@@ -11,17 +11,17 @@ use super::node::Node;
 /// The longest decimal that can be an amount.
 const LONGEST: usize = 40;
 
-/// An amount as it came, 0 or more.
+/// An amount as it was sent, 0 or more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Amount {
-    /// Its currency was named.
+    /// With its currency.
     Named(Money),
-    /// A plain decimal: the currency is that of what it is for.
+    /// A plain decimal; the currency is that of what it pays for.
     Open(String),
 }
 
 impl Amount {
-    /// The amount, in this currency when none was named.
+    /// The amount, in this currency if none was given.
     pub(crate) fn or_in(&self, currency: Currency, at: &At<'_>, errors: &mut Errors) -> Option<Money> {
         match self {
             Self::Named(money) => Some(*money),

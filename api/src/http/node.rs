@@ -1,5 +1,5 @@
-//! JSON as it came, before anybody decides what it means. Unlike the usual value
-//! tree it refuses duplicate names: two readers of one text must not see two things.
+//! JSON before it is interpreted. Unlike the usual value tree it rejects duplicate names, so that
+//! no two readers of one text see different values.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub(crate) enum Node {
     Text(String),
     List(Vec<Self>),
     Object(Vec<(String, Self)>),
-    /// A text from a query string: it stands for whatever type is wanted there.
+    /// A text from a query string; it is read as whatever type is expected there.
     Bare(String),
 }
 
@@ -27,7 +27,7 @@ impl Node {
         serde_json::from_slice(bytes)
     }
 
-    /// What it is, for a person.
+    /// Its kind, in words for a person.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -67,7 +67,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(i64::try_from(value).map_or(Node::OtherNumber, Node::Integer))
     }
     fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
-        // Text form and value are one to one below this.
+        // Below this every integer has exactly one float, so text and value correspond one to one.
         const EXACT: f64 = 9_007_199_254_740_992.0;
         let whole = value.fract() == 0.0 && value.abs() < EXACT;
         Ok(if whole { Node::Integer(value as i64) } else { Node::OtherNumber })
@@ -86,8 +86,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::List(items))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-        // Objects are small where they mean something; a set is only worth it for large ones, and
-        // those must not cost quadratic time.
+        // Valid objects are small, and a set is worth its cost only for large ones; those are
+        // checked with a set because comparing all pairs takes quadratic time.
         const SMALL: usize = 32;
         let mut members: Vec<(String, Node)> = Vec::new();
         let mut seen = std::collections::HashSet::new();

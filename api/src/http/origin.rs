@@ -1,4 +1,4 @@
-//! Where a request comes from: the peer, or whom a trusted proxy names.
+//! The client's address: that of the peer, or the one that a trusted proxy names.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -31,7 +31,8 @@ impl Network {
     /// Reads `10.0.0.0/8` or a single address.
     ///
     /// # Errors
-    /// [`InvalidNetwork`], also when bits behind the prefix are set: one of the two is a slip then.
+    /// [`InvalidNetwork`], also when bits after the prefix are set: either they or the prefix are
+    /// wrong.
     pub fn parse(text: &str) -> Result<Self, InvalidNetwork> {
         let (address, prefix) = match text.trim().split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
@@ -40,7 +41,7 @@ impl Network {
         let address: IpAddr = address.parse().map_err(|_| InvalidNetwork)?;
         let longest = longest(address);
         let prefix = match prefix {
-            // No sign and no leading zeros: 010.0.0.0/08 is a slip.
+            // No sign and no leading zeros: 010.0.0.0/08 is a typing error.
             Some(text) if text.len() > 1 && text.starts_with('0') => return Err(InvalidNetwork),
             Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().map_err(|_| InvalidNetwork)?,
             Some(_) => return Err(InvalidNetwork),
@@ -75,14 +76,15 @@ const fn bits(address: IpAddr) -> u128 {
     }
 }
 
-/// Whether a proxy with this address is believed.
+/// Whether a proxy with this address is trusted.
 pub(crate) fn is_trusted(trusted: &[Network], address: IpAddr) -> bool {
     let address = address.to_canonical();
     trusted.iter().any(|network| network.contains(address))
 }
 
-/// Puts whom a trusted proxy names in place of the proxy, so that everything behind this
-/// sees the caller. A request that no trusted proxy brought is left as it is.
+/// Replaces the proxy's address by the client's that a trusted proxy names, so that everything
+/// after this sees the client. A request that did not come through a trusted proxy is left
+/// unchanged.
 pub(crate) fn name_the_caller(request: &mut Request, trusted: &[Network]) {
     if trusted.is_empty() {
         return;
@@ -96,8 +98,8 @@ pub(crate) fn name_the_caller(request: &mut Request, trusted: &[Network]) {
     request.extensions_mut().insert(ConnectInfo(SocketAddr::new(caller, 0)));
 }
 
-/// Whom the proxies name. A proxy that writes one of the two headers lets the other one
-/// through as the caller wrote it: where they differ neither is believed.
+/// The client that the proxies name. A proxy that writes one of the two headers passes the other
+/// one on as the client wrote it, so if they differ neither is trusted.
 fn named(headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr> {
     let forwarded = headers.contains_key(FORWARDED).then(|| nearest(headers, &FORWARDED, trusted, forwarded_for));
     let x_forwarded =
@@ -109,8 +111,8 @@ fn named(headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr> {
     }
 }
 
-/// The nearest hop that is no trusted proxy, read from the right: what stands left of it
-/// is its own word. None when a hop before it cannot be read; the farthest when all are
+/// The nearest hop that is not a trusted proxy, read from the right, because what stands left of it
+/// is only that hop's claim. None if a hop before it cannot be read; the farthest if all are
 /// trusted.
 fn nearest(
     headers: &HeaderMap,
@@ -140,7 +142,7 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     node_address(node.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(node))
 }
 
-/// An address, with or without a port; no name, no `unknown`.
+/// An address, with or without a port; neither a name nor `unknown`.
 fn node_address(node: &str) -> Option<IpAddr> {
     let bracketed = node.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let address = bracketed.unwrap_or(node).parse::<IpAddr>().ok();
@@ -202,12 +204,12 @@ mod tests {
             (vec![(X_FORWARDED_FOR, "203.0.113.9:4711")], "203.0.113.9"),
             (vec![(FORWARDED, "for=198.51.100.1, For=\"[2001:db8::9]:4711\";proto=https;by=10.0.0.1")], "2001:db8::9"),
             (vec![(FORWARDED, "proto=http; for=203.0.113.9")], "203.0.113.9"),
-            // An entry that cannot be read hides the client behind it: the peer is counted.
+            // An unreadable entry hides the client behind it: the peer's address counts.
             (vec![(X_FORWARDED_FOR, "203.0.113.9, unknown")], "10.0.0.1"),
             (vec![(X_FORWARDED_FOR, "203.0.113.9,")], "10.0.0.1"),
             (vec![(FORWARDED, "for=_hidden")], "10.0.0.1"),
             (vec![(FORWARDED, "proto=https")], "10.0.0.1"),
-            // A proxy that writes one header lets the other through.
+            // A proxy that writes one header passes the other one on.
             (vec![(FORWARDED, "for=198.51.100.1"), (X_FORWARDED_FOR, "203.0.113.9")], "10.0.0.1"),
             (vec![(FORWARDED, "for=203.0.113.9"), (X_FORWARDED_FOR, "203.0.113.9")], "203.0.113.9"),
         ] {

@@ -1,4 +1,4 @@
-//! Path and query: read with the same care as bodies, rejected in the same shape.
+//! Path and query: read as strictly as bodies, rejected in the same shape.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
@@ -14,7 +14,7 @@ pub(crate) fn parse_uuid(text: &str) -> Option<Uuid> {
     (text.len() == HYPHENATED).then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
-/// What a text in a path looks like.
+/// The pattern of a text in a path.
 pub(crate) const PATH_TEXT: &str = r"^[^\x00-\x1f\x7f-\x9f/]{1,200}$";
 
 /// The one id in the path.
@@ -46,10 +46,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
     }
 }
 
-/// No list of this API has so many fields; each one more would only be named as unknown.
+/// No list of this API has so many fields; further ones would only be reported as unknown.
 const MOST_FIELDS: usize = 32;
 
-/// The query string: unknown, repeated and ill-formed fields are refused.
+/// The query string; unknown, repeated and malformed fields are rejected.
 pub(crate) struct QueryFields<T>(pub(crate) T);
 
 impl<T: Read, S: Send + Sync> FromRequestParts<S> for QueryFields<T> {
@@ -78,7 +78,7 @@ pub(super) fn parse_query(query: &str) -> Result<Vec<(String, Node)>, Problem> {
                 "this stands twice in the query",
             ));
         }
-        // `?status=` means the same as leaving it out: forms send it so.
+        // `?status=` means the same as leaving it out, because forms send it so.
         if !value.is_empty() {
             members.push((name, Node::Bare(value)));
         }

@@ -3,38 +3,39 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use jangbu_kernel::Position;
 
 use super::problem::Problem;
 
-/// The longest wait a caller can ask for.
+/// The longest wait that a client can ask for.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// The wait when a stage or position is asked for without a time.
+/// The wait when a client asks for a stage or position without a time.
 const DEFAULT_WAIT: Duration = Duration::from_secs(2);
 
 pub(crate) const WAIT_FOR: &str = "jangbu-wait-for";
 pub(crate) const MIN_POSITION: &str = "jangbu-min-position";
 pub(crate) const POSITION: &str = "jangbu-position";
 
-/// How far things have to have come before the answer.
+/// The stage that has to be reached before the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// In the log: always so when an answer is given.
+    /// In the log, which every answer has reached.
     #[default]
     Committed,
-    /// Every read model shows it.
+    /// Every read model has applied it.
     Projected,
-    /// The process manager has come to rest.
+    /// The process manager has nothing more to do for it.
     Settled,
 }
 
-/// What the caller is ready to wait for.
+/// What the client is ready to wait for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) stage: Stage,
-    /// `Prefer: wait=N`, cut to the longest.
+    /// `Prefer: wait=N`, limited to [`LONGEST_WAIT`].
     pub(crate) asked: Option<Duration>,
     /// `Jangbu-Min-Position`.
-    pub(crate) min_position: Option<u64>,
+    pub(crate) min_position: Option<Position>,
 }
 
 impl Wait {

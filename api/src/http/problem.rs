@@ -1,14 +1,13 @@
 //! The one shape of every rejection: RFC 9457 problem bodies.
 //!
-//! A handler gives up with a [`Problem`]; the edge of the server writes its body,
-//! because only there the request's path and trace are known. What the framework
-//! rejects on its own comes out in the same shape.
+//! A handler returns a [`Problem`]; the edge of the server writes its body, because only the edge
+//! knows the request's path and trace. Rejections by the framework get the same shape.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use jangbu_kernel::{Refusal, RefusalCode};
+use jangbu_kernel::{Refusal, RefusalCode, Version};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,7 +15,7 @@ use super::words;
 
 /// The media type of problem bodies.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
-/// What stands before the code in `type`.
+/// The prefix of the code in `type`.
 const TYPE_PREFIX: &str = "urn:jangbu:problem:";
 
 macro_rules! codes {
@@ -51,9 +50,9 @@ macro_rules! codes {
 codes! {
     /// Something in the request breaks a rule.
     ValidationFailed = "validation_failed", BAD_REQUEST, "The request is not valid";
-    /// Nobody is logged in, or what was shown for it does not count.
+    /// The request has no token, or an invalid one.
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "Not authenticated";
-    /// The token was good and is over.
+    /// The token was valid and has expired.
     TokenExpired = "token_expired", UNAUTHORIZED, "The access token has expired";
     /// The gateway declined.
     PaymentDeclined = "payment_declined", PAYMENT_REQUIRED, "The payment was declined";
@@ -75,13 +74,15 @@ codes! {
     OrderStateConflict = "order_state_conflict", CONFLICT, "The order's state does not allow this";
     /// The buyer has as many orders open without a payment in flight as the shop allows.
     TooManyOpenOrders = "too_many_open_orders", CONFLICT, "Too many orders wait for their payment";
-    /// Some of the order is on its way.
+    /// The order has as many notes as are kept of one.
+    TooManyNotes = "too_many_notes", CONFLICT, "Too many notes";
+    /// A part of the order has been sent.
     OrderAlreadyDispatched = "order_already_dispatched", CONFLICT, "The order is on its way";
     /// A payment is under way or its outcome is unknown.
     PaymentInProgress = "payment_in_progress", CONFLICT, "A payment is in progress";
     /// The payment's state does not allow this.
     PaymentStateConflict = "payment_state_conflict", CONFLICT, "The payment's state does not allow this";
-    /// More than what was captured would be returned.
+    /// More than the captured amount would be refunded.
     RefundExceedsCaptured = "refund_exceeds_captured", CONFLICT, "The refund exceeds what was captured";
     /// The shipment's state does not allow this.
     ShipmentStateConflict = "shipment_state_conflict", CONFLICT, "The shipment's state does not allow this";
@@ -91,11 +92,17 @@ codes! {
     ProductNotActive = "product_not_active", CONFLICT, "The product cannot be bought now";
     /// The account may not act.
     UserNotActive = "user_not_active", CONFLICT, "The account is not active";
-    /// Nobody would be left who is an administrator.
+    /// No administrator would be left.
     LastAdministrator = "last_administrator", CONFLICT, "The last administrator stays one";
+    /// See [`RefusalCode::CategoryCycle`].
+    CategoryCycle = "category_cycle", CONFLICT, "A category is not below itself";
+    /// See [`RefusalCode::CategoryNotEmpty`].
+    CategoryNotEmpty = "category_not_empty", CONFLICT, "Categories are below it";
+    /// See [`RefusalCode::VariantConflict`].
+    VariantConflict = "variant_conflict", CONFLICT, "The variants do not allow this";
     /// The reference was used for another entry.
     ReferenceReused = "reference_reused", CONFLICT, "The reference was used before";
-    /// The log never gave this position: it is another log, or an older state of this one.
+    /// The log never assigned this position: it is another log, or an older state of this one.
     PositionUnknown = "position_unknown", CONFLICT, "This log never gave that position";
     /// The version in `If-Match` is not the current one.
     VersionConflict = "version_conflict", PRECONDITION_FAILED, "The version has moved on";
@@ -115,20 +122,20 @@ codes! {
     TotalChanged = "total_changed", UNPROCESSABLE_ENTITY, "The total has changed";
     /// The key was used for another request.
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another request";
-    /// Too many wrong passwords: log-ins with this address have to wait.
+    /// Too many wrong passwords: logins with this address are delayed.
     AccountLocked = "account_locked", LOCKED, "Too many wrong passwords";
-    /// The request moves something and carries no key.
+    /// The request needs an idempotency key and has none.
     IdempotencyKeyRequired = "idempotency_key_required", PRECONDITION_REQUIRED, "An Idempotency-Key is required";
     /// Too many requests.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
     /// A defect of the program.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something broke";
-    /// The log holds something that is needed for this and that cannot be read: asking again
-    /// does not help before somebody has looked.
+    /// Something in the log that is needed for this cannot be read: a retry does not help before an
+    /// operator has looked.
     StreamUnreadable = "stream_unreadable", INTERNAL_SERVER_ERROR, "Something stored cannot be read";
-    /// Something the request needs does not answer.
+    /// A dependency of the request does not answer.
     UpstreamUnavailable = "upstream_unavailable", SERVICE_UNAVAILABLE, "Something this needs is unavailable";
-    /// The read model has not come as far as the caller asked.
+    /// The read model has not reached the position that the client asked for.
     ReadModelBehind = "read_model_behind", SERVICE_UNAVAILABLE, "The read model is behind";
 }
 
@@ -145,6 +152,7 @@ impl From<RefusalCode> for Code {
             RefusalCode::InsufficientPoints => Self::InsufficientPoints,
             RefusalCode::OrderStateConflict => Self::OrderStateConflict,
             RefusalCode::TooManyOpenOrders => Self::TooManyOpenOrders,
+            RefusalCode::TooManyNotes => Self::TooManyNotes,
             RefusalCode::OrderAlreadyDispatched => Self::OrderAlreadyDispatched,
             RefusalCode::PaymentInProgress => Self::PaymentInProgress,
             RefusalCode::PaymentStateConflict => Self::PaymentStateConflict,
@@ -155,6 +163,9 @@ impl From<RefusalCode> for Code {
             RefusalCode::ProductNotActive => Self::ProductNotActive,
             RefusalCode::UserNotActive => Self::UserNotActive,
             RefusalCode::LastAdministrator => Self::LastAdministrator,
+            RefusalCode::CategoryCycle => Self::CategoryCycle,
+            RefusalCode::CategoryNotEmpty => Self::CategoryNotEmpty,
+            RefusalCode::VariantConflict => Self::VariantConflict,
             RefusalCode::ReferenceReused => Self::ReferenceReused,
             RefusalCode::PaymentTotalMismatch => Self::PaymentTotalMismatch,
             RefusalCode::PaymentMethodInvalid => Self::PaymentMethodInvalid,
@@ -223,7 +234,7 @@ struct Parts {
     current_state: Option<&'static str>,
     allowed_commands: Vec<&'static str>,
     retry_after_seconds: Option<u64>,
-    current_version: Option<u64>,
+    current_version: Option<Version>,
     /// For the log, never for the client.
     cause: Option<String>,
 }
@@ -256,7 +267,7 @@ impl Problem {
         problem
     }
 
-    /// The same under the code that all of its errors have, when it is this one.
+    /// The same under another code, if all errors have this one.
     #[must_use]
     pub(crate) fn named_for_its_errors(mut self, code: Code) -> Self {
         let errors = &self.0.errors;
@@ -272,13 +283,13 @@ impl Problem {
         Self::invalid(vec![FieldProblem { pointer: pointer.into(), code, detail: detail.into() }])
     }
 
-    /// There is no such thing, or it is not the caller's: the two are not told apart.
+    /// The resource does not exist, or is not the caller's: the two are not distinguished.
     #[must_use]
     pub fn not_found(what: &str) -> Self {
         Self::new(Code::NotFound, format!("there is no such {what}"))
     }
 
-    /// Something this needs does not answer; the cause goes to the log.
+    /// A dependency of this does not answer; the cause is logged.
     #[must_use]
     pub fn unavailable(cause: impl Into<String>) -> Self {
         Self::new(Code::UpstreamUnavailable, "something this request needs does not answer, try again")
@@ -286,22 +297,22 @@ impl Problem {
             .because(cause)
     }
 
-    /// The program is wrong; the cause goes to the log.
+    /// A defect of the program; the cause is logged.
     #[must_use]
     pub fn internal(cause: impl Into<String>) -> Self {
         Self::new(Code::Internal, "something broke, and it is not your request").because(cause)
     }
 
-    /// When it is worth trying again.
+    /// Adds when a retry makes sense.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after_seconds = Some(seconds.max(1));
         self
     }
 
-    /// The version the thing has.
+    /// Adds the current version of the resource.
     #[must_use]
-    pub(crate) fn at_version(mut self, version: u64) -> Self {
+    pub(crate) fn at_version(mut self, version: Version) -> Self {
         self.0.current_version = Some(version);
         self
     }
@@ -317,7 +328,7 @@ impl Problem {
         self.0.code
     }
 
-    /// What broke, for the log.
+    /// The cause, for the log.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
     }
@@ -337,7 +348,7 @@ impl Problem {
             allowed_commands: parts.current_state.map(|_| parts.allowed_commands.as_slice()),
             trace_id,
         };
-        // Texts, numbers and lists of them: writing them cannot fail.
+        // Texts, numbers and lists of them always serialize.
         serde_json::to_vec(&body).unwrap_or_default()
     }
 
@@ -383,11 +394,11 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The problem behind a rejection that the framework made without us.
+/// The problem for a rejection that the framework made.
 pub(crate) fn of_framework(response: &Response) -> Problem {
     match response.status() {
         StatusCode::NOT_FOUND => Problem::new(Code::NotFound, "there is no such route"),
-        // The framework adds `Allow` behind us, so the text cannot repeat it.
+        // The framework adds `Allow` afterwards, so the text cannot repeat it.
         StatusCode::METHOD_NOT_ALLOWED => {
             Problem::new(Code::MethodNotAllowed, "the methods that are allowed here stand in Allow")
         }

@@ -1,13 +1,13 @@
-//! How a rate limit is written: `1000/min`.
+//! The text form of a rate limit: `1000/min`.
 
 use std::time::Duration;
 
-/// So many requests in so much time, per caller.
+/// This many requests in this time, per caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// How many, all of which may come at once.
+    /// The number of requests; all of them may come at once.
     pub requests: std::num::NonZeroU32,
-    /// In how much time.
+    /// The time.
     pub per: Duration,
 }
 

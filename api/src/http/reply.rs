@@ -1,10 +1,11 @@
-//! Answers: statuses and headers of everything that went well.
+//! Statuses and headers of successful answers.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jangbu_commands::Answer;
+use jangbu_kernel::{Position, Version};
 use jangbu_projections::Page;
 use serde::Serialize;
 use uuid::Uuid;
@@ -20,20 +21,22 @@ use crate::state::App;
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// Whether a command made something that has an address of its own.
+/// Whether a command created a resource with an address of its own.
 pub(crate) enum Made {
-    /// 201, and where it is.
+    /// 201, with its location.
     Created(String),
     /// 200.
     Changed,
+    /// 204: there is nothing to show.
+    Removed,
 }
 
-/// The outcome of a command beside its resource.
+/// The outcome of a command, apart from its resource.
 pub(crate) struct Outcome {
-    pub(crate) version: u64,
-    pub(crate) position: u64,
+    pub(crate) version: Version,
+    pub(crate) position: Position,
     pub(crate) replayed: bool,
-    /// Things have come as far as the caller wanted to wait for.
+    /// Whether the stage that the client waits for was reached in time.
     pub(crate) reached: bool,
     pub(crate) made: Made,
 }
@@ -50,10 +53,10 @@ pub(crate) async fn command<R: Resource>(
     Ok(outcome.respond(call, &view))
 }
 
-/// Waits as long as the caller wants to and finds the resource as it is then.
+/// Waits as long as the client asked for and finds the resource as it is then.
 ///
-/// A repeat gives the first answer again, at the version it had, unless the caller
-/// waits for the end: then it is shown as the end left it, as the first time.
+/// A repeat gives the first answer again, at the version it had, unless the client waits for the
+/// settled state: then it is shown as settled, as the first time.
 pub(crate) async fn settle<R: Resource>(
     app: &App,
     call: &Call,
@@ -76,12 +79,25 @@ pub(crate) async fn settle<R: Resource>(
     Ok((row, outcome(version, position)))
 }
 
+/// Answers a command after which its resource is not there any more.
+pub(crate) async fn gone(app: &App, call: &Call, answer: Answer) -> Response {
+    let reached = reach(app, call, answer.position, None).await.is_some();
+    let Answer { version, position, replayed, .. } = answer;
+    let (status, headers) = Outcome { version, position, replayed, reached, made: Made::Removed }.head(call);
+    (status, headers).into_response()
+}
+
 impl Outcome {
     /// Writes the answer.
     pub(crate) fn respond(self, call: &Call, view: &impl Serialize) -> Response {
+        let (status, headers) = self.head(call);
+        (status, headers, Json(view)).into_response()
+    }
+
+    fn head(self, call: &Call) -> (StatusCode, HeaderMap) {
         let mut headers = HeaderMap::new();
         headers.insert(ETAG, etag(self.version));
-        headers.insert(POSITION, self.position.into());
+        headers.insert(POSITION, self.position.get().into());
         if self.replayed {
             headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
         }
@@ -90,21 +106,24 @@ impl Outcome {
         {
             headers.insert(PREFERENCE_APPLIED, applied);
         }
-        let mut status = StatusCode::OK;
-        if let Made::Created(location) = self.made {
-            status = StatusCode::CREATED;
-            if let Ok(location) = HeaderValue::from_str(&location) {
-                headers.insert(LOCATION, location);
+        let mut status = match self.made {
+            Made::Created(location) => {
+                if let Ok(location) = HeaderValue::from_str(&location) {
+                    headers.insert(LOCATION, location);
+                }
+                StatusCode::CREATED
             }
-        }
+            Made::Changed => StatusCode::OK,
+            Made::Removed => StatusCode::NO_CONTENT,
+        };
         if !self.reached {
             status = StatusCode::ACCEPTED;
         }
-        (status, headers, Json(view)).into_response()
+        (status, headers)
     }
 }
 
-/// Answers a read of one thing, which may be asked for as of an earlier time.
+/// Answers a read of one resource, also as of an earlier time.
 pub(crate) async fn read<R: Resource>(
     app: &App,
     call: &Call,
@@ -115,15 +134,15 @@ pub(crate) async fn read<R: Resource>(
     show(app, call, row).await
 }
 
-/// Shows one thing, or 304 when the caller has it as it is.
+/// Shows one resource, or 304 if the client has its current state.
 pub(crate) async fn show<R: Resource>(app: &App, call: &Call, row: R) -> Result<Response, Problem> {
     let version = row.version();
     let view = row.view(app).await?;
     Ok(shown(call, &Tag::new(version, R::beside(&view)), &view))
 }
 
-/// The same for a view that is there already, and shows nothing that its version does not cover.
-pub(crate) fn show_view(call: &Call, version: u64, view: &impl Serialize) -> Response {
+/// The same for an existing view, which shows nothing that its version does not cover.
+pub(crate) fn show_view(call: &Call, version: Version, view: &impl Serialize) -> Response {
     shown(call, &Tag::new(version, None), view)
 }
 
@@ -135,7 +154,7 @@ fn shown(call: &Call, tag: &Tag, view: &impl Serialize) -> Response {
     (header, Json(view)).into_response()
 }
 
-/// Shows what a write left, whatever the caller has.
+/// Shows the result of a write, whatever version the client has.
 pub(crate) async fn show_always<R: Resource>(app: &App, row: R) -> Result<Response, Problem> {
     let tag = [(ETAG, etag(row.version()))];
     let view = row.view(app).await?;

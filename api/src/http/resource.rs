@@ -1,10 +1,10 @@
-//! What the routes show: rows of the read side, each the fold of one stream, so
-//! that an answer to a command and an answer to a query are made by the same code.
+//! What the routes show: rows of the read side, each the fold of one stream, so that the same code
+//! makes the answer to a command and to a query.
 
 use std::future::Future;
 
 use jangbu_commands::{Answer, Scope};
-use jangbu_kernel::{OrderId, RecordedEvent, StreamId, Timestamp, UserId};
+use jangbu_kernel::{OrderId, Position, RecordedEvent, StreamId, Timestamp, UserId, Version};
 use jangbu_projections::fold::FoldError;
 use jangbu_projections::{Queries, QueryError};
 use serde::Serialize;
@@ -20,7 +20,7 @@ use crate::state::App;
 
 /// A row of the read side that is the fold of one stream.
 pub(crate) trait Resource: Sized + Send {
-    /// What it is, for a person.
+    /// Its name, for a person.
     const WHAT: &'static str;
     /// What clients see.
     type View: Serialize + Send;
@@ -31,30 +31,31 @@ pub(crate) trait Resource: Sized + Send {
     fn fold(events: &[RecordedEvent]) -> Result<Option<Self>, FoldError>;
     /// The row as the read model has it.
     fn find(queries: &Queries, id: Uuid) -> impl Future<Output = Result<Option<Self>, QueryError>> + Send;
-    /// The row at a version that its stream has reached. What has a long stream does not fold
-    /// it from its beginning.
-    fn at_version(app: &App, id: Uuid, version: u64) -> impl Future<Output = Result<Option<Self>, Problem>> + Send {
+    /// The row at a version that its stream has reached. A resource with a long stream does not
+    /// fold it from its beginning.
+    fn at_version(app: &App, id: Uuid, version: Version) -> impl Future<Output = Result<Option<Self>, Problem>> + Send {
         async move { Ok(Self::fold(&app.state.commands.history(Self::stream(id), Some(version)).await?)?) }
     }
-    /// The stream's version that is folded in.
-    fn version(&self) -> u64;
-    /// Whose it is; none: the shop's, shown to whoever may use the route.
+    /// The version of the stream up to which it is folded.
+    fn version(&self) -> Version;
+    /// Its owner; none for the shop's own, which everyone with access to the route may see.
     fn owner(&self) -> Option<UserId>;
-    /// The order whose process is to come to rest when a caller waits for that.
+    /// The order whose process has to settle if a client waits for that.
     fn order_id(&self) -> Option<OrderId>;
-    /// What the view shows that the version does not cover, in few characters: it is part
-    /// of the entity tag, so that no changed answer has an old tag. None: the version says it all.
+    /// A short text for what the view shows and the version does not cover. It is part of the
+    /// entity tag, so that a changed answer never has an old tag. None if the version covers
+    /// everything.
     fn beside(_: &Self::View) -> Option<String> {
         None
     }
-    /// For clients, with personal fields opened.
+    /// The view for clients, with personal fields decrypted.
     fn view(self, app: &App) -> impl Future<Output = Result<Self::View, Problem>> + Send;
 }
 
 /// `?as_of=`: a version or a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AsOf {
-    Version(u64),
+    Version(Version),
     Time(Timestamp),
 }
 
@@ -63,7 +64,7 @@ impl ReadText for AsOf {
     const CODE: &'static str = "invalid_as_of";
     fn parse_text(text: &str) -> Option<Self> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return text.parse().ok().filter(|version| *version > 0).map(Self::Version);
+            return text.parse().ok().filter(|version| *version > Version::ZERO).map(Self::Version);
         }
         Timestamp::parse_text(text).map(Self::Time)
     }
@@ -75,33 +76,33 @@ impl ReadText for AsOf {
     }
 }
 
-/// The version that a stream had: the one asked for if the stream has reached it, or the last
-/// that was recorded by then. None: there was nothing yet, or there is no such version.
+/// The version that a stream had: the one asked for if the stream has reached it, or the last one
+/// that was recorded at that time. None if there was none yet, or there is no such version.
 ///
-/// What is read of the stream is one event for each halving of its length: its events stand in
-/// the order of their times.
-pub(crate) async fn version_as_of(app: &App, stream: StreamId, as_of: AsOf) -> Result<Option<u64>, Problem> {
+/// It is found by binary search, which reads one event per step, because the events are in the
+/// order of their times.
+pub(crate) async fn version_as_of(app: &App, stream: StreamId, as_of: AsOf) -> Result<Option<Version>, Problem> {
     let log = app.state.commands.log();
     let reached = log.versions(vec![stream]).await?.first().copied().unwrap_or_default();
     let time = match as_of {
         AsOf::Version(version) => return Ok((version <= reached).then_some(version)),
         AsOf::Time(time) => time,
     };
-    let was_recorded = async |version: u64| -> Result<bool, Problem> {
+    let was_recorded = async |version: Version| -> Result<bool, Problem> {
         let found = log.read_stream(stream, version, version, 1).await?;
         let event = found.first().ok_or_else(|| Problem::internal(format!("{stream} has no version {version}")))?;
         Ok(event.meta.recorded_at <= time)
     };
-    if reached == 0 || !was_recorded(1).await? {
+    if reached == Version::ZERO || !was_recorded(Version::FIRST).await? {
         return Ok(None);
     }
     if was_recorded(reached).await? {
         return Ok(Some(reached));
     }
-    // The first is recorded by then, the second is not.
-    let (mut before, mut behind) = (1, reached);
-    while behind - before > 1 {
-        let middle = before + (behind - before) / 2;
+    // The version `before` was recorded by then, the version `behind` was not.
+    let (mut before, mut behind) = (Version::FIRST, reached);
+    while before.behind(behind) > 1 {
+        let middle = before.plus(before.behind(behind) / 2);
         if was_recorded(middle).await? {
             before = middle;
         } else {
@@ -111,14 +112,15 @@ pub(crate) async fn version_as_of(app: &App, stream: StreamId, as_of: AsOf) -> R
     Ok(Some(before))
 }
 
-/// Waits for `Jangbu-Min-Position`. A position that the log has not given is refused at
-/// once: no waiting brings it about that the caller's fact is in this log.
+/// Waits for `Jangbu-Min-Position`. A position that the log has not assigned is rejected at once,
+/// because waiting cannot bring the client's fact into this log.
 pub(crate) async fn await_min_position(app: &App, call: &Call) -> Result<(), Problem> {
     let Some(position) = call.wait.min_position else { return Ok(()) };
     if app.state.queries.wait_for(position, Instant::now()).await {
         return Ok(());
     }
-    // What this node knows may be older than another node's answer: then the store is asked.
+    // Another node may have assigned a newer position than this node knows: then the store is
+    // asked.
     let log = app.state.commands.log();
     if position > log.watch_head().current() {
         let head = log.head().await?;
@@ -136,8 +138,8 @@ pub(crate) async fn await_min_position(app: &App, call: &Call) -> Result<(), Pro
 
 /// A row that the caller may see.
 ///
-/// What the read model does not know yet is folded from the log, so that a client
-/// finds what it has just made without asking for a position.
+/// If the read model does not have it yet, it is folded from the log, so that a client finds what
+/// it has just created without asking for a position.
 pub(crate) async fn load<R: Resource>(app: &App, call: &Call, id: Uuid, as_of: Option<AsOf>) -> Result<R, Problem> {
     let stream = R::stream(id);
     let row = if let Some(as_of) = as_of {
@@ -155,7 +157,7 @@ pub(crate) async fn load<R: Resource>(app: &App, call: &Call, id: Uuid, as_of: O
     row.filter(|row| is_visible(row.owner(), call)).ok_or_else(|| Problem::not_found(R::WHAT))
 }
 
-/// Whether something of this owner exists for the caller.
+/// Whether a resource of this owner is visible to the caller.
 pub(crate) fn is_visible(owner: Option<UserId>, call: &Call) -> bool {
     match (owner, call.visitor().map(|principal| principal.scope)) {
         (None, _) | (Some(_), Some(Scope::Any)) => true,
@@ -164,7 +166,7 @@ pub(crate) fn is_visible(owner: Option<UserId>, call: &Call) -> bool {
     }
 }
 
-/// The row that a command's answer speaks of, at exactly the version it speaks of.
+/// The row that a command's answer refers to, at exactly the answer's version.
 pub(crate) async fn of_answer<R: Resource>(app: &App, answer: &Answer) -> Result<R, Problem> {
     let own: Vec<RecordedEvent> = answer
         .events
@@ -172,7 +174,7 @@ pub(crate) async fn of_answer<R: Resource>(app: &App, answer: &Answer) -> Result
         .filter(|event| event.stream == answer.stream)
         .map(|event| RecordedEvent::clone(event))
         .collect();
-    let row = if own.first().is_some_and(|first| first.version == 1) {
+    let row = if own.first().is_some_and(|first| first.version == Version::FIRST) {
         R::fold(&own)?
     } else {
         R::at_version(app, answer.stream.id, answer.version).await?
@@ -180,9 +182,9 @@ pub(crate) async fn of_answer<R: Resource>(app: &App, answer: &Answer) -> Result
     row.ok_or_else(|| Problem::internal(format!("{} has no events after a command", answer.stream)))
 }
 
-/// Waits until things have come as far as the caller asked: the position up to which
-/// they have, or none when the time ran out. What has settled can be read everywhere.
-pub(crate) async fn reach(app: &App, call: &Call, position: u64, order_id: Option<OrderId>) -> Option<u64> {
+/// Waits for the stage that the client asked for. Returns the position up to which it was reached,
+/// or none on a timeout. What has settled is shown by every read model.
+pub(crate) async fn reach(app: &App, call: &Call, position: Position, order_id: Option<OrderId>) -> Option<Position> {
     let deadline = Instant::now() + call.wait.limit();
     let (order_id, processes) = match (call.wait.stage, order_id, &app.state.processes) {
         (Stage::Committed, _, _) => return Some(position),
@@ -197,6 +199,6 @@ pub(crate) async fn reach(app: &App, call: &Call, position: u64, order_id: Optio
     projected(app, head, deadline).await
 }
 
-async fn projected(app: &App, position: u64, deadline: Instant) -> Option<u64> {
+async fn projected(app: &App, position: Position, deadline: Instant) -> Option<Position> {
     app.state.queries.wait_for(position, deadline).await.then_some(position)
 }

@@ -1,5 +1,5 @@
-//! What the log is told of requests that were not carried out: enough to find one by
-//! the trace id in its answer, and never more lines a second than a disk can take.
+//! Log lines about rejected requests: enough to find one by the trace id in its answer, and never
+//! more lines a second than a disk can take.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,26 +8,26 @@ use http::StatusCode;
 
 use super::problem::{Code, Problem};
 
-/// The lines of all servers of this process: they have one log.
+/// The budget of lines is shared by all servers of this process, because they have one log.
 static FAILED: Lines = Lines::new(20);
 static REFUSED: Lines = Lines::new(20);
-/// Full queues and used-up rates come by the thousand and say the same each time.
+/// Full queues and exceeded rate limits come by the thousand and say the same each time.
 static PUT_OFF: Lines = Lines::new(1);
 
-/// A request that was not carried out.
+/// A rejected request.
 pub(crate) struct Rejected<'a> {
     pub(crate) problem: &'a Problem,
     pub(crate) method: &'a str,
-    /// Its template; an address of its own may hold what is nobody's business.
+    /// The route's template; the actual path may hold personal data.
     pub(crate) route: &'a str,
     pub(crate) trace_id: &'a str,
     pub(crate) request_id: &'a str,
 }
 
-/// Writes a line about it, unless enough were written within this second.
+/// Logs it, unless the budget of this second is used up.
 ///
-/// What somebody has to look at is an error or a warning, what the shop refused is an
-/// info: whoever is given a trace id by a customer finds it in a log at its usual level.
+/// What an operator has to look at is an error or a warning, what the shop refused is an info, so
+/// that support finds a customer's trace id in a log at its usual level.
 pub(crate) fn rejected(rejected: &Rejected<'_>) {
     let Rejected { problem, method, route, trace_id, request_id } = *rejected;
     let (code, status) = (problem.code().name(), problem.code().status().as_u16());
@@ -54,16 +54,16 @@ pub(crate) fn rejected(rejected: &Rejected<'_>) {
     }
 }
 
-/// How much it matters to those who run the shop.
+/// How much it matters to the operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
-    /// The program is wrong.
+    /// A defect of the program.
     Broke,
-    /// Something that the shop needs does not answer.
+    /// A dependency does not answer.
     Unavailable,
-    /// The shop does as it was planned: too much was asked for at once.
+    /// The shop works as intended: too much was asked for at once.
     PutOff,
-    /// The caller asked for what cannot be had.
+    /// The request cannot be fulfilled.
     Refused,
 }
 
@@ -91,7 +91,7 @@ impl Class {
     }
 }
 
-/// So many lines a second; the rest is counted and told with the next one.
+/// A budget of lines a second; suppressed lines are counted and reported with the next one.
 struct Lines {
     most: u32,
     window: Mutex<Window>,
@@ -110,7 +110,7 @@ impl Lines {
         Self { most, window: Mutex::new(Window { began: None, written: 0, left_out: 0 }) }
     }
 
-    /// Whether one more may be written, and how many were not since the last one.
+    /// Whether one more line may be written, and how many were suppressed since the last one.
     fn take(&self, now: Instant) -> Option<u64> {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if window.began.is_none_or(|began| now.duration_since(began) >= Self::EACH) {

@@ -7,16 +7,16 @@ use jangbu_kernel::ports::IdSource;
 pub(crate) const TRACEPARENT: &str = "traceparent";
 pub(crate) const REQUEST_ID: &str = "x-request-id";
 
-/// What a request is known by from its first byte to the logs.
+/// The names of a request, from its first byte to the logs.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestNames {
     /// 32 hexadecimal digits.
     pub(crate) trace_id: String,
     /// W3C Trace Context: the trace with this server's span as the parent of what follows.
     pub(crate) traceparent: String,
-    /// As the caller gave it, else made here.
+    /// The client's own id if it sent one, else made here.
     pub(crate) request_id: HeaderValue,
-    /// On every event that the request sets in motion.
+    /// Recorded on every event that follows from the request.
     pub(crate) correlation_id: CorrelationId,
 }
 

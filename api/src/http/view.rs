@@ -114,8 +114,8 @@ impl From<PostalAddress> for Address {
     }
 }
 
-/// Opens the sealed texts of one thing that is shown, and remembers whether one did not open.
-/// What cannot be opened is shown as absent: one person's key must not take a whole list away.
+/// Decrypts the sealed texts of one resource, and remembers whether one could not be decrypted.
+/// Such a text is shown as absent, so that one person's key does not break a whole list.
 pub(crate) struct Opener<'a> {
     app: &'a App,
     unreadable: bool,
@@ -126,13 +126,13 @@ impl<'a> Opener<'a> {
         Self { app, unreadable: false }
     }
 
-    /// Whether something was there that could not be opened. What was erased is not there.
+    /// Whether a text was present but could not be decrypted. Erased texts do not count.
     pub(crate) const fn met_unreadable(&self) -> bool {
         self.unreadable
     }
 
-    /// Opens a sealed text; none when its owner's key is destroyed, which is by design, and
-    /// when it does not open, which is not.
+    /// Decrypts a text. None if its owner's key is destroyed, which is intended, and if it cannot
+    /// be decrypted, which is an error.
     pub(crate) async fn text(&mut self, at: SealedAt<'_>, sealed: &Sealed) -> Result<Option<String>, Problem> {
         match self.app.state.world.vault.open(at, sealed).await {
             Ok(text) => Ok(Some(text)),
@@ -145,7 +145,7 @@ impl<'a> Opener<'a> {
         }
     }
 
-    /// Opens the sealed address of an order, or of a shipment of this order.
+    /// Decrypts the address of an order, or of a shipment of this order.
     pub(crate) async fn address(&mut self, order_id: OrderId, sealed: &Sealed) -> Result<Option<Address>, Problem> {
         let at = shipping_address(order_id);
         let Some(json) = self.text(at, sealed).await? else { return Ok(None) };
@@ -156,7 +156,7 @@ impl<'a> Opener<'a> {
         Ok(Some(address.into()))
     }
 
-    /// Opens what somebody remarked; a code is shown as it is.
+    /// Decrypts a remark that a person typed; a code is shown as it is.
     pub(crate) async fn remark(&mut self, at: SealedAt<'_>, remark: Remark) -> Result<Option<String>, Problem> {
         match remark {
             Remark::Plain(text) => Ok(Some(text)),
@@ -164,7 +164,7 @@ impl<'a> Opener<'a> {
         }
     }
 
-    /// The same of a remark that need not be there.
+    /// The same for an optional remark.
     pub(crate) async fn some_remark(
         &mut self,
         at: SealedAt<'_>,
@@ -182,7 +182,7 @@ impl<'a> Opener<'a> {
     }
 }
 
-/// Seals what somebody typed about an order, under its buyer: named by the order, its payment,
+/// Seals a remark about an order under its buyer's key, in the context of the order, its payment,
 /// its shipment or its process.
 pub(crate) async fn sealed_remark(app: &App, about: StreamId, words: &str) -> Result<Remark, Problem> {
     let log = app.state.commands.log().as_ref();

@@ -53,6 +53,10 @@ words! {
     ProjectionState = shown::ProjectionState::ALL.iter().map(|state| state.name());
     /// What an entry does to the points of its owner.
     PointsEntryKind = shown::EntryKind::ALL.iter().map(|kind| kind.name());
+    /// How much of a product can be bought: `low` at its threshold, `depleted` when nothing can.
+    StockLevel = shown::StockLevel::ALL.iter().map(|level| level.name());
+    /// What moved the goods of a product.
+    MovementKind = shown::MovementKind::ALL.iter().map(|kind| kind.name());
     /// Who moves the money: the gateway outside, or the shop in its own books.
     Placement = ["gateway", "internal"];
     /// Whether a dependency answers.

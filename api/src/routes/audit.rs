@@ -1,9 +1,9 @@
-//! The audit trail of one stream, as it stands in the log.
+//! The audit trail of one stream, as stored in the log.
 
 use axum::Json;
 use axum::extract::State;
 use jangbu_commands::{DomainEvent, Permission, Reach};
-use jangbu_kernel::{RecordedEvent, StreamId};
+use jangbu_kernel::{Position, RecordedEvent, StreamId, Version};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -40,12 +40,14 @@ request_body! {
 #[schema(as = Event)]
 pub(crate) struct RecordView {
     /// Place in the log.
-    position: u64,
+    #[schema(value_type = u64)]
+    position: Position,
     /// The stream it belongs to: a kind and an id.
     #[schema(examples("order-01890a5d-ac96-774b-bcce-b302099a8057"))]
     stream: String,
     /// Place in the stream.
-    version: u64,
+    #[schema(value_type = u64)]
+    version: Version,
     id: Uuid,
     /// What happened: the kind of stream and a fact in the past tense.
     #[serde(rename = "type")]

@@ -45,8 +45,8 @@ pub(super) fn entries() -> Vec<Entry> {
     ]
 }
 
-/// What somebody is known by. It is judged as it is read, as the next two are, so that
-/// everything that is wrong with a form is named at once.
+/// An e-mail address. It is checked when it is read, as the next two are, so that all errors of a
+/// form are reported at once.
 pub(crate) struct EmailAddress(String);
 
 impl Read for EmailAddress {
@@ -78,7 +78,7 @@ impl Read for Phone {
     }
 }
 
-/// A password that is to be one's own.
+/// A password that a user sets.
 pub(crate) struct NewPassword(String);
 
 impl Read for NewPassword {
@@ -213,7 +213,7 @@ fn tokens(app: &App, logged_in: LoggedIn) -> Result<Response, Problem> {
     let access_token =
         app.tokens.issue(user_id, session_id, &roles).map_err(|error| Problem::internal(error.to_string()))?;
     let view = LoginView { access_token, refresh_token, token_type: "Bearer", expires_in: LIFE_SECONDS };
-    // RFC 6749, section 5.1: tokens are not for caches.
+    // RFC 6749, section 5.1: tokens must not be cached.
     let headers = [(CACHE_CONTROL.as_str(), "no-store".to_owned()), (POSITION, position.to_string())];
     Ok((headers, Json(view)).into_response())
 }

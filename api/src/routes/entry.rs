@@ -1,4 +1,4 @@
-//! A route, and what is said about it.
+//! A route with its properties.
 
 use jangbu_commands::{Key, Rules};
 use utoipa_axum::router::UtoipaMethodRouter;
@@ -7,34 +7,34 @@ use crate::http::gate::Access;
 use crate::http::problem::Code;
 use crate::state::App;
 
-/// What a route does, which settles the headers and statuses it has.
+/// The kind of a route, which determines its headers and statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Answers from what is in memory: documents, probes, keys.
+    /// Answers from memory: documents, probes, keys.
     Page,
     /// Reads a list or something without a version.
     Query,
-    /// Reads one thing, which has a version: 304 when the caller has it.
+    /// Reads one resource, which has a version: 304 if the client has that version.
     One,
-    /// Decides something about a thing that has a version.
+    /// Changes a resource that has a version.
     Command(Key),
-    /// Does something that has no resource of its own to show.
+    /// Does something that has no resource to show.
     Action,
 }
 
-/// A path with its methods, and all that is said about it.
+/// A path with its methods and properties.
 pub(crate) struct Entry {
     pub(crate) access: Access,
     pub(crate) kind: Kind,
-    /// What it can be refused with beside what its kind and access bring along.
+    /// Refusals beyond those that follow from its kind and access.
     pub(crate) refusals: Vec<Code>,
-    /// The commands that it has carried out.
+    /// The commands that it executes.
     pub(crate) commands: Vec<Rules>,
     pub(crate) routes: UtoipaMethodRouter<App>,
 }
 
 impl Entry {
-    /// A route that reads, or does what is not a command.
+    /// A route that reads, or whose action is not a command.
     pub(super) fn new(
         access: impl Into<Access>,
         kind: Kind,
@@ -44,8 +44,8 @@ impl Entry {
         Self { access: access.into(), kind, refusals: refusals.to_vec(), commands: Vec::new(), routes }
     }
 
-    /// A route that has one of these commands carried out, which say who may use it, whether it
-    /// needs a key, and what it can be refused with.
+    /// A route that executes one of these commands, whose rules say who may use it, whether it
+    /// needs a key, and what it can refuse.
     pub(super) fn command(commands: &[Rules], routes: UtoipaMethodRouter<App>) -> Self {
         let access = commands.iter().find_map(|rules| rules.reach).map_or(Access::Auth, Access::Holder);
         let needs_key = commands.iter().any(|rules| rules.key == Key::Required);

@@ -1,5 +1,5 @@
-//! What gateways and carriers tell of their own accord: the signature is checked,
-//! the message stored, then acknowledged; it is handled after that.
+//! Webhooks of gateways and carriers: the signature is checked, the message is stored and then
+//! acknowledged; it is handled after that.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,7 +17,7 @@ use crate::http::problem::{Code, Problem};
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
-    // No rate limit: one address speaks for all orders, and each message is signed.
+    // No rate limit: one address sends the messages for all orders, and each message is signed.
     let refusals = &[Code::Unauthenticated, Code::NotFound];
     vec![
         Entry::new(Access::Open, Kind::Action, refusals, routes!(payment)),

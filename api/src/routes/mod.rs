@@ -4,6 +4,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod auth;
+pub(crate) mod categories;
 mod entry;
 pub(crate) mod hooks;
 pub(crate) mod operations;
@@ -27,6 +28,7 @@ pub(crate) fn all() -> Vec<Entry> {
         auth::entries(),
         users::entries(),
         products::entries(),
+        categories::entries(),
         stock::entries(),
         orders::entries(),
         payments::entries(),

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use jangbu_commands::{Permission, Reach};
+use jangbu_kernel::Position;
 use jangbu_projections::{ProjectionStatus, names};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -34,7 +35,8 @@ pub(crate) struct ProjectionView {
     name: String,
     version: u32,
     /// It shows the log up to here.
-    position: u64,
+    #[schema(value_type = u64)]
+    position: Position,
     /// How many positions it is behind.
     lag: u64,
     /// Whether it follows the log.

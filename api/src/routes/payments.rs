@@ -1,11 +1,11 @@
-//! Payments: request, read, confirm, call off, ask the gateway.
+//! Payments: request, read, confirm, cancel, ask the gateway.
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::commands::{CancelPayment, ConfirmPayment, RequestPayment};
 use jangbu_commands::{Command as _, Key, Permission, Reach, WantedPayment};
-use jangbu_kernel::{Currency, OrderId, PaymentId, RecordedEvent, StreamId, UserId};
+use jangbu_kernel::{Currency, OrderId, PaymentId, RecordedEvent, StreamId, UserId, Version};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{LegRow, PaymentFilter, PaymentRow, PaymentStatus, Queries, QueryError};
 use serde::Serialize;
@@ -114,7 +114,8 @@ pub(crate) struct PaymentView {
     /// Why it failed or was called off.
     failure_reason: Option<String>,
     created_at: Moment,
-    version: u64,
+    #[schema(value_type = u64)]
+    version: Version,
     updated_at: Moment,
 }
 
@@ -131,7 +132,7 @@ impl Resource for PaymentRow {
     async fn find(queries: &Queries, id: Uuid) -> Result<Option<Self>, QueryError> {
         queries.payment(PaymentId::new(id)).await
     }
-    fn version(&self) -> u64 {
+    fn version(&self) -> Version {
         self.version
     }
     fn owner(&self) -> Option<UserId> {
@@ -140,7 +141,8 @@ impl Resource for PaymentRow {
     fn order_id(&self) -> Option<OrderId> {
         Some(self.order_id)
     }
-    /// A destroyed key takes the words about a refund with it.
+    /// The view changes without a new version when the key for the words about a refund is
+    /// destroyed.
     fn beside(view: &PaymentView) -> Option<String> {
         view.refunds.iter().any(RefundView::is_erased).then(|| "erased".to_owned())
     }
@@ -196,7 +198,7 @@ async fn request(State(app): State<App>, call: Call, body: JsonBody<RequestPayme
     reply::command::<PaymentRow>(&app, &call, answer, Made::Created(location)).await
 }
 
-/// The currency of an order, won when there is no such order: the command says so then.
+/// The currency of an order, won if there is no such order: the command refuses that later.
 async fn currency_of(app: &App, order_id: OrderId) -> Result<Currency, Problem> {
     let row = match app.state.queries.order(order_id).await? {
         Some(row) => Some(row),
@@ -275,7 +277,7 @@ async fn cancel_payment(
 async fn synchronise(State(app): State<App>, PathId(id): PathId, call: Call, _: NoBody) -> Result<Response, Problem> {
     let caller = call.principal()?.caller();
     let payment_id = PaymentId::new(id);
-    // From the log: a condition is judged on what is there now.
+    // From the log, because a condition is checked against the current version.
     let payment = PaymentRow::fold(&app.state.commands.history(StreamId::payment(payment_id), None).await?)?;
     let payment = payment.filter(|payment| is_visible(payment.owner(), &call));
     call.check_version(payment.ok_or_else(|| Problem::not_found(PaymentRow::WHAT))?.version())?;

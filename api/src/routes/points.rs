@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::commands::GrantPoints;
 use jangbu_commands::{Command as _, Permission, Reach, Scope, grant_reference, sealing};
-use jangbu_kernel::{OrderId, RecordedEvent, StreamId, Timestamp, UserId};
+use jangbu_kernel::{OrderId, RecordedEvent, StreamId, Timestamp, UserId, Version};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Page, PointsEntryRow, PointsRow, Queries, QueryError};
 use serde::Serialize;
@@ -72,7 +72,8 @@ pub(crate) struct PointsView {
     held: Amount,
     /// `balance - held`.
     available: Amount,
-    version: u64,
+    #[schema(value_type = u64)]
+    version: Version,
 }
 
 /// An entry of a ledger.
@@ -80,7 +81,8 @@ pub(crate) struct PointsView {
 #[schema(as = PointsEntry)]
 pub(crate) struct PointsEntryView {
     /// Its place in the ledger, from 1.
-    number: u64,
+    #[schema(value_type = u64)]
+    number: Version,
     /// What it does to the points.
     #[schema(value_type = words::PointsEntryKind)]
     kind: &'static str,
@@ -125,9 +127,9 @@ impl Resource for PointsRow {
         fold::points(events)
     }
     async fn find(queries: &Queries, id: Uuid) -> Result<Option<Self>, QueryError> {
-        Ok(Some(queries.points(UserId::new(id)).await?).filter(|row| row.version > 0))
+        Ok(Some(queries.points(UserId::new(id)).await?).filter(|row| row.version > Version::ZERO))
     }
-    fn version(&self) -> u64 {
+    fn version(&self) -> Version {
         self.version
     }
     fn owner(&self) -> Option<UserId> {
@@ -153,7 +155,7 @@ impl LongStream for PointsRow {
     }
 }
 
-/// Whether there is such a user for the caller.
+/// Whether this user exists and is visible to the caller.
 async fn check_user(app: &App, call: &Call, user_id: UserId) -> Result<(), Problem> {
     let known = match call.principal()?.scope {
         Scope::Own(_) => is_visible(Some(user_id), call),
@@ -179,7 +181,7 @@ async fn one(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<R
     let row = row.unwrap_or_else(|| PointsRow::empty(user_id));
     let lapses = row.lapses();
     let row = row.at(app.state.world.clock.now()).map_err(|error| Problem::internal(error.to_string()))?;
-    // What lapses changes what is shown without a new version.
+    // Points that lapse change what is shown without a new version.
     if lapses { reply::show_always(&app, row).await } else { reply::show(&app, &call, row).await }
 }
 

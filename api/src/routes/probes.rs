@@ -1,4 +1,4 @@
-//! For those who watch the program: probes, metrics, documents. No login.
+//! Probes, metrics and documents, for operators and tools. No login.
 
 use axum::Json;
 use axum::body::Bytes;

@@ -1,11 +1,17 @@
-//! The catalogue: create, read, list, put on sale and off.
+//! The catalogue: create, read, list, put on sale, take off sale.
+
+use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use jangbu_commands::commands::{ActivateProduct, CreateProduct, DeactivateProduct};
-use jangbu_commands::{Command as _, Permission};
-use jangbu_kernel::{CategoryId, OrderId, ProductId, RecordedEvent, StreamId, UserId};
+use jangbu_commands::commands::{
+    ActivateProduct, ChangeProduct, CreateProduct, DeactivateProduct, MOST_CATEGORIES, MakeSingle, MakeVariant,
+    RemoveProduct,
+};
+use jangbu_commands::identity::Change;
+use jangbu_commands::{Command as _, Permission, ProductChange, TaxClass};
+use jangbu_kernel::{CategoryId, OrderId, ProductId, RecordedEvent, StreamId, UserId, Version};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Page, ProductFilter, ProductRow, ProductSort, ProductWithStock, Queries, QueryError};
 use serde::Serialize;
@@ -17,9 +23,10 @@ use super::entry::{Entry, Kind};
 use super::orders::page_request;
 use crate::http::body::{JsonBody, NoBody};
 use crate::http::call::Call;
-use crate::http::fields::{At, Errors, Line, Text, Whole, read_words, request_body};
+use crate::http::fields::{At, Errors, Line, List, Text, Whole, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::money;
+use crate::http::pairs::Pairs;
 use crate::http::params::{PathId, QueryFields};
 use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
@@ -32,22 +39,32 @@ pub(super) fn entries() -> Vec<Entry> {
         Entry::new(Access::Public, Kind::Query, &[], routes!(list)),
         Entry::command(&[CreateProduct::RULES], routes!(create)),
         Entry::new(Access::Public, Kind::One, &[], routes!(one)),
+        Entry::command(&[ChangeProduct::RULES], routes!(change)),
+        Entry::command(&[RemoveProduct::RULES], routes!(remove)),
+        Entry::command(&[MakeVariant::RULES], routes!(make_variant)),
+        Entry::command(&[MakeSingle::RULES], routes!(make_single)),
         Entry::command(&[ActivateProduct::RULES], routes!(activate)),
         Entry::command(&[DeactivateProduct::RULES], routes!(deactivate)),
     ]
 }
 
 read_words!(ProductSort, "an order of products");
+read_words!(TaxClass, "a tax class");
+
+/// References of other systems.
+type Metadata = Pairs<20, 40, 500>;
 
 request_body! {
     /// Which products.
     pub(crate) struct ProductListQuery {
         /// Words in name or description.
         q: Option<Line<1, 200>>,
-        /// Only of this category.
+        /// Only of this category and those below it.
         category: Option<CategoryId>,
         /// Only of this seller.
         seller: Option<UserId>,
+        /// Only the variants of this product.
+        variant_of: Option<ProductId>,
         /// At this price or more, in won.
         min_price: Option<money::Amount>,
         /// At this price or less, in won.
@@ -70,13 +87,66 @@ request_body! {
         name: Line<1, 200>,
         /// What it is.
         description: Option<Text<1, 5000>>,
-        /// Where it is filed.
+        /// The main category that it is filed in.
         category_id: Option<CategoryId>,
+        /// Further categories; the first is the main one when `category_id` is left out.
+        category_ids: Option<List<CategoryId, 0, MOST_CATEGORIES>>,
         /// Who sells it.
         seller_id: Option<UserId>,
         /// The unit price.
         price: money::Amount,
+        /// Whether value added tax is contained in the price; `taxable` when it is left out.
+        tax_class: Option<TaxClass>,
+        /// Where its images are, the main one first.
+        image_urls: Option<List<Line<1, 2000>, 0, 20>>,
+        /// Grams of one, as it is shipped.
+        weight_grams: Option<Whole<0, 1_000_000>>,
+        /// References of other systems, by name.
+        metadata: Option<Metadata>,
     }
+}
+
+request_body! {
+    /// Changes parts of a product. What is left out stays.
+    pub(crate) struct ChangeProductBody {
+        /// What it is called.
+        name: Option<Line<1, 200>>,
+        /// What it is; null takes the description away.
+        description: Change<Text<1, 5000>>,
+        /// The unit price, in the currency that it has. Orders keep the price that they were placed at.
+        price: Option<money::Amount>,
+        /// All the categories that it is filed in, the main one first.
+        category_ids: Option<List<CategoryId, 0, MOST_CATEGORIES>>,
+        /// Who sells it; null: nobody in particular.
+        seller_id: Change<UserId>,
+        /// Whether value added tax is contained in the price.
+        tax_class: Option<TaxClass>,
+        /// Where all its images are, the main one first.
+        image_urls: Option<List<Line<1, 2000>, 0, 20>>,
+        /// Grams of one, as it is shipped.
+        weight_grams: Option<Whole<0, 1_000_000>>,
+        /// All references of other systems, by name.
+        metadata: Option<Metadata>,
+    }
+}
+
+request_body! {
+    /// Makes a product a variant of another.
+    pub(crate) struct VariantBody {
+        /// The product that it is a variant of.
+        of: ProductId,
+        /// What tells it from the other variants, such as a size and a colour, by the options' names.
+        options: Pairs<5, 40, 80>,
+    }
+}
+
+/// A variant of a product.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Variant)]
+pub(crate) struct VariantView {
+    product_id: Uuid,
+    /// What tells it from the other variants.
+    options: BTreeMap<String, String>,
 }
 
 /// A product.
@@ -86,26 +156,54 @@ pub(crate) struct ProductView {
     id: Uuid,
     name: String,
     description: Option<String>,
+    /// The main category that it is filed in.
     category_id: Option<Uuid>,
+    /// All of them, the main one first.
+    category_ids: Vec<Uuid>,
     seller_id: Option<Uuid>,
     price: Amount,
+    /// Whether value added tax is contained in the price.
+    #[schema(value_type = String)]
+    tax_class: TaxClass,
+    /// Where its images are, the main one first.
+    image_urls: Vec<String>,
+    /// Grams of one, as it is shipped; 0 when nobody has weighed it.
+    weight_grams: u32,
+    /// References of other systems, by name.
+    metadata: BTreeMap<String, String>,
+    /// The product that it is a variant of.
+    variant_of: Option<Uuid>,
+    /// What tells it from the other variants of that product.
+    options: BTreeMap<String, String>,
+    /// Its own variants: products with their own prices and stock.
+    variants: Vec<VariantView>,
     /// Whether it can be bought.
     active: bool,
     /// How many can be bought now; 0 is sold out.
     available: i64,
     created_at: Moment,
-    version: u64,
+    #[schema(value_type = u64)]
+    version: Version,
 }
 
 impl ProductView {
     fn of(product: ProductRow, available: i64) -> Self {
+        let variants = product.variants.into_iter();
         Self {
             id: product.id.uuid(),
             name: product.name,
             description: product.description,
-            category_id: product.category_id.map(|id| id.uuid()),
+            category_id: product.category_ids.first().map(|id| id.uuid()),
+            category_ids: product.category_ids.iter().map(|id| id.uuid()).collect(),
             seller_id: product.seller_id.map(|id| id.uuid()),
             price: product.price.into(),
+            tax_class: product.tax_class,
+            image_urls: product.image_urls,
+            weight_grams: product.weight_grams,
+            metadata: product.metadata,
+            variant_of: product.variant_of.map(|id| id.uuid()),
+            options: product.options,
+            variants: variants.map(|(id, options)| VariantView { product_id: id.uuid(), options }).collect(),
             active: product.active,
             available,
             created_at: product.created_at.into(),
@@ -127,7 +225,7 @@ impl Resource for ProductRow {
     async fn find(queries: &Queries, id: Uuid) -> Result<Option<Self>, QueryError> {
         Ok(queries.product(ProductId::new(id)).await?.map(|found| found.product))
     }
-    fn version(&self) -> u64 {
+    fn version(&self) -> Version {
         self.version
     }
     fn owner(&self) -> Option<UserId> {
@@ -141,7 +239,7 @@ impl Resource for ProductRow {
         Some(view.available.to_string())
     }
     async fn view(self, app: &App) -> Result<ProductView, Problem> {
-        let available = app.state.queries.stock(self.id).await?.map_or(0, |stock| stock.available);
+        let available = app.state.queries.stock(self.id).await?.map_or(0, |stock| stock.available.max(0));
         Ok(ProductView::of(self, available))
     }
 }
@@ -174,6 +272,7 @@ async fn list(
         q: query.q.map(|words| words.0),
         category_id: query.category,
         seller_id: query.seller,
+        variant_of: query.variant_of,
         min_price,
         max_price,
         in_stock: query.in_stock,
@@ -194,21 +293,61 @@ async fn list(
     responses((status = 201, description = "the product", body = ProductView)),
 )]
 async fn create(State(app): State<App>, call: Call, body: JsonBody<CreateProductBody>) -> Result<Response, Problem> {
-    let CreateProductBody { name, description, category_id, seller_id, price } = body.value;
-    let mut errors = Errors::default();
-    let price = price.or_won(&At::Name(&At::Root(""), "price"), &mut errors);
-    let price = price.ok_or_else(|| Problem::invalid(errors.into_vec()))?;
-    let command = CreateProduct {
-        product_id: ProductId::new(app.state.world.ids.new_id()),
-        name: name.0,
-        description: description.map(|text| text.0),
-        category_id,
-        seller_id,
-        price,
-    };
+    let command = creation(&app, body.value)?;
     let answer = call.execute(&app, command, &body.bytes).await?;
     let location = format!("/v1/products/{}", answer.stream.id);
     reply::command::<ProductRow>(&app, &call, answer, Made::Created(location)).await
+}
+
+/// The command that a body asks for.
+fn creation(app: &App, body: CreateProductBody) -> Result<CreateProduct, Problem> {
+    let CreateProductBody {
+        name,
+        description,
+        category_id,
+        category_ids,
+        seller_id,
+        price,
+        tax_class,
+        image_urls,
+        weight_grams,
+        metadata,
+    } = body;
+    let mut errors = Errors::default();
+    let root = At::Root("");
+    let price = price.or_won(&At::Name(&root, "price"), &mut errors);
+    let price = price.filter(|_| errors.is_empty()).ok_or_else(|| Problem::invalid(errors.into_vec()))?;
+    let further = category_ids.map(|ids| ids.0.into_iter().filter(|id| Some(*id) != category_id).collect::<Vec<_>>());
+    let category_ids: Vec<_> = category_id.into_iter().chain(further.into_iter().flatten()).collect();
+    let other = ProductChange {
+        category_ids: Some(category_ids),
+        tax_class,
+        image_urls: image_urls.map(texts),
+        weight_grams: weight_grams.map(grams),
+        metadata: metadata.map(|pairs| pairs.0),
+        ..ProductChange::default()
+    };
+    let product_id = ProductId::new(app.state.world.ids.new_id());
+    let description = description.map(|text| text.0);
+    Ok(CreateProduct { product_id, name: name.0, description, price, seller_id, other })
+}
+
+fn texts<const MOST: usize>(lines: List<Line<1, 2000>, 0, MOST>) -> Vec<String> {
+    lines.0.into_iter().map(|line| line.0).collect()
+}
+
+fn grams(grams: Whole<0, 1_000_000>) -> u32 {
+    // Bounded by its type.
+    u32::try_from(grams.0).unwrap_or(u32::MAX)
+}
+
+/// What a part is to be: nothing asked, nothing there, or this.
+fn wanted<T>(change: Change<T>) -> Option<Option<T>> {
+    match change {
+        Change::Keep => None,
+        Change::Clear => Some(None),
+        Change::Set(value) => Some(Some(value)),
+    }
 }
 
 /// One product, on sale or off.
@@ -219,6 +358,94 @@ async fn create(State(app): State<App>, call: Call, body: JsonBody<CreateProduct
 )]
 async fn one(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<Response, Problem> {
     reply::read::<ProductRow>(&app, &call, id, None).await
+}
+
+/// Changes parts of a product.
+#[utoipa::path(
+    put, path = "/v1/products/{id}", operation_id = "changeProduct", tag = "products",
+    params(("id" = Uuid, Path, description = "the product")),
+    request_body(content = ChangeProductBody, example = json!({"price": {"amount": "23000", "currency": "KRW"}})),
+    responses((status = 200, description = "the product", body = ProductView)),
+)]
+async fn change(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<ChangeProductBody>,
+) -> Result<Response, Problem> {
+    let ChangeProductBody {
+        name,
+        description,
+        price,
+        category_ids,
+        seller_id,
+        tax_class,
+        image_urls,
+        weight_grams,
+        metadata,
+    } = body.value;
+    let mut errors = Errors::default();
+    let price = price.and_then(|price| price.or_won(&At::Name(&At::Root(""), "price"), &mut errors));
+    errors.none()?;
+    let change = ProductChange {
+        name: name.map(|name| name.0),
+        description: wanted(description).map(|text| text.map(|text| text.0)),
+        price,
+        category_ids: category_ids.map(|ids| ids.0),
+        seller_id: wanted(seller_id),
+        tax_class,
+        image_urls: image_urls.map(texts),
+        weight_grams: weight_grams.map(grams),
+        metadata: metadata.map(|pairs| pairs.0),
+    };
+    let answer = call.execute(&app, ChangeProduct { product_id: ProductId::new(id), change }, &body.bytes).await?;
+    reply::command::<ProductRow>(&app, &call, answer, Made::Changed).await
+}
+
+/// Takes a product out of the catalogue for good. Orders keep what they were placed with.
+#[utoipa::path(
+    delete, path = "/v1/products/{id}", operation_id = "removeProduct", tag = "products",
+    params(("id" = Uuid, Path, description = "the product")),
+    responses((status = 204, description = "it is not in the catalogue any more")),
+)]
+async fn remove(State(app): State<App>, PathId(id): PathId, call: Call, body: NoBody) -> Result<Response, Problem> {
+    let answer = call.execute(&app, RemoveProduct { product_id: ProductId::new(id) }, &body.0).await?;
+    Ok(reply::gone(&app, &call, answer).await)
+}
+
+/// Makes a product a variant of another: one of several sizes or colours, with a price and a stock of its own.
+#[utoipa::path(
+    put, path = "/v1/products/{id}/variant", operation_id = "makeVariant", tag = "products",
+    params(("id" = Uuid, Path, description = "the product")),
+    request_body(content = VariantBody, example = json!({"of": "01890a5d-ac96-774b-bcce-b302099a8057", "options": {"색상": "남색", "크기": "M"}})),
+    responses((status = 200, description = "the product", body = ProductView)),
+)]
+async fn make_variant(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: JsonBody<VariantBody>,
+) -> Result<Response, Problem> {
+    let VariantBody { of, options } = body.value;
+    let command = MakeVariant { product_id: ProductId::new(id), of, options: options.0 };
+    let answer = call.execute(&app, command, &body.bytes).await?;
+    reply::command::<ProductRow>(&app, &call, answer, Made::Changed).await
+}
+
+/// Makes a variant a product of its own.
+#[utoipa::path(
+    delete, path = "/v1/products/{id}/variant", operation_id = "makeSingle", tag = "products",
+    params(("id" = Uuid, Path, description = "the product")),
+    responses((status = 200, description = "the product", body = ProductView)),
+)]
+async fn make_single(
+    State(app): State<App>,
+    PathId(id): PathId,
+    call: Call,
+    body: NoBody,
+) -> Result<Response, Problem> {
+    let answer = call.execute(&app, MakeSingle { product_id: ProductId::new(id) }, &body.0).await?;
+    reply::command::<ProductRow>(&app, &call, answer, Made::Changed).await
 }
 
 /// Puts a product on sale.

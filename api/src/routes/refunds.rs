@@ -1,4 +1,4 @@
-//! Refunds: money that goes back, a part of the payment it came from.
+//! Refunds: money that is returned, each a part of the payment it came from.
 
 use axum::Json;
 use axum::extract::State;
@@ -84,7 +84,7 @@ impl RefundView {
         Ok(refunds)
     }
 
-    /// Whether nobody can read any more why it was made.
+    /// Whether the reason was erased with the buyer's data.
     pub(super) const fn is_erased(&self) -> bool {
         self.reason.is_none()
     }
@@ -134,8 +134,8 @@ async fn create(
     let command = RefundPayment { payment_id, refund_id, amount, reason };
     let answer = call.execute(&app, command, &body.bytes).await?;
     let made = Made::Created(format!("/v1/payments/{payment_id}/refunds"));
-    // A repeat minted an id that was never used: the refund is the newest one at the
-    // version of the first answer.
+    // A repeat got a new id that was never used: the refund of the first answer is the newest one
+    // at its version.
     let asked_at = of_answer::<PaymentRow>(&app, &answer).await?;
     let asked = asked_at.refunds.last().map(|refund| refund.id);
     let (row, outcome) = reply::settle::<PaymentRow>(&app, &call, answer, made).await?;

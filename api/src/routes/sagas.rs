@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use jangbu_commands::commands::ResolveFulfilment;
 use jangbu_commands::{Command as _, OperatorAction, Permission, Reach};
 use jangbu_kernel::ports::ParkedProcess;
-use jangbu_kernel::{OrderId, RecordedEvent, StreamId, UserId};
+use jangbu_kernel::{OrderId, RecordedEvent, StreamId, UserId, Version};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{FulfilmentFilter, FulfilmentRow, FulfilmentState, Queries, QueryError};
 use serde::Serialize;
@@ -40,9 +40,9 @@ pub(super) fn entries() -> Vec<Entry> {
     ]
 }
 
-/// Why a process is parked whose own stream cannot say so.
+/// The reason for a parked process whose own stream cannot be read.
 const UNREADABLE: &str = "stream_unreadable";
-/// How the cursor begins that leads on among those.
+/// The prefix of a cursor within the list of those processes.
 const CURSOR_PREFIX: &str = "unreadable-";
 
 read_words!(FulfilmentState, "running, compensating, parked or ended");
@@ -132,7 +132,8 @@ pub(crate) struct SagaView {
     /// When it began: with its order.
     started_at: Moment,
     updated_at: Moment,
-    version: u64,
+    #[schema(value_type = u64)]
+    version: Version,
     /// Why it is left alone without its own doing: the rest is shown as far as it can be
     /// read. It goes on by itself once everything can be read again. Null else.
     unreadable: Option<UnreadableView>,
@@ -151,7 +152,7 @@ impl Resource for FulfilmentRow {
     async fn find(queries: &Queries, id: Uuid) -> Result<Option<Self>, QueryError> {
         queries.fulfilment(OrderId::new(id)).await
     }
-    fn version(&self) -> u64 {
+    fn version(&self) -> Version {
         self.version
     }
     fn owner(&self) -> Option<UserId> {
@@ -194,23 +195,24 @@ impl Resource for FulfilmentRow {
     }
 }
 
-/// Says of a process what its own stream cannot: that it is left alone.
+/// Adds to a process that it is parked because of an unreadable stream, which its own stream cannot
+/// say.
 async fn parked_among(app: &App, order_id: OrderId) -> Result<Option<ParkedProcess>, Problem> {
     Ok(app.state.parked.parked_among(vec![order_id]).await?.pop())
 }
 
-/// A process of which something cannot be read, as far as it can.
+/// The readable part of a process of which something cannot be read.
 async fn as_far_as_readable(app: &App, parked: ParkedProcess) -> Result<SagaView, Problem> {
     let events = app.state.commands.history(StreamId::fulfilment(parked.order_id), None).await?;
     fold::readable_fulfilment(parked.order_id, &events, parked.parked_at).view(app).await
 }
 
-/// The number people use; none while the read model does not know the order.
+/// The order's number; none while the read model does not have the order.
 async fn number_of(app: &App, order_id: OrderId) -> Option<String> {
     app.state.queries.order(order_id).await.ok().flatten().map(|order| order.number)
 }
 
-/// Where a page begins that lists first what cannot be read: none in a later part of the list.
+/// The start of the page that lists unreadable processes first; none in a later part of the list.
 fn behind_unreadable(cursor: Option<&str>) -> Option<Option<OrderId>> {
     match cursor {
         None => Some(None),
@@ -272,7 +274,7 @@ async fn list(
 )]
 async fn one(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<Response, Problem> {
     match parked_among(&app, OrderId::new(id)).await? {
-        // What is said of it beside its stream is not covered by its version.
+        // What is reported beside its stream is not covered by its version.
         Some(parked) => Ok(Json(as_far_as_readable(&app, parked).await?).into_response()),
         None => reply::read::<FulfilmentRow>(&app, &call, id, None).await,
     }

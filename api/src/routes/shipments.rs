@@ -6,7 +6,7 @@ use axum::response::Response;
 use jangbu_commands::commands::{CorrectTrackingNumber, DispatchShipment, RecordScan};
 use jangbu_commands::sealing::order_remark;
 use jangbu_commands::{AnyCommand, Command as _, Permission, Reach, STAFF, Scan, ScanStatus, Scope};
-use jangbu_kernel::{OrderId, RecordedEvent, ShipmentId, StreamId, UserId};
+use jangbu_kernel::{OrderId, RecordedEvent, ShipmentId, StreamId, UserId, Version};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Queries, QueryError, ScanRow, ShipmentFilter, ShipmentRow, ShipmentStatus};
 use serde::Serialize;
@@ -44,8 +44,7 @@ pub(super) fn entries() -> Vec<Entry> {
 
 read_words!(ShipmentStatus, "a shipment status such as in_transit");
 
-/// What somebody of the shop can say of a parcel: that it was handed over, or what a
-/// scan tells.
+/// What staff can report of a parcel: that it was handed over, or what a scan says.
 pub(crate) struct Reported(ShipmentStatus);
 
 impl Reported {
@@ -170,7 +169,8 @@ pub(crate) struct ShipmentView {
     dispatched_at: Option<Moment>,
     /// When it arrived; null before.
     delivered_at: Option<Moment>,
-    version: u64,
+    #[schema(value_type = u64)]
+    version: Version,
     updated_at: Moment,
 }
 
@@ -187,7 +187,7 @@ impl Resource for ShipmentRow {
     async fn find(queries: &Queries, id: Uuid) -> Result<Option<Self>, QueryError> {
         queries.shipment(ShipmentId::new(id)).await
     }
-    fn version(&self) -> u64 {
+    fn version(&self) -> Version {
         self.version
     }
     fn owner(&self) -> Option<UserId> {
@@ -196,7 +196,8 @@ impl Resource for ShipmentRow {
     fn order_id(&self) -> Option<OrderId> {
         Some(self.order_id)
     }
-    /// A destroyed key takes the address with it, and one that does not open it hides it.
+    /// The view changes without a new version when the key is destroyed, and when it cannot decrypt
+    /// the address.
     fn beside(view: &ShipmentView) -> Option<String> {
         view.shipping_address.is_none().then(|| if view.unreadable { "unreadable" } else { "erased" }.to_owned())
     }
@@ -271,7 +272,8 @@ async fn by_tracking_number(
     call: Call,
 ) -> Result<Response, Problem> {
     await_min_position(&app, &call).await?;
-    // Carriers use their numbers again: everybody gets the newest parcel of those they may see.
+    // Carriers reuse their numbers, so each caller gets the newest of the parcels that they may
+    // see.
     let of = match call.principal()?.scope {
         Scope::Own(user_id) => Some(user_id),
         Scope::Any => None,
@@ -320,7 +322,7 @@ async fn set_status(
     reply::command::<ShipmentRow>(&app, &call, answer, Made::Changed).await
 }
 
-/// The scan that tells of a state; none: no scan does.
+/// The scan that reports a state; none if no scan does.
 const fn scan_status(status: ShipmentStatus) -> Option<ScanStatus> {
     Some(match status {
         ShipmentStatus::InTransit => ScanStatus::InTransit,

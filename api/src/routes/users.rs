@@ -6,7 +6,7 @@ use axum::response::Response;
 use jangbu_commands::commands::{RoleChange, SetRoles, UnlockUser};
 use jangbu_commands::identity::Profile;
 use jangbu_commands::{Command as _, Permission, Reach, sealing};
-use jangbu_kernel::{OrderId, RecordedEvent, Role, StreamId, UserId};
+use jangbu_kernel::{OrderId, RecordedEvent, Role, StreamId, UserId, Version};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Queries, QueryError, UserFilter, UserRow, UserStatus};
 use serde::Serialize;
@@ -83,7 +83,8 @@ pub(crate) struct UserView {
     #[schema(value_type = words::UserStatus)]
     status: &'static str,
     registered_at: Moment,
-    version: u64,
+    #[schema(value_type = u64)]
+    version: Version,
 }
 
 impl From<Profile> for UserView {
@@ -95,7 +96,7 @@ impl From<Profile> for UserView {
             phone: profile.phone,
             unreadable: profile.unreadable,
             roles: profile.roles,
-            // Only a user who is logged in sees this.
+            // Only a user who is logged in, and therefore active, sees this.
             status: UserStatus::Active.name(),
             registered_at: profile.registered_at.into(),
             version: profile.version,
@@ -116,7 +117,7 @@ impl Resource for UserRow {
     async fn find(queries: &Queries, id: Uuid) -> Result<Option<Self>, QueryError> {
         queries.user(UserId::new(id)).await
     }
-    fn version(&self) -> u64 {
+    fn version(&self) -> Version {
         self.version
     }
     fn owner(&self) -> Option<UserId> {
@@ -125,7 +126,8 @@ impl Resource for UserRow {
     fn order_id(&self) -> Option<OrderId> {
         None
     }
-    /// A destroyed key takes what it sealed with it, and one that does not open it hides it.
+    /// The view changes without a new version when the key is destroyed, and when it cannot decrypt
+    /// what it sealed.
     fn beside(view: &UserView) -> Option<String> {
         let gone = if view.unreadable { "unreadable" } else { "erased" };
         (view.unreadable || view.email.is_none()).then(|| gone.to_owned())

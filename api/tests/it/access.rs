@@ -6,7 +6,7 @@ use jangbu_kernel::Role;
 
 use crate::house::{House, NOBODY};
 
-/// A path with something in place of its parameters.
+/// A path with values in place of its parameters.
 fn concrete(path: &str) -> String {
     let parts = path.split('/').map(|part| match part {
         "{stream}" => format!("order-{NOBODY}"),
@@ -21,7 +21,7 @@ fn is_guarded(route: &Route) -> bool {
     !matches!(route.access, Access::Open | Access::Public | Access::Auth)
 }
 
-/// Whether somebody with this role gets past the gate.
+/// Whether a user with this role gets past the gate.
 fn passes(access: Access, role: Role) -> bool {
     match access {
         Access::Open | Access::Public | Access::Auth | Access::Holder(Reach::LoggedIn) => true,
@@ -51,7 +51,8 @@ async fn every_guarded_route_refuses_the_roles_that_lack_its_permission() {
     for role in Role::ALL.iter().copied() {
         let token = house.somebody(&[role]).await;
         for route in route_table().iter().filter(|route| is_guarded(route)) {
-            // Following a stream ends with the client; what is not there is 404 before that.
+            // The stream of an order that does not exist is answered 404 before anything is
+            // followed.
             let answer = house.send_json(route.method.as_str(), &token, &concrete(&route.path), &[], "{}").await;
             if passes(route.access, role) {
                 assert_ne!(answer.status.as_u16(), 403, "{role:?} {route:?}");
@@ -83,7 +84,7 @@ async fn an_expired_token_says_so_and_a_public_route_does_not_mind() {
     house.get(&token, "/v1/products").await.expect(200);
 }
 
-/// How far somebody with this role reaches through a route.
+/// How far a user with this role reaches through a route.
 fn reached(access: Access, role: Role) -> &'static str {
     match access {
         Access::Open | Access::Public | Access::Auth => "any",

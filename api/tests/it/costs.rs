@@ -1,5 +1,5 @@
-//! What a request reads does not grow with what happened before: every route, on things with
-//! a long history, on both engines. What is counted is work, never time.
+//! What a request reads does not grow with the history: every route, on resources with a long
+//! history, on both engines. The tests count work, never time.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,30 +17,30 @@ use crate::house::{House, TestWorld};
 use crate::owners::{Street, customers_routes};
 use crate::places::Place;
 
-/// Events that one request may read: a page of a list, and what lies behind a mark of a stock
-/// or a snapshot of the caller's account.
+/// Events that one request may read: a page of a list, and the events after a mark of a stock or
+/// after a snapshot of the caller's account.
 const MOST: usize = 600;
-/// Steps of SQLite's machine that the questions of one request may take: some for each row of
+/// Steps of SQLite's virtual machine that the queries of one request may take: some for each row of
 /// some pages.
 const MOST_STEPS: u64 = 2_000;
-/// Rows that Postgres may read for all of them together: fewer than one of them alone would
-/// read that goes through the history.
+/// Rows that Postgres may read for all requests together: fewer than a single one would read that
+/// goes through the history.
 const MOST_ROWS: i64 = 30_000;
 /// How long the read models may take for the whole history.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A shop that was opened on a long history.
+/// A shop that is opened on a long history.
 struct Old {
     street: Street,
     product: ProductId,
     user: UserId,
     staff: String,
-    /// What was there of the product before so much happened to it: version and units.
+    /// The product's stock before the long history: version and units.
     young: (u64, i64),
-    /// A moment in the midst of all that.
+    /// A moment in the middle of the history.
     then: Timestamp,
     place: Arc<Place>,
-    /// Rows that Postgres had read until the shop was opened again.
+    /// Rows that Postgres had read before the shop was opened again.
     rows_before: Option<i64>,
 }
 
@@ -51,9 +51,9 @@ impl Old {
         let product = ProductId::new(street.thing("/v1/products/{id}").parse().unwrap());
         let user = UserId::new(street.thing("/v1/users/{id}").parse().unwrap());
         let staff = street.house.somebody(&[Role::Staff, Role::Admin]).await;
-        let stock = street.house.get(&staff, &format!("/v1/stock/{}", product.uuid())).await.expect(200).body;
+        let stock = street.read(&staff, &format!("/v1/stock/{}", product.uuid())).await;
         let young = (stock["version"].as_u64().unwrap(), stock["on_hand"].as_i64().unwrap());
-        // Who the administrators are is gathered from the whole log once in the life of a shop.
+        // The administrators are gathered from the whole log once in the life of a shop.
         for roles in [json!(["customer", "staff"]), json!(["customer"])] {
             let path = format!("/v1/users/{user}/roles");
             street.house.send_json("PUT", &staff, &path, &[], &json!({"roles": roles}).to_string()).await.expect(200);
@@ -70,13 +70,13 @@ impl Old {
         Self { street, product, user, staff, young, then, place, rows_before }
     }
 
-    /// What was read so far: events of the log, and steps of the queries.
+    /// The work so far: events read from the log, and steps of the queries.
     fn work(&self) -> (usize, u64) {
         let house = &self.street.house;
         (house.reads.load(Ordering::Relaxed), house.models.steps().unwrap_or_default())
     }
 
-    /// Does something, which reads no more than one request may.
+    /// Runs something and checks that it reads no more than one request may.
     async fn cheaply<T>(&self, what: &str, doing: impl Future<Output = T>) -> T {
         let (events, steps) = self.work();
         let done = doing.await;
@@ -86,7 +86,7 @@ impl Old {
         done
     }
 
-    /// Who may use a route, as far as somebody with an account may.
+    /// The token of a user who may use a route, as far as a user with an account may.
     fn somebody_who_may(&self, route: &Route) -> &str {
         let customers = customers_routes().any(|known| (&known.method, &known.path) == (&route.method, &route.path));
         if customers { &self.street.owner } else { &self.staff }
@@ -116,7 +116,7 @@ impl Old {
         assert!(walked >= 40, "{walked}");
     }
 
-    /// How a stock was at any of its versions, and at any time.
+    /// The stock at several versions and times.
     async fn every_past_of_a_stock(&self) {
         let path = format!("/v1/stock/{}", self.product.uuid());
         let house = &self.street.house;
@@ -129,14 +129,20 @@ impl Old {
             assert_eq!((&then["version"], &then["on_hand"]), (&json!(version), &json!(expected)), "{asked}");
         }
         house.get(&self.staff, &format!("{path}?as_of={}", last + 1)).await.problem(404, "not_found");
-        // How a stock was is a question of those who work in the shop.
+        // Only staff may ask for the earlier state of a stock.
         house.get(&self.street.owner, &format!("{path}?as_of=1")).await.problem(403, "forbidden");
     }
 
-    /// Every route that changes one thing, whatever it comes to.
+    /// Every route that changes one resource, whatever its outcome.
     async fn every_change(&self) {
         let (mut walked, mut unread) = (0, Vec::new());
-        for route in route_table() {
+        // What takes a thing away comes last, and the whole after its parts.
+        let mut routes = route_table();
+        routes.sort_by_key(|route| {
+            let takes_away = route.method == http::Method::DELETE;
+            (takes_away, if takes_away { std::cmp::Reverse(route.path.len()) } else { std::cmp::Reverse(0) })
+        });
+        for route in routes {
             let changes = route.method != http::Method::GET && route.path.contains('{') && route.access != Access::Open;
             if !changes {
                 continue;
@@ -146,7 +152,7 @@ impl Old {
             let key = format!("walk-{walked}-of-changes");
             let asked = self.street.ask(&route, &path, self.somebody_who_may(&route), &key);
             let (status, code) = self.cheaply(&place, asked).await;
-            // Nobody is out there in these tests.
+            // There are no external systems in these tests.
             let refused = status >= 500 && code != "upstream_unavailable";
             if refused || [400, 401, 403, 404, 405].contains(&status) {
                 unread.push(format!("{place}: {status} {code}"));
@@ -157,7 +163,7 @@ impl Old {
         assert!(walked >= 15, "{walked}");
     }
 
-    /// What staff do to what has a long stream, at once and again.
+    /// The commands of staff on resources with a long stream, first sent and repeated.
     async fn every_answer_on_a_long_stream(&self) {
         let (house, staff) = (&self.street.house, &self.staff);
         let stock = format!("/v1/stock/{}", self.product.uuid());
@@ -191,14 +197,15 @@ impl Old {
         }
         let on_hand = house.get(staff, &format!("{stock}?as_of={version}")).await.expect(200).body["on_hand"].clone();
         self.at_once(&receive, version, on_hand.as_u64().unwrap()).await;
-        // The first answer again, long after.
+        // A repeat of the first request, much later.
         let key = format!("0{}", receive.replace('/', "-"));
         let headers = [("idempotency-key", key.as_str())];
         let late = self.cheaply("a late repeat", house.post(staff, &receive, &headers, &json!({"quantity": 1}))).await;
         assert_eq!(late.expect(200).body["version"], read.body["version"].as_u64().unwrap() + 1);
     }
 
-    /// Many at once are one batch: when the first is answered the others have happened too.
+    /// Requests that are sent at once are one batch: when the first is answered the others are
+    /// done, too.
     async fn at_once(&self, receive: &str, version: u64, on_hand: u64) {
         let (house, staff) = (&self.street.house, &self.staff);
         let keys: Vec<_> = (0..20).map(|number| format!("at-once-{number}")).collect();
@@ -215,7 +222,7 @@ impl Old {
         }
     }
 
-    /// What all of it read in the database, as the database itself has counted.
+    /// The total of what was read in the database, by the database's own count.
     async fn end(self) {
         let Self { street, place, rows_before, .. } = self;
         street.house.close().await;

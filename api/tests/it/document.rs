@@ -67,7 +67,7 @@ fn every_operation_is_complete() {
             assert!(statuses.contains(status), "{place} lacks {status}: {statuses:?}");
         }
         for (status, response) in operation["responses"].as_object().unwrap() {
-            // A probe that says no has a body of its own.
+            // A probe that answers "not ready" has a body of its own.
             let is_probe = matches!(path.as_str(), "/readyz" | "/health") && status == "503";
             let is_problem = response["content"].get("application/problem+json").is_some();
             assert_eq!(is_problem, status.as_str() >= "400" && !is_probe, "{place} {status}");
@@ -150,7 +150,7 @@ fn what_is_chosen_from_a_list_is_a_list_in_the_document() {
     let mut lists = 0;
     for (name, field, schema) in properties(&document) {
         if matches!(field.as_str(), "status" | "state" | "kind" | "placement" | "roles" | "code") && name != "Problem" {
-            // An entry of a list of errors has codes of its own, one for each rule of a field.
+            // An entry of a list of errors has its own codes, one for each rule of a field.
             if (name.as_str(), field.as_str()) == ("FieldProblem", "code") || (name == "Scan" && field == "code") {
                 continue;
             }
@@ -254,7 +254,7 @@ async fn many_who_ask_for_readiness_are_answered_by_one_look() {
     let counted = Arc::clone(&looks);
     let check: DependencyCheck = Arc::new(move || {
         counted.fetch_add(1, Ordering::Relaxed);
-        // Others come in the meantime.
+        // Other callers ask in the meantime.
         Box::pin(async {
             tokio::task::yield_now().await;
             Ok(())
@@ -267,6 +267,6 @@ async fn many_who_ask_for_readiness_are_answered_by_one_look() {
     for answer in join_all(asked).await {
         assert_eq!(answer.unwrap().status(), 200);
     }
-    // The look that was under way, and one for all who came after it had begun.
+    // The check that was running, and one for all callers that came after it had begun.
     assert!(looks.load(Ordering::Relaxed) <= 3, "{looks:?}");
 }

@@ -8,7 +8,7 @@ use tower::ServiceExt as _;
 
 use crate::house::{House, order_body, request};
 
-/// Reads a stream until it has said something, or the test has waited too long.
+/// Reads a stream until it contains a text, or the test has waited too long.
 async fn until(body: &mut Body, wanted: &str) -> String {
     let mut text = String::new();
     let reading = async {
@@ -58,7 +58,7 @@ async fn a_follower_sees_what_was_and_what_comes_and_can_go_on_later() {
 
 #[tokio::test]
 async fn one_user_does_not_hold_all_streams() {
-    /// What one user may have open.
+    /// Streams that one user may have open.
     const OF_ONE: usize = 10;
     let house = House::new().await;
     let staff = house.somebody(&[Role::Staff]).await;
@@ -81,7 +81,8 @@ async fn one_user_does_not_hold_all_streams() {
     }
     let refused = house.get(&buyer, &path).await.problem(429, "rate_limited");
     assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
-    // Others follow, the buyer does everything else, and a stream that was closed makes room.
+    // Other users can follow, the buyer can use other routes, and a closed stream makes room for
+    // another.
     assert_eq!(follow(&staff).await.unwrap().status(), 200);
     house.get(&buyer, "/v1/orders").await.expect(200);
     open.pop();

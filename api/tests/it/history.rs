@@ -1,5 +1,5 @@
-//! A long history, written past the decider: as much of it as a shop gathers in years, in a
-//! few seconds.
+//! A long history, written directly to the log without the decider: what a shop gathers in years,
+//! within a few seconds.
 
 use jangbu_aggregates::points::PointsGranted;
 use jangbu_aggregates::stock::StockReceived;
@@ -8,8 +8,8 @@ use jangbu_aggregates::{AnyState, DomainEvent};
 use jangbu_kernel::log::{Append, AppendResult, EventLog, ReadFilter, Snapshot, StreamWrite};
 use jangbu_kernel::ports::{Clock as _, IdSource as _};
 use jangbu_kernel::{
-    Actor, AggregateKind, CommandId, CorrelationId, EventId, EventMeta, Money, NewEvent, ProductId, RecordedEvent,
-    Remark, StreamId, UserId,
+    Actor, AggregateKind, CommandId, CorrelationId, EventId, EventMeta, Money, NewEvent, Position, ProductId,
+    RecordedEvent, Remark, StreamId, UserId, Version,
 };
 use regex::{Captures, Regex};
 
@@ -17,9 +17,9 @@ use crate::house::{TestWorld, sealed_text, unsealed_text};
 
 /// Changes of a stock and of a ledger of points.
 pub const CHANGES: u64 = 100_000;
-/// Changes of an account: it is shown by the same code, and fewer keep the test short.
+/// Changes of an account: it is shown by the same code, and fewer of them keep the test short.
 const LOGINS: u64 = 20_000;
-/// Further orders of the buyer: each is what became of the one that is there already.
+/// Further orders of the buyer, each a copy of the first one's history.
 const ORDERS: usize = 1_000;
 /// Events of one append, and appends of one batch.
 const AT_ONCE: u64 = 1_000;
@@ -31,7 +31,7 @@ pub struct History<'a> {
 }
 
 impl History<'_> {
-    /// So much has happened to a product's stock, a user's points and the user already.
+    /// Adds a long history to a product's stock, a user's points and the user.
     pub async fn changes(&self, product: ProductId, user: UserId) {
         let one = Money::krw(1).unwrap();
         self.long(StreamId::stock(product), CHANGES, |_| DomainEvent::Stock(StockReceived { quantity: 1 }.into()))
@@ -52,12 +52,12 @@ impl History<'_> {
         self.long(StreamId::user(user), LOGINS, |_| DomainEvent::User(LoginSucceeded {}.into())).await;
     }
 
-    /// A stream's changes, and behind the last of them the snapshot that the decider keeps of
-    /// one that long.
+    /// A stream's changes, and after the last of them the snapshot that the decider keeps for a
+    /// stream of that length.
     async fn long(&self, stream: StreamId, changes: u64, event: impl Fn(u64) -> DomainEvent) {
         let mut state = AnyState::initial(stream.kind);
-        let young = self.log.read_stream(stream, 1, u64::MAX, 100).await.unwrap();
-        let before = young.last().map_or(0, |last| last.version);
+        let young = self.log.read_stream(stream, Version::FIRST, Version::MAX, 100).await.unwrap();
+        let before = young.last().map_or(0, |last| last.version.get());
         for event in &young {
             state.evolve(&DomainEvent::try_from(event).unwrap());
         }
@@ -77,15 +77,15 @@ impl History<'_> {
         }
         self.send(batch).await;
         let (version, state_version) = (before + changes, AnyState::state_version(stream.kind));
-        let snapshot = Snapshot { stream, version, state_version, state: state.to_snapshot() };
+        let snapshot = Snapshot { stream, version: Version::new(version), state_version, state: state.to_snapshot() };
         self.log.save_snapshots(vec![snapshot]).await.unwrap();
     }
 
-    /// The buyer has so many further orders: copies of all that became of one, under names of
-    /// their own. `things` are the names that are to be another order's.
+    /// Adds further orders of the buyer: copies of the first one's whole history under other ids.
+    /// `things` are the ids that are replaced.
     pub async fn orders(&self, things: &[String]) {
         let kinds = [AggregateKind::Order, AggregateKind::Payment, AggregateKind::Shipment, AggregateKind::Fulfilment];
-        let (events, _) = self.log.read_all(0, 1_000, &ReadFilter::default()).await.unwrap();
+        let (events, _) = self.log.read_all(Position::ZERO, 1_000, &ReadFilter::default()).await.unwrap();
         let events: Vec<RecordedEvent> =
             events.into_iter().filter(|event| kinds.contains(&event.stream.kind)).collect();
         assert!(events.len() > 8, "{events:?}");
@@ -122,7 +122,7 @@ impl History<'_> {
 
     fn write(&self, stream: StreamId, expected_version: u64, new: Vec<(&'static str, u16, String)>) -> StreamWrite {
         let events = new.into_iter().map(|new| self.event(new)).collect();
-        StreamWrite { stream, expected_version, events, meta: None }
+        StreamWrite { stream, expected_version: Version::new(expected_version), events, meta: None }
     }
 
     fn append(&self, writes: Vec<StreamWrite>) -> Append {
@@ -134,7 +134,7 @@ impl History<'_> {
             trace: None,
             recorded_at: self.world.now(),
         };
-        // One after the other, also for who asks how it was at a time.
+        // One after the other, so that queries as of a time can tell them apart.
         self.world.pass_ms(1);
         Append { writes, meta, receipt: None }
     }
@@ -146,7 +146,7 @@ impl History<'_> {
     }
 }
 
-/// A text with other names in it, also where it is sealed.
+/// A text with other ids in it, also where it is sealed.
 fn renamed(text: &str, names: &[(&str, String)]) -> String {
     let plain = names.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
     let sealed = Regex::new(r"(v1\.[0-9a-f-]{36}\.)([A-Za-z0-9_-]+)").unwrap();

@@ -1,4 +1,4 @@
-//! What nobody should send, and the one shape of the answers.
+//! Invalid requests, and the one shape of the answers.
 
 use axum::body::Body;
 use jangbu_kernel::Role;
@@ -26,7 +26,7 @@ fn no_orders() -> Vec<(String, Vec<&'static str>)> {
     texts.into_iter().map(|text| (text, vec![""])).collect()
 }
 
-/// Bodies of an order with the pointers that the answer has to name.
+/// Bodies of an order with the pointers that the answer has to report.
 fn broken_orders() -> Vec<(String, Vec<&'static str>)> {
     let good = || order_body(NOBODY, 1);
     let with = |pointer: &str, value: Value| {
@@ -114,7 +114,7 @@ async fn what_is_judged_after_reading_an_order_is_named_at_once_too() {
     let mut body = order_body(NOBODY, 1);
     body["lines"] = json!([line(1_000_000), line(1), line(1_000)]);
     body["shipping_address"]["postal_code"] = json!("00000");
-    // A won has no decimals; that it is won is known by the goods alone.
+    // A won has no decimals, and only the goods tell that the currency is won.
     body["expected_total"] = json!("0.5");
     body["payment"] = json!({"legs": [
         {"method": "points", "amount": "1.5"}, {"method": "barter"}, {"method": "points", "amount": "1"}
@@ -184,7 +184,7 @@ async fn a_compressed_body_is_refused_for_what_it_is() {
         let answer = house.post("", "/v1/auth/login", &[("content-encoding", coding)], &body).await;
         answer.problem(401, "unauthenticated");
     }
-    // Nothing at all can be called compressed.
+    // An empty body with a content coding.
     let staff = house.somebody(&[Role::Staff]).await;
     let path = format!("/v1/products/{NOBODY}/activate");
     house.send_json("POST", &staff, &path, &[("content-encoding", "gzip")], "").await.problem(404, "not_found");
@@ -271,6 +271,8 @@ async fn what_moves_something_needs_a_key() {
         ("/v1/payments".to_owned(), json!({"order_id": NOBODY, "legs": [{"method": "points", "amount": "1"}]})),
         (format!("/v1/payments/{NOBODY}/refunds"), json!({"amount": "1", "reason": "x"})),
         (format!("/v1/stock/{NOBODY}/receive"), json!({"quantity": 1})),
+        (format!("/v1/stock/{NOBODY}/count"), json!({"counted": 1})),
+        (format!("/v1/stock/{NOBODY}/write-off"), json!({"quantity": 1, "reason": "x"})),
         (format!("/v1/stock/{NOBODY}/adjust"), json!({"delta": 1, "reason": "x"})),
         (format!("/v1/users/{NOBODY}/points/grant"), json!({"amount": "1", "reference": "x"})),
     ] {

@@ -1,4 +1,4 @@
-//! A shop in memory, and how to talk to it.
+//! A shop in memory, and a client for it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -67,7 +67,7 @@ impl IdSource for TestWorld {
     }
 }
 
-/// Sealed texts that are only encoded: what is sealed under which context is real.
+/// Sealed texts are only encoded; the contexts under which they are sealed are real.
 #[async_trait]
 impl Vault for TestWorld {
     async fn create_key(&self, _: UserId) -> Result<(), VaultError> {
@@ -101,7 +101,7 @@ pub fn unsealed_text(text: &str) -> String {
     String::from_utf8(URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
 }
 
-/// Nobody is out there: every call is lost, every message is unsigned.
+/// No external systems: every call is lost, every message is unsigned.
 struct Nobody;
 
 #[async_trait]
@@ -155,7 +155,7 @@ impl Carrier for Nobody {
     }
 }
 
-/// Cases of their own look at what a buyer may keep waiting.
+/// Limits on unpaid orders are high here; other tests check them.
 fn generous() -> Policy {
     Policy { max_open_unpaid_orders: None, max_unpaid_units: None, ..Policy::default() }
 }
@@ -167,13 +167,14 @@ pub struct House {
     pub projector: ProjectorHandle,
     pub models: ReadModels,
     pub store: Arc<dyn Store>,
-    /// Events that were read so far, but by the projector.
+    /// Events read so far, except by the projector.
     pub reads: Arc<AtomicUsize>,
     decider: Worker,
     inbox: Worker,
 }
 
-/// Every shop of a test signs with the same key: a token outlives the shop that gave it.
+/// Every shop of a test signs with the same key, so a token is valid in the shop that is opened
+/// next.
 static SIGNING_KEY: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let random = aws_lc_rs::rand::SystemRandom::new();
     aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&random).unwrap().as_ref().to_vec()
@@ -226,7 +227,7 @@ impl House {
         Self::with_limits(None, None).await
     }
 
-    /// With a limit a caller, and one a block of addresses for the routes of log-ins.
+    /// With a rate limit per caller, and one per block of addresses for the login routes.
     pub async fn with_limits(rate_limit: Option<RateLimit>, auth_rate_limit: Option<RateLimit>) -> Self {
         Self::with(rate_limit, auth_rate_limit, generous()).await
     }
@@ -235,7 +236,7 @@ impl House {
         Self::over(&Place::Memory, Arc::default(), rate_limit, auth_rate_limit, policy).await
     }
 
-    /// On a place, which may hold the history of a shop before.
+    /// On a place, which may hold the history of an earlier shop.
     pub async fn on(place: &Place, world: Arc<TestWorld>) -> Self {
         Self::over(place, world, None, None, generous()).await
     }
@@ -294,7 +295,7 @@ impl House {
         Self { router, state, world: test_world, projector, models, store, reads, decider, inbox }
     }
 
-    /// Closes the shop, its place stays.
+    /// Closes the shop and keeps its place.
     pub async fn close(self) {
         self.inbox.stop().await;
         self.decider.stop().await;
@@ -343,7 +344,7 @@ impl House {
         self.send_from(address.parse().unwrap(), request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    /// Signs up a user with these roles; the access token.
+    /// Signs up a user with these roles; returns the access token.
     pub async fn somebody(&self, roles: &[Role]) -> String {
         let name = format!("somebody{}@example.com", self.world.new_id().simple());
         let registration =
@@ -358,7 +359,7 @@ impl House {
         login.body["access_token"].as_str().unwrap().to_owned()
     }
 
-    /// A product with this much stock; its id.
+    /// A product with this much stock; returns its id.
     pub async fn product(&self, staff: &str, price: &str, quantity: u32) -> String {
         let made =
             self.post(staff, "/v1/products", &[], &json!({"name": "제주 감귤", "price": price})).await.expect(201);

@@ -1,4 +1,4 @@
-//! Logins, their end and what strangers can do to them; roles; conditions.
+//! Logins, their end, attacks on them; roles; conditions.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ const OWNER: &str = "192.0.2.1";
 const STRANGER: &str = "198.51.100.1";
 const ELSEWHERE: &str = "203.0.113.1";
 
-/// How long a test waits for what has to come within a second.
+/// How long a test waits for something that should happen within a second.
 const LIMIT: Duration = Duration::from_secs(30);
 
 struct Person {
@@ -73,9 +73,9 @@ async fn a_login_that_ended_is_refused_on_every_route_whatever_token_ended_it() 
         }
     }
     refresh(&house, &text(&third.body["refresh_token"])).await.problem(401, "unauthenticated");
-    // Another login of the same person goes on.
+    // Another login of the same user stays valid.
     house.get(&text(&other.body["access_token"]), "/v1/auth/profile").await.expect(200);
-    // What is no token of anybody ends nothing.
+    // A made-up token ends no login.
     let made_up = json!({"refresh_token": "A".repeat(91)});
     house.post_from(OWNER, "/v1/auth/logout", &made_up).await.expect(204);
 }
@@ -94,7 +94,7 @@ async fn thirty_refreshes_at_once_get_one_answer_and_the_login_lives() {
     assert_eq!(text(&again.body["refresh_token"]), tokens[0]);
     house.get(&minji.access, "/v1/auth/profile").await.expect(200);
     let next = refresh(&house, &tokens[0]).await.expect(200);
-    // The successor was used: a client that shows the token before it has stolen it.
+    // The successor was used, so a client that sends the earlier token has stolen it.
     refresh(&house, &minji.refresh).await.problem(401, "unauthenticated");
     refresh(&house, &text(&next.body["refresh_token"])).await.problem(401, "unauthenticated");
     refused_soon(&house, &text(&next.body["access_token"]), "/v1/auth/profile").await;
@@ -110,7 +110,7 @@ async fn a_refresh_repeated_after_ten_seconds_ends_the_login() {
     refused_soon(&house, &text(&next.body["access_token"]), "/v1/auth/profile").await;
 }
 
-/// Types wrong passwords until the next try is delayed; how many counted.
+/// Sends wrong passwords until the next attempt is delayed; returns how many counted.
 async fn wrong_passwords(house: &House, from: &str, email: &str) -> (u32, Answer) {
     for counted in 0..100 {
         let answer = log_in(house, from, email, "not the password").await;
@@ -131,12 +131,13 @@ async fn wrong_passwords_delay_who_types_them_and_nobody_else() {
     assert_eq!(counted, 5);
     let delayed = delayed.problem(423, "account_locked");
     assert_eq!(delayed.header("retry-after"), "1");
-    // Nothing tells whether there is such an account.
+    // Nothing reveals whether the account exists.
     let (unknown_counted, unknown) = wrong_passwords(&house, STRANGER, "nobody@example.com").await;
     let unknown = unknown.problem(423, "account_locked");
     assert_eq!((unknown_counted, unknown.header("retry-after")), (counted, "1"));
     assert_eq!(unknown.body["detail"], delayed.body["detail"]);
-    // The right password waits too, there; who is logged in and who is elsewhere does not.
+    // The right password is delayed, too, from that address; logged-in users and other addresses
+    // are not.
     log_in(&house, STRANGER, &minji.email, PASSWORD).await.problem(423, "account_locked");
     let tea = house.product(&staff, "1000", 5).await;
     let key = [("idempotency-key", "order-while-delayed")];
@@ -144,7 +145,7 @@ async fn wrong_passwords_delay_who_types_them_and_nobody_else() {
     refresh(&house, &minji.refresh).await.expect(200);
     log_in(&house, ELSEWHERE, &minji.email, PASSWORD).await.expect(200);
     house.get(&staff, &format!("/v1/users/{}", minji.id)).await.expect(200);
-    // Each further wrong password doubles the wait.
+    // Each further wrong password doubles the delay.
     for wait in ["2", "4", "8"] {
         house.world.pass(wait.parse::<i64>().unwrap() / 2);
         log_in(&house, STRANGER, &minji.email, "not the password").await.problem(401, "unauthenticated");
@@ -217,7 +218,7 @@ async fn roles_are_one_decision_under_one_condition() {
     assert!(set.header("jangbu-position").parse::<u64>().unwrap() > 0);
     let roles = set.body["roles"].as_array().unwrap().clone();
     assert!(roles == [json!("staff")] || roles == [json!("customer"), json!("auditor")], "{roles:?}");
-    // A repeat is given the first answer, whatever the condition says by now.
+    // A repeat gets the first answer, even if the condition no longer holds.
     let keyed = [("idempotency-key", "set-the-roles-once"), ("if-match", set.header("etag"))];
     let first = put(&["customer", "staff", "auditor"], &keyed).await.expect(200);
     put(&["customer"], &[]).await.expect(200);
@@ -270,7 +271,8 @@ async fn a_condition_is_judged_after_the_receipt_and_after_the_owner() {
         let headers = [("if-match", condition)];
         house.post(&owner.access, &cancel, &headers, &json!({})).await.problem(400, "validation_failed");
     }
-    // A list holds when one of it does; the repeat of what was carried out has its first answer.
+    // A list holds if one of its versions does; a repeat of an executed request gets its first
+    // answer.
     let body = json!({"name": "새 이름"}).to_string();
     for (round, condition) in ["\"7\",,\"1\"", "\"2\" , \"9\",", "*", "W/\"4\", \"4\""].into_iter().enumerate() {
         let key = format!("change-my-name-{round}");
@@ -301,7 +303,7 @@ async fn strangers_who_sign_up_do_not_meet_in_each_others_keys() {
 async fn answers_stay_right_however_long_the_history_has_become() {
     let house = House::new().await;
     let minji = person(&house, "minji@example.com").await;
-    // Old answers stay right however many changes came after them.
+    // Repeated answers stay the same, however many changes came after them.
     let user_id: UserId = minji.id.parse().unwrap();
     let caller = jangbu_commands::Caller {
         actor: jangbu_kernel::Actor::User(user_id),

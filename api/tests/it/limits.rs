@@ -23,7 +23,7 @@ async fn a_caller_has_so_many_requests_and_others_have_theirs() {
     assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
     assert!(refused.header("ratelimit").starts_with("\"caller\";r=0;"));
     house.get(&other, "/v1/orders").await.expect(200);
-    // By address: the log-ins of this test are counted elsewhere.
+    // By address; logins have a limit of their own, so those of this test do not count here.
     for _ in 0..5 {
         house.get("", "/v1/orders").await.problem(401, "unauthenticated");
     }
@@ -60,7 +60,7 @@ async fn log_ins_are_counted_apart_by_block_of_addresses() {
         (["192.0.2.7", "::ffff:192.0.2.8"], "192.0.3.7"),
         (["2001:db8:1:2::7", "2001:db8:1:2:ffff::8"], "2001:db8:1:3::7"),
     ] {
-        // Whatever the body, each of the four counts.
+        // Each of the four requests counts, whatever its body.
         for (path, left) in posts.iter().zip((0..4).rev()) {
             let answer = house.post_from(flooding, path, &json!({})).await.problem(400, "validation_failed");
             assert!(answer.header("ratelimit").starts_with(&format!("\"auth\";r={left};")), "{answer:?}");
@@ -70,7 +70,7 @@ async fn log_ins_are_counted_apart_by_block_of_addresses() {
             let refused = house.post_from(address, "/v1/auth/login", &login).await.problem(429, "rate_limited");
             assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
         }
-        // Others log in, and they themselves may do everything else.
+        // Other clients can log in, and the limited one can use all other routes.
         house.post_from(other, "/v1/auth/login", &login).await.problem(401, "unauthenticated");
         let products = request("GET", "/v1/products", "", &[]).body(Body::empty()).unwrap();
         house.send_from(flooding.parse().unwrap(), products).await.expect(200);
@@ -106,7 +106,7 @@ async fn only_known_web_pages_may_call() {
     assert!(answer.header("access-control-allow-headers").contains("idempotency-key"));
     let answer = house.send(preflight("https://evil.example.com")).await;
     assert!(answer.headers.get("access-control-allow-origin").is_none());
-    // A rejection is readable for the page too.
+    // A web page can read a rejection, too.
     let sent = request("GET", "/v1/orders", "", &[("origin", "https://shop.example.com")]);
     let answer = house.send(sent.body(Body::empty()).unwrap()).await.problem(401, "unauthenticated");
     assert_eq!(answer.header("access-control-allow-origin"), "https://shop.example.com");

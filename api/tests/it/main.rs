@@ -1,5 +1,5 @@
-//! The HTTP floor in one process: real write and read side over the memory store,
-//! stand-ins for the outside world, requests handed to the router directly.
+//! The HTTP floor in one process: the real write and read side over the memory store, stand-ins for
+//! external systems, and requests passed to the router directly.
 
 #![allow(
     clippy::unwrap_used,

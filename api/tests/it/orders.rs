@@ -1,4 +1,4 @@
-//! Commands and queries through HTTP, as far as they go without the outside world.
+//! Commands and queries through HTTP that need no external systems.
 
 use std::sync::atomic::Ordering;
 
@@ -19,7 +19,7 @@ impl Shop {
         Self::in_a(House::new().await).await
     }
 
-    /// The shop's own rules, the limits on what waits among them.
+    /// The shop's default rules, with its limits on unpaid orders.
     async fn strict() -> Self {
         Self::in_a(House::with(None, None, jangbu_commands::Policy::default()).await).await
     }
@@ -53,6 +53,47 @@ async fn a_new_order_is_answered_with_the_address_at_hand() {
     assert_eq!(shop.house.get(&shop.buyer, &path(&placed)).await.expect(200).body, placed.body);
 }
 
+/// A shop on the mainland that asks more for an island, and for heavy goods.
+fn with_fees() -> jangbu_commands::Policy {
+    use jangbu_aggregates::shipping::{Region, ShippingFee, WeightStep};
+    let won = |units: i64| jangbu_kernel::Money::krw(units).unwrap();
+    let fee = ShippingFee {
+        base: won(3_000),
+        free_from: Some(won(50_000)),
+        per_seller: false,
+        regions: vec![Region { from: "63000".to_owned(), to: "63644".to_owned(), fee: won(4_000) }],
+        weights: vec![WeightStep { over_grams: 10_000, fee: won(2_000) }],
+    };
+    jangbu_commands::Policy { shipping_fees: vec![fee], ..jangbu_commands::Policy::default() }
+}
+
+#[tokio::test]
+async fn shipping_costs_what_was_quoted_for_the_place_and_the_weight() {
+    let shop = Shop::in_a(House::with(None, None, with_fees()).await).await;
+    let weigh = json!({"weight_grams": 6_000});
+    let path = format!("/v1/products/{}", shop.product);
+    let weighed = shop.house.send_json("PUT", &shop.staff, &path, &[], &weigh.to_string()).await.expect(200);
+    assert_eq!(weighed.body["weight_grams"], 6_000);
+    for (number, (quantity, postal_code, fee)) in
+        [(1, "06236", "3000"), (1, "63100", "7000"), (2, "06236", "2000"), (2, "63100", "6000")].into_iter().enumerate()
+    {
+        let asked = json!({"lines": [{"product_id": shop.product, "quantity": quantity}], "postal_code": postal_code});
+        let quote = shop.house.post(&shop.buyer, "/v1/shipping/quote", &[], &asked).await.expect(200);
+        assert_eq!(quote.body["shipping_fee"], json!({"amount": fee, "currency": "KRW"}), "{asked}");
+        let mut body = order_body(&shop.product, quantity);
+        body["shipping_address"]["postal_code"] = json!(postal_code);
+        let quote = shop.house.post(&shop.buyer, "/v1/orders/quote", &[], &body).await.expect(200);
+        let placed = shop.place(&format!("shipped-{number}-for-a-fee"), &body).await.expect(201);
+        for amount in ["subtotal", "shipping_fee", "total"] {
+            assert_eq!(placed.body[amount], quote.body[amount], "{amount}");
+        }
+        assert_eq!(placed.body["shipping_fee"]["amount"], fee);
+        shop.house.post(&shop.buyer, &format!("{}/cancel", self::path(&placed)), &[], &json!({})).await;
+    }
+    let bad = json!({"lines": [], "postal_code": "06236"});
+    shop.house.post(&shop.buyer, "/v1/shipping/quote", &[], &bad).await.problem(400, "validation_failed");
+}
+
 #[tokio::test]
 async fn an_order_is_placed_shown_and_called_off() {
     let shop = Shop::new().await;
@@ -77,10 +118,13 @@ async fn an_order_is_placed_shown_and_called_off() {
     let by_number = shop.house.get(&shop.buyer, &format!("/v1/orders/by-number/{number}")).await.expect(200);
     assert_eq!(by_number.body, placed.body);
 
-    // Who buys sees what can be bought, and no more.
+    // A buyer sees how many can be bought, and nothing else.
     let stock = shop.house.get(&shop.buyer, &format!("/v1/stock/{}", shop.product)).await.expect(200);
     assert_eq!(stock.body["available"], 8);
-    assert_eq!(stock.body, json!({"product_id": shop.product, "available": 8, "version": stock.body["version"]}));
+    assert_eq!(
+        stock.body,
+        json!({"product_id": shop.product, "available": 8, "orderable": 8, "version": stock.body["version"]})
+    );
     let earlier = format!("/v1/stock/{}?as_of=1", shop.product);
     shop.house.get(&shop.buyer, &earlier).await.problem(403, "forbidden");
 
@@ -158,7 +202,7 @@ async fn a_version_that_moved_on_is_412_and_says_where_it_is() {
         &shop.buyer,
         &[("if-none-match", "\"2\""), ("jangbu-min-position", "1")],
     );
-    // The read model may still be at version 1: then the whole order is the answer.
+    // The read model may still be at version 1; the answer is the whole order then.
     let status = shop.house.send(read.body(axum::body::Body::empty()).unwrap()).await.status.as_u16();
     assert!(status == 304 || status == 200, "{status}");
 }
@@ -215,7 +259,7 @@ async fn waiting_for_a_stage_is_200_when_it_came_and_202_when_it_did_not() {
     assert_eq!(projected.header("preference-applied"), "wait=30");
     let listed = shop.house.get(&shop.buyer, "/v1/orders").await.expect(200);
     assert_eq!(listed.body["items"][0], projected.body, "the list shows it at once");
-    // Nobody runs a process manager here, so nothing ever settles.
+    // There is no process manager here, so nothing ever settles.
     let settled = shop
         .house
         .post(&shop.buyer, "/v1/orders", &headers("settled", "wait=0", "wait-settled"), &body)
@@ -225,7 +269,7 @@ async fn waiting_for_a_stage_is_200_when_it_came_and_202_when_it_did_not() {
     assert_eq!(settled.header("location"), path(&settled));
 }
 
-/// A read that does not wait, of what the read models may not show yet.
+/// A read without a wait, at a position that the read models may not have applied yet.
 fn read_at(shop: &Shop, position: u64) -> http::Request<axum::body::Body> {
     let headers = [("jangbu-min-position", &*position.to_string()), ("prefer", "wait=0")];
     crate::house::request("GET", "/v1/orders", &shop.buyer, &headers).body(axum::body::Body::empty()).unwrap()
@@ -245,7 +289,7 @@ async fn a_read_model_that_is_behind_says_so() {
 async fn a_position_that_the_log_never_gave_is_refused_at_once() {
     let shop = Shop::new().await;
     let head = shop.house.state.commands.log().head().await.unwrap();
-    for position in [head + 1, 999_999_999, u64::MAX] {
+    for position in [head.next().get(), 999_999_999, u64::MAX] {
         shop.house.send(read_at(&shop, position)).await.problem(409, "position_unknown");
     }
 }
@@ -416,7 +460,7 @@ async fn a_buyer_keeps_three_orders_waiting_and_is_told_what_to_do() {
     }
     let refused = shop.place(&key(3), &order_body(&shop.product, 1)).await.problem(409, "too_many_open_orders");
     assert!(refused.body["detail"].as_str().unwrap().contains("pay one or call one off"), "{}", refused.text);
-    // A repeat of what was carried out is a repeat; others are not concerned.
+    // A repeat of an executed request is answered as one; other buyers are not affected.
     assert_eq!(shop.place(&key(0), &order_body(&shop.product, 1)).await.expect(201).body, first.body);
     let other = shop.house.somebody(&[Role::Customer]).await;
     let body = order_body(&shop.product, 1);

@@ -1,6 +1,6 @@
-//! Every operation on something that belongs to somebody, as the route table has them: its
-//! owner reaches it, and for nobody else does it exist. A 404 alone proves nothing, so each
-//! thing is seen by its owner in the same breath.
+//! Every operation of the route table on a resource that has an owner: the owner reaches it, and
+//! for all other users it does not exist. A 404 alone proves nothing, so the owner reads each one
+//! in the same test.
 
 use axum::body::Body;
 use http_body_util::BodyExt as _;
@@ -19,22 +19,24 @@ use crate::places::Place;
 
 const PRICE: i64 = 10_000;
 
-/// Whose a thing is.
+/// The owner of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
     Owners,
     Shops,
 }
 
-/// One of each thing that a path can name.
+/// One resource for each kind of id in a path.
 pub struct Street {
     pub house: House,
     pub owner: String,
     stranger: String,
     staff: String,
-    /// What stands in front of a parameter, what replaces the parameter, and whose it is.
+    /// The segment before a parameter, the parameter's value, and the owner.
     things: Vec<(&'static str, String, Whose)>,
     position: String,
+    /// A product that another one can be a variant of.
+    other_product: String,
     document: Value,
 }
 
@@ -60,6 +62,9 @@ impl Street {
         let refund = json!({"amount": "100", "reason": "broken"});
         let refunds = format!("/v1/payments/{payment_id}/refunds");
         house.post(&staff, &refunds, &[("idempotency-key", "the-owners-refund")], &refund).await.expect(201);
+        let other_product = house.product(&staff, &PRICE.to_string(), 5).await;
+        let category = house.post(&staff, "/v1/categories", &[], &json!({"name": "과일"})).await.expect(201);
+        let category = text(&category.body["id"]);
         let user = text(&house.get(&owner, "/v1/auth/profile").await.expect(200).body["id"]);
         let position = house.state.commands.log().head().await.unwrap().to_string();
         let things = vec![
@@ -72,31 +77,32 @@ impl Street {
             ("/v1/sagas/{order_id}", order_id.clone(), Whose::Owners),
             ("/v1/audit/streams/{stream}", format!("order-{order_id}"), Whose::Owners),
             ("/v1/products/{id}", product.clone(), Whose::Shops),
+            ("/v1/categories/{id}", category, Whose::Shops),
             ("/v1/stock/{product_id}", product, Whose::Shops),
             ("/v1/projections/{name}", "orders".to_owned(), Whose::Shops),
         ];
         let document = serde_json::to_value(openapi()).unwrap();
-        Self { house, owner, stranger, staff, things, position, document }
+        Self { house, owner, stranger, staff, things, position, other_product, document }
     }
 
-    /// The thing in place of this.
+    /// The id that replaces this parameter.
     pub fn thing(&self, place: &str) -> &str {
         let thing = self.things.iter().find(|(known, ..)| *known == place);
         thing.map(|(_, thing, _)| thing.as_str()).unwrap()
     }
 
-    /// The same street after the shop was closed and opened again, and the rows that its
+    /// The same resources after the shop was closed and opened again, and the rows that its
     /// database had read until then.
     pub async fn opened_again(self, place: &Place) -> (Self, Option<i64>) {
-        let Self { house, owner, stranger, staff, things, position, document } = self;
+        let Self { house, owner, stranger, staff, things, position, other_product, document } = self;
         let world = house.world.clone();
         house.close().await;
         let rows = place.rows_read().await;
         let house = House::on(place, world).await;
-        (Self { house, owner, stranger, staff, things, position, document }, rows)
+        (Self { house, owner, stranger, staff, things, position, other_product, document }, rows)
     }
 
-    /// What names the owner's order and what belongs to it.
+    /// The ids of the owner's order and of what belongs to it.
     pub fn names_of_the_order(&self) -> Vec<String> {
         let of_the_order = self.things.iter().filter(|(place, _, whose)| {
             let kinds = ["/v1/orders/", "/v1/payments/", "/v1/shipments/"];
@@ -105,12 +111,17 @@ impl Street {
         of_the_order.map(|(_, thing, _)| thing.clone()).collect()
     }
 
-    /// From now on reads see everything that is in the log.
+    /// From now on reads include everything that is in the log.
     pub async fn catch_up(&mut self) {
         self.position = self.house.state.commands.log().head().await.unwrap().to_string();
     }
 
-    /// The route's path with a thing in it, and whose that is.
+    /// What a path answers once it includes everything up to the last catching up.
+    pub async fn read(&self, token: &str, path: &str) -> Value {
+        read(&self.house, token, path, &self.position).await
+    }
+
+    /// The route's path with an id in it, and that resource's owner.
     pub fn concrete(&self, path: &str) -> (String, Whose) {
         let thing =
             self.things.iter().filter(|(place, ..)| path.starts_with(place)).max_by_key(|(place, ..)| place.len());
@@ -125,18 +136,23 @@ impl Street {
         &self.document["paths"][&route.path][route.method.as_str().to_lowercase()]
     }
 
-    /// Whether it can be asked how something was.
+    /// Whether the route accepts `as_of`.
     pub fn knows_the_past(&self, route: &Route) -> bool {
         let parameters = self.operation(route)["parameters"].as_array().cloned().unwrap_or_default();
         parameters.iter().any(|parameter| parameter["name"] == "as_of")
     }
 
-    /// A body that the route reads to its end.
+    /// A body that the route accepts.
     fn body(&self, route: &Route) -> Value {
         let body = &self.operation(route)["requestBody"];
         let example = &body["content"]["application/json"]["example"];
-        // Where none is given as an example, a reason is all that is asked for.
-        if !body.is_null() && example.is_null() { json!({"reason": "a walk"}) } else { example.clone() }
+        // Where the document has no example, a reason is all that is required.
+        let mut example =
+            if !body.is_null() && example.is_null() { json!({"reason": "a walk"}) } else { example.clone() };
+        if let Some(of) = example.get_mut("of") {
+            *of = json!(self.other_product);
+        }
+        example
     }
 
     /// The status, and the code of a rejection. A stream of events is not read.
@@ -170,8 +186,8 @@ async fn read(house: &House, token: &str, path: &str, position: &str) -> Value {
     house.send(request("GET", path, token, &headers).body(Body::empty()).unwrap()).await.expect(200).body
 }
 
-/// What the process manager would do: the money comes, the parcel gets its number. Gives the
-/// parcel, which the order's process has opened.
+/// Does the work of the process manager: the money is captured, the parcel gets its number. Returns
+/// the parcel that the order's process has opened.
 async fn carry_on(house: &House, order: &str, payment: &str, tracking_number: &str) -> ShipmentId {
     let order_id = OrderId::new(order.parse().unwrap());
     let payment_id = PaymentId::new(payment.parse().unwrap());
@@ -193,7 +209,7 @@ async fn carry_out(house: &House, command: impl Into<AnyCommand>) {
     done.unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 
-/// Whether a customer gets past the gate.
+/// Whether the gate lets customers pass.
 fn is_for_customers(access: Access) -> bool {
     let holds = |permission| allows(&[Role::Customer], permission);
     match access {
@@ -203,7 +219,7 @@ fn is_for_customers(access: Access) -> bool {
     }
 }
 
-/// What a customer may use, but for probes and documents.
+/// The routes that a customer may use, except for probes and documents.
 pub fn customers_routes() -> impl Iterator<Item = Route> {
     route_table().into_iter().filter(|route| route.access != Access::Open && is_for_customers(route.access))
 }
@@ -214,7 +230,8 @@ async fn what_is_somebody_elses_does_not_exist() {
     let (mut seen, mut acted) = (0, 0);
     let routes = route_table().into_iter().filter(|route| route.path.contains('{') && route.access != Access::Open);
     for route in routes {
-        // Also a route for staff alone has its thing, so that it is there when customers may come.
+        // A staff-only route has a resource here too, so that it is tested once customers may use
+        // it.
         let (path, whose) = street.concrete(&route.path);
         if !is_for_customers(route.access) {
             continue;
@@ -267,7 +284,7 @@ async fn a_list_shows_ones_own_and_nobody_elses() {
             continue;
         }
         let list = async |token: &str, query: &str| {
-            let answer = read(&street.house, token, &format!("{}{query}", route.path), &street.position).await;
+            let answer = street.read(token, &format!("{}{query}", route.path)).await;
             answer["items"].as_array().unwrap_or_else(|| panic!("{} is a list: {answer}", route.path)).len()
         };
         assert_eq!(list(&street.owner, "").await, 1, "{}", route.path);

@@ -1,4 +1,4 @@
-//! Where a shop keeps what it knows: in memory, in a folder, in a database.
+//! Where a shop keeps its data: in memory, in a folder, in a database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A place that outlives the shop in it, except for memory.
+/// A place that is kept when its shop is closed, except for memory.
 pub enum Place {
     Memory,
     Sqlite(tempfile::TempDir),
@@ -54,8 +54,8 @@ impl Place {
         (store, models)
     }
 
-    /// Rows that Postgres has read for this place so far, counted by itself. Connections say
-    /// what they did when they end, so all of them must be closed.
+    /// Rows that Postgres has read for this place, by its own statistics. A connection reports its
+    /// reads when it ends, so all of them must be closed.
     pub async fn rows_read(&self) -> Option<i64> {
         let Self::Postgres { name, url, .. } = self else { return None };
         let mut connection = PgConnection::connect(url).await.unwrap();
@@ -70,7 +70,7 @@ impl Place {
         Some(sqlx::query_scalar(read).fetch_one(&mut connection).await.unwrap())
     }
 
-    /// Nothing is left of it.
+    /// Removes everything in it.
     pub async fn end(&self) {
         if let Self::Postgres { server, name, .. } = self {
             let mut connection = PgConnection::connect(server).await.unwrap();

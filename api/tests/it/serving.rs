@@ -39,7 +39,8 @@ pub async fn read_to_end(stream: &mut TcpStream) -> String {
 
 const GET: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
-/// Longer than any test waits: what is to end by another limit does not end by this one.
+/// Longer than any test waits, so that a connection is not ended by this limit instead of the
+/// tested one.
 const NEVER: Duration = Duration::from_secs(3_600);
 
 #[tokio::test]
@@ -76,7 +77,8 @@ async fn one_address_does_not_hold_all_connections() {
     let house = House::new().await;
     let options = ServerOptions { max_connections: 4, first_byte_timeout: NEVER, ..ServerOptions::default() };
     let server = start(&house, options).await;
-    // Three quarters are this address's; the oldest of its silent ones goes for a fourth.
+    // Three quarters may be this address's; its oldest silent connection is closed for a further
+    // one.
     let mut silent = Vec::new();
     for _ in 0..3 {
         silent.push(connect_from([127, 0, 0, 2], &server).await);
@@ -90,7 +92,7 @@ async fn one_address_does_not_hold_all_connections() {
         within(next.read_exact(&mut answer)).await.unwrap();
         used.push(next);
     }
-    // What is in use stays, and one more is closed.
+    // Connections in use stay open, and one more is closed.
     let mut beyond = connect_from([127, 0, 0, 2], &server).await;
     assert_eq!(read_to_end(&mut beyond).await, "");
     let mut other = connect_from([127, 0, 0, 3], &server).await;
@@ -109,7 +111,7 @@ async fn a_client_that_takes_nothing_is_let_go() {
     // More answers than the system buffers for a client that does not read them.
     let asked = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(500);
     deaf.write_all(asked.as_bytes()).await.unwrap();
-    // Its place is free only when it is gone.
+    // Its connection counts until it is closed.
     let mut next = TcpStream::connect(server.address).await.unwrap();
     next.write_all(GET).await.unwrap();
     assert!(read_to_end(&mut next).await.starts_with("HTTP/1.1 200 OK"));
@@ -143,7 +145,7 @@ async fn the_end_waits_for_what_is_under_way_and_no_longer() {
         body.len()
     );
     slow.write_all(head.as_bytes()).await.unwrap();
-    // The server asks for the body: it has the request in hand.
+    // The server asks for the body, so it has begun to handle the request.
     let mut interim = [0; 25];
     within(slow.read_exact(&mut interim)).await.unwrap();
     assert!(interim.starts_with(b"HTTP/1.1 100 Continue"));

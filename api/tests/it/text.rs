@@ -1,5 +1,5 @@
-//! Text in requests: kept in one form, the same in all its forms, refused without anything
-//! to see in it.
+//! Text in requests: normalized to one form, equal in all its forms, rejected without a visible
+//! character.
 
 use jangbu_kernel::Role;
 use jangbu_kernel::text::decomposed;
@@ -47,7 +47,7 @@ async fn a_password_is_the_same_on_every_keyboard_and_counted_as_it_is_read() {
         let login = json!({"email": "kim@example.com", "password": form});
         house.post("", "/v1/auth/login", &[], &login).await.expect(200);
     }
-    // Seven syllables are seven characters, however many code points they are sent in.
+    // Seven syllables count as seven characters, however many code points they are sent in.
     let short = sign_up("lee@example.com", &decomposed("비밀번호일곱자"), "이민지");
     let refused = house.post("", "/v1/auth/register", &[], &short).await;
     assert_eq!(refused.problem(400, "validation_failed").pointers(), ["/password"]);

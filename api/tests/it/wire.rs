@@ -1,5 +1,5 @@
-//! What comes in over a connection that no careful client sends: what is no HTTP, what
-//! two readers would read differently, and bodies that nobody wants.
+//! Raw input that no well-behaved client sends: bytes that are not HTTP, requests that two readers
+//! could read differently, and bodies that are not read.
 
 use jangbu_api::ServerOptions;
 use serde_json::Value;
@@ -13,7 +13,7 @@ async fn server(house: &House) -> Server {
     start(house, ServerOptions::default()).await
 }
 
-/// An answer as it stood on the wire.
+/// An answer as received from the connection.
 struct Answer {
     status: u16,
     head: String,
@@ -21,7 +21,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// Holds that it is a problem with this code, and gives it.
+    /// Asserts that it is a problem with this code, and returns it.
     fn problem(&self, code: &str) -> Value {
         assert!(self.head.contains("content-type: application/problem+json"), "{}{}", self.head, self.body);
         let problem: Value = serde_json::from_str(&self.body).unwrap();
@@ -31,7 +31,7 @@ impl Answer {
     }
 }
 
-/// Reads one answer whose length is declared.
+/// Reads one answer with a declared length.
 async fn read_answer(stream: &mut TcpStream) -> Answer {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -50,8 +50,8 @@ fn post(headers: &str, body: &str) -> String {
     format!("POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{headers}\r\n{body}")
 }
 
-/// Requests that the answer must not leave a second reading of: whatever follows them on
-/// the connection is not taken for a request of its own.
+/// Ambiguous requests: whatever follows them on the connection is not taken for a request of its
+/// own.
 fn shapes_of_smuggling() -> Vec<String> {
     vec![
         post("content-length: 2\r\ncontent-length: 3\r\n", "{}"),
@@ -113,7 +113,7 @@ async fn what_is_no_request_gets_a_problem_too() {
         ("GET /docs/%ff HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), 400, "validation_failed"),
     ] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        // The server may have had enough before everything was sent.
+        // The server may have closed before everything was sent.
         let _ = stream.write_all(sent.as_bytes()).await;
         let answer = read_answer(&mut stream).await;
         let shown: String = sent.chars().take(80).collect();
@@ -141,13 +141,13 @@ async fn old_and_unusual_but_proper_requests_are_answered() {
         let text = read_to_end(&mut stream).await;
         assert_eq!(text.matches(" 200 OK").count(), answers, "{sent} -> {text}");
     }
-    // HTTP/2 without asking first is not spoken here: the connection ends, and nothing hangs.
+    // HTTP/2 with prior knowledge is not supported: the connection ends, and nothing hangs.
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     read_to_end(&mut stream).await;
 }
 
-/// Requests that are refused before their body is read, with what refuses them.
+/// Requests that are rejected before their body is read, with the reason.
 fn unread_bodies() -> Vec<(&'static str, u16, &'static str)> {
     vec![
         ("POST /v1/orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n", 401, "unauthenticated"),
@@ -225,7 +225,7 @@ async fn an_endless_body_is_given_up() {
     let head = "POST /v1/orders HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     assert_eq!(read_answer(&mut stream).await.status, 401);
-    // Sooner or later nobody reads on: writing fails, long before all of it was taken.
+    // At some point the server stops reading: writing fails long before all of it was sent.
     let mut written: u64 = 0;
     let sending = async {
         while stream.write_all(&[b'x'; 65_536]).await.is_ok() {

@@ -1,4 +1,4 @@
-//! Reads the gateway's own list of charges, to be held against the log.
+//! Reads the gateway's own list of charges, which the audit compares with the log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use serde::Deserialize;
 use crate::config::Settings;
 use crate::operator::RunningServer;
 
-/// Charges of one page; the gateway gives no more.
+/// Charges of one page; the gateway returns no more.
 const PAGE: usize = 200;
 /// Pages after which the list counts as endless.
 const MOST_PAGES: usize = 100_000;
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a gateway may take for a page that nobody has asked to be read.
+/// How long a gateway may take for a page when its books are read without being asked for.
 const SHORT_PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
@@ -25,7 +25,7 @@ struct Page {
     next_cursor: Option<String>,
 }
 
-/// A charge, and at which gateway it is.
+/// A charge, with the gateway that it was made at.
 #[derive(Deserialize)]
 struct Entry {
     #[serde(default = "first_gateway")]
@@ -34,16 +34,16 @@ struct Entry {
     charge: GatewayCharge,
 }
 
-/// Where the charges are of a sandbox that does not say.
+/// The gateway of a charge whose sandbox does not name one.
 fn first_gateway() -> String {
     gateways::sandbox::NAME.to_owned()
 }
 
-/// The charges of each gateway, by its name in the log. Those that a shop can be connected to
-/// are all there: one without charges says as much as any.
+/// The charges of each gateway, by its name in the log. Every gateway that a shop can be connected
+/// to has an entry, because having no charges is a result, too.
 pub type Charges = BTreeMap<String, Vec<GatewayCharge>>;
 
-/// What became of the gateway's books.
+/// The result of reading the gateway's books.
 pub enum Books {
     /// All its charges.
     Read(Charges),

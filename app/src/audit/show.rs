@@ -1,14 +1,14 @@
-//! The story of one stream: who did what, when, why, and what it changed.
+//! The history of one stream: who did what, when, why, and what it changed.
 
 use jangbu_aggregates::{AnyState, DomainEvent};
-use jangbu_kernel::{RecordedEvent, Timestamp, time};
+use jangbu_kernel::{Position, RecordedEvent, Timestamp, Version, time};
 use serde::Serialize;
 
-/// Where in the past to look from.
+/// The point in the past up to which events are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AsOf {
     /// Up to a position of the log.
-    Position(u64),
+    Position(Position),
     /// Up to a moment.
     Moment(Timestamp),
 }
@@ -27,7 +27,7 @@ impl std::str::FromStr for AsOf {
 }
 
 impl AsOf {
-    /// Whether an event had happened by then.
+    /// Whether an event had been recorded by then.
     #[must_use]
     pub fn covers(self, event: &RecordedEvent) -> bool {
         match self {
@@ -37,13 +37,13 @@ impl AsOf {
     }
 }
 
-/// One thing that happened to a stream.
+/// One event of a stream.
 #[derive(Debug, Serialize)]
 pub struct Step {
     /// Place in the log.
-    pub position: u64,
+    pub position: Position,
     /// Place in the stream.
-    pub version: u64,
+    pub version: Version,
     /// The time at which it was recorded, RFC 3339.
     pub recorded_at: String,
     /// The actor: a user, the system, a gateway or a carrier.
@@ -57,9 +57,9 @@ pub struct Step {
     pub to: String,
     /// Why, where the event says so.
     pub reason: Option<String>,
-    /// The event itself.
+    /// The event's id.
     pub id: String,
-    /// Everything one request set in motion carries it.
+    /// The id that all events of one request share.
     pub correlation_id: String,
     /// What directly caused it.
     pub causation_id: String,
@@ -67,7 +67,7 @@ pub struct Step {
     pub command_id: String,
 }
 
-/// The steps of a stream.
+/// The history of a stream.
 ///
 /// # Errors
 /// When an event cannot be read by this program.
@@ -97,15 +97,15 @@ pub fn story(events: &[RecordedEvent]) -> anyhow::Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// The words that events give as a reason, whatever they call it.
+/// The reason that an event states, whatever its field is called.
 fn reason(payload: &str) -> Option<String> {
     let content: serde_json::Value = serde_json::from_str(payload).ok()?;
     let named = ["reason", "ignored_because", "detail", "code"].iter().find_map(|name| content.get(name));
-    // What somebody typed is sealed under the person it is about.
+    // Typed text is sealed under the key of the person that it is about.
     named.map(|reason| reason.as_str().unwrap_or("(sealed)").to_owned())
 }
 
-/// A state at a moment in a few words; "-" before the first event.
+/// A state at a moment, in a few words; "-" before the first event.
 fn state_name(state: &AnyState, at: Timestamp) -> String {
     let nothing = || "-".to_owned();
     match state {
@@ -117,6 +117,7 @@ fn state_name(state: &AnyState, at: Timestamp) -> String {
         AnyState::Session(session) => if session.is_live(at) { "live" } else { "ended" }.to_owned(),
         AnyState::Product(product) if !product.exists() => nothing(),
         AnyState::Product(product) => if product.is_active() { "active" } else { "inactive" }.to_owned(),
+        AnyState::Category(category) => if category.exists() { "there" } else { "-" }.to_owned(),
         AnyState::Stock(stock) => format!(
             "on hand {}, reserved {}, allocated {}, available {}",
             stock.on_hand(),
@@ -139,7 +140,7 @@ fn state_name(state: &AnyState, at: Timestamp) -> String {
     }
 }
 
-/// The stored word of a value that is stored as one.
+/// The stored name of a value.
 fn snake_case(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
@@ -160,10 +161,10 @@ mod tests {
 
     use super::*;
 
-    fn recorded(version: u64, kind: AggregateKind, event: &DomainEvent, recorded_at: Timestamp) -> RecordedEvent {
+    fn recorded(version: Version, kind: AggregateKind, event: &DomainEvent, recorded_at: Timestamp) -> RecordedEvent {
         let id = Uuid::from_u128(1);
         RecordedEvent {
-            position: version,
+            position: Position::new(version.get()),
             stream: StreamId::new(kind, id),
             version,
             event_id: EventId::new(id),
@@ -182,7 +183,7 @@ mod tests {
         }
     }
 
-    fn received(version: u64, at: Timestamp) -> RecordedEvent {
+    fn received(version: Version, at: Timestamp) -> RecordedEvent {
         let event = DomainEvent::Stock(StockEvent::from(StockReceived { quantity: 5 }));
         recorded(version, AggregateKind::Stock, &event, at)
     }
@@ -202,18 +203,21 @@ mod tests {
             payment_deadline: DateTime::UNIX_EPOCH,
         };
         let placed = DomainEvent::Order(OrderEvent::from(placed));
-        let steps = story(&[recorded(1, AggregateKind::Order, &placed, DateTime::UNIX_EPOCH)]).unwrap();
+        let steps = story(&[recorded(Version::FIRST, AggregateKind::Order, &placed, DateTime::UNIX_EPOCH)]).unwrap();
         let told: Vec<_> = steps.iter().map(|step| (step.from.as_str(), step.to.as_str())).collect();
         assert_eq!(told, [("-", "placed")]);
 
-        let steps = story(&[received(1, DateTime::UNIX_EPOCH)]).unwrap();
+        let steps = story(&[received(Version::FIRST, DateTime::UNIX_EPOCH)]).unwrap();
         assert_eq!(steps[0].from, "on hand 0, reserved 0, allocated 0, available 0");
         assert_eq!(steps[0].to, "on hand 5, reserved 0, allocated 0, available 5");
     }
 
     #[test]
     fn the_past_ends_where_it_is_told_to() {
-        let events = [received(1, DateTime::UNIX_EPOCH), received(2, DateTime::UNIX_EPOCH + TimeDelta::days(1))];
+        let events = [
+            received(Version::FIRST, DateTime::UNIX_EPOCH),
+            received(Version::new(2), DateTime::UNIX_EPOCH + TimeDelta::days(1)),
+        ];
         let covered = |as_of: &str| events.iter().filter(|event| as_of.parse::<AsOf>().unwrap().covers(event)).count();
         assert_eq!(covered("1"), 1);
         assert_eq!(covered("1970-01-01T12:00:00Z"), 1);

@@ -1,4 +1,4 @@
-//! What a backup says of itself.
+//! The manifest of a backup.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -12,21 +12,21 @@ use uuid::Uuid;
 use crate::node::keys::MASTER_KEY_FILE;
 use crate::node::outside::{BOOKS, SECRETS};
 
-/// The log in a backup: an embedded store's, whichever engine it was taken from.
+/// The log in a backup, as an embedded store's file, whichever engine it was taken from.
 pub(super) const LOG: &str = "log.db";
-/// The keys in a backup. Absent from the backups of earlier versions, whose log has them.
+/// The keys in a backup. Backups of earlier versions do not have it: their log contains the keys.
 pub(super) const KEYS: &str = "keys.db";
-/// What may be in a backup.
+/// The files that a backup may have.
 const FILES: [&str; 5] = [LOG, KEYS, MASTER_KEY_FILE, BOOKS, SECRETS];
 const NAME: &str = "manifest.json";
 /// The form of backups that this program writes and reads.
 const FORMAT: u32 = 1;
 /// Bytes hashed at once.
 const PIECE: usize = 1 << 20;
-/// Longer than any manifest.
+/// Limit for the length of a manifest, in bytes.
 const LONGEST: u64 = 1 << 16;
 
-/// What is in a backup. Written last: without it a backup was not finished.
+/// The manifest. It is written last: a backup without it was not finished.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Manifest {
     /// The form of the backup.
@@ -39,9 +39,9 @@ pub struct Manifest {
     pub engine: String,
     /// The schema version of its log.
     pub schema_version: u32,
-    /// What tells the log from others: the id of its first event.
+    /// Identifies the log: the id of its first event.
     pub log: Uuid,
-    /// How many events it has.
+    /// The number of its events.
     pub events: u64,
     /// The Merkle root over them, hexadecimal.
     pub root: String,
@@ -61,7 +61,7 @@ pub struct FileEntry {
 }
 
 impl Manifest {
-    /// One of a log that has just been copied.
+    /// The manifest of a log that has just been copied.
     pub(super) fn new(engine: &str, schema_version: u32, log: Uuid, events: u64, root: String, at: String) -> Self {
         Self {
             format: FORMAT,
@@ -88,7 +88,8 @@ impl Manifest {
         self.files.iter().any(|file| file.name == KEYS)
     }
 
-    /// Adds the files that are there and writes the manifest; all of it is on the disk then.
+    /// Adds the files that are present and writes the manifest; everything is durable when it
+    /// returns.
     pub(super) fn finish(mut self, folder: &Path) -> anyhow::Result<Self> {
         for name in FILES {
             let path = folder.join(name);
@@ -106,8 +107,8 @@ impl Manifest {
         Ok(self)
     }
 
-    /// Reads a backup's manifest and holds its files against it. Where the keys are taken from
-    /// another backup, its own are not looked at and may be gone.
+    /// Reads a backup's manifest and checks its files against it. With keys from another backup its
+    /// own keys are not read and may have been deleted.
     pub(super) fn read(folder: &Path, with_keys: bool) -> anyhow::Result<Self> {
         let path = folder.join(NAME);
         let mut text = String::new();

@@ -2,12 +2,12 @@
 //!
 //! A backup is a folder: the log and the keys as an embedded store's `log.db` and `keys.db`,
 //! whichever engine they came from, the sandbox's books and the embedded master key when they
-//! are in the data folder, and a manifest with their hashes, written last. What is in it was
-//! read back and verified, before the manifest was written and again before it is restored.
+//! are in the data folder, and a manifest with their hashes, written last. The content is read back
+//! and verified before the manifest is written, and again before it is restored.
 //!
-//! The log of a backup is worth keeping; its keys are not, once there is a newer backup. A key
-//! that was destroyed meanwhile lies in the older one. So the keys are a file of their own,
-//! which may be deleted from a backup, and a restore can take them from a newer one.
+//! Old backups of the log are worth keeping; old backups of the keys are not, because they contain
+//! keys that were destroyed since. So the keys are a file of their own, which may be deleted from a
+//! backup, and a restore can take them from a newer one.
 
 mod manifest;
 mod restore;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use jangbu_integrations::{MasterKey, SystemClock};
+use jangbu_kernel::Position;
 use jangbu_kernel::ports::Clock as _;
 use jangbu_kernel::time;
 use jangbu_store::{SqliteStore, Store, verify_log};
@@ -31,13 +32,13 @@ use crate::{engine, folder};
 pub use manifest::Manifest;
 pub use restore::restore;
 
-/// Hears of each stage how far it is, and of how much.
+/// Receives the progress: the stage, how much is done, and the total.
 pub type Told<'a> = dyn FnMut(&str, u64, u64) + Send + 'a;
 
-/// Takes a backup into a folder that is empty or not there yet.
+/// Takes a backup into a folder that is empty or does not exist yet.
 ///
 /// # Errors
-/// When the store cannot be read, the folder not be written, or the copy does not hold.
+/// When the store cannot be read, the folder cannot be written, or the copy is not intact.
 pub async fn back_up(
     settings: &Settings,
     target: &Path,
@@ -53,10 +54,10 @@ pub async fn back_up(
     let head = store.copy_to(target, &mut |done, total| told("copying", done, total)).await?;
     let (engine, version) = (store.engine(), store.known_schema_version());
     store.close().await;
-    // After the log: a gateway knows more than its shop, never less.
+    // After the log, so that the gateway's books have every charge that the log has.
     copy_outside(settings, target).await?;
     let copy = open_copy(target)?;
-    let (log, root) = verified(&*copy, head, told)
+    let (log, root) = verified(&*copy, head.get(), told)
         .await
         .with_context(|| format!("the backup in {} does not hold, and no manifest was written", target.display()))?;
     check_key(settings, &copy).await?;
@@ -64,7 +65,7 @@ pub async fn back_up(
     if with_key && settings.master_key.is_none() && matches!(settings.engine, Engine::Embedded) {
         copy_file(&settings.data_file(MASTER_KEY_FILE), &target.join(MASTER_KEY_FILE))?;
     }
-    let manifest = Manifest::new(engine, version, log, head, root, time::rfc3339(SystemClock.now()));
+    let manifest = Manifest::new(engine, version, log, head.get(), root, time::rfc3339(SystemClock.now()));
     let target = target.to_owned();
     tokio::task::spawn_blocking(move || manifest.finish(&target)).await?
 }
@@ -75,21 +76,21 @@ fn open_copy(folder: &Path) -> anyhow::Result<Arc<dyn Store>> {
     Ok(Arc::new(opened.with_context(|| format!("cannot read the log in {}", folder.display()))?))
 }
 
-/// Reads a log to its end: what it is, and the root over it.
-async fn verified(log: &dyn Store, head: u64, told: &mut Told<'_>) -> anyhow::Result<(Uuid, String)> {
-    let verification = verify_log(log, |done| told("verifying", done, head)).await?;
+/// Reads a log to its end; returns its identity and the root over it.
+async fn verified(log: &dyn Store, events: u64, told: &mut Told<'_>) -> anyhow::Result<(Uuid, String)> {
+    let verification = verify_log(log, |done| told("verifying", done, events)).await?;
     if let Some(flaw) = verification.flaw() {
         bail!("{flaw}");
     }
-    if !verification.complete || verification.events != head {
-        bail!("it has {} events instead of {head}", verification.events);
+    if !verification.complete || verification.events != events {
+        bail!("it has {} events instead of {events}", verification.events);
     }
-    let first = log.rows(0, 1).await?.first().map_or(Uuid::nil(), |row| row.event_id);
+    let first = log.rows(Position::ZERO, 1).await?.first().map_or(Uuid::nil(), |row| row.event_id);
     Ok((first, manifest::hex(&verification.root)))
 }
 
-/// A key that does not open what the backup holds is worth a word while there is time to
-/// look for the right one. The backup itself needs none.
+/// Warns if the master key does not open what the backup contains, while there is still time to
+/// find the right one. The backup itself does not need the key.
 async fn check_key(settings: &Settings, copy: &Arc<dyn Store>) -> anyhow::Result<()> {
     let key = match &settings.master_key {
         Some(key) => Some(MasterKey::parse(key.expose_secret()).context("JANGBU_MASTER_KEY")?),
@@ -106,7 +107,7 @@ async fn check_key(settings: &Settings, copy: &Arc<dyn Store>) -> anyhow::Result
     Ok(())
 }
 
-/// Copies what the sandbox keeps in the data folder.
+/// Copies the sandbox's files from the data folder.
 async fn copy_outside(settings: &Settings, target: &Path) -> anyhow::Result<()> {
     let (books, secrets) = (settings.data_file(BOOKS), settings.data_file(SECRETS));
     let (to_books, to_secrets) = (target.join(BOOKS), target.join(SECRETS));
@@ -124,7 +125,7 @@ async fn copy_outside(settings: &Settings, target: &Path) -> anyhow::Result<()> 
     .await?
 }
 
-/// Copies a small file, if it is there; the copy is its owner's alone.
+/// Copies a small file if it exists; only the owner may read the copy.
 fn copy_file(from: &Path, to: &Path) -> anyhow::Result<()> {
     let bytes = match std::fs::read(from) {
         Ok(bytes) => zeroize::Zeroizing::new(bytes),

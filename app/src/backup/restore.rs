@@ -1,4 +1,4 @@
-//! A backup, put into an empty store.
+//! Restores a backup into an empty store.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use jangbu_integrations::MasterKey;
+use jangbu_kernel::Position;
 use jangbu_projections::ReadModels;
 use jangbu_store::{PostgresStore, SqliteStore, Store};
 use secrecy::ExposeSecret as _;
@@ -17,17 +18,17 @@ use crate::node::keys::{self, MASTER_KEY_FILE};
 use crate::node::outside::{BOOKS, SECRETS};
 use crate::{engine, folder};
 
-/// What a folder with a shop in it has.
+/// The files that a folder with a shop has.
 const A_SHOP: [&str; 5] = ["log.db", "log.db-wal", "keys.db", "views.db", "views.db-wal"];
-/// Where a backup of an earlier version is brought to this one before it is restored.
+/// Where the log of an earlier version's backup is migrated before it is restored.
 const SCRATCH: &str = "log.restoring";
 
 /// Restores a backup into the store of these settings, which has to be empty. The keys may
 /// be taken from a newer backup of the same shop.
 ///
 /// # Errors
-/// When the backup does not hold, the store is not empty or cannot be written, or the
-/// master key is another shop's.
+/// When the backup is not intact, the store is not empty or cannot be written, or the master key is
+/// another shop's.
 pub async fn restore(
     settings: &Settings,
     backup: &Path,
@@ -54,8 +55,8 @@ pub async fn restore(
     restored.map(|()| manifest)
 }
 
-/// Restores the log and the keys of two folders, which are of this version, and what else is
-/// in the backup.
+/// Restores the log and the keys from two folders, which are of this version, and the other files
+/// of the backup.
 async fn restore_from(
     (log_folder, keys_folder): (&Path, &Path),
     settings: &Settings,
@@ -86,7 +87,7 @@ async fn restore_from(
             }
             put_new(keys_file, settings.data_file(KEYS)).await?;
             put_new(log_file, settings.data_file(LOG)).await?;
-            // Whatever log this folder knew before, this is the one that counts.
+            // From now on this log is the folder's own, whatever log it had before.
             jangbu_store::sqlite::accept_log(&settings.data_dir)?;
         }
         Engine::Postgres(url) => fill(url, (&log_file, &keys_file), manifest, told).await?,
@@ -94,8 +95,7 @@ async fn restore_from(
     Ok(())
 }
 
-/// The folder whose `keys.db` is to be restored; none where the log of an earlier version has
-/// the keys.
+/// The folder whose `keys.db` is restored; none if the log of an earlier version contains the keys.
 async fn check_keys(manifest: &Manifest, backup: &Path, newer: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
     let Some(newer) = newer.map(Path::to_owned) else {
         return Ok(manifest.has_keys_apart().then(|| backup.to_owned()));
@@ -108,7 +108,7 @@ async fn check_keys(manifest: &Manifest, backup: &Path, newer: Option<&Path>) ->
     if of_keys.log != manifest.log {
         bail!("{} is a backup of another shop", newer.display());
     }
-    // Both times have one form, in which the later one sorts behind.
+    // Both times have the same format, so comparing them as texts gives their order.
     if of_keys.events < manifest.events || of_keys.taken_at < manifest.taken_at {
         bail!(
             "{} is older than the backup that is restored: it lacks the keys of those who came later",
@@ -129,7 +129,7 @@ fn check_target(settings: &Settings) -> anyhow::Result<()> {
     }
 }
 
-/// The key has to be the one that the backup was made under. Whether it comes with it.
+/// Checks that the key is the one of the backup; returns whether the backup contains it.
 async fn check_key(
     settings: &Settings,
     backup: &Path,
@@ -159,7 +159,7 @@ async fn check_key(
     }
 }
 
-/// Puts a file into its place, unless one is there.
+/// Copies a file to its place, unless there is one already.
 fn put(from: &Path, to: &Path) -> anyhow::Result<()> {
     if from.exists() && !to.exists() {
         std::fs::copy(from, to).with_context(|| format!("cannot write {}", to.display()))?;
@@ -168,7 +168,7 @@ fn put(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts a database into its place, whole or not at all, and over nothing.
+/// Copies a database to its place, completely or not at all, and never over an existing one.
 async fn put_new(from: PathBuf, to: PathBuf) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || put_new_here(&from, &to)).await?
 }
@@ -186,8 +186,8 @@ fn put_new_here(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Brings the log of a backup of an earlier version, with its keys or those of a newer one, to
-/// this version in a folder of their own. The backup stays as it is.
+/// Migrates the log of an earlier version's backup, with its keys or those of a newer one, to this
+/// version in a scratch folder. The backup is not changed.
 async fn bring_up(scratch: &Path, backup: &Path, keys: Option<&Path>) -> anyhow::Result<()> {
     remove(scratch)?;
     folder::make_private(scratch)?;
@@ -222,7 +222,7 @@ async fn fill(
     if let Some(models) = ReadModels::connect_postgres_to_read(url.expose()).await.with_context(place)? {
         let known = models.queries().statuses().await.unwrap_or_default();
         models.close().await;
-        if known.iter().any(|view| view.position > 0) {
+        if known.iter().any(|view| view.position > Position::ZERO) {
             bail!("the database {url} has read models of another log: restore into an empty database");
         }
     }

@@ -1,4 +1,4 @@
-//! `jangbu audit`: the story of a stream, and the proof over all of them.
+//! `jangbu audit`: the history of a stream, and the verification of the whole log.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use chrono::TimeDelta;
 use clap::{Args, Subcommand};
 use jangbu_audit::{End, Invariant};
 use jangbu_integrations::SystemClock;
-use jangbu_kernel::StreamId;
 use jangbu_kernel::ports::Clock as _;
+use jangbu_kernel::{Position, StreamId, Version};
 use jangbu_store::Store;
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ use crate::engine;
 use crate::output::{Output, Progress};
 use crate::table::{extra, key, text};
 
-/// Violations shown to a person; `--json` has them all.
+/// Violations that are printed as text; `--json` has all of them.
 const SHOWN: usize = 50;
 
 #[derive(Debug, Args)]
@@ -92,12 +92,12 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
     }
 }
 
-/// What `--as-of` asks for beside the steps.
+/// The additional output of `--as-of`.
 #[derive(Serialize)]
 struct StateThen<'a> {
     stream: StreamId,
-    version: u64,
-    position: u64,
+    version: Version,
+    position: Position,
     state: &'a str,
 }
 
@@ -140,12 +140,11 @@ async fn show(named: &Named, as_of: Option<AsOf>, settings: &Settings, output: &
         ]
     })?;
     if as_of.is_some() && !output.is_json() {
-        let then = steps.last().map_or(StateThen { stream, version: 0, position: 0, state: "-" }, |step| StateThen {
-            stream,
-            version: step.version,
-            position: step.position,
-            state: &step.to,
-        });
+        let then = steps
+            .last()
+            .map_or(StateThen { stream, version: Version::ZERO, position: Position::ZERO, state: "-" }, |step| {
+                StateThen { stream, version: step.version, position: step.position, state: &step.to }
+            });
         output.text(&format!("{} was then at version {}: {}", then.stream, then.version, then.state))?;
     }
     Ok(Done::Yes)
@@ -153,17 +152,17 @@ async fn show(named: &Named, as_of: Option<AsOf>, settings: &Settings, output: &
 
 async fn run_verify(arguments: &VerifyArguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
     let store = engine::open_for_reading(settings).await?;
-    // The books come before the log is read: a charge that they have is known to the log by
-    // then, and what moved since is left out.
+    // The books are read before the log, so that the log has every charge in them; what has changed
+    // since `as_of` is left out.
     let as_of = store.head().await?;
     let books = match &arguments.gateway_books {
         Some(url) => Books::Read(gateway_books::read(url).await?),
         None if arguments.no_gateway_books => Books::NotRead("left out".to_owned()),
         None => gateway_books::read_if_there(settings).await,
     };
-    let mut progress = Progress::new("verifying", as_of);
+    let mut progress = Progress::new("verifying", as_of.get());
     let end = End { now: SystemClock.now(), patience: TimeDelta::seconds(arguments.stuck_after.into()) };
-    let mut audit = verify(&*store, |done| progress.at(done, as_of.max(done))).await?;
+    let mut audit = verify(&*store, |done| progress.at(done, as_of.get().max(done))).await?;
     progress.end();
     match books {
         Books::Read(charges) => {
@@ -257,7 +256,7 @@ fn print(report: &Report, output: &Output) -> anyhow::Result<()> {
         first => output.text(&format!("the log does NOT hold, first bad position: {}", first.unwrap_or_default()))?,
     }
     if report.read_models_agree == Some(false) {
-        // Where the log itself does not hold, they may be all that is left of the truth.
+        // If the log itself is not intact, the read models may be the only correct copy.
         let advice = if report.log_holds { ": `jangbu replay --from-scratch` builds them anew from it" } else { "" };
         output.text(&format!("the read models differ from the log{advice}"))?;
     }

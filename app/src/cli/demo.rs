@@ -15,8 +15,8 @@ pub(super) async fn run(arguments: DemoArgs, settings: &Settings) -> anyhow::Res
     Ok(Done::Yes)
 }
 
-/// Beside the server the demo makes itself a member of the staff; from elsewhere it
-/// needs somebody's login.
+/// With access to the data folder the demo creates a staff account for itself; otherwise it needs
+/// credentials.
 async fn access(arguments: &DemoArgs, settings: &Settings) -> anyhow::Result<DemoAccess> {
     let running = RunningServer::find(&settings.data_dir).await?;
     match (&arguments.server, running) {

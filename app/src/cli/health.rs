@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::operator::ServerFile;
 use crate::output::Output;
 
-/// Longer than any dependency's own check.
+/// Longer than the check of any dependency may take.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ struct Health {
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
-    // Never a guess: another program at the usual address is another shop.
+    // Never a default address: it could be another shop's server.
     let Some(url) = arguments.url.or(on_this_folder(settings)?) else {
         bail!(
             "no server runs on the data folder {}: name the folder with --data-dir, or the server with --url",

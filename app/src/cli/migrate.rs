@@ -1,4 +1,4 @@
-//! `jangbu migrate`: the store, brought to this version.
+//! `jangbu migrate`: migrates the store to this version.
 
 use clap::Args;
 use serde::Serialize;

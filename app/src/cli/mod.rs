@@ -1,4 +1,4 @@
-//! The command line: what can be asked, and who answers.
+//! The command line: its commands, and where each is implemented.
 //!
 //! One file a command. A new command is a file here, a variant of [`Command`] and
 //! its arm in [`run`].
@@ -27,12 +27,12 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::config::{Flags, Settings};
 use crate::output::Output;
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done {
-    /// It is done, and what was checked holds.
+    /// It is done, and all checks passed.
     Yes,
-    /// It ran, but a check did not hold.
+    /// It ran, but a check failed.
     CheckFailed,
 }
 
@@ -108,22 +108,22 @@ pub fn main() -> ExitCode {
         Ok(Done::Yes) => ExitCode::SUCCESS,
         Ok(Done::CheckFailed) => ExitCode::from(1),
         Err(error) => {
-            // The chain in one line: what failed, and because of what.
+            // The chain in one line: what failed, and why.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::from(1)
         }
     }
 }
 
-/// Commands that became programs of their own.
+/// Commands that have become programs of their own.
 const MOVED: [(&str, &str); 2] = [("bench", "jangbu-bench"), ("simulate", "jangbu-simulate")];
 
-/// Says where a command went that was one of this program.
+/// Names the program that a former command has become.
 fn with_its_new_name(mut error: clap::Error) -> clap::Error {
     let unknown = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
     if let Some((_, program)) = MOVED.iter().find(|(name, _)| unknown.as_deref() == Some(*name)) {
         let hint = format!("it is a program of its own, `{program}`").into();
-        // Another word that is spelled alike is not meant.
+        // A suggestion of a similar word would be wrong here.
         error.remove(ContextKind::SuggestedSubcommand);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint]));
     }
@@ -134,14 +134,14 @@ fn run(cli: Cli) -> anyhow::Result<Done> {
     let Cli { flags, json, command } = cli;
     let output = Output::new(json);
     match crate::threads::run(dispatch(command, flags, &output)) {
-        // The reader of the output has seen enough, as `head` does.
+        // The reader closed the output early, as `head` does.
         Err(error) if output.is_broken_pipe(&error) => Ok(Done::Yes),
         done => done,
     }
 }
 
 async fn dispatch(command: Command, flags: Flags, output: &Output) -> anyhow::Result<Done> {
-    // Those that print a result say what they have to say beside it on standard error.
+    // Commands that print a result write warnings to standard error.
     let settings = || {
         let settings = Settings::load(flags.clone())?;
         crate::observe::for_a_command(&settings);

@@ -1,4 +1,4 @@
-//! What people call a thing on the command line: its stream, its id, or an order's number.
+//! How things are named on the command line: by stream, by id, or by an order's number.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use anyhow::bail;
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::{OrderEvent, OrderPlaced};
 use jangbu_kernel::log::{EventLog, ReadFilter};
-use jangbu_kernel::{AggregateKind, OrderId, StreamId};
+use jangbu_kernel::{AggregateKind, OrderId, Position, StreamId, Version};
 use uuid::Uuid;
 
 use crate::near::nearest;
@@ -16,13 +16,13 @@ use crate::near::nearest;
 pub(super) enum Named {
     /// `<kind>-<uuid>`.
     Stream(StreamId),
-    /// An id alone: what it is the id of is seen in the log.
+    /// An id alone; the log tells what it identifies.
     Id(Uuid),
     /// An order's number.
     Number(String),
 }
 
-/// How an order's number is written: six digits of its date and ten symbols.
+/// The lengths of an order number's parts: six digits of its date and ten symbols.
 const NUMBER_LENGTHS: (usize, usize) = (6, 10);
 
 impl FromStr for Named {
@@ -61,18 +61,18 @@ fn is_number(text: &str) -> bool {
 }
 
 impl Named {
-    /// The stream that is meant. An id of several streams means the first of them in the
-    /// order of the kinds: the order rather than its fulfilment.
+    /// The stream of this name. An id of several streams means the first of them in the order of
+    /// the kinds: the order rather than its fulfilment.
     ///
     /// # Errors
-    /// When there is nothing of this name, or the log cannot be read.
+    /// When nothing has this name, or the log cannot be read.
     pub(super) async fn stream(&self, log: &dyn EventLog) -> anyhow::Result<StreamId> {
         match self {
             Self::Stream(stream) => Ok(*stream),
             Self::Id(id) => {
                 let streams: Vec<_> = AggregateKind::ALL.iter().map(|kind| StreamId::new(*kind, *id)).collect();
                 let versions = log.versions(streams.clone()).await?;
-                let mut found = streams.into_iter().zip(versions).filter(|(_, version)| *version > 0);
+                let mut found = streams.into_iter().zip(versions).filter(|(_, version)| *version > Version::ZERO);
                 match found.next() {
                     Some((stream, _)) => Ok(stream),
                     None => bail!("nothing in this log has the id {id}"),
@@ -82,10 +82,10 @@ impl Named {
         }
     }
 
-    /// The order that is meant, also by what belongs to it under its id.
+    /// The order of this name, or the one that the named stream belongs to.
     ///
     /// # Errors
-    /// When it is no order, or the log cannot be read.
+    /// When it is not an order, or the log cannot be read.
     pub(super) async fn order(&self, log: &dyn EventLog) -> anyhow::Result<OrderId> {
         match self {
             Self::Stream(stream) if matches!(stream.kind, AggregateKind::Order | AggregateKind::Fulfilment) => {
@@ -101,14 +101,14 @@ impl Named {
 /// Events read at once.
 const PAGE: usize = 2_000;
 
-/// Looked for in the log itself: the read models may be behind, rebuilding, or elsewhere.
+/// Searches the log itself, because the read models may be behind, rebuilding, or elsewhere.
 async fn order_of_number(log: &dyn EventLog, number: &str) -> anyhow::Result<OrderId> {
     let filter = ReadFilter { event_types: vec![OrderPlaced::TYPE.to_owned()], correlation_id: None };
     let head = log.head().await?;
-    let mut after = 0;
+    let mut after = Position::ZERO;
     while after < head {
         let (page, read_to) = log.read_all(after, PAGE, &filter).await?;
-        // What cannot be read here has no number that anybody could ask for.
+        // An unreadable event cannot be the one with this number.
         let found = page.iter().find(|recorded| match DomainEvent::try_from(*recorded) {
             Ok(DomainEvent::Order(OrderEvent::Placed(placed))) => placed.number == number,
             Ok(_) | Err(_) => false,

@@ -1,7 +1,8 @@
-//! `jangbu projections`: how the read models stand.
+//! `jangbu projections`: the state of the read models.
 
 use anyhow::bail;
 use clap::Args;
+use jangbu_kernel::Position;
 use jangbu_projections::ParkedStream;
 use serde::Serialize;
 
@@ -25,11 +26,11 @@ pub(super) struct Arguments {}
 struct Line {
     name: String,
     version: u32,
-    position: u64,
+    position: Position,
     lag: u64,
     state: &'static str,
     parked_streams: u64,
-    /// The first of them.
+    /// The first of the parked streams.
     parked: Vec<ParkedLine>,
 }
 
@@ -37,7 +38,7 @@ struct Line {
 struct ParkedLine {
     view: String,
     stream: String,
-    position: u64,
+    position: Position,
     reason: String,
     since: String,
 }
@@ -66,7 +67,7 @@ pub(super) async fn run(_: Arguments, settings: &Settings, output: &Output) -> a
             name: status.name,
             version: status.version,
             position: status.position,
-            lag: head.saturating_sub(status.position),
+            lag: status.position.behind(head),
             state: status.state.name(),
             parked_streams: status.parked_streams,
         })

@@ -1,4 +1,4 @@
-//! `jangbu replay`: read models, built anew from the log.
+//! `jangbu replay`: rebuilds read models from the log.
 
 use anyhow::bail;
 use clap::Args;
@@ -46,7 +46,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
     let mut result = None;
     let work = rebuild_anywhere(settings, &request, |event| {
         match event {
-            RebuildEvent::Progress { stage, position, head, .. } => progress.stage(&stage, position, head),
+            RebuildEvent::Progress { stage, position, head, .. } => progress.stage(&stage, position.get(), head.get()),
             RebuildEvent::Done { views, position, events, took_ms } => {
                 result = Some((views, position, events, took_ms))
             }

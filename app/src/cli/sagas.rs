@@ -131,7 +131,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
         Action::List { stuck, stuck_for, state, limit } => {
             let quiet = Duration::from_secs(stuck_for.into());
             let filter = FulfilmentFilter { state, stuck_for: stuck.then(|| (quiet, SystemClock.now())) };
-            // The log is what says that there is a shop here at all.
+            // The log is opened because only it tells whether there is a shop.
             let store = engine::open_for_reading(settings).await?;
             let parked = store.parked(None, limit).await?;
             let among = if parked.is_empty() { Vec::new() } else { as_far_as_readable(&*store, &parked).await? };
@@ -141,7 +141,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
             };
             let (mut rows, more) = list(&models.queries(), &filter, limit).await?;
             models.close().await;
-            // What cannot be read is parked, whatever the read models have of it.
+            // A process with an unreadable stream is parked, whatever the read models say.
             let is_parked = |row: &FulfilmentRow| parked.iter().any(|process| process.order_id == row.order_id);
             let asked_for = state.is_none_or(|state| state == FulfilmentState::Parked);
             if asked_for || state.is_some() {
@@ -179,7 +179,7 @@ async fn list(
 ) -> anyhow::Result<(Vec<FulfilmentRow>, bool)> {
     let mut rows = Vec::new();
     let mut request = PageRequest { cursor: None, limit: PAGE };
-    // One more than is shown, to see whether there is more.
+    // One more than is shown, to know whether there are more.
     while rows.len() <= limit {
         let page = queries.fulfilments(filter, &request).await?;
         rows.extend(page.items);
@@ -218,7 +218,7 @@ fn print(rows: &[FulfilmentRow], output: &Output) -> std::io::Result<()> {
     })
 }
 
-/// Processes of which something cannot be read, as far as they can.
+/// The readable part of processes of which something cannot be read.
 async fn as_far_as_readable(store: &dyn Store, parked: &[ParkedProcess]) -> anyhow::Result<Vec<FulfilmentRow>> {
     let mut rows = Vec::with_capacity(parked.len());
     for process in parked {
@@ -243,7 +243,7 @@ async fn show(order: &Named, settings: &Settings, output: &Output) -> anyhow::Re
     if events.is_empty() {
         bail!("there is no fulfilment of order {order_id}");
     }
-    // Folded from the log itself: what an operator decides on must not be behind.
+    // Folded from the log itself, because an operator must not decide on a stale state.
     let row = match parked.first() {
         Some(process) => Some(left_alone(process, &events)),
         None => fold::fulfilment(&events)?,

@@ -1,4 +1,4 @@
-//! `jangbu sandbox`: only the simulated outside world, in a process of its own.
+//! `jangbu sandbox`: only the simulated external systems, in a process of its own.
 
 use std::io::Write as _;
 
@@ -35,7 +35,7 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
     observe::for_a_server(&settings)?;
     let running = outside::run_sandbox(&settings, Some(&arguments.shop)).await?;
     let mut signals = StopSignals::listen()?;
-    // Nobody has to read along.
+    // The output may have no reader.
     let _ = writeln!(std::io::stdout(), "sandbox listening on {}", running.base_url());
     signals.next().await?;
     running.stop().await;

@@ -1,4 +1,4 @@
-//! `jangbu schemas`: the events' schemas, against what was committed.
+//! `jangbu schemas`: compares the events' schemas with the committed ones.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ enum Action {
     },
 }
 
-/// What the comparison says of one schema.
+/// The result of the comparison for one schema.
 #[derive(Serialize)]
 struct Finding {
     schema: String,
@@ -81,7 +81,7 @@ fn export(folder: &Path, output: &Output) -> anyhow::Result<Done> {
     Ok(Done::Yes)
 }
 
-/// The schema in a file, if there is one.
+/// The schema in a file, if the file exists.
 fn read(path: &Path) -> anyhow::Result<Option<Value>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))?)),
@@ -117,8 +117,8 @@ fn check(folder: &Path, released: Option<&Path>, output: &Output) -> anyhow::Res
     output.conclude(done, printed.map_err(Into::into))
 }
 
-/// Schemas in a folder of which this program knows nothing: such events could be
-/// in a log, and it could not read them.
+/// Schemas in a folder that this program does not know: a log could have such events, and this
+/// program could not read them.
 fn strangers(folder: &Path, schemas: &[(String, String)]) -> anyhow::Result<Vec<Finding>> {
     let earlier = earlier();
     let known: BTreeSet<&str> =

@@ -70,10 +70,10 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
     tracing::info!(version, engine, data_dir, "starting jangbu {version} on {engine}, data folder {data_dir}");
     let options = NodeOptions { roles, may_migrate: !arguments.no_migrate, roles_apart: arguments.measure_roles_apart };
     let mut node = Node::start(settings, options).await?;
-    // Before the greeting: its reader may send a signal at once.
+    // Before the greeting, because its reader may send a signal at once.
     let mut signals = StopSignals::listen()?;
     if let Err(error) = node.greet() {
-        // Nobody reads along: what the shop does does not depend on it.
+        // The output may have no reader, and the shop does not depend on one.
         tracing::warn!(%error, "where the server is could not be told on standard output");
     }
     let address = node.address();
@@ -100,8 +100,8 @@ pub(super) async fn run(arguments: Arguments, mut flags: Flags) -> anyhow::Resul
     }
 }
 
-/// Every connection is an open file, and most systems start a process with 1,024 of
-/// them although they allow many more.
+/// Raises the limit of open files: every connection is one, and most systems start a process with
+/// 1,024 of them although they allow many more.
 fn allow_open_files() {
     #[cfg(unix)]
     {

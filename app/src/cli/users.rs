@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
-use jangbu_kernel::Role;
+use jangbu_kernel::{Position, Role};
 use serde::Serialize;
 
 use super::Done;
@@ -81,10 +81,10 @@ struct Made<'a> {
     user_id: String,
     email: &'a str,
     roles: &'a [Role],
-    /// Only when it was made up here.
+    /// Only present if it was generated here.
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<&'a str>,
-    position: u64,
+    position: Position,
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Output) -> anyhow::Result<Done> {
@@ -182,11 +182,11 @@ fn given_password(file: Option<PathBuf>) -> anyhow::Result<Option<String>> {
     if input.is_terminal() {
         return Ok(None);
     }
-    // Longer than any password that is taken.
+    // Longer than any accepted password.
     const LONGEST: u64 = 4_096;
     let mut text = String::new();
     input.lock().take(LONGEST).read_to_string(&mut text).context("cannot read the password from standard input")?;
-    // Closed, as services and schedulers start programs: nothing was given.
+    // Standard input is closed, as services and schedulers start programs: no password was given.
     if text.is_empty() { Ok(None) } else { first_line(&text).map(Some) }
 }
 

@@ -1,5 +1,5 @@
-//! Whatever stands in the environment or in the file, it is a setting or an error that
-//! names what is wrong; never a panic, and never a secret in the message.
+//! Any content of the environment or the file gives a setting or an error that names what is wrong;
+//! never a panic, and never a secret in the message.
 
 use proptest::prelude::*;
 
@@ -31,7 +31,7 @@ fn resolve(environment: Environment, file: Option<&Path>) -> Result<Settings, Co
     Settings::resolve(&Sources { flags, environment })
 }
 
-/// A value that is nearly one of something.
+/// A value that is nearly valid for some setting.
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         "(?s).{0,40}",

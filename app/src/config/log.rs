@@ -1,7 +1,7 @@
-//! What a log filter may say.
+//! Checks log filters.
 //!
-//! The library that reads it takes any word for the name of a part and then shows
-//! nothing but that part, so a misspelt level would silence the log without a word.
+//! The library that reads them accepts any word as the name of a part and then shows only that
+//! part, so a misspelt level would silently turn the log off.
 
 use tracing_subscriber::EnvFilter;
 
@@ -9,7 +9,7 @@ use super::ConfigError;
 use crate::near::nearest;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// The parts of this program that write into the log.
+/// The parts of this program that write to the log.
 const OWN_PARTS: [&str; 11] = [
     "jangbu",
     "jangbu_aggregates",
@@ -25,10 +25,10 @@ const OWN_PARTS: [&str; 11] = [
 ];
 const DEFAULT: &str = "info";
 
-/// The filter as it was written, when it can be read.
+/// The filter as it was written, if it is valid.
 pub(super) fn filter(text: Option<&str>) -> Result<String, ConfigError> {
     let text = text.unwrap_or(DEFAULT).trim();
-    // Spans with fields may hold commas: those are left to the library.
+    // Spans with fields may contain commas: those are left to the library.
     if !text.contains('[') {
         text.split(',').map(str::trim).try_for_each(directive).map_err(|problem| wrong(text, &problem))?;
     }

@@ -1,9 +1,9 @@
 //! Configuration: flag, then environment, then `jangbu.toml`, then default.
 //!
-//! [`raw`] reads what was written where, [`Settings::resolve`] turns it into
-//! values that are known to be usable. Every error names the setting, what is wrong
-//! with it and what would be right. Secrets come from the environment or from
-//! files (`JANGBU_..._FILE`), never from flags, and never show in `Debug`.
+//! [`raw`] reads the sources, [`Settings::resolve`] turns them into values that are known to be
+//! valid. Every error names the setting, what is wrong with it and what would be valid. Secrets
+//! come from the environment or from files (`JANGBU_..._FILE`), never from flags, and never show in
+//! `Debug`.
 
 mod log;
 mod policy;
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use jangbu_aggregates::Policy;
 use jangbu_api::{Network, RateLimit};
+use jangbu_integrations::carriers::{CARRIERS, sandbox as sandbox_carrier};
 use jangbu_integrations::gateways::{GATEWAYS, sandbox as sandbox_gateway};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
@@ -25,10 +26,10 @@ use thiserror::Error;
 use raw::Raw;
 pub use raw::{Flags, Sources};
 
-/// The environment as the configuration sees it.
+/// The environment variables.
 pub type Environment = BTreeMap<String, String>;
 
-/// What is wrong with the configuration, and what would be right.
+/// What is wrong with the configuration, and what would be valid.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file named by `--config` or `JANGBU_CONFIG`, or a `*_FILE`, cannot be read.
@@ -76,7 +77,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// What it is called in the log.
+    /// Its name in the log.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -100,7 +101,7 @@ impl PostgresUrl {
 }
 
 impl PostgresUrl {
-    /// Reads an address. One whose password would be taken for host, port or database is refused.
+    /// Parses an address. One whose password would be taken for host, port or database is rejected.
     fn parse(url: &str) -> Result<Self, ConfigError> {
         // The value is not repeated: it may hold a password.
         let refused = |problem: &str| Err(ConfigError::value("JANGBU_DATABASE_URL", problem));
@@ -124,7 +125,7 @@ impl PostgresUrl {
     }
 }
 
-/// What stands before and behind the end of user, password, host and port.
+/// Splits an address at the end of user, password, host and port.
 fn authority_and_rest(url: &str) -> Option<(&str, &str)> {
     let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))?;
     Some(rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())))
@@ -145,18 +146,18 @@ impl std::fmt::Debug for PostgresUrl {
     }
 }
 
-/// The simulated outside world.
+/// The simulated external systems.
 #[derive(Clone, Debug)]
 pub struct SandboxSettings {
-    /// Where it listens when this process runs it.
+    /// Where it listens if this process runs it.
     pub listen: SocketAddr,
     /// A sandbox that runs elsewhere, instead of one in this process.
     pub url: Option<String>,
-    /// What the shop shows to it; made at the first start when absent.
+    /// The shop's API key for it; generated at the first start if absent.
     pub api_key: Option<SecretString>,
-    /// What its webhooks are signed with; made at the first start when absent.
+    /// The secret that signs its webhooks; generated at the first start if absent.
     pub webhook_secret: Option<SecretString>,
-    /// A parcel's scans follow each other this quickly; none: only when told.
+    /// Time between a parcel's scans; none: a scan is only sent on request.
     pub carrier_step: Option<Duration>,
 }
 
@@ -174,40 +175,39 @@ pub enum LogFormat {
 pub struct Settings {
     /// Where HTTP is served.
     pub listen: SocketAddr,
-    /// Where the embedded store and the keys of a first start are.
+    /// The folder of the embedded store and of the keys of a first start.
     pub data_dir: PathBuf,
-    /// Where the log is.
+    /// The engine of the log.
     pub engine: Engine,
-    /// The master key, base64 of 32 bytes; made at the first start (embedded only).
+    /// The master key, base64 of 32 bytes; generated at the first start (embedded only).
     pub master_key: Option<SecretString>,
     /// The first admin's address.
     pub admin_email: String,
-    /// The first admin's password; made up when absent.
+    /// The first admin's password; generated if absent.
     pub admin_password: Option<SecretString>,
-    /// After it a gateway's answer is unknown.
+    /// Timeout of a call to the gateway; its outcome is unknown then.
     pub gateway_timeout: Duration,
     /// The sandbox; none: it is off.
     pub sandbox: Option<SandboxSettings>,
     /// How many requests a caller may make; none: no limit.
     pub rate_limit: Option<RateLimit>,
-    /// Proxies that say who calls.
+    /// Trusted proxies, which name the client.
     pub trusted_proxies: Vec<Network>,
-    /// How many requests for sign-up and log-in a block of addresses may make; none: as many
-    /// as it likes.
+    /// How many requests for sign-up and log-in a block of addresses may make; none: no limit.
     pub auth_rate_limit: Option<RateLimit>,
-    /// Requests that may wait for the decider; one more is answered 503.
+    /// Requests that may wait for the decider; further ones are answered 503.
     pub command_queue: usize,
-    /// How often points whose time is over are written off.
+    /// How often lapsed points are written off.
     pub expire_points_every: Duration,
-    /// Origins of browsers that may call; empty: none but the server's own pages.
+    /// Origins of web pages that may call; empty: only the server's own pages.
     pub cors_origins: Vec<String>,
     /// The log filter, as in `info,jangbu_commands=debug`.
     pub log: String,
     /// How logs are written.
     pub log_format: LogFormat,
-    /// The shop's numbers.
+    /// The shop's policy.
     pub policy: Policy,
-    /// What was set and has no effect in this version, for a warning at the start.
+    /// Settings that have no effect in this version, for a warning at the start.
     pub ignored: Vec<String>,
 }
 
@@ -217,20 +217,20 @@ const DEFAULT_DATA_DIR: &str = "./data";
 const DEFAULT_ADMIN_EMAIL: &str = "admin@example.com";
 const DEFAULT_GATEWAY_TIMEOUT_MS: u64 = 5_000;
 const LONGEST_GATEWAY_TIMEOUT_MS: u64 = 60_000;
-/// About a second of work on a small machine; a longer queue is refused instead.
+/// About a second of work on a small machine; further commands are refused.
 const DEFAULT_COMMAND_QUEUE: usize = 8_192;
 const LARGEST_COMMAND_QUEUE: usize = 1_000_000;
 const DEFAULT_EXPIRE_POINTS_EVERY_MS: u64 = 60_000;
-/// An hour: points are to be gone on the day on which they lapse.
+/// An hour, so that points are written off on the day on which they lapse.
 const LONGEST_EXPIRE_POINTS_EVERY_MS: u64 = 3_600_000;
 const DEFAULT_RATE_LIMIT: &str = "1000/min";
 const DEFAULT_AUTH_RATE_LIMIT: &str = "30/min";
-/// Parcels stand still until they are told to move: a carrier that scans before the
-/// shop has handed the parcel over is not believed.
+/// Parcels stay where they are until the sandbox is asked to move them: the shop ignores scans of a
+/// parcel that it has not handed over yet.
 const DEFAULT_CARRIER_STEP_MS: u64 = 0;
 
 impl Settings {
-    /// The administrator's password, when one is configured.
+    /// The administrator's password, if one is configured.
     #[must_use]
     pub fn admin_password(&self) -> Option<String> {
         self.admin_password.as_ref().map(|password| password.expose_secret().to_owned())
@@ -247,7 +247,7 @@ impl Settings {
         Self::resolve(&Sources { flags, environment })
     }
 
-    /// The settings that these sources come to.
+    /// The settings that result from these sources.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -281,7 +281,11 @@ impl Settings {
             cors_origins: cors_origins(raw.cors_origins.as_deref())?,
             log: log::filter(raw.log.as_deref())?,
             log_format: log_format(raw.log_format.as_deref())?,
-            policy: Policy { gateway: gateway(raw.gateway.as_deref())?, ..policy::policy(&raw)? },
+            policy: Policy {
+                gateway: one_of("JANGBU_GATEWAY", raw.gateway.as_deref(), sandbox_gateway::NAME, &names(GATEWAYS))?,
+                carrier: one_of("JANGBU_CARRIER", raw.carrier.as_deref(), sandbox_carrier::NAME, &names(CARRIERS))?,
+                ..policy::policy(&raw)?
+            },
             ignored,
         })
     }
@@ -303,13 +307,17 @@ fn address(setting: &'static str, text: &str) -> Result<SocketAddr, ConfigError>
     })
 }
 
-/// The gateway that new charges go to.
-fn gateway(name: Option<&str>) -> Result<String, ConfigError> {
-    let known: Vec<&str> = GATEWAYS.iter().map(|(name, _)| *name).collect();
-    let name = name.unwrap_or(sandbox_gateway::NAME);
+/// The names of the adapters of one kind.
+fn names<T>(adapters: &[(&'static str, T)]) -> Vec<&'static str> {
+    adapters.iter().map(|(name, _)| *name).collect()
+}
+
+/// The adapter for what is new, by its name.
+fn one_of(setting: &'static str, name: Option<&str>, default: &str, known: &[&str]) -> Result<String, ConfigError> {
+    let name = name.unwrap_or(default);
     if !known.contains(&name) {
         let expected = known.join(" or ");
-        return Err(ConfigError::value("JANGBU_GATEWAY", format!("{name:?} is not known, expected {expected}")));
+        return Err(ConfigError::value(setting, format!("{name:?} is not known, expected {expected}")));
     }
     Ok(name.to_owned())
 }
@@ -353,7 +361,7 @@ fn sandbox(raw: &Raw) -> Result<Option<SandboxSettings>, ConfigError> {
     }))
 }
 
-/// That of callers, and that of the routes of log-ins. Without the first there is none.
+/// The limit of callers, and that of the login routes. Without the first there is no second.
 fn rate_limits(raw: &Raw) -> Result<(Option<RateLimit>, Option<RateLimit>), ConfigError> {
     let read = |setting, text: Option<&str>, default| {
         let text = text.unwrap_or(default);

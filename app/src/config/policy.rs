@@ -1,28 +1,31 @@
-//! The shop's numbers as the file may replace them.
+//! The shop's policy, as far as the file changes it.
 
 use chrono::TimeDelta;
 use jangbu_aggregates::Policy;
-use jangbu_aggregates::policy::ShippingFee;
+use jangbu_aggregates::shipping::{Region, ShippingFee, WeightStep};
 use jangbu_kernel::{Currency, Money};
 use serde::Deserialize;
 
 use super::ConfigError;
 use super::raw::Raw;
 
-/// `[policy]`: what is absent stays the shop's own.
+/// `[policy]`: an absent value keeps its default.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PolicyFile {
     payment_deadline_seconds: Option<i64>,
     owner_cancel_window_seconds: Option<i64>,
     completion_delay_seconds: Option<i64>,
+    ship_within_business_days: Option<u32>,
+    /// Dates, as in 2027-05-03, beside the public holidays that the program knows.
+    extra_holidays: Option<Vec<String>>,
     max_order_lines: Option<usize>,
     max_line_quantity: Option<u32>,
     inquiry_ladder_ms: Option<Vec<i64>>,
     not_found_before_net_cancel: Option<u32>,
     label_retries_ms: Option<Vec<i64>>,
     undo_retries_ms: Option<Vec<i64>>,
-    /// A number or `off`; a setting of the same name outside of the section has the last word.
+    /// A number or `off`; a setting of the same name outside of the section takes precedence.
     max_open_unpaid_orders: Option<String>,
     max_unpaid_units: Option<String>,
     refunded_points_life_seconds: Option<i64>,
@@ -36,11 +39,11 @@ pub(super) struct PolicyFile {
     refresh_repeat_seconds: Option<i64>,
 }
 
-/// `[shipping]`: what sending costs.
+/// `[shipping]`: the shipping fees.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ShippingFile {
-    /// `[[shipping.fees]]`, one a currency.
+    /// `[[shipping.fees]]`, one for each currency.
     fees: Vec<FeeFile>,
 }
 
@@ -51,11 +54,39 @@ struct FeeFile {
     /// A decimal as text, like every amount of this program.
     base: String,
     free_from: Option<String>,
+    /// Whether the goods of each seller have a fee of their own.
+    #[serde(default)]
+    per_seller: bool,
+    /// `[[shipping.fees.regions]]`
+    #[serde(default)]
+    regions: Vec<RegionFile>,
+    /// `[[shipping.fees.weights]]`
+    #[serde(default)]
+    weights: Vec<WeightFile>,
 }
 
-/// A hundred years: far beyond any rule, and safe to add to any time.
+/// A surcharge for postal codes of a range.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegionFile {
+    from: String,
+    to: String,
+    fee: String,
+}
+
+/// A surcharge for goods that weigh more.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WeightFile {
+    over_grams: u64,
+    fee: String,
+}
+
+/// A hundred years: longer than any rule needs, and safe to add to any time.
 const LONGEST_SECONDS: i64 = 100 * 366 * 24 * 3_600;
-/// All waits of a list one after the other: as long.
+/// More business days would be an error of the file.
+const MOST_BUSINESS_DAYS: u32 = 60;
+/// The sum of all waits of a list has the same limit.
 const LONGEST_LIST_MS: i64 = LONGEST_SECONDS * 1_000;
 
 pub(super) fn policy(raw: &Raw) -> Result<Policy, ConfigError> {
@@ -63,6 +94,7 @@ pub(super) fn policy(raw: &Raw) -> Result<Policy, ConfigError> {
     if let Some(file) = &raw.policy {
         durations(&mut policy, file)?;
         counts(&mut policy, file)?;
+        business_days(&mut policy, file)?;
     }
     waiting_orders(&mut policy, raw)?;
     if let Some(shipping) = &raw.shipping {
@@ -107,8 +139,8 @@ fn durations(policy: &mut Policy, file: &PolicyFile) -> Result<(), ConfigError> 
     Ok(())
 }
 
-/// A list of waits. A retry that waits them out one after the other, the last one again and again, is
-/// at no moment beyond the end of time.
+/// A list of waits. The times of a retry that uses all of them in turn, and the last one
+/// repeatedly, stay within the range of times.
 fn waits(list: &[i64]) -> Result<Vec<TimeDelta>, String> {
     if list.is_empty() {
         return Err("expected a list of waits in milliseconds with at least one of them".to_owned());
@@ -125,7 +157,7 @@ fn waits(list: &[i64]) -> Result<Vec<TimeDelta>, String> {
     Ok(list.iter().map(|wait| TimeDelta::milliseconds(*wait)).collect())
 }
 
-/// What a buyer may keep waiting for a payment: limits that can be taken off.
+/// Limits on a buyer's unpaid orders, which can be turned off.
 fn waiting_orders(policy: &mut Policy, raw: &Raw) -> Result<(), ConfigError> {
     let file = |of: fn(&PolicyFile) -> &Option<String>| raw.policy.as_ref().and_then(|file| of(file).as_deref());
     let orders = raw.max_open_unpaid_orders.as_deref().or(file(|file| &file.max_open_unpaid_orders));
@@ -183,6 +215,26 @@ fn counts(policy: &mut Policy, file: &PolicyFile) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn business_days(policy: &mut Policy, file: &PolicyFile) -> Result<(), ConfigError> {
+    if let Some(days) = file.ship_within_business_days {
+        if !(1..=MOST_BUSINESS_DAYS).contains(&days) {
+            let problem = format!("{days} is out of range, expected 1 to {MOST_BUSINESS_DAYS} business days");
+            return Err(ConfigError::value("policy.ship_within_business_days", problem));
+        }
+        policy.ship_within_business_days = days;
+    }
+    let mut holidays = Vec::new();
+    for text in file.extra_holidays.iter().flatten() {
+        let day: chrono::NaiveDate = text.parse().map_err(|_| {
+            let problem = format!("{text:?} is not a date, expected text such as \"2027-05-03\"");
+            ConfigError::value("policy.extra_holidays", problem)
+        })?;
+        holidays.push(day);
+    }
+    policy.calendar = std::mem::take(&mut policy.calendar).with_holidays(holidays);
+    Ok(())
+}
+
 fn fee(file: &FeeFile) -> Result<ShippingFee, ConfigError> {
     let currency: Currency =
         file.currency.parse().map_err(|error| ConfigError::value("shipping.fees.currency", format!("{error}")))?;
@@ -194,8 +246,28 @@ fn fee(file: &FeeFile) -> Result<ShippingFee, ConfigError> {
             )
         })
     };
+    let region = |region: &RegionFile| {
+        let is_code = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_range = is_code(&region.from) && is_code(&region.to) && region.from.len() == region.to.len();
+        if !is_range || region.from > region.to {
+            let problem = format!(
+                "{:?} to {:?} is no range of postal codes, expected digits such as from = \"63000\", to = \"63644\"",
+                region.from, region.to
+            );
+            return Err(ConfigError::value("shipping.fees.regions", problem));
+        }
+        let fee = amount("shipping.fees.regions.fee", &region.fee)?;
+        Ok(Region { from: region.from.clone(), to: region.to.clone(), fee })
+    };
+    let step = |step: &WeightFile| {
+        let fee = amount("shipping.fees.weights.fee", &step.fee)?;
+        Ok(WeightStep { over_grams: step.over_grams, fee })
+    };
     Ok(ShippingFee {
         base: amount("shipping.fees.base", &file.base)?,
         free_from: file.free_from.as_deref().map(|text| amount("shipping.fees.free_from", text)).transpose()?,
+        per_seller: file.per_seller,
+        regions: file.regions.iter().map(region).collect::<Result<_, _>>()?,
+        weights: file.weights.iter().map(step).collect::<Result<_, _>>()?,
     })
 }

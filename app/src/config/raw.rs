@@ -1,4 +1,4 @@
-//! What was written where, before it is given meaning.
+//! The settings as written in each source, before they are interpreted.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::{ConfigError, Environment};
 
 /// The prefix of every variable.
 const PREFIX: &str = "JANGBU_";
-/// The file that is read when none is named and it is there.
+/// The file that is read if none is named and it exists.
 const DEFAULT_FILE: &str = "jangbu.toml";
 
 /// Settings that can be given as a flag.
@@ -34,7 +34,7 @@ pub struct Flags {
     pub sandbox_listen: Option<String>,
 }
 
-/// Everything that a configuration is made of.
+/// The sources of the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// The command line.
@@ -43,8 +43,8 @@ pub struct Sources {
     pub environment: Environment,
 }
 
-/// The settings as they are written, all of them optional. The names are those of
-/// the file; in the environment they are in capitals behind `JANGBU_`.
+/// The settings as written, all of them optional. The names are those of the file; in the
+/// environment they are in capitals and begin with `JANGBU_`.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
@@ -56,6 +56,7 @@ pub(super) struct Raw {
     pub(super) admin_email: Option<String>,
     pub(super) admin_password: Option<String>,
     pub(super) gateway: Option<String>,
+    pub(super) carrier: Option<String>,
     pub(super) gateway_timeout_ms: Option<u64>,
     pub(super) sandbox: Option<String>,
     pub(super) sandbox_listen: Option<String>,
@@ -78,8 +79,8 @@ pub(super) struct Raw {
     pub(super) shipping: Option<ShippingFile>,
 }
 
-/// Every plain setting; the order is that of the documentation.
-const SETTINGS: [&str; 26] = [
+/// Every plain setting, in the order of the documentation.
+const SETTINGS: [&str; 27] = [
     "listen",
     "data_dir",
     "database_url",
@@ -88,6 +89,7 @@ const SETTINGS: [&str; 26] = [
     "admin_email",
     "admin_password",
     "gateway",
+    "carrier",
     "gateway_timeout_ms",
     "sandbox",
     "sandbox_listen",
@@ -108,15 +110,15 @@ const SETTINGS: [&str; 26] = [
     "otlp_endpoint",
 ];
 
-/// Settings that may come from a file whose name is in `JANGBU_..._FILE`, as
-/// container platforms hand secrets over.
+/// Settings that may come from a file whose name is in `JANGBU_..._FILE`, as container platforms
+/// pass secrets.
 const SECRETS: [&str; 5] =
     ["database_url", "master_key", "admin_password", "sandbox_api_key", "sandbox_webhook_secret"];
 
-/// Variables with the prefix that are no settings of the server.
+/// Variables with the prefix that are not settings of the server.
 const NO_SETTINGS: [&str; 3] = ["JANGBU_CONFIG", "JANGBU_PASSWORD", "JANGBU_URL"];
 
-/// Merges the sources. The second value are notes on what has no effect.
+/// Merges the sources. The second value lists settings that have no effect.
 pub(super) fn merge(sources: &Sources) -> Result<(Raw, Vec<String>), ConfigError> {
     let mut builder = Config::builder();
     if let Some((path, text)) = file(sources)? {
@@ -154,8 +156,8 @@ fn file(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError> {
     }
 }
 
-/// A file is held to the known names on its own, so that an error names the file
-/// and a misspelt setting is not passed over.
+/// Checks the names in a file separately, so that an error names the file and a misspelt setting is
+/// not ignored.
 fn check_file(path: &Path, text: &str) -> Result<(), ConfigError> {
     let read = Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build();
     read.and_then(Config::try_deserialize::<Raw>)
@@ -163,8 +165,7 @@ fn check_file(path: &Path, text: &str) -> Result<(), ConfigError> {
         .map_err(|error| ConfigError::Syntax { path: path.to_owned(), cause: without_the_line(&error.to_string()) })
 }
 
-/// What is wrong and where, without the line itself that a parser shows: a secret may
-/// stand there.
+/// The parser's message without the line that it quotes, because that line may contain a secret.
 fn without_the_line(told: &str) -> String {
     let shown = |line: &str| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with('|');
     told.lines().filter(|line| !shown(line)).collect::<Vec<_>>().join("; ")
@@ -172,7 +173,7 @@ fn without_the_line(told: &str) -> String {
 
 fn from_environment(name: &str, environment: &Environment) -> Result<Option<String>, ConfigError> {
     let variable = format!("{PREFIX}{}", name.to_uppercase());
-    // An empty variable is one that was not set: compose files pass on what they do not have.
+    // An empty variable counts as not set, because compose files pass variables on without a value.
     if let Some(value) = environment.get(&variable).filter(|value| !value.is_empty()) {
         return Ok(Some(value.clone()));
     }

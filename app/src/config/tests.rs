@@ -105,6 +105,7 @@ fn errors_name_the_setting_and_what_would_be_right() {
         ("JANGBU_LISTEN", "8080", "IP:PORT"),
         ("JANGBU_DATABASE_URL", "mysql://x", "postgres://"),
         ("JANGBU_GATEWAY_TIMEOUT_MS", "0", "1 to 60000"),
+        ("JANGBU_CARRIER", "pigeon", "sandbox or manual"),
         ("JANGBU_COMMAND_QUEUE", "0", "1 to 1000000"),
         ("JANGBU_EXPIRE_POINTS_EVERY_MS", "99", "100 to 3600000"),
         ("JANGBU_SANDBOX", "maybe", "on or off"),
@@ -141,14 +142,17 @@ fn a_file_that_was_named_has_to_be_there() {
 fn the_rules_of_the_shop_can_be_replaced() {
     let (_folder, path) = file(
         "[policy]\npayment_deadline_seconds = 60\ninquiry_ladder_ms = [10, 20]\nmax_order_lines = 3\n\
-         [[shipping.fees]]\ncurrency = 'KRW'\nbase = '3000'\nfree_from = '50000'\n",
+         [[shipping.fees]]\ncurrency = 'KRW'\nbase = '3000'\nfree_from = '50000'\nper_seller = true\n\
+         [[shipping.fees.regions]]\nfrom = '63000'\nto = '63644'\nfee = '3000'\n\
+         [[shipping.fees.weights]]\nover_grams = 20000\nfee = '2000'\n",
     );
     let policy = Settings::resolve(&with_file(&path, &[])).unwrap().policy;
     assert_eq!(policy.payment_deadline, chrono::TimeDelta::seconds(60));
     assert_eq!(policy.inquiry_ladder.len(), 2);
     assert_eq!(policy.max_order_lines, 3);
     assert_eq!(policy.owner_cancel_window, Policy::default().owner_cancel_window);
-    assert_eq!(policy.shipping_fees.len(), 1);
+    let [fee] = policy.shipping_fees.as_slice() else { panic!("{:?}", policy.shipping_fees) };
+    assert_eq!((fee.per_seller, fee.regions.len(), fee.weights[0].over_grams), (true, 1, 20_000));
 
     for wrong in [
         "[policy]\npayment_deadline_seconds = -1",
@@ -157,6 +161,10 @@ fn the_rules_of_the_shop_can_be_replaced() {
         "[policy]\nmax_quantity = 1",
         "[[shipping.fees]]\ncurrency = 'KRW'\nbase = '0.5'",
         "[[shipping.fees]]\ncurrency = 'won'\nbase = '1'",
+        "[[shipping.fees]]\ncurrency = 'KRW'\nbase = '1'\n[[shipping.fees.regions]]\nfrom = '2'\nto = '1'\nfee = '1'",
+        "[[shipping.fees]]\ncurrency = 'KRW'\nbase = '1'\n[[shipping.fees.regions]]\nfrom = 'A1'\nto = 'B1'\nfee = '1'",
+        "[[shipping.fees]]\ncurrency = 'KRW'\nbase = '1'\n[[shipping.fees.weights]]\nover_grams = -1\nfee = '1'",
+        "[[shipping.fees]]\ncurrency = 'KRW'\nbase = '1'\n[[shipping.fees.weights]]\nover_grams = 1\nfee = '-1'",
     ] {
         let (_folder, path) = file(wrong);
         assert!(Settings::resolve(&with_file(&path, &[])).is_err(), "{wrong}");
@@ -185,10 +193,27 @@ fn waits_that_lead_beyond_a_hundred_years_are_refused() {
         let problem = said(format!("{setting} = {}", hundred_years + 1)).unwrap_err();
         assert!(problem.contains(setting) && problem.contains("a hundred years"), "{problem}");
     }
-    // The longest of them still leads to a moment that can be told.
+    // Even the longest list leads to times that can be written.
     let policy = said(format!("inquiry_ladder_ms = [{}]", hundred_years * 1_000)).unwrap();
     let in_2100 = chrono::DateTime::from_timestamp(4_102_444_800, 0).unwrap();
     assert!(in_2100.checked_add_signed(policy.inquiry_ladder[0]).is_some());
+}
+
+#[test]
+fn business_days_are_counted_by_the_file() {
+    let said = |line: &str| {
+        let (_folder, path) = file(&format!("[policy]\n{line}"));
+        Settings::resolve(&with_file(&path, &[])).map(|settings| settings.policy).map_err(|error| error.to_string())
+    };
+    let paid_at = "2026-11-30T03:00:00Z".parse().unwrap();
+    let ship_by = |line: &str| said(line).unwrap().ship_by(paid_at).to_rfc3339();
+    assert_eq!(ship_by(""), "2026-12-03T15:00:00+00:00");
+    assert_eq!(ship_by("ship_within_business_days = 1"), "2026-12-01T15:00:00+00:00");
+    assert_eq!(ship_by("extra_holidays = ['2026-12-02', '2026-12-03']"), "2026-12-07T15:00:00+00:00");
+    for line in ["ship_within_business_days = 0", "ship_within_business_days = 61", "extra_holidays = ['3 May']"] {
+        let problem = said(line).unwrap_err();
+        assert!(problem.contains(line.split(' ').next().unwrap()), "{problem}");
+    }
 }
 
 #[test]
@@ -206,7 +231,7 @@ fn no_part_of_a_databases_password_is_shown() {
         };
         assert_eq!((parsed.to_string(), format!("{parsed:?}")), (shown.to_owned(), shown.to_owned()));
     }
-    // What would be taken for host, port or database is refused, and not repeated.
+    // What would be taken for host, port or database is rejected, and not repeated in the error.
     for url in [
         "postgres://shop:1234/sesame@db.example.com/shop",
         "postgres://shop:1234?sesame@db.example.com/shop",

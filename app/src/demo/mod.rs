@@ -43,15 +43,15 @@ pub struct DemoArgs {
     pub seed: u64,
 }
 
-/// How the demo logs in and finds the outside world.
+/// How the demo logs in and finds the external systems.
 pub struct DemoAccess {
     /// Address of the server.
     pub server: String,
-    /// Address of somebody who may run the shop.
+    /// E-mail address of an account that may run the shop.
     pub email: String,
     /// Their password.
     pub password: String,
-    /// Address of the sandbox, when there is one.
+    /// Address of the sandbox, if there is one.
     pub sandbox: Option<String>,
 }
 
@@ -86,7 +86,7 @@ pub async fn run(args: &DemoArgs, access: &DemoAccess) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The steps of the work, each with its progress.
+/// The steps of the demo, each with its progress.
 pub struct Steps {
     progress: Progress,
     done: u64,
@@ -105,7 +105,7 @@ impl Steps {
         std::mem::replace(self, Self::begin(what, total, unit)).end();
     }
 
-    /// One more is done.
+    /// Counts one item as done.
     pub fn one(&mut self) {
         self.done += 1;
         self.progress.at(self.done, self.total);

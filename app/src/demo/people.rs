@@ -1,4 +1,4 @@
-//! Who buys in the demo shop.
+//! The buyers of the demo shop.
 
 use serde_json::{Value, json};
 
@@ -23,18 +23,18 @@ pub const PASSWORD: &str = "jangbu-demo-buyer";
 pub struct Buyer {
     /// The user's id.
     pub id: String,
-    /// What they log in with.
+    /// Their e-mail address, for the login.
     pub email: String,
-    /// Where parcels go.
+    /// Their shipping address.
     pub address: Value,
     /// The buyer's own connection.
     pub shopper: Shopper,
-    /// Orders that the stories leave waiting for a payment.
+    /// Their orders that still wait for a payment.
     pub waiting: usize,
 }
 
-/// Orders that a buyer of the demo leaves waiting at most: one less than a shop allows by
-/// default, since every order of the demo waits for a moment before it is paid.
+/// The most orders that a buyer of the demo leaves unpaid: one less than a shop allows by default,
+/// because every order of the demo is unpaid for a moment.
 const MOST_WAITING: usize = 2;
 
 /// All of them.
@@ -56,7 +56,8 @@ impl People {
         for number in 0..count {
             let name = format!("{}{}", pick(&FAMILY, random), pick(&GIVEN, random));
             let phone = format!("010-{:04}-{:04}", random.u32(1000..9999), random.u32(0..9999));
-            // The run's own time in the address lets the demo run twice against one server.
+            // The time of the run is part of the address, so that the demo can run twice on one
+            // server.
             let email = format!("buyer{number}.{seed}.{}@example.com", uuid::Uuid::now_v7().simple());
             let person = json!({"email": email, "password": PASSWORD, "name": name, "phone": phone});
             let user = anonymous.post("/v1/auth/register", &person).await?;
@@ -82,7 +83,7 @@ impl People {
         random.choice(self.buyers.iter_mut())
     }
 
-    /// Any buyer who may leave one more order waiting.
+    /// Any buyer who may leave one more order unpaid.
     pub fn any_with_room(&mut self, random: &mut fastrand::Rng) -> Option<&mut Buyer> {
         let with_room: Vec<&mut Buyer> = self.buyers.iter_mut().filter(|buyer| buyer.waiting < MOST_WAITING).collect();
         random.choice(with_room)

@@ -1,4 +1,4 @@
-//! What happens to the orders of the demo shop: a handful of stories, told in turn.
+//! The orders of the demo shop: a handful of scenarios, used in turn.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,12 +11,12 @@ use super::people::{Buyer, People};
 use super::{DemoAccess, Steps};
 use crate::client::{Connection, Shopper, text};
 
-/// How an order of the demo goes.
+/// The scenario of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Story {
     /// Paid, sent, received, confirmed by the buyer.
     Completed,
-    /// Arrived; the buyer has not said anything yet.
+    /// Arrived; not confirmed by the buyer yet.
     Delivered,
     /// Under way.
     Shipped,
@@ -24,31 +24,34 @@ enum Story {
     Preparing,
     /// Paid in two parts: points and card.
     PaidWithPoints,
-    /// The gateway's answer was lost; it was found out by asking.
+    /// The gateway's answer was lost, and the outcome was found by an inquiry.
     LostAnswer,
-    /// Placed; nobody has paid.
+    /// Placed, not paid.
     Unpaid,
     /// The card was declined; the buyer may try again.
     Declined,
     /// The buyer has to meet the gateway's challenge.
     Challenge,
-    /// Called off before payment.
+    /// Cancelled before payment.
     CancelledUnpaid,
-    /// Called off after payment: money, goods and points go back.
+    /// Paid, and one of its lines was cancelled.
+    Fewer,
+    /// Cancelled after payment: money, goods and points are returned.
     CancelledPaid,
-    /// The carrier refused for good: everything is undone.
+    /// The carrier refused it permanently: everything is undone.
     Failed,
-    /// Nobody paid in time.
+    /// Not paid in time.
     Expired,
 }
 
-const STORIES: [Story; 13] = [
+const STORIES: [Story; 14] = [
     Story::Completed,
     Story::Preparing,
     Story::Shipped,
     Story::CancelledPaid,
     Story::Delivered,
     Story::PaidWithPoints,
+    Story::Fewer,
     Story::Unpaid,
     Story::CancelledUnpaid,
     Story::Declined,
@@ -57,13 +60,13 @@ const STORIES: [Story; 13] = [
     Story::Failed,
     Story::Expired,
 ];
-/// An order that is not at the end of its story by then is shown as it is.
+/// Limit for the end of a scenario; an order that takes longer is shown as it is.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The stories that take seconds are told this often in all.
+/// The number of orders with a scenario that takes seconds.
 const SLOW_STORIES: usize = 4;
 
 impl Story {
-    /// The status that the server brings the order to by itself, in seconds.
+    /// The status that the server brings the order to by itself, within seconds.
     fn end(self) -> Option<&'static str> {
         match self {
             Self::Expired => Some("expired"),
@@ -78,6 +81,7 @@ impl Story {
             | Self::Declined
             | Self::Challenge
             | Self::CancelledUnpaid
+            | Self::Fewer
             | Self::CancelledPaid => None,
         }
     }
@@ -93,26 +97,26 @@ impl Story {
     }
 }
 
-/// What was told.
+/// The result of the scenarios.
 #[derive(Default)]
 pub struct Told {
-    /// How many orders are in which status.
+    /// The number of orders by status.
     pub by_status: BTreeMap<String, usize>,
-    /// What else there is to say.
+    /// Further remarks.
     pub notes: Vec<String>,
-    /// The number of the last order that was called off after payment.
+    /// The number of the last order that was cancelled after payment.
     pub last_number: Option<String>,
 }
 
 impl Told {
-    /// How many orders there are.
+    /// The number of orders.
     #[must_use]
     pub fn total(&self) -> usize {
         self.by_status.values().sum()
     }
 }
 
-/// Tells the stories.
+/// Runs the scenarios.
 pub struct Teller<'a> {
     admin: &'a mut Shopper,
     access: &'a DemoAccess,
@@ -120,12 +124,12 @@ pub struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    /// A teller with the rights of an administrator.
+    /// A teller with an administrator's rights.
     pub fn new(admin: &'a mut Shopper, access: &'a DemoAccess, catalogue: &'a Catalogue) -> Self {
         Self { admin, access, catalogue }
     }
 
-    /// Tells stories in turn until there are `count` orders.
+    /// Runs scenarios in turn until there are `count` orders.
     pub async fn tell_all(
         &mut self,
         people: &mut People,
@@ -147,7 +151,7 @@ impl<'a> Teller<'a> {
                 continue;
             }
             let buyer = if story.leaves_waiting() {
-                // Where nobody has room left the story is not told.
+                // If no buyer may have one more unpaid order, the scenario is left out.
                 let Some(buyer) = people.any_with_room(random) else { continue };
                 buyer.waiting += 1;
                 buyer
@@ -180,14 +184,27 @@ impl<'a> Teller<'a> {
         let order = self.place(story, buyer, random).await?;
         let id = text(&order, "id")?.to_owned();
         match story {
-            // The time to pay of an order that is to expire runs while the others are told.
+            // The payment deadline of an order that is to expire passes while the other scenarios
+            // run.
             Story::Unpaid | Story::Expired => {}
             Story::CancelledUnpaid => cancel(buyer, &id, "마음이 바뀌었어요").await?,
             Story::Declined => pay(buyer, &order, "tok_declined").await?,
             Story::Challenge => pay(buyer, &order, "tok_challenge").await?,
             Story::LostAnswer => pay(buyer, &order, "tok_timeout_charged").await?,
-            Story::PaidWithPoints => pay_with_points(buyer, &order).await?,
-            Story::Preparing | Story::Failed => pay(buyer, &order, "tok_ok").await?,
+            Story::Preparing => {
+                pay(buyer, &order, "tok_ok").await?;
+                let note = json!({"text": "선물 포장을 부탁하셨어요"});
+                self.admin.post(&format!("/v1/orders/{id}/notes"), &note).await?;
+            }
+            Story::PaidWithPoints => {
+                pay_with_points(buyer, &order).await?;
+                self.admin.post(&format!("/v1/orders/{id}/pack"), &json!({})).await?;
+            }
+            Story::Failed => pay(buyer, &order, "tok_ok").await?,
+            Story::Fewer => {
+                pay(buyer, &order, "tok_ok").await?;
+                fewer(buyer, &order).await?;
+            }
             Story::CancelledPaid => {
                 pay(buyer, &order, "tok_ok").await?;
                 cancel(buyer, &id, "다른 색으로 다시 주문할게요").await?;
@@ -204,7 +221,7 @@ impl<'a> Teller<'a> {
     }
 
     async fn place(&self, story: Story, buyer: &mut Buyer, random: &mut fastrand::Rng) -> anyhow::Result<Value> {
-        let count = random.usize(1..=3);
+        let count = if story == Story::Fewer { 2 } else { random.usize(1..=3) };
         let lines: Vec<Value> = self
             .catalogue
             .pick(count, random)
@@ -218,7 +235,7 @@ impl<'a> Teller<'a> {
         buyer.shopper.post("/v1/orders", &body).await
     }
 
-    /// Hands the parcel over and lets it travel as far as the story goes.
+    /// Hands the parcel over and moves it as far as the scenario says.
     async fn send(&mut self, order_id: &str, story: Story) -> anyhow::Result<()> {
         let shipments = self.admin.get(&format!("/v1/orders/{order_id}/shipments")).await?;
         let parcel = shipments.pointer("/items/0").context("the order has no parcel")?;
@@ -237,7 +254,7 @@ impl<'a> Teller<'a> {
         Ok(())
     }
 
-    /// The order once its story is over; expiring is the server's own doing.
+    /// The order at the end of its scenario; expiring is done by the server.
     async fn at_rest(&mut self, story: Story, id: &str) -> anyhow::Result<Value> {
         let begun = Instant::now();
         loop {
@@ -255,7 +272,7 @@ impl<'a> Teller<'a> {
     }
 
     async fn carrier_refuses(&self) -> anyhow::Result<()> {
-        /// As often as the process asks before it undoes the order.
+        /// As many refusals as the process retries before it undoes the order.
         const REFUSALS: u32 = 3;
         let address = self.access.sandbox.as_deref().context("no sandbox")?;
         let mut sandbox = Connection::open(address).await?;
@@ -286,6 +303,14 @@ async fn pay_with_points(buyer: &mut Buyer, order: &Value) -> anyhow::Result<()>
         ],
     });
     buyer.shopper.post_settled("/v1/payments", &body).await?;
+    Ok(())
+}
+
+/// Cancels the order's first line.
+async fn fewer(buyer: &mut Buyer, order: &Value) -> anyhow::Result<()> {
+    let product_id = order.pointer("/lines/0/product_id").context("the order has no line")?;
+    let body = json!({"lines": [{"product_id": product_id}], "reason": "하나만 필요해요"});
+    buyer.shopper.post_settled(&format!("/v1/orders/{}/lines/cancel", text(order, "id")?), &body).await?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The first admin: made at the first start, only when there is none.
+//! The first admin: created at the first start, only if there is none.
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::user::{RoleGranted, UserEvent, UserRegistered};
@@ -6,25 +6,25 @@ use jangbu_commands::CommandError;
 use jangbu_commands::identity::{AddressBlock, Identity, IdentityError, Registration, RequestContext};
 use jangbu_kernel::log::ReadFilter;
 use jangbu_kernel::ports::World;
-use jangbu_kernel::{Actor, CorrelationId, RefusalCode, Role};
+use jangbu_kernel::{Actor, CorrelationId, Position, RefusalCode, Role};
 use jangbu_store::Store;
 use secrecy::ExposeSecret as _;
 
 use super::keys;
 use crate::config::Settings;
 
-/// Events looked at at once for an admin.
+/// Events read at once while looking for an admin.
 const PAGE: usize = 1_000;
 
-/// An admin that has just been made.
+/// An admin that has just been created.
 pub struct FirstAdmin {
-    /// For the login.
+    /// The e-mail address, for the login.
     pub email: String,
-    /// Only when it was made up here.
+    /// Only present if it was generated here.
     pub password: Option<String>,
 }
 
-/// Makes the first admin when there is none.
+/// Creates the first admin if there is none.
 ///
 /// # Errors
 /// When the configured address or password is not accepted, or the store fails.
@@ -55,8 +55,8 @@ pub async fn ensure(
             keys::note_first_admin(store).await?;
             Ok(Some(FirstAdmin { email, password: made_up }))
         }
-        // Another node was faster, or somebody had the address before there was an admin:
-        // then it is for an operator to say who is one.
+        // Another node was faster, or the address has an account already: then an operator has to
+        // decide who is an admin.
         Err(IdentityError::Command(CommandError::Refused(refusal))) if refusal.code == RefusalCode::EmailTaken => {
             tracing::warn!(
                 "there is no first admin: its address has an account, use `jangbu users grant --role admin`"
@@ -71,14 +71,14 @@ pub async fn ensure(
     }
 }
 
-/// Whether anybody was ever made an admin. Only asked while no note says so, that is
-/// on a log that has just begun.
+/// Whether there has ever been an admin. Only asked while there is no note of one, which is the
+/// case on a new log.
 async fn has_admin(store: &dyn Store) -> anyhow::Result<bool> {
     let filter = ReadFilter {
         event_types: [UserRegistered::TYPE, RoleGranted::TYPE].map(str::to_owned).to_vec(),
         correlation_id: None,
     };
-    let mut after = 0;
+    let mut after = Position::ZERO;
     loop {
         let (page, read_to) = store.read_all(after, PAGE, &filter).await?;
         for event in &page {

@@ -1,4 +1,4 @@
-//! What a server prints when it has started.
+//! The text that a server prints when it has started.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::admin::FirstAdmin;
 use crate::config::{Engine, Settings};
 
-/// What a server says, on standard output.
+/// The contents of the text.
 pub struct Greeting<'a> {
     /// Where it listens.
     pub bound: SocketAddr,
@@ -14,16 +14,16 @@ pub struct Greeting<'a> {
     pub url: &'a str,
     /// The settings.
     pub settings: &'a Settings,
-    /// The sandbox's base address; none: this node does not need it.
+    /// The sandbox's base address; none if this node does not need it.
     pub sandbox_url: Option<&'a str>,
     /// Whether the sandbox runs in this process.
     pub own_sandbox: bool,
-    /// The admin that was made at this start.
+    /// The admin that this start created.
     pub admin: Option<&'a FirstAdmin>,
 }
 
 impl Greeting<'_> {
-    /// The text. The line with the address stands alone: programs wait for it.
+    /// The text. The line with the address contains nothing else, because programs wait for it.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();

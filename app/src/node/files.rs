@@ -1,8 +1,7 @@
-//! How many files the system lets this process open, and what they are for.
+//! How many files the system lets this process open, and how they are divided.
 //!
-//! Connections of clients are open files, and so are the store and every call to the
-//! gateway. What clients may hold is what is left when the shop has what it needs to
-//! carry on the orders it has taken.
+//! Clients' connections are open files, and so are the store and every call to the gateway. Clients
+//! may use what is left after the shop has what it needs to fulfil the orders that it has taken.
 
 use jangbu_api::ServerOptions;
 use jangbu_commands::process::ProcessOptions;
@@ -10,17 +9,17 @@ use jangbu_commands::process::ProcessOptions;
 /// Files for the store, the read models, listeners and the runtime, with some to spare: at most
 /// about fifty on either engine.
 const HOUSE: usize = 72;
-/// Connections of clients that are being closed, and those on which the sandbox tells its news.
+/// Clients' connections that are being closed, and those on which the sandbox sends its webhooks.
 const PASSING: usize = 16;
-/// Both ends of a call to a sandbox in this process are its files.
+/// A call to a sandbox in this process uses a file at both ends.
 const FILES_OF_A_CALL: usize = 2;
-/// Calls to the outside may take this part of what is left, and both ends of it.
+/// Outgoing calls may use this part of what is left, counting both ends.
 const OUTSIDE_PART: usize = 8;
-/// With fewer the shop could not be used at all; it tries all the same.
+/// With fewer the shop could not be used; it starts with this many even if the limit is lower.
 const FEWEST_CONNECTIONS: usize = 8;
 const FEWEST_CALLS: usize = 2;
 
-/// What may be open at once.
+/// The number of files for each use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Files {
     /// Connections of clients.
@@ -30,7 +29,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// What the limit of this process has room for.
+    /// The division of this process's limit.
     #[must_use]
     pub fn of_this_process() -> Self {
         #[cfg(unix)]

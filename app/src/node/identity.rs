@@ -1,4 +1,4 @@
-//! Who this node is to other nodes.
+//! The identity of this node among other nodes.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
@@ -10,22 +10,22 @@ use uuid::Uuid;
 /// The file in the data folder that holds the node's id.
 const NODE_ID_FILE: &str = "node.id";
 
-/// The id that a data folder's node goes by: made at its first start and kept, so that a
-/// node that comes back after a crash need not wait for leases that it held itself.
+/// The id of a data folder's node: created at its first start and kept, so that a node that
+/// restarts after a crash need not wait for its own leases to expire.
 #[derive(Debug)]
 pub struct Identity {
     /// The id.
     pub id: Uuid,
-    /// Locked for as long as the node runs. None when another node runs in this folder:
-    /// the id is made up then.
+    /// Locked for as long as the node runs. None if another node runs in this folder: the id is a
+    /// random one then.
     _lock: Option<File>,
 }
 
 impl Identity {
-    /// Reads or makes the id.
+    /// Reads or creates the id.
     ///
     /// # Errors
-    /// When the file cannot be read or written, or holds something else.
+    /// When the file cannot be read or written, or has other content.
     pub fn of(data_dir: &Path) -> anyhow::Result<Self> {
         let path = data_dir.join(NODE_ID_FILE);
         let cannot = || format!("cannot keep this node's id in {}", path.display());

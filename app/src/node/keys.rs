@@ -1,4 +1,4 @@
-//! The keys that everything sealed and signed hangs on.
+//! The keys that seal and sign.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ pub const MASTER_KEY_FILE: &str = "master.key";
 /// The name of the token signing key among the shop's secrets.
 const SIGNING_KEY: &str = "access-token-signing-key-1";
 
-/// The name of what every start tries the master key on.
+/// The name of the secret that every start tries to open with the master key.
 const KEY_CHECK: &str = "master-key-check";
 const CHECKED: &[u8] = b"jangbu: this opens";
 
-/// A master key that is known to be the one that the store began with.
+/// A master key that is known to be the store's.
 pub struct ProvedKey {
     /// The key.
     pub master: MasterKey,
@@ -33,29 +33,29 @@ pub struct ProvedKey {
     pub secrets: SecretBox,
 }
 
-/// Where the master key comes from.
+/// The source of the master key.
 enum Source {
     Configured(MasterKey),
     File(MasterKey),
-    /// The embedded store's file, which is not there.
+    /// The embedded store's file, which does not exist.
     Missing(PathBuf),
 }
 
-/// What the store holds that a wrong key does not open.
+/// Something in the store that only the right key opens.
 enum Sealed {
     Nothing,
     Secret(&'static str),
-    /// Written before there was a check and by a node without the API.
+    /// A person's key, from before the check existed or from a node without the API.
     PersonsKey(UserId, Vec<u8>),
 }
 
-/// The master key, tried on what the store holds before anything is done with it. For a
-/// store that holds nothing sealed yet it is made (embedded only); beside one that does, never:
-/// the new key would open nothing, and would look like the right one from then on.
+/// The master key, tested against the store before anything else is done. For a store without
+/// sealed content it is generated (embedded only); for one with sealed content never, because the
+/// new key would open nothing and would be taken for the right one from then on.
 ///
 /// # Errors
-/// When it is missing, malformed, cannot be kept, or is another store's. Nothing has been
-/// written then.
+/// When it is missing, malformed, cannot be kept, or is another store's. Nothing has been written
+/// then.
 pub async fn proved(store: &Arc<dyn Store>, settings: &Settings) -> anyhow::Result<ProvedKey> {
     let sealed = what_is_sealed(&**store).await?;
     let master = match (source(settings)?, &sealed) {
@@ -69,7 +69,7 @@ pub async fn proved(store: &Arc<dyn Store>, settings: &Settings) -> anyhow::Resu
     };
     let secrets = SecretBox::new(&master, Arc::clone(store) as _);
     let opens = opens_sealed(store, &master, sealed).await?;
-    // Of two nodes that begin a store at once with different keys, one wins.
+    // If two nodes start on a new store at once with different keys, one wins.
     let opens = opens && {
         let check = secrets.get_or_create(KEY_CHECK, || Zeroizing::new(CHECKED.to_vec())).await;
         opened(check.map(Some))?.is_some_and(|check| check.as_slice() == CHECKED)
@@ -84,8 +84,8 @@ pub async fn proved(store: &Arc<dyn Store>, settings: &Settings) -> anyhow::Resu
     Ok(ProvedKey { master, secrets })
 }
 
-/// Whether a master key is the one of a store, as far as can be told: a store that holds
-/// nothing sealed has none yet.
+/// Whether a master key belongs to a store, as far as can be told: a store without sealed content
+/// accepts any.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -93,7 +93,7 @@ pub async fn is_of(store: &Arc<dyn Store>, master: &MasterKey) -> anyhow::Result
     opens_sealed(store, master, what_is_sealed(&**store).await?).await
 }
 
-/// Whether the store holds something that only its master key opens.
+/// Whether the store contains something that only its master key opens.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -112,7 +112,7 @@ async fn opens_sealed(store: &Arc<dyn Store>, master: &MasterKey, sealed: Sealed
     })
 }
 
-/// A secret, or nothing where the key does not open it.
+/// A secret, or none if the key does not open it.
 fn opened<T>(read: Result<Option<T>, VaultError>) -> anyhow::Result<Option<T>> {
     match read {
         Ok(found) => Ok(found),
@@ -146,8 +146,8 @@ fn source(settings: &Settings) -> anyhow::Result<Source> {
     }
 }
 
-/// The key that signs access tokens: made once, kept sealed in the store, the same
-/// on every node.
+/// The key that signs access tokens: generated once, kept sealed in the store, the same on every
+/// node.
 ///
 /// # Errors
 /// When the store fails, or the key was sealed under another master key.
@@ -163,7 +163,7 @@ pub async fn signing_key(secrets: &SecretBox) -> anyhow::Result<SigningKey> {
 /// The name of the note in the key store that a first admin was made.
 const FIRST_ADMIN: &str = "first-admin";
 
-/// Whether this store still waits for its first admin to be considered.
+/// Whether this store has not been checked for a first admin yet.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -171,7 +171,7 @@ pub async fn first_admin_is_due(store: &dyn Store) -> anyhow::Result<bool> {
     Ok(store.secret(FIRST_ADMIN).await?.is_none())
 }
 
-/// Notes that there is an admin now.
+/// Notes that there is an admin.
 ///
 /// # Errors
 /// When the store cannot be written.

@@ -1,8 +1,8 @@
-//! A node: everything put together, started, watched and stopped in order.
+//! A node: put together, started, watched and stopped in order.
 //!
-//! [`Node::start`] is the one place where the house is wired. What runs is in one list,
-//! [`Parts`], in the order in which it is stopped: HTTP, operators' port, inbox, process
-//! manager, sandbox, decider, projector, sealer; the store is closed after them.
+//! [`Node::start`] is the only place where everything is wired. What runs is in one list,
+//! [`Parts`], in the order in which it is stopped: HTTP, operators' port, inbox, process manager,
+//! sandbox, decider, projector, sealer; the store is closed after them.
 
 mod admin;
 mod banner;
@@ -48,7 +48,7 @@ pub use write_side::WriteSide;
 /// What a node does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Roles {
-    /// Takes HTTP requests.
+    /// Answers HTTP requests.
     pub api: bool,
     /// Keeps the read models.
     pub projector: bool,
@@ -64,12 +64,12 @@ impl Roles {
 /// How a node is started.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeOptions {
-    /// What it does.
+    /// Its roles.
     pub roles: Roles,
-    /// Whether it may bring the store to this version.
+    /// Whether it may migrate the store to this version.
     pub may_migrate: bool,
-    /// Whether an embedded store may have some of the roles only: nobody else can take the
-    /// others, so it is for measuring what they cost.
+    /// Whether an embedded store may have only some of the roles. No other process can take the
+    /// others, so this is only for measuring their cost.
     pub roles_apart: bool,
 }
 
@@ -79,15 +79,15 @@ impl Default for NodeOptions {
     }
 }
 
-/// How long a node that others hear nothing of keeps the work that one node does for all.
+/// The lease of the work that one node does for all: how long a silent node keeps it.
 const LEASE: Duration = Duration::from_secs(5);
-/// How often the parts are looked after.
+/// How often the parts are checked.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
 
 /// A running node.
 pub struct Node {
     settings: Settings,
-    /// Its id is this node's for as long as it is held.
+    /// Holding it keeps the node's id locked.
     _identity: Identity,
     bound: SocketAddr,
     admin: Option<FirstAdmin>,
@@ -103,10 +103,10 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node. It answers as soon as this returns.
+    /// Starts a node. It answers requests as soon as this returns.
     ///
     /// # Errors
-    /// When something that it needs is not there; the text says what to do.
+    /// When something that it needs is missing; the text says what to do.
     pub async fn start(settings: Settings, options: NodeOptions) -> anyhow::Result<Self> {
         let roles = options.roles;
         prepare(roles, &settings, options.roles_apart)?;
@@ -178,7 +178,7 @@ impl Node {
         })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.bound
@@ -190,16 +190,16 @@ impl Node {
         self.sandbox_url.as_deref()
     }
 
-    /// The first admin's address and made-up password, when this start made one.
+    /// The first admin's address and generated password, if this start created one.
     #[must_use]
     pub fn first_admin(&self) -> Option<(&str, Option<&str>)> {
         self.admin.as_ref().map(|admin| (admin.email.as_str(), admin.password.as_deref()))
     }
 
-    /// Prints where everything is.
+    /// Prints the addresses and folders.
     ///
     /// # Errors
-    /// When standard output is gone.
+    /// When standard output is closed.
     pub fn greet(&self) -> std::io::Result<()> {
         let url = format!("http://{}", reachable(self.bound));
         let greeting = Greeting {
@@ -215,14 +215,13 @@ impl Node {
         output.flush()
     }
 
-    /// Resolves when a part that the node cannot do without has ended by itself; says
-    /// which.
+    /// Resolves when a part that the node cannot run without has ended by itself; returns its name.
     pub async fn failed(&mut self) -> String {
         let mut watch = tokio::time::interval(WATCH_EVERY);
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             watch.tick().await;
-            // First, because it is why others end, too.
+            // Checked first, because its failure ends others, too.
             let writing = self.side.store.has_failed().then_some("writing to the disk");
             if let Some(part) = writing.or_else(|| self.parts.ended()) {
                 tracing::error!(part, "{part} has ended by itself; the server stops");
@@ -231,8 +230,8 @@ impl Node {
         }
     }
 
-    /// Stops in order: nothing that was acknowledged is lost, and the next start has
-    /// nothing to repair.
+    /// Stops in order: nothing that was acknowledged is lost, and the next start has nothing to
+    /// repair.
     pub async fn stop(self) {
         self.shutdown.cancel();
         self.parts.stop().await;
@@ -245,7 +244,7 @@ impl Node {
     }
 }
 
-/// What a node's roles ask of its configuration.
+/// Checks that the configuration allows a node's roles.
 fn check_roles(roles: Roles, settings: &Settings, apart: bool) -> anyhow::Result<()> {
     if roles == Roles::ALL {
         return Ok(());
@@ -272,16 +271,16 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// What has to stand before anything begins.
+/// Prepares what everything else needs.
 fn prepare(roles: Roles, settings: &Settings, roles_apart: bool) -> anyhow::Result<()> {
     check_roles(roles, settings, roles_apart)?;
-    // Whatever begins may set a gauge, and once only.
+    // Before any part starts, because each may set a gauge, and only once.
     observe::metrics()?;
     folder::make_private(&settings.data_dir)?;
     Ok(())
 }
 
-/// Starts what carries orders on and takes messages in, as the roles have it.
+/// Starts the process manager and the inbox, as the roles say.
 fn start_workers(
     roles: Roles,
     settings: &Settings,
@@ -309,7 +308,7 @@ fn start_workers(
     })
 }
 
-/// Opens the operators' port: on this machine only, behind a token of this start.
+/// Opens the operators' port: on this machine only, and with a token of this start.
 async fn serve_operators(
     side: &WriteSide,
     projector: Option<ProjectorHandle>,
@@ -320,7 +319,7 @@ async fn serve_operators(
     let token = Token::random();
     let router = operator::router(Operator { projector, ..side.operator() }, token.clone());
     let ended = shutdown.clone();
-    // A rebuild may go on for long; it is cut off with the server.
+    // A rebuild may take long; it is cancelled with the server.
     let task = tokio::spawn(async move {
         let server = axum::serve(listener, router);
         ended.run_until_cancelled_owned(IntoFuture::into_future(server)).await.unwrap_or(Ok(()))

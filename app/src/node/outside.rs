@@ -1,4 +1,4 @@
-//! The outside world of this node: the sandbox, and the adapters that reach it.
+//! The external systems of this node: the sandbox, and the adapters that reach it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,12 +20,10 @@ use crate::folder;
 
 /// The sandbox's books, in the data folder but a file of their own.
 pub const BOOKS: &str = "sandbox.db";
-/// What shop and sandbox show to each other, when the configuration does not say.
+/// The secrets that shop and sandbox share, unless the configuration has them.
 pub const SECRETS: &str = "sandbox-secrets.json";
-/// The name under which the sandbox's carrier is registered.
-const NAME: &str = "sandbox";
 
-/// What shop and sandbox know of each other.
+/// The secrets that shop and sandbox share.
 #[derive(Clone)]
 pub struct SharedSecrets {
     api_key: SecretString,
@@ -39,7 +37,7 @@ struct Stored {
 }
 
 impl SharedSecrets {
-    /// From the configuration, else from the data folder; made there at the first start.
+    /// From the configuration, else from the data folder; generated there at the first start.
     ///
     /// # Errors
     /// When the file cannot be read or written.
@@ -76,7 +74,7 @@ fn load_or_create(path: &Path) -> anyhow::Result<Stored> {
     let mut file = options.open(&new)?;
     file.write_all(serde_json::to_string(&stored)?.as_bytes())?;
     file.sync_all()?;
-    // Of two processes that make it at once one wins, and both use what it wrote.
+    // If two processes create it at once one wins, and both use what it wrote.
     let linked = std::fs::hard_link(&new, path);
     std::fs::remove_file(&new)?;
     match linked {
@@ -107,17 +105,17 @@ pub async fn run_sandbox(settings: &Settings, shop: Option<&str>) -> anyhow::Res
     started.context("the sandbox cannot start (choose another address with JANGBU_SANDBOX_LISTEN)")
 }
 
-/// The base address of a shop as the sandbox takes it.
+/// The base address of a shop in the form that the sandbox expects.
 ///
 /// # Errors
-/// When it is not one.
+/// When it is not a base address.
 pub fn parse_url(text: &str) -> anyhow::Result<Url> {
     text.parse().with_context(|| format!("{text:?} is not an address, expected http://HOST:PORT"))
 }
 
-/// The outside world as the shop sees it.
+/// The external systems as the shop sees them.
 pub struct Outside {
-    /// The sandbox, when this process runs it.
+    /// The sandbox, if this process runs it.
     pub sandbox: Option<RunningSandbox>,
     /// Its address, wherever it runs.
     pub sandbox_url: String,
@@ -125,12 +123,12 @@ pub struct Outside {
     pub gateways: Arc<Gateways>,
     /// The carriers.
     pub carriers: Arc<Carriers>,
-    /// How many calls there may be at once, to all of them.
+    /// The limit on concurrent calls to all of them.
     pub calls_at_once: usize,
 }
 
 impl Outside {
-    /// Starts what belongs to this process and connects to it.
+    /// Starts the sandbox if it belongs to this process, and connects to it.
     ///
     /// # Errors
     /// When no gateway is configured, or the sandbox cannot start.
@@ -157,13 +155,16 @@ impl Outside {
                 ..OutboundPolicy::default()
             },
         };
-        // The sandbox plays every gateway. What is under way at one that new charges do not go to
-        // any more is brought to its end there.
+        // The sandbox plays every gateway. Charges under way at a gateway that no longer gets new
+        // ones are completed there.
         let mut gateways = Gateways::new(gateways::connect(&settings.policy.gateway, &service)?);
         for (name, connect) in gateways::GATEWAYS.iter().filter(|(name, _)| *name != settings.policy.gateway) {
             gateways = gateways.with(connect(&service).with_context(|| format!("cannot connect to {name}"))?);
         }
-        let carriers = Carriers::new(carriers::connect(NAME, &service)?);
+        let mut carriers = Carriers::new(carriers::connect(&settings.policy.carrier, &service)?);
+        for (name, connect) in carriers::CARRIERS.iter().filter(|(name, _)| *name != settings.policy.carrier) {
+            carriers = carriers.with(connect(&service).with_context(|| format!("cannot connect to {name}"))?);
+        }
         Ok(Self { sandbox, sandbox_url, gateways: Arc::new(gateways), carriers: Arc::new(carriers), calls_at_once })
     }
 }
@@ -177,7 +178,7 @@ impl Part for OwnSandbox {
         "the sandbox"
     }
 
-    /// Never: a shop goes on while its gateway and carrier do not answer.
+    /// Never: a shop keeps running while its gateway and carrier do not answer.
     fn is_finished(&mut self) -> bool {
         false
     }
@@ -186,7 +187,7 @@ impl Part for OwnSandbox {
         self.0.stop().await;
     }
 
-    /// Its tasks are told to end, and nobody waits for them.
+    /// Its tasks are told to end and are not awaited.
     async fn abort(self: Box<Self>) {
         drop(self.0);
     }

@@ -1,4 +1,4 @@
-//! What listens: the HTTP server and the operators' port.
+//! The listening parts: the HTTP server and the operators' port.
 
 use async_trait::async_trait;
 use jangbu_kernel::part::Part;
@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 /// A running server.
 pub(super) struct Server {
-    /// What it is called in a sentence.
+    /// Its name in a sentence.
     pub(super) name: &'static str,
     /// Serves until `shutdown`.
     pub(super) task: JoinHandle<std::io::Result<()>>,
-    /// Tells it to answer what is under way and end.
+    /// Tells it to answer requests under way and end.
     pub(super) shutdown: CancellationToken,
 }
 
@@ -37,7 +37,7 @@ impl Part for Server {
 
     async fn abort(self: Box<Self>) {
         self.task.abort();
-        // An aborted task answers with an error, which is what was asked for.
+        // An aborted task returns an error, which is expected here.
         let _aborted = self.task.await;
     }
 }

@@ -1,4 +1,4 @@
-//! What the node answers over HTTP: the API, or only how it is.
+//! What the node answers over HTTP: the whole API, or only probes and metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,27 +28,27 @@ pub(super) struct ServerDeps<'a> {
     pub(super) side: &'a WriteSide,
     pub(super) models: &'a ReadModels,
     pub(super) projector: Option<&'a ProjectorHandle>,
-    /// The workers and what they reach; none on a node that takes no requests.
+    /// The workers and the external systems; none on a node without the API.
     pub(super) workers: Option<(&'a Workers, &'a Outside)>,
     /// Connections that clients may hold at once.
     pub(super) connections: usize,
     /// Whether the log is being sealed.
     pub(super) sealer: SealerHealth,
-    /// What the node is not ready without.
+    /// The dependencies without which the node is not ready.
     pub(super) readiness: Vec<(&'static str, DependencyCheck)>,
 }
 
-/// What the server is called in a sentence.
+/// The server's name in a sentence.
 const NAME: &str = "the HTTP server";
-/// Parked streams that readiness names.
+/// The most parked streams that readiness names.
 const STREAMS_NAMED: usize = 3;
-/// How often the metrics recorder tidies up and freed memory is given back.
+/// How often the metrics recorder is tidied up and freed memory is returned.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
-/// Bytes that the allocator looks for what it can give back at; below the size from which
-/// on it takes them straight from the system (`.cargo/config.toml`).
+/// The size of an allocation, in bytes, at which the allocator looks for memory that it can return;
+/// less than the size from which it allocates directly from the system (`.cargo/config.toml`).
 const LARGE: usize = 8 * 1024 * 1024;
 
-/// Starts to serve; the server ends after `shutdown`, when requests under way are answered.
+/// Starts the server; it ends after `shutdown`, when requests under way are answered.
 pub(super) async fn spawn(
     listener: TcpListener,
     deps: ServerDeps<'_>,
@@ -95,7 +95,7 @@ pub(super) async fn spawn(
     Ok(Server { name: NAME, task, shutdown })
 }
 
-/// The dependencies that a node is not ready without.
+/// The dependencies without which a node is not ready.
 pub(super) fn readiness(side: &WriteSide, models: &ReadModels) -> Vec<(&'static str, DependencyCheck)> {
     let store: Arc<dyn Store> = Arc::clone(&side.store);
     let log: DependencyCheck = Arc::new(move || {
@@ -111,14 +111,14 @@ pub(super) fn readiness(side: &WriteSide, models: &ReadModels) -> Vec<(&'static 
     vec![("log", log), ("log_writes", log_writes), ("read_models", read_models)]
 }
 
-/// Whether the log is sealed. Requests are served all the same: what is appended is safe,
-/// only nothing vouches for it yet.
+/// Whether the log is being sealed. Requests are served in any case: what is appended is durable,
+/// it is only not covered by a root yet.
 fn sealing(health: SealerHealth) -> (&'static str, DependencyCheck) {
     let check: DependencyCheck = Arc::new(move || std::future::ready(health.check()).boxed());
     ("sealer", check)
 }
 
-/// Streams that read models leave out. The shop goes on without them; somebody has to look.
+/// Parked streams of read models. The shop works without them, but an operator has to look.
 fn parked_streams(models: &ReadModels) -> (&'static str, DependencyCheck) {
     let queries = models.queries();
     let check: DependencyCheck = Arc::new(move || {
@@ -143,8 +143,8 @@ fn parked_streams(models: &ReadModels) -> (&'static str, DependencyCheck) {
     ("parked_streams", check)
 }
 
-/// Whether every process goes on. The shop takes orders when some do not, but somebody has
-/// to look at those.
+/// Whether all processes are running. The shop takes orders while some are parked, but an operator
+/// has to look at those.
 fn parked(side: &WriteSide) -> (&'static str, DependencyCheck) {
     let store: Arc<dyn Store> = Arc::clone(&side.store);
     let check: DependencyCheck = Arc::new(move || {
@@ -163,8 +163,8 @@ fn parked(side: &WriteSide) -> (&'static str, DependencyCheck) {
     ("processes", check)
 }
 
-/// Whether somebody listens where the gateway and the carrier are. No request is sent:
-/// it would be one more that they have to answer.
+/// Whether the addresses of gateway and carrier accept a connection. No request is sent, because it
+/// would be additional load for them.
 fn gateway_and_carrier(url: &str) -> anyhow::Result<(&'static str, DependencyCheck)> {
     let url = super::outside::parse_url(url)?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
@@ -176,7 +176,7 @@ fn gateway_and_carrier(url: &str) -> anyhow::Result<(&'static str, DependencyChe
     Ok(("payment_gateway_and_carrier", check))
 }
 
-/// Begins a rebuild and answers when it goes, or why it does not.
+/// Starts a rebuild; returns when it is running, or why it is not.
 fn rebuild(projector: Option<ProjectorHandle>) -> Rebuild {
     Arc::new(move |names| {
         let projector = projector.clone();
@@ -187,7 +187,7 @@ fn rebuild(projector: Option<ProjectorHandle>) -> Rebuild {
                 let options = RebuildOptions { verify: true, ..RebuildOptions::default() };
                 let report = projector
                     .rebuild(&names, options, move |_| {
-                        // Only the first word counts; later ones find the place taken.
+                        // Only the first message counts; for later ones the channel is full.
                         let _ = begun.try_send(());
                     })
                     .await;
@@ -199,7 +199,7 @@ fn rebuild(projector: Option<ProjectorHandle>) -> Rebuild {
             });
             match begins.recv().await {
                 Some(()) => Ok(()),
-                // It ended before it could tell of any progress.
+                // It ended before it could report progress.
                 None => work.await.unwrap_or_else(|error| Err(error.to_string())),
             }
         }
@@ -207,8 +207,8 @@ fn rebuild(projector: Option<ProjectorHandle>) -> Rebuild {
     })
 }
 
-/// What a node without the API answers: whether it lives, is ready, and its figures. What
-/// is wrong beside that which it needs is told, too.
+/// The routes of a node without the API: liveness, readiness and metrics. Readiness includes
+/// failures of what the node does not need.
 fn how_it_is(
     readiness: Vec<(&'static str, DependencyCheck)>,
     beside: Vec<(&'static str, DependencyCheck)>,
@@ -231,7 +231,7 @@ fn how_it_is(
         .route("/metrics", get(async move || render_metrics()))
 }
 
-/// Keeps the memory of metrics recorder and allocator bounded until the end.
+/// Keeps the memory of metrics recorder and allocator bounded until shutdown.
 pub(super) async fn upkeep(shutdown: CancellationToken) {
     let Ok(metrics) = observe::metrics() else { return };
     while shutdown.run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY)).await.is_some() {
@@ -240,10 +240,10 @@ pub(super) async fn upkeep(shutdown: CancellationToken) {
     }
 }
 
-/// Has the allocator give the system back what was freed a second ago or earlier. It looks
-/// for that when something large is freed and at no other time: a shop at rest would keep
-/// for ever what its last busy minute took.
+/// Makes the allocator return what was freed a second ago or earlier. It only looks for that when
+/// something large is freed, so an idle shop would otherwise keep the memory of its last busy
+/// minute forever.
 fn give_back_memory() {
-    // Never touched, so it costs microseconds and takes no memory.
+    // The memory is never touched, so this costs microseconds.
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE)));
 }

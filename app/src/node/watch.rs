@@ -1,5 +1,5 @@
-//! Tells the log when something is lost that the node is not ready without, and when it
-//! is back: once each, however often it is missed meanwhile.
+//! Logs when a required dependency is lost and when it is back: once each, however often it is
+//! checked meanwhile.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use jangbu_api::DependencyCheck;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How often is looked.
+/// How often the dependencies are checked.
 const EVERY: Duration = Duration::from_secs(1);
-/// What has not answered by then does not answer.
+/// Timeout of a check.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Looks until the end.
+/// Checks until shutdown.
 pub(super) async fn tell_what_is_lost(checks: Vec<(&'static str, DependencyCheck)>, shutdown: CancellationToken) {
     let mut lost: HashMap<&'static str, Instant> = HashMap::new();
     while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {

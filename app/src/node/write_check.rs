@@ -1,5 +1,5 @@
-//! Whether writes get through. Reading tells nothing of that: a lock from outside or a disk
-//! that fails stops every write and no read.
+//! Checks whether writes succeed. Reads do not show that: a lock held by another process or a
+//! failing disk stops every write and no read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use jangbu_store::Store;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// A write is tried this often at most, however often readiness is asked for: it is asked
-/// for without a login.
+/// The shortest time between two attempts, however often readiness is asked for, because that needs
+/// no login.
 const TRIED_EVERY: Duration = Duration::from_secs(1);
-/// A write that takes longer does not get through, as far as anybody who waits is concerned.
+/// A write that takes longer counts as failed, because no client would wait for it.
 const WRITE_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// The check of a store.
@@ -25,13 +25,13 @@ pub(super) fn of(store: &Arc<dyn Store>) -> DependencyCheck {
     })
 }
 
-/// When a write was tried last, and what came of it.
+/// The time and result of the last attempt.
 type Last = Option<(Instant, Result<(), String>)>;
 
 #[derive(Clone)]
 struct WriteCheck {
     store: Arc<dyn Store>,
-    /// Held while one is tried.
+    /// Locked during an attempt.
     last: Arc<Mutex<Last>>,
 }
 
@@ -49,7 +49,8 @@ impl WriteCheck {
             return outcome.clone();
         }
         let store = Arc::clone(&self.store);
-        // A task of its own: a caller that times out leaves, and the one write goes on alone.
+        // A task of its own, so that an attempt continues when the caller that started it times
+        // out.
         let tried = tokio::spawn(async move {
             let outcome = store.check_writes().await.map_err(|error| error.to_string());
             *last = Some((Instant::now(), outcome.clone()));

@@ -1,5 +1,5 @@
-//! What it takes to decide commands: the part that a server and a command without a
-//! server have in common.
+//! What deciding commands needs: the part that a server and a command without a server have in
+//! common.
 
 use std::sync::Arc;
 
@@ -28,22 +28,22 @@ pub struct WriteSide {
     pub commands: Commands,
     /// Sign-up and login.
     pub identity: Identity,
-    /// What runs: the decider. A node takes it into its own list.
+    /// The running parts: the decider. A node moves it into its own list.
     pub(super) parts: Parts,
 }
 
 impl WriteSide {
-    /// Opens a store that is there and starts the decider.
+    /// Opens an existing store and starts the decider.
     ///
     /// # Errors
-    /// When there is no store, it is in use, of another version, or cannot be opened; when
-    /// the master key is missing or another store's.
+    /// When there is no store, it is in use, of another version, or cannot be opened; when the
+    /// master key is missing or another store's.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let store = engine::open_existing(settings).await?;
         Self::over(store, settings, false).await
     }
 
-    /// The same, making the store where there is none.
+    /// The same, creating the store if there is none.
     ///
     /// # Errors
     /// As [`WriteSide::open`].
@@ -71,7 +71,7 @@ impl WriteSide {
         Ok(Self { store, world, secrets, commands, identity, parts })
     }
 
-    /// What an operator can ask of it. It has no projector.
+    /// The operator's interface to it, without a projector.
     #[must_use]
     pub fn operator(&self) -> Operator {
         Operator {
@@ -83,7 +83,7 @@ impl WriteSide {
         }
     }
 
-    /// Finishes what waits, seals it and closes the store.
+    /// Finishes waiting commands, seals the log and closes the store.
     pub async fn close(self) {
         self.parts.stop().await;
         if let Err(error) = seal_to_head(&*self.store, &*self.world.clock).await {

@@ -1,4 +1,4 @@
-//! The other end: a command that asks the running server.
+//! The client: a command that asks the running server.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use super::file::ServerFile;
 use super::rebuild::{RebuildEvent, RebuildRequest};
 use super::routes::{Created, NewUser, PREFIX, Resolution, Resolved, RoleChange, Unlock};
 
-/// How long a server may take to say that it is there.
+/// How long a server may take to answer that it is running.
 const PING: Duration = Duration::from_secs(15);
-/// How long it may take to do what it is asked. Rebuilding is not bounded.
+/// How long it may take for a request. Rebuilding is not bounded.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// A server that answers on this data folder.
+/// A running server on this data folder.
 pub struct RunningServer {
     file: ServerFile,
     client: reqwest::Client,
 }
 
 impl RunningServer {
-    /// The server on a data folder; none when no server runs there, also when one has died
-    /// and left its file, or the file came with a copy.
+    /// The server on a data folder; none if no server runs there, even if one was killed and left
+    /// its file, or the file came with a copy of the folder.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -37,7 +37,7 @@ impl RunningServer {
         let server = Self { file, client };
         match server.request(reqwest::Method::GET, "ping").timeout(PING).send().await {
             Ok(response) if response.status().is_success() => Ok(Some(server)),
-            // Somebody else has the port by now, or nobody.
+            // Another process has the port by now, or none.
             Ok(_) => Ok(None),
             Err(error) if error.is_timeout() => {
                 bail!("the server at http://{} (process {}) does not answer", server.file.address, server.file.pid)
@@ -46,13 +46,13 @@ impl RunningServer {
         }
     }
 
-    /// Where its API is.
+    /// The address of its API.
     #[must_use]
     pub fn address(&self) -> std::net::SocketAddr {
         self.file.address
     }
 
-    /// Where its sandbox is, as `host:port`.
+    /// The address of its sandbox, as `host:port`.
     #[must_use]
     pub fn sandbox(&self) -> Option<&str> {
         self.file.sandbox.as_deref().map(|url| url.trim_start_matches("http://").trim_end_matches('/'))
@@ -61,7 +61,7 @@ impl RunningServer {
     /// Makes a user.
     ///
     /// # Errors
-    /// What the server says, or that it does not.
+    /// The server's error, or that it does not answer.
     pub async fn create_user(&self, user: &NewUser) -> anyhow::Result<Created> {
         self.post("users", user).await
     }
@@ -69,7 +69,7 @@ impl RunningServer {
     /// Gives or takes a role.
     ///
     /// # Errors
-    /// What the server says, or that it does not.
+    /// The server's error, or that it does not answer.
     pub async fn change_role(&self, change: &RoleChange) -> anyhow::Result<Created> {
         self.post("roles", change).await
     }
@@ -77,23 +77,23 @@ impl RunningServer {
     /// Decides about a process that waits for a person.
     ///
     /// # Errors
-    /// What the server says, or that it does not.
+    /// The server's error, or that it does not answer.
     pub async fn resolve(&self, resolution: &Resolution) -> anyhow::Result<Resolved> {
         self.post("sagas", resolution).await
     }
 
-    /// Takes the delays after wrong passwords away.
+    /// Removes the delays after wrong passwords.
     ///
     /// # Errors
-    /// What the server says, or that it does not.
+    /// The server's error, or that it does not answer.
     pub async fn unlock(&self, unlock: &Unlock) -> anyhow::Result<Created> {
         self.post("unlock", unlock).await
     }
 
-    /// Rebuilds read models; `told` hears of each step.
+    /// Rebuilds read models; `told` is called with each step.
     ///
     /// # Errors
-    /// What the server says, that it does not, or what `told` says.
+    /// The server's error, that it does not answer, or the error of `told`.
     pub async fn rebuild(
         &self,
         request: &RebuildRequest,

@@ -1,8 +1,9 @@
 //! The file by which a running server is found.
 //!
-//! Its server holds a lock on the file for as long as it lives. So one that was killed is
-//! known at once, whoever has its port or its process id by now, and so is a copy of the
-//! folder: nobody ever locked the copied file, and no command in it acts on the original.
+//! A server holds a lock on its file for as long as it lives. So the file of a killed server is
+//! recognised at once, even if another process has its port or process id by now, and so is a copy
+//! of the folder: the copied file is never locked, so no command run on the copy acts on the
+//! original.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -16,7 +17,7 @@ use uuid::Uuid;
 /// Its name in the data folder.
 const NAME: &str = "server.json";
 
-/// What an operator's command shows to the server.
+/// The secret that an operator's command sends to the server.
 #[derive(Clone)]
 pub struct Token(SecretString);
 
@@ -27,13 +28,13 @@ impl Token {
         Self(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()).into())
     }
 
-    /// As the header carries it.
+    /// The value of the header.
     #[must_use]
     pub fn bearer(&self) -> String {
         format!("Bearer {}", self.0.expose_secret())
     }
 
-    /// Whether a header carries it; takes as long for a wrong one as for the right one.
+    /// Whether a header has this value; a wrong one takes as long as the right one.
     #[must_use]
     pub fn matches(&self, header: &str) -> bool {
         let wanted = self.bearer();
@@ -44,10 +45,10 @@ impl Token {
 
 #[derive(Serialize, Deserialize)]
 struct Content {
-    /// The folder that it is the server of.
+    /// The folder of the server.
     #[serde(default)]
     folder: PathBuf,
-    /// Device and number of that folder, which a copy does not have.
+    /// Device and inode number of that folder, which a copy does not have.
     #[serde(default)]
     folder_id: Option<(u64, u64)>,
     address: SocketAddr,
@@ -61,13 +62,13 @@ struct Content {
 /// A server that runs on the folder.
 #[derive(Clone)]
 pub struct ServerFile {
-    /// Where to reach it from this machine.
+    /// Its address as seen from this machine.
     pub address: SocketAddr,
-    /// Where it listens to operators: a port of this machine only.
+    /// Its port for operators, which only this machine reaches.
     pub operator_address: SocketAddr,
-    /// What to show to it.
+    /// The secret that it expects.
     pub token: Token,
-    /// Its process.
+    /// Its process id.
     pub pid: u32,
     /// Base address of its sandbox, when it has one.
     pub sandbox: Option<String>,
@@ -78,18 +79,19 @@ impl ServerFile {
     /// understood, that a dead server left, or that came here with a copy is as good as none.
     ///
     /// # Errors
-    /// When the file is there and cannot be read, for example because it is somebody else's.
+    /// When the file is there and cannot be read, for example because it is another user's.
     pub fn read(folder: &Path) -> io::Result<Option<Self>> {
         let Some((file, content)) = open(folder)? else { return Ok(None) };
         match file.try_lock_shared() {
             Ok(()) => return Ok(None),
             Err(TryLockError::WouldBlock) => {}
-            // Some network file systems know no locks; then the folder's name and the server's answer have to do.
+            // Some network file systems have no locks; then the folder's name and the server's answer
+            // have to suffice.
             Err(TryLockError::Error(error)) => {
                 tracing::debug!(%error, "whether the server lives cannot be told by its lock")
             }
         }
-        // Links to the original's files are no copies, but the folder is another one.
+        // A folder of links to the original's files has the original's lock, but is another folder.
         if !content.is_of(folder) {
             return Ok(None);
         }
@@ -99,8 +101,8 @@ impl ServerFile {
 }
 
 impl Content {
-    /// A folder that was moved keeps its number, and on some file systems numbers change
-    /// and names stay.
+    /// A folder that was moved keeps its inode number, and on some file systems the numbers change
+    /// while the names stay.
     fn is_of(&self, folder: &Path) -> bool {
         let same_name = folder.canonicalize().is_ok_and(|folder| folder == self.folder);
         same_name || (self.folder_id.is_some() && self.folder_id == folder_id(folder))
@@ -174,7 +176,7 @@ impl Published {
         file.write_all(serde_json::to_string(&content)?.as_bytes())?;
         match file.try_lock() {
             Ok(()) => {}
-            // It has just been made: that somebody else holds it cannot be.
+            // Not possible, because the file has just been created.
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => {
                 tracing::warn!(%error, "the data folder's file system knows no locks: a dead server is only known by its silence");

@@ -1,10 +1,10 @@
-//! How a command finds the server that runs on the same store and asks it to do
-//! what only the writer can do.
+//! How a command finds the server that runs on the same store and asks it to do what only the
+//! writer can do.
 //!
-//! A running server leaves its address and a random token in the data folder, in a
-//! file that only its owner can read. Whoever can read that file could as well
-//! write the store, so the token gives away nothing. The routes are on a port of
-//! their own that only this machine reaches, whatever address the API listens on.
+//! A running server writes its address and a random token into a file in the data folder that only
+//! its owner can read. A user who can read that file can write the store as well, so the token
+//! grants no additional rights. The routes are on a port of their own that only this machine
+//! reaches, whatever address the API listens on.
 
 mod client;
 mod file;

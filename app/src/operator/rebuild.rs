@@ -1,8 +1,9 @@
-//! Rebuilding read models: what is asked, what is told, who does it.
+//! Rebuilding read models: the request, its progress, and where it runs.
 
 use std::time::Duration;
 
 use anyhow::anyhow;
+use jangbu_kernel::Position;
 use jangbu_projections::{Projector, ProjectorHandle, RebuildOptions, RebuildProgress, RebuildReport, RebuildStage};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -19,65 +20,65 @@ use crate::node::WriteSide;
 pub struct RebuildRequest {
     /// Names; empty: all of them.
     pub names: Vec<String>,
-    /// Tell what would be done.
+    /// Only report what would be done.
     pub dry_run: bool,
-    /// Build beside the live ones, compare, and leave them alone.
+    /// Build a copy and compare it with the live read models, without replacing them.
     pub verify_only: bool,
-    /// Do not compare with what is there.
+    /// Do not compare with the live read models.
     pub from_scratch: bool,
 }
 
-/// What is told of a rebuild.
+/// A message about a rebuild.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum RebuildEvent {
-    /// How far it is.
+    /// The progress.
     Progress {
-        /// What it is at.
+        /// The present stage.
         stage: String,
         /// The log is folded up to here.
-        position: u64,
+        position: Position,
         /// The log's last position.
-        head: u64,
+        head: Position,
         /// Events folded in a second.
         events_per_second: u64,
     },
-    /// What became of it.
+    /// The result.
     Done {
         /// View by view.
         views: Vec<RebuiltLine>,
-        /// Everything up to here is folded in.
-        position: u64,
+        /// The position up to which all events are folded in.
+        position: Position,
         /// How many events were read.
         events: u64,
         /// How long it took, in milliseconds.
         took_ms: u64,
     },
-    /// Why it was not done; the live read models are as they were.
+    /// Why it failed; the live read models are unchanged.
     Failed {
         /// The reason.
         reason: String,
     },
 }
 
-/// What became of a view.
+/// The result for one view.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RebuiltLine {
     /// The view.
     pub projection: String,
     /// Its rows.
     pub rows: u64,
-    /// Streams that did not fold.
+    /// Streams that could not be folded.
     pub parked_streams: u64,
     /// Rows that differ from the live ones, if they were compared.
     pub differences: Option<u64>,
     /// The first of them.
     pub examples: Vec<String>,
-    /// Whether it took the live one's place.
+    /// Whether it replaced the live one.
     pub swapped: bool,
 }
 
-/// Progress in a message that is lost when nobody reads fast enough.
+/// The name of a stage in a progress message.
 const fn stage_name(stage: RebuildStage) -> &'static str {
     match stage {
         RebuildStage::Building => "building",
@@ -118,13 +119,13 @@ impl From<RebuildReport> for RebuildEvent {
     }
 }
 
-/// Rebuilds with the server's own projector. Ends early when nobody listens any more.
+/// Rebuilds with the server's own projector. Ends early when the client has disconnected.
 pub(super) async fn run(operator: &Operator, request: RebuildRequest, told: mpsc::Sender<RebuildEvent>) {
     let ended = match &operator.projector {
         Some(projector) => with_projector(projector, &request, &told).await,
         None => RebuildEvent::Failed { reason: "this node keeps no read models".to_owned() },
     };
-    // The client may have left.
+    // The client may have disconnected.
     let _ = told.send(ended).await;
 }
 
@@ -142,7 +143,7 @@ async fn with_projector(
     };
     let progress = told.clone();
     let rebuild = projector.rebuild(&request.names, options, move |at| {
-        // A reader that is slow misses some of the progress, the work does not wait for it.
+        // A slow reader misses some of the progress, because the work does not wait for it.
         let _ = progress.try_send(at.into());
     });
     tokio::pin!(rebuild);
@@ -159,11 +160,11 @@ async fn with_projector(
     }
 }
 
-/// How long a projector that was just started may take to be the one that writes.
+/// How long a projector that was just started may take to get the lease.
 const OWNERSHIP: Duration = Duration::from_secs(15);
 
-/// Rebuilds wherever the writer of the read models is: in the running server on this
-/// data folder, else here.
+/// Rebuilds where the writer of the read models is: in the running server on this data folder, else
+/// in this process.
 ///
 /// # Errors
 /// When the store or the read models cannot be used, the rebuild fails, or `told` does.

@@ -1,5 +1,4 @@
-//! What an operator can ask of the process that writes the store, in process or
-//! over HTTP.
+//! What an operator can ask of the process that writes the store, in process or over HTTP.
 
 use std::sync::Arc;
 
@@ -21,7 +20,8 @@ use jangbu_commands::{
 };
 use jangbu_kernel::ports::{IdSource, Vault};
 use jangbu_kernel::{
-    Actor, CommandId, CorrelationId, OrderId, ProductId, RefundId, Refusal, Remark, Role, ShipmentId, StreamId, UserId,
+    Actor, CommandId, CorrelationId, OrderId, Position, ProductId, RefundId, Refusal, Remark, Role, ShipmentId,
+    StreamId, UserId,
 };
 use jangbu_projections::ProjectorHandle;
 use serde::{Deserialize, Serialize};
@@ -30,25 +30,25 @@ use tokio::sync::mpsc;
 use super::file::Token;
 use super::rebuild::{RebuildEvent, RebuildRequest};
 
-/// Where the routes are.
+/// The prefix of the routes.
 pub(super) const PREFIX: &str = "/internal/operator";
 
 /// Does what only the writer of the store can do.
 #[derive(Clone)]
 pub struct Operator {
-    /// Signs people up.
+    /// Creates users.
     pub identity: Identity,
     /// The write side.
     pub commands: Commands,
-    /// Follows the log; none on a node without the role.
+    /// The projector; none on a node without the role.
     pub projector: Option<ProjectorHandle>,
     /// Mints ids.
     pub ids: Arc<dyn IdSource>,
-    /// Seals what an operator gives as a reason.
+    /// Seals the reasons that an operator gives.
     pub vault: Arc<dyn Vault>,
 }
 
-/// A user to be made.
+/// A new user.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct NewUser {
     /// The address.
@@ -59,42 +59,42 @@ pub struct NewUser {
     pub name: String,
     /// The roles.
     pub roles: Vec<Role>,
-    /// Who asks for it.
+    /// The operator.
     pub operator: String,
 }
 
-/// A role to be given or taken.
+/// A role to be granted or revoked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RoleChange {
-    /// Whose: an address or a user id.
+    /// The user: an address or a user id.
     pub user: String,
-    /// The role to be given or taken.
+    /// The role.
     pub role: Role,
-    /// Given, not taken.
+    /// Granted if true, else revoked.
     pub grant: bool,
-    /// Who asks for it.
+    /// The operator.
     pub operator: String,
 }
 
-/// What an operator decides about an order whose process waits for a person.
+/// An operator's decision about an order whose process waits for a person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
-    /// About the process itself.
+    /// An action on the process itself.
     Process(OperatorAction),
-    /// All the money goes back and the order ends.
+    /// Refunds all the money and ends the order.
     Refund {
         /// Whether what came back can be sold again.
         restock: bool,
     },
-    /// A further parcel goes out.
+    /// Sends a further parcel.
     SendAgain {
         /// Whether what came back can be sold again.
         restock: bool,
-        /// What goes into it; everything when nothing is named.
+        /// Its content; everything if no line is named.
         lines: Vec<(ProductId, u32)>,
     },
-    /// The order goes on as it is.
+    /// Continues the order as it is.
     Accept,
 }
 
@@ -116,55 +116,55 @@ impl Verb {
 pub struct Resolution {
     /// The order whose process waits.
     pub order_id: OrderId,
-    /// What is decided.
+    /// The decision.
     pub action: Verb,
     /// The reason, for the audit trail.
     pub reason: String,
-    /// Who decides.
+    /// The operator.
     pub operator: String,
 }
 
-/// What came of a decision.
+/// The result of a decision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Resolved {
-    /// The order whose process was decided about.
+    /// The order.
     pub order_id: OrderId,
-    /// Where its process stands now.
+    /// The step that its process is at now.
     pub step: String,
     /// The position of what was recorded.
-    pub position: u64,
+    pub position: Position,
 }
 
-/// Delays after wrong passwords to be taken away.
+/// Removes the delays after wrong passwords.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Unlock {
-    /// Whose: an address or a user id.
+    /// The user: an address or a user id.
     pub user: String,
-    /// Who asks for it.
+    /// The operator.
     pub operator: String,
 }
 
-/// What came of it.
+/// The result of a change to a user.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Created {
-    /// Whom it concerns.
+    /// The user.
     pub user_id: UserId,
-    /// Whether anything had to be done.
+    /// Whether anything was changed.
     pub changed: bool,
     /// The position of what was recorded.
-    pub position: u64,
+    pub position: Position,
 }
 
-/// Why an operator's wish was not carried out.
+/// Why an operator's request was not fulfilled.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     /// There is no such user.
     #[error("there is no user {0}")]
     NoSuchUser(String),
-    /// It cannot be: the text says why.
+    /// Refused; the text says why.
     #[error("{0}")]
     Refused(String),
-    /// The machine broke.
+    /// A failure.
     #[error("{0}")]
     Failed(String),
 }
@@ -200,7 +200,7 @@ impl From<CommandError> for OperatorError {
 }
 
 impl Operator {
-    /// Makes a user.
+    /// Creates a user.
     ///
     /// # Errors
     /// When a field is not valid, the address is taken, or the store fails.
@@ -211,10 +211,10 @@ impl Operator {
         Ok(Created { user_id: UserId::new(answer.stream.id), changed: true, position: answer.position })
     }
 
-    /// Gives or takes a role.
+    /// Grants or revokes a role.
     ///
     /// # Errors
-    /// When there is no such user, the shop says no, or the store fails.
+    /// When there is no such user, the shop refuses it, or the store fails.
     pub async fn change_role(&self, change: RoleChange) -> Result<Created, OperatorError> {
         let user_id = self.user(change.user).await?;
         let role = change.role;
@@ -224,7 +224,7 @@ impl Operator {
         self.execute(user_id, command, change.operator).await
     }
 
-    /// Takes the delays after wrong passwords away.
+    /// Removes the delays after wrong passwords.
     ///
     /// # Errors
     /// When there is no such user, or the store fails.
@@ -233,7 +233,7 @@ impl Operator {
         self.execute(user_id, UnlockUser { user_id }, unlock.operator).await
     }
 
-    /// Whoever goes by this address or id.
+    /// The user with this address or id.
     async fn user(&self, named: String) -> Result<UserId, OperatorError> {
         match named.parse() {
             Ok(user_id) => Ok(user_id),
@@ -258,7 +258,7 @@ impl Operator {
     /// Decides about a process that waits for a person.
     ///
     /// # Errors
-    /// When it waits for nobody or not for this, or the store fails.
+    /// When the process does not wait for this, or the store fails.
     pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, OperatorError> {
         let Resolution { order_id, action, reason, operator } = resolution;
         let (log, vault) = (self.commands.log().as_ref(), self.vault.as_ref());
@@ -310,7 +310,7 @@ pub fn router(operator: Operator, token: Token) -> Router {
     Router::new().nest(PREFIX, routes)
 }
 
-/// Whoever has no token is told what a stranger is told of any unknown path.
+/// A request without the token gets the answer of an unknown path.
 async fn guard(State(token): State<Token>, request: Request, next: Next) -> Response {
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if header.is_some_and(|header| token.matches(header)) {
@@ -355,8 +355,8 @@ async fn unlock(State(operator): State<Operator>, Json(wanted): Json<Unlock>) ->
     operator.unlock(wanted).await.map(Json)
 }
 
-/// Tells of the rebuild as it goes, a line an event. It ends with the connection:
-/// whoever interrupts the command interrupts the work.
+/// Reports the rebuild's progress, one JSON object a line. The work ends with the connection, so
+/// interrupting the command interrupts the rebuild.
 async fn rebuild(State(operator): State<Operator>, Json(request): Json<RebuildRequest>) -> Response {
     let (events, told) = mpsc::channel::<RebuildEvent>(16);
     tokio::spawn(async move { super::rebuild::run(&operator, request, events).await });

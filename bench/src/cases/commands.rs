@@ -1,4 +1,4 @@
-//! The write path alone: what a library does whose users bring a server of their own.
+//! The write path alone, comparable with a library that is used without an HTTP server.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use crate::bench::Bench;
 use crate::offline::{Offline, Until};
 use crate::report::{Goal, Report, Row, median};
 
-/// Commands of one small event each, decided and committed in this process, many at once:
-/// products that are made, each a stream of its own, and goods that come in for the
-/// products there are. No HTTP, no key, no read models. The goals are four and ten times
-/// what libraries of this field were measured to do on a machine of this kind.
+/// Commands of one small event each, decided and committed in this process, many at once: new
+/// products, each a stream of its own, and goods received for existing products. No HTTP, no key,
+/// no read models. The goals are four and ten times what libraries of this field were measured to
+/// do on a machine of this kind.
 pub(super) async fn commands(bench: &Bench) -> anyhow::Result<Report> {
     let mut report = Report::new("commands");
     let (mut fresh, mut existing) = (Vec::new(), Vec::new());
@@ -22,7 +22,7 @@ pub(super) async fn commands(bench: &Bench) -> anyhow::Result<Report> {
         let before = offline.head().await?;
         let received = offline.goods_received(time).await?;
         let made = offline.products_made(time).await?;
-        report.figure(&format!("round_{round}_events"), offline.head().await? - before);
+        report.figure(&format!("round_{round}_events"), before.behind(offline.head().await?));
         offline.close().await;
         let audit = place.command(&["audit", "verify"]).await?;
         report.check("audit verify holds", audit.status.success());

@@ -1,4 +1,4 @@
-//! Many who want the same.
+//! Many requests that compete for the same stock or streams.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::report::{Goal, Report, Row, median, per_second, ratio};
 use crate::server::ServerUnderTest;
 use crate::shop::{Shop, Size};
 
-/// A stock, and how many want one of it at once.
+/// A stock, and how many buyers order from it at once.
 const STOCK: u32 = 100;
 const CROWDS: [usize; 2] = [200, 2_000];
-/// The refusal of those who came too late.
+/// The refusal of those for whom nothing is left.
 const TOO_LATE: &str = "insufficient_stock";
-/// As long as such a crowd may take.
+/// Limit for the answers to all buyers.
 const CROWD_LIMIT: Duration = Duration::from_secs(120);
 
 /// Many buyers, few units, against orders of everything.
@@ -51,7 +51,7 @@ pub(super) async fn flash_sale(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// A crowd that comes at once, each on a connection of its own; on Postgres also at two nodes.
+/// Buyers who order at once, each on a connection of its own; on Postgres also at two nodes.
 pub(super) async fn buyers(bench: &Bench) -> anyhow::Result<Report> {
     let mut report = Report::new("buyers");
     let most_nodes = if bench.on_postgres() { 2 } else { 1 };
@@ -127,7 +127,7 @@ pub(super) async fn two_nodes(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Puts one more product on sale and has so many attempts made to buy one of it.
+/// Puts one more product on sale and makes the given number of attempts to buy one of it.
 async fn sale(
     server: &ServerUnderTest,
     shop: &Shop,

@@ -7,6 +7,7 @@ use http::Method;
 use jangbu_aggregates::stock::Stock;
 use jangbu_app::client::Connection;
 use jangbu_app::engine;
+use jangbu_kernel::Position;
 use jangbu_kernel::log::ReadFilter;
 use jangbu_store::hash::LeafFields;
 use sqlx::Connection as _;
@@ -20,7 +21,7 @@ use crate::server::ServerUnderTest;
 
 /// Products and buyers of a large log.
 const SCENERY: (usize, usize) = (1_000, 64);
-/// Orders between two looks at how long the log has become.
+/// Orders that are added between two checks of the log's length.
 const STEP: u64 = 20_000;
 /// Loads of one stream whose median is taken, each by a store that was just opened.
 const LOADS: usize = 11;
@@ -67,7 +68,7 @@ pub(super) async fn growth(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// One product that has sold for years, looked at for the first time after a start.
+/// One product with years of sales, loaded for the first time after a start.
 pub(super) async fn stock_stream(bench: &Bench) -> anyhow::Result<Report> {
     let mut report = Report::new("stock-stream");
     let place = bench.place().await?;
@@ -83,7 +84,7 @@ pub(super) async fn stock_stream(bench: &Bench) -> anyhow::Result<Report> {
         let begun = Instant::now();
         let (stock, version) = jangbu_commands::load_state::<Stock>(&*store, product).await?;
         took.push(u64::try_from(begun.elapsed().as_micros())?);
-        facts = version;
+        facts = version.get();
         drop(stock);
         store.close().await;
     }
@@ -135,7 +136,7 @@ pub(super) async fn start(bench: &Bench) -> anyhow::Result<Report> {
     let mut place = bench.place().await?;
     let events = scenery(&place, bench.args.start_events).await?;
     report.figure("events", events);
-    // The first start makes the read models; it is told, and not the case.
+    // The first start builds the read models; it is reported but is not the case.
     let begun = Instant::now();
     let server = ServerUnderTest::start(place, &bench.args.roles).await?;
     report.check("the read models came to show the whole log", settle(&server).await?);
@@ -163,15 +164,15 @@ pub(super) async fn start(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Fills a log with orders until it has so many events; how many it has.
+/// Fills a log with orders until it has at least this many events; returns how many it has.
 async fn scenery(place: &Place, events: u64) -> anyhow::Result<u64> {
     let offline = Offline::open(place, SCENERY.0, SCENERY.1).await?;
     eprintln!("filling a log with {events} events ...");
-    let mut head = offline.head().await?;
+    let mut head = offline.head().await?.get();
     while head < events {
         // An order is 3 events on average: itself, and one for each of its 2 lines.
         offline.orders(Until::Count(STEP.min((events - head) / 3 + 1)), false).await?;
-        head = offline.head().await?;
+        head = offline.head().await?.get();
     }
     offline.close_as_scenery().await?;
     Ok(head)
@@ -192,10 +193,10 @@ async fn stored(place: &Place) -> anyhow::Result<u64> {
     Ok(u64::try_from(sum)?)
 }
 
-/// How many events there are, and the bytes of what is hashed of each.
+/// The number of events, and the bytes of each that are hashed.
 async fn raw(place: &Place) -> anyhow::Result<(u64, u64)> {
     let store = engine::open_for_reading(&place.settings()?).await?;
-    let (mut events, mut bytes, mut after) = (0_u64, 0_u64, 0);
+    let (mut events, mut bytes, mut after) = (0_u64, 0_u64, Position::ZERO);
     loop {
         let (page, read_to) = store.read_all(after, PAGE, &ReadFilter::default()).await?;
         if page.is_empty() {

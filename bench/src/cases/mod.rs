@@ -1,5 +1,4 @@
-//! The cases: one file a family. Each gives a report with the rows of the table that it
-//! is about.
+//! The cases: one file a family. Each gives a report with its rows of the table.
 
 mod commands;
 mod contention;
@@ -27,11 +26,11 @@ use crate::bench::Bench;
 const REST_LIMIT: Duration = Duration::from_secs(1_800);
 /// A token lives for five minutes.
 const LOGIN_EVERY: Duration = Duration::from_secs(200);
-/// A log that has not grown for so long is at rest.
+/// A log that has not grown for this long is at rest.
 const REST: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// What somebody who runs a shop needs to know, in the order of docs/BENCHMARKS.md.
+/// What the operator of a shop needs to know, in the order of docs/BENCHMARKS.md.
 const ESSENTIALS: [Case; 6] =
     [Case::OrderTime, Case::Sustained, Case::NewBuyer, Case::Saga, Case::Replay, Case::PlaceOrder];
 
@@ -81,7 +80,7 @@ pub(super) fn of(args: &BenchArgs) -> Vec<Case> {
     vec![args.case]
 }
 
-/// Carries a case out.
+/// Runs a case.
 pub(super) async fn run(bench: &Bench, case: Case) -> anyhow::Result<Report> {
     match case {
         Case::PlaceOrder => placing::place_order(bench).await,
@@ -112,7 +111,7 @@ pub(super) async fn run(bench: &Bench, case: Case) -> anyhow::Result<Report> {
     }
 }
 
-/// Places orders from so many connections as long as a round lasts, as fast as it goes.
+/// Places orders over this many connections for one round, as fast as possible.
 async fn place_orders(
     bench: &Bench,
     server: &ServerUnderTest,
@@ -132,8 +131,7 @@ async fn check_acknowledged(report: &mut Report, server: &ServerUnderTest, talli
     Ok(())
 }
 
-/// Waits until read models and process manager have nothing more to do; false when that
-/// took too long.
+/// Waits until read models and process manager have nothing more to do; false on a timeout.
 async fn settle(server: &ServerUnderTest) -> anyhow::Result<bool> {
     let begun = Instant::now();
     let (mut admin, mut login) = (shop::admin(server).await?, Instant::now());

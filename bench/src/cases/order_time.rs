@@ -1,5 +1,5 @@
-//! Processor time that the server takes for an order, at a load that it is far from not
-//! bearing. Gateway, carrier and database are processes of their own and not among it.
+//! Processor time that the server takes for an order, at a load well below its maximum. Gateway,
+//! carrier and database are processes of their own and not included.
 
 use std::time::Duration;
 
@@ -14,24 +14,22 @@ use crate::shop::Shop;
 
 /// Connections: more than are ever busy at these rates.
 const CONNECTIONS: usize = 32;
-/// How long after the last answer or parcel the server is still looked at: read models and
+/// How long the server is still measured after the last answer or parcel, so that read models and
 /// timers have followed by then.
 const REST: Duration = Duration::from_secs(1);
 /// How long the last parcels may take.
 const LIMIT: Duration = Duration::from_secs(120);
-/// How long a server that nobody asks anything is looked at.
-const IDLE: Duration = Duration::from_secs(3);
 
-/// What an order's time is held against.
+/// What an order's time is compared with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Yardstick {
     /// The server's half of a typed echo at the same pace.
     Echo,
-    /// An answer of `/livez` at the same pace.
+    /// An answer of `/livez`, as fast as they come.
     Livez,
 }
 
-/// A load whose orders are weighed.
+/// A load whose processor time per order is measured.
 struct Weighed {
     name: &'static str,
     pay: Pay,
@@ -71,7 +69,7 @@ const LOADS: [Weighed; 4] = [
     },
 ];
 
-/// What each of the loads costs, an order.
+/// Processor time per order, for each of the loads.
 pub(super) async fn order_time(bench: &Bench) -> anyhow::Result<Report> {
     let mut report = Report::new("order-time");
     let mut figures: Vec<[Vec<u64>; 3]> = LOADS.iter().map(|_| Default::default()).collect();
@@ -82,7 +80,7 @@ pub(super) async fn order_time(bench: &Bench) -> anyhow::Result<Report> {
             shop.log_in().await?;
             let yardstick = match load.yardstick {
                 Yardstick::Echo => bench.echo_ns(&OrderPlan::of(&shop, load.pay), CONNECTIONS, load.per_second).await?,
-                Yardstick::Livez => livez_ns(bench, &server, load.per_second).await?,
+                Yardstick::Livez => livez_ns(bench, &server).await?,
             };
             let order = weigh(bench, &server, &shop, load, &mut parcels, (&mut report, round)).await?;
             orders.push(order);
@@ -105,7 +103,7 @@ pub(super) async fn order_time(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Nanoseconds of the server for each order of a load, with all that follows from it.
+/// Nanoseconds of processor time per order of a load, with all that follows from it.
 async fn weigh(
     bench: &Bench,
     server: &ServerUnderTest,
@@ -129,20 +127,16 @@ async fn weigh(
     Ok(each(used, tally.created()))
 }
 
-/// Nanoseconds of the server for an answer of `/livez`, without what it uses when nobody asks.
-async fn livez_ns(bench: &Bench, server: &ServerUnderTest, pace: u64) -> anyhow::Result<u64> {
+/// Nanoseconds of processor time per answer of `/livez`.
+async fn livez_ns(bench: &Bench, server: &ServerUnderTest) -> anyhow::Result<u64> {
     let measured = Duration::from_secs(bench.args.echo_seconds);
-    let before = server.processor_time()?;
-    tokio::time::sleep(IDLE).await;
-    let idle_each_second = server.processor_time()?.saturating_sub(before) / 3;
     let before = server.processor_time()?;
     let address = server.address()?;
     let guns = (0..CONNECTIONS).map(|_| Gun { address, ammunition: Livez(Head::get("/livez")) });
-    let plan = Plan { warmup: Duration::ZERO, measured, pace: Some(pace) };
+    let plan = Plan { warmup: Duration::ZERO, measured, pace: None };
     let tally = fire(guns.collect(), plan).await?;
     let used = server.processor_time()?.saturating_sub(before);
-    let idle = idle_each_second.saturating_mul(u32::try_from(bench.args.echo_seconds)?);
-    Ok(each(used.saturating_sub(idle), tally.answers()).max(1))
+    Ok(each(used, tally.answers()).max(1))
 }
 
 /// Asks whether the server is alive.

@@ -1,13 +1,13 @@
-//! What becomes of paid orders, read from the log beside the server.
+//! Payments and parcels of a load, counted from the log.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jangbu_app::engine;
-use jangbu_kernel::CorrelationId;
 use jangbu_kernel::Timestamp;
 use jangbu_kernel::log::ReadFilter;
+use jangbu_kernel::{CorrelationId, Position};
 use jangbu_store::Store;
 
 use crate::place::Place;
@@ -19,11 +19,11 @@ const REQUESTED: &str = "payment.requested";
 const PAID: &str = "order.paid";
 const READY: &str = "shipment.ready";
 
-/// Counts payments and parcels, reading on from where it was.
+/// Counts payments and parcels, and continues from the position it has read to.
 pub(super) struct Parcels {
     store: Arc<dyn Store>,
     filter: ReadFilter,
-    after: u64,
+    after: Position,
     requested: u64,
     ready: u64,
     paid: HashMap<CorrelationId, Timestamp>,
@@ -31,7 +31,7 @@ pub(super) struct Parcels {
 }
 
 impl Parcels {
-    /// Begins at the end of the log.
+    /// Starts at the end of the log.
     ///
     /// # Errors
     /// When the log cannot be read.
@@ -43,11 +43,11 @@ impl Parcels {
         Ok(Self { store, filter, after, requested: 0, ready: 0, paid: HashMap::new(), waits_ms: Vec::new() })
     }
 
-    /// Forgets what was counted and goes on from the end of the log; where that is.
+    /// Resets the counts and continues from the end of the log; returns that position.
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub(super) async fn begin_again(&mut self) -> anyhow::Result<u64> {
+    pub(super) async fn begin_again(&mut self) -> anyhow::Result<Position> {
         self.after = self.store.head().await?;
         (self.requested, self.ready) = (0, 0);
         self.paid.clear();
@@ -55,11 +55,11 @@ impl Parcels {
         Ok(self.after)
     }
 
-    /// Reads up to where the log ends now; where that is.
+    /// Reads up to the current end of the log; returns that position.
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub(super) async fn read(&mut self) -> anyhow::Result<u64> {
+    pub(super) async fn read(&mut self) -> anyhow::Result<Position> {
         let head = self.store.head().await?;
         while self.after < head {
             let (page, read_to) = self.store.read_all(self.after, PAGE, &self.filter).await?;
@@ -67,7 +67,8 @@ impl Parcels {
                 break;
             }
             self.after = read_to;
-            // What came after the look is counted, too: the page has it.
+            // The page may hold events that were appended after the end was asked for: they count,
+            // too.
             for event in page {
                 let (request, at) = (event.meta.correlation_id, event.meta.recorded_at);
                 match event.event_type.as_str() {
@@ -84,7 +85,7 @@ impl Parcels {
         Ok(head)
     }
 
-    /// Waits until so many parcels are ready; how many are.
+    /// Waits until this many parcels are ready or the limit is over; returns how many are.
     ///
     /// # Errors
     /// When the log cannot be read.
@@ -99,17 +100,17 @@ impl Parcels {
         }
     }
 
-    /// Payments that were asked for.
+    /// Payments that were requested.
     pub(super) const fn requested(&self) -> u64 {
         self.requested
     }
 
-    /// Payments that were asked for and whose parcel is not ready.
+    /// Payments that were requested and whose parcel is not ready.
     pub(super) const fn under_way(&self) -> u64 {
         self.requested.saturating_sub(self.ready)
     }
 
-    /// Milliseconds from paid to ready, below which so many of a hundred orders were.
+    /// Milliseconds from paid to ready at this percentile.
     pub(super) fn wait_ms(&mut self, percent: usize) -> u64 {
         self.waits_ms.sort_unstable();
         let at = (self.waits_ms.len() * percent / 100).min(self.waits_ms.len().saturating_sub(1));

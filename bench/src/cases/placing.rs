@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{check_acknowledged, latencies, ms, place_orders, settle};
 use crate::bench::Bench;
 use crate::load::{Plan, fire};
+use crate::moments::Moments;
 use crate::orders::{OrderPlan, Pay};
 use crate::report::{Goal, Report, Row, median, ratio};
 use crate::shop::{PLENTY, Shop, Size};
@@ -23,7 +24,9 @@ pub(super) async fn place_order(bench: &Bench) -> anyhow::Result<Report> {
         report.tally(&format!("round_{round}_echo"), &echo);
         inserts.push(bench.inserts(&server.place).await?);
         shop.log_in().await?;
+        let mut moments = Moments::read(&server).await?;
         let most = place_orders(bench, &server, &shop, bench.args.connections).await?;
+        report.figure(&format!("round_{round}_stages_us"), moments.since(&server).await?);
         report.tally(&format!("round_{round}"), &most);
         let rate = most.rate();
         let mut tallies = vec![most];
@@ -36,7 +39,10 @@ pub(super) async fn place_order(bench: &Bench) -> anyhow::Result<Report> {
             shop.log_in().await?;
             let plan = Plan { pace: Some((rate * bench.args.at_load / 100).max(1)), ..bench.args.plan() };
             let orders = OrderPlan::of(&shop, Pay::SomeWithPoints);
+            let mut moments = Moments::read(&server).await?;
             let paced = fire(orders.guns(&server, bench.args.connections), plan).await?;
+            let stages = format!("round_{round}_at_{}_percent_stages_us", bench.args.at_load);
+            report.figure(&stages, moments.since(&server).await?);
             report.tally(&format!("round_{round}_at_{}_percent", bench.args.at_load), &paced);
             p99s.push(paced.quantile_us(0.99));
             disks.push(disk);
@@ -66,7 +72,7 @@ pub(super) async fn place_order(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// One request at a time: what a commit costs when nobody shares it.
+/// One request at a time: what a commit costs when no other request shares it.
 pub(super) async fn one_client(bench: &Bench) -> anyhow::Result<Report> {
     let mut report = Report::new("one-client");
     let (mut p50s, mut disks, mut times) = (Vec::new(), Vec::new(), Vec::new());
@@ -91,7 +97,7 @@ pub(super) async fn one_client(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// What somebody with bad luck waits while few others ask.
+/// The worst answer while few clients send requests.
 pub(super) async fn worst_answer(bench: &Bench) -> anyhow::Result<Report> {
     let mut report = Report::new("worst-answer");
     for clients in [8, 32] {
@@ -117,7 +123,7 @@ pub(super) async fn worst_answer(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// The first order of somebody new against the next one of the same person, one at a time.
+/// The first order of a new buyer against the next one of the same buyer, one at a time.
 pub(super) async fn new_buyer(bench: &Bench) -> anyhow::Result<Report> {
     let mut report = Report::new("new-buyer");
     let mut figures: [Vec<u64>; 3] = Default::default();

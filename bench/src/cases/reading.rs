@@ -1,4 +1,4 @@
-//! Read models: rebuilt, behind, and asked.
+//! Read models: rebuild, lag and queries.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::server::ServerUnderTest;
 use crate::shop::{self, Shop};
 use crate::yardsticks::read_and_parse;
 
-/// As long as making a log may take.
+/// Limit for making a log.
 const LOG_LIMIT: Duration = Duration::from_secs(600);
 /// Products and buyers of a large log.
 const SCENERY: (usize, usize) = (1_000, 64);
@@ -40,7 +40,7 @@ pub(super) async fn replay(bench: &Bench) -> anyhow::Result<Report> {
     for _ in 0..bench.args.rounds {
         let parse = read_and_parse(&server.place).await?;
         let begun = Instant::now();
-        // Without comparing the result with what is there, which is not a part of it.
+        // Without comparing the result with the present read models, which is not part of the case.
         let output = server.command(&["replay", "--from-scratch"]).await?;
         let rate = per_second(events, begun.elapsed());
         report.check("every replay ended well", output.status.success());
@@ -99,8 +99,8 @@ pub(super) async fn lag(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Places orders of its own beside the load and asks for a list that shows each; how many
-/// microseconds that took from the acknowledgement on, none where it did not come.
+/// Places orders of its own beside the load and asks for a list that shows each. Returns the
+/// microseconds from each acknowledgement to that answer, none where it did not come.
 async fn probe(server: &ServerUnderTest, shop: &Shop, plan: Plan) -> anyhow::Result<Vec<Option<u64>>> {
     let address = server.address()?.to_string();
     let mut connection = Connection::open(&address).await?;
@@ -134,13 +134,13 @@ async fn probe(server: &ServerUnderTest, shop: &Shop, plan: Plan) -> anyhow::Res
     Ok(lags)
 }
 
-/// The value below which so many of a hundred are; the values are sorted.
+/// The value at this percentile; the values are sorted.
 fn quantile(sorted: &[Option<u64>], percent: usize) -> u64 {
     let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
     sorted.get(at).copied().flatten().unwrap_or_default()
 }
 
-/// What somebody waits who looks through a long list.
+/// Latency of pages of a long list.
 pub(super) async fn order_list(bench: &Bench) -> anyhow::Result<Report> {
     let mut report = Report::new("order-list");
     let place = bench.place().await?;
@@ -156,7 +156,7 @@ pub(super) async fn order_list(bench: &Bench) -> anyhow::Result<Report> {
     for _ in 0..ASKED {
         first.push(Some(reader.page(None, 20).await?.1));
     }
-    // Cursors cannot be made up, so a deep page is walked to.
+    // Cursors cannot be constructed here, so a deep page is reached page by page.
     let (mut cursor, mut walked) = (None, 0);
     while walked < bench.args.orders / 2 {
         cursor = reader.page(cursor.as_deref(), DEEP_LIMIT).await?.0;

@@ -12,7 +12,7 @@ use crate::report::{Goal, Report, Row, median, per_second, ratio};
 /// How long the sagas of a round may take.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// So many orders by card at once; the time ends when the last parcel is ready.
+/// Places this many orders by card at once; the time ends when the last parcel is ready.
 pub(super) async fn saga(bench: &Bench) -> anyhow::Result<Report> {
     let mut report = Report::new("saga");
     let (mut rates, mut usual, mut shares) = (Vec::new(), Vec::new(), Vec::new());

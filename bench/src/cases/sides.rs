@@ -1,4 +1,4 @@
-//! Two sides of one thing, measured in turn: with and without.
+//! Two variants of one load, measured in turn: with and without.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub(super) async fn receipt(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// What projections and process manager take of the machine.
+/// The share of the machine that projections and process manager take.
 pub(super) async fn roles(bench: &Bench) -> anyhow::Result<Report> {
     let mut report = Report::new("roles");
     let (mut all, mut alone, mut shares) = (Vec::new(), Vec::new(), Vec::new());
@@ -79,13 +79,13 @@ pub(super) async fn roles(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// What rebuilding every read model takes from those who buy meanwhile.
+/// How much rebuilding every read model slows down orders.
 pub(super) async fn rebuild(bench: &Bench) -> anyhow::Result<Report> {
     let mut report = Report::new("rebuild");
     let (mut during, mut without, mut shares) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=bench.args.rounds {
         let (server, mut shop) = bench.shop(&bench.args.roles).await?;
-        // The first load is the yardstick, and the log that is rebuilt.
+        // The first load is the yardstick, and makes the log that is rebuilt.
         let alone = place_orders(bench, &server, &shop, bench.args.connections).await?;
         report.tally(&format!("round_{round}_without"), &alone);
         report.check("the server came to rest between the loads", super::settle(&server).await?);
@@ -94,7 +94,7 @@ pub(super) async fn rebuild(bench: &Bench) -> anyhow::Result<Report> {
             let load = place_orders(bench, &server, &shop, bench.args.connections);
             let mut load = std::pin::pin!(load);
             let mut rebuilds = 0_u64;
-            // One after the other, so that there is one for the whole of the load.
+            // One rebuild after the other, so that one runs for the whole of the load.
             let both = loop {
                 tokio::select! {
                     tally = &mut load => break tally?,
@@ -124,8 +124,8 @@ pub(super) async fn rebuild(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Commands of the same kind on streams that are there, and on streams that they begin:
-/// goods that come in for a product (its stock has a past), and new products.
+/// Commands of the same kind on existing streams, and on streams that they begin: goods received
+/// for a product whose stock has a history, and new products.
 pub(super) async fn existing_stream(bench: &Bench) -> anyhow::Result<Report> {
     let mut report = Report::new("existing-stream");
     let (mut existing, mut fresh, mut shares) = (Vec::new(), Vec::new(), Vec::new());
@@ -162,7 +162,7 @@ pub(super) async fn existing_stream(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Posts the same body to one of several paths, over and over.
+/// Posts the same body to one of several paths, repeatedly.
 struct SameBody {
     heads: std::sync::Arc<[Head]>,
     body: Vec<u8>,

@@ -1,4 +1,4 @@
-//! The rate that a shop keeps up with, and what its customers and its desk see below it.
+//! The rate that a shop keeps up with, and the latencies of answers and parcels below it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::report::{Goal, Report, Row, median, ratio};
 use crate::server::ServerUnderTest;
 use crate::shop::{self, Shop};
 
-/// Rates that are tried; each halves what is not known.
+/// Rates that are tried; each trial halves the remaining interval.
 const TRIALS: u32 = 5;
 /// The part of the sustained rate at which latencies are taken.
 const PART_PERCENT: u64 = 70;
@@ -89,14 +89,14 @@ async fn one_round(bench: &Bench, round: u32, report: &mut Report) -> anyhow::Re
     Ok([low, p99, commit, ratio(p99, commit), half, slowest])
 }
 
-/// What stood at the end of a paced load.
+/// State at the end of a paced load.
 struct Trial {
     tally: Tally,
-    /// Events a second that the load made.
+    /// Events a second that the load appended.
     events: u64,
-    /// Events that the slowest read model did not show.
+    /// Events that the slowest read model had not applied.
     unshown: u64,
-    /// Payments a second that were asked for.
+    /// Payments a second that were requested.
     payments: u64,
     /// Payments whose parcel was not ready.
     under_way: u64,
@@ -134,7 +134,7 @@ async fn trial(
     let head = parcels.read().await?;
     let seconds = (plan.warmup + plan.measured).as_secs().max(1);
     let (payments, under_way) = (parcels.requested() / seconds, parcels.under_way());
-    Ok(Trial { tally, events: head.saturating_sub(begun) / seconds, unshown, payments, under_way })
+    Ok(Trial { tally, events: begun.behind(head) / seconds, unshown, payments, under_way })
 }
 
 async fn unshown(admin: &mut Shopper) -> anyhow::Result<u64> {

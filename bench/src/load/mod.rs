@@ -20,6 +20,7 @@ use self::pace::Pace;
 pub use self::request::{Head, Request};
 pub use self::tally::Tally;
 use self::wire::Wire;
+use crate::machine;
 
 /// How long the last answers of a load may take after its end.
 const LAST_ANSWERS: Duration = Duration::from_secs(60);
@@ -33,13 +34,13 @@ pub trait Ammunition: Send + 'static {
 /// How a load is carried out.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Time before, that does not count.
+    /// Time before, which does not count.
     pub warmup: Duration,
     /// Time that counts.
     pub measured: Duration,
-    /// Requests a second that are begun whether or not earlier ones were answered. A
-    /// latency is then counted from the moment at which its request was due. None: every
-    /// connection sends its next request as soon as it has its answer.
+    /// Requests a second that are sent whether or not earlier ones were answered; a latency is then
+    /// counted from the moment at which its request was due. None: every connection sends its next
+    /// request as soon as it has its answer.
     pub pace: Option<u64>,
 }
 
@@ -66,6 +67,7 @@ pub async fn fire<A: Ammunition>(guns: Vec<Gun<A>>, plan: Plan) -> anyhow::Resul
 }
 
 fn on_this_thread<A: Ammunition>(guns: Vec<Gun<A>>, plan: Plan) -> anyhow::Result<Tally> {
+    machine::go_before_others();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let limit = plan.warmup + plan.measured + LAST_ANSWERS;
     let local = tokio::task::LocalSet::new();
@@ -75,7 +77,7 @@ fn on_this_thread<A: Ammunition>(guns: Vec<Gun<A>>, plan: Plan) -> anyhow::Resul
     Ok(tally)
 }
 
-/// What the thread has used of a processor so far; nothing where the system does not tell.
+/// Processor time that this thread has used so far; zero where the system does not report it.
 fn cpu_of_this_thread() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(text.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).unwrap_or_default())
@@ -128,7 +130,7 @@ async fn all<A: Ammunition>(guns: Vec<Gun<A>>, plan: Plan) -> anyhow::Result<Tal
     clock.abort();
     let mut tally = shared.tally.replace(Tally::new()?);
     if shared.stage.get() != Stage::Over {
-        // The ammunition was used up before the time was.
+        // The ammunition was used up before the time was over.
         tally.elapsed = begun.elapsed().saturating_sub(plan.warmup);
     }
     Ok(tally)
@@ -152,8 +154,8 @@ async fn shoot<A: Ammunition>(mut wire: Wire, mut ammunition: A, shared: Rc<Shar
         let answer = wire.exchange(request.bytes()).await?;
         let took = begun.elapsed();
         let mut tally = shared.tally.borrow_mut();
-        // A request that began before the end counts for latency also when it ends after
-        // it: leaving the slowest out would flatter the figures. For the rate it does not.
+        // A request that began before the end counts for latency even if its answer comes after it:
+        // leaving the slowest out would flatter the figures. It does not count for the rate.
         let in_time = shared.stage.get() == Stage::Counting;
         tally.count(&answer, took, counts, in_time)?;
     }

@@ -1,4 +1,4 @@
-//! An open-loop schedule: when each request is due, whatever became of the others.
+//! An open-loop schedule: when each request is due, whether or not earlier ones were answered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-/// How often the pacer looks whether a request is due. The timers of the async runtime
-/// are a millisecond coarse, which is more than a durable commit takes here.
+/// How often the pacer checks whether a request is due. The timers of the async runtime have a
+/// resolution of a millisecond, which is more than a durable commit takes here.
 const TICK: Duration = Duration::from_micros(100);
 
 /// Hands out due times.
@@ -19,7 +19,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Begins now; a thread of its own keeps the time until `limit` is over.
+    /// Starts now; a thread of its own keeps the time until `limit` is over.
     pub(super) fn start(rate: u64, limit: Duration) -> std::io::Result<Self> {
         let due = Arc::new(Semaphore::new(0));
         let begun = Instant::now();
@@ -38,7 +38,7 @@ impl Pace {
         Some(self.begun + Duration::from_nanos(u64::try_from(after_ns).ok()?))
     }
 
-    /// Nothing is due any more.
+    /// Ends the schedule: no further request is due.
     pub(super) fn close(&self) {
         self.due.close();
     }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-/// What is common to the requests of a caller: everything before the key.
+/// What the requests of a client have in common: everything before the key.
 #[derive(Clone, Debug)]
 pub struct Head(Vec<u8>);
 
@@ -14,14 +14,14 @@ impl Head {
         Self(format!("POST {path} {head}authorization: {authorization}\r\n").into_bytes())
     }
 
-    /// A GET by nobody in particular.
+    /// A GET without a token.
     #[must_use]
     pub fn get(path: &str) -> Self {
         Self(format!("GET {path} HTTP/1.1\r\nhost: bench\r\n").into_bytes())
     }
 }
 
-/// A request that is being written, over and over in the same memory.
+/// A request that is being written, always into the same buffer.
 #[derive(Debug, Default)]
 pub struct Request {
     bytes: Vec<u8>,
@@ -43,7 +43,7 @@ impl Request {
         self.body.clear();
     }
 
-    /// What is sent.
+    /// The bytes to be sent.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

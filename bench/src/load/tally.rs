@@ -11,15 +11,15 @@ use crate::report::per_second;
 
 /// What was answered, and how fast.
 pub struct Tally {
-    /// Answers of success to requests that began before counting did.
+    /// Successful answers to requests that were sent before counting began.
     pub warmed_up: u64,
-    /// Answers of success within the time that counts.
+    /// Successful answers within the time that counts.
     pub in_time: u64,
-    /// Answers by status; of the warm-up only what was no success.
+    /// Answers by status; of the warm-up only the unsuccessful ones.
     pub statuses: BTreeMap<u16, u64>,
     /// Refusals by code.
     pub codes: BTreeMap<String, u64>,
-    /// Microseconds to each answer of success.
+    /// Microseconds to each successful answer.
     pub latency: Histogram<u64>,
     /// How long was counted.
     pub elapsed: Duration,
@@ -27,7 +27,7 @@ pub struct Tally {
     pub own_cpu: Duration,
 }
 
-/// Answers are told apart by three digits, up to two minutes.
+/// Latencies are kept with three digits, up to two minutes.
 const LONGEST_US: u64 = 120_000_000;
 
 #[derive(Deserialize)]
@@ -88,13 +88,13 @@ impl Tally {
         self.statuses.values().sum()
     }
 
-    /// Answers that blame the server, also during the warm-up.
+    /// Answers with a status of 5xx, also during the warm-up.
     #[must_use]
     pub fn server_errors(&self) -> u64 {
         self.statuses.range(500..).map(|(_, count)| count).sum()
     }
 
-    /// Whether nothing but this status was answered.
+    /// Whether every answer had this status.
     #[must_use]
     pub fn only(&self, wanted: u16) -> bool {
         self.statuses.keys().all(|status| *status == wanted)
@@ -113,7 +113,7 @@ impl Tally {
         per_second(self.in_time, self.elapsed)
     }
 
-    /// Microseconds below which this share of the answers came.
+    /// Latency at this quantile of the answers, in microseconds.
     #[must_use]
     pub fn quantile_us(&self, quantile: f64) -> u64 {
         self.latency.value_at_quantile(quantile)

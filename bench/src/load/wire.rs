@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a socket, as little of it as a load needs, and that strictly.
+//! HTTP/1.1 on a socket: the part of it that a load needs, read strictly.
 
 use std::net::SocketAddr;
 
@@ -9,13 +9,13 @@ use tokio::net::TcpStream;
 
 /// More headers than any answer has.
 const MOST_HEADERS: usize = 48;
-/// Room that is kept free for an answer: one that leaves room tells the runtime that the
-/// socket is empty, which saves a system call an answer.
+/// Room that is kept free for an answer: a read that does not fill the buffer tells the runtime
+/// that the socket is empty, which saves a system call an answer.
 const READ_ROOM: usize = 16 * 1024;
 /// No answer of the API is longer.
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
-/// An answer, whole.
+/// A whole answer.
 #[derive(Debug)]
 pub(super) struct Answer<'a> {
     /// The status.
@@ -32,11 +32,11 @@ pub(super) struct Wire {
     body: Vec<u8>,
     /// Bytes of the buffer that belong to the last answer.
     used: usize,
-    /// The server has said that it closes the connection.
+    /// The server has announced that it closes the connection.
     closing: bool,
 }
 
-/// How far an answer's body goes.
+/// How the end of an answer's body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Length {
     Known(usize),
@@ -46,7 +46,7 @@ enum Length {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Preamble {
     status: u16,
-    /// Bytes up to the body.
+    /// Bytes before the body.
     bytes: usize,
     length: Length,
     closing: bool,
@@ -135,7 +135,7 @@ async fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads status and headers; none when they are not all there yet.
+/// Reads status and headers; none when they are not complete yet.
 fn preamble(bytes: &[u8]) -> anyhow::Result<Option<Preamble>> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut response = httparse::Response::new(&mut headers);

@@ -1,5 +1,5 @@
-//! The typed echo: the HTTP stack of the API, the body of placing an order parsed into
-//! its type and written back, and nothing of a shop.
+//! The typed echo: the HTTP stack of the API, and the body of placing an order parsed into its type
+//! and written back, without a shop.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -95,7 +95,7 @@ async fn accept(listener: TcpListener, router: Router) -> anyhow::Result<()> {
         let router = router.clone();
         let service = service_fn(move |request: Request<Incoming>| router.clone().oneshot(request));
         let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-        // A client that leaves ends its connection; the bench notices on its own side.
+        // An error is a client that disconnects; the bench notices that on its own side.
         tokio::spawn(connection);
     }
 }
@@ -118,7 +118,7 @@ impl Echo {
         Ok(Self { child, address: address.parse()? })
     }
 
-    /// Sends it orders as a shop would get them.
+    /// Sends it orders as a shop would receive them.
     ///
     /// # Errors
     /// When an answer is not that of an echo.

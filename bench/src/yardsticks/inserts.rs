@@ -1,5 +1,5 @@
-//! How fast rows like those of the log can be inserted, durably, by somebody who does
-//! nothing else: no decision, no hash, no receipt.
+//! How fast rows like those of the log can be inserted durably, without anything else: no decision,
+//! no hash, no receipt.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,9 +11,9 @@ use crate::report::per_second;
 
 /// Rows of a batch: about what a batch of the write path holds under full load.
 pub(super) const FULL: u32 = 500;
-/// The same at a load that can be sustained.
+/// Rows of a batch at a load that can be sustained.
 pub(super) const SUSTAINED: u32 = 60;
-/// As long as an order's own event.
+/// The length of an order's own event.
 const PAYLOAD_BYTES: usize = 500;
 const TABLE: &str = include_str!("../../../migrations/sqlite/0001_log.sql");
 
@@ -27,9 +27,9 @@ fn rows(batch: u32) -> Vec<Row> {
     (0..batch).map(|_| Row { stream_id: id(), event_id: id() }).collect()
 }
 
-/// What came of a time of inserting.
+/// Result of inserting for a given time.
 pub(super) struct Inserted {
-    /// Microseconds of each commit.
+    /// Microseconds that each commit took.
     took: Vec<u64>,
     rows: u64,
     elapsed: Duration,

@@ -1,6 +1,6 @@
-//! What the figures are held against, measured on this machine in this run: how fast
-//! the same HTTP stack echoes the same body, how long the disk takes, how fast rows can
-//! be inserted, how fast events can be read.
+//! What the figures are compared with, measured on this machine in this run: how fast the same HTTP
+//! stack echoes the same body, how long the disk takes, how fast rows can be inserted, how fast
+//! events can be read.
 
 mod disk;
 pub mod echo;
@@ -25,8 +25,8 @@ pub async fn fdatasync_p50_us(folder: &Path) -> anyhow::Result<u64> {
     tokio::task::spawn_blocking(move || disk::fdatasync_p50_us(&folder, DISK_TIME)).await?
 }
 
-/// Rows like those of the log that the embedded engine's library inserts in a second,
-/// in durable batches and nothing else.
+/// Rows like those of the log that the embedded engine's library inserts a second, in durable
+/// batches and without anything else.
 ///
 /// # Errors
 /// When the folder cannot be written.
@@ -42,8 +42,8 @@ pub async fn postgres_inserts_per_second(url: &str) -> anyhow::Result<u64> {
     Ok(inserts::postgres(url, inserts::FULL, DISK_TIME).await?.rows_per_second())
 }
 
-/// Microseconds below which 99 of 100 durable commits of the embedded engine's library
-/// come, each of as many rows as at a load that can be sustained.
+/// The p99 of durable commits of the embedded engine's library, in microseconds, with as many rows
+/// each as at a load that can be sustained.
 ///
 /// # Errors
 /// When the folder cannot be written.

@@ -1,5 +1,5 @@
-//! How fast the events of a log can be read one after the other and parsed into their
-//! types, by somebody who does nothing with them: no hash, no fold, no row.
+//! How fast the events of a log can be read in order and parsed into their types, without anything
+//! else: no hash, no fold, no row.
 
 use std::time::Instant;
 

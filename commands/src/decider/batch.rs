@@ -1,10 +1,11 @@
-//! A request on its way, and the batch it is decided in.
+//! A queued request, and the batch in which it is decided.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use jangbu_kernel::log::{Append, ReceiptKey, Snapshot};
-use jangbu_kernel::{Refusal, StreamId};
+use jangbu_kernel::{Refusal, StreamId, Version};
 use tokio::sync::oneshot;
 
 use crate::measure::Figures;
@@ -13,26 +14,37 @@ use crate::request::{Answer, CommandError, Request};
 /// A request that waits for its answer.
 pub(super) struct Job {
     pub request: Request,
-    /// Whose idempotency key, and which; made on the caller's task.
+    /// The idempotency key with its scope; made on the caller's task.
     pub key: Option<ReceiptKey>,
-    /// The log was asked for a receipt of the key and had none. Later ones are seen by
-    /// this decider itself, or by the append.
+    /// The log was asked for a receipt of the key and had none. Receipts that are written later are
+    /// seen by this decider itself, or by the append.
     pub key_is_new: bool,
-    /// Without an append nobody would find out that the key was used before.
+    /// Set if the request has no append that would find out that the key was used before.
     pub look_up_key: bool,
     answer: oneshot::Sender<Result<Answer, CommandError>>,
     figures: Arc<Figures>,
-    /// How often it was decided already.
+    /// How often it was already decided.
     pub rounds: u32,
+    /// When it was accepted.
+    pub accepted: Instant,
 }
 
 impl Job {
     pub fn new(request: Request, answer: oneshot::Sender<Result<Answer, CommandError>>, figures: Arc<Figures>) -> Self {
         let key = request.receipt_key();
-        Self { request, key, key_is_new: false, look_up_key: false, answer, figures, rounds: 0 }
+        Self {
+            request,
+            key,
+            key_is_new: false,
+            look_up_key: false,
+            answer,
+            figures,
+            rounds: 0,
+            accepted: Instant::now(),
+        }
     }
 
-    /// Answers. A caller who has gone changes nothing.
+    /// Sends the answer. It does not matter if the caller is gone.
     pub fn answer(self, result: Result<Answer, CommandError>) {
         let outcome = match &result {
             Ok(answer) if answer.replayed => "replayed",
@@ -49,21 +61,21 @@ impl Job {
             Err(CommandError::ShuttingDown) => "shutting_down",
         };
         self.figures.commands.count(self.request.command.name(), outcome);
-        // The caller may have gone away; what was decided stands all the same.
+        // The caller may be gone; what was decided is valid all the same.
         let _gone = self.answer.send(result);
     }
 }
 
-/// What was decided about a job, to be told when its batch is committed.
+/// What was decided about a job; its caller is answered after the batch is committed.
 pub(super) enum Verdict {
     /// Its append is in the batch, at this place.
-    Accepted { append: usize, stream: StreamId, version: u64 },
+    Accepted { append: usize, stream: StreamId, version: Version },
     /// There was nothing to do.
-    AlreadyDone { stream: StreamId, version: u64 },
-    /// The shop says no.
+    AlreadyDone { stream: StreamId, version: Version },
+    /// The shop refuses the command.
     Refused(Refusal),
     /// `If-Match` names another version.
-    OtherVersion { actual: u64 },
+    OtherVersion { actual: Version },
 }
 
 impl Verdict {
@@ -76,39 +88,35 @@ impl Verdict {
 pub(super) struct Decided {
     pub job: Job,
     pub verdict: Verdict,
-    /// The streams that were looked at or written.
+    /// The streams that were read or written.
     pub rests_on: Vec<StreamId>,
+    /// When that was decided.
+    pub at: Instant,
 }
 
 /// Jobs that are decided together and committed together.
 #[derive(Default)]
 pub(super) struct Batch {
-    /// Batches are numbered from 1.
-    pub number: u64,
     pub appends: Vec<Append>,
     pub decided: Vec<Decided>,
     /// The streams that its appends write, with the version each had before.
-    pub touched: HashMap<StreamId, u64>,
+    pub touched: HashMap<StreamId, Version>,
     pub events: usize,
     pub bytes: usize,
-    /// Takes no more jobs.
+    /// Whether it accepts no more jobs.
     pub closed: bool,
     /// The versions, as of this batch, of streams whose freshness is to be checked.
-    pub to_check: Vec<(StreamId, u64)>,
-    /// To be kept once it is committed.
+    pub to_check: Vec<(StreamId, Version)>,
+    /// Snapshots to save once it is committed.
     pub snapshots: Vec<Snapshot>,
 }
 
 impl Batch {
-    pub fn numbered(number: u64) -> Self {
-        Self { number, ..Self::default() }
-    }
-
     pub const fn is_empty(&self) -> bool {
         self.decided.is_empty()
     }
 
-    /// Takes an append in; gives its place.
+    /// Adds an append; returns its place.
     pub fn push(&mut self, append: Append) -> usize {
         for write in &append.writes {
             self.touched.entry(write.stream).or_insert(write.expected_version);
@@ -120,14 +128,9 @@ impl Batch {
         self.appends.len() - 1
     }
 
-    /// What of the streams that a decision rests on this batch writes: those that it wrote
-    /// itself, since what others of its batch write is never only looked at (D4).
+    /// The streams of a decision that this batch writes. The decision wrote these itself, because
+    /// it never only reads what others of its batch write (D4).
     pub fn written_by<'a>(&'a self, decided: &'a Decided) -> impl Iterator<Item = StreamId> + 'a {
         decided.rests_on.iter().copied().filter(|stream| self.touched.contains_key(stream))
-    }
-
-    /// All streams that its decisions rest on.
-    pub fn rests_on(&self) -> HashSet<StreamId> {
-        self.decided.iter().flat_map(|decided| decided.rests_on.iter().copied()).collect()
     }
 }

@@ -4,38 +4,37 @@ use std::cell::RefCell;
 
 use jangbu_aggregates::{AnyState, States};
 use jangbu_kernel::log::Snapshot;
-use jangbu_kernel::{AggregateKind, StreamId};
+use jangbu_kernel::{AggregateKind, StreamId, Version};
 use lru::LruCache;
 
 /// A state in memory.
 #[derive(Debug)]
 pub(super) struct Cached {
     pub state: AnyState,
-    /// The version of the stream that is folded in.
-    pub version: u64,
-    /// The version of the newest snapshot known.
-    pub snapshot_version: u64,
-    /// The last batch that wrote it, 0 when none did since it was loaded.
-    pub written_by: u64,
+    /// The version of the stream up to which it is folded.
+    pub version: Version,
+    /// The version of the newest known snapshot.
+    pub snapshot_version: Version,
 }
 
 impl Cached {
-    /// The state of a stream that nobody has written yet.
+    /// The state of a stream without events.
     pub fn unwritten(stream: StreamId) -> Self {
-        Self { state: AnyState::initial(stream.kind), version: 0, snapshot_version: 0, written_by: 0 }
+        Self { state: AnyState::initial(stream.kind), version: Version::ZERO, snapshot_version: Version::ZERO }
     }
 }
 
-/// The states, least recently used first to go. See D1-D3 in the module above.
+/// The states, of which the least recently used are evicted first. See D1 to D3 in the module
+/// above.
 ///
-/// Those that many orders share stand on a shelf of their own: each order brings four
-/// states that nobody asks for again once it is on its way, and they would push out
-/// products and stocks, whose events lie all over the log.
+/// States that many orders share have a cache of their own. Each order brings four states that
+/// nobody reads any more once it is on its way, and they would evict products and stocks, whose
+/// events are spread over the whole log.
 #[derive(Debug)]
 pub(super) struct Cache {
     shared: LruCache<StreamId, Cached>,
     passing: LruCache<StreamId, Cached>,
-    /// Of each shelf.
+    /// The capacity of each of the two caches.
     capacity: usize,
 }
 
@@ -64,7 +63,7 @@ impl Cache {
         self.shelf(stream).contains(&stream)
     }
 
-    pub fn version(&self, stream: StreamId) -> Option<u64> {
+    pub fn version(&self, stream: StreamId) -> Option<Version> {
         self.peek(stream).map(|cached| cached.version)
     }
 
@@ -82,21 +81,20 @@ impl Cache {
         }
     }
 
-    /// Makes room, but not at the cost of a state that a batch behind `settled` wrote.
-    pub fn shrink(&mut self, settled: u64) {
+    /// Evicts states over the capacity. Only called between two batches, because a state with
+    /// uncommitted events must stay.
+    pub fn shrink(&mut self) {
         for shelf in [&mut self.shared, &mut self.passing] {
-            while shelf.len() > self.capacity
-                && shelf.peek_lru().is_some_and(|(_, oldest)| oldest.written_by <= settled)
-            {
+            while shelf.len() > self.capacity {
                 shelf.pop_lru();
             }
         }
     }
 
-    /// The state as a snapshot, when enough was written since the last one.
+    /// The state as a snapshot, if enough was written since the last one.
     pub fn snapshot_if_due(&mut self, stream: StreamId, every: u64) -> Option<Snapshot> {
         let cached = self.shelf_mut(stream).peek_mut(&stream)?;
-        if cached.version < cached.snapshot_version.saturating_add(every.max(1)) {
+        if cached.version < cached.snapshot_version.plus(every.max(1)) {
             return None;
         }
         cached.snapshot_version = cached.version;
@@ -121,20 +119,21 @@ const fn is_passing(stream: StreamId) -> bool {
         | AggregateKind::Administrators
         | AggregateKind::Email
         | AggregateKind::Product
+        | AggregateKind::Category
         | AggregateKind::Stock
         | AggregateKind::Points
         | AggregateKind::Buyer => false,
     }
 }
 
-/// The cache as a decision sees it; remembers what was looked at.
+/// The cache as a decision sees it; it records what was read.
 pub(super) struct View<'a> {
     cache: &'a Cache,
     reads: RefCell<&'a mut Vec<StreamId>>,
 }
 
 impl<'a> View<'a> {
-    /// Looks at the cache; the streams that are looked at are added to `reads`.
+    /// A view of the cache. The streams that are read are added to `reads`.
     pub fn new(cache: &'a Cache, reads: &'a mut Vec<StreamId>) -> Self {
         Self { cache, reads: RefCell::new(reads) }
     }
@@ -142,7 +141,7 @@ impl<'a> View<'a> {
 
 impl View<'_> {
     /// The version of a stream, if it is in memory.
-    pub fn version(&self, stream: StreamId) -> Option<u64> {
+    pub fn version(&self, stream: StreamId) -> Option<Version> {
         self.cache.version(stream)
     }
 }
@@ -150,7 +149,7 @@ impl View<'_> {
 impl States for View<'_> {
     fn any(&self, stream: StreamId) -> Option<&AnyState> {
         let cached = self.cache.peek(stream)?;
-        // The decision is synchronous and does not re-enter: the borrow is always free.
+        // A decision is synchronous and not re-entrant, so the borrow is always free.
         if let Ok(mut reads) = self.reads.try_borrow_mut()
             && !reads.contains(&stream)
         {
@@ -172,7 +171,7 @@ mod tests {
         let mut put = |kind, number| {
             let stream = StreamId::new(kind, Uuid::from_u128(number));
             cache.put(stream, Cached::unwritten(stream));
-            cache.shrink(0);
+            cache.shrink();
             (cache.contains(StreamId::new(AggregateKind::Stock, Uuid::from_u128(1))), cache.len())
         };
         put(AggregateKind::Stock, 1);

@@ -1,12 +1,13 @@
-//! From what waits into the open batch.
+//! Decides the waiting requests into the open batch.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use jangbu_aggregates::processes::walk::{Writes, looked_at};
 use jangbu_aggregates::{DomainEvent, Missing, Outcome};
 use jangbu_kernel::log::{Append, LogError, NewReceipt, Receipt, ReceiptKey, StreamWrite};
-use jangbu_kernel::{EventId, EventMeta, NewEvent, RefusalCode, StreamId};
+use jangbu_kernel::{EventId, EventMeta, NewEvent, RefusalCode, StreamId, Version};
 
 use super::batch::{Decided, Job, Verdict};
 use super::cache::{Cached, View};
@@ -15,14 +16,14 @@ use super::walk::Along;
 use crate::reader::fold;
 use crate::request::{Answer, CommandError};
 
-/// Rounds in which commands name what they will look at, before they are decided.
+/// Rounds in which commands name the streams that they will read, before they are decided.
 const PREFETCH_ROUNDS: usize = 4;
-/// Streams that one decision may ask for one by one. An order of 50 lines looks at
-/// about 105; a decision that asks for more is wrong.
+/// Streams that one decision may request one by one. An order of 50 lines reads about 105; a
+/// decision that requests more is wrong.
 pub(super) const MAX_MISSES: usize = 256;
 
 impl Decider {
-    /// Decides what waits, in order, until the open batch is closed.
+    /// Decides the waiting jobs, in order, until the open batch is closed.
     pub async fn decide_pending(&mut self) {
         let count = self.pending.len().min(CHUNK);
         let mut jobs: VecDeque<Job> = self.pending.drain(..count).collect();
@@ -47,11 +48,11 @@ impl Decider {
         }
     }
 
-    /// Looks receipts up and loads streams, one read each for all the jobs.
+    /// Looks up receipts and loads streams, with one read each for all the jobs.
     async fn prefetch(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), LogError> {
         self.look_up_receipts(jobs).await?;
         for _ in 0..PREFETCH_ROUNDS {
-            // Sorted, so that the same jobs ask the log the same way every time.
+            // Sorted, so that the same jobs always read the log in the same way.
             let mut wanted = BTreeSet::new();
             let mut ignored = Vec::new();
             let mut begun = Vec::new();
@@ -72,7 +73,8 @@ impl Decider {
                 break;
             }
             match self.load(wanted.into_iter().collect()).await {
-                // One of them cannot be read: each command asks for its own, and is told so.
+                // One of the streams cannot be read. Each command then loads its own, and fails if
+                // it needs that one.
                 Err(LogError::Damaged(_)) => break,
                 loaded => loaded?,
             };
@@ -80,8 +82,8 @@ impl Decider {
         Ok(())
     }
 
-    /// Takes in as empty what a command brings into being, instead of reading that it is not
-    /// there. Only at its first try: after a conflict it is read.
+    /// Caches the streams that a command creates as empty, instead of reading that they do not
+    /// exist. Only at its first try: after a conflict they are read.
     fn begin_streams(&mut self, job: &Job) -> Vec<StreamId> {
         let mut begun = Vec::new();
         if job.rounds == 0 {
@@ -94,7 +96,7 @@ impl Decider {
         begun
     }
 
-    /// What a decision did not write it may have written before: it is not known to be empty.
+    /// Streams that a decision did not write may already exist, so they are not known to be empty.
     fn forget_unwritten(&mut self, begun: Vec<StreamId>, outcome: Option<&Outcome>) {
         let written = match outcome {
             Some(Outcome::Record(writes)) => writes.as_slice(),
@@ -105,8 +107,8 @@ impl Decider {
         }
     }
 
-    /// Looks for receipts of the keys whose requests come to nothing new. The others need
-    /// not be looked for: the append finds them.
+    /// Looks up receipts of the keys whose requests have nothing to append. The others need no
+    /// look-up, because the append finds their receipts.
     async fn look_up_receipts(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), LogError> {
         let wanted: BTreeSet<ReceiptKey> = jobs
             .iter()
@@ -130,17 +132,18 @@ impl Decider {
         Ok(())
     }
 
-    /// Loads streams into the cache; gives back why one of them cannot be read, the last.
+    /// Loads streams into the cache. Returns why one of them cannot be read, the last one if there
+    /// are several.
     pub(super) async fn load(&mut self, streams: Vec<StreamId>) -> Result<Option<LogError>, LogError> {
         let wanted =
             streams.iter().map(|stream| (*stream, jangbu_aggregates::AnyState::state_version(stream.kind))).collect();
         let loaded = self.log.load(wanted).await?;
         let mut unreadable = None;
         for (stream, loaded) in streams.into_iter().zip(loaded) {
-            // It fails the commands that need it, when they ask for it alone.
+            // An unreadable stream fails the commands that need it, when they load it alone.
             match fold(self.log.as_ref(), stream, loaded).await {
                 Ok((state, version, snapshot_version)) => {
-                    self.cache.put(stream, Cached { state, version, snapshot_version, written_by: 0 });
+                    self.cache.put(stream, Cached { state, version, snapshot_version });
                 }
                 Err(error @ LogError::Damaged(_)) => unreadable = Some(error),
                 Err(error) => return Err(error),
@@ -149,22 +152,22 @@ impl Decider {
         Ok(unreadable)
     }
 
-    /// Loads a stream that a decision asked for.
+    /// Loads a stream that a decision requested.
     pub(super) async fn load_one(&mut self, stream: StreamId) -> Result<(), CommandError> {
         let unreadable = match self.load(vec![stream]).await {
             Ok(None) => return Ok(()),
             Ok(Some(error)) | Err(error @ LogError::Damaged(_)) => error,
             Err(error) => return Err(error.into()),
         };
-        // Repeats must not fill the log.
+        // The same stream is only logged once, so that it does not fill the program's log.
         if self.named.put(stream, ()).is_none() {
             tracing::error!(%stream, error = %unreadable, "a stream cannot be read, commands that need it are not carried out");
         }
         Err(CommandError::Unreadable { stream, detail: unreadable.to_string() })
     }
 
-    /// Decides one job. Gives it back when it has to wait for the next batch; puts it
-    /// behind the others when its key has to be looked up.
+    /// Decides one job. Returns it if it has to wait for the next batch. Puts it at the end of the
+    /// queue if its key has to be looked up.
     async fn decide_one(&mut self, job: Job) -> Option<Job> {
         let mut job = self.by_key(job)?;
         let outcome = match self.outcome(&job).await {
@@ -176,10 +179,10 @@ impl Decider {
         };
         self.cache.touch(&self.reads);
         let stream = job.request.command.subject();
-        let version = self.cache.version(stream).unwrap_or(0);
+        let version = self.cache.version(stream).unwrap_or(Version::ZERO);
         let wrong_version = job.request.if_match.as_ref().is_some_and(|wanted| !wanted.contains(&version));
         let verdict = match outcome {
-            // What is not the caller's must not show its version either.
+            // A resource that is not the caller's must not show its version either.
             Outcome::Refused(refusal) if refusal.code == RefusalCode::NotFound => Verdict::Refused(refusal),
             _ if wrong_version => Verdict::OtherVersion { actual: version },
             Outcome::Refused(refusal) => Verdict::Refused(refusal),
@@ -198,18 +201,18 @@ impl Decider {
             }
         };
         if job.key.is_some() && !job.key_is_new {
-            // It may be the repeat of a request that was carried out. All of those that wait
-            // for this are looked up with one read.
+            // It may repeat a request that was carried out. All jobs that wait for this are looked
+            // up with one read.
             job.look_up_key = true;
             self.pending.push_back(job);
             return None;
         }
         let rests_on = self.reads_and(std::iter::once(stream));
-        self.open.decided.push(Decided { job, verdict, rests_on });
+        self.open.decided.push(Decided { job, verdict, rests_on, at: Instant::now() });
         None
     }
 
-    /// What the decision under way has looked at, and these streams.
+    /// The streams that the current decision has read, and these ones.
     fn reads_and(&self, streams: impl Iterator<Item = StreamId>) -> Vec<StreamId> {
         let mut all = self.reads.clone();
         for stream in streams {
@@ -220,7 +223,7 @@ impl Decider {
         all
     }
 
-    /// Answers or parks a job whose key was used before; gives it back when it is the first.
+    /// Answers a job whose key was used before, or lets it wait; returns it if its key is new.
     fn by_key(&mut self, job: Job) -> Option<Job> {
         let Some(key) = &job.key else { return Some(job) };
         if let Some(waiting) = self.keys.get_mut(key) {
@@ -237,7 +240,7 @@ impl Decider {
         }
     }
 
-    /// What the command comes to on the states in memory; loads what it asks for.
+    /// The outcome of the command on the states in memory; loads the streams that it requests.
     async fn outcome(&mut self, job: &Job) -> Result<Outcome, CommandError> {
         let begun = self.begin_streams(job);
         let outcome = self.decide(job).await;
@@ -252,8 +255,8 @@ impl Decider {
         for _ in 0..MAX_MISSES {
             self.reads.clear();
             let view = View::new(&self.cache, &mut self.reads);
-            // Decisions are total; if one is not after all, it must not take the shop down
-            // with it. It only looks at the states, so they are whole afterwards.
+            // A decision should never panic. If one does, it must not take the whole program down.
+            // It only reads the states, so they are intact afterwards.
             let decided = catch_unwind(AssertUnwindSafe(|| command.decide(&view, &self.facts))).map_err(|_| {
                 tracing::error!(command = command.name(), "a decision broke off, its command is not carried out");
                 broken(format!("the decision of {} broke off", command.name()))
@@ -280,8 +283,8 @@ impl Decider {
             .find(|stream| !self.cache.contains(*stream))
     }
 
-    /// Takes a decision and what follows from it into the open batch and into the states. Gives
-    /// the job back when it has to wait for the next batch (D4).
+    /// Adds a decision and its consequences to the open batch and to the states. Returns the job if
+    /// it has to wait for the next batch (D4).
     fn accept(&mut self, job: Job, writes: Writes, along: Along) -> Option<Job> {
         let written: Vec<StreamId> =
             writes.iter().map(|(stream, _)| *stream).chain(along.streams(self.exclusive)).collect();
@@ -302,7 +305,7 @@ impl Decider {
         };
         let writes = self.writes(writes, along, &meta);
         let stream = job.request.command.subject();
-        let version = self.cache.version(stream).unwrap_or(0);
+        let version = self.cache.version(stream).unwrap_or(Version::ZERO);
         if let Some(key) = &job.key {
             self.keys.insert(key.clone(), Vec::new());
         }
@@ -314,15 +317,15 @@ impl Decider {
         });
         let append = self.open.push(Append { writes, meta, receipt });
         let verdict = Verdict::Accepted { append, stream, version };
-        self.open.decided.push(Decided { job, verdict, rests_on });
+        self.open.decided.push(Decided { job, verdict, rests_on, at: Instant::now() });
         self.open.closed |=
             self.open.events >= self.options.max_batch_events || self.open.bytes >= self.options.max_batch_bytes;
         None
     }
 
-    /// Wraps events for the log and folds them into the state, in place. A stream that is not
-    /// in memory, because it cannot be read, has the version given.
-    pub(super) fn write(&mut self, stream: StreamId, events: &[DomainEvent], version: u64) -> StreamWrite {
+    /// Wraps events for the log and folds them into the state, in place. `version` is that of a
+    /// stream which is not in memory, because it cannot be read.
+    pub(super) fn write(&mut self, stream: StreamId, events: &[DomainEvent], version: Version) -> StreamWrite {
         let mut wrapped = Vec::with_capacity(events.len());
         for event in events {
             wrapped.push(NewEvent {
@@ -338,14 +341,13 @@ impl Decider {
             for event in events {
                 cached.state.evolve(event);
             }
-            cached.version += events.len() as u64;
-            cached.written_by = self.open.number;
+            cached.version = cached.version.plus(events.len() as u64);
         }
         StreamWrite { stream, expected_version, events: wrapped, meta: None }
     }
 }
 
-/// The first answer again, or the refusal of another request under the key.
+/// Repeats the first answer, or refuses another request with the same key.
 pub(super) fn replay(job: &Job, receipt: &Receipt) -> Result<Answer, CommandError> {
     job.request.idempotency.as_ref().map_or(Err(CommandError::KeyReused), |given| Answer::again(receipt, given))
 }

@@ -1,36 +1,34 @@
 //! The decider: one task for the log, through which every decision goes.
 //!
-//! Requests queue (bounded; full is answered at once). The task takes what is
-//! queued, loads what the requests look at with one read, and decides them **one
-//! after the other on the states in memory, each seeing what the earlier ones
-//! decided**. What they decided is one append batch. While it commits, the next
-//! batch is already being decided on top of it; it is sent only after the one below
-//! has landed, without what rested on any of it that did not succeed. No request is answered
-//! before the batch that its answer rests on is committed.
+//! Requests wait in a bounded queue; if it is full, they are answered at once. The task takes the
+//! queued requests, loads the streams that they read with one read, and decides them **one after
+//! the other on the states in memory, each seeing what the earlier ones decided**. Their decisions
+//! form one append batch. It is committed and answered before the next batch is decided, which
+//! takes the requests that have queued meanwhile. No request is answered before the batch that its
+//! answer depends on is committed.
 //!
-//! What the processes learn from a decision, and what they then ask for, is decided with it and
-//! goes into the same append.
+//! The processes' reactions to a decision, and the commands that they then issue, are decided with
+//! it and go into the same append.
 //!
-//! `task.rs` is the loop, `decide.rs` takes requests into the open batch, `walk.rs` takes the
-//! processes along, `settle.rs`
-//! answers after the commit, `cache.rs` keeps the states, `follower.rs` hears of what
-//! other nodes write.
+//! `task.rs` is the loop, `decide.rs` decides requests into the open batch, `walk.rs` adds the
+//! reactions of the processes, `settle.rs` answers after the commit, `cache.rs` holds the states,
+//! and `follower.rs` follows the appends of other nodes.
 //!
-//! Why this is right:
+//! Why this is correct:
 //! - D1 A cached state is the fold of its stream up to the cached version, over
-//!   committed events and those of the batch in flight and of the open batch only.
-//! - D2 When an append is not carried out, the streams it wrote leave the cache. What the
-//!   batch above decided on them is decided anew, and so is whatever shares a stream with
-//!   that; the rest stands.
-//! - D3 A stream that an uncommitted batch touched is never evicted for room.
-//! - D4 A command that only reads a stream which the same batch writes waits for the next
-//!   batch: within one append batch nothing rests on an append that may still be refused,
-//!   because another node was faster or its receipt was there before.
-//! - D5 On such a log "no" and "already done" are said only when the versions that were
-//!   looked at are still the log's.
-//! - D6 On such a log the append also checks the version of a stream to which an aggregate
-//!   of the decision had nothing to add: a stock that knows of no reservation yet has
-//!   nothing to release, and the units would be kept for ever.
+//!   committed events and those of the open batch only.
+//! - D2 When an append is not carried out, the streams it wrote leave the cache.
+//! - D3 States are only evicted between two batches, so a stream with uncommitted events is never
+//!   evicted.
+//! - D4 A command that only reads a stream which the same batch writes waits for the next batch. So
+//!   within one batch nothing depends on an append that may still be refused, because another node
+//!   was faster or its receipt already existed.
+//! - D5 If the log has other writers, "no" and "already done" are only answered if the versions
+//!   that were read are still the log's.
+//! - D6 If the log has other writers, the append also checks the version of a stream to which an
+//!   aggregate of the decision had nothing to add. For example, a stock that does not know of a
+//!   reservation yet has nothing to release, and without the check the units would be held for
+//!   ever.
 
 mod batch;
 mod cache;
@@ -46,7 +44,7 @@ use std::time::Duration;
 use jangbu_aggregates::Policy;
 use jangbu_kernel::log::{EventLog, LogError};
 use jangbu_kernel::ports::World;
-use jangbu_kernel::{RecordedEvent, StreamId};
+use jangbu_kernel::{RecordedEvent, StreamId, Version};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -58,22 +56,22 @@ use batch::Job;
 /// The limits of the decider.
 #[derive(Clone, Debug)]
 pub struct DeciderOptions {
-    /// Requests that may wait; one more is answered "busy".
+    /// Requests that may wait. One more is answered "busy".
     pub queue_capacity: usize,
     /// Events after which a batch is closed. The last command may exceed it.
     pub max_batch_events: usize,
     /// Bytes of payload after which a batch is closed. The last command may exceed it.
     pub max_batch_bytes: usize,
-    /// Streams whose folded states are kept: so many of those that many orders share, such
-    /// as stocks, and so many of those of one order.
+    /// The number of streams whose folded states are cached: this many that many orders share, such
+    /// as stocks, and this many of single orders.
     pub cache_capacity: usize,
-    /// Receipts that are remembered without asking the log.
+    /// Receipts that are kept in memory.
     pub receipt_capacity: usize,
     /// Versions of a stream between two snapshots.
     pub snapshot_every: u64,
-    /// How often a request is decided anew because others were faster.
+    /// How often a request is decided again because other nodes were faster.
     pub max_rounds: u32,
-    /// What a caller who is turned away is told to wait.
+    /// How long a rejected caller is told to wait.
     pub retry_after: Duration,
 }
 
@@ -102,11 +100,11 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// Starts the decider of a log. It reads the log apart from everybody else, where the log
-    /// gives it a handle of its own.
+    /// Starts the decider of a log. It reads the log separately from everything else, if the log
+    /// has a handle for that.
     ///
-    /// When it is stopped it takes no more requests and finishes those that wait; when it is
-    /// aborted, a batch under way is still wholly carried out or not at all.
+    /// When it is stopped, it accepts no more requests and finishes the waiting ones. When it is
+    /// aborted, the current batch is still either carried out as a whole or not at all.
     #[must_use]
     pub fn spawn(
         log: Arc<dyn EventLog>,
@@ -124,12 +122,12 @@ impl Commands {
         (commands, decider)
     }
 
-    /// Carries a command out. It runs in the decider's task: dropping this future
-    /// changes nothing about what becomes of the command.
+    /// Carries out a command. It runs in the decider's task, so dropping this future does not
+    /// affect the command.
     ///
     /// # Errors
-    /// [`CommandError`]; only [`CommandError::OutcomeUnknown`] leaves open whether
-    /// anything was written.
+    /// [`CommandError`]. Only after [`CommandError::OutcomeUnknown`] it is open whether anything
+    /// was written.
     pub async fn execute(&self, request: Request) -> Result<Answer, CommandError> {
         let (answer, answered) = oneshot::channel();
         match self.queue.try_send(Job::new(request, answer, Arc::clone(&self.figures))) {
@@ -137,27 +135,28 @@ impl Commands {
             Err(TrySendError::Full(job)) => job.answer(Err(CommandError::Busy { retry_after: self.retry_after })),
             Err(TrySendError::Closed(job)) => job.answer(Err(CommandError::ShuttingDown)),
         }
-        // Only a decider that was torn down mid-batch drops an answer: its commit may have gone through.
+        // Only a decider that was aborted in the middle of a batch drops an answer, and its commit
+        // may have succeeded.
         answered.await.unwrap_or_else(|_| Err(CommandError::OutcomeUnknown("the decider is gone".to_owned())))
     }
 
-    /// The events of a stream up to a version, all of them when none is given.
+    /// The events of a stream up to a version; all of them if none is given.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn history(&self, stream: StreamId, to_version: Option<u64>) -> Result<Vec<RecordedEvent>, LogError> {
+    pub async fn history(&self, stream: StreamId, to_version: Option<Version>) -> Result<Vec<RecordedEvent>, LogError> {
         crate::reader::history(self.log.as_ref(), stream, to_version).await
     }
 
-    /// The events of a stream from one version on up to another, to its end when none is given.
+    /// The events of a stream from one version up to another; to its end if none is given.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn between(
         &self,
         stream: StreamId,
-        from_version: u64,
-        to_version: Option<u64>,
+        from_version: Version,
+        to_version: Option<Version>,
     ) -> Result<Vec<RecordedEvent>, LogError> {
         crate::reader::between(self.log.as_ref(), stream, from_version, to_version).await
     }
@@ -168,7 +167,7 @@ impl Commands {
         &self.log
     }
 
-    /// Requests that wait in the queue now.
+    /// The number of requests in the queue.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.queue.max_capacity().saturating_sub(self.queue.capacity())

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jangbu_aggregates::{Facts, Policy, Scope};
-use jangbu_kernel::StreamId;
 use jangbu_kernel::log::{Append, AppendResult, EventLog, LogError, Receipt, ReceiptKey};
 use jangbu_kernel::ports::World;
+use jangbu_kernel::{Position, StreamId, Version};
 use lru::LruCache;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::DeciderOptions;
@@ -20,30 +19,34 @@ use super::cache::Cache;
 use super::follower::{self, News};
 use crate::measure::{Figures, count};
 
-/// Jobs that are taken out of the queue at a time: enough to fill a batch, few
-/// enough that the queue's bound stays the bound.
+/// Jobs that are taken out of the queue at a time: enough to fill a batch, but few enough that the
+/// bound of the queue remains effective.
 pub(super) const CHUNK: usize = 512;
 
-/// Unreadable streams that are remembered as named in the log.
+/// The most unreadable streams that are remembered as logged.
 const NAMED: usize = 1_024;
 
-/// What the log said to a batch.
+/// The log's results for a batch.
 pub(super) struct Commit {
     pub results: Result<Vec<AppendResult>, LogError>,
     /// The log's versions of the streams to be checked, after the append.
-    pub current: Result<Vec<u64>, LogError>,
-    /// A head that covers the batch and all it looked at; 0 when nobody needs it.
-    pub head: Result<u64, LogError>,
+    pub current: Result<Vec<Version>, LogError>,
+    /// A head that covers the batch and everything it read; 0 if it is not needed.
+    pub head: Result<Position, LogError>,
+    /// When the append was started, and when it was answered.
+    pub between: [Instant; 2],
 }
 
-struct InFlight {
-    batch: Batch,
-    task: JoinHandle<Commit>,
+impl Commit {
+    /// For a batch that needed no request to the log, or had no answer.
+    fn of_nothing(results: Result<Vec<AppendResult>, LogError>) -> Self {
+        Self { results, current: Ok(Vec::new()), head: Ok(Position::ZERO), between: [Instant::now(); 2] }
+    }
 }
 
-/// The decider's own things; only its task touches them.
+/// The data of the decider; only its task accesses it.
 pub(super) struct Decider {
-    /// The log by way of the decider's own reader.
+    /// The log, read through the decider's own connections if it has them.
     pub log: Arc<dyn EventLog>,
     pub exclusive: bool,
     pub world: World,
@@ -53,17 +56,14 @@ pub(super) struct Decider {
     pub receipts: LruCache<ReceiptKey, Receipt>,
     /// Keys of accepted but uncommitted appends, with the jobs that wait for their outcome.
     pub keys: HashMap<ReceiptKey, Vec<Job>>,
-    /// Taken out of the queue, not yet decided.
+    /// Jobs that were taken out of the queue but not decided yet.
     pub pending: VecDeque<Job>,
     pub open: Batch,
-    /// The last batch that was answered.
-    pub settled: u64,
-    /// Streams that cannot be read and that the log was told of.
+    /// Unreadable streams that have been logged.
     pub named: LruCache<StreamId, ()>,
-    /// What the decision under way has looked at.
+    /// The streams that the current decision has read.
     pub reads: Vec<StreamId>,
     pub figures: Arc<Figures>,
-    in_flight: Option<InFlight>,
     requests: mpsc::Receiver<Job>,
     taken: Vec<Job>,
     drained: bool,
@@ -88,12 +88,10 @@ impl Decider {
             receipts: LruCache::new(receipts),
             keys: HashMap::new(),
             pending: VecDeque::new(),
-            open: Batch::numbered(1),
-            settled: 0,
+            open: Batch::default(),
             named: LruCache::new(NonZeroUsize::new(NAMED).unwrap_or(NonZeroUsize::MIN)),
             reads: Vec::new(),
             figures,
-            in_flight: None,
             requests,
             taken: Vec::new(),
             drained: false,
@@ -106,22 +104,19 @@ impl Decider {
         }
     }
 
-    /// Runs until it is stopped, or every handle is gone, and all that was taken is answered.
+    /// Runs until it is stopped, or every handle is gone, and everything it has taken is answered.
     pub async fn run(mut self) {
         loop {
             self.take_queued();
             self.hear_of_others();
-            if !self.open.closed && !self.pending.is_empty() {
+            if !self.pending.is_empty() {
                 self.decide_pending().await;
             }
-            if self.in_flight.is_none() && !self.open.is_empty() {
-                self.submit();
-            } else if self.in_flight.as_ref().is_some_and(|flight| flight.task.is_finished())
-                || self.open.closed
-                || self.pending.is_empty()
-            {
-                if self.drained && self.in_flight.is_none() && self.pending.is_empty() {
-                    // Also when nobody gave the order: the follower has nobody to tell any more.
+            if !self.open.is_empty() {
+                self.carry_out().await;
+            } else if self.pending.is_empty() {
+                if self.drained {
+                    // Also if it was not stopped: the follower has nobody to report to any more.
                     self.stop.cancel();
                     return;
                 }
@@ -130,16 +125,12 @@ impl Decider {
         }
     }
 
-    /// Waits for the first of: the batch in flight, another request, news of other
-    /// writers, the order to stop.
+    /// Waits for the first of: a request, appends of other nodes, the signal to stop.
     async fn wait(&mut self) {
-        let may_take = !self.drained && !self.open.closed && self.pending.len() < CHUNK;
-        let stopping = self.stop.is_cancelled();
         tokio::select! {
             biased;
-            commit = finished(&mut self.in_flight) => self.landed(commit),
-            () = self.stop.cancelled(), if !stopping || !self.requests.is_closed() => self.requests.close(),
-            count = self.requests.recv_many(&mut self.taken, CHUNK), if may_take => {
+            () = self.stop.cancelled(), if !self.requests.is_closed() => self.requests.close(),
+            count = self.requests.recv_many(&mut self.taken, CHUNK) => {
                 self.drained = count == 0;
                 self.pending.extend(self.taken.drain(..));
             }
@@ -164,33 +155,41 @@ impl Decider {
         }
     }
 
-    /// Sends the open batch on its way and opens the next one above it.
-    fn submit(&mut self) {
-        let next = Batch::numbered(self.open.number + 1);
-        let mut batch = std::mem::replace(&mut self.open, next);
+    /// Commits the open batch and answers it.
+    async fn carry_out(&mut self) {
+        let mut batch = std::mem::take(&mut self.open);
         self.prepare(&mut batch);
         let wants_head = batch.decided.iter().any(|decided| matches!(decided.verdict, Verdict::AlreadyDone { .. }));
         if batch.appends.is_empty() && batch.to_check.is_empty() && !wants_head {
-            self.settle(batch, Commit { results: Ok(Vec::new()), current: Ok(Vec::new()), head: Ok(0) });
-            return;
+            return self.settle(batch, Commit::of_nothing(Ok(Vec::new())));
         }
         self.figures.batch_events.record(count(batch.events));
         let appends = std::mem::take(&mut batch.appends);
         let to_check = batch.to_check.iter().map(|(stream, _)| *stream).collect();
-        // A task of its own: the batch is carried out whatever becomes of this one.
-        let task =
+        // A separate task: the batch is carried out whatever happens to this one.
+        let mut task =
             tokio::spawn(commit(Arc::clone(&self.log), appends, to_check, wants_head, Arc::clone(&self.figures)));
-        self.in_flight = Some(InFlight { batch, task });
+        let done = loop {
+            tokio::select! {
+                biased;
+                done = &mut task => break done,
+                () = self.stop.cancelled(), if !self.requests.is_closed() => self.requests.close(),
+            }
+        };
+        let unknown = |error| LogError::OutcomeUnknown(format!("the commit's task ended: {error}"));
+        let done = done.unwrap_or_else(|error| Commit::of_nothing(Err(unknown(error))));
+        self.settle(batch, done);
     }
 
-    /// Notes what is only known now, before anything is decided on top: the versions
-    /// that "no" and "already done" rest on, and states that are due for a snapshot.
+    /// Collects what is known only after the whole batch is decided: the versions that "no" and
+    /// "already done" depend on, and the snapshots that are due.
     fn prepare(&mut self, batch: &mut Batch) {
         let others_write = !self.exclusive;
         for decided in batch.decided.iter().filter(|decided| others_write && !decided.verdict.is_accepted()) {
             for stream in &decided.rests_on {
-                // A state that has left the cache meanwhile has no version: it will not match, and is read anew.
-                let version = self.cache.version(*stream).unwrap_or(u64::MAX);
+                // A state that has left the cache has no version here: it does not match, and is
+                // read again.
+                let version = self.cache.version(*stream).unwrap_or(Version::MAX);
                 batch.to_check.push((*stream, version));
             }
         }
@@ -201,23 +200,6 @@ impl Decider {
                 batch.snapshots.push(snapshot);
             }
         }
-    }
-
-    fn landed(&mut self, commit: Result<Commit, JoinError>) {
-        let Some(InFlight { batch, .. }) = self.in_flight.take() else { return };
-        let commit = commit.unwrap_or_else(|error| Commit {
-            results: Err(LogError::OutcomeUnknown(format!("the commit's task ended: {error}"))),
-            current: Ok(Vec::new()),
-            head: Ok(0),
-        });
-        self.settle(batch, commit);
-    }
-}
-
-async fn finished(in_flight: &mut Option<InFlight>) -> Result<Commit, JoinError> {
-    match in_flight {
-        Some(flight) => (&mut flight.task).await,
-        None => std::future::pending().await,
     }
 }
 
@@ -237,11 +219,12 @@ async fn commit(
 ) -> Commit {
     let begun = Instant::now();
     let results = if appends.is_empty() { Ok(Vec::new()) } else { log.append(appends).await };
+    let between = [begun, Instant::now()];
     figures.commit_seconds.record(begun.elapsed().as_secs_f64());
     if results.is_err() {
-        return Commit { results, current: Ok(Vec::new()), head: Ok(0) };
+        return Commit { results, current: Ok(Vec::new()), head: Ok(Position::ZERO), between };
     }
     let current = if to_check.is_empty() { Ok(Vec::new()) } else { log.versions(to_check).await };
-    let head = if wants_head { log.head().await } else { Ok(0) };
-    Commit { results, current, head }
+    let head = if wants_head { log.head().await } else { Ok(Position::ZERO) };
+    Commit { results, current, head, between }
 }

@@ -1,12 +1,12 @@
-//! Taking the processes along: what they learn from a decision and what follows from it goes
-//! into the append of the decision.
+//! The reactions of the processes to a decision, and their consequences. They go into the append of
+//! the decision.
 
 use std::collections::BTreeMap;
 
 use jangbu_aggregates::processes::walk::{Ground, Step, Unloaded, Versioned, Walked, Writes, walk};
 use jangbu_aggregates::{AnyState, States};
 use jangbu_kernel::log::StreamWrite;
-use jangbu_kernel::{EventId, EventMeta, StreamId};
+use jangbu_kernel::{EventId, EventMeta, StreamId, Version};
 
 use super::batch::Job;
 use super::cache::{Cached, View};
@@ -14,17 +14,18 @@ use super::decide::MAX_MISSES;
 use super::task::Decider;
 use crate::request::{Caller, CommandError};
 
-/// What goes into an append behind a decision.
+/// The consequences of a decision that go into its append.
 pub(super) struct Along {
     pub walked: Walked,
-    /// Streams that cannot be read, with their versions: a process says that it is set aside.
-    unreadable: BTreeMap<StreamId, u64>,
+    /// Streams that cannot be read, with their versions; a process records in them that it is set
+    /// aside.
+    unreadable: BTreeMap<StreamId, Version>,
 }
 
-/// The cache as a walk sees it.
+/// The cache as the walk sees it.
 struct Known<'a> {
     view: View<'a>,
-    unreadable: &'a BTreeMap<StreamId, u64>,
+    unreadable: &'a BTreeMap<StreamId, Version>,
 }
 
 impl States for Known<'_> {
@@ -34,13 +35,13 @@ impl States for Known<'_> {
 }
 
 impl Versioned for Known<'_> {
-    fn version(&self, stream: StreamId) -> u64 {
-        self.view.version(stream).or_else(|| self.unreadable.get(&stream).copied()).unwrap_or(0)
+    fn version(&self, stream: StreamId) -> Version {
+        self.view.version(stream).or_else(|| self.unreadable.get(&stream).copied()).unwrap_or(Version::ZERO)
     }
 }
 
 impl Along {
-    /// Every stream that is written, or held to by the append.
+    /// Every stream that is written, or whose version the append checks.
     pub fn streams(&self, exclusive: bool) -> impl Iterator<Item = StreamId> + '_ {
         let writes = self.walked.steps.iter().flat_map(|step| &step.writes);
         writes.filter(move |(_, events)| !(exclusive && events.is_empty())).map(|(stream, _)| *stream)
@@ -48,7 +49,7 @@ impl Along {
 }
 
 impl Decider {
-    /// Walks on from what a job has decided; loads what that asks for.
+    /// Computes the consequences of a job's decision, and loads the streams that this requires.
     pub(super) async fn walk(&mut self, job: &Job, first: &Writes) -> Result<Along, CommandError> {
         let mut unreadable = BTreeMap::new();
         let outer = self.reads.len();
@@ -70,7 +71,8 @@ impl Decider {
                 match self.load_one(stream).await {
                     Ok(()) => {}
                     Err(CommandError::Unreadable { .. }) => {
-                        let version = self.log.versions(vec![stream]).await?.into_iter().next().unwrap_or(0);
+                        let version =
+                            self.log.versions(vec![stream]).await?.into_iter().next().unwrap_or(Version::ZERO);
                         unreadable.insert(stream, version);
                     }
                     Err(error) => return Err(error),
@@ -81,7 +83,7 @@ impl Decider {
         Err(CommandError::Unreadable { stream, detail: format!("what follows {command} looks at no end of streams") })
     }
 
-    /// Wraps a decision and what follows from it for the log, and folds both into the states.
+    /// Wraps a decision and its consequences for the log, and folds both into the states.
     pub(super) fn writes(&mut self, first: Writes, along: Along, meta: &EventMeta) -> Vec<StreamWrite> {
         for stream in along.walked.begun {
             if !self.cache.contains(stream) {
@@ -89,7 +91,7 @@ impl Decider {
             }
         }
         let mut writes = Vec::new();
-        // The events so far, in their order: a step names its cause by the place.
+        // The events so far, in their order: a step names its cause by the index.
         let mut events: Vec<EventId> = Vec::new();
         self.wrap(first, None, &along.unreadable, &mut writes, &mut events);
         for Step { command_id, cause, writes: written } in along.walked.steps {
@@ -116,15 +118,15 @@ impl Decider {
         &mut self,
         written: Writes,
         meta: Option<&EventMeta>,
-        unreadable: &BTreeMap<StreamId, u64>,
+        unreadable: &BTreeMap<StreamId, Version>,
         writes: &mut Vec<StreamWrite>,
         events: &mut Vec<EventId>,
     ) {
-        // Where others write too, that an aggregate had nothing to add is checked by the append,
-        // as a write of no events: on a state of a moment ago it may be wrong.
+        // If the log has other writers, the append checks the version of an aggregate that had
+        // nothing to add, as a write of no events: that decision may be wrong on an outdated state.
         let exclusive = self.exclusive;
         for (stream, decided) in written.into_iter().filter(|(_, decided)| !(exclusive && decided.is_empty())) {
-            let version = unreadable.get(&stream).copied().unwrap_or(0);
+            let version = unreadable.get(&stream).copied().unwrap_or(Version::ZERO);
             let write = self.write(stream, &decided, version);
             events.extend(write.events.iter().map(|event| event.event_id));
             writes.push(StreamWrite { meta: meta.cloned(), ..write });

@@ -1,4 +1,4 @@
-//! What the log says of a user, for the user.
+//! What the log has about a user, for that user.
 
 use std::collections::BTreeSet;
 
@@ -6,31 +6,31 @@ use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::user::{EmailEvent, RoleGranted, RoleRevoked, User, UserEvent, UserRegistered};
 use jangbu_kernel::log::{EventLog, LogError, ReadFilter};
 use jangbu_kernel::ports::{Vault, VaultError};
-use jangbu_kernel::{RecordedEvent, Role, Sealed, SealedAt, StreamId, Timestamp, UserId};
+use jangbu_kernel::{Position, RecordedEvent, Role, Sealed, SealedAt, StreamId, Timestamp, UserId, Version};
 
 use super::IdentityError;
 use super::memory::Known;
 use crate::sealing::{user_email, user_name, user_phone};
 
-/// A user's own data, opened.
+/// A user's own data, in the clear.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The user's id.
     pub user_id: UserId,
-    /// The address; none when it cannot be opened, as with the other personal fields.
+    /// The address; none if it cannot be opened, as with the other personal fields.
     pub email: Option<String>,
     /// The name.
     pub name: Option<String>,
     /// The telephone number.
     pub phone: Option<String>,
-    /// Whether one of them is there and does not open.
+    /// Whether one of them exists but cannot be opened.
     pub unreadable: bool,
-    /// What they are.
+    /// The user's roles.
     pub roles: Vec<Role>,
-    /// Since when.
+    /// When the user registered.
     pub registered_at: Timestamp,
     /// Version of the stream.
-    pub version: u64,
+    pub version: Version,
 }
 
 impl std::fmt::Debug for Profile {
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Profile {
     }
 }
 
-/// Opens what is known of a user; none when there is no such user.
+/// Opens the data of a user; none if there is no such user.
 pub(super) async fn open(
     log: &dyn EventLog,
     vault: &dyn Vault,
@@ -48,7 +48,9 @@ pub(super) async fn open(
 ) -> Result<Option<Profile>, IdentityError> {
     let Some(user) = known.get::<User>() else { return Ok(None) };
     let Some(contact) = user.contact_details() else { return Ok(None) };
-    let Some(first) = log.read_stream(StreamId::user(user_id), 1, 1, 1).await?.into_iter().next() else {
+    let Some(first) =
+        log.read_stream(StreamId::user(user_id), Version::FIRST, Version::FIRST, 1).await?.into_iter().next()
+    else {
         return Ok(None);
     };
     let mut unreadable = false;
@@ -70,7 +72,7 @@ pub(super) async fn open(
     }))
 }
 
-/// Opens a field; none when it was erased, or when it does not open, which is noted.
+/// Opens a field; none if it was erased, or if it cannot be opened, which is noted.
 async fn open_field(
     vault: &dyn Vault,
     at: SealedAt<'_>,
@@ -88,15 +90,15 @@ async fn open_field(
     }
 }
 
-/// Events looked at at once for administrators.
+/// Events that are read at once when searching for administrators.
 const PAGE: usize = 1_000;
 
-/// Everybody who has the role of an administrator, from the whole log: asked once in the
+/// All users who have the role of an administrator, from the whole log. This is read once in the
 /// life of a shop.
 pub(super) async fn administrators(log: &dyn EventLog) -> Result<Vec<UserId>, LogError> {
     let event_types = [UserRegistered::TYPE, RoleGranted::TYPE, RoleRevoked::TYPE].map(str::to_owned).to_vec();
     let filter = ReadFilter { event_types, correlation_id: None };
-    let (mut administrators, mut after) = (BTreeSet::new(), 0);
+    let (mut administrators, mut after) = (BTreeSet::new(), Position::ZERO);
     loop {
         let (page, read_to) = log.read_all(after, PAGE, &filter).await?;
         for event in &page {
@@ -129,7 +131,7 @@ pub(super) async fn administrators(log: &dyn EventLog) -> Result<Vec<UserId>, Lo
     }
 }
 
-/// Whose address a claim event says it is.
+/// The user who holds the address, according to a claim event.
 pub(super) fn claimed_by(recorded: &RecordedEvent) -> Result<Option<UserId>, LogError> {
     if let DomainEvent::Email(EmailEvent::Claimed(claimed)) = crate::reader::decode(recorded)? {
         return Ok(Some(claimed.user_id));

@@ -1,14 +1,13 @@
-//! Wrong passwords: how long the next try has to wait.
+//! Wrong passwords: how long the next attempt has to wait.
 //!
-//! They are counted per address and block of addresses it is tried from, so that a
-//! stranger delays himself and not the owner; and per address over all blocks, with a far
-//! higher bound, for who has many of them. A block from which a login of the account is
-//! live counts as a device that is known: the second count does not hold it up. Addresses
-//! without an account are counted like those that have one.
+//! They are counted per e-mail address and block of IP addresses from which the login is tried, so
+//! that a stranger only delays themselves and not the owner; and per e-mail address over all
+//! blocks, with a much higher bound, against attackers with many blocks. A block from which the
+//! account has a live session counts as a known device, which the second count does not delay.
+//! E-mail addresses without an account are counted like those with one.
 //!
-//! Kept in the memory of the node: with several nodes each has counts of its own, and a
-//! restart forgets them. What is asked of the world is the same for all of them: an
-//! account that was unlocked by hand is unlocked everywhere.
+//! The counts are in the memory of the node: with several nodes each has its own, and a restart
+//! forgets them. But an account that was unlocked by hand is unlocked on all nodes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,11 +21,11 @@ use uuid::Uuid;
 
 use super::block::AddressBlock;
 
-/// Counts kept in mind, and devices.
+/// The most counts, and the most devices, that are kept in memory.
 const IN_MIND: u64 = 100_000;
-/// Counts that nobody looks at for so long are forgotten.
+/// Counts that are not used for this long are forgotten.
 const QUIET: Duration = Duration::from_secs(24 * 3_600);
-/// Log-ins for one account from one block that may wait for each other.
+/// Logins for one account from one block that may wait for each other.
 const MOST_WAITING: usize = 64;
 
 /// Wrong passwords in a row.
@@ -42,7 +41,7 @@ impl Count {
         self.last_at = Some(now);
     }
 
-    /// How long the next try has to wait when so many wrong passwords are followed by a delay.
+    /// How long the next attempt has to wait, if the wrong passwords have reached `bound`.
     fn delay(self, bound: u32, policy: &Policy, now: Timestamp) -> Option<TimeDelta> {
         let beyond = self.failures.checked_sub(bound.max(1))?;
         let doubled = 1_i32.checked_shl(beyond.min(30)).unwrap_or(i32::MAX);
@@ -52,8 +51,8 @@ impl Count {
     }
 }
 
-/// The tries for one account from one block. They are judged one after the other: side by
-/// side they would all be let through before the first one counts.
+/// The attempts for one account from one block. They are judged one after the other, because in
+/// parallel all of them would be allowed before the first one counts.
 #[derive(Default)]
 pub(super) struct Place {
     count: tokio::sync::Mutex<Count>,
@@ -69,7 +68,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Place {
-    /// Waits for the turn; none when too many wait.
+    /// Waits for the turn; none if too many are waiting.
     pub(super) async fn turn(&self) -> Option<MutexGuard<'_, Count>> {
         let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
@@ -80,17 +79,17 @@ impl Place {
     }
 }
 
-/// What is known beside the counts.
+/// What is known in addition to the counts.
 #[derive(Clone, Copy)]
 pub(super) struct Circumstances {
-    /// A login of the account is live in this block.
+    /// Whether the account has a live session in this block.
     pub(super) known_device: bool,
     /// Wrong passwords before this moment do not count.
     pub(super) unlocked_at: Option<Timestamp>,
     pub(super) now: Timestamp,
 }
 
-/// All counts of this node. Cheap to clone.
+/// All counts of this node. Clones share them.
 #[derive(Clone)]
 pub(super) struct Attempts {
     policy: Arc<Policy>,
@@ -106,12 +105,12 @@ impl Attempts {
         Self { policy, places, accounts, devices: moka::sync::Cache::new(IN_MIND) }
     }
 
-    /// The tries for an address from a block.
+    /// The attempts for an e-mail address from a block.
     pub(super) fn place(&self, claim: Uuid, from: AddressBlock) -> Arc<Place> {
         self.places.get_with((claim, from), Arc::default)
     }
 
-    /// How long a try has to wait; none: it may be made.
+    /// How long an attempt has to wait; none if it is allowed now.
     pub(super) fn wait(&self, here: &mut Count, claim: Uuid, circumstances: Circumstances) -> Option<TimeDelta> {
         let Circumstances { known_device, unlocked_at, now } = circumstances;
         let policy = &self.policy;
@@ -126,18 +125,18 @@ impl Attempts {
         here.delay(policy.max_login_failures, policy, now).max(everywhere)
     }
 
-    /// A wrong password.
+    /// Counts a wrong password.
     pub(super) fn failed(&self, here: &mut Count, claim: Uuid, now: Timestamp) {
         here.fail(now);
         self.everywhere(claim, |count| count.fail(now));
     }
 
-    /// The right password, or the right refresh token.
+    /// Notes a right password or refresh token.
     pub(super) fn succeeded(&self, user_id: UserId, session_id: SessionId, from: AddressBlock) {
         self.devices.insert((user_id, from), session_id);
     }
 
-    /// The newest login of a user from a block.
+    /// The newest session of a user from a block.
     pub(super) fn device(&self, user_id: UserId, from: AddressBlock) -> Option<SessionId> {
         self.devices.get(&(user_id, from))
     }
@@ -200,7 +199,7 @@ mod tests {
         assert_eq!(waits, wanted);
         assert_eq!(door.wait(1, stranger(899)).await, 1);
         assert_eq!(door.wait(1, stranger(900)).await, 0);
-        // Elsewhere nobody waits.
+        // Other blocks have no delay.
         assert_eq!(door.wait(2, stranger(0)).await, 0);
     }
 
@@ -213,7 +212,7 @@ mod tests {
         assert_eq!(door.wait(200, stranger(0)).await, 900);
         let known = Circumstances { known_device: true, ..stranger(0) };
         assert_eq!(door.wait(200, known).await, 0);
-        // In a block where the owner is logged in a guesser has more tries, not any number.
+        // In a block with a session of the owner, a guesser has more attempts, but not any number.
         for _ in 0..19 {
             door.fail(201, 0).await;
         }

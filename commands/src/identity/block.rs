@@ -1,10 +1,10 @@
-//! Blocks of addresses: whose log-ins are counted together.
+//! Blocks of IP addresses, over which logins are counted together.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The neighbourhood of an address: /24 of IPv4, /64 of IPv6. Whoever has one address of
-/// a block has the others for nothing, so they count as one caller.
+/// The network of an address: /24 of IPv4, /64 of IPv6. A client with one address of a block can
+/// have the others at no cost, so they count as one client.
 ///
 /// An address is personal data: a block is kept in memory only, never stored or logged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,14 +20,14 @@ impl AddressBlock {
         }
     }
 
-    /// This machine's own: of what an operator asks for at the command line.
+    /// This machine's own block, for requests of an operator at the command line.
     #[must_use]
     pub const fn own() -> Self {
         Self::of(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
-    /// Whom a connection, or a request without a login, is counted for: an IPv4 address
-    /// alone, an IPv6 address with its /64.
+    /// The address for which a connection, or a request without a login, is counted: a single IPv4
+    /// address, or the /64 of an IPv6 address.
     #[must_use]
     pub const fn of_caller(address: IpAddr) -> IpAddr {
         match address.to_canonical() {

@@ -1,16 +1,15 @@
-//! E-mail addresses: checked for shape and brought into one form.
+//! E-mail addresses: checks their shape and normalizes them.
 
 use jangbu_kernel::text;
 
-/// An address in normal form. Spellings that reach one mailbox are one address here: letter
-/// case, the way letters are composed, their width, and the two ways of writing a domain
-/// (RFC 5890) do not matter.
+/// An address in normal form. Different spellings of one mailbox are one address: letter case,
+/// composition and width of letters, and the two ways of writing a domain (RFC 5890) do not matter.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email {
-    /// As it is kept and shown: lower case, NFC, the domain in its own script.
+    /// The stored and shown form: lower case, NFC, the domain in its own script.
     address: String,
-    /// What it is known by: local part folded, domain in ASCII. For an address of ASCII
-    /// letters the two are the same.
+    /// The form for comparisons: local part folded, domain in ASCII. For an address of ASCII
+    /// letters the two forms are the same.
     key: String,
 }
 
@@ -20,11 +19,11 @@ pub struct Email {
 pub struct InvalidEmail;
 
 impl Email {
-    /// Longest address that mail systems carry (RFC 5321, section 4.5.3.1).
+    /// The longest address that mail systems transport (RFC 5321, section 4.5.3.1).
     pub const MAX_LENGTH: usize = 254;
     const MAX_LOCAL_LENGTH: usize = 64;
 
-    /// Checks the shape `local@domain.tld`. Whether mail arrives there only mail can tell.
+    /// Checks the shape `local@domain.tld`. Only sending mail can show whether it arrives.
     ///
     /// # Errors
     /// When the text is not an address.
@@ -34,7 +33,7 @@ impl Email {
         let local = text::composed(&local.to_lowercase());
         let (folded, domain) = (text::folded(&local), idna::domain_to_ascii(domain).map_err(|_| InvalidEmail)?);
         let domain_fits = domain.contains('.') && domain.split('.').all(label_fits);
-        // What folds into something else than an address would be another one to somebody.
+        // If the folded form is not an address, other systems could treat it as another address.
         if !local_fits(&local) || !local_fits(&folded) || !domain_fits {
             return Err(InvalidEmail);
         }
@@ -44,9 +43,9 @@ impl Email {
         if address.len().max(key.len()) <= Self::MAX_LENGTH { Ok(Self { address, key }) } else { Err(InvalidEmail) }
     }
 
-    /// The forms under which somebody may have claimed an address, the likeliest first: as it
-    /// was typed, which is how earlier versions took it; as it is claimed today; and the
-    /// other spellings that earlier versions held apart.
+    /// The forms under which an address may have been claimed, the most likely first: as it was
+    /// typed, which earlier versions used; the form of today; and the other spellings that earlier
+    /// versions treated as different addresses.
     pub(super) fn known_forms(given: &str) -> Vec<String> {
         let mut forms = vec![given.trim().to_lowercase()];
         if let Ok(email) = Self::parse(given) {
@@ -64,19 +63,19 @@ impl Email {
         known
     }
 
-    /// What it is known by: the same for all spellings of one address.
+    /// The form for comparisons, the same for all spellings of one address.
     pub(super) fn key(&self) -> &str {
         &self.key
     }
 
-    /// The normal form, as it is kept and shown.
+    /// The normal form, as it is stored and shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.address
     }
 }
 
-/// Local part and domain; the sign between them may be of any width.
+/// Local part and domain; the @ between them may be of any width.
 fn split(text: &str) -> Option<(&str, &str)> {
     let (place, sign) = text.char_indices().rev().find(|(_, c)| matches!(c, '@' | '\u{ff20}' | '\u{fe6b}'))?;
     Some((text.get(..place)?, text.get(place + sign.len_utf8()..)?))
@@ -149,7 +148,8 @@ mod tests {
 
     #[test]
     fn addresses_claimed_by_earlier_rules_are_found() {
-        // Earlier: trimmed and in lower case, whatever its letters were made of.
+        // Earlier versions only trimmed it and made it lower case, however its letters were
+        // composed.
         for (then, now) in [
             ("\u{1100}\u{1161}@example.com", "가@example.com"),
             ("가@예시.kr", "가@xn--vv4b11d.kr"),

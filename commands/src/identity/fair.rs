@@ -1,5 +1,5 @@
-//! Work that is dear, on threads of its own: a bounded queue whose places are shared out
-//! among blocks of addresses.
+//! Expensive work on separate threads: a bounded queue whose places are shared fairly between
+//! blocks of addresses.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,15 +7,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::block::AddressBlock;
 
-/// How much less of the processor such work gets than everything else.
+/// How much the scheduling priority of this work is lowered.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// The queue. Blocks are served in turn. When it is full, a block that has fewer waiting
-/// takes the newest place of the one that has most, so that who floods it turns away only
-/// himself. The threads end with the last handle.
+/// The queue. Blocks are served in turn. If it is full, a block with fewer waiting tasks takes the
+/// newest place of the block with the most, so that a client that floods the queue only displaces
+/// its own tasks. The threads end with the last handle.
 pub(super) struct FairQueue {
     shared: Arc<Shared>,
 }
@@ -31,26 +31,26 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: HashMap<AddressBlock, VecDeque<Work>>,
-    /// The blocks that have something waiting, the next one first.
+    /// The blocks that have waiting tasks, the next one first.
     turns: VecDeque<AddressBlock>,
     count: usize,
     running: usize,
     ended: bool,
 }
 
-/// There is no place for this block now.
+/// There is no free place for this block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
 impl FairQueue {
-    /// A queue of so many places, worked off by so many threads. They begin with the first work.
+    /// A queue with a number of places and threads. The threads start with the first work.
     pub(super) fn new(name: &'static str, places: usize, threads: usize) -> Self {
         let (places, threads) = (places.max(1), threads.max(1));
         let (state, wake) = (Mutex::default(), Condvar::new());
         Self { shared: Arc::new(Shared { name, places, threads, state, wake }) }
     }
 
-    /// Has work done when the turn comes. Work that loses its place is dropped undone.
+    /// Queues work until its turn comes. Work that loses its place is dropped without running.
     pub(super) fn submit(&self, block: AddressBlock, work: Work) -> Result<(), Full> {
         let mut state = self.shared.lock();
         let lost = if state.count < self.shared.places { None } else { Some(state.make_room(block)?) };
@@ -60,7 +60,7 @@ impl FairQueue {
         }
         drop(state);
         self.shared.wake.notify_one();
-        // Outside the lock: whoever waits for it is told by the drop.
+        // Outside the lock: the drop notifies the caller that waits for the work.
         drop(lost);
         Ok(())
     }
@@ -88,7 +88,7 @@ impl State {
         self.count += 1;
     }
 
-    /// Takes the newest work of the block that has most waiting, if that is more than this
+    /// Removes the newest work of the block with the most waiting tasks, if that has more than this
     /// block would have.
     fn make_room(&mut self, block: AddressBlock) -> Result<Option<Work>, Full> {
         let would_have = self.waiting.get(&block).map_or(0, VecDeque::len) + 1;
@@ -97,7 +97,7 @@ impl State {
             return Err(Full);
         }
         self.count -= 1;
-        // It had more than one: its turn stays.
+        // The block has more left, so it stays in `turns`.
         Ok(most.pop_back())
     }
 
@@ -117,7 +117,7 @@ impl State {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half-way: the state is whole.
+        // No code that holds the lock panics in the middle of a change, so the state is intact.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -133,7 +133,7 @@ impl Shared {
     fn work_off(&self) {
         step_aside();
         while let Some(work) = self.wait() {
-            // What panics is told by its silence; the thread goes on.
+            // The caller notices a panic because no answer comes; the thread goes on.
             let _panicked = catch_unwind(AssertUnwindSafe(work));
         }
     }
@@ -152,7 +152,7 @@ impl Shared {
     }
 }
 
-/// Whatever else the program does goes before passwords.
+/// Gives passwords a lower priority than everything else in the program.
 fn step_aside() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICENESS) {
@@ -170,7 +170,7 @@ mod tests {
         AddressBlock::of([192, 0, number, 1].into())
     }
 
-    /// A queue whose one thread is held up until the sender is dropped.
+    /// A queue whose only thread is blocked until the sender is dropped.
     fn held(places: usize) -> (FairQueue, mpsc::Sender<()>) {
         let queue = FairQueue::new("test", places, 1);
         let (hold, held) = mpsc::channel::<()>();
@@ -207,7 +207,7 @@ mod tests {
         // Four blocks flood it.
         let flooded = (0..40).filter(|number| submit(&queue, 1 + number % 4, &done).is_err()).count();
         assert_eq!(flooded, 32);
-        // Each newcomer gets a place all the same.
+        // Each new block gets a place all the same.
         for from in 5..9 {
             assert_eq!(submit(&queue, from, &done), Ok(()), "{from}");
         }

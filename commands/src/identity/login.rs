@@ -1,4 +1,4 @@
-//! Logging in, going on with a login, and its end.
+//! Login, refreshing a login, and logout.
 
 use jangbu_aggregates::commands::{EndSession, RecordLoginFailure, RotateSession, StartSession};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::CommandError;
 use crate::sealing::user_password_hash;
 
 impl Identity {
-    /// Checks address and password and begins a session.
+    /// Checks address and password and starts a session.
     ///
-    /// An unknown address is answered like a known one with a wrong password, and costs as
-    /// much time; wrong passwords delay the next try for either.
+    /// An unknown address has the same answer as a known one with a wrong password, and takes as
+    /// much time. Wrong passwords delay the next attempt for both.
     ///
     /// # Errors
     /// [`IdentityError::BadCredentials`], [`IdentityError::Delayed`] after too many wrong
@@ -28,7 +28,7 @@ impl Identity {
         let claim = self.claim_of(email);
         let place = self.attempts.place(claim, context.from);
         let mut here = place.turn().await.ok_or(IdentityError::BUSY)?;
-        // The same reads whether or not there is such an account.
+        // The same reads, whether the account exists or not.
         let owner = self.user_by_email(email).await?;
         let user_id = owner.unwrap_or_else(|| UserId::new(claim));
         let known = self.memory.recent(StreamId::user(user_id)).await?;
@@ -77,8 +77,8 @@ impl Identity {
         }
     }
 
-    /// Records a wrong password, in the background: an answer that waited for the log would
-    /// tell that the account exists. When too many are being recorded, it is only counted.
+    /// Records a wrong password in the background: an answer that waited for the log would reveal
+    /// that the account exists. If too many are being recorded, it is only counted.
     fn note_wrong_password(&self, user_id: UserId, context: RequestContext) {
         metrics::counter!("jangbu_wrong_passwords_total").increment(1);
         let Ok(place) = Arc::clone(&self.notes).try_acquire_owned() else { return };
@@ -92,9 +92,9 @@ impl Identity {
         });
     }
 
-    /// Exchanges a refresh token for the next one. The same token again within a moment
-    /// gets the same successor, as long as that is unused; after that it was stolen, and
-    /// its whole family ends.
+    /// Exchanges a refresh token for the next one. If the same token comes again within a moment,
+    /// it has the same successor, as long as that is unused. Later than that it counts as stolen,
+    /// and its whole family ends.
     ///
     /// # Errors
     /// [`IdentityError::BadCredentials`] or a failure.
@@ -128,8 +128,8 @@ impl Identity {
         Ok(LoggedIn { user_id, roles: status.roles, session_id, refresh_token, position: answer.position })
     }
 
-    /// Ends the session of a refresh token: of any token of its family. One that is none is
-    /// no error: the caller is logged out either way.
+    /// Ends the session of a refresh token, which may be any token of its family. An invalid token
+    /// is not an error: the caller is logged out either way.
     ///
     /// # Errors
     /// Only failures.
@@ -152,7 +152,7 @@ impl Identity {
         }
     }
 
-    /// Whether a login of this user goes on; as it was at most a second ago.
+    /// Whether a session of this user is live, at most a second ago.
     ///
     /// # Errors
     /// When the store cannot be read.

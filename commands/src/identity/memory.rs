@@ -1,42 +1,42 @@
-//! States of users and sessions in mind: what a request has to know of them costs a
-//! read of what is new once a second, however long their streams have become.
+//! Cached states of users and sessions: a request that needs one costs a read of its new events
+//! once a second, however long its stream is.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jangbu_aggregates::{Aggregate, AnyState};
-use jangbu_kernel::StreamId;
 use jangbu_kernel::log::{EventLog, LogError};
+use jangbu_kernel::{StreamId, Version};
 
 use crate::reader;
 
-/// How long what is known may be used without a second look: the bound on how late a
-/// change of roles, of an account or of a login takes effect.
+/// How long a state may be used without reading its new events: the longest delay until a change of
+/// roles, of an account or of a session takes effect.
 const FRESH: Duration = Duration::from_millis(900);
-/// States kept in mind at once, some hundred bytes each.
+/// The most states that are cached, some hundred bytes each.
 const IN_MIND: u64 = 50_000;
-/// A user without requests for so long is forgotten: the life of an access token.
+/// A user without requests for this long is evicted: the life of an access token.
 const QUIET: Duration = Duration::from_secs(300);
-/// Events that are folded onto a state in mind; behind more than that a snapshot is nearer.
+/// The most events that are folded onto a cached state; for more, loading a snapshot is faster.
 const TAIL: usize = 200;
 
 /// A state as it was a moment ago.
 #[derive(Clone)]
 pub(super) struct Known {
     state: Arc<AnyState>,
-    /// The stream's version that is folded in; 0: there is no such stream.
-    pub(super) version: u64,
+    /// The version of the stream up to which it is folded; 0 if there is no such stream.
+    pub(super) version: Version,
     asked: Instant,
 }
 
 impl Known {
-    /// The state, when it is one of this aggregate.
+    /// The state, if it is of this aggregate.
     pub(super) fn get<A: Aggregate>(&self) -> Option<&A> {
         A::from_any(&self.state)
     }
 }
 
-/// The states in mind. Cheap to clone.
+/// The cached states. Clones share them.
 #[derive(Clone)]
 pub(super) struct Memory {
     log: Arc<dyn EventLog>,
@@ -62,8 +62,8 @@ impl Memory {
         self.look(stream, self.states.get(&stream)).await
     }
 
-    /// The state at exactly this version, which has just been written or was before.
-    pub(super) async fn at(&self, stream: StreamId, version: u64) -> Result<Known, LogError> {
+    /// The state at exactly this version, which was written just now or earlier.
+    pub(super) async fn at(&self, stream: StreamId, version: Version) -> Result<Known, LogError> {
         let known = match self.states.get(&stream) {
             Some(known) if known.version <= version => known,
             Some(_) | None => self.now(stream).await?,
@@ -72,33 +72,33 @@ impl Memory {
             return Ok(known);
         }
         let (state, from) = match known.version {
-            later if later > version => (AnyState::initial(stream.kind), 0),
+            later if later > version => (AnyState::initial(stream.kind), Version::ZERO),
             earlier => (AnyState::clone(&known.state), earlier),
         };
         self.advance(stream, state, from, version).await
     }
 
-    /// What is known of a stream is old: it was just written.
+    /// Evicts the state of a stream, because the stream was just written.
     pub(super) fn forget(&self, stream: StreamId) {
         self.states.invalidate(&stream);
     }
 
     async fn look(&self, stream: StreamId, known: Option<Known>) -> Result<Known, LogError> {
-        // Before the read: what is written during it may be missing from it.
+        // Taken before the read, because events that are written during it may be missing.
         let asked = Instant::now();
         let fresh = match known {
             Some(known) => self.follow(stream, known, asked).await?,
             None => self.load(stream, asked).await?,
         };
-        // Ids that name nothing are not kept: anybody can make them up.
-        if fresh.version > 0 {
+        // Ids that do not exist are not cached: anybody can make them up.
+        if fresh.version > Version::ZERO {
             self.states.insert(stream, fresh.clone());
         }
         Ok(fresh)
     }
 
     async fn follow(&self, stream: StreamId, known: Known, asked: Instant) -> Result<Known, LogError> {
-        let events = self.log.read_stream(stream, known.version + 1, u64::MAX, TAIL).await?;
+        let events = self.log.read_stream(stream, known.version.next(), Version::MAX, TAIL).await?;
         if events.is_empty() {
             return Ok(Known { asked, ..known });
         }
@@ -117,10 +117,16 @@ impl Memory {
         Ok(Known { state: Arc::new(state), version, asked })
     }
 
-    async fn advance(&self, stream: StreamId, mut state: AnyState, from: u64, to: u64) -> Result<Known, LogError> {
+    async fn advance(
+        &self,
+        stream: StreamId,
+        mut state: AnyState,
+        from: Version,
+        to: Version,
+    ) -> Result<Known, LogError> {
         let (asked, mut version) = (Instant::now(), from);
         while version < to {
-            let events = self.log.read_stream(stream, version + 1, to, TAIL).await?;
+            let events = self.log.read_stream(stream, version.next(), to, TAIL).await?;
             if events.is_empty() {
                 break;
             }

@@ -1,8 +1,8 @@
-//! Who somebody is: sign-up, login, the refresh of a login, the profile.
+//! Identity: registration, login, refreshing a login, the profile.
 //!
-//! Everything that is decided goes through the same commands as the rest of the
-//! shop; what is done here is what a decision may not do: hashing passwords, sealing
-//! personal fields, making secrets. Access tokens are the HTTP floor's business.
+//! Decisions go through the same commands as the rest of the shop. This module does what a decision
+//! cannot do: hashing passwords, sealing personal fields, making secrets. Access tokens belong to
+//! the HTTP floor.
 
 mod account;
 mod attempts;
@@ -23,7 +23,9 @@ use jangbu_aggregates::user::{Administrators, User};
 use jangbu_aggregates::{AnyCommand, Policy, Scope};
 use jangbu_kernel::log::{EventLog, LogError};
 use jangbu_kernel::ports::{VaultError, World};
-use jangbu_kernel::{Actor, CommandId, CorrelationId, Refusal, RefusalCode, Role, SessionId, StreamId, UserId};
+use jangbu_kernel::{
+    Actor, CommandId, CorrelationId, Position, Refusal, RefusalCode, Role, SessionId, StreamId, UserId, Version,
+};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -43,36 +45,36 @@ use crate::{Answer, Caller, CommandError, Commands, Idempotency, Request};
 
 /// The context of the keyed hash that claims an address.
 const CLAIM_CONTEXT: &str = "email.claim";
-/// The same for what is no address.
+/// The same for a text that is not an address.
 const NO_ADDRESS_CONTEXT: &str = "login.no_address";
-/// Wrong passwords that are being recorded at once.
+/// The most wrong passwords that are recorded at once.
 const NOTES_AT_ONCE: usize = 64;
 
-/// What becomes of something that may be there or not.
+/// The change of a value that may be absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change<T> {
     /// It stays as it is.
     Keep,
-    /// It is taken out.
+    /// It is removed.
     Clear,
     /// It is replaced.
     Set(T),
 }
 
-/// What came with a request that is not its content.
+/// The context of a request, without its content.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// Everything the request sets in motion carries it.
+    /// The id that everything caused by the request shares.
     pub correlation_id: CorrelationId,
     /// W3C `traceparent`.
     pub trace: Option<String>,
-    /// The caller's idempotency key, when there is one.
+    /// The caller's idempotency key, if there is one.
     pub idempotency: Option<Idempotency>,
-    /// Where it comes from.
+    /// The block of addresses that it comes from.
     pub from: AddressBlock,
 }
 
-/// Who wants an account.
+/// The data of a person who wants an account.
 #[derive(Clone)]
 pub struct Registration {
     /// The address as typed.
@@ -91,7 +93,7 @@ impl std::fmt::Debug for Registration {
     }
 }
 
-/// Somebody who is about to be entered.
+/// A person who is about to be registered.
 struct Newcomer {
     user_id: UserId,
     checked: Checked,
@@ -106,14 +108,14 @@ struct Newcomer {
 pub struct LoggedIn {
     /// The user who has logged in.
     pub user_id: UserId,
-    /// What they are.
+    /// The user's roles.
     pub roles: Vec<Role>,
-    /// Which login.
+    /// The session.
     pub session_id: SessionId,
-    /// The opaque token that gets the next access token, once.
+    /// The opaque token that can be exchanged for the next access token, once.
     pub refresh_token: String,
-    /// Position of the event that records it.
-    pub position: u64,
+    /// Position of the event that records the login.
+    pub position: Position,
 }
 
 impl std::fmt::Debug for LoggedIn {
@@ -125,29 +127,29 @@ impl std::fmt::Debug for LoggedIn {
 /// What an authenticator has to know of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountStatus {
-    /// What they are now, whatever a token says.
+    /// The present roles, whatever a token says.
     pub roles: Vec<Role>,
-    /// Whether they may act.
+    /// Whether the user may act.
     pub active: bool,
 }
 
-/// Why somebody could not be signed up, logged in or shown.
+/// Why a user could not be registered, logged in or shown.
 #[derive(Debug, Error)]
 pub enum IdentityError {
     /// Values break the rules of their fields.
     #[error("some fields are not valid")]
     Invalid(Vec<FieldError>),
-    /// The shop said no, or the command did not get through.
+    /// The shop refused the command, or it failed.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// Wrong address or password, or a token that does not count.
+    /// Wrong address or password, or an invalid token.
     #[error("the credentials do not count")]
     BadCredentials,
-    /// Too many wrong passwords were given for this address: no try counts yet. Whether
-    /// there is such an account is not said.
+    /// Too many wrong passwords were given for this address, so no attempt is checked now. This
+    /// does not reveal whether the account exists.
     #[error("too many wrong passwords, try again in {retry_after:?}")]
     Delayed {
-        /// A try counts after this time.
+        /// An attempt is checked again after this time.
         retry_after: Duration,
     },
     /// Too many passwords are being hashed at the moment.
@@ -177,7 +179,7 @@ impl From<VaultError> for IdentityError {
     }
 }
 
-/// The service. Cheap to clone.
+/// The service. Clones share it.
 #[derive(Clone)]
 pub struct Identity {
     commands: Commands,
@@ -190,7 +192,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Puts the service together.
+    /// Assembles the service.
     #[must_use]
     pub fn new(
         commands: Commands,
@@ -204,7 +206,7 @@ impl Identity {
         Self { commands, log, world, passwords, attempts, memory, notes }
     }
 
-    /// Signs a customer up.
+    /// Registers a customer.
     ///
     /// # Errors
     /// Invalid fields, a taken address, or a failure.
@@ -212,7 +214,7 @@ impl Identity {
         self.create_user(registration, vec![Role::Customer], Actor::Anonymous, context).await
     }
 
-    /// Signs somebody up with roles of the caller's choice; for operators and the first start.
+    /// Registers a user with roles of the caller's choice; for operators and the first start.
     ///
     /// # Errors
     /// As [`Identity::register`].
@@ -227,7 +229,8 @@ impl Identity {
         let email_claim = self.claim(checked.email.key());
         let mut other_claims = self.claims_of(&registration.email);
         other_claims.retain(|claim| *claim != email_claim);
-        // The receipt has the first word, or a repeat would be told that its own address is taken.
+        // The receipt comes first, otherwise a repeated request would be told that its own address
+        // is taken.
         if let Some(first) = self.first_answer(email_claim, &actor, &context).await? {
             return Ok(first);
         }
@@ -238,13 +241,13 @@ impl Identity {
         let user_id = UserId::new(self.world.ids.new_id());
         let hash = self.passwords.hash(context.from, registration.password).await?;
         let newcomer = Newcomer { user_id, checked, email_claim, other_claims, hash, roles };
-        // A task of its own: a caller who leaves must not leave a key behind.
+        // A separate task: a caller that drops its future must not leave a key behind.
         let identity = self.clone();
         let entered = tokio::spawn(async move { identity.enter(newcomer, actor, context).await }).await;
         entered.unwrap_or_else(|error| Err(IdentityError::Unavailable(error.to_string())))
     }
 
-    /// The answer to this sign-up, when it was carried out before under the same key.
+    /// The answer to this registration, if it was already carried out with the same key.
     async fn first_answer(
         &self,
         email_claim: Uuid,
@@ -257,8 +260,7 @@ impl Identity {
         Ok(found.map(|receipt| Answer::again(&receipt, given)).transpose()?)
     }
 
-    /// Makes the key of a person and enters the person. Of somebody who does not come into
-    /// being no key stays.
+    /// Makes the key of a person and registers them. If the registration fails, the key is removed.
     async fn enter(&self, newcomer: Newcomer, actor: Actor, context: RequestContext) -> Result<Answer, IdentityError> {
         let user_id = newcomer.user_id;
         self.world.vault.create_key(user_id).await?;
@@ -297,8 +299,8 @@ impl Identity {
         })
     }
 
-    /// Has it written down who the administrators are, where no change of theirs has been
-    /// decided yet: before a decision that may take the role from somebody.
+    /// Records the list of administrators, if no change of it has been decided yet: before a
+    /// decision that may revoke this role.
     ///
     /// # Errors
     /// When the log cannot be read or written.
@@ -317,7 +319,7 @@ impl Identity {
         Ok(())
     }
 
-    /// A user's own data, opened.
+    /// A user's own data, in the clear.
     ///
     /// # Errors
     /// `not_found`, or a failure.
@@ -326,12 +328,12 @@ impl Identity {
         self.opened(user_id, &known).await
     }
 
-    /// A user's own data as they were at a version of the stream: for answers to commands
-    /// and to their repeats.
+    /// A user's own data as they were at a version of the stream: for answers to commands and to
+    /// their repeats.
     ///
     /// # Errors
     /// `not_found`, or a failure.
-    pub async fn profile_at(&self, user_id: UserId, version: u64) -> Result<Profile, IdentityError> {
+    pub async fn profile_at(&self, user_id: UserId, version: Version) -> Result<Profile, IdentityError> {
         let known = self.memory.at(StreamId::user(user_id), version).await?;
         self.opened(user_id, &known).await
     }
@@ -341,16 +343,16 @@ impl Identity {
         profile.ok_or_else(not_found)
     }
 
-    /// Replaces name or telephone number; what is absent stays.
+    /// Replaces the name or the telephone number; an absent value stays.
     ///
     /// # Errors
-    /// Invalid fields, a version that moved on, or a failure.
+    /// Invalid fields, a version that has changed, or a failure.
     pub async fn change_profile(
         &self,
         user_id: UserId,
         name: Option<String>,
         phone: Change<String>,
-        if_match: Option<Vec<u64>>,
+        if_match: Option<Vec<Version>>,
         context: RequestContext,
     ) -> Result<Answer, IdentityError> {
         let (name, phone) = validation::check_contact(name.as_deref(), phone).map_err(IdentityError::Invalid)?;
@@ -379,7 +381,7 @@ impl Identity {
         Ok(user.map(|user| AccountStatus { roles: user.roles().collect(), active: user.may_act().is_ok() }))
     }
 
-    /// Drops what is remembered of a user: something was just decided about them.
+    /// Evicts the cached state of a user, because a decision about them was just made.
     pub fn forget(&self, user_id: UserId) {
         self.memory.forget(StreamId::user(user_id));
     }
@@ -401,13 +403,13 @@ impl Identity {
         self.world.vault.keyed_hash(CLAIM_CONTEXT, form)
     }
 
-    /// Where the owner of an address may be found: under its form of today, and under those
-    /// that it had when it was claimed earlier. One for a plain address.
+    /// The claims under which the owner of an address may be found: that of today's form, and those
+    /// of the forms that earlier versions used. A plain address has only one.
     fn claims_of(&self, email: &str) -> Vec<Uuid> {
         Email::known_forms(email).iter().map(|form| self.claim(form)).collect()
     }
 
-    /// The claim on whatever was typed as an address, also when it is none.
+    /// The claim for any typed text, also if it is not an address.
     fn claim_of(&self, typed: &str) -> Uuid {
         match Email::parse(typed) {
             Ok(email) => self.claim(email.key()),
@@ -416,7 +418,7 @@ impl Identity {
     }
 
     async fn owner_of(&self, claim: Uuid) -> Result<Option<UserId>, IdentityError> {
-        let events = self.log.read_stream(StreamId::email(claim), 1, 1, 1).await?;
+        let events = self.log.read_stream(StreamId::email(claim), Version::FIRST, Version::FIRST, 1).await?;
         let owner = events.first().map(account::claimed_by).transpose()?;
         Ok(owner.flatten())
     }
@@ -426,7 +428,7 @@ impl Identity {
         command: impl Into<AnyCommand>,
         actor: Actor,
         scope: Scope,
-        if_match: Option<Vec<u64>>,
+        if_match: Option<Vec<Version>>,
         context: RequestContext,
     ) -> Result<Answer, CommandError> {
         let request = Request {

@@ -1,5 +1,5 @@
-//! Password hashing: argon2id costs tens of milliseconds and megabytes on purpose, so only
-//! so many run at once and only so many wait, shared fairly between those who ask.
+//! Password hashing: argon2id takes tens of milliseconds and megabytes on purpose, so only a
+//! limited number runs and waits at once, shared fairly between the clients.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use super::IdentityError;
 use super::block::AddressBlock;
 use super::fair::FairQueue;
 
-/// How hard hashing is and how much of it may go on.
+/// The cost of hashing, and its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasswordSettings {
     /// Memory of one hash in KiB. OWASP's first choice for argon2id is 19 MiB.
     pub memory_kib: u32,
     /// Passes over the memory.
     pub passes: u32,
-    /// Log-ins under way at once. Half as many sign-ups, at least one, go on beside them.
+    /// Logins that are checked at once. Half as many registrations, at least one, run in addition.
     pub at_once: usize,
-    /// Callers that may wait to log in, and as many that may wait to sign up.
+    /// Callers that may wait to log in, and as many that may wait to register.
     pub waiting: usize,
 }
 
@@ -33,7 +33,7 @@ impl Default for PasswordSettings {
     }
 }
 
-/// The pool. Cheap to clone.
+/// The pool. Clones share it.
 #[derive(Clone)]
 pub(super) struct PasswordPool {
     inner: Arc<Inner>,
@@ -41,10 +41,10 @@ pub(super) struct PasswordPool {
 
 struct Inner {
     settings: PasswordSettings,
-    /// Apart, so that neither holds the other up.
+    /// Separate queues, so that neither delays the other.
     log_ins: FairQueue,
     sign_ups: FairQueue,
-    /// What an unknown address is checked against.
+    /// The hash that the password for an unknown address is compared with.
     decoy: OnceCell<String>,
 }
 
@@ -55,13 +55,13 @@ impl PasswordPool {
         Self { inner: Arc::new(Inner { settings, log_ins, sign_ups, decoy: OnceCell::new() }) }
     }
 
-    /// Hashes a password into PHC form, for somebody who signs up from this block.
+    /// Hashes a password into PHC form, for a registration from this block.
     pub(super) async fn hash(&self, from: AddressBlock, password: String) -> Result<String, IdentityError> {
         let settings = self.inner.settings;
         run(&self.inner.sign_ups, from, move || hash(settings, &password)).await?
     }
 
-    /// Whether the password is the one behind the hash, for somebody who logs in from this block.
+    /// Whether the password matches the hash, for a login from this block.
     pub(super) async fn verify(
         &self,
         from: AddressBlock,
@@ -71,7 +71,7 @@ impl PasswordPool {
         run(&self.inner.log_ins, from, move || verify(&password, &hash)).await
     }
 
-    /// Costs what a wrong password costs.
+    /// Takes as much time as a wrong password.
     pub(super) async fn verify_nothing(&self, from: AddressBlock, password: String) -> Result<(), IdentityError> {
         let settings = self.inner.settings;
         let make = || run(&self.inner.log_ins, from, move || hash(settings, "nobody has this one"));
@@ -87,7 +87,7 @@ async fn run<T: Send + 'static>(
 ) -> Result<T, IdentityError> {
     let (answer, answered) = oneshot::channel();
     let work = move || {
-        // A caller that has left meanwhile costs nothing.
+        // For a caller that is gone nothing is computed.
         if !answer.is_closed() {
             let _gone = answer.send(work());
         }
@@ -123,7 +123,7 @@ fn verify(password: &str, hash: &str) -> bool {
     if is(&composed) {
         return true;
     }
-    // Earlier versions hashed what the keyboard sent, composed or not.
+    // Earlier versions hashed the text as the keyboard sent it, composed or not.
     let decomposed = text::decomposed(password);
     (password != composed && is(password)) || (decomposed != composed && decomposed != password && is(&decomposed))
 }
@@ -145,7 +145,7 @@ mod tests {
         let pool = PasswordPool::new(quick());
         let forms = ["비밀번호 café".to_owned(), text::decomposed("비밀번호 café")];
         let hash = pool.hash(block(), forms[1].clone()).await.unwrap();
-        // A hash of an earlier version is of the bytes as they came.
+        // A hash of an earlier version is of the unnormalized bytes.
         let earlier = hasher(quick()).unwrap().hash_password(forms[1].as_bytes()).unwrap().to_string();
         for form in forms {
             assert!(pool.verify(block(), form.clone(), hash.clone()).await.unwrap(), "{form:?}");

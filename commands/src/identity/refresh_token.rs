@@ -1,8 +1,8 @@
 //! Refresh tokens: opaque to their holder, hashed before they are stored.
 //!
-//! Each is made from the one before it and a key of the shop, so that a repeated exchange
-//! gives the same successor without keeping it; and each bears a proof of how many
-//! exchanges led to it, so that one that was exchanged is known without keeping its hash.
+//! Each is derived from the previous one and a key of the shop, so that a repeated exchange has the
+//! same successor without storing it. Each also contains a proof of the number of exchanges before
+//! it, so that an exchanged token is recognized without storing its hash.
 
 use aws_lc_rs::{constant_time, digest, rand};
 use base64::Engine as _;
@@ -15,18 +15,18 @@ use super::IdentityError;
 
 /// Bytes of secret in a token: 256 bit.
 const SECRET_LENGTH: usize = 32;
-/// Bytes of the session's id in front of it.
+/// Bytes of the session's id before it.
 const ID_LENGTH: usize = 16;
-/// Bytes of the count of exchanges between the two.
+/// Bytes of the number of exchanges between the two.
 const GENERATION_LENGTH: usize = 4;
-/// Bytes of the proof behind them.
+/// Bytes of the proof after them.
 const PROOF_LENGTH: usize = 16;
-/// Contexts of the keyed hashes: of the proof, and of the two halves of a successor.
+/// Contexts of the keyed hashes: for the proof, and for the two halves of a successor.
 const PROOF: &str = "session.token.proof";
 const SUCCESSOR: [&str; 2] = ["session.token.successor.1", "session.token.successor.2"];
 
-/// `base64url(session id || generation || secret || proof)`. The id only finds the
-/// session; the secret is what counts. Earlier releases gave out `session id || secret`.
+/// `base64url(session id || generation || secret || proof)`. The id only locates the session; the
+/// secret proves the right to it. Earlier releases issued `session id || secret`.
 pub(super) struct RefreshToken {
     text: String,
     session_id: SessionId,
@@ -36,7 +36,7 @@ pub(super) struct RefreshToken {
 /// The parts that earlier releases did not have.
 struct Proven {
     generation: u32,
-    /// All before the proof.
+    /// Everything before the proof.
     content: Vec<u8>,
     proof: [u8; PROOF_LENGTH],
 }
@@ -49,8 +49,8 @@ impl RefreshToken {
         Ok(Self::assemble(session_id, 0, &secret, vault))
     }
 
-    /// The one token that this one is exchanged for. Nobody can make it who has not both
-    /// this token and the shop's key.
+    /// The only token that this one is exchanged for. Making it requires both this token and the
+    /// shop's key.
     pub(super) fn successor(&self, vault: &dyn Vault) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
         for half in SUCCESSOR {
@@ -68,7 +68,7 @@ impl RefreshToken {
         Self { text, session_id, proven: Some(Proven { generation, content, proof }) }
     }
 
-    /// Reads a token that somebody shows.
+    /// Parses a token that a client presents.
     pub(super) fn parse(text: &str) -> Option<Self> {
         const OLD: usize = ID_LENGTH + SECRET_LENGTH;
         const WHOLE: usize = OLD + GENERATION_LENGTH + PROOF_LENGTH;
@@ -90,20 +90,20 @@ impl RefreshToken {
         Some(Self { text: text.to_owned(), session_id: SessionId::new(Uuid::from_bytes(*id)), proven })
     }
 
-    /// Whose token it says it is.
+    /// The session that it claims to belong to.
     pub(super) fn session_id(&self) -> SessionId {
         self.session_id
     }
 
-    /// How many exchanges led to it, when it bears this shop's proof.
+    /// The number of exchanges before it, if it has this shop's proof.
     pub(super) fn generation(&self, vault: &dyn Vault) -> Option<u64> {
         let proven = self.proven.as_ref()?;
         let proof = proof_of(&proven.content, vault);
         constant_time::verify_slices_are_equal(&proof, &proven.proof).ok().map(|()| proven.generation.into())
     }
 
-    /// SHA-256 of the token, hexadecimal: what is stored. No salt is needed, since
-    /// the secret is random and long.
+    /// The stored form: SHA-256 of the token, hexadecimal. No salt is needed, because the secret is
+    /// random and long.
     pub(super) fn hash(&self) -> String {
         hex::encode(digest::digest(&digest::SHA256, self.text.as_bytes()))
     }

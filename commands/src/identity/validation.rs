@@ -1,4 +1,4 @@
-//! The rules of the fields a person fills in about themselves.
+//! The rules for the fields that users fill in about themselves.
 
 use jangbu_kernel::text;
 
@@ -16,20 +16,20 @@ pub struct FieldError {
     pub detail: String,
 }
 
-/// Shortest and longest password, in characters as a reader counts them. The upper bound
-/// keeps hashing cheap to refuse.
+/// Shortest and longest password, in characters as a reader counts them. The upper bound keeps
+/// refusing cheap.
 pub(super) const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 8..=128;
 const MAX_NAME_LENGTH: usize = 100;
 const MAX_PHONE_LENGTH: usize = 32;
 
-/// The fields of a sign-up in the form in which they are kept.
+/// The fields of a registration in their stored form.
 pub(super) struct Checked {
     pub(super) email: Email,
     pub(super) name: String,
     pub(super) phone: Option<String>,
 }
 
-/// Checks all fields of a sign-up at once.
+/// Checks all fields of a registration at once.
 pub(super) fn check_registration(registration: &Registration) -> Result<Checked, Vec<FieldError>> {
     let mut errors = Vec::new();
     let email = noted(check_email(&registration.email), &mut errors);
@@ -43,8 +43,8 @@ pub(super) fn check_registration(registration: &Registration) -> Result<Checked,
     }
 }
 
-/// Checks a change of name or telephone number; one of them must be there. Gives them in the
-/// form in which they are kept.
+/// Checks a change of name or telephone number; at least one must be given. Returns their stored
+/// forms.
 pub(super) fn check_contact(
     name: Option<&str>,
     phone: Change<String>,
@@ -84,7 +84,7 @@ pub fn check_email(email: &str) -> Result<Email, FieldError> {
 /// Whether a password may be chosen.
 ///
 /// # Errors
-/// When it has not 8 to 128 characters, as a reader counts them.
+/// When it does not have 8 to 128 characters, as a reader counts them.
 pub fn check_password(password: &str) -> Result<(), FieldError> {
     if PASSWORD_LENGTH.contains(&text::clusters(&text::composed(password))) {
         return Ok(());
@@ -92,10 +92,10 @@ pub fn check_password(password: &str) -> Result<(), FieldError> {
     Err(error("/password", "invalid_length", "a password has 8 to 128 characters"))
 }
 
-/// A telephone number in the form in which it is kept.
+/// The stored form of a telephone number.
 ///
 /// # Errors
-/// When it is none.
+/// When the text is not a telephone number.
 pub fn check_phone(phone: &str) -> Result<String, FieldError> {
     let fits = |phone: &String| {
         (3..=MAX_PHONE_LENGTH).contains(&phone.len())
@@ -148,7 +148,7 @@ mod tests {
             phone: None,
         };
         assert!(check_registration(&registration("비밀번호여덟글자")).is_ok());
-        // Two code points each, and four of them.
+        // Two code points each, which count as four characters.
         assert!(check_registration(&registration(&"e\u{301}".repeat(4))).is_err());
         assert!(check_registration(&registration(&text::decomposed("비밀번호여덟글자"))).is_ok());
         assert!(check_registration(&registration("비밀번호")).is_err());

@@ -1,12 +1,12 @@
-//! What gateways and carriers tell of their own accord.
+//! Messages that gateways and carriers send of their own accord.
 //!
-//! A message is checked by the adapter it names itself to be of, stored, and only then
-//! acknowledged; a message that was here before is acknowledged too. One of a gateway that does
-//! not sign proves nothing: it makes the worker ask that gateway, and is kept only where that
-//! gateway was asked for a charge, so that strangers fill no table with it. The worker of one
-//! node at a time turns stored messages into commands, in the order of arrival for each
-//! payment and parcel. A message that cannot be handled after some tries stays, with its reason,
-//! for a person to look at.
+//! A message is checked by the adapter that the request names, stored, and only then acknowledged.
+//! A message that was already stored is acknowledged, too. A message of a gateway that does not
+//! sign proves nothing: it makes the worker ask that gateway, and is stored only if the gateway was
+//! asked for a charge of the payment, so that strangers cannot fill the table. The worker of one
+//! node at a time turns stored messages into commands, in the order of arrival for each payment and
+//! parcel. A message that cannot be handled after several attempts stays, with the reason, for a
+//! person to look at.
 
 mod notice;
 mod worker;
@@ -31,13 +31,13 @@ use notice::Notice;
 pub struct InboxOptions {
     /// Messages that the worker takes at a time.
     pub page: usize,
-    /// Failures after which a message is left to a person.
+    /// Failed attempts after which a message is left to a person.
     pub max_attempts: u32,
-    /// Wait before the second try; it doubles with each.
+    /// The pause before the second attempt; it doubles with each one.
     pub retry_first: Duration,
-    /// The longest wait between two tries.
+    /// The longest pause between two attempts.
     pub retry_longest: Duration,
-    /// How often the worker looks for messages that another node took in.
+    /// How often the worker polls for messages that another node stored.
     pub poll: Duration,
 }
 
@@ -53,22 +53,22 @@ impl Default for InboxOptions {
     }
 }
 
-/// What the inbox works with.
+/// The dependencies of the inbox.
 #[derive(Clone)]
 pub struct InboxDeps {
     /// The decider.
     pub commands: Commands,
     /// The durable inbox.
     pub inbox: Arc<dyn Inbox>,
-    /// Says which node's worker works.
+    /// Decides which node's worker is active.
     pub lease: LeaseHolder,
     /// Clock, ids and vault.
     pub world: World,
-    /// The gateways whose messages are taken.
+    /// The gateways whose messages are accepted.
     pub gateways: Arc<Gateways>,
-    /// The carriers whose messages are taken.
+    /// The carriers whose messages are accepted.
     pub carriers: Arc<Carriers>,
-    /// Its limits.
+    /// The limits of the inbox.
     pub options: InboxOptions,
 }
 
@@ -86,26 +86,26 @@ impl From<&WorkerDeps> for InboxDeps {
     }
 }
 
-/// A message is stored and may be acknowledged.
+/// A message that is stored and may be acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// All that it says had been stored before.
+    /// Whether all its notices had been stored before.
     pub duplicate: bool,
 }
 
-/// Why a message was not taken.
+/// Why a message was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HookError {
     /// No adapter has this name.
     #[error("nobody by this name is known")]
     UnknownSource,
-    /// No signature, a wrong one, or one that is too old.
+    /// The signature is missing, wrong or too old.
     #[error("the signature does not hold")]
     BadSignature,
-    /// Signed, but not a message that is known here.
+    /// It is signed, but not a known message.
     #[error("the message cannot be read: {0}")]
     Unreadable(String),
-    /// It could not be stored: the sender is to send it again.
+    /// It could not be stored: the sender has to send it again.
     #[error("the message cannot be stored now")]
     Unavailable,
 }
@@ -128,7 +128,7 @@ impl From<worker::Failure> for HookError {
     }
 }
 
-/// Takes messages in. A cheap handle.
+/// Accepts messages. Clones share one inbox.
 #[derive(Clone)]
 pub struct Hooks {
     deps: Arc<InboxDeps>,
@@ -136,8 +136,8 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    /// Starts the worker; gives the handle that takes messages in. The worker finishes the
-    /// messages in hand when it is stopped. Stop it before the decider.
+    /// Starts the worker, and returns the handle that accepts messages. When the worker is stopped,
+    /// it finishes its current messages. Stop it before the decider.
     #[must_use]
     pub fn spawn(deps: InboxDeps) -> (Self, Worker) {
         let hooks = Self { deps: Arc::new(deps), news: Arc::new(Notify::new()) };
@@ -145,7 +145,7 @@ impl Hooks {
         (hooks, Worker::spawn("the inbox", |stop| worker::run(deps, news, stop)))
     }
 
-    /// Takes in what a payment gateway tells: its headers and the exact bytes of the body.
+    /// Accepts a webhook of a payment gateway: its headers and the exact bytes of the body.
     ///
     /// # Errors
     /// [`HookError`]: nothing was stored, do not acknowledge.
@@ -158,11 +158,11 @@ impl Hooks {
         let adapter = self.deps.gateways.get(gateway).ok_or(HookError::UnknownSource)?;
         let source = format!("payments/{gateway}");
         let mut accepted = Accepted { duplicate: true };
-        // Each is stored by itself. The sender repeats all of them when one is not, and those
-        // that were stored are known then.
+        // Each notice is stored separately. If one is not stored, the sender repeats all of them,
+        // and those that were stored are recognized.
         for notice in adapter.read_webhook(&headers, &body)? {
             if notice.observation == Observation::Ask {
-                // Anybody can send it: it is kept only where there is a charge to ask about.
+                // Anybody can send it, so it is stored only if there is a charge to ask about.
                 worker::charge_at(&self.deps, notice.payment_id, gateway).await.map_err(HookError::from)?;
             }
             let notice = Notice::of_gateway(notice);
@@ -171,7 +171,7 @@ impl Hooks {
         Ok(accepted)
     }
 
-    /// Takes in what a carrier tells: its headers and the exact bytes of the body.
+    /// Accepts a webhook of a carrier: its headers and the exact bytes of the body.
     ///
     /// # Errors
     /// [`HookError`]: nothing was stored, do not acknowledge.
@@ -194,7 +194,7 @@ impl Hooks {
         body: Vec<u8>,
     ) -> Result<Accepted, HookError> {
         let message_id = notice.message_id().to_owned();
-        // A sender's own header of this name must not pass for our reading.
+        // A header of this name from the sender must not be mistaken for our own.
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case(notice::HEADER));
         headers.push((notice::HEADER.to_owned(), notice.to_json()));
         let received_at = self.deps.world.clock.now();

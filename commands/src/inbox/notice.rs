@@ -1,7 +1,7 @@
-//! A message as it was read when its signature was checked.
+//! The content of a message, as it was read when its signature was checked.
 //!
-//! It is kept with the message, because a signature holds for minutes only and the
-//! message may be handled after a longer stop. Storage format: add, never change.
+//! It is stored with the message, because a signature is valid only for minutes and the message may
+//! be handled after a longer stop. It is storage format: add fields, but never change one.
 
 use jangbu_aggregates::shipment::ScanStatus;
 use jangbu_kernel::gateway::{CarrierNotice, ChargeOutcome, GatewayNotice, Observation};
@@ -11,18 +11,18 @@ use uuid::Uuid;
 
 use super::HookError;
 
-/// Where our reading is kept among the message's headers.
+/// The name of the header in which the content is stored with the message.
 pub(super) const HEADER: &str = "jangbu-notice";
 
-/// What was read.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Notice {
-    /// A gateway speaks of a charge.
+    /// A gateway reports on a charge.
     Charge { message_id: String, payment_id: PaymentId, idempotency_key: Uuid, outcome: StoredOutcome },
-    /// A gateway says that something happened to a charge, and has to be asked what.
+    /// A gateway reports that something happened to a charge, and has to be asked what.
     Ask { message_id: String, payment_id: PaymentId },
-    /// A carrier speaks of a parcel.
+    /// A carrier reports on a parcel.
     Scan {
         message_id: String,
         shipment_id: ShipmentId,
@@ -83,7 +83,7 @@ impl Notice {
         }
     }
 
-    /// Whom it speaks of: messages about the same are handled in order.
+    /// The payment or shipment that it is about. Messages about the same one are handled in order.
     pub const fn subject(&self) -> Uuid {
         match self {
             Self::Charge { payment_id, .. } | Self::Ask { payment_id, .. } => payment_id.uuid(),
@@ -92,11 +92,11 @@ impl Notice {
     }
 
     pub fn to_json(&self) -> String {
-        // A plain struct with text keys: writing it cannot fail.
+        // A plain struct with text keys always serializes.
         serde_json::to_string(self).unwrap_or_else(|_| never("a notice could not be written", String::new()))
     }
 
-    /// Reads it back from a stored message's headers.
+    /// Reads the content from the headers of a stored message.
     pub fn of_headers(headers: &[(String, String)]) -> Option<Self> {
         let (_, json) = headers.iter().rev().find(|(name, _)| name == HEADER)?;
         serde_json::from_str(json).ok()

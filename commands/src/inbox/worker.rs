@@ -24,21 +24,21 @@ use crate::lease::{Ended, Lease};
 use crate::process::PaymentHistory;
 use crate::request::{Caller, CommandError, Idempotency, Request};
 
-/// Namespace of the ids of commands that messages cause.
+/// Namespace for the ids of commands that messages cause.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8f0a_6a5e_2d3c_4f41_9b0e_6c1d_7a52_e310);
 
 /// Why a message was not handled this time.
 pub(super) enum Failure {
-    /// The machine: try again, it does not count.
+    /// An infrastructure failure: try again, without counting an attempt.
     Transient(String),
-    /// The message: it counts.
+    /// The message itself is the cause: count a failed attempt.
     Message(String),
 }
 
 impl From<LogError> for Failure {
     fn from(error: LogError) -> Self {
         match error {
-            // Trying again does not help: it counts, and then a person has to look.
+            // Trying again does not help: it counts, so that a person looks at it in the end.
             LogError::Damaged(reason) => Self::Message(reason),
             error @ (LogError::Unavailable(..) | LogError::ReadOnly(_) | LogError::OutcomeUnknown(_)) => {
                 Self::Transient(error.to_string())
@@ -50,7 +50,7 @@ impl From<LogError> for Failure {
 /// The name of the lease. Storage format.
 const LEASE: &str = "inbox";
 
-/// Works whenever it is this node's turn, until the program stops.
+/// Works while this node holds the lease, until the program stops.
 pub(super) async fn run(deps: Arc<InboxDeps>, news: Arc<Notify>, stop: CancellationToken) {
     let lease = Lease::new(LEASE, deps.lease.clone(), stop.clone());
     while let Some(until) = lease.wait().await {
@@ -72,7 +72,7 @@ pub(super) async fn run(deps: Arc<InboxDeps>, news: Arc<Notify>, stop: Cancellat
     }
 }
 
-/// Works until its turn is over.
+/// Works until the lease ends or the program stops.
 async fn work(deps: &InboxDeps, news: &Notify, stop: &CancellationToken) {
     let mut not_before: HashMap<u64, Instant> = HashMap::new();
     loop {
@@ -95,10 +95,9 @@ async fn work(deps: &InboxDeps, news: &Notify, stop: &CancellationToken) {
     }
 }
 
-/// Handles what is pending, side by side for different subjects. How many messages
-/// were dealt with for good.
+/// Handles the pending messages, in parallel for different subjects. Returns how many are finished.
 async fn turn(deps: &InboxDeps, not_before: &mut HashMap<u64, Instant>) -> usize {
-    // Messages that wait for their next try must not keep others out of the page.
+    // Messages that wait for their next attempt must not keep others out of the page.
     let limit = deps.options.page.saturating_add(not_before.len());
     let pending = match deps.inbox.pending(limit, deps.options.max_attempts).await {
         Ok(pending) => pending,
@@ -107,7 +106,7 @@ async fn turn(deps: &InboxDeps, not_before: &mut HashMap<u64, Instant>) -> usize
             return 0;
         }
     };
-    // In the order of their ids, so that the same page is handled the same way every time.
+    // In the order of their ids, so that the same page is always handled in the same way.
     let mut by_subject: BTreeMap<Uuid, Vec<(InboxMessage, Option<Notice>)>> = BTreeMap::new();
     for message in pending.into_iter().filter(|message| !not_before.contains_key(&message.sequence)) {
         let notice = Notice::of_headers(&message.headers);
@@ -134,7 +133,8 @@ async fn turn(deps: &InboxDeps, not_before: &mut HashMap<u64, Instant>) -> usize
     handled
 }
 
-/// Handles one message and notes what came of it. The moment of the next try, when there is to be one.
+/// Handles one message and records the result. Returns the time of the next attempt, if there is
+/// one.
 async fn deal_with(deps: &InboxDeps, message: &InboxMessage, notice: Option<Notice>) -> Option<Instant> {
     let result = match notice {
         Some(notice) => handle(deps, message, notice).await,
@@ -176,8 +176,9 @@ async fn handle(deps: &InboxDeps, message: &InboxMessage, notice: Notice) -> Res
     match notice {
         Notice::Charge { payment_id, idempotency_key, outcome, .. } => {
             let (events, key) = charge_at(deps, payment_id, name).await?;
-            // The key is the id of the event that asked for the capture: it is in the log before the
-            // gateway can know it, so a key that is not there never belonged to this payment.
+            // The key is the id of the event that asked for the capture. It is in the log before
+            // the gateway can know it, so a key that is not in the log never belonged to this
+            // payment.
             if key != idempotency_key {
                 return Err(Failure::Message("the charge is not this payment's".to_owned()));
             }
@@ -202,8 +203,8 @@ async fn handle(deps: &InboxDeps, message: &InboxMessage, notice: Notice) -> Res
     }
 }
 
-/// A payment's stream and the key of its charge, where this gateway was asked for it: only the
-/// gateway that was asked may tell of a charge.
+/// A payment's stream and the key of its charge, if this gateway was asked for it: only that
+/// gateway may report on the charge.
 pub(super) async fn charge_at(
     deps: &InboxDeps,
     payment_id: PaymentId,
@@ -229,7 +230,7 @@ async fn submit(
 ) -> Result<(), Failure> {
     let name = format!("{}/{}", message.source, message.message_id);
     let command_id = CommandId::new(Uuid::new_v5(&NAMESPACE, name.as_bytes()));
-    // It belongs to what set the payment or the parcel in motion.
+    // It belongs to the request that started the payment or the shipment.
     let correlation_id =
         events.first().map_or(CorrelationId::new(command_id.uuid()), |first| first.meta.correlation_id);
     let mut request = Request::new(command, Caller { actor, scope: Scope::Any }, command_id, correlation_id);

@@ -1,8 +1,8 @@
-//! Catching up with what was decided without its processes: whatever stood in the log before
-//! decisions took them along, and what was set aside since.
+//! Hands over to the processes the events that no decision has handed over: events of earlier
+//! versions, whose decisions did not do that, and events that were set aside since.
 //!
-//! The mark says up to where a log is caught up. Every append behind it holds what the
-//! processes make of it.
+//! The mark is the position up to which this is done. Every append after it contains the reactions
+//! of the processes.
 
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -15,7 +15,7 @@ use jangbu_aggregates::order::OrderPlaced;
 use jangbu_aggregates::processes::{
     FirstInput, FulfilmentStarted, PROCESSES, Process, Told, input_command_id, order_of,
 };
-use jangbu_kernel::{AggregateKind, OrderId, RecordedEvent, StreamId};
+use jangbu_kernel::{AggregateKind, OrderId, Position, RecordedEvent, StreamId};
 use uuid::Uuid;
 
 use super::reader::{Next, Reader};
@@ -25,10 +25,11 @@ use crate::reader::decode;
 
 /// The name of the mark among the checkpoints. Storage format.
 const MARK: &str = "process-walk";
-/// The name under which earlier versions kept how far they had handed the log over. Storage format.
+/// The name of the checkpoint in which earlier versions stored how far they had handed over the
+/// log. Storage format.
 const READER: &str = "process-manager";
 
-/// An event on its way to a process.
+/// An event that is to be handed over to a process.
 pub(super) struct Input {
     pub process: &'static dyn Process,
     pub instance: StreamId,
@@ -37,7 +38,7 @@ pub(super) struct Input {
     pub event: DomainEvent,
 }
 
-/// Who learns from an event.
+/// The processes that an event concerns, as inputs.
 pub(super) fn inputs_of(recorded: &Arc<RecordedEvent>, event: &DomainEvent) -> impl Iterator<Item = Input> {
     let learners = PROCESSES.iter().filter_map(|process| Some((*process, process.learner(recorded.stream, event)?)));
     let order_id = order_of(recorded.stream, event);
@@ -47,9 +48,9 @@ pub(super) fn inputs_of(recorded: &Arc<RecordedEvent>, event: &DomainEvent) -> i
     })
 }
 
-/// Hands over what no decision has taken along, once; gives the mark. None when the program is
-/// stopping.
-pub(super) async fn run(shared: &Shared) -> Option<u64> {
+/// Hands over the events that no decision has handed over, once; returns the mark. None if the
+/// program is stopping.
+pub(super) async fn run(shared: &Shared) -> Option<Position> {
     let (checkpoints, mut backoff) = (&shared.deps.checkpoints, Backoff::new(&shared.deps.options));
     let (mark, head) = loop {
         match (checkpoints.checkpoint(MARK).await, shared.deps.commands.log().head().await) {
@@ -62,7 +63,7 @@ pub(super) async fn run(shared: &Shared) -> Option<u64> {
             return None;
         }
     };
-    if mark > 0 || head == 0 {
+    if mark > Position::ZERO || head == Position::ZERO {
         return Some(mark);
     }
     let mut reader = Reader::resume(&shared.deps, &shared.stop, READER, event_types()).await?;
@@ -77,8 +78,8 @@ pub(super) async fn run(shared: &Shared) -> Option<u64> {
     note(shared, head).await.then_some(head)
 }
 
-/// Keeps the mark. False when the program is stopping before that.
-pub(super) async fn note(shared: &Shared, mark: u64) -> bool {
+/// Stores the mark. False if the program is stopping before that.
+pub(super) async fn note(shared: &Shared, mark: Position) -> bool {
     let mut backoff = Backoff::new(&shared.deps.options);
     while let Err(error) = shared.deps.checkpoints.advance(MARK, mark).await {
         tracing::warn!(%error, "how far the processes are taken along cannot be kept for now");
@@ -89,7 +90,7 @@ pub(super) async fn note(shared: &Shared, mark: u64) -> bool {
     true
 }
 
-/// The events that a process can have to do with.
+/// The events that can concern a process.
 fn event_types() -> Vec<String> {
     let kinds = [AggregateKind::Order, AggregateKind::Payment, AggregateKind::Shipment];
     let concerned = DomainEvent::types()
@@ -101,18 +102,18 @@ fn event_types() -> Vec<String> {
     concerned.map(str::to_owned).collect()
 }
 
-/// Hands a page over: instances side by side, each in the order of the log, so that
-/// the first inputs of all of them fall into one batch of the decider, then the second
-/// ones. False when the program is stopping.
+/// Hands over a page: instances in parallel, each in the order of the log, so that the first inputs
+/// of all instances share one batch of the decider, then the second ones. False if the program is
+/// stopping.
 async fn handle(shared: &Shared, events: Vec<Arc<RecordedEvent>>) -> bool {
-    // In the order of their ids, so that the same page is handed over the same way every time.
+    // In the order of their ids, so that the same page is always handed over in the same way.
     let mut by_instance: BTreeMap<StreamId, Vec<Input>> = BTreeMap::new();
     let started: HashSet<Uuid> = events
         .iter()
         .filter(|event| event.event_type == FulfilmentStarted::TYPE)
         .map(|event| event.stream.id)
         .collect();
-    // An order is placed once, and an order and its fulfilment have one id.
+    // An order is placed only once, and an order and its fulfilment have the same id.
     let has_begun = |event: &RecordedEvent| {
         event.event_type == FulfilmentStarted::TYPE
             || (event.event_type == OrderPlaced::TYPE && started.contains(&event.stream.id))
@@ -120,7 +121,7 @@ async fn handle(shared: &Shared, events: Vec<Arc<RecordedEvent>>) -> bool {
     for recorded in events.into_iter().filter(|event| !has_begun(event)) {
         match decode(&recorded) {
             Ok(event) => {
-                // One that is parked catches up when it goes on.
+                // A parked process catches up when it is released.
                 let inputs = inputs_of(&recorded, &event);
                 for input in inputs.filter(|input| !shared.known.parked.contains(input.order_id)) {
                     by_instance.entry(input.instance).or_default().push(input);
@@ -134,7 +135,7 @@ async fn handle(shared: &Shared, events: Vec<Arc<RecordedEvent>>) -> bool {
         }
     }
     let instances = by_instance.into_iter().map(|(instance, inputs)| async move {
-        // One instance that breaks off does not end the others.
+        // One instance that panics does not end the others.
         match AssertUnwindSafe(hand_over_all(shared, inputs)).catch_unwind().await {
             Ok(done) => done,
             Err(_) => parked::broke_off(shared, OrderId::new(instance.id), "taking an input in broke off").await,
@@ -143,7 +144,7 @@ async fn handle(shared: &Shared, events: Vec<Arc<RecordedEvent>>) -> bool {
     join_all(instances).await.into_iter().all(|done| done)
 }
 
-/// Hands inputs of one instance over, in their order. False when the program is stopping.
+/// Hands over the inputs of one instance, in their order. False if the program is stopping.
 async fn hand_over_all(shared: &Shared, inputs: Vec<Input>) -> bool {
     for input in inputs {
         match hand_over(shared, input).await {
@@ -156,7 +157,7 @@ async fn hand_over_all(shared: &Shared, inputs: Vec<Input>) -> bool {
     true
 }
 
-/// What became of an input.
+/// The result of handing over an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Handed {
     /// It was taken in.
@@ -174,7 +175,7 @@ pub(super) async fn hand_over(shared: &Shared, input: Input) -> Handed {
         correlation_id: recorded.meta.correlation_id,
         trace: recorded.meta.trace.clone(),
     };
-    // The same input gives the same id, whoever hands it over and how often.
+    // The same input always gives the same id, however often it is handed over.
     let (stream, version, position) = (recorded.stream, recorded.version, recorded.position);
     let command_id = input_command_id(instance, stream, version);
     let logged = Some(FirstInput { position, event_id: recorded.event_id });
@@ -182,7 +183,7 @@ pub(super) async fn hand_over(shared: &Shared, input: Input) -> Handed {
     match submit(shared, unkeyed(command, command_id, &cause)).await {
         Submitted::Done => {}
         Submitted::Refused(refusal) => {
-            tracing::error!(%instance, position, code = refusal.code.code(), "a process refused its input");
+            tracing::error!(%instance, position = position.get(), code = refusal.code.code(), "a process refused its input");
         }
         Submitted::Unreadable(Unreadable { stream, reason }) => {
             let noted = parked::park(shared, order_id, stream, reason).await;

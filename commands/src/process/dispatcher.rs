@@ -1,10 +1,10 @@
-//! Carries out the calls that fulfilments have asked for. What they asked of aggregates was
-//! decided where they asked for it.
+//! Makes the outside calls that processes have issued. Commands to other aggregates were decided
+//! where they were issued.
 //!
-//! Commands of different orders are under way side by side within a window, those of
-//! one order one after the other in the order they were issued. The checkpoint passes
-//! a position only when its command and all before it are finished. After a restart
-//! everything behind the checkpoint is carried out again, which changes nothing.
+//! Commands of different orders run in parallel within a window; those of one order run one after
+//! the other in the order in which they were issued. The checkpoint passes a position only when its
+//! command and all before it are finished. After a restart everything after the checkpoint is
+//! carried out again, which changes nothing.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -14,9 +14,9 @@ use std::sync::atomic::Ordering;
 use futures::FutureExt as _;
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::payment::{CaptureRequested, PaymentRequested};
-use jangbu_aggregates::processes::{CommandIssued, FulfilmentEvent, InputReceived, InputsSetAside, Way, task};
+use jangbu_aggregates::processes::{FulfilmentEvent, InputReceived, IssuedTask, PROCESSES, Process, Way, process_of};
 use jangbu_aggregates::shipment::ShipmentRequested;
-use jangbu_kernel::{OrderId, RecordedEvent};
+use jangbu_kernel::{OrderId, Position, RecordedEvent};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -29,53 +29,45 @@ use crate::reader::decode;
 
 /// The name of the dispatcher's checkpoint. Storage format.
 const READER: &str = "process-dispatcher";
-/// The only events it looks at: those that issue commands, those that a call is made of, and
-/// those by which a process says that it was set aside.
-const EVENT_TYPES: [&str; 6] = [
-    InputReceived::TYPE,
-    CommandIssued::TYPE,
-    PaymentRequested::TYPE,
-    CaptureRequested::TYPE,
-    ShipmentRequested::TYPE,
-    InputsSetAside::TYPE,
-];
+/// The events that calls are made of; it reads them and those by which processes issue commands.
+const TELLING: [&str; 3] = [PaymentRequested::TYPE, CaptureRequested::TYPE, ShipmentRequested::TYPE];
 
-/// Which command: the position of the event that issued it, and its place in that event.
-type Place = (u64, usize);
+/// The place of a command: the position of the event that issued it, and its index in that event.
+type Place = (Position, usize);
 
-/// Commands that wait behind another one of their order.
+/// Commands that wait for another one of their order.
 type Waiting = VecDeque<(Place, Issued)>;
 
-/// A command that ended: whose it was, and which if it is finished.
+/// A command that ended: its order, and its place if it is finished.
 type Ended = (OrderId, Option<Place>);
 
-/// What is under way, and how far the log was read.
+/// The running commands, and how far the log was read.
 struct Window {
     shared: Arc<Shared>,
-    /// What is not finished.
+    /// The commands that are not finished.
     open: BTreeSet<Place>,
-    read_to: u64,
-    /// Orders that have a command under way, with those that wait behind it: the commands
-    /// of one order are carried out one after the other.
+    read_to: Position,
+    /// Orders with a running command, each with the commands that wait for it: the commands of one
+    /// order run one after the other.
     orders: HashMap<OrderId, Waiting>,
     tasks: JoinSet<Ended>,
 }
 
 impl Window {
     /// The position up to which everything is finished.
-    fn finished(&self) -> u64 {
-        self.open.first().map_or(self.read_to, |(position, _)| position - 1)
+    fn finished(&self) -> Position {
+        self.open.first().map_or(self.read_to, |(position, _)| position.previous())
     }
 
-    /// How many more commands may be taken up. Those that wait for their buyer's share do
-    /// not keep the commands of others out.
+    /// How many more commands may be accepted. Those that wait for their buyer's share do not block
+    /// the commands of other buyers.
     fn room(&self) -> usize {
         let window = self.shared.deps.options.window.max(1);
         let waiting = self.shared.outside.waiting().min(window.saturating_mul(MOST_WAITING));
         window.saturating_add(waiting).saturating_sub(self.open.len()).min(window)
     }
 
-    /// Takes a page in. False when the program is stopping before it is.
+    /// Adds a page. False if the program is stopping before that is done.
     async fn take(&mut self, events: Vec<Arc<RecordedEvent>>) -> bool {
         let shared = Arc::clone(&self.shared);
         let mut read = Vec::with_capacity(events.len());
@@ -84,8 +76,8 @@ impl Window {
                 Ok(event) => read.push((recorded, event)),
                 Err(error) if parked::pass_over(&shared, &recorded, &error).await => {}
                 Err(_) => {
-                    // What was not taken in comes again after the next start.
-                    self.read_to = recorded.position.saturating_sub(1);
+                    // What was not added is read again after the next start.
+                    self.read_to = recorded.position.previous();
                     break;
                 }
             }
@@ -93,15 +85,15 @@ impl Window {
         let fresh = read.iter().filter(|(recorded, _)| recorded.position > shared.since.fresh);
         let at_hand = AtHand::of(fresh.map(|(recorded, event)| (recorded.as_ref(), event)));
         for (recorded, event) in &read {
-            let DomainEvent::Fulfilment(event) = event else { continue };
-            if let FulfilmentEvent::InputsSetAside(aside) = event
+            let Some(process) = process_of(recorded.stream.kind) else { continue };
+            if let DomainEvent::Fulfilment(FulfilmentEvent::InputsSetAside(aside)) = event
                 && !parked::set_aside(&shared, OrderId::new(recorded.stream.id), aside).await
             {
-                self.read_to = recorded.position.saturating_sub(1);
+                self.read_to = recorded.position.previous();
                 return false;
             }
-            for (ordinal, issued) in event.issued().iter().enumerate() {
-                self.take_command((recorded.position, ordinal), issued_by(recorded, issued.clone()), &at_hand);
+            for (ordinal, issued) in issued_by(process, recorded, event).into_iter().enumerate() {
+                self.take_command((recorded.position, ordinal), issued, &at_hand);
             }
         }
         true
@@ -109,20 +101,20 @@ impl Window {
 
     fn take_command(&mut self, place: Place, issued: Issued, at_hand: &AtHand) {
         let is_decided = issued.is_decided || issued.position > self.shared.since.walked;
-        match task(issued.order_id, &issued.command).way {
-            Way::Plain(_) if is_decided => {}
-            Way::Plain(_) | Way::Outside { .. } => {
-                let told = if issued.position > self.shared.since.fresh { at_hand.told(&issued.command) } else { None };
-                self.queue(place, Issued { is_decided, told, ..issued });
-            }
-        }
+        let told = match &issued.task.way {
+            Way::Plain(_) if is_decided => return,
+            Way::Outside { call, .. } if issued.position > self.shared.since.fresh => at_hand.told(call),
+            Way::Plain(_) | Way::Outside { .. } => None,
+        };
+        self.queue(place, Issued { is_decided, told, ..issued });
     }
 
     fn queue(&mut self, place: Place, issued: Issued) {
         self.open.insert(place);
         match self.orders.get_mut(&issued.order_id) {
             Some(waiting) => {
-                // What those before were told may have changed: this one came of something.
+                // The data that came with the earlier ones may be outdated, because this one was
+                // issued in reaction to something.
                 waiting.iter_mut().for_each(|(_, before)| before.told = None);
                 waiting.push_back((place, issued));
             }
@@ -150,7 +142,8 @@ impl Window {
                     }
                 }
             }
-            // Not finished because the program is stopping: it stays open, and so do those behind it.
+            // Not finished because the program is stopping: it stays open, and so do those that
+            // wait for it.
             Ok((_, None)) => {}
             Err(error) => {
                 tracing::error!(%error, "a command of the process manager broke off, it is carried out after the next start");
@@ -158,7 +151,7 @@ impl Window {
         }
     }
 
-    /// Takes note of whatever has ended by now.
+    /// Handles all commands that have ended by now.
     fn close_ended(&mut self) {
         while let Some(ended) = self.tasks.try_join_next() {
             self.close(ended);
@@ -166,8 +159,8 @@ impl Window {
     }
 }
 
-/// Carries a command out. One that breaks off does not end the others: its order is left to
-/// a person. False when the program is stopping before it is finished.
+/// Carries out a command. If it panics, the others go on, and its order is left to a person. False
+/// if the program is stopping before it is finished.
 async fn carry_out(shared: &Shared, issued: Issued) -> bool {
     let order_id = issued.order_id;
     match AssertUnwindSafe(outside::carry_out(shared, issued)).catch_unwind().await {
@@ -176,26 +169,34 @@ async fn carry_out(shared: &Shared, issued: Issued) -> bool {
     }
 }
 
-pub(super) fn issued_by(recorded: &RecordedEvent, CommandIssued { command_id, command }: CommandIssued) -> Issued {
-    Issued {
+/// The commands that a process issued with an event of one of its instances.
+pub(super) fn issued_by(process: &'static dyn Process, recorded: &RecordedEvent, event: &DomainEvent) -> Vec<Issued> {
+    // Earlier versions took in an input only after it was in the log, and used another schema
+    // version.
+    let is_decided = recorded.event_type == InputReceived::TYPE && recorded.schema_version > 1;
+    let issued = process.issued(recorded.stream, event).into_iter();
+    let issued = issued.map(|IssuedTask { command_id, order_id, task }| Issued {
         position: recorded.position,
-        order_id: OrderId::new(recorded.stream.id),
+        process,
+        instance: recorded.stream,
+        order_id,
         command_id,
-        command,
-        // Earlier versions took an input in after it was in the log, and named it otherwise.
-        is_decided: recorded.event_type == InputReceived::TYPE && recorded.schema_version > 1,
+        task,
+        is_decided,
         told: None,
         cause: Cause {
             event_id: recorded.event_id.uuid(),
             correlation_id: recorded.meta.correlation_id,
             trace: recorded.meta.trace.clone(),
         },
-    }
+    });
+    issued.collect()
 }
 
-/// Runs until the program stops, then lets what is under way finish.
+/// Runs until the program stops, then lets running commands finish.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let types = EVENT_TYPES.map(str::to_owned).to_vec();
+    let issuing = PROCESSES.iter().flat_map(|process| process.issuing());
+    let types = issuing.chain(&TELLING).map(|name| (*name).to_owned()).collect();
     let Some(mut reader) = Reader::resume(&shared.deps, &shared.stop, READER, types).await else {
         return;
     };
@@ -207,7 +208,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         tasks: JoinSet::new(),
     };
     shared.known.dispatched.send_replace(window.finished());
-    let mut is_marked = shared.since.walked > 0;
+    let mut is_marked = shared.since.walked > Position::ZERO;
     loop {
         let room = window.room();
         let flush = reader.write_due();
@@ -225,14 +226,14 @@ pub(super) async fn run(shared: Arc<Shared>) {
                     }
                     if !is_marked {
                         // The log was empty when the turn began.
-                        is_marked = catch_up::note(&shared, 1).await;
+                        is_marked = catch_up::note(&shared, Position::FIRST).await;
                     }
                 }
                 Next::Stopped => break,
             },
             () = at(flush), if flush.is_some() => reader.write().await,
             () = shared.outside.began_to_wait(), if room == 0 => {}
-            // Also when the window is full of commands that the stop has cut off.
+            // Also when the window is full of commands that were interrupted by the stop.
             () = shared.stop.cancelled() => break,
         }
         publish(&window);

@@ -1,5 +1,4 @@
-//! Has points written off whose time is over, so that a balance falls also where nobody touches
-//! its ledger.
+//! Has lapsed points written off, so that balances also fall when a ledger is not used.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,14 +11,14 @@ use jangbu_kernel::{CommandId, CorrelationId, UserId};
 use super::Shared;
 use super::submit::{Cause, Submitted, submit, unkeyed};
 
-/// Ledgers of one look at the queue.
+/// Ledgers of one read of the queue.
 const PAGE: usize = 500;
-/// Ledgers that were asked and are still in the queue, before a round ends: the queue is a read
-/// model, and one that is so far behind is given time.
+/// The number of ledgers that were asked but are still in the queue after which a round ends: the
+/// queue is a read model, and if it is far behind it is given time.
 const MOST_ASKED: usize = 5_000;
-/// Looks of one round.
+/// Reads of the queue in one round.
 const MOST_LOOKS: usize = 10_000;
-/// Ledgers whose trouble is remembered, so that it is told once.
+/// The number of ledgers whose failure is remembered, so that it is logged only once.
 const MOST_TOLD: usize = 10_000;
 
 /// Runs until the program stops.
@@ -37,8 +36,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Asks every ledger of which something has lapsed, each once: what stays in the queue because
-/// it could not be carried out is asked in the next round. False when the program is stopping.
+/// Asks every ledger with lapsed points, each once. A ledger that stays in the queue because of a
+/// failure is asked again in the next round. False if the program is stopping.
 async fn round(shared: &Shared, told: &mut HashSet<UserId>) -> bool {
     let mut asked: HashSet<LapsedPoints> = HashSet::new();
     for _ in 0..MOST_LOOKS {
@@ -74,19 +73,19 @@ async fn round(shared: &Shared, told: &mut HashSet<UserId>) -> bool {
     !shared.stop.is_cancelled()
 }
 
-/// What came of asking a ledger.
+/// The result of asking a ledger.
 enum WrittenOff {
-    /// What had lapsed is written off, now or before.
+    /// The lapsed points are written off, now or before.
     Done,
-    /// It cannot be, for now; the next round asks again.
+    /// They cannot be written off for now; the next round asks again.
     Not(String),
     /// The program is stopping.
     Stopped,
 }
 
 async fn write_off(shared: &Shared, user_id: UserId) -> WrittenOff {
-    // The same grant may lapse twice, when a payment gives back what it held of it: each is a
-    // command of its own.
+    // The same grant may lapse twice, when a payment releases what it held of it, so each write-off
+    // has a command id of its own.
     let command_id = CommandId::new(shared.deps.world.ids.new_id());
     let correlation_id = CorrelationId::new(command_id.uuid());
     let cause = Cause { event_id: command_id.uuid(), correlation_id, trace: None };
@@ -98,7 +97,7 @@ async fn write_off(shared: &Shared, user_id: UserId) -> WrittenOff {
     }
 }
 
-/// Says once of a ledger that its lapsed points stay.
+/// Logs once for each ledger that its lapsed points remain.
 fn tell(told: &mut HashSet<UserId>, user_id: UserId, reason: &str) {
     if told.len() < MOST_TOLD && told.insert(user_id) {
         tracing::error!(%user_id, reason, "lapsed points of user {user_id} cannot be written off; it is tried again");

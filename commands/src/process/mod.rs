@@ -1,25 +1,25 @@
-//! The process manager: carries an order from payment to the customer's door.
+//! The process manager: drives an order from payment to delivery.
 //!
-//! What is to happen is decided by the fulfilment aggregate, as events in the order's own
-//! fulfilment stream, in the append of what it learns from; what it asks of other aggregates is
-//! decided there too. Here is done what is left:
+//! The fulfilment aggregate decides what is to happen, as events in the order's own fulfilment
+//! stream, in the append of the event that it reacts to. Its commands to other aggregates are
+//! decided there, too. The rest is done here:
 //!
-//! - `dispatcher.rs` reads the calls that fulfilments ask for from its checkpoint and carries
-//!   them out; `outside.rs` talks to gateway and carrier.
-//! - `places.rs` bounds the calls to the outside, for all buyers and for one.
+//! - `dispatcher.rs` reads the calls that fulfilments issue, from its checkpoint on, and carries
+//!   them out; `outside.rs` calls the gateway and the carrier.
+//! - `places.rs` bounds the outside calls, in total and per buyer.
 //! - `timers.rs` hands over the timers that are due.
-//! - `lapses.rs` has points written off whose time is over.
-//! - `catch_up.rs` hands over what was decided before processes were taken along, and what was
-//!   set aside since.
-//! - `parked.rs` leaves an order alone of which something cannot be read, and only that one.
-//! - `turn.rs` has one node at a time do all this, under a lease.
-//! - `settled.rs` lets a caller wait until a fulfilment has come to rest.
+//! - `lapses.rs` has lapsed points written off.
+//! - `catch_up.rs` hands over events from before decisions did so, and events that were set aside
+//!   since.
+//! - `parked.rs` parks an order with unreadable data, so that all others go on.
+//! - `turn.rs` lets one node at a time do all this, under a lease.
+//! - `settled.rs` lets a caller wait until a fulfilment is at rest.
 //!
-//! Safe against a stop at any moment: a checkpoint passes a position only when its
-//! work is done, and doing work twice changes nothing (inputs are known by their stream and
-//! version, commands by their id, charges and refunds by the id of the event that
-//! asked for them, labels by the shipment). That is also why a node that was paused past
-//! its lease does no harm when it goes on for a moment.
+//! It may be stopped at any moment: a checkpoint passes a position only when its work is done, and
+//! repeated work changes nothing (inputs are identified by their stream and version, commands by
+//! their id, charges and refunds by the id of the event that asked for them, labels by the
+//! shipment). For the same reason a node that was paused past its lease does no harm when it goes
+//! on for a moment.
 
 mod catch_up;
 mod dispatcher;
@@ -42,7 +42,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jangbu_kernel::part::Part;
 use jangbu_kernel::ports::{Checkpoints, ParkedProcesses, TimerQueue, World};
-use jangbu_kernel::{CorrelationId, OrderId, PaymentId};
+use jangbu_kernel::{CorrelationId, OrderId, PaymentId, Position};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -59,9 +59,9 @@ use settled::Waiters;
 
 pub(crate) use payment::PaymentHistory;
 
-/// How long the commands under way may take to finish before the end.
+/// How long running commands may take to finish before the end.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// So many windows of commands may wait for their buyers' shares: about a minute of the
+/// The number of windows of commands that may wait for their buyers' shares: about a minute of the
 /// slowest cards of one buyer, in some tens of megabytes.
 const MOST_WAITING: usize = 8;
 
@@ -70,22 +70,22 @@ const MOST_WAITING: usize = 8;
 pub struct ProcessOptions {
     /// Events of one page of catching up.
     pub page: usize,
-    /// Issued commands that may be under way. Those that wait for their buyer's share of
-    /// the outside calls do not count, up to [`MOST_WAITING`] times as many.
+    /// Issued commands that may run at once. Those that wait for their buyer's share of the outside
+    /// calls do not count, up to [`MOST_WAITING`] times as many.
     pub window: usize,
-    /// Calls to the outside world at a time; one buyer has an eighth of them.
+    /// Outside calls that may run at once; one buyer may have an eighth of them.
     pub outside_calls: usize,
-    /// How often the timer queue is looked at.
+    /// How often the timer queue is polled.
     pub timer_poll: Duration,
-    /// How often it is looked which points have lapsed.
+    /// How often lapsed points are searched for.
     pub expire_points_every: Duration,
-    /// The longest a checkpoint stays behind the work that is done.
+    /// The longest time that a checkpoint stays behind the finished work.
     pub checkpoint_every: Duration,
-    /// How often it is looked whether what was parked can be read again.
+    /// How often it is checked whether parked orders can be read again.
     pub look_at_parked: Duration,
-    /// First wait before something that failed for the moment is tried again; it doubles.
+    /// The first pause before something that failed temporarily is tried again; it doubles.
     pub retry_first: Duration,
-    /// The longest such wait.
+    /// The longest such pause.
     pub retry_longest: Duration,
 }
 
@@ -105,18 +105,18 @@ impl Default for ProcessOptions {
     }
 }
 
-/// What the process manager works with.
+/// The dependencies of the process manager.
 #[derive(Clone)]
 pub struct ProcessDeps {
     /// The decider.
     pub commands: Commands,
-    /// Keeps how far it has come.
+    /// Stores the checkpoints.
     pub checkpoints: Arc<dyn Checkpoints>,
-    /// Keeps which orders are left alone.
+    /// Stores the parked orders.
     pub parked: Arc<dyn ParkedProcesses>,
-    /// Says which node does the work.
+    /// Decides which node does the work.
     pub lease: LeaseHolder,
-    /// Knows what is due: timers, and points that have lapsed.
+    /// Has the due timers and lapsed points.
     pub timers: Arc<dyn TimerQueue>,
     /// Clock, ids and vault.
     pub world: World,
@@ -124,12 +124,12 @@ pub struct ProcessDeps {
     pub gateways: Arc<Gateways>,
     /// The carriers.
     pub carriers: Arc<Carriers>,
-    /// Its limits.
+    /// The limits of the process manager.
     pub options: ProcessOptions,
 }
 
 impl ProcessDeps {
-    /// None on a node that does not carry orders on.
+    /// None on a node that does not process orders.
     pub(crate) fn of(deps: &WorkerDeps) -> Option<Self> {
         let options = deps.processing.clone()?;
         Some(Self {
@@ -146,7 +146,7 @@ impl ProcessDeps {
     }
 }
 
-/// Everything that the parts share during one turn of this node.
+/// The data that the parts share during one turn of this node.
 struct Shared {
     deps: ProcessDeps,
     known: Arc<Known>,
@@ -155,31 +155,31 @@ struct Shared {
     since: Since,
 }
 
-/// Since when a turn may take for granted what it is told.
+/// The positions after which a turn can rely on certain facts.
 #[derive(Clone, Copy, Debug, Default)]
 struct Since {
-    /// Behind this position every append holds what the processes make of it: only calls to
-    /// the outside are left to be carried out.
-    walked: u64,
-    /// Behind this position nobody has acted on what was recorded: the head when the turn began.
-    fresh: u64,
+    /// Every append after this position contains the reactions of the processes, so only outside
+    /// calls are left to be made.
+    walked: Position,
+    /// No event after this position has been acted on: the head when the turn began.
+    fresh: Position,
 }
 
-/// How far it is; outlives a turn.
+/// The progress of the process manager, which outlives a turn.
 struct Known {
     /// The position up to which every issued command is finished.
-    dispatched: watch::Sender<u64>,
-    /// Commands under way.
+    dispatched: watch::Sender<Position>,
+    /// The number of running commands.
     under_way: AtomicUsize,
-    /// Whether it is this node's turn.
+    /// Whether this node does the work now.
     active: AtomicBool,
-    /// The orders that are left alone.
+    /// The parked orders.
     parked: Parked,
     waiters: Waiters,
 }
 
 impl Shared {
-    /// The same for another turn, which ends when the program stops, or before.
+    /// A copy for another turn, which ends when the program stops, or earlier.
     fn turn(&self) -> Self {
         let (deps, known) = (self.deps.clone(), Arc::clone(&self.known));
         let (outside, stop) = (Arc::clone(&self.outside), self.stop.child_token());
@@ -187,16 +187,16 @@ impl Shared {
     }
 }
 
-/// How far the process manager is.
+/// The progress of the process manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Whether this node does the work now. What follows is as of its last turn otherwise.
+    /// Whether this node does the work now. If not, the other fields are as of its last turn.
     pub active: bool,
     /// The position up to which every issued command is finished.
-    pub dispatched: u64,
-    /// Issued commands under way now.
+    pub dispatched: Position,
+    /// Issued commands that are running.
     pub under_way: usize,
-    /// Orders that are left alone, because something of theirs cannot be read.
+    /// Orders that are parked, because some of their data cannot be read.
     pub parked: usize,
 }
 
@@ -208,7 +208,7 @@ pub struct ProcessManager;
 #[derive(Clone)]
 pub struct ProcessManagerHandle(Arc<Shared>);
 
-/// The running parts, held by their supervisor.
+/// The running tasks, held by their supervisor.
 #[derive(Debug)]
 pub struct ProcessTasks {
     stop: CancellationToken,
@@ -216,13 +216,13 @@ pub struct ProcessTasks {
 }
 
 impl ProcessManager {
-    /// Starts it. It works, or stands by, until it is stopped.
+    /// Starts it. It works or stands by until it is stopped.
     #[must_use]
     pub fn spawn(deps: ProcessDeps) -> (ProcessManagerHandle, ProcessTasks) {
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             known: Arc::new(Known {
-                dispatched: watch::Sender::new(0),
+                dispatched: watch::Sender::new(Position::ZERO),
                 under_way: AtomicUsize::new(0),
                 active: AtomicBool::new(false),
                 parked: Parked::default(),
@@ -240,18 +240,17 @@ impl ProcessManager {
 }
 
 impl ProcessManagerHandle {
-    /// Waits until the order's fulfilment is at rest: nothing it asked for is under way. What
-    /// was committed before this is asked it has taken in. False when the deadline comes first.
+    /// Waits until the order's fulfilment is at rest: no command that it issued is running. It has
+    /// taken in everything that was committed before this call. False if the deadline comes first.
     pub async fn wait_settled(&self, order_id: OrderId, deadline: Instant) -> bool {
         tokio::time::timeout_at(deadline, settled::wait(&self.0, order_id)).await.is_ok()
     }
 
-    /// Asks the gateway now what became of a payment's charge, and records what it
-    /// says. A payment that the gateway was never asked about is answered as it stands.
+    /// Asks the gateway now for the state of a payment's charge, and records the answer. A payment
+    /// that the gateway was never asked for is returned as it is.
     ///
     /// # Errors
-    /// As [`Commands::execute`]; refused as not found when the payment is not in the
-    /// caller's scope.
+    /// As [`Commands::execute`]; refused as not found if the payment is not in the caller's scope.
     pub async fn sync_payment(
         &self,
         payment_id: PaymentId,
@@ -261,7 +260,7 @@ impl ProcessManagerHandle {
         payment::sync(&self.0, payment_id, caller, correlation_id).await
     }
 
-    /// How far it is.
+    /// The present progress.
     #[must_use]
     pub fn progress(&self) -> Progress {
         Progress {
@@ -274,8 +273,8 @@ impl ProcessManagerHandle {
 }
 
 impl ProcessTasks {
-    /// Lets the commands under way finish, but no longer than `within`; what is cut
-    /// off then is carried out after the next start. Stop it before the decider.
+    /// Lets running commands finish, but for no longer than `within`. Commands that are interrupted
+    /// then are carried out after the next start. Stop it before the decider.
     pub async fn stop(mut self, within: Duration) {
         self.stop.cancel();
         let ended = async { while self.tasks.join_next().await.is_some() {} };

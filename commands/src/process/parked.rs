@@ -1,13 +1,12 @@
-//! Orders that are left alone, because something of theirs cannot be read: an event of a
-//! newer release after a rollback, a changed byte, handling that broke off. Everybody else
-//! goes on.
+//! Parked orders: orders with data that cannot be read, for example an event of a newer release
+//! after a rollback, an altered byte, or handling that panicked. All other orders go on.
 //!
-//! Which ones is kept in a table beside the log, since their own streams may not be readable.
-//! While one is parked its timers do not ring, and what it cannot take in is set aside; both are
-//! in the queue and in the log. Now and then it is looked whether everything can be read again; then
-//! it catches up: what its order, payments and parcels said is handed over once more, which
-//! changes nothing where it was known, and what it asked for and has not heard of is carried
-//! out once more.
+//! They are stored in a separate table, because their own streams may be unreadable. While an order
+//! is parked, its timers are not handed over, and inputs that it cannot take in are set aside; both
+//! remain in the queue and in the log. From time to time it is checked whether everything can be
+//! read again. Then the order catches up: the events of its order, payments and parcels are handed
+//! over again, which changes nothing for known ones, and commands that it issued without getting an
+//! answer are carried out again.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -16,10 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt as _;
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::OrderEvent;
-use jangbu_aggregates::processes::{Fulfilment, InputsSetAside, order_of};
+use jangbu_aggregates::processes::{Fulfilment, FulfilmentProcess, InputsSetAside, order_of};
 use jangbu_kernel::log::{LogError, ReadFilter};
 use jangbu_kernel::ports::ParkedProcess;
-use jangbu_kernel::{AggregateKind, Decider as _, OrderId, RecordedEvent, RefusalCode, StreamId};
+use jangbu_kernel::{AggregateKind, Decider as _, OrderId, RecordedEvent, RefusalCode, StreamId, Version};
 
 use super::catch_up::{Handed, Input, hand_over, inputs_of};
 use super::dispatcher::issued_by;
@@ -27,10 +26,10 @@ use super::submit::Backoff;
 use super::{Shared, outside};
 use crate::reader::decode;
 
-/// Parked orders that are kept in memory. Those beyond are found out anew with each input.
+/// The most parked orders that are kept in memory. Others are found out again with each input.
 const MOST_KNOWN: usize = 100_000;
-/// Positions before and behind an event among which its append lies: an order of 50 lines
-/// writes about 105 events.
+/// The number of positions before and after an event within which its append lies: an order of 50
+/// lines writes about 105 events.
 const APPEND_REACH: u64 = 200;
 /// Rows of one read of the table.
 const PAGE: usize = 1_000;
@@ -44,7 +43,7 @@ pub(super) struct Parked(Mutex<HashMap<OrderId, Why>>);
 struct Why {
     /// What cannot be read.
     stream: StreamId,
-    /// Handling it broke off: that it can be read says nothing, the next start tries again.
+    /// Handling it panicked. Being readable does not help then; the next start tries again.
     broke: bool,
 }
 
@@ -53,12 +52,12 @@ impl Parked {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether an order is left alone.
+    /// Whether an order is parked.
     pub fn contains(&self, order_id: OrderId) -> bool {
         self.orders().contains_key(&order_id)
     }
 
-    /// How many are.
+    /// The number of parked orders.
     pub fn len(&self) -> usize {
         self.orders().len()
     }
@@ -78,18 +77,18 @@ impl Parked {
     }
 }
 
-/// Leaves an order alone from here on. False when the program is stopping before that is kept.
+/// Parks an order. False if the program is stopping before that is stored.
 pub(super) async fn park(shared: &Shared, order_id: OrderId, stream: StreamId, reason: String) -> bool {
     keep(shared, order_id, Why { stream, broke: false }, reason).await
 }
 
-/// The same, because handling something of it broke off.
+/// The same, because handling its data panicked.
 pub(super) async fn broke_off(shared: &Shared, order_id: OrderId, what: &str) -> bool {
     let why = Why { stream: StreamId::fulfilment(order_id), broke: true };
     keep(shared, order_id, why, what.to_owned()).await
 }
 
-/// The same, because it could not be taken along with a decision.
+/// The same, because a decision could not hand over to it.
 pub(super) async fn set_aside(shared: &Shared, order_id: OrderId, aside: &InputsSetAside) -> bool {
     let broke = aside.reason != RefusalCode::StreamUnreadable.code();
     let why = Why { stream: StreamId::fulfilment(order_id), broke };
@@ -120,33 +119,33 @@ async fn keep(shared: &Shared, order_id: OrderId, why: Why, reason: String) -> b
     true
 }
 
-/// Goes on without an event that cannot be read: the order that it concerns is parked, if
-/// that can be told. False when the program is stopping.
+/// Skips an event that cannot be read, and parks the order that it concerns, if that can be found
+/// out. False if the program is stopping.
 pub(super) async fn pass_over(shared: &Shared, recorded: &RecordedEvent, error: &LogError) -> bool {
     metrics::counter!("jangbu_process_events_passed_over_total").increment(1);
     match concerned(shared, recorded).await {
         Some(order_id) => park(shared, order_id, recorded.stream, error.to_string()).await,
         None => {
             let (position, stream) = (recorded.position, recorded.stream);
-            tracing::warn!(position, %stream, %error, "an event that concerns no order known here is passed over");
+            tracing::warn!(position = position.get(), %stream, %error, "an event that concerns no order known here is passed over");
             !shared.stop.is_cancelled()
         }
     }
 }
 
-/// The order that an event belongs to: as the first event of its stream says, or, where that
-/// is the one, as what was appended together with it does.
+/// The order that an event belongs to, according to the first event of its stream. If that is the
+/// unreadable one, according to the events of the same append.
 async fn concerned(shared: &Shared, recorded: &RecordedEvent) -> Option<OrderId> {
     let (log, stream) = (shared.deps.commands.log(), recorded.stream);
     match stream.kind {
         AggregateKind::Order | AggregateKind::Fulfilment => Some(OrderId::new(stream.id)),
         AggregateKind::Payment | AggregateKind::Shipment => {
-            let first = log.read_stream(stream, 1, 1, 1).await.ok()?;
+            let first = log.read_stream(stream, Version::FIRST, Version::FIRST, 1).await.ok()?;
             let told = first.first().and_then(|first| order_of(stream, &decode(first).ok()?));
             if told.is_some() {
                 return told;
             }
-            let before = recorded.position.saturating_sub(APPEND_REACH);
+            let before = recorded.position.minus(APPEND_REACH);
             let around = usize::try_from(2 * APPEND_REACH).unwrap_or(usize::MAX);
             let (around, _) = log.read_all(before, around, &ReadFilter::default()).await.ok()?;
             let of_an_order = |event: &&RecordedEvent| {
@@ -159,6 +158,7 @@ async fn concerned(shared: &Shared, recorded: &RecordedEvent) -> Option<OrderId>
         | AggregateKind::Email
         | AggregateKind::Session
         | AggregateKind::Product
+        | AggregateKind::Category
         | AggregateKind::Stock
         | AggregateKind::Points
         | AggregateKind::Administrators
@@ -166,7 +166,7 @@ async fn concerned(shared: &Shared, recorded: &RecordedEvent) -> Option<OrderId>
     }
 }
 
-/// Takes up which orders are parked, at the beginning of a turn. False when the program is stopping.
+/// Loads the parked orders at the beginning of a turn. False if the program is stopping.
 pub(super) async fn resume(shared: &Shared) -> bool {
     shared.known.parked.orders().clear();
     let mut backoff = Backoff::new(&shared.deps.options);
@@ -176,7 +176,7 @@ pub(super) async fn resume(shared: &Shared) -> bool {
             Ok(page) => {
                 after = page.last().map(|process| process.order_id);
                 for process in &page {
-                    // One that broke off before this start may go well now.
+                    // One that panicked before this start may succeed now.
                     shared.known.parked.insert(process.order_id, Why { stream: process.stream, broke: false });
                 }
                 if page.len() < PAGE || shared.known.parked.len() >= MOST_KNOWN {
@@ -198,7 +198,7 @@ pub(super) async fn resume(shared: &Shared) -> bool {
     true
 }
 
-/// Looks now and then whether what was parked can be read again, until the program stops.
+/// Checks from time to time whether parked orders can be read again, until the program stops.
 pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let parked: Vec<(OrderId, Why)> = {
@@ -226,7 +226,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Lets an order go on, if everything of it can be read. False when the program is stopping.
+/// Releases an order if all its data can be read. False if the program is stopping.
 async fn try_again(shared: &Shared, order_id: OrderId, stream: StreamId) -> bool {
     if shared.stop.is_cancelled() {
         return false;
@@ -234,7 +234,8 @@ async fn try_again(shared: &Shared, order_id: OrderId, stream: StreamId) -> bool
     if !is_readable(shared, stream).await || history_of(shared, order_id).await.is_err() {
         return true;
     }
-    // From here on what is new is taken in with its decision; what was set aside is in the log.
+    // From here on new events are taken in with their decisions; those that were set aside are in
+    // the log.
     shared.known.parked.remove(order_id);
     let Ok(History { inputs, fulfilment }) = history_of(shared, order_id).await else {
         shared.known.parked.insert(order_id, Why { stream, broke: false });
@@ -256,7 +257,7 @@ async fn try_again(shared: &Shared, order_id: OrderId, stream: StreamId) -> bool
         return true;
     }
     if let Err(error) = shared.deps.parked.release(order_id).await {
-        // The next start tries it once more, which changes nothing.
+        // The next start tries again, which changes nothing.
         tracing::warn!(%error, %order_id, "that a process goes on cannot be kept for now");
     }
     tracing::info!(%order_id, "everything of order {order_id} can be read again: its process goes on");
@@ -273,13 +274,13 @@ async fn is_readable(shared: &Shared, stream: StreamId) -> bool {
 /// All events of a stream, if none is missing.
 async fn whole(shared: &Shared, stream: StreamId) -> Result<Vec<RecordedEvent>, LogError> {
     let events = shared.deps.commands.history(stream, None).await?;
-    if (1..).zip(&events).any(|(version, event)| event.version != version) {
+    if Version::FIRST.onwards().zip(&events).any(|(version, event)| event.version != version) {
         return Err(LogError::Damaged(format!("a version of {stream} is missing")));
     }
     Ok(events)
 }
 
-/// What was said of an order, in the order of the log, and its process's own stream.
+/// The inputs of an order, in the order of the log, and the stream of its process.
 struct History {
     inputs: Vec<Input>,
     fulfilment: Vec<RecordedEvent>,
@@ -312,16 +313,18 @@ async fn history_of(shared: &Shared, order_id: OrderId) -> Result<History, LogEr
     Ok(History { inputs, fulfilment })
 }
 
-/// The commands that a process asked for and has not heard of, as they were issued.
+/// The commands that a process issued without getting an answer, as they were issued.
 fn unanswered(fulfilment: &[RecordedEvent]) -> Vec<outside::Issued> {
     let mut state = Fulfilment::default();
     let mut issued = Vec::new();
     for recorded in fulfilment {
-        let Ok(DomainEvent::Fulfilment(event)) = decode(recorded) else { continue };
-        let of_event = event.issued().iter().map(|command| issued_by(recorded, command.clone()));
-        // It may not even have been decided yet: whatever is there is found to be there.
+        let Ok(event) = decode(recorded) else { continue };
+        let of_event = issued_by(&FulfilmentProcess, recorded, &event).into_iter();
+        // Some may not even have been decided yet; deciding one again changes nothing.
         issued.extend(of_event.map(|issued| outside::Issued { is_decided: false, ..issued }));
-        state.evolve(&event);
+        if let DomainEvent::Fulfilment(event) = event {
+            state.evolve(&event);
+        }
     }
     issued.retain(|command| state.open_commands().any(|(open, _)| open == command.command_id));
     issued

@@ -1,12 +1,13 @@
-//! A payment as a call to the gateway has to know it: its state, and the ids
-//! of the events that are the gateway's idempotency keys.
+//! The data of a payment that a call to the gateway needs: its state, and the ids of the events
+//! that are the gateway's idempotency keys.
 
 use jangbu_aggregates::commands::ObservePayment;
 use jangbu_aggregates::payment::{Payment, PaymentEvent, Source};
 use jangbu_aggregates::{DomainEvent, Scope};
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::{
-    CommandId, CorrelationId, Decider as _, PaymentId, RecordedEvent, RefundId, Refusal, RefusalCode, StreamId, never,
+    CommandId, CorrelationId, Decider as _, PaymentId, Position, RecordedEvent, RefundId, Refusal, RefusalCode,
+    StreamId, Version, never,
 };
 use uuid::Uuid;
 
@@ -40,8 +41,8 @@ impl PaymentHistory {
         Ok(payment)
     }
 
-    /// The gateway's idempotency key of the charge: the id of the event that asked for
-    /// it. None when the gateway has no part in this payment, or was not asked yet.
+    /// The gateway's idempotency key of the charge: the id of the event that asked for it. None if
+    /// the gateway has no part in this payment, or was not asked yet.
     pub fn charge_key(&self) -> Option<Uuid> {
         self.charge_key.filter(|_| self.state.charge_leg().is_some())
     }
@@ -52,7 +53,7 @@ impl PaymentHistory {
     }
 }
 
-/// Asks the gateway now and records what it says.
+/// Asks the gateway now and records its answer.
 pub(super) async fn sync(
     shared: &Shared,
     payment_id: PaymentId,
@@ -71,7 +72,8 @@ pub(super) async fn sync(
         return Err(CommandError::Refused(Refusal::new(RefusalCode::NotFound, "no such payment")));
     }
     let Some(key) = payment.charge_key() else {
-        let (version, position) = events.last().map_or((0, 0), |last| (last.version, last.position));
+        let (version, position) =
+            events.last().map_or((Version::ZERO, Position::ZERO), |last| (last.version, last.position));
         return Ok(Answer { stream, version, position, replayed: false, events: [].into() });
     };
     let observation = {
@@ -82,7 +84,7 @@ pub(super) async fn sync(
     };
     let command = ObservePayment { payment_id, observation, source: Source::Inquiry };
     let command_id = CommandId::new(shared.deps.world.ids.new_id());
-    // The question was the caller's and so is the act; whose payment it is was checked above.
+    // The caller asked for this and counts as the actor; the caller's scope was checked above.
     let caller = Caller { actor: caller.actor, scope: Scope::Any };
     shared.deps.commands.execute(Request::new(command, caller, command_id, correlation_id)).await
 }

@@ -1,5 +1,5 @@
-//! The places for calls to the outside world: so many for everybody, and a share of them
-//! for one buyer, so that the slow cards of one do not keep all others waiting.
+//! The places for outside calls: a total number, and a share of them for one buyer, so that one
+//! buyer's slow cards do not make all others wait.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,25 +10,25 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 /// One buyer holds at most this part of all places.
 const SHARE: usize = 8;
 
-/// The places, and who waits for the share of a buyer.
+/// The places, and the calls that wait for their buyer's share.
 pub(super) struct Places {
     all: Arc<Semaphore>,
     share: usize,
-    /// Only of buyers who hold a place or wait for one.
+    /// Only buyers who hold a place or wait for one.
     buyers: Mutex<HashMap<UserId, Arc<Semaphore>>>,
-    /// Held by whoever waits for a buyer's share.
+    /// Held by each call that waits for its buyer's share.
     waiting: Arc<()>,
     began_to_wait: Notify,
 }
 
-/// A place. Dropped, it is free again.
+/// A place. It is free again when it is dropped.
 pub(super) struct Place {
-    // The order in which they are given back: first the place, then what kept its buyer known.
+    // They are dropped in this order: first the place, then the entry of its buyer.
     _all: OwnedSemaphorePermit,
     _own: Option<(OwnedSemaphorePermit, Known)>,
 }
 
-/// Keeps a buyer known for as long as somebody of theirs holds a place or waits for one.
+/// Keeps the entry of a buyer while one of their calls holds a place or waits for one.
 struct Known {
     places: Arc<Places>,
     buyer: UserId,
@@ -36,7 +36,7 @@ struct Known {
 }
 
 impl Places {
-    /// So many places, at least one.
+    /// A number of places, at least one.
     pub fn new(places: usize) -> Self {
         let places = places.max(1);
         Self {
@@ -48,8 +48,8 @@ impl Places {
         }
     }
 
-    /// A place for a call on behalf of a buyer, as soon as there is one; none when there
-    /// never will be. A call for nobody in particular needs no share.
+    /// A place for a call of a buyer, as soon as one is free; none if there never will be one. A
+    /// call without a buyer needs no share.
     pub async fn take(self: &Arc<Self>, buyer: Option<UserId>) -> Option<Place> {
         let own = match buyer {
             Some(buyer) => Some(self.share_of(buyer).await?),
@@ -61,7 +61,7 @@ impl Places {
 
     async fn share_of(self: &Arc<Self>, buyer: UserId) -> Option<(OwnedSemaphorePermit, Known)> {
         let known = self.know(buyer);
-        // A handle that outlived `known` would keep the buyer known for ever.
+        // A handle that outlived `known` would keep the entry of the buyer for ever.
         let share = Arc::clone(known.share.as_ref()?);
         let permit = match share.try_acquire_owned() {
             Ok(permit) => permit,
@@ -80,7 +80,7 @@ impl Places {
         Known { places: Arc::clone(self), buyer, share: Some(Arc::clone(share)) }
     }
 
-    /// How many calls wait for their buyer's share.
+    /// The number of calls that wait for their buyer's share.
     pub fn waiting(&self) -> usize {
         Arc::strong_count(&self.waiting).saturating_sub(1)
     }
@@ -95,7 +95,7 @@ impl Drop for Known {
     fn drop(&mut self) {
         self.share = None;
         let mut buyers = self.places.buyers.lock().unwrap_or_else(PoisonError::into_inner);
-        // The map's own handle is the last one: handles are only made under this lock.
+        // Only the map's own handle is left: handles are only made under this lock.
         if buyers.get(&self.buyer).is_some_and(|share| Arc::strong_count(share) == 1) {
             buyers.remove(&self.buyer);
         }
@@ -126,7 +126,7 @@ mod tests {
         }
         drop(held);
         assert!(third.await.is_some());
-        // One that leaves while it waits leaves nothing behind either.
+        // A call that is dropped while it waits leaves nothing behind either.
         let held = [places.take(buyer(1)).await, places.take(buyer(1)).await];
         assert!(places.take(buyer(1)).now_or_never().is_none());
         drop(held);

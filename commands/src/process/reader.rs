@@ -3,25 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jangbu_kernel::RecordedEvent;
 use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::log::{EventLog, ReadFilter};
 use jangbu_kernel::ports::Checkpoints;
+use jangbu_kernel::{Position, RecordedEvent};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::submit::Backoff;
 use super::{ProcessDeps, ProcessOptions};
 
-/// So many events more than asked for may come with a page: more than a decision about one order
-/// records of what is read here.
+/// How many more events than asked for may come with a page: more than a decision about one order
+/// records of the event types that are read here.
 const REST: usize = 64;
 
 /// A reader of the log with a checkpoint of its own.
 ///
-/// The checkpoint is written at most once in [`ProcessOptions::checkpoint_every`]
-/// while there is work, and soon after the last of it: it may stay behind, which
-/// costs work that changes nothing, and never runs ahead.
+/// The checkpoint is written at most once in [`ProcessOptions::checkpoint_every`] while there is
+/// work, and soon after the last of it. It may be behind the work, which then is repeated without
+/// effect, but is never ahead of it.
 pub(super) struct Reader {
     log: Arc<dyn EventLog>,
     checkpoints: Arc<dyn Checkpoints>,
@@ -30,19 +30,19 @@ pub(super) struct Reader {
     options: ProcessOptions,
     watch: HeadWatch,
     stop: CancellationToken,
-    /// Read up to here.
-    after: u64,
-    /// Done up to here.
-    done: u64,
-    /// Written up to here.
-    durable: u64,
+    /// The position up to which the log was read.
+    after: Position,
+    /// The position up to which the work is done.
+    done: Position,
+    /// The position that is written as the checkpoint.
+    durable: Position,
     written_at: Instant,
 }
 
-/// What waiting for work came to.
+/// The result of waiting for work.
 pub(super) enum Next {
-    /// These events, and how far they reach.
-    Page(Vec<Arc<RecordedEvent>>, u64),
+    /// The events, and the position up to which they were read.
+    Page(Vec<Arc<RecordedEvent>>, Position),
     /// The program is stopping, or the log has closed.
     Stopped,
 }
@@ -82,13 +82,13 @@ impl Reader {
         })
     }
 
-    pub const fn done(&self) -> u64 {
+    pub const fn done(&self) -> Position {
         self.done
     }
 
-    /// The next page that moves the reader on; waits for one. A full page goes on to the end of
-    /// the append that it ends in, by [`REST`] events more at most. Cancel safe: nothing counts
-    /// as read before it is returned.
+    /// The next page that advances the reader; waits for one. A full page is extended to the end of
+    /// its last append, by at most [`REST`] events. Cancel safe: nothing counts as read before it
+    /// is returned.
     pub async fn next(&mut self, limit: usize) -> Next {
         let mut backoff = Backoff::new(&self.options);
         loop {
@@ -134,7 +134,7 @@ impl Reader {
     }
 
     /// Notes that everything up to the position is done.
-    pub async fn finished(&mut self, position: u64) {
+    pub async fn finished(&mut self, position: Position) {
         self.done = self.done.max(position);
         if self.durable < self.done && self.written_at.elapsed() >= self.options.checkpoint_every {
             self.write().await;
@@ -146,7 +146,7 @@ impl Reader {
         if self.durable == self.done {
             return;
         }
-        // The moment counts also when it fails: the next try comes with the next turn.
+        // The time also counts for a failed write: the next try comes with the next turn.
         self.written_at = Instant::now();
         match self.checkpoints.advance(self.name, self.done).await {
             Ok(()) => self.durable = self.done,
@@ -154,25 +154,26 @@ impl Reader {
         }
     }
 
-    /// How long until the checkpoint is due to be written; none when it is current.
+    /// When the checkpoint is due to be written; none if it is current.
     pub fn write_due(&self) -> Option<Instant> {
         let every: Duration = self.options.checkpoint_every;
         (self.durable < self.done).then(|| self.written_at + every)
     }
 }
 
-/// A full page with the rest of the append that it ends in.
+/// Extends a full page to the end of its last append.
 async fn rounded(
     log: &dyn EventLog,
     filter: &ReadFilter,
     mut page: Vec<Arc<RecordedEvent>>,
-    read_to: u64,
-) -> (Vec<Arc<RecordedEvent>>, u64) {
+    read_to: Position,
+) -> (Vec<Arc<RecordedEvent>>, Position) {
     let Some(last) = page.last().map(Arc::clone) else { return (page, read_to) };
     let (more, more_to) = match log.follow(read_to, REST, filter).await {
         Ok(more) => more,
         Err(error) => {
-            // It comes with the next page: who needs both of them reads once more.
+            // The rest comes with the next page; a call that needs data of both reads it from the
+            // log.
             tracing::debug!(%error, "the rest of an append cannot be read for now");
             return (page, read_to);
         }
@@ -184,8 +185,8 @@ async fn rounded(
     (page, read_to.max(rest_to))
 }
 
-/// Whether two events that stand beside each other were appended together. Two appends of one
-/// request in the same millisecond are taken for one, which does no harm.
+/// Whether two neighbouring events were appended together. Two appends of one request in the same
+/// millisecond are taken for one, which does no harm.
 fn is_of_one_append(one: &RecordedEvent, other: &RecordedEvent) -> bool {
     one.meta.correlation_id == other.meta.correlation_id && one.meta.recorded_at == other.meta.recorded_at
 }

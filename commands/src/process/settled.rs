@@ -1,4 +1,4 @@
-//! Waiting until a fulfilment has come to rest.
+//! Waiting until a fulfilment is at rest.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +12,10 @@ use tokio::sync::Notify;
 use super::Shared;
 use crate::reader::load_state;
 
-/// How long to wait for news of an order that another node is running.
+/// How long to wait before looking again at an order that another node processes.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Who waits for which order.
+/// The callers that wait, by order.
 #[derive(Debug, Default)]
 pub(super) struct Waiters(Mutex<HashMap<OrderId, Arc<Notify>>>);
 
@@ -25,16 +25,16 @@ impl Waiters {
         Arc::clone(waiting.entry(order_id).or_default())
     }
 
-    /// Forgets an order nobody waits for any more.
+    /// Removes an order that nobody waits for any more.
     fn unregister(&self, order_id: OrderId) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // One handle in the map, one with the caller.
+        // One handle is in the map, one with the caller.
         if waiting.get(&order_id).is_some_and(|notify| Arc::strong_count(notify) <= 2) {
             waiting.remove(&order_id);
         }
     }
 
-    /// Tells who waits for an order that something happened to it.
+    /// Wakes the callers that wait for an order.
     pub fn wake(&self, order_id: OrderId) {
         let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(notify) = waiting.get(&order_id) {
@@ -43,7 +43,7 @@ impl Waiters {
     }
 }
 
-/// Leaves the list of waiters however the wait ends.
+/// Leaves the list of waiters, however the wait ends.
 struct Waiting<'a> {
     waiters: &'a Waiters,
     order_id: OrderId,
@@ -56,7 +56,8 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Returns once the fulfilment of the order is at rest. It has seen whatever is committed.
+/// Returns once the fulfilment of the order is at rest. By then it has taken in everything that was
+/// committed.
 pub(super) async fn wait(shared: &Shared, order_id: OrderId) {
     let notify = shared.known.waiters.register(order_id);
     let waiting = Waiting { waiters: &shared.known.waiters, order_id, notify };
@@ -64,7 +65,7 @@ pub(super) async fn wait(shared: &Shared, order_id: OrderId) {
         // Listen before looking, so that nothing is missed in between.
         let news = waiting.notify.notified();
         if shared.known.parked.contains(order_id) {
-            // Nothing happens to it before somebody has looked.
+            // Nothing happens to it before a person has looked at it.
             return;
         }
         match load_state::<Fulfilment>(shared.deps.commands.log().as_ref(), order_id).await {

@@ -1,4 +1,4 @@
-//! Handing commands to the decider until it has answered for good.
+//! Submits commands to the decider until they have a final answer.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{ProcessOptions, Shared};
 use crate::request::{Caller, CommandError, Idempotency, Request};
 
-/// What caused a command, carried into its events.
+/// The cause of a command, which its events name.
 #[derive(Clone, Debug)]
 pub(super) struct Cause {
     pub event_id: Uuid,
@@ -18,12 +18,12 @@ pub(super) struct Cause {
     pub trace: Option<String>,
 }
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Debug)]
 pub(super) enum Submitted {
     /// Carried out, now or before.
     Done,
-    /// The shop says no, for good.
+    /// The shop refuses it, for good.
     Refused(Refusal),
     /// Something that it needs cannot be read, and trying again does not help.
     Unreadable(Unreadable),
@@ -39,7 +39,7 @@ pub(super) struct Unreadable {
     pub reason: String,
 }
 
-/// Waits that double, up to a limit.
+/// Pauses that double, up to a limit.
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
@@ -51,7 +51,7 @@ impl Backoff {
         Self { next: options.retry_first, longest: options.retry_longest }
     }
 
-    /// Waits; false when the program is stopping.
+    /// Waits; false if the program is stopping.
     pub async fn wait(&mut self, stop: &CancellationToken) -> bool {
         let wait = self.next;
         self.next = self.next.saturating_mul(2).min(self.longest);
@@ -63,15 +63,15 @@ impl Backoff {
     }
 }
 
-/// A request of the process manager that leaves a receipt under a key of its own.
+/// A request of the process manager that leaves a receipt with a key of its own.
 pub(super) fn keyed(command: impl Into<AnyCommand>, command_id: CommandId, key: String, cause: &Cause) -> Request {
     let mut request = unkeyed(command, command_id, cause);
-    // The key is made of what caused the command, so it stands for its content too.
+    // The key is made from the cause of the command, so it also identifies its content.
     request.idempotency = Some(Idempotency { key, fingerprint: [0; 32] });
     request
 }
 
-/// A request that is known by other means than its id, and leaves no receipt.
+/// A request that is identified by other means than its id, and leaves no receipt.
 pub(super) fn unkeyed(command: impl Into<AnyCommand>, command_id: CommandId, cause: &Cause) -> Request {
     let mut request = Request::new(command, Caller::process_manager(), command_id, cause.correlation_id);
     request.causation_id = Some(cause.event_id);
@@ -79,7 +79,7 @@ pub(super) fn unkeyed(command: impl Into<AnyCommand>, command_id: CommandId, cau
     request
 }
 
-/// Has a command carried out; tries again for as long as trying may help.
+/// Submits a command, and tries again as long as that may help.
 pub(super) async fn submit(shared: &Shared, request: Request) -> Submitted {
     let mut backoff = Backoff::new(&shared.deps.options);
     let mut warned = false;
@@ -92,7 +92,8 @@ pub(super) async fn submit(shared: &Shared, request: Request) -> Submitted {
                 return Submitted::Unreadable(Unreadable { stream, reason: detail });
             }
             Err(error @ (CommandError::VersionConflict { .. } | CommandError::KeyReused)) => {
-                // Cannot be: no version is named, and the key is the command's own.
+                // This cannot happen: no version is named, and the key belongs to this command
+                // alone.
                 tracing::error!(command = request.command.name(), %error, "a command of the process manager is malformed");
                 return Submitted::Refused(Refusal::new(RefusalCode::SagaStateConflict, error.to_string()));
             }

@@ -12,22 +12,22 @@ use uuid::Uuid;
 use super::submit::{Cause, Submitted, Unreadable, submit, unkeyed};
 use super::{Shared, parked};
 
-/// Timers of one look at the queue.
+/// Timers of one read of the queue.
 const PAGE: usize = 500;
 
-/// The most timers that one process has: each name stands for one.
+/// The most timers that one process has: each name is used for one.
 const TIMERS_OF_ONE: usize = 7;
 
 type Ringing = (StreamId, String, Timestamp);
 
 /// Runs until the program stops.
 pub(super) async fn run(shared: Arc<Shared>) {
-    // The queue is a read model and a moment behind: what was handed over may still be
-    // in it. Handing it over again would change nothing, but cost a decision each time.
+    // The queue is a read model and a moment behind: timers that were handed over may still be in
+    // it. Handing them over again would change nothing, but cost a decision each time.
     let mut rung: HashSet<Ringing> = HashSet::new();
     loop {
-        // Neither what was rung a moment ago nor what belongs to a parked process is to keep
-        // others out of the page.
+        // Neither recently handed over timers nor those of parked processes may keep others out of
+        // the page.
         let parked = shared.known.parked.len().saturating_mul(TIMERS_OF_ONE);
         let limit = PAGE.saturating_add(rung.len()).saturating_add(parked);
         let due = match shared.deps.timers.due(shared.deps.world.clock.now(), limit).await {
@@ -50,7 +50,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         if done.contains(&false) {
             return;
         }
-        // Those of processes that were parked just now ring when these go on.
+        // Timers of processes that were just parked are handed over when these go on.
         let heard = fresh.into_iter().filter(|timer| !shared.known.parked.contains(OrderId::new(timer.stream.id)));
         rung.extend(heard.map(|timer| (timer.stream, timer.timer, timer.due_at)));
         if idle {
@@ -65,7 +65,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Hands a timer over. False when the program is stopping.
+/// Hands over a timer. False if the program is stopping.
 async fn ring(shared: &Shared, timer: &DueTimer) -> bool {
     let process = process_of(timer.stream.kind);
     let Some(command) = process.and_then(|process| process.ring(timer.stream, &timer.timer, timer.due_at)) else {
@@ -75,7 +75,8 @@ async fn ring(shared: &Shared, timer: &DueTimer) -> bool {
     let order_id = OrderId::new(timer.stream.id);
     let setting = format!("{}/{}", timer.timer, timer.due_at.timestamp_millis());
     let command_id = Uuid::new_v5(&timer.stream.id, setting.as_bytes());
-    // An order's processes run for days: a ringing begins a correlation of its own, tied to the order.
+    // An order's processes run for days, so the timers have a correlation of their own, tied to the
+    // order.
     let cause = Cause { event_id: command_id, correlation_id: CorrelationId::new(order_id.uuid()), trace: None };
     match submit(shared, unkeyed(command, CommandId::new(command_id), &cause)).await {
         Submitted::Done => {}

@@ -1,47 +1,47 @@
-//! What a call is made of, as the append that asks for it tells. A page of the dispatcher holds
-//! an append whole, so what is asked for and what tells of it are always in one.
+//! The data of a call, from the append that asks for it. A page of the dispatcher has each append
+//! as a whole, so a command and its data are always in the same page.
 
 use std::collections::HashMap;
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::payment::{CaptureRequested, Leg, PaymentEvent, PaymentRequested};
-use jangbu_aggregates::processes::ProcessCommand;
+use jangbu_aggregates::processes::OutsideCall;
 use jangbu_aggregates::shipment::{ShipmentEvent, ShipmentRequested};
 use jangbu_kernel::{PaymentId, RecordedEvent, Sealed, ShipmentId, UserId};
 use uuid::Uuid;
 
-/// A charge that nobody was asked for yet.
+/// A charge that no gateway was asked for yet.
 #[derive(Clone, Debug)]
 pub(super) struct Charge {
-    /// The id of the event that asks for it: the key at the gateway.
+    /// The id of the event that asks for it: the idempotency key at the gateway.
     pub key: Uuid,
-    /// Who is asked.
+    /// The gateway to ask.
     pub gateway: String,
-    /// Who pays.
+    /// The buyer.
     pub buyer: Option<UserId>,
-    /// What is to be taken, and by which means.
+    /// The amount, and the payment method.
     pub leg: Leg,
 }
 
 /// A parcel that no carrier was asked for yet.
 #[derive(Clone, Debug)]
 pub(super) struct Parcel {
-    /// Who is asked.
+    /// The carrier to ask.
     pub carrier: String,
-    /// Whose it is.
+    /// The buyer.
     pub buyer: Option<UserId>,
-    /// Where to.
+    /// The address to send it to.
     pub address: Sealed,
 }
 
-/// What a command was told together with being issued, so that nothing has to be read.
+/// The data that came with a command, so that nothing has to be read.
 #[derive(Clone, Debug)]
 pub(super) enum Told {
     Charge(Charge),
     Parcel(Parcel),
 }
 
-/// What the events of a page tell, of which nobody has acted on any.
+/// The data in the events of a page, none of which has been acted on.
 #[derive(Debug, Default)]
 pub(super) struct AtHand {
     charges: HashMap<PaymentId, Charge>,
@@ -49,7 +49,7 @@ pub(super) struct AtHand {
 }
 
 impl AtHand {
-    /// Gathers it.
+    /// Collects the data.
     pub fn of<'a>(events: impl Iterator<Item = (&'a RecordedEvent, &'a DomainEvent)>) -> Self {
         let (mut at_hand, mut payments) = (Self::default(), HashMap::new());
         for (recorded, event) in events {
@@ -67,19 +67,22 @@ impl AtHand {
         at_hand
     }
 
-    /// What is told of a command; none where it has to be read.
-    pub fn told(&self, command: &ProcessCommand) -> Option<Told> {
-        if let ProcessCommand::CapturePayment { payment_id } = command {
-            self.charges.get(payment_id).cloned().map(Told::Charge)
-        } else if let ProcessCommand::BookCarrier { shipment_id, attempt: 1 } = command {
-            self.parcels.get(shipment_id).cloned().map(Told::Parcel)
-        } else {
-            None
+    /// The data of a call; none if it has to be read.
+    pub fn told(&self, call: &OutsideCall) -> Option<Told> {
+        match call {
+            OutsideCall::Charge(payment_id) => self.charges.get(payment_id).cloned().map(Told::Charge),
+            OutsideCall::BookLabel(shipment_id, 1) => self.parcels.get(shipment_id).cloned().map(Told::Parcel),
+            OutsideCall::BookLabel(..)
+            | OutsideCall::ConfirmCharge(_)
+            | OutsideCall::Inquire(_)
+            | OutsideCall::NetCancel(_)
+            | OutsideCall::Refund(..)
+            | OutsideCall::CallOff(..) => None,
         }
     }
 }
 
-/// The charge of a payment; none when nobody outside has a part in it.
+/// The charge of a payment; none if no gateway has a part in it.
 fn charge_of(recorded: &RecordedEvent, paying: &PaymentRequested, capture: &CaptureRequested) -> Option<Charge> {
     let leg = paying.legs.get(usize::from(capture.leg?))?.clone();
     let (key, gateway) = (recorded.event_id.uuid(), capture.gateway.clone()?);

@@ -1,13 +1,14 @@
-//! One node at a time carries the orders on, and has lapsed points written off.
+//! Lets one node at a time process the orders, and write off lapsed points.
 //!
-//! Two that did all of it would come to the same end, since doing work twice changes
-//! nothing; but each would do all of the work, and they would meet in every stream. So the
-//! one that holds the lease works, and the others look now and then whether it is free.
+//! If two nodes did this, the result would be the same, because repeated work changes nothing; but
+//! each would do all the work, and they would conflict in every stream. So the node that holds the
+//! lease works, and the others check from time to time whether it is free.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jangbu_kernel::Position;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -17,7 +18,7 @@ use crate::lease::{Ended, Lease};
 
 /// The name of the lease. Storage format.
 const LEASE: &str = "process-manager";
-/// How long the parts may finish what is under way when another node has taken over.
+/// How long the parts may finish their current work when another node has taken over.
 const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Runs until the program stops, or a part fails.
@@ -43,13 +44,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
         match ended {
             Some(Ended::Lost) => tracing::warn!("the process manager's lease is lost; standing by"),
             Some(Ended::Stopped) => return lease.give_back().await,
-            // A part has ended by itself: the supervisor of this task has to see it.
+            // A part has ended by itself: the supervisor of this task has to notice.
             None => return,
         }
     }
 }
 
-/// What a node does in its turn, until the turn ends or a part fails.
+/// The work of a node in its turn, until the turn ends or a part fails.
 async fn work(mut turn: Shared) {
     let Some(fresh) = head(&turn).await else { return };
     let Some(walked) = catch_up::run(&turn).await else { return };
@@ -66,8 +67,8 @@ async fn work(mut turn: Shared) {
     }
 }
 
-/// The head of the log as the turn begins; none when it ends before that can be read.
-async fn head(turn: &Shared) -> Option<u64> {
+/// The head of the log when the turn begins; none if it ends before that can be read.
+async fn head(turn: &Shared) -> Option<Position> {
     let mut backoff = Backoff::new(&turn.deps.options);
     loop {
         match turn.deps.commands.log().head().await {
@@ -88,7 +89,7 @@ fn set_active(shared: &Shared, active: bool) {
     metrics::gauge!("jangbu_process_manager_active").set(if active { 1.0 } else { 0.0 });
 }
 
-/// Lets the parts finish what they are at. When the program stops, its own patience counts.
+/// Lets the parts finish their current work. When the program stops, its own time limit applies.
 async fn finish(mut parts: JoinSet<()>, ended: Option<Ended>) {
     let finished = async { while parts.join_next().await.is_some() {} };
     if ended == Some(Ended::Stopped) {

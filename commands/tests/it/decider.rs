@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
 use jangbu_aggregates::stock::Stock;
-use jangbu_commands::commands::{CompleteOrder, ReceiveStock};
+use jangbu_commands::commands::ReceiveStock;
 use jangbu_commands::{CommandError, Commands, DeciderOptions, load_state};
 use jangbu_kernel::log::EventLog as _;
-use jangbu_kernel::{Actor, OrderId, ProductId, RefusalCode, StreamId};
+use jangbu_kernel::{Actor, ProductId, RefusalCode, StreamId, Version};
 use jangbu_store::sqlite::Options as SqliteOptions;
 use jangbu_store::{MemoryStore, SqliteStore, Store as _};
 
@@ -62,7 +62,7 @@ async fn one_short_line_among_three_reserves_nothing() {
     for product in [plenty, scarce, other] {
         assert_eq!(reserved(log.as_ref(), product).await, 0);
     }
-    // The states in memory are untouched as well: all of it can still be bought.
+    // The states in memory are unchanged as well: all of it can still be bought.
     let order = shop.order(user, &[(plenty, 10), (scarce, 1), (other, 10)]);
     shop.run(&commands, order).await.unwrap();
     task.stop().await;
@@ -77,7 +77,7 @@ async fn twenty_equal_requests_under_one_key_act_once_and_get_one_answer() {
     let product = shop.product(&commands, 1_000, 100).await;
     let head = log.head().await.unwrap();
 
-    // Each of them minted its own order id, as twenty repeated requests would.
+    // Each request has its own order id, as twenty repeated requests would.
     let orders: Vec<_> = (0..20).map(|_| shop.order(user, &[(product, 1)])).collect();
     let requests: Vec<_> = orders.into_iter().map(|order| shop.keyed(order, "key-1", 1)).collect();
     let answers: Vec<_> = join_all(requests.iter().cloned().map(|request| commands.execute(request)))
@@ -97,7 +97,8 @@ async fn twenty_equal_requests_under_one_key_act_once_and_get_one_answer() {
     let after = log.head().await.unwrap();
     assert!(after > head);
 
-    // Another request under the key is refused, now and after a restart; the same one is answered again.
+    // Another request with the same key is refused, now and after a restart; the same request is
+    // answered again.
     let other = shop.keyed(shop.order(user, &[(product, 2)]), "key-1", 2);
     assert!(matches!(commands.execute(other.clone()).await, Err(CommandError::KeyReused)));
     task.stop().await;
@@ -110,15 +111,15 @@ async fn twenty_equal_requests_under_one_key_act_once_and_get_one_answer() {
         (answers[0].stream, answers[0].version, answers[0].position)
     );
     assert_eq!(log.head().await.unwrap(), after);
-    // The first answer can be told again from the stream up to the receipt's version.
+    // The first answer can be built again from the stream up to the receipt's version.
     let history = commands.history(again.stream, Some(again.version)).await.unwrap();
-    assert_eq!(history.len() as u64, again.version);
+    assert_eq!(history.len() as u64, again.version.get());
     task.stop().await;
 }
 
-/// A key is its caller's own: another who happens to use the same one, even for the same
-/// request, is neither answered with the first one's order nor turned away, whether they
-/// come in one batch, later, or after a restart.
+/// A key belongs to its caller. Another caller who happens to use the same one, even for the same
+/// request, neither gets the first one's order nor is refused, whether they come in one batch,
+/// later, or after a restart.
 #[tokio::test]
 async fn equal_keys_of_two_callers_have_nothing_to_do_with_each_other() {
     let shop = Shop::new();
@@ -165,10 +166,13 @@ async fn if_match_names_the_version_of_the_primary_stream() {
     let (commands, task) = shop.decider(Arc::new(MemoryStore::new()));
     let product_id = shop.product(&commands, 1_000, 5).await;
     let mut request = shop.request(ReceiveStock { product_id, quantity: 5 });
-    request.if_match = Some(vec![7]);
-    assert!(matches!(commands.execute(request.clone()).await, Err(CommandError::VersionConflict { actual: 1 })));
-    request.if_match = Some(vec![1]);
-    assert_eq!(commands.execute(request).await.unwrap().version, 2);
+    request.if_match = Some(vec![Version::new(7)]);
+    assert!(matches!(
+        commands.execute(request.clone()).await,
+        Err(CommandError::VersionConflict { actual: Version::FIRST })
+    ));
+    request.if_match = Some(vec![Version::FIRST]);
+    assert_eq!(commands.execute(request).await.unwrap().version, Version::new(2));
     task.stop().await;
 }
 
@@ -187,22 +191,12 @@ async fn a_caller_who_leaves_changes_nothing() {
     }
     log.let_go();
     let answer = shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
-    assert_eq!(answer.version, 3, "what the caller left behind was carried out");
+    assert_eq!(answer.version, Version::new(3), "what the caller left behind was carried out");
     task.stop().await;
 }
 
-/// Sends a command that has to read something: once it reads, what was sent before it is
-/// decided before the decider looks at any commit.
-async fn all_before_is_decided(shop: &Shop, commands: &Commands, log: &FaultyLog) {
-    eventually("what was sent before is taken", || async { commands.queued() == 0 }).await;
-    let order_id = OrderId::new(shop.id());
-    let (shop, commands) = (shop.clone(), commands.clone());
-    tokio::spawn(async move { shop.run(&commands, CompleteOrder { order_id }).await });
-    eventually("the last is read", || async { log.has_loaded(StreamId::order(order_id)) }).await;
-}
-
 #[tokio::test]
-async fn nobody_is_answered_before_the_commit_and_work_goes_on_above_it() {
+async fn nobody_is_answered_before_the_commit_and_the_next_is_decided_on_it() {
     let shop = Shop::new();
     let log = FaultyLog::over(Arc::new(MemoryStore::new()));
     let (commands, task) = shop.decider(log.clone());
@@ -216,13 +210,13 @@ async fn nobody_is_answered_before_the_commit_and_work_goes_on_above_it() {
         async move { shop.run(&commands, order).await }
     });
     eventually("the first append is under way", || async { log.reached.load(Ordering::SeqCst) > reached }).await;
-    // The second is decided on what the first decided, and told only when that is in the log.
+    // The second is decided on the result of the first, once that is in the log.
     let second = tokio::spawn({
         let (shop, commands) = (shop.clone(), commands.clone());
         let order = shop.order(user, &[(product_id, 1)]);
         async move { shop.run(&commands, order).await }
     });
-    all_before_is_decided(&shop, &commands, &log).await;
+    eventually("the second waits", || async { commands.queued() == 1 }).await;
     assert!(!first.is_finished() && !second.is_finished());
     log.let_one_go();
     assert!(first.await.unwrap().is_ok());
@@ -232,7 +226,7 @@ async fn nobody_is_answered_before_the_commit_and_work_goes_on_above_it() {
 }
 
 #[tokio::test]
-async fn a_failed_commit_throws_away_what_was_decided_below_and_above_it() {
+async fn a_failed_commit_throws_away_what_was_decided() {
     let shop = Shop::new();
     let log = FaultyLog::over(Arc::new(MemoryStore::new()));
     let (commands, task) = shop.decider(log.clone());
@@ -248,10 +242,10 @@ async fn a_failed_commit_throws_away_what_was_decided_below_and_above_it() {
     let first = place(shop.order(user, &[(product_id, 1)]));
     eventually("the first append is under way", || async { log.reached.load(Ordering::SeqCst) > reached }).await;
     let second = place(shop.order(user, &[(product_id, 1)]));
-    all_before_is_decided(&shop, &commands, &log).await;
+    eventually("the second waits", || async { commands.queued() == 1 }).await;
     log.let_go();
     assert!(matches!(first.await.unwrap(), Err(CommandError::Unavailable(_))));
-    // The only unit was never sold to the first: the second gets it.
+    // The only unit was not sold to the first buyer, so the second one gets it.
     assert!(second.await.unwrap().is_ok());
     assert_eq!(reserved(log.as_ref(), product_id).await, 1);
     task.stop().await;
@@ -268,7 +262,7 @@ async fn a_lost_answer_is_told_as_unknown_and_the_key_finds_out() {
         let request = shop.keyed(ReceiveStock { product_id, quantity: 3 }, "key", 1);
         assert!(matches!(commands.execute(request.clone()).await, Err(CommandError::OutcomeUnknown(_))));
         let answer = commands.execute(request).await.unwrap();
-        assert_eq!((answer.replayed, answer.version), (acted, 2));
+        assert_eq!((answer.replayed, answer.version), (acted, Version::new(2)));
         task.stop().await;
     }
 }
@@ -324,14 +318,17 @@ async fn long_streams_are_loaded_from_a_snapshot() {
     let stream = StreamId::stock(product_id);
     let version = jangbu_aggregates::AnyState::state_version(stream.kind);
     eventually("a snapshot is kept", || async {
-        log.load(vec![(stream, version)]).await.unwrap()[0].snapshot.as_ref().is_some_and(|kept| kept.version >= 20)
+        log.load(vec![(stream, version)]).await.unwrap()[0]
+            .snapshot
+            .as_ref()
+            .is_some_and(|kept| kept.version >= Version::new(20))
     })
     .await;
     task.stop().await;
     log.loads.lock().unwrap().clear();
     let (commands, task) = shop.decider(log.clone());
     let answer = shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
-    assert_eq!(answer.version, 26);
+    assert_eq!(answer.version, Version::new(26));
     let loads = log.loads.lock().unwrap().clone();
     let (_, from_snapshot, events) = loads.iter().find(|(loaded, ..)| *loaded == stream).unwrap();
     assert!(*from_snapshot && *events <= 6, "{loads:?}");
@@ -351,7 +348,7 @@ async fn a_small_cache_is_slower_and_never_wrong() {
     let orders: Vec<_> =
         (0..40).map(|n: usize| shop.order(user, &[(products[n % 6], 1), (products[(n + 1) % 6], 1)])).collect();
     let results = join_all(orders.into_iter().map(|order| shop.run(&commands, order))).await;
-    // Six products of ten units, two units an order: thirty orders and not one more.
+    // Six products of ten units, two units per order: at most thirty orders.
     assert!(results.iter().filter(|result| result.is_ok()).count() <= 30);
     let mut sold = 0;
     for product in products {

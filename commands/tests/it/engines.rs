@@ -1,25 +1,26 @@
-//! The engines that a house can stand on, for what has to be so on each of them.
+//! The engines that a shop can run on, for cases that have to hold on each of them.
 
 use std::sync::Arc;
 
+use jangbu_kernel::Position;
 use jangbu_store::{MemoryStore, PostgresStore, SqliteStore, Store, postgres, sqlite};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::support::Shop;
 
-/// A fresh store, and what asks its engine about it.
+/// A fresh store, with access to its database.
 pub struct Engine {
     pub store: Arc<dyn Store>,
     url: Option<String>,
 }
 
 impl Engine {
-    /// How many transactions wrote the events behind a position, where the engine itself tells:
-    /// Postgres keeps with every row which transaction wrote it.
-    pub async fn transactions_behind(&self, position: u64) -> Option<i64> {
+    /// How many transactions wrote the events after a position, if the engine knows: Postgres
+    /// stores the writing transaction with every row.
+    pub async fn transactions_behind(&self, position: Position) -> Option<i64> {
         let mut connection = PgConnection::connect(self.url.as_ref()?).await.unwrap();
         let distinct = "select count(distinct xmin::text) from events where position > $1";
-        let behind = i64::try_from(position).unwrap();
+        let behind = i64::try_from(position.get()).unwrap();
         Some(sqlx::query_scalar(distinct).bind(behind).fetch_one(&mut connection).await.unwrap())
     }
 }
@@ -36,7 +37,7 @@ pub async fn on_sqlite<F: Future<Output = ()>>(case: impl FnOnce(Engine) -> F) {
     store.close().await;
 }
 
-/// On a database of its own, which is dropped however the case ends.
+/// Runs the case on a database of its own, which is dropped however the case ends.
 pub async fn on_postgres<F: Future<Output = ()> + Send + 'static>(case: impl FnOnce(Engine) -> F + Send + 'static) {
     let server = std::env::var("JANGBU_TEST_DATABASE_URL")
         .expect("JANGBU_TEST_DATABASE_URL is not set: run ./test, which starts a database server and sets it");

@@ -1,4 +1,4 @@
-//! A log that fails when it is told to, counts, and can be held back.
+//! A log that fails on request, counts, and can hold appends back.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,18 +9,18 @@ use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::log::{
     Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
 };
-use jangbu_kernel::{RecordedEvent, StreamId};
+use jangbu_kernel::{Position, RecordedEvent, StreamId, Version};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-/// What becomes of an append.
+/// The fault of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing is written.
     Fails,
-    /// It is written, and nobody hears of it.
+    /// It is written, but the answer is lost.
     AnswerLost,
-    /// Nothing is written, and nobody hears of it.
+    /// Nothing is written, and the answer is lost.
     RequestLost,
 }
 
@@ -28,31 +28,31 @@ pub struct FaultyLog {
     inner: Arc<dyn EventLog>,
     exclusive: bool,
     faults: Mutex<VecDeque<Option<Fault>>>,
-    /// Sizes of the batches that were appended.
+    /// The sizes of the appended batches.
     pub batches: Mutex<Vec<usize>>,
-    /// Streams that were loaded, with how many events came behind a snapshot.
+    /// The loaded streams, whether a snapshot was used, and how many events came after it.
     pub loads: Mutex<Vec<(StreamId, bool, usize)>>,
     pub version_checks: AtomicUsize,
-    /// Events of streams that were given out.
+    /// The number of events that were read from streams.
     pub events_read: AtomicUsize,
     held: AtomicBool,
     gate: Semaphore,
     /// Appends that reached the log.
     pub reached: AtomicUsize,
-    /// Events that read as somebody has left them, by stream and version.
-    damage: Mutex<HashMap<(StreamId, u64), Damage>>,
+    /// Damaged events, by stream and version.
+    damage: Mutex<HashMap<(StreamId, Version), Damage>>,
 }
 
-/// What has become of an event.
+/// The damage of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
     /// Its payload is cut off.
     Payload,
-    /// A newer release has written it.
+    /// It has a type that only a newer release knows.
     Type,
-    /// The same, of a type that is known here.
+    /// It has a known type in a schema version that only a newer release knows.
     Version,
-    /// It is not there.
+    /// It is missing.
     Missing,
 }
 
@@ -61,13 +61,13 @@ impl FaultyLog {
         Self::make(inner, true)
     }
 
-    /// A handle that has the log to itself where the engine gives it away so.
+    /// A handle that is exclusive if the engine is.
     pub fn counting(inner: Arc<dyn EventLog>) -> Arc<Self> {
         let exclusive = inner.exclusive();
         Self::make(inner, exclusive)
     }
 
-    /// A handle that knows of other writers.
+    /// A handle that expects other writers.
     pub fn shared(inner: Arc<dyn EventLog>) -> Arc<Self> {
         Self::make(inner, false)
     }
@@ -88,12 +88,12 @@ impl FaultyLog {
         })
     }
 
-    /// From now on an event reads like this.
-    pub fn damage(&self, stream: StreamId, version: u64, damage: Damage) {
+    /// From now on an event reads as damaged.
+    pub fn damage(&self, stream: StreamId, version: Version, damage: Damage) {
         self.damage.lock().unwrap().insert((stream, version), damage);
     }
 
-    /// Everything reads as it was written again.
+    /// Removes all damage.
     pub fn mend(&self) {
         self.damage.lock().unwrap().clear();
     }
@@ -117,7 +117,7 @@ impl FaultyLog {
         self.faults.lock().unwrap().push_back(Some(fault));
     }
 
-    /// Lets the faults happen one after the other, each after some appends that succeed.
+    /// Plans faults that happen one after the other, each after some appends that succeed.
     pub fn fail_every(&self, appends: usize, faults: Vec<Fault>) {
         let mut planned = self.faults.lock().unwrap();
         for fault in faults {
@@ -126,17 +126,17 @@ impl FaultyLog {
         }
     }
 
-    /// Holds every append back until it is let go.
+    /// Holds back every append until it is let through.
     pub fn hold(&self) {
         self.held.store(true, Ordering::SeqCst);
     }
 
-    /// Whether a stream was loaded: a command that looks at it is decided right after.
+    /// Whether a stream was loaded: a command that reads it is decided directly after that.
     pub fn has_loaded(&self, stream: StreamId) -> bool {
         self.loads.lock().unwrap().iter().any(|(loaded, ..)| *loaded == stream)
     }
 
-    /// Lets so many appends through and holds the rest back.
+    /// Lets this many appends through and holds back the rest.
     pub fn hold_after(&self, appends: usize) {
         self.gate.add_permits(appends);
         self.hold();
@@ -198,8 +198,8 @@ impl EventLog for FaultyLog {
     async fn read_stream(
         &self,
         stream: StreamId,
-        from: u64,
-        to: u64,
+        from: Version,
+        to: Version,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError> {
         let events = self.inner.read_stream(stream, from, to, limit).await?;
@@ -209,15 +209,15 @@ impl EventLog for FaultyLog {
 
     async fn read_all(
         &self,
-        after: u64,
+        after: Position,
         limit: usize,
         filter: &ReadFilter,
-    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
+    ) -> Result<(Vec<RecordedEvent>, Position), LogError> {
         let (events, read_to) = self.inner.read_all(after, limit, filter).await?;
         Ok((self.as_left(events), read_to))
     }
 
-    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<Version>, LogError> {
         self.version_checks.fetch_add(1, Ordering::SeqCst);
         self.inner.versions(streams).await
     }
@@ -230,7 +230,7 @@ impl EventLog for FaultyLog {
         self.inner.save_snapshots(snapshots).await
     }
 
-    async fn head(&self) -> Result<u64, LogError> {
+    async fn head(&self) -> Result<Position, LogError> {
         self.inner.head().await
     }
 
@@ -238,7 +238,7 @@ impl EventLog for FaultyLog {
         self.inner.identity().await
     }
 
-    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError> {
+    async fn hash_at(&self, position: Position) -> Result<Option<[u8; 32]>, LogError> {
         self.inner.hash_at(position).await
     }
 
@@ -246,7 +246,7 @@ impl EventLog for FaultyLog {
         self.inner.watch_head()
     }
 
-    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
+    async fn sealed_roots(&self, after: Position, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
         self.inner.sealed_roots(after, limit).await
     }
 }

@@ -1,5 +1,5 @@
-//! The configured gateway changes while charges are in flight: each is carried on where it
-//! was asked, and nobody loses money.
+//! The configured gateway changes while charges are in flight: each charge continues at the gateway
+//! that was asked, and nobody loses money.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::support::eventually;
 
 const PRICE: i64 = 53_000;
 
-/// An order whose charge was taken at the first gateway, and the answer is lost.
+/// An order whose charge was made at the first gateway, but the answer is lost.
 async fn in_flight(house: &House) -> (OrderId, PaymentId) {
     let (user, product) = house.stocked().await;
     let order = house.shop.paid_order(user, product, PRICE, "lost");
@@ -37,7 +37,7 @@ async fn a_charge_in_flight_is_asked_after_where_it_was_asked_for() {
     assert!(house.payment(payment_id).await.is_captured());
     assert_eq!((first.count("charge"), first.charged(), second.was_called()), (1, 1, false));
 
-    // The money goes back where it came from, too.
+    // The money also goes back through the gateway that took it.
     let cancel = CancelOrder { order_id, by: CancelledBy::Owner, reason: None };
     house.shop.run(&house.commands, cancel).await.unwrap();
     house.until(order_id, OrderStatus::Cancelled).await;
@@ -45,8 +45,8 @@ async fn a_charge_in_flight_is_asked_after_where_it_was_asked_for() {
     house.close().await;
 }
 
-/// Nothing is concluded from a gateway that is not configured any more: the charge stays
-/// open, and is decided as soon as the gateway can be asked again.
+/// Nothing is concluded about a charge at a gateway that is no longer configured: it stays open,
+/// and is decided as soon as the gateway can be asked again.
 #[tokio::test]
 async fn a_charge_at_a_gateway_that_is_gone_stays_open_until_it_is_back() {
     let house = House::open();

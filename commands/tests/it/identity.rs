@@ -1,4 +1,4 @@
-//! Who comes in: what it costs, and what it leaves behind.
+//! Registration and login: what they cost, and what they leave behind.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,7 +36,7 @@ impl House {
         Self { shop, log, identity, commands, decider }
     }
 
-    /// Another one on the same log, which knows nothing yet.
+    /// Another one on the same log, with empty caches.
     fn cold(&self) -> Identity {
         identity(&self.shop, &self.log, &self.commands)
     }
@@ -72,7 +72,7 @@ async fn a_request_costs_the_same_however_long_the_callers_history() {
         login = house.identity.refresh(&login.refresh_token, house.context(None)).await.unwrap();
         house.shop.run(&house.commands, RecordLoginFailure { user_id }).await.unwrap();
     }
-    // Snapshots are kept behind the answer, so the last ones may still be on their way.
+    // Snapshots are saved after the answer, so the last ones may not be saved yet.
     eventually("a request reads no more than what is behind the snapshots", async || {
         let cold = house.cold();
         let before = house.log.events_read.load(Ordering::SeqCst);
@@ -83,7 +83,7 @@ async fn a_request_costs_the_same_however_long_the_callers_history() {
         read as u64 <= 2 * (SNAPSHOT_EVERY + 10)
     })
     .await;
-    // A moment later not even that is read.
+    // A moment later no events are read at all.
     let warm = house.cold();
     warm.is_live(user_id, session_id).await.unwrap();
     let before = house.log.events_read.load(Ordering::SeqCst);
@@ -112,7 +112,7 @@ async fn who_does_not_sign_up_leaves_no_key_behind() {
     let again = house.register("minji@example.com", Some("a first key")).await.unwrap();
     assert!(again.replayed && again.stream == first.stream);
     assert!(keys().iter().eq(&only), "{:?}", keys());
-    // Many at once, with one key and with keys of their own: one person comes of it.
+    // Many at once, with one key and with keys of their own: only one person is registered.
     let own: Vec<String> = (0..10).map(|number| format!("own key {number}")).collect();
     let both = own.iter().map(String::as_str).chain(std::iter::repeat_n("one key for all", 10));
     let entered = join_all(both.map(|key| house.register("other@example.com", Some(key)))).await;

@@ -1,4 +1,4 @@
-//! What gateways and carriers tell of their own accord.
+//! Messages that gateways and carriers send of their own accord.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -57,7 +57,7 @@ fn signed() -> Vec<(String, String)> {
     vec![("signature".to_owned(), "good".to_owned())]
 }
 
-/// An order whose payment the gateway is being asked for, and the key of the charge.
+/// An order whose payment was requested at the gateway, and the key of the charge.
 async fn asked_for(shop: &Shop, commands: &Commands) -> (OrderId, PaymentId, Uuid) {
     let user = shop.user(commands).await;
     let product = shop.product(commands, PRICE, 10).await;
@@ -126,7 +126,7 @@ async fn a_charge_that_is_not_the_payments_changes_nothing_and_stays_for_a_perso
     decider.stop().await;
 }
 
-/// Another gateway of the shop signs as well as the one that was asked, and has no say.
+/// Another gateway of the shop signs its messages as well, but cannot report on this charge.
 #[tokio::test]
 async fn a_charge_is_told_of_by_the_gateway_that_was_asked_and_by_no_other() {
     let shop = Shop::new();
@@ -147,7 +147,7 @@ async fn a_charge_is_told_of_by_the_gateway_that_was_asked_and_by_no_other() {
     decider.stop().await;
 }
 
-/// A gateway that does not sign may say what it likes: it is asked.
+/// A gateway that does not sign may report anything: it is asked.
 #[tokio::test]
 async fn a_message_that_proves_nothing_makes_the_worker_ask() {
     let shop = Shop::new();
@@ -165,7 +165,7 @@ async fn a_message_that_proves_nothing_makes_the_worker_ask() {
     assert!(load_state::<Payment>(store.as_ref(), first).await.unwrap().0.is_captured());
     assert!(!load_state::<Payment>(store.as_ref(), second).await.unwrap().0.is_captured());
     assert_eq!(gateway.count("inquire"), 2);
-    // Where this gateway was asked for no charge there is nothing to keep and nobody to ask.
+    // If this gateway was not asked for a charge, nothing is stored and nobody is asked.
     let unpaid = PaymentId::new(shop.id());
     for (name, payment_id) in [("other", first), ("sandbox", unpaid)] {
         let refused = hooks.receive_payment(name, Vec::new(), format!("ask m2 {payment_id}").into_bytes()).await;
@@ -196,13 +196,14 @@ async fn a_message_survives_a_crash_of_the_worker() {
     decider.stop().await;
 }
 
-/// An inbox that is killed before its first marks are written: the messages are pending again.
+/// An inbox that is killed before its first marks are written, so that the messages are pending
+/// again.
 struct Forgetful {
     inner: Arc<MemoryStore>,
     marks: AtomicU32,
 }
 
-/// Marks that are lost.
+/// The number of marks that are lost.
 const LOST: u32 = 3;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! What a payment method needs to know, as it was sealed by this version and by an earlier one.
+//! The data that a payment method needs, as sealed by this version and by an earlier one.
 
 use jangbu_commands::Instrument;
 use jangbu_kernel::{SealedAt, StreamId};
@@ -8,7 +8,7 @@ use crate::support::sealed;
 
 const PRICE: i64 = 53_000;
 
-/// What version 1 of the event sealed, the card's token alone, is a payment's for ever.
+/// Version 1 of the event sealed only the card's token, which must always remain usable.
 #[tokio::test]
 async fn an_instrument_that_version_1_sealed_still_opens() {
     let house = House::open();

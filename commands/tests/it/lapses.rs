@@ -1,4 +1,4 @@
-//! Points lapse by themselves when their time is over.
+//! Points lapse automatically when their time is over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use jangbu_aggregates::order::OrderStatus;
 use jangbu_aggregates::points::{Points, PointsEvent, PointsExpired};
 use jangbu_commands::commands::{CancelPayment, GrantPoints, PlaceOrder};
 use jangbu_commands::{DomainEvent, GrantReference, Leg, POINTS, load_state};
-use jangbu_kernel::{Actor, Money, RecordedEvent, StreamId, UserId};
+use jangbu_kernel::{Actor, Money, RecordedEvent, StreamId, UserId, Version};
 
 use crate::faulty::{Damage, Fault, FaultyLog};
 use crate::process::House;
@@ -96,10 +96,10 @@ async fn a_round_takes_everything_and_asks_what_cannot_be_read_once() {
         good.push(user);
     }
     let log = FaultyLog::over(house.store.clone());
-    log.damage(StreamId::points(bad), 1, Damage::Payload);
+    log.damage(StreamId::points(bad), Version::FIRST, Damage::Payload);
     let house = house.crash_onto(Arc::clone(&log), true).await;
     house.shop.clock.advance(TimeDelta::hours(3));
-    // One round only.
+    // Only one round.
     let house = house.with_options(|options| options.expire_points_every = Duration::from_secs(3_600)).await;
     eventually("all others are written off", || async {
         let ledgers = join_all(good.iter().map(|user| ledger(&house, *user))).await;
@@ -109,7 +109,7 @@ async fn a_round_takes_everything_and_asks_what_cannot_be_read_once() {
     let asked = || log.loads.lock().unwrap().iter().filter(|(stream, ..)| *stream == StreamId::points(bad)).count();
     let before = asked();
     assert!(before > 0);
-    // Nobody else is held up meanwhile, and it is left alone.
+    // Nobody else is delayed meanwhile, and the ledger is not asked again.
     let (paid, ..) = house.place("ok").await;
     assert_eq!(house.order(paid).await.status(), Some(OrderStatus::Preparing));
     assert_eq!(asked(), before, "it is asked again in the next round only");

@@ -1,7 +1,8 @@
-//! The write side against the memory store, where the engine matters against each of them,
-//! with an outside world that is scripted behind the kernel's own ports.
+//! The write side on the memory store, or on each engine where the engine matters, with an outside
+//! world that is scripted behind the kernel's own ports.
 //!
-//! Postgres is found through `JANGBU_TEST_DATABASE_URL`; `./test` starts one and sets it.
+//! `JANGBU_TEST_DATABASE_URL` is the URL of a running Postgres server; `./test` starts one and sets
+//! it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

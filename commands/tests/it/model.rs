@@ -1,9 +1,9 @@
-//! Any sequence of commands, through the real decider, against a model that knows
-//! nothing of events: plain numbers for stock and points, a word for each order.
+//! Any sequence of commands, through the real decider, compared with a model that knows nothing of
+//! events: plain numbers for stock and points, and a phase for each order.
 //!
-//! The model says before each command whether it will be taken, and after it what
-//! every number is. All commands carry keys, so that any of them can be repeated: the
-//! repeat is answered and changes nothing.
+//! The model predicts before each command whether it is accepted, and all numbers after it. All
+//! commands have keys, so that any of them can be repeated: the repeat is answered and changes
+//! nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use jangbu_commands::{
 use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome};
 use jangbu_kernel::log::{EventLog, ReadFilter};
 use jangbu_kernel::ports::Vault as _;
-use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, ShipmentId, UserId};
+use jangbu_kernel::{Money, OrderId, PaymentId, Position, ProductId, ShipmentId, UserId, Version};
 use jangbu_store::sqlite::Options as SqliteOptions;
 use jangbu_store::{MemoryStore, SqliteStore, Store as _};
 use proptest::prelude::*;
@@ -33,7 +33,7 @@ use crate::support::Shop;
 const PRICES: [i64; 3] = [1_000, 2_500, 40_000];
 const BUYERS: usize = 2;
 
-/// What somebody does. Orders are picked by number, whatever there is by then.
+/// An action. Orders are picked by number, modulo how many there are by then.
 #[derive(Clone, Debug)]
 enum Step {
     Receive {
@@ -48,7 +48,7 @@ enum Step {
         buyer: usize,
         units: i64,
     },
-    /// `points` is the share of the total that is paid in points, in percent; none: paid later.
+    /// `points` is the percentage of the total that is paid in points; none if it is paid later.
     Place {
         buyer: usize,
         lines: Vec<(usize, u32)>,
@@ -82,7 +82,7 @@ enum Step {
     Complete {
         order: usize,
     },
-    /// The request that was sent so many steps ago comes again.
+    /// The request that was sent this many steps ago is repeated.
     Repeat {
         back: usize,
     },
@@ -111,17 +111,18 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Where an order is, as far as the model cares.
+/// The phase of an order, as far as the model needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 enum Phase {
     Unpaid,
-    /// A payment is open, the gateway is asked for the money.
+    /// A payment is open, and the gateway is asked for the money.
     Opened,
-    /// The money is here, the goods are allocated and a parcel is opened, all in one append.
+    /// The money has been captured, the goods are allocated and a parcel is opened, all in one
+    /// append.
     Paid,
-    /// Called off while the gateway is asked for the money.
+    /// Cancelled while the gateway is asked for the money.
     Withdrawn,
-    /// Called off, and the money is here.
+    /// Cancelled after the money was captured.
     Cancelling,
     Cancelled,
     Shipped,
@@ -137,11 +138,11 @@ struct ModelOrder {
     total: i64,
     phase: Phase,
     payment: Option<PaymentId>,
-    /// Of the open or captured payment.
+    /// The points in the open or captured payment.
     points: i64,
-    /// Whether its goods are allocated and its points spent: it was paid.
+    /// Whether its goods are allocated and its points spent, which means that it was paid.
     allocated: bool,
-    /// A parcel that is not the order's.
+    /// The id of a parcel that does not belong to the order.
     shipment: ShipmentId,
 }
 
@@ -164,13 +165,13 @@ struct ModelPoints {
     held: i64,
 }
 
-/// What the shop should be, in plain numbers.
+/// The expected shop, in plain numbers.
 #[derive(Default)]
 struct Model {
     stock: [ModelStock; PRICES.len()],
     points: [ModelPoints; BUYERS],
     orders: Vec<ModelOrder>,
-    /// Money at the gateway: what was captured by card and not given back.
+    /// Money at the gateway: what was captured by card and not refunded.
     cards: i64,
 }
 
@@ -195,7 +196,7 @@ struct Run {
     products: Vec<ProductId>,
     buyers: Vec<UserId>,
     model: Model,
-    /// What was sent, with whether it wrote something: for repeats.
+    /// The sent requests, each with whether it wrote something: for repeats.
     sent: Vec<(Request, bool)>,
 }
 
@@ -214,7 +215,7 @@ impl Run {
         Self { shop, commands, log, products, buyers, model, sent: Vec::new() }
     }
 
-    /// Sends a command; whether it is taken has to be as foretold.
+    /// Sends a command, and checks that it is accepted or refused as predicted.
     async fn send(&mut self, command: impl Into<AnyCommand>, is_taken: bool) {
         let key = format!("step-{}", self.sent.len());
         let request = self.shop.keyed(command, &key, 1);
@@ -228,8 +229,8 @@ impl Run {
         self.sent.push((request, wrote));
     }
 
-    /// The same request again: the same answer, and nothing happens. One that was refused,
-    /// or had nothing left to do, leaves no receipt and its key free: it is left alone.
+    /// Repeats a request: the answer is the same and nothing happens. A request that was refused,
+    /// or had nothing to do, leaves no receipt and its key unused, so it is not repeated.
     async fn repeat(&self, back: usize) {
         let Some((request, true)) = self.sent.len().checked_sub(back).and_then(|at| self.sent.get(at)) else { return };
         let head = self.log.head().await.unwrap();
@@ -339,8 +340,8 @@ impl Run {
         }
     }
 
-    /// What follows from the money's being here is decided with it: the order is paid, or the
-    /// money of one that was called off is on its way back.
+    /// The consequences of the captured money are decided with it: the order is paid, or the money
+    /// of a cancelled order is being refunded.
     async fn capture(&mut self, number: usize) {
         let Some(order) = self.model.order(number).cloned() else { return };
         let (Some(payment_id), Phase::Opened | Phase::Withdrawn) = (order.payment, order.phase) else { return };
@@ -382,7 +383,8 @@ impl Run {
         }
     }
 
-    /// The process has confirmed what can be: it is taken once more, and nothing happens.
+    /// The process has already confirmed what can be confirmed: the command is accepted again, and
+    /// nothing happens.
     async fn confirm(&mut self, number: usize) {
         let Some(order) = self.model.order(number).cloned() else { return };
         let Some(payment_id) = order.payment.filter(|_| order.phase <= Phase::Paid) else { return };
@@ -408,8 +410,8 @@ impl Run {
         }
     }
 
-    /// The carrier and the gateway do what the process asks of them: the refund is opened with
-    /// the end of the parcel, and the order ends with that of the refund.
+    /// The carrier and the gateway do what the process asks for: the refund is opened when the
+    /// parcel is cancelled, and the order ends with the refund.
     async fn give_back(&mut self, number: usize) {
         let Some(order) = self.model.order(number).cloned() else { return };
         let (Some(payment_id), Phase::Cancelling) = (order.payment, order.phase) else { return };
@@ -478,7 +480,7 @@ impl Run {
         }
     }
 
-    /// Every number of the shop, folded from its log, is the model's.
+    /// Checks that every number of the shop, folded from its log, is the model's.
     async fn check(&self) {
         let log = &*self.log;
         for (product, model) in self.products.iter().zip(&self.model.stock) {
@@ -514,9 +516,9 @@ impl Run {
         assert_eq!(order.total(), Money::krw(model.total).ok(), "M5");
     }
 
-    /// The log is whole, and the money in it is the model's.
+    /// Checks that the log is complete, and that the money in it is the model's.
     async fn check_the_end(&self) {
-        let (mut last, mut versions) = (0, HashMap::new());
+        let (mut last, mut versions) = (Position::ZERO, HashMap::new());
         let mut payments = Vec::new();
         loop {
             let (page, _) = self.log.read_all(last, 500, &ReadFilter::default()).await.unwrap();
@@ -524,10 +526,10 @@ impl Run {
                 break;
             }
             for event in page {
-                last += 1;
+                last = last.next();
                 assert_eq!(event.position, last, "L3");
-                let version: &mut u64 = versions.entry(event.stream).or_default();
-                *version += 1;
+                let version: &mut Version = versions.entry(event.stream).or_default();
+                *version = version.next();
                 assert_eq!(event.version, *version, "L3 {}", event.stream);
                 if event.event_type == "payment.requested" {
                     payments.push(PaymentId::new(event.stream.id));
@@ -539,7 +541,7 @@ impl Run {
             let (payment, _) = load_state::<Payment>(&*self.log, payment_id).await.unwrap();
             let (refunded, captured) = (payment.refunded().minor_units(), payment.captured().minor_units());
             assert!(refunded <= captured && captured <= payment.total().minor_units(), "M2 {payment:?}");
-            // All or nothing goes back here, and what is on its way is not back.
+            // Refunds here are always complete, and one that is not settled yet does not count.
             let points = payment.own_legs().map(|(leg, ..)| payment.leg_captured(leg).minor_units()).sum::<i64>();
             let in_points = if refunded == captured { 0 } else { points };
             cards += captured - refunded - in_points;
@@ -554,7 +556,7 @@ fn ledger_of(model: &Model, number: usize) -> usize {
 
 async fn play(log: Arc<dyn EventLog>, steps: &[Step]) {
     let shop = Shop::new();
-    // Few states are kept, so that many are folded again.
+    // Snapshots are frequent, so that many states are loaded from one.
     let options = DeciderOptions { snapshot_every: 5, ..DeciderOptions::default() };
     let (commands, task) = shop.decider_with(Arc::clone(&log), options);
     let mut run = Run::new(shop, commands, log).await;

@@ -13,7 +13,7 @@ use jangbu_kernel::gateway::{
 };
 use jangbu_kernel::log::{EventLog, LogError, ReadFilter};
 use jangbu_kernel::ports::{DueTimer, LapsedPoints, TimerQueue};
-use jangbu_kernel::{AggregateKind, Decider as _, Money, ShipmentId, StreamId, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, Decider as _, Money, Position, ShipmentId, StreamId, Timestamp, UserId};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -26,14 +26,15 @@ pub enum Booked {
     Voided,
 }
 
-/// Does what the card token says: `ok`, `declined`, `challenge`, `lost` (charges, and
-/// the answer is lost), `never` (does not hear of it), `slow` (waits), `less` and `more` (takes another amount).
+/// Acts according to the card token: `ok`, `declined`, `challenge`, `lost` (charges, but the answer
+/// is lost), `never` (does not get the request), `slow` (waits), `less` and `more` (takes another
+/// amount).
 pub struct ScriptedGateway {
     name: &'static str,
-    /// What a charge with the token `slow` waits for.
+    /// A charge with the token `slow` waits for this.
     pub slow: Semaphore,
     pub books: Mutex<HashMap<Uuid, Booked>>,
-    /// Calls by name.
+    /// The number of calls by name.
     pub calls: Mutex<BTreeMap<&'static str, usize>>,
     pub refunds: Mutex<HashMap<Uuid, Money>>,
 }
@@ -51,7 +52,7 @@ impl ScriptedGateway {
         Self { name, slow, books, calls: Mutex::default(), refunds: Mutex::default() }
     }
 
-    /// Whether anybody ever asked it for anything.
+    /// Whether it was ever called.
     pub fn was_called(&self) -> bool {
         !self.calls.lock().unwrap().is_empty()
     }
@@ -64,7 +65,7 @@ impl ScriptedGateway {
         self.calls.lock().unwrap().get(name).copied().unwrap_or(0)
     }
 
-    /// How many charges stand in its books.
+    /// The number of charges in its books.
     pub fn charged(&self) -> usize {
         self.books.lock().unwrap().values().filter(|booked| matches!(booked, Booked::Charged(_))).count()
     }
@@ -173,7 +174,7 @@ impl PaymentGateway for ScriptedGateway {
     }
 }
 
-/// Gives a label, after refusing as often as it is told to.
+/// Issues a label, after refusing as often as `refuse` says.
 #[derive(Default)]
 pub struct ScriptedCarrier {
     pub refuse: Mutex<usize>,
@@ -222,7 +223,7 @@ impl Carrier for ScriptedCarrier {
     }
 }
 
-/// The timer queue as a fold of the whole log; slow, and never behind.
+/// The timer queue as a fold of the whole log: slow, but never behind.
 pub struct LogTimers(pub Arc<dyn EventLog>);
 
 impl LogTimers {
@@ -230,7 +231,7 @@ impl LogTimers {
         let types =
             ["fulfilment.started", "fulfilment.timer_set", "fulfilment.timer_cancelled", "fulfilment.timer_reached"];
         let filter = ReadFilter { event_types: types.map(str::to_owned).to_vec(), correlation_id: None };
-        let (mut after, mut set) = (0, BTreeMap::new());
+        let (mut after, mut set) = (Position::ZERO, BTreeMap::new());
         loop {
             let (events, read_to) = self.0.read_all(after, 1_000, &filter).await?;
             if read_to == after {
@@ -278,7 +279,7 @@ impl TimerQueue for LogTimers {
 
     async fn lapsed_points(&self, now: Timestamp, limit: usize) -> Result<Vec<LapsedPoints>, LogError> {
         let mut ledgers: BTreeMap<UserId, Points> = BTreeMap::new();
-        let (mut after, filter) = (0, ReadFilter::default());
+        let (mut after, filter) = (Position::ZERO, ReadFilter::default());
         loop {
             let (events, read_to) = self.0.read_all(after, 1_000, &filter).await?;
             if read_to == after {
@@ -286,7 +287,8 @@ impl TimerQueue for LogTimers {
             }
             after = read_to;
             for recorded in events.iter().filter(|recorded| recorded.stream.kind == AggregateKind::Points) {
-                // One that cannot be read stays as it was, as in the read model, whose stream is parked.
+                // One that cannot be read keeps its state, as in the read model, whose stream is
+                // parked.
                 if let Ok(DomainEvent::Points(event)) = DomainEvent::try_from(recorded) {
                     ledgers.entry(UserId::new(recorded.stream.id)).or_default().evolve(&event);
                 }

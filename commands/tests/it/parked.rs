@@ -1,4 +1,4 @@
-//! What cannot be read stops its own order and nobody else.
+//! Data that cannot be read stops only its own order.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use jangbu_aggregates::processes::{OperatorAction, Step};
 use jangbu_commands::CommandError;
 use jangbu_commands::commands::{ConfirmPayment, RequestPayment, ResolveFulfilment};
 use jangbu_kernel::ports::ParkedProcess;
-use jangbu_kernel::{OrderId, StreamId};
+use jangbu_kernel::{OrderId, StreamId, Version};
 use tokio::time::Instant;
 
 use crate::faulty::{Damage, FaultyLog};
@@ -28,7 +28,7 @@ async fn until_parked(house: &House, order_id: OrderId, stream: StreamId) {
     .await;
 }
 
-/// An order that waits for its payment, and an account of how it is left.
+/// An order that waits for its payment after a declined card.
 async fn unpaid(house: &House) -> OrderId {
     house.place("declined").await.0
 }
@@ -39,7 +39,7 @@ async fn an_unreadable_fulfilment_holds_back_no_timer_and_no_payment_also_after_
         let house = House::open();
         let (bad, good) = (unpaid(&house).await, unpaid(&house).await);
         let log = FaultyLog::over(house.store.clone());
-        log.damage(StreamId::fulfilment(bad), 2, damage);
+        log.damage(StreamId::fulfilment(bad), Version::new(2), damage);
         let house = house.crash_onto(Arc::clone(&log), true).await;
         house.shop.clock.advance(TimeDelta::minutes(16));
         house.until(good, OrderStatus::Expired).await;
@@ -48,7 +48,7 @@ async fn an_unreadable_fulfilment_holds_back_no_timer_and_no_payment_also_after_
         let (paid, ..) = house.place("ok").await;
         assert_eq!(house.order(paid).await.status(), Some(OrderStatus::Preparing), "{damage:?}");
 
-        // A restart that reads the log anew comes past it too.
+        // A restart that reads the log from the beginning passes it, too.
         let house = house.crash_onto(Arc::clone(&log), false).await;
         let (paid, ..) = house.place("ok").await;
         assert_eq!(house.order(paid).await.status(), Some(OrderStatus::Preparing), "{damage:?}");
@@ -67,7 +67,7 @@ async fn what_happened_while_a_process_was_parked_is_caught_up() {
     let house = House::open();
     let order_id = unpaid(&house).await;
     let log = FaultyLog::over(house.store.clone());
-    log.damage(StreamId::fulfilment(order_id), 2, Damage::Version);
+    log.damage(StreamId::fulfilment(order_id), Version::new(2), Damage::Version);
     let house = house.crash_onto(Arc::clone(&log), true).await;
     let order = house.order(order_id).await;
     let payment = house.shop.card(order.user_id().unwrap(), PRICE, "ok");
@@ -98,7 +98,7 @@ async fn an_unreadable_event_of_an_order_payment_or_shipment_parks_that_order() 
             _ => StreamId::shipment(shipment_id),
         };
         let log = FaultyLog::over(house.store.clone());
-        log.damage(stream, version, Damage::Payload);
+        log.damage(stream, Version::new(version), Damage::Payload);
         // Without its checkpoints it reads the log from the beginning.
         let house = house.crash_onto(Arc::clone(&log), false).await;
         until_parked(&house, order_id, stream).await;
@@ -117,7 +117,7 @@ async fn a_command_whose_stream_is_unreadable_waits_for_a_person_and_gives_no_mo
     let house = House::open();
     let (order_id, payment_id, product) = house.place("challenge").await;
     let log = FaultyLog::over(house.store.clone());
-    log.damage(StreamId::stock(product), 1, Damage::Payload);
+    log.damage(StreamId::stock(product), Version::FIRST, Damage::Payload);
     let house = house.crash_onto(Arc::clone(&log), true).await;
     house.shop.run(&house.commands, ConfirmPayment { payment_id }).await.unwrap();
     house.until_step(order_id, Step::NeedsOperator).await;
@@ -142,7 +142,7 @@ async fn a_command_on_an_unreadable_stream_is_told_so_and_spoils_nothing_of_othe
     let (user, product) = house.stocked().await;
     let broken = house.shop.product(&house.commands, PRICE, 10).await;
     let log = FaultyLog::over(house.store.clone());
-    log.damage(StreamId::stock(broken), 1, Damage::Type);
+    log.damage(StreamId::stock(broken), Version::FIRST, Damage::Type);
     let house = house.crash_onto(Arc::clone(&log), true).await;
     let orders: Vec<_> = [product, broken, product, broken, product]
         .into_iter()

@@ -18,7 +18,7 @@ use jangbu_commands::process::{ProcessDeps, ProcessManager, ProcessManagerHandle
 use jangbu_commands::{CancelledBy, Carriers, Commands, Gateways, Scan, Worker, load_state};
 use jangbu_kernel::log::{Append, AppendResult, StreamWrite};
 use jangbu_kernel::ports::Checkpoints;
-use jangbu_kernel::{CommandId, EventId, NewEvent, OrderId, PaymentId, ProductId, StreamId, UserId};
+use jangbu_kernel::{CommandId, EventId, NewEvent, OrderId, PaymentId, Position, ProductId, StreamId, UserId, Version};
 use jangbu_store::{MemoryStore, Store};
 use tokio::time::Instant;
 
@@ -28,7 +28,7 @@ use crate::support::{PATIENCE, Shop, eventually, lease};
 
 const PRICE: i64 = 53_000;
 
-/// Waits that a test has time for.
+/// Options with pauses that are short enough for a test.
 fn quick() -> ProcessOptions {
     ProcessOptions {
         timer_poll: Duration::from_millis(2),
@@ -63,14 +63,14 @@ impl House {
         Self::open_on(shop, Arc::new(MemoryStore::new()))
     }
 
-    /// A house on a store of any engine.
+    /// A shop on a store of any engine.
     pub fn open_on(shop: Shop, store: Arc<dyn Store>) -> Self {
         let (gateway, carrier) = (Arc::new(ScriptedGateway::default()), Arc::new(ScriptedCarrier::default()));
         let log = FaultyLog::counting(store.clone());
         Self::on(shop, 1, log, store.clone(), store, gateway, carrier)
     }
 
-    /// Two nodes on one log, before one outside world.
+    /// Two nodes on one log, with the same outside world.
     pub fn two_nodes() -> (Self, Self) {
         let shop = Shop::new();
         let (gateway, carrier) = (Arc::new(ScriptedGateway::default()), Arc::new(ScriptedCarrier::default()));
@@ -107,7 +107,7 @@ impl House {
         Self { shop, store, log, gateway, carrier, commands, decider, process, tasks }
     }
 
-    /// The same house, whose process manager may do no more than this at once.
+    /// The same shop with a process manager that may do no more than this at once.
     pub async fn narrowed(self, window: usize, outside_calls: usize) -> Self {
         self.with_options(|options| {
             options.window = window;
@@ -116,12 +116,12 @@ impl House {
         .await
     }
 
-    /// The same house, whose process manager is configured for other gateways.
+    /// The same shop with a process manager that has other gateways.
     pub async fn with_gateways(self, gateways: Gateways) -> Self {
         self.with_another_process(gateways, quick()).await
     }
 
-    /// The same house, whose process manager has other limits.
+    /// The same shop with a process manager that has other options.
     pub async fn with_options(self, change: impl FnOnce(&mut ProcessOptions)) -> Self {
         let mut options = quick();
         change(&mut options);
@@ -145,13 +145,13 @@ impl House {
         self
     }
 
-    /// Ends it as a crash would, and starts again on the same store.
+    /// Ends the shop as a crash would, and starts it again on the same store.
     pub async fn crash(self, keeps_checkpoints: bool) -> Self {
         let log = FaultyLog::counting(self.store.clone());
         self.crash_onto(log, keeps_checkpoints).await
     }
 
-    /// The same, and the log reads through this from then on.
+    /// The same, with another handle to the log from then on.
     pub async fn crash_onto(self, log: Arc<FaultyLog>, keeps_checkpoints: bool) -> Self {
         self.tasks.abort().await;
         drop(self.process);
@@ -161,7 +161,7 @@ impl House {
         Self::on(self.shop, 1, log, self.store, checkpoints, self.gateway, self.carrier)
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until no command is running.
     pub async fn at_peace(&self) {
         eventually("everything is carried out", || async {
             let head = self.store.head().await.unwrap();
@@ -207,7 +207,7 @@ impl House {
         load_state::<Fulfilment>(self.store.as_ref(), order_id).await.unwrap().0.outcome()
     }
 
-    pub async fn store_head(&self) -> u64 {
+    pub async fn store_head(&self) -> Position {
         self.store.head().await.unwrap()
     }
 
@@ -222,7 +222,7 @@ impl House {
         format!("{:?} {:?} open {open:?}", fulfilment.step(), fulfilment.parked_reason())
     }
 
-    /// Waits until the process is in a step: its timers count from then on.
+    /// Waits until the process is in a step, whose timers count from then on.
     pub async fn until_step(&self, order_id: OrderId, step: Step) {
         eventually(&format!("the process is in {step:?}"), || async {
             let (process, _) = load_state::<Fulfilment>(self.store.as_ref(), order_id).await.unwrap();
@@ -400,9 +400,9 @@ async fn asking_now_records_what_the_gateway_says() {
     house.close().await;
 }
 
-/// Cuts everything off before each append there is, between an outside call and the
-/// record of its answer among them, and starts again, with the checkpoints as they
-/// were or with none at all: everything is carried out again.
+/// Stops everything before each possible append, which includes the one between an outside call and
+/// the record of its answer, and starts again, with the checkpoints kept or with none, so that
+/// everything is carried out again.
 async fn crash_before_every_append(token: &str, keeps_checkpoints: bool) {
     for appends in 0..40 {
         let mut house = House::open();
@@ -460,7 +460,7 @@ async fn carrying_everything_out_again_changes_nothing() {
     crash_before_every_append("lost", false).await;
 }
 
-/// Holds one command of an order back in the outside world and goes on with others.
+/// Keeps one order's command waiting at the gateway and goes on with others.
 #[tokio::test]
 async fn a_slow_gateway_holds_nobody_else_up_and_no_command_is_lost() {
     let mut house = House::open();
@@ -471,7 +471,7 @@ async fn a_slow_gateway_holds_nobody_else_up_and_no_command_is_lost() {
     eventually("the gateway is asked", || async { house.gateway.count("charge") == 1 }).await;
     let (quick_id, ..) = house.place("ok").await;
     assert_eq!(house.order(quick_id).await.status(), Some(OrderStatus::Preparing));
-    // The checkpoint stays before the slow one: after a crash it is asked again.
+    // The checkpoint stays before the slow command, so it is carried out again after a crash.
     house = house.crash(true).await;
     house.gateway.slow.add_permits(10);
     house.until(slow_id, OrderStatus::Preparing).await;
@@ -485,7 +485,7 @@ async fn the_slow_cards_of_one_buyer_keep_nobody_else_waiting() {
     let house = House::open().narrowed(PLACES, PLACES).await;
     let hoarder = house.shop.user(&house.commands).await;
     let product = house.shop.product(&house.commands, PRICE, 100).await;
-    // More than there are places, and more than may be under way.
+    // More than there are places, and more than may run at once.
     for _ in 0..5 * PLACES {
         let order = house.shop.paid_order(hoarder, product, PRICE, "slow");
         house.shop.run(&house.commands, order).await.unwrap();
@@ -507,7 +507,7 @@ async fn what_the_gateway_said_is_recorded_once_when_the_commits_answer_is_lost(
     let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
     house.shop.run(&house.commands, order).await.unwrap();
     eventually("the gateway is asked", || async { house.gateway.count("charge") == 1 }).await;
-    // Everything from the answer on is written, and nobody hears of it.
+    // Everything from the answer on is written, but its confirmation is lost.
     house.log.fail_every(1, vec![Fault::AnswerLost; 2]);
     house.gateway.slow.add_permits(10);
     house.until(order_id, OrderStatus::Preparing).await;
@@ -531,7 +531,7 @@ async fn the_commands_of_one_order_never_overlap() {
         command: ProcessCommand::InquirePayment { payment_id, attempt },
     };
     let issued = FulfilmentEvent::InputReceived(InputReceived {
-        input: InputName::Event { stream: StreamId::order(order_id), version: 1 },
+        input: InputName::Event { stream: StreamId::order(order_id), version: Version::FIRST },
         event_type: "order.placed".to_owned(),
         fact: ProcessFact::OrderPlaced,
         step: None,
@@ -562,12 +562,12 @@ async fn the_commands_of_one_order_never_overlap() {
 async fn one_node_at_a_time_carries_orders_on() {
     let (one, two) = House::two_nodes();
     eventually("the first one works", || async { one.process.progress().active }).await;
-    // Who asks the one that stands by hears when the other has done the work.
+    // A caller at the standby node is answered when the other node has done the work.
     let (order_id, ..) = two.place("ok").await;
     assert_eq!(two.order(order_id).await.status(), Some(OrderStatus::Preparing));
     assert!(!two.process.progress().active);
     assert_eq!(two.log.reached.load(Ordering::SeqCst), 4, "user, product, stock and order; nothing of the process");
-    // It takes over when nothing is heard of the other any more.
+    // It takes over when the other node no longer renews the lease.
     one.tasks.abort().await;
     let (order_id, ..) = two.place("ok").await;
     assert_eq!(two.order(order_id).await.status(), Some(OrderStatus::Preparing));

@@ -12,7 +12,7 @@ use jangbu_commands::commands::{
 };
 use jangbu_commands::{Answer, CancelledBy, Command, CommandError, Commands, Policy, Source, Worker, load_state};
 use jangbu_kernel::gateway::{ChargeOutcome, LabelOutcome};
-use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, RefusalCode, Role, StreamId, UserId};
+use jangbu_kernel::{Money, OrderId, PaymentId, ProductId, RefundId, RefusalCode, Role, StreamId, UserId, Version};
 use jangbu_store::MemoryStore;
 
 use crate::faulty::{Fault, FaultyLog};
@@ -20,7 +20,7 @@ use crate::support::Shop;
 
 type Node = (Commands, Worker);
 
-/// One store, the first node's log over it, and two nodes that know of each other.
+/// One store, the first node's log handle, and two nodes that expect each other's writes.
 fn two_nodes(shop: &Shop) -> (Arc<MemoryStore>, Arc<FaultyLog>, Node, Node) {
     let store = Arc::new(MemoryStore::new());
     let log = FaultyLog::shared(store.clone());
@@ -96,7 +96,7 @@ async fn two_nodes_let_a_buyer_keep_no_more_orders_waiting_than_one() {
             }
         }
         assert_eq!(open.len(), 3, "round {round}");
-        // Called off at the node that did not place it, or at the one that did.
+        // Cancelled at the node that did not place it, or at the one that did.
         let order_id = open.remove(0);
         let cancel = || CancelOrder { order_id, by: CancelledBy::Owner, reason: None };
         patiently(&shop, &node(round), cancel).await.unwrap();
@@ -106,7 +106,7 @@ async fn two_nodes_let_a_buyer_keep_no_more_orders_waiting_than_one() {
     task_two.stop().await;
 }
 
-/// A refund of all of it at one node, the hand-over at the other: never both.
+/// A full refund at one node and the hand-over at the other: never both.
 #[tokio::test]
 async fn of_a_whole_refund_and_the_hand_over_at_two_nodes_one_comes_first() {
     let (mut left, mut stayed) = (0, 0);
@@ -121,7 +121,7 @@ async fn of_a_whole_refund_and_the_hand_over_at_two_nodes_one_comes_first() {
         let label = LabelOutcome::Ready { tracking_number: "T1".into() };
         let ready = ObserveLabel { shipment_id, carrier: "swift".into(), observation: label };
         shop.run(&one, ready).await.unwrap();
-        // The second node has the payment in mind as it was before.
+        // The second node has the payment's earlier state in memory.
         shop.run(&two, ConfirmPayment { payment_id }).await.unwrap_err();
         let (refund_id, amount) = (RefundId::new(shop.id()), Money::krw(1_000).unwrap());
         let refund = || RefundPayment { payment_id, refund_id, amount, reason: "goodwill".into() };
@@ -150,7 +150,7 @@ async fn of_a_whole_refund_and_the_hand_over_at_two_nodes_one_comes_first() {
     assert_eq!(left + stayed, 12);
 }
 
-/// An order of one piece, its money here: what follows from that is decided with it.
+/// An order of one unit with captured money; the consequences are decided with the capture.
 async fn paid_order(shop: &Shop, commands: &Commands, user: UserId, product: ProductId) -> (OrderId, PaymentId) {
     let order = shop.paid_order(user, product, 1_000, "tok_ok");
     let (order_id, payment_id) = (order.order_id, order.payment.as_ref().unwrap().payment_id);
@@ -169,13 +169,13 @@ async fn a_conflict_is_decided_anew_on_what_the_other_node_wrote() {
     for version in 2..20 {
         let commands = if version % 2 == 0 { &two } else { &one };
         let answer = shop.run(commands, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
-        assert_eq!(answer.version, version);
+        assert_eq!(answer.version, Version::new(version));
     }
     task_one.stop().await;
     task_two.stop().await;
 }
 
-/// Lets every task that can go on do so. Nothing here waits for a clock.
+/// Lets every task run that can. Nothing here waits for a clock.
 async fn everybody_goes_on() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
@@ -209,7 +209,7 @@ async fn what_was_decided_on_an_older_state_is_decided_anew_before_it_is_sent() 
     let (other, product_id) = (shop.product(&one, 1_000, 1).await, shop.product(&one, 1_000, 1).await);
     log.batches.lock().unwrap().clear();
     log.hold();
-    // While the first batch is under way the second is decided, and another node is faster.
+    // While the first batch is being committed the second is decided, and another node is faster.
     let first = shop.run(&one, ReceiveStock { product_id: other, quantity: 1 });
     let second = shop.run(&one, ReceiveStock { product_id, quantity: 1 });
     let faster = async {
@@ -226,7 +226,7 @@ async fn what_was_decided_on_an_older_state_is_decided_anew_before_it_is_sent() 
         },
         faster
     );
-    assert_eq!((first.unwrap().version, second.unwrap().version), (2, 3));
+    assert_eq!((first.unwrap().version, second.unwrap().version), (Version::new(2), Version::new(3)));
     assert_eq!(*log.batches.lock().unwrap(), [1, 1], "it was sent to be refused");
     task_one.stop().await;
     task_two.stop().await;
@@ -256,7 +256,10 @@ async fn what_does_not_rest_on_a_refused_append_stands() {
         log.let_go();
     };
     let ((refused, (contested_again, stood)), ()) = tokio::join!(work, faster);
-    assert_eq!((refused.unwrap().version, contested_again.unwrap().version, stood.unwrap().version), (3, 4, 2));
+    assert_eq!(
+        (refused.unwrap().version, contested_again.unwrap().version, stood.unwrap().version),
+        (Version::new(3), Version::new(4), Version::new(2))
+    );
     assert!(!log.has_loaded(StreamId::stock(calm)), "what stood was thrown away as well");
     let (stock, _) = load_state::<Stock>(store.as_ref(), contested).await.unwrap();
     assert_eq!(stock.on_hand(), 1_111);
@@ -275,8 +278,8 @@ async fn nothing_rests_on_an_append_whose_key_turns_out_to_be_used() {
     let receive = ReceiveStock { product_id, quantity: 1 };
     commands.execute(shop.keyed(receive, "key", 1)).await.unwrap();
     task.stop().await;
-    // A decider that does not remember the key finds out by its append. What arrives with
-    // the request and looks at what that would have changed must not be taken in.
+    // A decider that does not remember the key finds out by its append. A request that arrives at
+    // the same time and depends on the effect of that append must not be accepted.
     let (commands, task) = shop.decider(FaultyLog::over(store.clone()));
     let activate = commands.execute(shop.keyed(ActivateProduct { product_id }, "key", 2));
     let order = shop.run(&commands, shop.order(user, &[(product_id, 1)]));
@@ -293,7 +296,7 @@ async fn a_refusal_is_never_given_on_an_old_state() {
     let user = shop.user(&one).await;
     let product_id = shop.product(&one, 1_000, 1).await;
     for round in 2..30_u32 {
-        // The first node knows the stock and would refuse; the other one fills it up.
+        // The first node knows the stock and would refuse; the other node adds units.
         let order = shop.order(user, &[(product_id, round)]);
         assert!(matches!(shop.run(&one, order).await, Err(CommandError::Refused(_))));
         shop.run(&two, ReceiveStock { product_id, quantity: round }).await.unwrap();
@@ -312,9 +315,11 @@ async fn if_match_is_judged_on_the_log_and_not_on_an_old_state() {
     let product_id = shop.product(&one, 1_000, 1).await;
     shop.run(&two, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
     let mut request = shop.request(ReceiveStock { product_id, quantity: 1 });
-    request.if_match = Some(vec![2]);
-    assert_eq!(one.execute(request.clone()).await.unwrap().version, 3);
-    assert!(matches!(two.execute(request).await, Err(CommandError::VersionConflict { actual: 3 })));
+    request.if_match = Some(vec![Version::new(2)]);
+    assert_eq!(one.execute(request.clone()).await.unwrap().version, Version::new(3));
+    assert!(
+        matches!(two.execute(request).await, Err(CommandError::VersionConflict { actual }) if actual == Version::new(3))
+    );
     task_one.stop().await;
     task_two.stop().await;
 }
@@ -373,7 +378,7 @@ async fn what_reads_an_uncommitted_write_of_its_own_batch_waits_for_it() {
     let (commands, task) = shop.decider(log.clone());
     let user = shop.user(&commands).await;
     let product_id = shop.product(&commands, 1_000, 5).await;
-    // Both arrive together: the order reads the product that the other one takes off sale.
+    // Both arrive together: the order reads the product that the other command takes off sale.
     let order = shop.order(user, &[(product_id, 1)]);
     log.batches.lock().unwrap().clear();
     let (off, order) = tokio::join!(shop.run(&commands, DeactivateProduct { product_id }), shop.run(&commands, order),);
@@ -394,13 +399,13 @@ async fn under_failing_commits_and_lost_answers_every_key_acts_exactly_once() {
     let logs = [FaultyLog::shared(store.clone()), FaultyLog::shared(store.clone()), FaultyLog::over(store.clone())];
     let nodes: Vec<_> = logs.iter().map(|log| shop.decider(log.clone())).collect();
     let product_id = shop.product(&nodes[0].0, 1_000, 1).await;
-    // Every third append of each node goes wrong, one way after the other.
+    // Every third append of each node fails, in each way in turn.
     for log in &logs {
         let faults = [Fault::Fails, Fault::AnswerLost, Fault::RequestLost];
         log.fail_every(3, faults.into_iter().cycle().take(60).collect());
     }
     let work = (0..240_u32).map(|n| {
-        // The third node believes that it is alone: a conflict must set it right as well.
+        // The third node believes that it is alone, so it has to recover from a conflict as well.
         let commands = nodes[usize::try_from(n).unwrap() % nodes.len()].0.clone();
         let request = shop.keyed(ReceiveStock { product_id, quantity: n + 1 }, &format!("key-{n}"), 1);
         async move {
@@ -419,7 +424,7 @@ async fn under_failing_commits_and_lost_answers_every_key_acts_exactly_once() {
     positions.dedup();
     assert_eq!(positions.len(), 240, "two keys share an event");
     let (stock, version) = load_state::<Stock>(store.as_ref(), product_id).await.unwrap();
-    assert_eq!((stock.on_hand(), version), (1 + 240 * 241 / 2, 241));
+    assert_eq!((stock.on_hand(), version), (1 + 240 * 241 / 2, Version::new(241)));
     for (_, task) in nodes {
         task.stop().await;
     }

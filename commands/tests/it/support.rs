@@ -36,7 +36,7 @@ impl Clock for TestClock {
     }
 }
 
-/// Ids that count up, in the shape of version 7.
+/// Ids that count up, in the form of version 7.
 pub struct CountingIds(AtomicU64);
 
 static NEXT_SOURCE: AtomicU64 = AtomicU64::new(1);
@@ -48,11 +48,11 @@ impl IdSource for CountingIds {
     }
 }
 
-/// Seals by naming owner, field and stream; opens only in the same field and stream.
+/// Seals by adding owner, field and stream to the text; opens only in the same field and stream.
 #[derive(Default)]
 pub struct TestVault {
     pub destroyed: Mutex<HashSet<UserId>>,
-    /// Who has a key.
+    /// The users who have a key.
     pub keys: Mutex<HashSet<UserId>>,
 }
 
@@ -90,7 +90,7 @@ pub fn sealed(owner: UserId, at: SealedAt<'_>, plain: &str) -> Sealed {
     Sealed::from_ciphertext(format!("{owner}|{}|{plain}", place_of(at)))
 }
 
-/// What the tests of one shop share.
+/// The data that the tests of one shop share.
 #[derive(Clone)]
 pub struct Shop {
     pub clock: Arc<TestClock>,
@@ -102,7 +102,7 @@ pub struct Shop {
 
 impl Shop {
     pub fn new() -> Self {
-        // Cases of their own look at what a buyer may keep waiting.
+        // Separate cases test the limits of unpaid orders.
         Self::with(Policy { max_open_unpaid_orders: None, max_unpaid_units: None, ..Policy::default() })
     }
 
@@ -162,14 +162,7 @@ impl Shop {
 
     pub async fn product(&self, commands: &Commands, price: i64, units: u32) -> ProductId {
         let product_id = ProductId::new(self.id());
-        let command = CreateProduct {
-            product_id,
-            name: "thing".to_owned(),
-            description: None,
-            category_id: None,
-            seller_id: None,
-            price: Money::krw(price).unwrap(),
-        };
+        let command = CreateProduct::plain(product_id, "thing", Money::krw(price).unwrap());
         self.run(commands, command).await.unwrap();
         self.run(commands, ReceiveStock { product_id, quantity: units }).await.unwrap();
         product_id
@@ -187,6 +180,7 @@ impl Shop {
                 .map(|(product_id, quantity)| WantedLine { product_id: *product_id, quantity: *quantity })
                 .collect(),
             shipping_address: sealed(user_id, sealing::shipping_address(order_id), address),
+            postal_code: None,
             expected_total: None,
             pay_within: None,
             payment: None,
@@ -206,7 +200,8 @@ impl Shop {
     }
 }
 
-/// What a node is to others. The same number is the same node, so a crash holds nobody up.
+/// The lease holder of a node. The same number is the same node, so that a restart after a crash
+/// need not wait.
 pub fn lease(leases: Arc<dyn Leases>, node: u128) -> LeaseHolder {
     LeaseHolder { leases, node: Uuid::from_u128(node), length: Duration::from_millis(500) }
 }

@@ -1,5 +1,5 @@
-//! What a person ends: a parcel that is lost or came back, a charge of another amount. Each way ends
-//! with money and goods in order.
+//! Troubles that a person ends: a parcel that is lost or came back, a charge of another amount. In
+//! the end, money and goods are always correct.
 
 use chrono::TimeDelta;
 use jangbu_aggregates::order::OrderStatus;
@@ -58,7 +58,7 @@ impl House {
         placed
     }
 
-    /// An order of which the gateway took another amount.
+    /// An order for which the gateway took another amount.
     async fn mismatched(&self, token: &str) -> (OrderId, PaymentId, ProductId) {
         let placed = self.place(token).await;
         self.until_step(placed.0, Step::NeedsOperator).await;
@@ -96,7 +96,7 @@ impl House {
         assert!(self.process.wait_settled(order_id, Instant::now() + PATIENCE).await, "{}", self.step(order_id).await);
     }
 
-    /// What the gateway has kept in the end, in won.
+    /// The amount that the gateway has kept in the end, in won.
     fn kept(&self) -> i64 {
         let taken = |booked: &Booked| if let Booked::Charged(amount) = booked { amount.minor_units() } else { 0 };
         let taken: i64 = self.gateway.books.lock().unwrap().values().map(taken).sum();
@@ -166,7 +166,7 @@ async fn what_is_sent_again_can_go_astray_again() {
     house.decide(house.send_again(order_id, true)).await.unwrap();
     house.rests(order_id).await;
     assert_eq!(house.stock(product).await, (9, 0, 1));
-    // Called off before the third one leaves, all of it goes back.
+    // It is cancelled before the third parcel leaves, so all of it goes back.
     let cancel = CancelOrder { order_id, by: CancelledBy::Staff, reason: Some(why()) };
     house.decide(cancel).await.unwrap();
     house.until(order_id, OrderStatus::Cancelled).await;
@@ -175,8 +175,8 @@ async fn what_is_sent_again_can_go_astray_again() {
     house.close().await;
 }
 
-/// Three of one product and two of another are bought and lost; one of the first goes out again,
-/// comes back, and its money is refunded: stock moves by what each parcel held.
+/// Three of one product and two of another are bought and lost. One of the first is sent again,
+/// comes back, and its money is refunded: stock changes by what each parcel had.
 #[tokio::test]
 async fn a_part_of_what_was_lost_is_sent_again() {
     let house = House::open();

@@ -1,5 +1,5 @@
-//! What the processes make of a decision is in its append: how many appends an order takes, what
-//! is asked without reading, and what becomes of a log that was begun before.
+//! The reactions of the processes to a decision are in its append: how many appends an order needs,
+//! which calls need no reading, and how logs of earlier versions continue.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,9 @@ use jangbu_commands::commands::ObservePayment;
 use jangbu_commands::{DomainEvent, Policy, Source};
 use jangbu_kernel::gateway::ChargeOutcome;
 use jangbu_kernel::log::{Append, ReadFilter, StreamWrite};
-use jangbu_kernel::{Actor, CommandId, EventId, Money, NewEvent, OrderId, PaymentId, RecordedEvent, StreamId};
+use jangbu_kernel::{
+    Actor, CommandId, EventId, Money, NewEvent, OrderId, PaymentId, Position, RecordedEvent, StreamId, Version,
+};
 
 use crate::engines::Engine;
 use crate::process::House;
@@ -21,7 +23,7 @@ use crate::support::{Shop, eventually};
 const PRICE: i64 = 53_000;
 
 async fn log_of(house: &House) -> Vec<RecordedEvent> {
-    house.store.read_all(0, 10_000, &ReadFilter::default()).await.unwrap().0
+    house.store.read_all(Position::ZERO, 10_000, &ReadFilter::default()).await.unwrap().0
 }
 
 async fn types(house: &House, stream: StreamId) -> Vec<String> {
@@ -29,19 +31,19 @@ async fn types(house: &House, stream: StreamId) -> Vec<String> {
     events.into_iter().map(|event| event.event_type).collect()
 }
 
-/// The log has been asked for the events of no stream since the count began.
+/// Checks that the log was asked for no stream's events since the count began.
 fn nothing_is_read(house: &House, before: usize) {
     let read: Vec<_> = house.log.loads.lock().unwrap().iter().filter(|(_, _, events)| *events > 0).copied().collect();
     assert_eq!(read, [], "all that is asked for was told with it");
     assert_eq!(house.log.events_read.load(Ordering::SeqCst), before, "all that is asked for was told with it");
 }
 
-/// Each append is handed to the log when the one before is answered, so none shares its commit
-/// with another; Postgres, whose rows keep it, is asked too.
+/// Each append is sent to the log when the previous one is answered, so no two share a commit. On
+/// Postgres the transactions in the rows are checked as well.
 pub async fn a_paid_order_is_four_appends_and_three_commits_to_its_ready_parcel(engine: Engine) {
     let house = House::open_on(Shop::new(), engine.store.clone());
     let (user, product) = house.stocked().await;
-    // What was there when the turn began would be read.
+    // Events from before the turn began would be read.
     house.at_peace().await;
     let (head, before) = (house.store_head().await, house.log.events_read.load(Ordering::SeqCst));
     house.log.batches.lock().unwrap().clear();
@@ -54,7 +56,7 @@ pub async fn a_paid_order_is_four_appends_and_three_commits_to_its_ready_parcel(
     if let Some(transactions) = engine.transactions_behind(head).await {
         assert_eq!(transactions, 3, "and each is a commit of its own");
     }
-    // The gateway tells of it once more, on its own account.
+    // The gateway reports it once more, of its own accord.
     let reference = house.payment(payment_id).await.gateway_reference().unwrap().to_owned();
     let observation = ChargeOutcome::Captured { reference, amount: Money::krw(PRICE).unwrap() };
     let webhook = ObservePayment { payment_id, observation, source: Source::Webhook };
@@ -64,7 +66,7 @@ pub async fn a_paid_order_is_four_appends_and_three_commits_to_its_ready_parcel(
     house.close().await;
 }
 
-/// The dispatcher reads as many events as it has room for; where its page ends is no matter.
+/// The dispatcher reads as many events as it has room for; it does not matter where its page ends.
 #[tokio::test]
 async fn nothing_is_read_wherever_a_page_ends_in_an_append() {
     for room in 1..=6 {
@@ -92,7 +94,7 @@ async fn every_event_says_who_made_it_and_why() {
     request.caller.actor = Actor::User(user);
     let (command_id, correlation_id) = (request.command_id, request.correlation_id);
     let answer = house.commands.execute(request).await.unwrap();
-    assert_eq!(answer.version, 2, "of the order: placed, and its payment opened");
+    assert_eq!(answer.version, Version::new(2), "of the order: placed, and its payment opened");
     let own = |event: &&Arc<RecordedEvent>| event.meta.actor == Actor::User(user);
     assert!(answer.events.iter().filter(own).all(|event| event.meta.command_id == command_id));
     let mut then = answer.events.iter().filter(|event| !own(event)).peekable();
@@ -107,7 +109,7 @@ async fn every_event_says_who_made_it_and_why() {
     house.close().await;
 }
 
-/// A wait beyond the end of time: a plan that has it breaks off.
+/// A wait beyond the end of time: a plan that contains it panics.
 fn breaking() -> Policy {
     Policy {
         max_open_unpaid_orders: None,
@@ -143,7 +145,7 @@ async fn a_plan_that_breaks_off_stops_its_own_order_until_it_is_mended() {
     house.close().await;
 }
 
-/// Writes as an earlier version did: nothing of what follows is in the append.
+/// Writes as an earlier version did, without the consequences in the append.
 async fn append(
     house: &House,
     stream: StreamId,
@@ -182,7 +184,7 @@ async fn older_log(house: &House) -> (OrderId, PaymentId, RecordedEvent) {
 async fn an_older_log_is_caught_up_once_at_the_first_start() {
     let house = House::open();
     let (order_id, payment_id, _) = older_log(&house).await;
-    // None of its checkpoints is known: it is the first start of this version.
+    // It has none of its checkpoints, as at the first start of this version.
     let house = house.crash(false).await;
     house.until(order_id, OrderStatus::Preparing).await;
     house.until_step(order_id, Step::Delivering).await;
@@ -193,7 +195,9 @@ async fn an_older_log_is_caught_up_once_at_the_first_start() {
     let (other, ..) = house.place("ok").await;
     assert_eq!(house.order(other).await.status(), Some(OrderStatus::Preparing));
     let process = types(&house, StreamId::fulfilment(order_id)).await;
-    assert!(log_of(&house).await.iter().skip(head as usize).all(|event| event.stream != StreamId::order(order_id)));
+    assert!(
+        log_of(&house).await.iter().skip(head.get() as usize).all(|event| event.stream != StreamId::order(order_id))
+    );
     assert_eq!(process.iter().filter(|event| *event == "fulfilment.input_received").count(), 5, "{process:?}");
     assert_eq!(house.gateway.charged(), 2);
     house.close().await;
@@ -203,7 +207,7 @@ async fn an_older_log_is_caught_up_once_at_the_first_start() {
 async fn what_an_earlier_version_has_asked_for_is_carried_out() {
     let house = House::open();
     let (order_id, payment_id, requested) = older_log(&house).await;
-    // The process had taken it in and issued its command, which nobody has decided.
+    // The process had taken it in and issued its command, which has not been decided.
     let stream = StreamId::fulfilment(order_id);
     let payload = serde_json::json!({
         "position": requested.position,
@@ -224,8 +228,8 @@ async fn what_an_earlier_version_has_asked_for_is_carried_out() {
     house.close().await;
 }
 
-/// The buyer's node and the one that carries orders on are two; the webhook comes to the first
-/// while the other still waits for its answer.
+/// The buyer's node and the node that processes orders are different; the webhook comes to the
+/// first one while the other still waits for its answer.
 #[tokio::test]
 async fn an_answer_at_one_node_and_its_webhook_at_another_are_one_payment() {
     let (one, two) = House::two_nodes();

@@ -1,5 +1,6 @@
 //! Carriers. A new one is a file here and a line in [`CARRIERS`].
 
+pub mod manual;
 pub mod sandbox;
 
 use std::sync::Arc;
@@ -8,11 +9,11 @@ use jangbu_kernel::gateway::Carrier;
 
 use crate::{ServiceSettings, SetupError};
 
-/// Makes an adapter.
+/// Creates an adapter.
 pub type Connect = fn(&ServiceSettings) -> Result<Arc<dyn Carrier>, SetupError>;
 
-/// Every carrier there is an adapter for.
-pub const CARRIERS: &[(&str, Connect)] = &[(sandbox::NAME, sandbox::connect)];
+/// Every carrier that has an adapter.
+pub const CARRIERS: &[(&str, Connect)] = &[(sandbox::NAME, sandbox::connect), (manual::NAME, manual::connect)];
 
 /// The adapter of the carrier with this name.
 ///

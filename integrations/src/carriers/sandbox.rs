@@ -22,7 +22,7 @@ pub struct SandboxCarrier {
     webhooks: WebhookVerifier,
 }
 
-/// Makes the adapter.
+/// Creates the adapter.
 ///
 /// # Errors
 /// When the settings are unusable.
@@ -57,7 +57,7 @@ struct Problem {
     code: String,
 }
 
-/// What a scan can say, in the words of the shipment's states.
+/// The statuses of a scan, in the words of the shipment's states.
 #[derive(Clone, Copy, Deserialize)]
 #[derive(strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]

@@ -1,5 +1,5 @@
-//! Hostpay: forms over HTTP, a password, result codes, a page for whatever the buyer has to do,
-//! and webhooks that are not signed: what they say is asked for.
+//! Hostpay: forms over HTTP, a password, result codes, a page for everything that the buyer has to
+//! do, and unsigned webhooks, whose content is confirmed by an inquiry.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::{ServiceSettings, SetupError};
 
 /// The gateway's name.
 pub const NAME: &str = "hostpay";
-/// The methods that it takes. What each of them needs to know goes there as it is.
+/// The methods that it supports. Their details are passed on unchanged.
 const METHODS: [&str; 2] = ["bank_transfer", "card"];
 
 /// The adapter.
@@ -30,7 +30,7 @@ pub struct Hostpay {
     outbound: Outbound,
 }
 
-/// Makes the adapter.
+/// Creates the adapter.
 ///
 /// # Errors
 /// When the settings are unusable.
@@ -53,8 +53,8 @@ enum State {
     Cancelled,
 }
 
-/// A payment as the gateway tells it. A cancelled key that never had one has its key and
-/// state alone.
+/// A payment in the gateway's answer. A key that was cancelled before any payment has only its key
+/// and state.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Payment {
@@ -75,7 +75,7 @@ struct Refund {
     amount: i64,
 }
 
-/// Every answer has a code; status 200 says nothing.
+/// Every answer has a result code; status 200 alone says nothing.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Reply {
@@ -107,8 +107,8 @@ impl Payment {
     }
 }
 
-/// Reads an answer about a payment that `is_it` knows. Only what says so in so many words is an
-/// outcome; anything else leaves it unknown, and an inquiry finds out.
+/// Reads an answer about a payment that `is_it` accepts. Only an explicit statement is an outcome;
+/// anything else leaves it unknown, and an inquiry finds it out.
 fn payment_answer(answer: &Answer, is_it: impl Fn(&Payment) -> bool) -> Result<ChargeOutcome, CallError> {
     let reply = read(answer)?;
     match (reply.result_code.as_str(), reply.payment) {
@@ -188,13 +188,14 @@ impl PaymentGateway for Hostpay {
         let call = post("payments").form(own.into_iter().chain(details));
         let outcome = self.ask_by_key(call, request.idempotency_key).await;
         if outcome == ChargeOutcome::NotFound {
-            // Asked to make a payment, "there is none" is no answer.
+            // "There is no such payment" is not an answer to a request to make one.
             return ChargeOutcome::Unknown { detail: "no such payment, said to a new one".to_owned() };
         }
         outcome
     }
 
-    /// Nothing is confirmed here: the buyer acts at the page. So it tells where that stands.
+    /// There is nothing to confirm, because the buyer acts at the page. So this returns the present
+    /// state.
     async fn confirm(&self, reference: &str) -> ChargeOutcome {
         if !is_plain(reference) {
             return ChargeOutcome::NotFound;
@@ -228,8 +229,8 @@ impl PaymentGateway for Hostpay {
             .unwrap_or_else(|error| RefundOutcome::Unknown { detail: error.to_string() })
     }
 
-    /// One notice for each payment and state: what anybody could send is asked about, and the
-    /// same again is known.
+    /// One notice for each payment and state, which makes the shop ask the gateway: anybody could
+    /// have sent the message, and a repeated one is recognised by its id.
     fn read_webhook(&self, _: &[(String, String)], body: &[u8]) -> Result<Vec<GatewayNotice>, WebhookError> {
         #[derive(Deserialize)]
         struct Message {

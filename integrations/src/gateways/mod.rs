@@ -10,10 +10,10 @@ use reqwest::Url;
 
 use crate::{ServiceSettings, SetupError};
 
-/// Makes an adapter.
+/// Creates an adapter.
 pub type Connect = fn(&ServiceSettings) -> Result<Arc<dyn PaymentGateway>, SetupError>;
 
-/// Every gateway there is an adapter for.
+/// Every gateway that has an adapter.
 pub const GATEWAYS: &[(&str, Connect)] = &[(sandbox::NAME, sandbox::connect), (hostpay::NAME, hostpay::connect)];
 
 /// The adapter of the gateway with this name.
@@ -26,14 +26,14 @@ pub fn connect(name: &str, settings: &ServiceSettings) -> Result<Arc<dyn Payment
     connect(settings)
 }
 
-/// Whether a buyer can be sent there.
+/// Whether a buyer can be redirected there.
 fn is_page(url: &str) -> bool {
     const LONGEST: usize = 2_000;
     url.len() <= LONGEST && Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
-/// The part of a path that names a charge. Ids come from the gateway itself or
-/// through a staff member: what could leave its place in the path is not sent.
+/// Whether a charge's reference is safe as a path segment. References come from the gateway or from
+/// staff, and one that could change the path is not sent.
 fn is_plain(reference: &str) -> bool {
     const LONGEST: usize = 100;
     (1..=LONGEST).contains(&reference.len())

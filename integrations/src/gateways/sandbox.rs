@@ -27,7 +27,7 @@ pub struct SandboxGateway {
     webhooks: WebhookVerifier,
 }
 
-/// Makes the adapter.
+/// Creates the adapter.
 ///
 /// # Errors
 /// When the settings are unusable.
@@ -44,7 +44,7 @@ pub fn connect(settings: &ServiceSettings) -> Result<Arc<dyn PaymentGateway>, Se
     }))
 }
 
-/// The methods that it takes. What each of them needs to know goes there as it is.
+/// The methods that it supports. Their details are passed on unchanged.
 const METHODS: [&str; 2] = ["bank_transfer", "card"];
 
 #[derive(Serialize)]
@@ -74,8 +74,8 @@ enum Status {
     Voided,
 }
 
-/// A charge as the gateway tells it. A cancelled key that never had a charge has
-/// its key and status alone.
+/// A charge in the gateway's answer. A key that was cancelled before any charge has only its key
+/// and status.
 #[derive(Deserialize)]
 struct Charge {
     idempotency_key: String,
@@ -124,7 +124,7 @@ impl Charge {
     }
 }
 
-/// Which charge an answer has to speak of.
+/// The charge that an answer has to be about.
 enum Asked<'a> {
     Key(Uuid),
     Reference(&'a str),
@@ -139,8 +139,8 @@ impl Asked<'_> {
     }
 }
 
-/// Reads an answer about a charge. Only what says so in so many words is an
-/// outcome; anything else leaves it unknown, and an inquiry finds out.
+/// Reads an answer about a charge. Only an explicit statement is an outcome; anything else leaves
+/// it unknown, and an inquiry finds it out.
 fn charge_answer(asked: &Asked<'_>, answer: &Answer) -> Result<ChargeOutcome, CallError> {
     match answer.status {
         StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::PAYMENT_REQUIRED => {
@@ -211,7 +211,7 @@ impl PaymentGateway for SandboxGateway {
             .json(&body);
         let outcome = self.ask(Asked::Key(request.idempotency_key), call).await;
         if outcome == ChargeOutcome::NotFound {
-            // Asked to make a charge, "there is none" is no answer.
+            // "There is no such charge" is not an answer to a request to make one.
             return ChargeOutcome::Unknown { detail: "no such charge, said to a new one".to_owned() };
         }
         outcome

@@ -1,4 +1,4 @@
-//! AES-256-GCM with a random nonce: nonce, ciphertext and tag in one piece.
+//! AES-256-GCM with a random nonce: nonce, ciphertext and tag in sequence.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use thiserror::Error;
@@ -7,12 +7,12 @@ use zeroize::Zeroizing;
 /// Length of a key in bytes.
 pub const KEY_LEN: usize = 32;
 
-/// The library or the random source refused, or the bytes do not open.
+/// The library or the random source failed, or the bytes cannot be decrypted.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("the cipher refused")]
 pub struct CipherError;
 
-/// One key, ready for use.
+/// A key that is ready for use.
 pub struct Cipher(RandomizedNonceKey);
 
 impl Cipher {
@@ -28,14 +28,14 @@ impl Cipher {
         Ok(Self::new(key))
     }
 
-    /// Seals bytes, bound to a context.
+    /// Encrypts bytes, bound to a context.
     pub fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, CipherError> {
         let mut sealed = Zeroizing::new(plain.to_vec());
         let nonce = self.0.seal_in_place_append_tag(Aad::from(context), &mut *sealed).map_err(|_| CipherError)?;
         Ok([nonce.as_ref().as_slice(), sealed.as_slice()].concat())
     }
 
-    /// Opens what [`Cipher::seal`] made in the same context.
+    /// Decrypts the result of [`Cipher::seal`] in the same context.
     pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CipherError> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(CipherError)?;
         let mut bytes = Zeroizing::new(sealed.to_vec());

@@ -1,4 +1,4 @@
-//! The master key: what everything sealed hangs on.
+//! The master key, from which all other keys are derived or under which they are wrapped.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::cipher::{self, KEY_LEN};
 
-/// 256 random bits. It has no text form but the one of its file, and no `Debug`.
+/// 256 random bits. It has no text form except that of its file, and no `Debug`.
 #[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; KEY_LEN]>);
 
@@ -23,13 +23,13 @@ pub enum MasterKeyError {
     /// The text is not a key.
     #[error("the master key has to be 32 bytes in hex (64 digits) or base64")]
     NotAKey,
-    /// The machine gave no random bytes.
+    /// The machine's source of random bytes failed.
     #[error("the machine's source of random bytes failed")]
     Random,
     /// The file cannot be read or written.
     #[error("the master key file {0} cannot be used")]
     File(PathBuf, #[source] io::Error),
-    /// Others than its owner may read the file.
+    /// Users other than its owner may read the file.
     #[error("the master key file {0} is open to others: its mode has to be 0600")]
     OpenToOthers(PathBuf),
 }
@@ -42,7 +42,7 @@ impl KeyType for Length {
 }
 
 impl MasterKey {
-    /// A key from bytes that were random.
+    /// A key from random bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
         Self(Zeroizing::new(bytes))
@@ -72,8 +72,8 @@ impl MasterKey {
         Ok(Self(Zeroizing::new(bytes.as_slice().try_into().map_err(|_| MasterKeyError::NotAKey)?)))
     }
 
-    /// The key in this file; a new one is made at the first call. Of two processes
-    /// that make it at once, one wins and both have its key.
+    /// The key in this file; a new one is generated at the first call. If two processes generate
+    /// one at once, one wins and both return its key.
     ///
     /// # Errors
     /// When the file cannot be read or written, is open to others, or holds no key.
@@ -90,7 +90,7 @@ impl MasterKey {
         }
     }
 
-    /// The key in this file; none when there is no such file.
+    /// The key in this file; none if the file does not exist.
     ///
     /// # Errors
     /// When the file cannot be read, is open to others, or holds no key.
@@ -114,11 +114,11 @@ impl MasterKey {
         Self::parse(&text)
     }
 
-    /// Writes the file whole or not at all: a crash on the way must not leave half
-    /// a key behind that every later start would stumble over.
+    /// Writes the file completely or not at all, so that a crash cannot leave a partial key, on
+    /// which every later start would fail.
     fn store(&self, path: &Path) -> io::Result<()> {
         let mut name = path.as_os_str().to_owned();
-        // A name of its own: another process that makes the key at the same time has another.
+        // A unique name, because another process may generate the key at the same time.
         name.push(format!(".{}.new", uuid::Uuid::now_v7()));
         let new = PathBuf::from(name);
         let written = self.write(&new).and_then(|()| fs::hard_link(&new, path));
@@ -142,7 +142,7 @@ impl MasterKey {
         file.sync_all()
     }
 
-    /// The key of one purpose.
+    /// The derived key for one purpose.
     #[expect(clippy::expect_used, reason = "HKDF refuses only lengths above 255 hashes, and this is one")]
     pub(super) fn derive(&self, purpose: &'static str) -> Zeroizing<[u8; KEY_LEN]> {
         let mut derived = Zeroizing::new([0_u8; KEY_LEN]);

@@ -1,9 +1,8 @@
-//! Personal data sealed under a key per person, and the shop's own secrets.
+//! Personal data sealed under a key for each person, and the shop's own secrets.
 //!
-//! One master key, kept outside the store. From it HKDF-SHA-256 derives a key for
-//! each purpose: wrapping the persons' keys, keyed hashes, the shop's secrets. A
-//! person's key is random and rests in the store, wrapped; destroying it there
-//! makes every text sealed under it unreadable for ever.
+//! There is one master key, kept outside the store. HKDF-SHA-256 derives from it a key for each
+//! purpose: wrapping the persons' keys, keyed hashes, the shop's secrets. A person's key is random
+//! and stored wrapped; destroying it makes every text sealed under it unreadable forever.
 //!
 //! All sealing is AES-256-GCM with random 96-bit nonces. Each key stays far below
 //! the 2^32 seals at which random nonces begin to matter: a person's key seals a
@@ -29,13 +28,13 @@ use cipher::{Cipher, CipherError};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use secret_box::SecretBox;
 
-/// How opened keys are kept.
+/// How decrypted keys are cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyCachePolicy {
-    /// At most so many persons' keys.
+    /// The most persons' keys that are cached.
     pub capacity: u64,
-    /// At most so long. A destroyed key is noticed after this time by every process
-    /// that had opened it, so it bounds how late "unreadable" may come true.
+    /// How long one is cached. After this time at most, every process that has cached a destroyed
+    /// key notices, so it bounds how long a text stays readable after its key is destroyed.
     pub time_to_live: Duration,
 }
 
@@ -53,9 +52,9 @@ pub struct SealingVault {
     opened: Cache<UserId, Arc<Cipher>>,
 }
 
-/// Form of a sealed text that is written, its first part: bound to owner, field and stream.
+/// The form in which sealed texts are written, their first part: bound to owner, field and stream.
 const FORM: &str = "v2";
-/// The form that earlier versions wrote: bound to owner and field. It is only opened.
+/// The form of earlier versions: bound to owner and field. It is only read.
 const FORM_WITHOUT_STREAM: &str = "v1";
 
 impl SealingVault {
@@ -70,24 +69,24 @@ impl SealingVault {
         }
     }
 
-    /// Whether the master key is the one that a person's key was wrapped under.
+    /// Whether a person's key was wrapped under this master key.
     #[must_use]
     pub fn unwraps(&self, owner: UserId, wrapped: &[u8]) -> bool {
         self.unwrap(owner, wrapped).is_ok()
     }
 
-    /// Destroys a person's key: what is sealed under it can never be opened again. Other
-    /// processes that have opened it notice within [`KeyCachePolicy::time_to_live`].
+    /// Destroys a person's key: what is sealed under it can never be decrypted again. Other
+    /// processes that have cached it notice within [`KeyCachePolicy::time_to_live`].
     ///
     /// # Errors
-    /// When the key store fails: do it again then.
+    /// When the key store fails; the caller should retry then.
     pub async fn destroy_key(&self, owner: UserId) -> Result<(), VaultError> {
         let destroyed = self.keys.destroy_user_key(owner).await.map_err(VaultError::Store);
         self.forget(owner);
         destroyed
     }
 
-    /// Forgets an opened key at once; for the process that has just destroyed it.
+    /// Removes a key from the cache at once, in the process that has destroyed it.
     pub fn forget(&self, owner: UserId) {
         self.opened.invalidate(&owner);
     }
@@ -113,12 +112,12 @@ const fn does_not_open(_: CipherError) -> VaultError {
     VaultError::DoesNotOpen
 }
 
-/// What a wrapped key is bound to: its owner.
+/// The context of a wrapped key: its owner.
 fn wrapping_context(owner: UserId) -> Vec<u8> {
     [b"person's key\0".as_slice(), owner.uuid().as_bytes()].concat()
 }
 
-/// What a sealed text is bound to: its form, owner, stream and field. Storage format.
+/// The context of a sealed text: its form, owner, stream and field. Storage format.
 fn text_context(owner: UserId, at: SealedAt<'_>) -> Vec<u8> {
     let StreamId { kind, id } = at.stream;
     // Only the kind and the field have no fixed length, and no kind contains a zero byte.
@@ -126,7 +125,7 @@ fn text_context(owner: UserId, at: SealedAt<'_>) -> Vec<u8> {
     [b"text v2\0".as_slice(), owner.uuid().as_bytes(), id.as_bytes(), kind, b"\0", at.field.as_bytes()].concat()
 }
 
-/// What a text of the form without the stream is bound to: its owner and field.
+/// The context of a text in the form without the stream: its owner and field.
 fn context_without_stream(owner: UserId, field: &str) -> Vec<u8> {
     [b"text\0".as_slice(), owner.uuid().as_bytes(), field.as_bytes()].concat()
 }
@@ -179,7 +178,7 @@ impl Vault for SealingVault {
 
     fn keyed_hash(&self, context: &str, text: &str) -> Uuid {
         let mut hash = hmac::Context::with_key(&self.hashing);
-        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        // The length distinguishes ("ab", "c") from ("a", "bc").
         hash.update(&u64::try_from(context.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(context.as_bytes());
         hash.update(text.as_bytes());

@@ -1,5 +1,5 @@
-//! Named secrets of the shop itself, such as the key that signs tokens: made
-//! once, kept in the key store under the master key, the same for every node.
+//! Named secrets of the shop itself, such as the key that signs tokens: generated once, kept in the
+//! key store under the master key, the same for every node.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::MasterKey;
 use super::cipher::Cipher;
 
-/// Gets or makes named secrets.
+/// Gets or creates named secrets.
 pub struct SecretBox {
     keys: Arc<dyn KeyStore>,
     cipher: Cipher,
@@ -22,7 +22,7 @@ impl SecretBox {
         Self { keys, cipher: Cipher::new(&master.derive("jangbu v1 secrets of the shop")) }
     }
 
-    /// The secret with this name, when there is one.
+    /// The secret with this name, if there is one.
     ///
     /// # Errors
     /// When the store fails or the secret was sealed under another master key.
@@ -33,8 +33,8 @@ impl SecretBox {
         }
     }
 
-    /// The secret with this name; `make` is asked for it the first time. Of two
-    /// nodes that make it at once, one wins and both get its secret.
+    /// The secret with this name; `make` generates it the first time. If two nodes generate it at
+    /// once, one wins and both get its secret.
     ///
     /// # Errors
     /// When the store fails or the secret was sealed under another master key.
@@ -65,7 +65,7 @@ impl SecretBox {
     }
 }
 
-/// What a secret is bound to: its name.
+/// The context of a secret: its name.
 fn context(name: &str) -> Vec<u8> {
     [b"secret\0".as_slice(), name.as_bytes()].concat()
 }

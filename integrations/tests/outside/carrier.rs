@@ -1,4 +1,4 @@
-//! The carrier's contract, held against the sandbox.
+//! The carrier's contract, tested against the sandbox.
 
 use jangbu_kernel::gateway::{LabelCancelOutcome, LabelOutcome, LabelRequest, WebhookError};
 use jangbu_kernel::ports::PostalAddress;
@@ -29,7 +29,7 @@ fn tracking_number(outcome: &LabelOutcome) -> String {
     }
 }
 
-/// Turns a knob of the sandbox.
+/// Sends a control request to the sandbox.
 async fn turn(base_url: &str, path: &str, body: serde_json::Value) {
     let client = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
     let answer = client.post(format!("{base_url}{path}")).json(&body).send().await.unwrap();

@@ -1,4 +1,4 @@
-//! The payment gateway's contract, held against the sandbox.
+//! The payment gateway's contract, tested against the sandbox.
 
 use jangbu_integrations::gateways::GATEWAYS;
 use jangbu_integrations::{SetupError, gateways};
@@ -9,7 +9,7 @@ use super::{
     charge, gateway_at, gateway_named, headers, impatient, policy, sandbox, sandbox_with_shop, settings, told, won,
 };
 
-/// What every gateway has to keep, one line a gateway.
+/// The contract of every gateway, one line for each gateway.
 macro_rules! contract {
     ($($gateway:ident),+ => $cases:tt) => {
         $(contract! { @of $gateway $cases })+
@@ -97,7 +97,7 @@ async fn a_challenge_is_confirmed() {
     }
 }
 
-/// The buyer does something at the page of a charge.
+/// The buyer's action at the page of a charge.
 async fn at_page(outcome: &ChargeOutcome, act: &str) {
     let ChargeOutcome::RedirectRequired { url, .. } = outcome else { panic!("{outcome:?}") };
     let client = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
@@ -132,7 +132,7 @@ async fn a_lost_answer_is_unknown_and_an_inquiry_tells(name: &str) {
     }
     assert!(is_captured(&patient.inquire(charged.idempotency_key).await));
     assert_eq!(patient.inquire(not_charged.idempotency_key).await, ChargeOutcome::NotFound);
-    // Cancelled, it stays cancelled: the same request coming late takes nothing.
+    // A cancelled key stays cancelled: the same request, arriving late, takes no money.
     assert_eq!(patient.net_cancel(not_charged.idempotency_key).await, ChargeOutcome::Voided);
     let late = charge("tok_ok");
     let late = jangbu_kernel::gateway::ChargeRequest { idempotency_key: not_charged.idempotency_key, ..late };
@@ -162,7 +162,8 @@ async fn refunds_settle_once_and_within_bounds(name: &str) {
     let settled = gateway.refund(request.clone()).await;
     assert!(matches!(settled, RefundOutcome::Settled { .. }), "{settled:?}");
     assert_eq!(gateway.refund(request.clone()).await, settled);
-    // The key belongs to another refund: that is a fault of ours, and no answer about this one.
+    // The key belongs to another refund: that is a defect of the shop, and not an answer about this
+    // one.
     let reused = RefundRequest { amount: won(1), ..request };
     assert!(matches!(gateway.refund(reused).await, RefundOutcome::Unknown { .. }));
     let too_much = gateway.refund(refund(3_001)).await;

@@ -30,12 +30,12 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 const API_KEY: &str = "an-api-key-for-tests";
 const SECRET: &str = "whsec_c2VjcmV0IG9mIHRoZSBzYW5kYm94IGluIHRlc3Rz";
 
-/// Patient enough for a busy machine, with no pauses worth mentioning.
+/// Timeouts that suffice on a busy machine, with very short pauses.
 fn policy() -> OutboundPolicy {
     OutboundPolicy { first_pause: Duration::from_millis(1), ..OutboundPolicy::default() }
 }
 
-/// For calls whose answer is not to come.
+/// For calls whose answer does not come.
 fn impatient() -> OutboundPolicy {
     OutboundPolicy { timeout: Duration::from_millis(300), ..policy() }
 }
@@ -65,7 +65,7 @@ async fn sandbox() -> RunningSandbox {
     Sandbox::start(SandboxConfig::new(API_KEY.into(), SECRET.into())).await.unwrap()
 }
 
-/// A sandbox that tells a shop which writes down what it is told.
+/// A sandbox with a shop that records the webhooks it receives.
 async fn sandbox_with_shop() -> (RunningSandbox, MockServer) {
     let shop = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(204)).mount(&shop).await;
@@ -74,7 +74,7 @@ async fn sandbox_with_shop() -> (RunningSandbox, MockServer) {
     (sandbox, shop)
 }
 
-/// What the shop was told so far, once there are so many messages.
+/// The webhooks that the shop has received, once there are this many.
 async fn told(shop: &MockServer, count: usize) -> Vec<Request> {
     eventually(async || shop.received_requests().await.filter(|told| told.len() >= count)).await
 }

@@ -1,4 +1,4 @@
-//! Servers that answer what nobody should: none of it may become an outcome.
+//! Servers with invalid answers: none of them may become an outcome.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ async fn what_cannot_be_understood_is_unknown() {
         ResponseTemplate::new(200),
         ResponseTemplate::new(200).set_body_raw("{\"status\":", "application/json"),
         ResponseTemplate::new(200).set_body_raw("<html>captured</html>", "text/html"),
-        // The right words under the wrong content type are not trusted either.
+        // The right content under the wrong content type is not trusted either.
         ResponseTemplate::new(200).set_body_raw(body(&request).to_string(), "text/plain"),
         ResponseTemplate::new(200).set_body_raw(format!("\"{}\"", "x".repeat(1_000_000)), "application/json"),
         ResponseTemplate::new(301).insert_header("location", "http://127.0.0.1:1/"),
@@ -104,7 +104,7 @@ async fn a_page_that_is_not_found_says_nothing_about_a_charge() {
     assert!(matches!(gateway_at(&other.uri(), policy()).inquire(key).await, ChargeOutcome::Unknown { .. }));
     let known = server(ResponseTemplate::new(404).set_body_json(json!({"code": "charge_not_found"}))).await;
     assert_eq!(gateway_at(&known.uri(), policy()).inquire(key).await, ChargeOutcome::NotFound);
-    // Asked to make a charge, "there is none" is no answer.
+    // "There is no such charge" is not an answer to a request to make one.
     let outcome = gateway_at(&known.uri(), policy()).charge(charge("tok_ok")).await;
     assert!(matches!(outcome, ChargeOutcome::Unknown { .. }));
 }
@@ -135,7 +135,7 @@ async fn a_connection_that_breaks_is_not_tried_again() {
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     let connections = tokio::spawn(async move {
         let mut connections = 0_usize;
-        // Ends when nobody has called for a while longer than any retry pauses.
+        // Ends when no connection has come for longer than any retry pauses.
         while let Ok(Ok((mut stream, _))) = tokio::time::timeout(Duration::from_millis(500), listener.accept()).await {
             connections += 1;
             let mut some = [0_u8; 16];

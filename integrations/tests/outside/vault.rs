@@ -26,7 +26,7 @@ const fn order(number: u128) -> SealedAt<'static> {
     SealedAt { field: FIELD, stream: StreamId::order(OrderId::new(Uuid::from_u128(number))) }
 }
 
-/// The same field in another form: what earlier versions wrote, bound to owner and field.
+/// The same field in the form of earlier versions, bound to owner and field.
 async fn sealed_by_an_earlier_version(keys: &Arc<Keys>, owner: UserId, plain: &str) -> Sealed {
     let wrapped = keys.user_key(owner).await.unwrap().flatten().unwrap();
     let wrapping = derived("jangbu v1 wrap the keys of persons");
@@ -45,7 +45,7 @@ impl KeyType for Length {
     }
 }
 
-/// What the master key of these tests gives for a purpose.
+/// The key that is derived from these tests' master key for a purpose.
 fn derived(purpose: &str) -> [u8; 32] {
     let mut key = [0; 32];
     let root = Salt::new(HKDF_SHA256, b"jangbu").extract(&[7; 32]);
@@ -64,7 +64,7 @@ fn opened(key: &[u8], context: &[u8], sealed: &[u8]) -> Vec<u8> {
     aead_key(key).open_in_place(nonce, Aad::from(context), &mut bytes).unwrap().to_vec()
 }
 
-/// A key store in memory; a destroyed key leaves its place empty.
+/// A key store in memory; a destroyed key leaves an empty entry.
 #[derive(Default)]
 struct Keys {
     users: Mutex<HashMap<UserId, Option<Vec<u8>>>>,
@@ -123,13 +123,14 @@ async fn what_is_sealed_opens_in_its_place_only() {
     for elsewhere in [other_field, other_kind, order(2)] {
         assert!(matches!(vault.open(elsewhere, &sealed).await, Err(VaultError::DoesNotOpen)), "{elsewhere:?}");
     }
-    // Another process with the same master key opens it too; with another one it does not.
+    // Another process with the same master key decrypts it, too; one with another master key does
+    // not.
     assert_eq!(uncached(&master(), &keys).open(PLACE, &sealed).await.unwrap(), "세종대로 110");
     let stranger = uncached(&MasterKey::from_bytes([8; 32]), &keys);
     assert!(matches!(stranger.open(PLACE, &sealed).await, Err(VaultError::DoesNotOpen)));
 }
 
-/// The addresses of two orders of one person, each put in the other's place.
+/// The addresses of two orders of one person, each moved to the other's place.
 #[tokio::test]
 async fn texts_of_one_person_do_not_open_in_each_others_streams() {
     let keys = Arc::new(Keys::default());
@@ -143,8 +144,8 @@ async fn texts_of_one_person_do_not_open_in_each_others_streams() {
     assert!(matches!(vault.open(order(2), &home).await, Err(VaultError::DoesNotOpen)));
 }
 
-/// What was written before streams were bound opens with what it was bound to; a text of one
-/// form does not pass for the other.
+/// A text from before streams were bound is decrypted with its own context; a text of one form is
+/// not accepted as the other.
 #[tokio::test]
 async fn a_text_of_an_earlier_version_opens_as_it_did() {
     let keys = Arc::new(Keys::default());
@@ -174,7 +175,7 @@ async fn a_text_moved_to_another_owner_does_not_open() {
     let sealed = vault.seal(one, PLACE, "mine").await.unwrap();
     let moved = Sealed::from_ciphertext(sealed.ciphertext().replace(&one.to_string(), &other.to_string()));
     assert!(matches!(vault.open(PLACE, &moved).await, Err(VaultError::DoesNotOpen)));
-    // Nor does a wrapped key serve another person.
+    // A wrapped key cannot be used for another person either.
     let stolen = keys.users.lock().unwrap()[&one].clone();
     keys.users.lock().unwrap().insert(other, stolen);
     assert!(matches!(vault.seal(other, PLACE, "x").await, Err(VaultError::DoesNotOpen)));
@@ -285,7 +286,7 @@ async fn a_secret_is_made_once_and_bound_to_its_name() {
     assert!(matches!(stranger.get("webhooks").await, Err(VaultError::DoesNotOpen)));
 }
 
-/// Two master keys have no equality; their hashes tell them apart.
+/// Master keys cannot be compared; their hashes can.
 fn fingerprint(key: &MasterKey) -> Uuid {
     uncached(key, &Arc::new(Keys::default())).keyed_hash("fingerprint", "")
 }
@@ -339,7 +340,7 @@ fn a_master_key_is_made_once_in_its_file() {
         assert!(matches!(MasterKey::load_or_create(&path), Err(MasterKeyError::OpenToOthers(_))));
         mode(0o600);
     }
-    // A broken file is never replaced: what was sealed under its key would be lost.
+    // A damaged file is never replaced, because everything sealed under its key would be lost.
     std::fs::write(&path, "half a k").unwrap();
     assert!(matches!(MasterKey::load_or_create(&path), Err(MasterKeyError::NotAKey)));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "half a k");

@@ -6,7 +6,7 @@ use crate::registry::VIEWS;
 use crate::view::{Value, ViewSpec};
 
 impl Engine {
-    /// Empties the table of a view: it is filled again from the log's beginning.
+    /// Empties the table of a view, so that it is filled again from the log's beginning.
     pub async fn reset(&self, epoch: i64, spec: &ViewSpec, generation: i64) -> Result<(), EngineError> {
         let mut all = self.drop_table(spec, spec.name);
         all.extend(self.create_table(spec, spec.name));
@@ -30,8 +30,8 @@ impl Engine {
         self.transaction(Some(epoch), steps(all)).await
     }
 
-    /// Puts empty tables in the place of everything, and needs nothing of what is there.
-    /// Whoever had an epoch up to this one is fenced.
+    /// Replaces everything by empty tables, without reading what is stored. The epoch is kept, so
+    /// that every projector with an older one stays fenced.
     pub async fn begin_anew(&self, epoch: i64) -> Result<(), EngineError> {
         let replaced = match self {
             Self::Sqlite(engine) => engine.replace_file().await?,

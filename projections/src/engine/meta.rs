@@ -1,7 +1,7 @@
-//! What the projector keeps beside the rows: the lease with its epoch, a
-//! checkpoint per view, the parked streams; and the tables' life: made, rebuilt, swapped.
+//! What the projector stores beside the rows: the lease with its epoch, a checkpoint for each view,
+//! and the parked streams. Also how tables are created, rebuilt and swapped.
 
-use jangbu_kernel::{StreamId, Timestamp};
+use jangbu_kernel::{Position, StreamId, Timestamp, Version};
 use uuid::Uuid;
 
 use super::{Engine, EngineError, Frozen, Statement, Step, sql};
@@ -9,34 +9,35 @@ use crate::projector::LEASE_MS;
 use crate::registry::VIEWS;
 use crate::view::{Kind, Value, ViewSpec};
 
-/// Who projects.
+/// The lease of the projector that owns the views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
     pub epoch: i64,
-    /// How long ago the owner last showed itself, by the database's clock.
+    /// How long ago the owner last renewed it, by the database's clock.
     pub silent_ms: i64,
     /// The head of the log as the owner last saw it.
-    pub head: u64,
+    pub head: Position,
 }
 
 impl Lease {
-    /// Whether the owner is gone. One who showed himself in a far future did so before the
-    /// database's clock was put back, and not since.
+    /// Whether the owner is gone. A renewal far in the future counts as silence, too: it was made
+    /// before the database's clock was put back, and none has followed.
     pub const fn is_silent(&self) -> bool {
         self.silent_ms.unsigned_abs() > LEASE_MS.unsigned_abs()
     }
 }
 
-/// A view's place in the log.
+/// A view's checkpoint, and the state of its table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub name: String,
     pub version: i64,
-    pub position: u64,
+    pub position: Position,
     pub generation: i64,
     pub building: Building,
     pub parked_streams: u64,
-    /// Which log and which event of it the position is of, as [`Proof`] writes it.
+    /// The log that the position belongs to, and the hash of the event there, as [`Proof`] writes
+    /// them.
     pub log: String,
     pub hash: String,
 }
@@ -48,7 +49,7 @@ pub(crate) enum Building {
     Nothing,
     /// A shadow; the view itself goes on.
     Beside,
-    /// The view itself, from the log's beginning: its rows are not all there yet.
+    /// The view itself, from the log's beginning: its rows are not complete yet.
     Anew,
 }
 
@@ -70,7 +71,7 @@ impl Building {
     }
 }
 
-/// What a checkpoint proves: of which log it is, and which event lies there.
+/// What a checkpoint proves: which log it belongs to, and which event is at its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Proof {
     pub log: Uuid,
@@ -83,21 +84,21 @@ impl Proof {
         self.log.to_string()
     }
 
-    /// The hash as it is stored; empty where the event has none.
+    /// The hash as it is stored; empty if the event has none.
     pub fn hash_text(self) -> String {
         self.hash.iter().flatten().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// A stream that a view does not follow until somebody redrives it.
+/// A stream that a view does not follow until it is redriven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Parked {
     pub view: String,
     pub stream: StreamId,
     /// Position of the first event that is not folded in.
-    pub position: u64,
+    pub position: Position,
     /// Its version.
-    pub version: u64,
+    pub version: Version,
     pub reason: String,
     pub at: Timestamp,
 }
@@ -106,8 +107,8 @@ fn number(value: Option<&Value>) -> i64 {
     if let Some(Value::Int(Some(number))) = value { *number } else { 0 }
 }
 
-fn unsigned(value: Option<&Value>) -> u64 {
-    u64::try_from(number(value)).unwrap_or(0)
+fn unsigned<T: From<u64>>(value: Option<&Value>) -> T {
+    u64::try_from(number(value)).unwrap_or(0).into()
 }
 
 fn text(value: Option<&Value>) -> String {
@@ -118,7 +119,7 @@ fn text(value: Option<&Value>) -> String {
 const RECORD: &[Kind] = &[Kind::Text, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Text, Kind::Text];
 
 fn records(rows: &[Vec<Value>]) -> Vec<Record> {
-    // A release that knows more views leaves their rows behind when it goes.
+    // Leaves out the rows of views that only a newer release knows.
     let known = |record: &Record| VIEWS.iter().any(|view| view.spec.name == record.name);
     rows.iter()
         .map(|row| Record {
@@ -140,7 +141,7 @@ pub(crate) fn steps(statements: Vec<Statement>) -> Vec<Step> {
 }
 
 impl Engine {
-    /// Makes what is not there yet. Any number of processes may do so at once.
+    /// Creates what does not exist yet. Several processes may do so at once.
     pub async fn prepare(&self) -> Result<(), EngineError> {
         let mut all = vec![
             sql(
@@ -180,13 +181,14 @@ impl Engine {
             all.extend(self.create_table(view.spec, view.spec.name));
         }
         if let Self::Postgres(engine) = self {
-            // Not even "if not exists" is for a role that may make no schemas.
+            // Postgres refuses even "create schema if not exists" to a role that may not create
+            // schemas.
             let schema = vec![Value::text(engine.schema())];
             let there = self.select(sql("select count(to_regnamespace($1))", schema), &[Kind::Int]).await?;
             if there.first().is_none_or(|row| number(row.first()) == 0) {
                 all.insert(0, sql(format!("create schema if not exists {}", engine.schema()), vec![]));
             }
-            // Two nodes that start at once would trip over each other's "if not exists".
+            // "if not exists" can fail when two nodes start at once, so one waits for the other.
             all.insert(0, sql("select pg_advisory_xact_lock(8243107)", vec![]));
         }
         self.transaction(None, steps(all)).await?;
@@ -206,8 +208,7 @@ impl Engine {
         self.transaction(None, steps(indexes)).await
     }
 
-    /// Adds the columns that older programs did not know. Nothing in them proves nothing: the
-    /// view is built anew.
+    /// Adds the columns that older versions do not have. A view without a proof is built anew.
     async fn add_proofs(&self) -> Result<(), EngineError> {
         if self.has_proofs().await? {
             return Ok(());
@@ -236,20 +237,20 @@ impl Engine {
         Ok(rows.first().is_some_and(|row| number(row.first()) == 2))
     }
 
-    /// Becomes the newest projector: every older one is fenced from now on.
+    /// Takes the lease under a new epoch, which fences every older projector.
     pub async fn acquire(&self) -> Result<i64, EngineError> {
         loop {
             let held = self.lease().await?;
             match self.acquire_after(held.epoch).await {
-                // Somebody else was first: look again.
+                // Another process was first: try again.
                 Err(EngineError::Fenced) => {}
                 other => return other,
             }
         }
     }
 
-    /// Takes the epoch behind this one, which fences whoever had this one. Every
-    /// transaction under this one has ended when it returns.
+    /// Takes the epoch after this one, which fences the projector that holds it. When this returns,
+    /// every transaction under the old epoch has ended.
     pub async fn acquire_after(&self, epoch: i64) -> Result<i64, EngineError> {
         let wanted = epoch.saturating_add(1);
         let take = sql(
@@ -263,8 +264,8 @@ impl Engine {
         self.transaction(Some(epoch), vec![Step::Run(take)]).await.map(|()| wanted)
     }
 
-    /// Shows that the owner lives.
-    pub async fn renew(&self, epoch: i64, head: u64) -> Result<(), EngineError> {
+    /// Renews the lease.
+    pub async fn renew(&self, epoch: i64, head: Position) -> Result<(), EngineError> {
         let renew = sql(
             format!("update {} set renewed_ms = {}, head = $1 where id = 1", self.table("lease"), self.now_ms()),
             vec![Value::count(head)],
@@ -278,7 +279,7 @@ impl Engine {
         self.transaction(Some(epoch), vec![Step::Run(release)]).await
     }
 
-    /// Who projects, as far as is known.
+    /// Reads the lease.
     pub async fn lease(&self) -> Result<Lease, EngineError> {
         let statement = sql(
             format!("select epoch, {} - renewed_ms, head from {} where id = 1", self.now_ms(), self.table("lease")),
@@ -289,12 +290,12 @@ impl Engine {
         Ok(Lease { epoch: number(row.first()), silent_ms: number(row.get(1)), head: unsigned(row.get(2)) })
     }
 
-    /// Every view's place in the log.
+    /// The record of every view.
     pub async fn records(&self) -> Result<Vec<Record>, EngineError> {
         Ok(records(&self.select(self.ask_records(), RECORD).await?))
     }
 
-    /// The same in a frozen moment.
+    /// The same, in a snapshot.
     pub async fn records_of(&self, frozen: &mut Frozen) -> Result<Vec<Record>, EngineError> {
         Ok(records(&frozen.select(self.ask_records(), RECORD).await?))
     }
@@ -311,7 +312,7 @@ impl Engine {
     }
 
     /// The position that every view has reached.
-    pub async fn reached(&self) -> Result<u64, EngineError> {
+    pub async fn reached(&self) -> Result<Position, EngineError> {
         let names: Vec<String> = VIEWS.iter().map(|view| format!("'{}'", view.spec.name)).collect();
         let statement = sql(
             format!("select min(position) from {} where name in ({})", self.table("projections"), names.join(", ")),
@@ -321,8 +322,8 @@ impl Engine {
         Ok(unsigned(rows.first().and_then(|row| row.first())))
     }
 
-    /// The parked streams, oldest first. What a newer release parked of streams that only it
-    /// knows is left out.
+    /// The parked streams, in the order of their events. Streams of kinds that only a newer release
+    /// knows are left out.
     pub async fn parked(&self) -> Result<Vec<Parked>, EngineError> {
         let statement = sql(
             format!(
@@ -346,9 +347,9 @@ impl Engine {
         Ok(parked.collect())
     }
 
-    /// Moves the checkpoints of views, in one statement: on Postgres every one costs a
-    /// round trip, and a page of the live log is often smaller than the views are many.
-    pub fn checkpoint(&self, views: &[&'static str], position: u64, proof: Proof) -> Statement {
+    /// Moves the checkpoints of views in one statement: on Postgres each statement costs a round
+    /// trip, and a page of the live log often has fewer events than there are views.
+    pub fn checkpoint(&self, views: &[&'static str], position: Position, proof: Proof) -> Statement {
         let names: Vec<String> = views.iter().map(|name| format!("'{name}'")).collect();
         sql(
             format!(
@@ -378,7 +379,7 @@ impl Engine {
         )
     }
 
-    /// Takes a stream out of the parked ones.
+    /// Removes a stream from the parked ones.
     pub fn unpark(&self, view: &str, stream: StreamId) -> Statement {
         sql(
             format!("delete from {} where view = $1 and stream = $2", self.table("parked_streams")),
@@ -386,7 +387,7 @@ impl Engine {
         )
     }
 
-    /// Notes for people what is being built of a view, if it was this before.
+    /// Records what is being built of a view, for its status, if `before` is what was recorded.
     pub fn mark_building(&self, view: &str, before: Building, now: Building) -> Statement {
         sql(
             format!("update {} set rebuilding = $1 where name = $2 and rebuilding = $3", self.table("projections")),
@@ -394,7 +395,7 @@ impl Engine {
         )
     }
 
-    /// Makes an empty shadow table, in place of an older attempt's.
+    /// Creates an empty shadow table, replacing that of an earlier attempt.
     pub async fn make_shadow(&self, epoch: i64, spec: &ViewSpec) -> Result<(), EngineError> {
         let shadow = shadow_of(spec.name);
         let mut all = self.drop_table(spec, &shadow);
@@ -403,7 +404,7 @@ impl Engine {
         self.transaction(Some(epoch), steps(all)).await
     }
 
-    /// Makes the shadow's secondary indexes, after its rows.
+    /// Creates the shadow's secondary indexes, once its rows are written.
     pub async fn index_shadow(&self, epoch: i64, spec: &ViewSpec) -> Result<(), EngineError> {
         let generation = self.generation(spec.name).await?.saturating_add(1);
         let mut all = self.fill_terms(spec, &shadow_of(spec.name));
@@ -418,8 +419,8 @@ impl Engine {
         self.transaction(Some(epoch), steps(all)).await
     }
 
-    /// Puts the shadows in the place of the live tables, all in one transaction. The
-    /// old ones are kept under `<table>_previous`.
+    /// Replaces the live tables by the shadows, all in one transaction. The old tables are kept
+    /// under `<table>_previous`.
     pub async fn swap(&self, epoch: i64, specs: &[&'static ViewSpec], parked: &[Parked]) -> Result<(), EngineError> {
         let mut all = Vec::new();
         for spec in specs {
@@ -453,7 +454,7 @@ impl Engine {
     }
 }
 
-/// The name of the table a rebuild writes to.
+/// The name of the table that a rebuild writes to.
 pub(crate) fn shadow_of(table: &str) -> String {
     format!("{table}_shadow")
 }

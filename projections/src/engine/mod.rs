@@ -1,11 +1,10 @@
-//! Where rows are kept: SQLite or Postgres behind one small interface.
+//! Where rows are stored: SQLite or Postgres behind one small interface.
 //!
-//! An engine knows how to run a statement, how to write many rows at once, and how
-//! to do both in one transaction that is fenced by an epoch. What the statements are
-//! is the same for both: SQL that both speak, with `$1`, `$2`, ... for parameters.
+//! An engine can run a statement, write many rows at once, and do both in one transaction that is
+//! fenced by an epoch. The statements are the same for both engines: SQL that both understand, with
+//! `$1`, `$2`, ... for parameters.
 
 mod anew;
-mod checkpoint;
 pub(crate) mod meta;
 mod postgres;
 mod schema;
@@ -20,16 +19,16 @@ pub(crate) use postgres::PostgresEngine;
 pub use sqlite::Boot;
 pub(crate) use sqlite::{SqliteEngine, forget_file, is_trustworthy, is_unreadable};
 
-/// Why an engine could not do what was asked.
+/// Why an engine failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EngineError {
-    /// A newer projector has taken over: nothing was written.
+    /// A newer projector has taken over; nothing was written.
     #[error("a newer projector has taken over")]
     Fenced,
-    /// The database cannot be reached, or refuses.
+    /// The database cannot be reached, or refuses the statement.
     #[error("the read models are unavailable: {0}")]
     Unavailable(String),
-    /// There is no room on the disk.
+    /// The disk is full.
     #[error("the read models are unavailable: {0}")]
     Full(String),
     /// What is stored cannot be read.
@@ -65,13 +64,13 @@ pub(crate) struct TableWrite {
     pub spec: &'static ViewSpec,
     pub upserts: Vec<RowWrite>,
     pub deletes: Vec<Key>,
-    /// Whether the table has its secondary indexes. What is kept beside the rows of one
-    /// that has not is made with them.
+    /// Whether the table has its secondary indexes. The terms of a table without them are written
+    /// when the indexes are created.
     pub indexed: bool,
 }
 
 impl TableWrite {
-    /// The same, in parts of so many rows at most.
+    /// The same, in parts of at most this many rows.
     pub fn pieces(self, rows: usize) -> impl Iterator<Item = Self> {
         let Self { table, spec, upserts, deletes, indexed } = self;
         let (mut upserts, mut deletes) = (upserts.into_iter(), deletes.into_iter());
@@ -91,10 +90,10 @@ pub(crate) enum Step {
     Write(TableWrite),
 }
 
-/// Rows of a select, column by column as asked.
+/// Rows of a select, with the columns in the order of the query.
 pub(crate) type Rows = Vec<Vec<Value>>;
 
-/// An engine. Clones share one.
+/// A database engine. Clones share its connections.
 #[derive(Clone)]
 pub(crate) enum Engine {
     Sqlite(SqliteEngine),
@@ -102,7 +101,7 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// What is known to be wrong with what is stored.
+    /// What this process knows to be wrong with the stored data.
     pub fn health(&self) -> &Arc<Health> {
         match self {
             Self::Sqlite(engine) => engine.health(),
@@ -110,7 +109,7 @@ impl Engine {
         }
     }
 
-    /// Takes note of what cannot be read, whoever finds it.
+    /// Notes damage that an operation has found.
     pub fn noted<T>(&self, outcome: Result<T, EngineError>) -> Result<T, EngineError> {
         if let Err(EngineError::Corrupt(what)) = &outcome {
             self.note_damage(what);
@@ -118,7 +117,7 @@ impl Engine {
         outcome
     }
 
-    /// Takes note of something that cannot be read.
+    /// Notes that stored data cannot be read.
     pub fn note_damage(&self, what: &str) {
         if self.health().damaged(what) {
             tracing::error!(
@@ -147,7 +146,7 @@ impl Engine {
         })
     }
 
-    /// The documents under some keys, in the order asked.
+    /// The documents of these keys, in the order of the keys.
     pub async fn load(
         &self,
         table: &str,
@@ -160,7 +159,7 @@ impl Engine {
         })
     }
 
-    /// Queries that all see the moment of this call, whenever they are run.
+    /// Takes a snapshot: its queries all see the state at this call, whenever they run.
     pub async fn freeze(&self) -> Result<Frozen, EngineError> {
         match self {
             Self::Sqlite(engine) => engine.freeze().await.map(Frozen::Sqlite),
@@ -168,7 +167,7 @@ impl Engine {
         }
     }
 
-    /// How this engine names a table in SQL.
+    /// The name of a table in this engine's SQL.
     pub fn table(&self, name: &str) -> String {
         match self {
             Self::Sqlite(_) => name.to_owned(),
@@ -176,8 +175,9 @@ impl Engine {
         }
     }
 
-    /// Rows that a rebuild writes at once. The embedded engine has one writer, and the live
-    /// projector waits for so many at most; on Postgres a commit costs more than its rows.
+    /// Rows that a rebuild writes in one transaction. The embedded engine has one writer, so the
+    /// live projector waits for at most this many rows; on Postgres a commit costs more than its
+    /// rows.
     pub const fn rows_at_once(&self) -> usize {
         match self {
             Self::Sqlite(_) => 2_000,
@@ -202,7 +202,7 @@ impl Engine {
     }
 }
 
-/// Queries on one moment.
+/// A snapshot that queries run on.
 pub(crate) enum Frozen {
     Sqlite(sqlite::Snapshot),
     Postgres(postgres::Snapshot),

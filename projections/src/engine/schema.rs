@@ -1,4 +1,4 @@
-//! The tables, made from the specs of the views.
+//! Creates the tables from the specs of the views.
 
 use super::{Engine, Statement, sql};
 use crate::view::{Kind, ViewSpec};
@@ -17,25 +17,27 @@ const fn type_name(engine: &Engine, kind: Kind) -> &'static str {
 }
 
 impl Engine {
-    /// Makes the table of a view under a name, without secondary indexes.
+    /// Creates the table of a view under this name, without secondary indexes.
     pub(super) fn create_table(&self, spec: &ViewSpec, name: &str) -> Vec<Statement> {
         let columns: String = spec
             .all_columns()
             .map(|column| {
                 let is_key = spec.key.iter().any(|key| key.name == column.name);
-                // Text is compared by its bytes, so that a cursor means the same everywhere.
+                // Text is compared by its bytes, so that its order is the same in every database.
                 let bytewise =
                     if column.kind == Kind::Text && matches!(self, Self::Postgres(_)) { " collate \"C\"" } else { "" };
                 let required = if is_key { " not null" } else { "" };
                 format!("{} {}{bytewise}{required}, ", column.name, type_name(self, column.kind))
             })
             .collect();
-        // Text, not json: it stays as it was written, byte for byte, and Postgres does not
-        // parse every document once more at every write. People cast it.
+        // The document is text, not json: it stays as it was written, byte for byte, and Postgres
+        // does not parse it again at every write. People who query it can cast it.
         let key: Vec<&str> = spec.key.iter().map(|column| column.name).collect();
-        // Else Postgres compresses every document above 2 kB at every write, the dearest
-        // single thing in a rebuild.
-        let storage = if matches!(self, Self::Postgres(_)) { " with (toast_tuple_target = 8160)" } else { "" };
+        // Without this target, Postgres compresses every document above 2 kB at every write, which
+        // costs more than anything else in a rebuild. The fill factor leaves room for the new
+        // version of a changed row on the same page.
+        let storage =
+            if matches!(self, Self::Postgres(_)) { " with (toast_tuple_target = 8160, fillfactor = 85)" } else { "" };
         let mut made = vec![sql(
             format!(
                 "create table if not exists {} ({columns}doc text not null, primary key ({})){storage}",
@@ -53,8 +55,8 @@ impl Engine {
         made
     }
 
-    /// Makes the secondary indexes. The generation keeps their names apart from those
-    /// of the tables that were or will be in this place.
+    /// Creates the secondary indexes. Their names contain the generation, so that they differ from
+    /// those of earlier and later tables with this name.
     pub(super) fn create_indexes(&self, spec: &ViewSpec, table: &str, generation: i64) -> Vec<Statement> {
         let name = |index: &str| format!("{}_{index}_g{generation}", spec.name);
         let mut made: Vec<Statement> = spec
@@ -93,12 +95,12 @@ impl Engine {
         made
     }
 
-    /// Fills the table of terms from the rows, in its own order.
+    /// Fills the terms table from the rows, in the order of its key.
     pub(super) fn fill_terms(&self, spec: &ViewSpec, table: &str) -> Vec<Statement> {
         if !self.has_terms_table(spec) {
             return Vec::new();
         }
-        // Terms are letters and digits: nothing in them has to be quoted.
+        // Terms consist of letters and digits, so nothing in them has to be quoted.
         let columns = spec.columns.iter().filter(|column| column.kind == Kind::Terms);
         columns
             .map(|column| {
@@ -129,7 +131,7 @@ impl Engine {
         renamed
     }
 
-    /// SQLite has no index over the elements of a list: it keeps them in a table beside.
+    /// SQLite has no index over the elements of a list, so a separate table holds them.
     const fn has_terms_table_engine(&self) -> bool {
         matches!(self, Self::Sqlite(_))
     }

@@ -1,4 +1,4 @@
-//! Work that steps aside for the shop's own.
+//! Background work with a lower priority than the shop's own.
 
 use std::error::Error;
 
@@ -11,15 +11,14 @@ use tokio::sync::oneshot;
 use super::ProjectorError;
 use crate::queries::QueryError;
 
-/// What such work adds to its niceness: about a tenth of the processor when everybody
-/// wants it, all of what nobody wants.
+/// What such work adds to its niceness. It then gets about a tenth of the processor when everybody
+/// wants it, and all of it when nobody else does.
 const NICENESS: i32 = 10;
-/// The same, of 99, where there was a fixed priority instead.
+/// The same on a scale to 99, for a process that had a fixed priority.
 const PRIORITY: u8 = 22;
 
-/// Runs work on a thread of its own that steps aside for everything else: folding keeps
-/// a processor busy for a long time, and neither the tasks that answer callers nor the
-/// live projector are to wait for it.
+/// Runs work on a thread of its own with low priority. Folding keeps a processor busy for a long
+/// time, and neither the tasks that answer requests nor the live projector should wait for it.
 pub(super) fn on_a_thread_that_yields<T: Send + 'static>(
     name: &str,
     work: impl Future<Output = T> + Send + 'static,
@@ -30,7 +29,7 @@ pub(super) fn on_a_thread_that_yields<T: Send + 'static>(
         if let Err(error) = step_aside() {
             tracing::warn!(%error, "the priority of a rebuild could not be lowered: {error}");
         }
-        // The caller has left if this cannot be sent.
+        // If this cannot be sent, the caller is gone.
         let _ = done.send(runtime.block_on(work));
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
@@ -39,9 +38,9 @@ pub(super) fn on_a_thread_that_yields<T: Send + 'static>(
     Ok(result)
 }
 
-/// Lowers the calling thread's priority. A fixed one (`SCHED_RR`) that the process was
-/// started with goes: niceness means nothing beside it, and the kernel's own threads,
-/// which finish the writes of every commit, would wait for a processor.
+/// Lowers the calling thread's priority. A fixed priority (`SCHED_RR`) that the process was started
+/// with is given up: niceness has no effect beside it, and the kernel's own threads, which finish
+/// the writes of every commit, would wait for a processor.
 fn step_aside() -> Result<(), Box<dyn Error>> {
     if matches!(thread_schedule_policy()?, ThreadSchedulePolicy::Realtime(_)) {
         let priority = ThreadPriority::Crossplatform(PRIORITY.try_into()?);
@@ -61,10 +60,11 @@ mod tests {
 
     use super::*;
 
-    /// Niceness and policy of the calling thread, as proc(5) numbers its fields.
+    /// Niceness and scheduling policy of the calling thread; the field numbers are those of
+    /// proc(5).
     fn nice_and_policy() -> (i32, u32) {
         let told = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-        // What stands before them is the id and a name with any characters.
+        // The fields before them are the id and a name with any characters.
         let mut fields = told.rsplit_once(") ").unwrap().1.split(' ');
         let nice = fields.nth(19 - 3).unwrap().parse().unwrap();
         (nice, fields.nth(41 - 20).unwrap().parse().unwrap())
@@ -87,7 +87,7 @@ mod tests {
         let one = ThreadPriority::Crossplatform(1.try_into().unwrap());
         let fixed = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
         if set_thread_priority_and_policy(thread_native_id(), one, fixed).is_err() {
-            // Where a higher priority is not allowed there is none to give up.
+            // Without the permission for a fixed priority there is none to give up.
             return;
         }
         assert_eq!(aside().await, (NICENESS, SCHED_BATCH));

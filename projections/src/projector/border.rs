@@ -1,7 +1,8 @@
-//! What is done between two pages, while every view shows the same position.
+//! What the projector does at a border: between two pages, while every view shows the same
+//! position.
 
 use jangbu_kernel::log::EventLog;
-use jangbu_kernel::{StreamId, Timestamp};
+use jangbu_kernel::{Position, StreamId, Timestamp, Version};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -13,36 +14,36 @@ use crate::engine::{Engine, EngineError, Frozen, Step, TableWrite};
 use crate::runtime::AnyView;
 use crate::view::ViewSpec;
 
-/// How many times the hot rows of a live view are kept of one under construction: the past
-/// goes by faster than it came.
+/// A view under construction keeps this many times the hot rows of a live one, because a rebuild
+/// folds events faster than they were recorded.
 const REBUILD_TIMES: usize = 4;
 
-/// What became of a redrive.
+/// The result of a redrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redriven {
-    /// How many events were folded in, or read again.
+    /// How many events of the stream were read, whether or not they could be folded in.
     pub events: u64,
-    /// Where it is parked again, and why; none when the view follows the stream again.
-    pub parked_again: Option<(u64, String)>,
+    /// Where the stream is parked again, and why; none if the view follows it again.
+    pub parked_again: Option<(Position, String)>,
 }
 
 /// Views under construction, all at one position.
 pub(super) struct ShadowSet {
     pub views: Vec<Box<dyn AnyView>>,
-    pub position: u64,
+    pub position: Position,
     pub parked: Vec<Parked>,
     /// Whether the tables have their secondary indexes.
     pub indexed: bool,
-    /// Rows on their way into the tables, while the next pages are folded.
+    /// Rows that are being written to the tables while the next pages are folded.
     writing: Option<JoinHandle<Result<(), EngineError>>>,
 }
 
 impl ShadowSet {
     pub fn new(views: Vec<Box<dyn AnyView>>) -> Self {
-        Self { views, position: 0, parked: Vec::new(), indexed: false, writing: None }
+        Self { views, position: Position::ZERO, parked: Vec::new(), indexed: false, writing: None }
     }
 
-    /// Folds a page in and writes when enough rows have changed.
+    /// Folds a page in, and starts a write when enough rows have changed.
     pub async fn take(
         &mut self,
         engine: &Engine,
@@ -70,9 +71,9 @@ impl ShadowSet {
         self.written().await
     }
 
-    /// Begins to write what has changed. A failure comes with the next flush; nothing is
-    /// lost by it but the shadow, which fails as a whole. Rows on their way into the table
-    /// stay in memory until they have arrived, so that no page waits for them.
+    /// Starts to write what has changed. A failure is reported by the next flush; it loses nothing
+    /// but the shadow, which fails as a whole. Rows that are being written stay in memory until
+    /// they have arrived, so that no page waits for them.
     async fn begin_flush(&mut self, engine: &Engine, epoch: i64) -> Result<(), EngineError> {
         let changed = self.views.iter().filter(|view| view.changed() > 0);
         let writes: Vec<TableWrite> = changed.map(|view| view.writes(self.indexed)).collect::<Result<_, _>>()?;
@@ -94,7 +95,7 @@ impl ShadowSet {
         Ok(())
     }
 
-    /// Waits for the rows that are on their way.
+    /// Waits until the rows are written.
     pub async fn written(&mut self) -> Result<(), EngineError> {
         match self.writing.take() {
             Some(writing) => writing.await.map_err(|error| EngineError::Unavailable(error.to_string()))?,
@@ -107,20 +108,20 @@ impl ShadowSet {
     }
 }
 
-/// Why a set under construction meets the live views.
+/// What is done when a set under construction has reached the position of the live views.
 pub(super) enum Purpose {
     Compare,
     Swap,
 }
 
-/// What came of it.
+/// The result of it.
 pub(super) enum Met {
-    /// Both show the same position in this frozen moment.
+    /// Both show the same position in this snapshot.
     Frozen(Frozen),
     Swapped,
 }
 
-/// What the loop is asked to do at a border.
+/// A request to the loop. [`Control::BeginAnew`] is served at once, the others at a border.
 pub(super) enum Control {
     Meet {
         set: ShadowSet,
@@ -132,26 +133,26 @@ pub(super) enum Control {
         stream: StreamId,
         reply: oneshot::Sender<Result<Redriven, ProjectorError>>,
     },
-    /// Everything is thrown away first.
+    /// Throws everything away and builds it anew.
     BeginAnew {
         reply: oneshot::Sender<Result<(), ProjectorError>>,
     },
 }
 
 impl Control {
-    /// The views must have come this far.
-    pub fn needs(&self) -> u64 {
+    /// The position that the views must have reached.
+    pub fn needs(&self) -> Position {
         match self {
             Self::Meet { set, .. } => set.position,
-            Self::Redrive { .. } | Self::BeginAnew { .. } => 0,
+            Self::Redrive { .. } | Self::BeginAnew { .. } => Position::ZERO,
         }
     }
 }
 
 impl Follower {
-    /// Answers a request; an error is that of the projector itself having lost the views.
-    pub async fn serve(&mut self, control: Control, position: u64) -> Result<(), ProjectorError> {
-        // A caller that left does not want to know.
+    /// Serves a request. An error means that the projector itself has lost the views.
+    pub async fn serve(&mut self, control: Control, position: Position) -> Result<(), ProjectorError> {
+        // A caller may be gone, so a reply that cannot be sent is ignored.
         match control {
             Control::Meet { set, purpose, reply } => {
                 if reply.is_closed() {
@@ -177,11 +178,11 @@ impl Follower {
         &mut self,
         mut set: ShadowSet,
         purpose: Purpose,
-        position: u64,
+        position: Position,
     ) -> Result<(ShadowSet, Met), ProjectorError> {
         let engine = self.models.engine.clone();
         while set.position < position {
-            let limit = usize::try_from(position - set.position).unwrap_or(PAGE).min(PAGE);
+            let limit = usize::try_from(set.position.behind(position)).unwrap_or(PAGE).min(PAGE);
             let page = Page::read(self.log.as_ref(), set.position, limit).await?;
             if page.events == 0 {
                 return Err(ProjectorError::Stopped);
@@ -223,7 +224,7 @@ impl Follower {
             .ok_or_else(|| ProjectorError::UnknownView(name.to_owned()))?;
         let Some(parked) = parked else { return Err(ProjectorError::NotParked(name.to_owned(), stream)) };
         live.view.parked().remove(&stream);
-        // Somebody may have mended the row that could not be read.
+        // The row that could not be read may have been repaired.
         live.view.forget();
         let outcome = redrive_into(&engine, log.as_ref(), live.view.as_mut(), &parked, live.position, now, epoch).await;
         self.place_lost |= outcome.is_err();
@@ -236,18 +237,19 @@ async fn redrive_into(
     log: &dyn EventLog,
     view: &mut dyn AnyView,
     parked: &Parked,
-    position: u64,
+    position: Position,
     now: Timestamp,
     epoch: i64,
 ) -> Result<Redriven, ProjectorError> {
     let (mut version, mut count) = (parked.version, 0_u64);
     let mut again: Vec<Parked> = Vec::new();
     loop {
-        let mut events = log.read_stream(parked.stream, version, u64::MAX, PAGE).await.map_err(ProjectorError::Log)?;
-        // What lies behind the checkpoint comes with the next pages.
+        let mut events =
+            log.read_stream(parked.stream, version, Version::MAX, PAGE).await.map_err(ProjectorError::Log)?;
+        // Events after the checkpoint come with the next pages.
         events.retain(|event| event.position <= position);
         let Some(last) = events.last() else { break };
-        version = last.version.saturating_add(1);
+        version = last.version.next();
         count = count.saturating_add(u64::try_from(events.len()).unwrap_or(0));
         let page = Page::decode(&events, position);
         let wanted = view.wanted(&page.facts);

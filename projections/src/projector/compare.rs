@@ -1,14 +1,14 @@
-//! Compares read models with the log without write access: nothing is written to them,
-//! no lease is taken, and a projector that is at work goes on.
+//! Compares read models with the log without write access: nothing is written to them, no lease is
+//! taken, and a projector that is at work goes on.
 //!
-//! The log is folded once more into tables of this process's own, up to the position
-//! that each view shows in one frozen moment, and both are read side by side in the order
-//! of their keys.
+//! The log is folded once more into temporary tables of this process, up to the position that each
+//! view shows in one snapshot, and both are read side by side in the order of their keys.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock};
 
+use jangbu_kernel::Position;
 use jangbu_kernel::log::EventLog;
 use jangbu_kernel::ports::Clock;
 
@@ -21,27 +21,27 @@ use crate::models::ReadModels;
 use crate::registry::{Entry, VIEWS};
 use crate::view::{Kind, Value, ViewSpec};
 
-/// Rows of one view that are read at once, of each side.
+/// Rows of one view that are read at a time, from each side.
 const ROWS_AT_ONCE: usize = 2_000;
-/// Changed rows that are gathered before they are written.
+/// Changed rows that are collected before they are written.
 const ROWS_PER_FLUSH: usize = 20_000;
-/// Differences that are told one by one.
+/// Differences that are reported one by one.
 const EXAMPLES: usize = 10;
 
-/// What a comparison found of one view.
+/// The result of comparing one view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComparedView {
     /// The view.
     pub name: &'static str,
-    /// It says that it shows the log up to here.
-    pub position: u64,
-    /// Rows that the log gives.
+    /// The position up to which it says that it shows the log.
+    pub position: Position,
+    /// Rows that the fold of the log has.
     pub rows: u64,
-    /// What came of it.
+    /// What was found.
     pub outcome: Compared,
 }
 
-/// What came of comparing a view.
+/// What the comparison of a view found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Compared {
     /// It was compared with the fold of the log.
@@ -55,13 +55,13 @@ pub enum Compared {
     Ahead,
     /// Another version of this program folded it; the next start builds it anew.
     OtherVersion,
-    /// It has no checkpoint: it was not made yet.
+    /// It has no checkpoint, because it was not created yet.
     Missing,
 }
 
 impl ReadModels {
-    /// Compares every view with the fold of the log at its checkpoint. `progress` is told
-    /// how far the log is folded, and how far it has to be.
+    /// Compares every view with the fold of the log at its checkpoint. `progress` is called with
+    /// the position up to which the log is folded, and the position of its end.
     ///
     /// # Errors
     /// When the log or the read models cannot be read.
@@ -71,8 +71,8 @@ impl ReadModels {
         clock: &dyn Clock,
         mut progress: impl FnMut(u64, u64) + Send,
     ) -> Result<Vec<ComparedView>, ProjectorError> {
-        // Most of the work is done before the moment is frozen: nothing of the live read
-        // models is held meanwhile.
+        // Most of the work is done before the snapshot is taken: nothing of the live read models is
+        // held meanwhile.
         let reached = places(&self.engine.records().await?);
         let head = log.head().await.map_err(ProjectorError::Log)?;
         let mut own = Own::new(log, clock).await?;
@@ -83,13 +83,13 @@ impl ReadModels {
         let then = places(&self.engine.records_of(&mut frozen).await?);
         let head = own.log.head().await.map_err(ProjectorError::Log)?;
         let mut compared = Vec::with_capacity(VIEWS.len());
-        let mut by_position: BTreeMap<u64, Vec<&'static Entry>> = BTreeMap::new();
+        let mut by_position: BTreeMap<Position, Vec<&'static Entry>> = BTreeMap::new();
         for entry in &VIEWS {
             let name = entry.spec.name;
             let mut without_rows = |position, outcome| compared.push(ComparedView { name, position, rows: 0, outcome });
             match then.get(name) {
-                None => without_rows(0, Compared::Missing),
-                Some(None) => without_rows(0, Compared::OtherVersion),
+                None => without_rows(Position::ZERO, Compared::Missing),
+                Some(None) => without_rows(Position::ZERO, Compared::OtherVersion),
                 Some(Some(position)) if *position > head => without_rows(*position, Compared::Ahead),
                 Some(Some(position)) => by_position.entry(*position).or_default().push(entry),
             }
@@ -104,8 +104,8 @@ impl ReadModels {
     }
 }
 
-/// Where each view is that this version of the program folds; none for those of another.
-fn places(records: &[Record]) -> BTreeMap<&'static str, Option<u64>> {
+/// The position of each view; none for a view that another version of the program folded.
+fn places(records: &[Record]) -> BTreeMap<&'static str, Option<Position>> {
     let place = |entry: &Entry| {
         let record = records.iter().find(|record| record.name == entry.spec.name)?;
         let same = record.version == i64::from(entry.spec.version);
@@ -114,7 +114,7 @@ fn places(records: &[Record]) -> BTreeMap<&'static str, Option<u64>> {
     VIEWS.iter().filter_map(place).collect()
 }
 
-/// The fold of the log in tables of our own.
+/// The fold of the log in tables of this process's own.
 struct Own<'a> {
     log: Arc<dyn EventLog>,
     clock: &'a dyn Clock,
@@ -135,22 +135,22 @@ impl<'a> Own<'a> {
         Ok(Self { log, clock, engine, epoch, set: ShadowSet::new(views) })
     }
 
-    /// Folds the log up to a position, which it has.
+    /// Folds the log up to a position that it has.
     async fn fold_to(
         &mut self,
-        position: u64,
-        head: u64,
+        position: Position,
+        head: Position,
         progress: &mut impl FnMut(u64, u64),
     ) -> Result<(), ProjectorError> {
         while self.set.position < position {
-            let limit = usize::try_from(position - self.set.position).unwrap_or(PAGE).min(PAGE);
+            let limit = usize::try_from(self.set.position.behind(position)).unwrap_or(PAGE).min(PAGE);
             let page = Page::read(&*self.log, self.set.position, limit).await?;
             if page.events == 0 || page.end > position {
-                let gap = format!("position {} is missing", self.set.position + 1);
+                let gap = format!("position {} is missing", self.set.position.next());
                 return Err(ProjectorError::Log(jangbu_kernel::log::LogError::Damaged(gap)));
             }
             self.set.take(&self.engine, &page, self.clock.now(), self.epoch, ROWS_PER_FLUSH).await?;
-            progress(self.set.position, head);
+            progress(self.set.position.get(), head.get());
         }
         Ok(self.set.flush(&self.engine, self.epoch).await?)
     }
@@ -160,7 +160,7 @@ impl<'a> Own<'a> {
         live: &Engine,
         frozen: &mut Frozen,
         spec: &'static ViewSpec,
-        position: u64,
+        position: Position,
     ) -> Result<ComparedView, ProjectorError> {
         let mut made = Side::new(spec, self.engine.table(&shadow_of(spec.name)), Source::Own(&self.engine));
         let mut shown = Side::new(spec, live.table(spec.name), Source::Live(frozen));
@@ -202,7 +202,7 @@ fn id(row: &[Value]) -> Option<uuid::Uuid> {
     if let Some(Value::Uuid(id)) = row.first() { *id } else { None }
 }
 
-/// Which key comes first, as both engines sort them.
+/// Compares two keys in the order in which both engines sort them.
 fn order(spec: &ViewSpec, one: &[Value], other: &[Value]) -> Ordering {
     let keys = one.iter().zip(other).take(spec.key.len());
     keys.map(|pair| match pair {
@@ -215,7 +215,7 @@ fn order(spec: &ViewSpec, one: &[Value], other: &[Value]) -> Ordering {
     .unwrap_or(Ordering::Equal)
 }
 
-/// The columns of each view as they are read here: key, others, document.
+/// The columns of each view as they are read here: key, other columns, document.
 static KINDS: LazyLock<BTreeMap<&'static str, Vec<Kind>>> = LazyLock::new(|| {
     let kinds = |spec: &ViewSpec| spec.all_columns().map(|column| column.kind).chain([Kind::Text]).collect();
     VIEWS.iter().map(|entry| (entry.spec.name, kinds(entry.spec))).collect()
@@ -241,7 +241,7 @@ impl<'a> Side<'a> {
         Self { spec, table, source, page: VecDeque::new(), after: Vec::new(), ended: false }
     }
 
-    /// Sees to it that the next row is there, if there is one.
+    /// Makes sure that the next row is in memory, if there is one.
     async fn fill(&mut self) -> Result<(), ProjectorError> {
         if self.ended || !self.page.is_empty() {
             return Ok(());

@@ -1,9 +1,10 @@
-//! The loop: one page after the other, the views that are behind first.
+//! The loop: one page after the other, for the views that are furthest behind first.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jangbu_kernel::Position;
 use jangbu_kernel::log::EventLog;
 use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::ports::Clock;
@@ -21,28 +22,29 @@ use crate::engine::{Engine, EngineError, Step};
 use crate::models::ReadModels;
 use crate::runtime::AnyView;
 
-/// The log is looked at this often even if nobody says that it moved.
+/// The log is polled this often, even if no change was notified.
 const SLOW_POLL: Duration = Duration::from_millis(500);
-/// The lease is renewed this often, a tenth of the time after which it is lost.
+/// The lease is renewed this often: a tenth of the time after which it is lost.
 const RENEW: Duration = Duration::from_millis(500);
-/// After a page events gather for as long as the page took, within these bounds: what a
-/// page costs apart from its events is shared by more of them, a row that changes often is
-/// written once, and a shop that is not behind gives its projector half a processor at
-/// most. The first event after a rest does not wait, and nothing does while the views
-/// are behind.
+/// After a page the projector pauses for as long as the page took, within these bounds, so that
+/// events gather. A shop that is not behind thus gives its projector at most half a processor.
 const GATHER_LEAST: Duration = Duration::from_millis(1);
 const GATHER_MOST: Duration = Duration::from_millis(8);
-/// Waits after a failure of the log or the database, doubled up to the last.
+/// Events gather for this long from the start of a page, unless a caller waits to see them. More
+/// events then share the fixed cost of a page, and a row that changes often is written once. The
+/// first event after a rest does not wait, and nothing waits while the views are behind.
+const GATHER_UNSEEN: Duration = Duration::from_millis(25);
+/// Waits after a failure of the log or the database: doubled each time, up to the last.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(2);
-/// How often a projector that stands by looks whether it is needed.
+/// How often a standby projector checks whether it is needed.
 const STANDBY: Duration = Duration::from_millis(500);
 
 /// A live view and its checkpoint.
 pub(super) struct Live {
     pub view: Box<dyn AnyView>,
-    pub position: u64,
-    /// It is being built from the log's beginning.
+    pub position: Position,
+    /// Whether it is being built from the log's beginning.
     pub anew: bool,
 }
 
@@ -63,20 +65,20 @@ pub(super) struct Follower {
     stop: CancellationToken,
     pub epoch: i64,
     pub views: Vec<Live>,
-    /// Which log this is.
+    /// The identity of the log.
     pub log_id: Uuid,
-    /// Views that are built anew are whole from this position on.
-    pub whole_from: u64,
+    /// Views that are built anew are complete from this position on.
+    pub whole_from: Position,
     pub renewed: Instant,
-    /// Something failed, and what is in memory may not be what the tables hold.
+    /// Whether something failed, so that memory and tables may differ.
     pub place_lost: bool,
-    /// The page after the one at hand, while the views are behind.
+    /// The page after the current one, while the views are behind.
     pub ahead: Option<Ahead>,
 }
 
-/// A page that is being read, and the position it follows.
+/// A page that is being read, and the position that it follows.
 pub(super) struct Ahead {
-    after: u64,
+    after: Position,
     page: JoinHandle<Result<Page, ProjectorError>>,
 }
 
@@ -101,7 +103,7 @@ impl Follower {
             epoch: 0,
             views: Vec::new(),
             log_id: Uuid::nil(),
-            whole_from: 0,
+            whole_from: Position::ZERO,
             renewed,
             place_lost: false,
             ahead: None,
@@ -127,21 +129,21 @@ impl Follower {
             self.waiting.clear();
             match ended {
                 Ended::Stopped => break,
-                // Somebody else looks after them now.
+                // Another projector owns the views now.
                 Ended::Fenced => tracing::warn!(epoch = self.epoch, "another projector has taken over; standing by"),
             }
         }
     }
 
-    /// Waits until nobody projects; false when this one is to stop.
+    /// Waits until no other projector is active; false if this one is to stop.
     async fn stand_by(&mut self) -> bool {
         loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return false,
                 () = tokio::time::sleep(STANDBY) => {}
-                // What is asked of a projector that does not own the views is answered
-                // with its absence: the reply is dropped.
+                // A projector that does not own the views does not answer requests: the reply is
+                // dropped, which the caller sees.
                 asked = self.controls.recv() => if asked.is_none() { return false },
             }
             match self.engine().lease().await {
@@ -155,7 +157,8 @@ impl Follower {
     async fn own_and_follow(&mut self) -> Ended {
         let mut retry = FIRST_RETRY;
         loop {
-            // One that was stopped before it began takes nothing from its successor.
+            // A projector that was stopped before it began must not take the lease from its
+            // successor.
             if self.stop.is_cancelled() {
                 return Ended::Stopped;
             }
@@ -185,10 +188,7 @@ impl Follower {
                     retry = FIRST_RETRY;
                     self.engine().health().well();
                     if self.ahead.is_none() {
-                        tokio::select! {
-                            () = self.stop.cancelled() => {}
-                            () = tokio::time::sleep(begun.elapsed().clamp(GATHER_LEAST, GATHER_MOST)) => {}
-                        }
+                        self.gather(begun).await;
                     }
                 }
                 Ok(false) => {
@@ -207,14 +207,24 @@ impl Follower {
         }
     }
 
+    /// Lets events gather after a page that began at `begun`.
+    async fn gather(&mut self, begun: Instant) {
+        let gathered = gathered(begun, self.models.waiting.subscribe());
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {}
+            () = gathered => {}
+        }
+    }
+
     fn note_failure(&self, what: &str, error: &ProjectorError) {
         let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         tracing::warn!(%error, cause, "{what}: {error}: {cause}");
         self.engine().health().trouble(&format!("{error}: {cause}"));
     }
 
-    /// Waits before another attempt, or until somebody asks for everything to be built
-    /// anew; true when the projector is to stop.
+    /// Waits before another attempt, or until a request to build everything anew arrives; true if
+    /// the projector is to stop.
     async fn pause(&mut self, retry: &mut Duration) -> bool {
         let until = Instant::now() + *retry;
         *retry = retry.saturating_mul(2).min(LAST_RETRY);
@@ -235,7 +245,7 @@ impl Follower {
         }
     }
 
-    /// Nothing is to be done: waits for the log, a request, or the next look.
+    /// Waits, while there is nothing to do, for the log, a request, or the next poll.
     async fn rest(&mut self, head: &mut HeadWatch) {
         tokio::select! {
             biased;
@@ -245,7 +255,7 @@ impl Follower {
                 None => self.stop.cancel(),
             },
             alive = head.changed() => if !alive {
-                // The engine of the log is closing; the slow look goes on until the stop.
+                // The log is closing; polling goes on until the stop.
                 tokio::select! {
                     biased;
                     () = self.stop.cancelled() => {}
@@ -256,7 +266,8 @@ impl Follower {
         }
     }
 
-    /// One page, then what waits for a border; false when there was nothing to do.
+    /// Handles one page, then the requests that wait for a border; false if there was nothing to
+    /// do.
     async fn turn(&mut self) -> Result<bool, ProjectorError> {
         self.take_requests();
         if let Some(reply) = self.asked_to_begin_anew() {
@@ -289,8 +300,8 @@ impl Follower {
         }
     }
 
-    /// A request to build everything anew does not wait for a border: there may
-    /// never be one. Whatever else waits is let go, it was asked of what is thrown away.
+    /// A request to build everything anew does not wait for a border, because there may never be
+    /// one. The other requests are dropped, because they concern what is thrown away.
     fn asked_to_begin_anew(&mut self) -> Option<oneshot::Sender<Result<(), ProjectorError>>> {
         let place = self.waiting.iter().position(|control| matches!(control, Control::BeginAnew { .. }))?;
         let asked = self.waiting.remove(place);
@@ -299,7 +310,7 @@ impl Follower {
     }
 
     /// The position of all views, if it is the same.
-    fn aligned(&self) -> Option<u64> {
+    fn aligned(&self) -> Option<Position> {
         let first = self.views.first()?.position;
         self.views.iter().all(|live| live.position == first).then_some(first)
     }
@@ -311,7 +322,7 @@ impl Follower {
         }
         let Some(from) = self.views.iter().map(|live| live.position).min() else { return Ok(false) };
         let next = self.views.iter().map(|live| live.position).filter(|position| *position > from).min();
-        let limit = next.map_or(PAGE, |next| usize::try_from(next - from).unwrap_or(PAGE).min(PAGE));
+        let limit = next.map_or(PAGE, |next| usize::try_from(from.behind(next)).unwrap_or(PAGE).min(PAGE));
         let page = match self.ahead.take().filter(|ahead| ahead.after == from && next.is_none()) {
             Some(ahead) => ahead.page.await.map_err(|_| ProjectorError::Stopped)??,
             None => Page::read(self.log.as_ref(), from, limit).await?,
@@ -325,7 +336,7 @@ impl Follower {
             let page = tokio::spawn(async move { Page::read(log.as_ref(), after, PAGE).await });
             self.ahead = Some(Ahead { after, page });
         }
-        // Until the page is in the tables for certain, the rows in memory are ahead of them.
+        // Until the page is known to be in the tables, the rows in memory are ahead of them.
         self.place_lost = true;
         self.write_page(from, &page).await?;
         self.place_lost = false;
@@ -334,9 +345,9 @@ impl Follower {
         Ok(true)
     }
 
-    /// Folds a page into the views that stand before it, and writes their rows and
-    /// checkpoints in one transaction.
-    async fn write_page(&mut self, from: u64, page: &Page) -> Result<(), EngineError> {
+    /// Folds a page into the views that are at its start, and writes their rows and checkpoints in
+    /// one transaction.
+    async fn write_page(&mut self, from: Position, page: &Page) -> Result<(), EngineError> {
         let (engine, now) = (self.models.engine.clone(), self.clock.now());
         let (mut steps, mut moved) = (Vec::new(), Vec::new());
         let mut parked: Vec<Parked> = Vec::new();
@@ -352,8 +363,8 @@ impl Follower {
             if live.anew && page.end >= self.whole_from {
                 steps.push(Step::Run(engine.mark_building(name, Building::Anew, Building::Nothing)));
             }
-            // A page of a busy log keeps this thread for a while: the next one in turn may
-            // be somebody who waits for an answer.
+            // A page of a busy log keeps this thread busy for a while, and the next task in turn
+            // may be one that answers a request.
             tokio::task::yield_now().await;
         }
         steps.push(Step::Run(engine.checkpoint(&moved, page.end, Proof { log: self.log_id, hash: page.hash })));
@@ -368,7 +379,7 @@ impl Follower {
         Ok(())
     }
 
-    async fn renew(&mut self, seen: u64) -> Result<(), EngineError> {
+    async fn renew(&mut self, seen: Position) -> Result<(), EngineError> {
         if self.renewed.elapsed() < RENEW {
             return Ok(());
         }
@@ -381,5 +392,53 @@ impl Follower {
     pub fn publish(&self) {
         let reached = self.views.iter().map(|live| live.position).min();
         self.models.published.send_replace(reached);
+    }
+}
+
+/// Waits until events have gathered after a page that began at `begun`, or until a caller waits to
+/// see them.
+async fn gathered(begun: Instant, mut waiting: watch::Receiver<usize>) {
+    tokio::time::sleep(begun.elapsed().clamp(GATHER_LEAST, GATHER_MOST)).await;
+    tokio::select! {
+        biased;
+        // Its sender belongs to the read models, which outlive the projector.
+        _ = waiting.wait_for(|count| *count > 0) => {}
+        () = tokio::time::sleep_until(begun + GATHER_UNSEEN) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long events gather after a page that took this long, while this many callers wait.
+    async fn gathers(took: Duration, waiting: usize) -> Duration {
+        let begun = Instant::now();
+        tokio::time::sleep(took).await;
+        let (_models, waiting) = watch::channel(waiting);
+        gathered(begun, waiting).await;
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_cuts_the_gathering_short() {
+        let page = Duration::from_millis(2);
+        assert_eq!(gathers(page, 1).await, 2 * page);
+        assert_eq!(gathers(page, 0).await, GATHER_UNSEEN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_page_is_followed_by_a_pause() {
+        let page = Duration::from_millis(60);
+        assert_eq!(gathers(page, 0).await, page + GATHER_MOST);
+    }
+
+    /// A caller counts as waiting only during the wait, whatever position was asked for.
+    #[tokio::test]
+    async fn who_has_left_is_not_waited_for() {
+        let models = ReadModels::in_memory().await.unwrap();
+        models.published.send_replace(Some(Position::ZERO));
+        assert!(!models.queries().wait_for(Position::MAX, Instant::now()).await);
+        assert_eq!(*models.waiting.borrow(), 0);
     }
 }

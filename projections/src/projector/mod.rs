@@ -1,10 +1,10 @@
 //! The projector: follows the log and keeps the views' rows.
 //!
-//! `page.rs` reads and folds, once for all views; `own.rs` takes the views over and throws
-//! away what does not fit the log; `follow.rs` is the loop and its lease, `border.rs` what
-//! it does between two pages; `rebuild.rs` builds views beside it, on the threads of
-//! `aside.rs`; `compare.rs` holds them against the log without writing anything; `part.rs` is
-//! how a node ends it.
+//! `page.rs` reads and folds, once for all views; `own.rs` takes the views over and throws away
+//! those that do not fit the log; `follow.rs` is the loop and its lease; `border.rs` is what it
+//! does between two pages; `rebuild.rs` builds views beside the live ones, on the threads of
+//! `aside.rs`; `compare.rs` compares them with the log without writing anything; `part.rs` is how a
+//! node stops the projector.
 
 mod aside;
 mod border;
@@ -17,9 +17,9 @@ mod rebuild;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jangbu_kernel::StreamId;
 use jangbu_kernel::log::{EventLog, LogError};
 use jangbu_kernel::ports::Clock;
+use jangbu_kernel::{Position, StreamId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -34,7 +34,7 @@ pub use border::Redriven;
 pub use compare::{Compared, ComparedView};
 pub use rebuild::{Difference, RebuildOptions, RebuildProgress, RebuildReport, RebuildStage, RebuiltView};
 
-/// An owner that was silent for longer, by the database's clock, may be replaced.
+/// An owner that was silent for longer than this, by the database's clock, may be replaced.
 pub(crate) const LEASE_MS: i64 = 5_000;
 /// Requests to the loop that wait for a border between pages.
 const CONTROLS: usize = 16;
@@ -51,7 +51,7 @@ pub enum ProjectorError {
     /// Another rebuild is going on.
     #[error("another rebuild is going on")]
     Busy,
-    /// Somebody cancelled; the live tables are as they were.
+    /// The rebuild was cancelled; the live tables are unchanged.
     #[error("cancelled")]
     Cancelled,
     /// The projector has stopped, or another process projects now.
@@ -66,7 +66,7 @@ pub enum ProjectorError {
 }
 
 impl ProjectorError {
-    /// Whether what is stored cannot be read.
+    /// Whether stored data cannot be read.
     pub(crate) const fn is_damage(&self) -> bool {
         matches!(self, Self::Models(QueryError::Corrupt(_)))
     }
@@ -123,19 +123,19 @@ struct Inner {
     _guard: DropGuard,
 }
 
-/// The handle on a running projector. It stops with its last handle.
+/// The handle on a running projector, which stops with its last handle.
 #[derive(Clone)]
 pub struct ProjectorHandle(Arc<Inner>);
 
 impl ProjectorHandle {
-    /// Whether it has ended, although nobody stopped it: it has failed then.
+    /// Whether it has ended. Unless it was stopped, it has failed then.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         let task = self.0.task.lock().unwrap_or_else(PoisonError::into_inner);
         task.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Ends after the page at hand, and lets another projector take over at once.
+    /// Stops after the current page, and lets another projector take over at once.
     pub async fn stop(&self) {
         self.0.stop.cancel();
         if let Some(task) = self.take_task()
@@ -149,12 +149,12 @@ impl ProjectorHandle {
         self.0.task.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Waits until every view shows the log up to a position; false when the deadline came first.
-    pub async fn wait_for(&self, position: u64, deadline: Instant) -> bool {
+    /// Waits until every view shows the log up to a position; false if the deadline passes first.
+    pub async fn wait_for(&self, position: Position, deadline: Instant) -> bool {
         self.0.models.queries().wait_for(position, deadline).await
     }
 
-    /// How every view stands, against the log's head of this moment.
+    /// The status of every view, compared with the current head of the log.
     ///
     /// # Errors
     /// When the log or the read models cannot be read.
@@ -165,7 +165,7 @@ impl ProjectorHandle {
         Ok(crate::queries::statuses(lease, &records, head))
     }
 
-    /// Folds a parked stream's events in, in order, from the one that failed.
+    /// Folds the events of a parked stream in, in order, from the one that failed.
     ///
     /// # Errors
     /// When there is no such view or parked stream, or the log or the read models fail.
@@ -176,12 +176,13 @@ impl ProjectorHandle {
         answer.await.map_err(|_| ProjectorError::Stopped)?
     }
 
-    /// Builds views anew from the log's beginning, beside the live ones, and puts them in
-    /// their place. No names means all views. Dropping the future cancels.
+    /// Builds views anew from the log's beginning, beside the live ones, and replaces those by
+    /// them. No names means all views. Dropping the future cancels.
     ///
     /// # Errors
-    /// Unknown names, another rebuild, cancellation, or a failure of the log or the read
-    /// models; the live tables are then as they were.
+    /// Unknown names, another rebuild, cancellation, or a failure of the log or the read models.
+    /// The live tables are unchanged then, unless they were damaged: a rebuild that does not verify
+    /// throws damaged read models away first.
     pub async fn rebuild(
         &self,
         names: &[String],

@@ -1,5 +1,6 @@
-//! Taking the views over: where each of them stands, and whether it fits the log.
+//! Takes the views over: determines where each of them is, and whether it fits the log.
 
+use jangbu_kernel::Position;
 use jangbu_kernel::log::EventLog;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -21,13 +22,13 @@ enum Misfit {
     #[error("it was folded from another log")]
     OtherLog,
     #[error("it is ahead of the log, which ends at position {0}")]
-    Ahead(u64),
+    Ahead(Position),
     #[error("the log holds another event where it ends")]
     OtherHistory,
 }
 
 impl Follower {
-    /// Takes the views over. Where what is stored cannot be read, it is thrown away.
+    /// Takes the views over. If stored data cannot be read, everything is thrown away.
     pub async fn own_whatever_is_there(&mut self) -> Result<(), ProjectorError> {
         match self.own().await {
             Err(error) if error.is_damage() => {
@@ -44,15 +45,15 @@ impl Follower {
         self.take_stock().await
     }
 
-    /// A transaction that failed may have gone through all the same, and may even go
-    /// through yet. Taking a new epoch waits for it and fences it out; after that the
-    /// checkpoints say how far the rows are. Folding a page in twice would spoil them.
+    /// A transaction that failed may have been committed all the same, or may still be committed.
+    /// Taking a new epoch waits for it and fences it; after that the checkpoints say how far the
+    /// rows are. No page may be folded in twice.
     pub async fn settle_doubt(&mut self) -> Result<(), ProjectorError> {
         self.epoch = self.engine().acquire_after(self.epoch).await?;
         self.take_stock().await
     }
 
-    /// Throws everything away and begins at the log's beginning.
+    /// Throws everything away and starts at the log's beginning.
     pub async fn begin_anew(
         &mut self,
         reply: oneshot::Sender<Result<(), ProjectorError>>,
@@ -64,12 +65,12 @@ impl Follower {
             Err(error) => Err(error.into()),
         };
         let lost = matches!(begun, Err(ProjectorError::Stopped));
-        // The caller may have left.
+        // The caller may be gone.
         let _ = reply.send(begun);
         if lost { Err(ProjectorError::Stopped) } else { Ok(()) }
     }
 
-    /// Where every view stands, with nothing of it in memory.
+    /// Determines where every view is, with none of its rows in memory.
     async fn take_stock(&mut self) -> Result<(), ProjectorError> {
         let engine = self.engine().clone();
         self.ahead = None;
@@ -79,7 +80,7 @@ impl Follower {
             let Some(entry) = VIEWS.iter().find(|view| view.spec.name == record.name) else { continue };
             if let Some(misfit) = misfit(self.log.as_ref(), self.log_id, &record, entry.spec, head).await? {
                 tracing::warn!(
-                    view = record.name, position = record.position, head, reason = %misfit,
+                    view = record.name, position = record.position.get(), head = head.get(), reason = %misfit,
                     "the read model {} does not fit the log ({misfit}): it is thrown away and built anew", record.name
                 );
                 engine.reset(self.epoch, entry.spec, record.generation.saturating_add(1)).await?;
@@ -87,10 +88,14 @@ impl Follower {
         }
         let mut notes = Vec::new();
         for record in engine.records().await? {
-            let building = if record.position == 0 && head > 0 { Building::Anew } else { record.building };
+            let building = if record.position == Position::ZERO && head > Position::ZERO {
+                Building::Anew
+            } else {
+                record.building
+            };
             let now = match building {
                 Building::Anew if record.position < head => Building::Anew,
-                // A shadow that nobody builds any more, or a view that is whole.
+                // A shadow that nobody builds any more, or a view that is complete.
                 Building::Anew | Building::Beside | Building::Nothing => Building::Nothing,
             };
             if now != record.building {
@@ -107,9 +112,9 @@ impl Follower {
         Ok(())
     }
 
-    /// Begins anew where the tables stand. After a failure they alone know: a commit whose
-    /// answer was lost has moved rows and checkpoints, and folding its page once more would
-    /// find every row ahead of its events and park their streams.
+    /// Starts anew from where the tables are. After a failure only they are certain: a commit whose
+    /// answer was lost has moved rows and checkpoints. Folding its page again would find every row
+    /// ahead of its events and park their streams.
     async fn find_place(&mut self) -> Result<(), ProjectorError> {
         let engine = self.engine();
         let (records, parked) = (engine.records().await?, engine.parked().await?);
@@ -118,7 +123,7 @@ impl Follower {
             .map(|entry| {
                 let name = entry.spec.name;
                 let record = records.iter().find(|record| record.name == name);
-                let position = record.map_or(0, |record| record.position);
+                let position = record.map_or(Position::ZERO, |record| record.position);
                 let anew = record.is_some_and(|record| record.building == Building::Anew);
                 let mut view = (entry.open)(name.to_owned());
                 view.parked().extend(parked.iter().filter(|parked| parked.view == name).map(|parked| parked.stream));
@@ -136,12 +141,12 @@ async fn misfit(
     log_id: Uuid,
     record: &Record,
     spec: &ViewSpec,
-    head: u64,
+    head: Position,
 ) -> Result<Option<Misfit>, ProjectorError> {
     if record.version != i64::from(spec.version) {
         return Ok(Some(Misfit::Version));
     }
-    if record.position == 0 {
+    if record.position == Position::ZERO {
         return Ok(None);
     }
     if record.log.is_empty() {

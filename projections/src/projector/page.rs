@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use jangbu_kernel::log::{EventLog, ReadFilter};
 use jangbu_kernel::macros::DecodeError;
-use jangbu_kernel::{RecordedEvent, StreamId, Timestamp};
+use jangbu_kernel::{Position, RecordedEvent, StreamId, Timestamp, Version};
 
 use super::ProjectorError;
 use crate::engine::meta::Parked;
@@ -13,16 +13,16 @@ use crate::registry::VIEWS;
 use crate::runtime::AnyView;
 use crate::view::{Fact, Key};
 
-/// Events of one page: one transaction, bounded in memory and in time.
+/// Events of one page: one transaction, limited in memory and time.
 pub(super) const PAGE: usize = 4_000;
 
 /// An event that this program cannot read.
 struct Unreadable {
     stream: StreamId,
-    version: u64,
-    position: u64,
+    version: Version,
+    position: Position,
     event_type: String,
-    /// The type itself is unknown: any view of such streams may be concerned.
+    /// Whether the type itself is unknown: it may then concern any view of such streams.
     unknown: bool,
     reason: String,
 }
@@ -31,25 +31,25 @@ struct Unreadable {
 pub(super) struct Page {
     pub facts: Vec<Fact>,
     unreadable: Vec<Unreadable>,
-    /// The log is read up to here.
-    pub end: u64,
-    /// How many positions were read, shown or not.
+    /// The position up to which the log was read.
+    pub end: Position,
+    /// How many positions were read, whether or not their events are shown.
     pub events: usize,
-    /// The stored hash of the event at the end.
+    /// The stored hash of the event at `end`.
     pub hash: Option<[u8; 32]>,
 }
 
 impl Page {
-    /// Reads and decodes what follows a position.
-    pub async fn read(log: &dyn EventLog, after: u64, limit: usize) -> Result<Self, ProjectorError> {
+    /// Reads and decodes the events after a position.
+    pub async fn read(log: &dyn EventLog, after: Position, limit: usize) -> Result<Self, ProjectorError> {
         let (events, end) = log.follow(after, limit, &ReadFilter::default()).await.map_err(ProjectorError::Log)?;
         let mut page = Self::decode(&events, end);
-        page.events = usize::try_from(end.saturating_sub(after)).unwrap_or(usize::MAX);
+        page.events = usize::try_from(after.behind(end)).unwrap_or(usize::MAX);
         let left_out = page.events.saturating_sub(events.len());
         if left_out > 0 {
             tracing::warn!(
-                after,
-                end,
+                after = after.get(),
+                end = end.get(),
                 left_out,
                 "{left_out} events of kinds that this release does not know are left out"
             );
@@ -66,8 +66,8 @@ impl Page {
         Ok(page)
     }
 
-    /// Decodes what shows in any view.
-    pub fn decode(events: &[impl Borrow<RecordedEvent>], end: u64) -> Self {
+    /// Decodes the events that show in any view.
+    pub fn decode(events: &[impl Borrow<RecordedEvent>], end: Position) -> Self {
         let facts = Vec::with_capacity(events.len());
         let mut page = Self { facts, unreadable: Vec::new(), end, events: events.len(), hash: None };
         for event in events.iter().map(Borrow::<RecordedEvent>::borrow) {
@@ -90,7 +90,7 @@ impl Page {
         page
     }
 
-    /// Loads the rows that the view wants before it can fold the page.
+    /// Loads the rows that the view needs before it can fold the page.
     pub async fn load_into(
         &self,
         engine: &Engine,
@@ -104,14 +104,13 @@ impl Page {
         Ok(())
     }
 
-    /// Folds the page into a view that has the rows it wanted; answers with the streams
-    /// that it parked.
+    /// Folds the page into a view that has the rows it needs; returns the streams that it parked.
     pub fn fold_into(&self, view: &mut dyn AnyView, now: Timestamp) -> Vec<Parked> {
         let mut parked = Vec::new();
-        let mut park = |view: &mut dyn AnyView, stream, position, version, reason: String| {
+        let mut park = |view: &mut dyn AnyView, stream, position: Position, version, reason: String| {
             if view.parked().insert(stream) {
                 // The reason names types and versions only, never a payload.
-                tracing::error!(view = view.spec().name, %stream, position, %reason, "stream parked in {}: {stream} at {position}: {reason}", view.spec().name);
+                tracing::error!(view = view.spec().name, %stream, position = position.get(), %reason, "stream parked in {}: {stream} at {position}: {reason}", view.spec().name);
                 parked.push(Parked { view: view.spec().name.to_owned(), stream, position, version, reason, at: now });
             }
         };

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::ProjectorHandle;
 
-/// How long the read models may catch up with the log before the end.
+/// How long a stop waits for the read models to catch up with the log.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[async_trait]
@@ -21,7 +21,7 @@ impl Part for ProjectorHandle {
         Self::is_finished(self)
     }
 
-    /// Brings the read models up to the end of the log first. Stop the writers before it.
+    /// Waits first for the read models to reach the end of the log. Stop the writers before.
     async fn stop(self: Box<Self>) {
         match self.0.log.head().await {
             Ok(head) => {

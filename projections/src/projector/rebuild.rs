@@ -1,15 +1,15 @@
-//! Rebuild without downtime: shadow tables from the log, then a swap.
+//! Rebuild without downtime: shadow tables are filled from the log, then swapped in.
 //!
-//! The live projector goes on. The shadow is built in large pages with rows folded
-//! in memory and written in bulk, its indexes come after its rows, it follows the log
-//! until it is close, and at a border between two pages of the live projector, where
-//! both show one position, it takes the live tables' place in one transaction.
+//! The live projector goes on. The shadow is built in large pages, with rows folded in memory and
+//! written in bulk, and its indexes are created after its rows. It follows the log until it is
+//! close. At a border between two pages of the live projector, where both show the same position,
+//! it replaces the live tables in one transaction.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jangbu_kernel::Timestamp;
 use jangbu_kernel::log::EventLog;
+use jangbu_kernel::{Position, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -25,19 +25,19 @@ use crate::queries::QueryError;
 use crate::registry::{Entry, VIEWS};
 use crate::view::{Kind, Value, ViewSpec};
 
-/// Changed rows that are gathered before they are written: enough that what one order
-/// changes in its life, and the stock of a product over many sales, is written once.
-/// They bound what a rebuild takes of memory, with those on their way into the tables.
+/// Changed rows that are collected before they are written. There are so many that what one order
+/// changes in its life, and the stock of a product over many sales, is written once. They and the
+/// rows that are being written determine the memory that a rebuild takes.
 const ROWS_PER_FLUSH: usize = 40_000;
-/// While the shop is busy a rebuild rests after each page, so many times as long as the
-/// page took: its rows and indexes are written by the thread that writes the live ones.
+/// While the shop is busy, a rebuild pauses after each page for this many times as long as the page
+/// took, because its rows and indexes are written by the thread that writes the live ones.
 const RESTS: u32 = 4;
 const LONGEST_REST: Duration = Duration::from_secs(1);
-/// Events that came in during a page, from which on the shop is busy.
+/// The shop is busy from this many new events during a page on.
 const BUSY: u64 = 100;
 /// Decoded pages that wait to be folded.
 const PAGES_AHEAD: usize = 2;
-/// Differences that are told one by one.
+/// Differences that are reported one by one.
 const EXAMPLES: i64 = 10;
 
 /// How views are rebuilt.
@@ -47,41 +47,41 @@ pub struct RebuildOptions {
     pub verify: bool,
     /// Compare and report, and leave the live tables alone.
     pub verify_only: bool,
-    /// Tell what would be done.
+    /// Only report what would be done.
     pub dry_run: bool,
-    /// Cancels: the live tables stay as they are.
+    /// Cancels the rebuild; the live tables stay as they are.
     pub cancel: CancellationToken,
 }
 
-/// What a rebuild is at.
+/// The stage that a rebuild is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RebuildStage {
     /// Folding the log into shadow tables.
     Building,
     /// Making the shadows' indexes.
     Indexing,
-    /// Folding what came in meanwhile.
+    /// Folding events that were recorded meanwhile.
     CatchingUp,
     /// Comparing with the live rows.
     Verifying,
-    /// Taking the live tables' place.
+    /// Replacing the live tables.
     Swapping,
 }
 
 /// How far a rebuild has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RebuildProgress {
-    /// What it is at.
+    /// The current stage.
     pub stage: RebuildStage,
-    /// The log is folded up to here.
-    pub position: u64,
+    /// The position up to which the log is folded.
+    pub position: Position,
     /// The log's last position as far as is known.
-    pub head: u64,
+    pub head: Position,
     /// Events folded in a second, on average since the start.
     pub events_per_second: u64,
 }
 
-/// A row that the rebuild and the live table do not agree on.
+/// A row that differs between the rebuild and the live table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The aggregate whose row it is.
@@ -90,30 +90,30 @@ pub struct Difference {
     pub what: String,
 }
 
-/// What became of a view.
+/// The result of rebuilding a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RebuiltView {
     /// The view.
     pub name: &'static str,
     /// Rows of the shadow; of the live table in a dry run.
     pub rows: u64,
-    /// Streams that did not fold, and are parked.
+    /// Streams that could not be folded, and are parked.
     pub parked_streams: u64,
     /// How many rows differ from the live ones, if they were compared.
     pub differences: Option<u64>,
-    /// The first of them.
+    /// The first of the rows that differ.
     pub examples: Vec<Difference>,
-    /// Whether it took the live table's place.
+    /// Whether it replaced the live table.
     pub swapped: bool,
 }
 
-/// What became of a rebuild.
+/// The result of a rebuild.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RebuildReport {
-    /// View by view.
+    /// The result for each view.
     pub views: Vec<RebuiltView>,
-    /// Everything up to here is folded in.
-    pub position: u64,
+    /// The position up to which everything is folded in.
+    pub position: Position,
     /// How many events were read.
     pub events: u64,
     /// How long it took.
@@ -122,8 +122,7 @@ pub struct RebuildReport {
 
 type Progress = Box<dyn FnMut(RebuildProgress) + Send>;
 
-/// Runs a rebuild in a task of its own, so that a caller that leaves cancels it in
-/// good order.
+/// Runs a rebuild in a task of its own, so that it is cancelled properly if the caller is dropped.
 pub(super) async fn run(
     inner: &Inner,
     names: &[String],
@@ -210,7 +209,7 @@ impl Rebuild {
         outcome
     }
 
-    /// Nothing of what is there can be relied on: all views begin at the log's beginning.
+    /// Builds all views from the log's beginning, because nothing that is stored can be relied on.
     async fn begin_anew(&mut self) -> Result<RebuildReport, ProjectorError> {
         let head = self.log.head().await.map_err(ProjectorError::Log)?;
         let (reply, answer) = oneshot::channel();
@@ -219,8 +218,8 @@ impl Rebuild {
         let mut published = self.models.published.subscribe();
         let cancel = self.cancel.clone();
         loop {
-            let position = published.borrow_and_update().unwrap_or(0);
-            self.events = position;
+            let position = published.borrow_and_update().unwrap_or(Position::ZERO);
+            self.events = position.get();
             self.tell(RebuildStage::Building, position, head);
             if position >= head {
                 break;
@@ -240,7 +239,12 @@ impl Rebuild {
             view.swapped = true;
             views.push(view);
         }
-        Ok(RebuildReport { views, position: self.events, events: self.events, elapsed: self.started.elapsed() })
+        Ok(RebuildReport {
+            views,
+            position: Position::new(self.events),
+            events: self.events,
+            elapsed: self.started.elapsed(),
+        })
     }
 
     async fn dry_run(&mut self) -> Result<RebuildReport, ProjectorError> {
@@ -250,7 +254,7 @@ impl Rebuild {
             let rows = self.count(entry.spec.name).await?;
             views.push(rebuilt(entry.spec, rows));
         }
-        Ok(RebuildReport { views, position, events: position, elapsed: self.started.elapsed() })
+        Ok(RebuildReport { views, position, events: position.get(), elapsed: self.started.elapsed() })
     }
 
     async fn build_and_swap(&mut self) -> Result<RebuildReport, ProjectorError> {
@@ -299,25 +303,25 @@ impl Rebuild {
         if self.cancel.is_cancelled() { Err(ProjectorError::Cancelled) } else { Ok(()) }
     }
 
-    /// Folds the log up to where it ends now: what comes in meanwhile is for the next
-    /// round, or for the border, so that a busy shop cannot keep a rebuild from ending.
+    /// Folds the log up to its current end. What is recorded meanwhile is left to the next round,
+    /// or to the border, so that a busy shop cannot keep a rebuild from ending.
     async fn follow(&mut self, set: &mut ShadowSet, stage: RebuildStage) -> Result<(), ProjectorError> {
         let followed = self.follow_pages(set, stage).await;
         if followed.is_ok() {
             set.flush(&self.engine, self.epoch).await?;
         } else if let Err(error) = set.written().await {
-            // The shadow is dropped next; nothing may write to it any more.
+            // The shadow is dropped next, so nothing may write to it any more.
             tracing::debug!(%error, "the last rows of a rebuild that ended early were not written: {error}");
         }
         followed
     }
 
-    /// Reading and decoding, folding, and writing go on side by side.
+    /// Folds pages; reading and decoding, folding, and writing run at the same time.
     async fn follow_pages(&mut self, set: &mut ShadowSet, stage: RebuildStage) -> Result<(), ProjectorError> {
         let head = self.log.head().await.map_err(ProjectorError::Log)?;
         let (pages, mut ready) = mpsc::channel::<Result<Page, ProjectorError>>(PAGES_AHEAD);
         let (log, mut from) = (Arc::clone(&self.log), set.position);
-        // What came in meanwhile has to be caught up with.
+        // Only the first stage pauses: the later ones have to catch up.
         let rests = if stage == RebuildStage::Building { RESTS } else { 0 };
         let reader = on_a_thread_that_yields("views-rebuild-reader", async move {
             let mut newest = head;
@@ -326,12 +330,12 @@ impl Rebuild {
                 let page = Page::read(log.as_ref(), from, PAGE).await;
                 let last = page.as_ref().map_or(true, |page| page.events < PAGE || page.end >= head);
                 from = page.as_ref().map_or(from, |page| page.end);
-                // The folding side left, or this was the end.
+                // The folding side is gone, or this was the end.
                 if pages.send(page).await.is_err() || last {
                     return;
                 }
                 let seen = log.head().await.unwrap_or(newest);
-                if seen.saturating_sub(newest) >= BUSY {
+                if newest.behind(seen) >= BUSY {
                     tokio::time::sleep(begun.elapsed().saturating_mul(rests).min(LONGEST_REST)).await;
                 }
                 newest = seen;
@@ -351,7 +355,7 @@ impl Rebuild {
         self.clock.now()
     }
 
-    fn tell(&mut self, stage: RebuildStage, position: u64, head: u64) {
+    fn tell(&mut self, stage: RebuildStage, position: Position, head: Position) {
         let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         let events_per_second = self.events.saturating_mul(1_000) / millis;
         let progress = self.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -364,7 +368,7 @@ impl Rebuild {
         tokio::select! {
             biased;
             answer = answer => answer.map_err(|_| ProjectorError::Stopped)?,
-            // A projector that cannot read its rows never comes to the next border.
+            // A projector that cannot read its rows never reaches the next border.
             damage = self.engine.health().until_damaged() => Err(damaged(damage)),
         }
     }
@@ -409,7 +413,7 @@ fn number(value: Option<&Value>) -> u64 {
     if let Some(Value::Int(Some(number))) = value { u64::try_from(*number).unwrap_or(0) } else { 0 }
 }
 
-/// Rows that are not the same in both tables, byte for byte: how many, and the first.
+/// Finds the rows that are not the same in both tables, byte for byte: how many, and the first.
 fn differences(engine: &Engine, spec: &ViewSpec) -> (Statement, Statement) {
     let mut unequal = vec!["l.doc is distinct from s.doc".to_owned()];
     unequal.extend(spec.columns.iter().map(|column| format!("l.{0} is distinct from s.{0}", column.name)));

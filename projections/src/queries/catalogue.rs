@@ -1,4 +1,4 @@
-//! Products and stock.
+//! Products, with what can be bought of them.
 
 use std::collections::BTreeSet;
 
@@ -7,23 +7,26 @@ use serde::{Deserialize, Serialize};
 
 use super::cursor::Like;
 use super::select::{Order, Select, row};
-use super::{Page, PageRequest, Queries, QueryError};
+use super::{LONGEST_PAGE, Page, PageRequest, Queries, QueryError};
 use crate::engine::{Engine, sql};
 use crate::view::{Kind, Value};
-use crate::views::products::wanted_terms;
-use crate::views::{ProductRow, StockMarksView, StockRow, query_words};
+use crate::views::products::{category_term, wanted_terms};
+use crate::views::{ProductRow, query_words};
 
-/// Different words of a search; each is one more condition on every row that is looked at.
+/// Different words of a search; each is one more condition on every row that is checked.
 pub const MOST_SEARCH_WORDS: usize = 20;
-/// Letters of all its words: each pair of them is one more look into the index.
+/// Letters of all its words together; each pair of them is one more lookup in the index.
 pub const MOST_SEARCH_LETTERS: usize = 400;
 
-/// A product with what can be bought of it.
+/// Products up to which those of a category are sorted all together.
+const FEW: i64 = 2_000;
+
+/// A product with the quantity that can be bought.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProductWithStock {
     /// The product.
     pub product: ProductRow,
-    /// How many can be bought now; 0 reads as sold out.
+    /// How many can be bought now; 0 means sold out.
     pub available: i64,
 }
 
@@ -38,7 +41,7 @@ pub enum ProductSort {
     /// The cheapest first.
     #[strum(serialize = "price")]
     PriceAscending,
-    /// The dearest first.
+    /// The most expensive first.
     #[strum(serialize = "-price")]
     PriceDescending,
     /// By name.
@@ -83,30 +86,32 @@ impl ProductSort {
     }
 }
 
-/// Which products. What is absent does not matter.
+/// Which products to list. An absent field is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProductFilter {
     /// Words that all occur in the name or the description, as whole words or parts.
     pub q: Option<String>,
-    /// Filed here.
+    /// In this category.
     pub category_id: Option<CategoryId>,
-    /// Sold by.
+    /// Sold by this user.
     pub seller_id: Option<UserId>,
+    /// Variants of this product.
+    pub variant_of: Option<ProductId>,
     /// Costs at least this, in this currency.
     pub min_price: Option<Money>,
     /// Costs at most this, in this currency.
     pub max_price: Option<Money>,
-    /// Can be bought now, or is sold out.
+    /// True: can be bought now. False: sold out.
     pub in_stock: Option<bool>,
-    /// Leave out what is not for sale.
+    /// Leave out products that are not for sale.
     pub active_only: bool,
-    /// In which order.
+    /// The order of the list.
     pub sort: ProductSort,
 }
 
 impl Queries {
-    /// The catalogue beside the stock. One table each, because stock changes with every
-    /// sale and a product hardly ever.
+    /// The catalogue joined with the stock. They are separate tables because stock changes with
+    /// every sale and a product hardly ever.
     fn catalogue(&self) -> Select {
         let engine = &self.models.engine;
         Select::from(format!(
@@ -140,11 +145,14 @@ impl Queries {
         filter: &ProductFilter,
         page: &PageRequest,
     ) -> Result<Page<ProductWithStock>, QueryError> {
-        let mut select = self.catalogue().with_some("p.category_id", "=", filter.category_id.map(Value::id)).with_some(
-            "p.seller_id",
+        let mut select = self.catalogue().with_some("p.seller_id", "=", filter.seller_id.map(Value::id)).with_some(
+            "p.variant_of",
             "=",
-            filter.seller_id.map(Value::id),
+            filter.variant_of.map(Value::id),
         );
+        if let Some(category_id) = filter.category_id {
+            select = self.filed_in(select, category_id).await?;
+        }
         if let Some(min) = filter.min_price {
             select = select.with("p.currency", "=", Value::text(min.currency().code())).with(
                 "p.price_minor",
@@ -170,7 +178,7 @@ impl Queries {
         if let Some(q) = &filter.q {
             let words = words_of(q)?;
             if words.is_empty() && !q.trim().is_empty() {
-                // Nothing but punctuation occurs in no product.
+                // No product contains a search of nothing but punctuation.
                 return Ok(Page { items: Vec::new(), next_cursor: None });
             }
             for word in words {
@@ -181,11 +189,69 @@ impl Queries {
         self.page_of(SHOWN, CHOSEN, select, &sort.order(), page, with_stock, move |item| sort.keys(&item.product)).await
     }
 
-    /// The index finds the rows that have all of a word's terms; of those the ones with
-    /// the word itself are left.
-    fn with_word(&self, mut select: Select, word: &str) -> Select {
-        let terms = wanted_terms(word);
+    /// The products that have all these words in their name or description, on sale or not.
+    ///
+    /// # Errors
+    /// [`QueryError::SearchTooLong`], [`QueryError::SearchTooBroad`] if a page cannot hold them, or
+    /// when the read models cannot be read.
+    pub async fn products_with(&self, words: &str) -> Result<Vec<ProductId>, QueryError> {
+        let filter = ProductFilter { q: Some(words.to_owned()), ..ProductFilter::default() };
+        let page = PageRequest { cursor: None, limit: LONGEST_PAGE };
+        let found = self.products(&filter, &page).await?;
+        if found.next_cursor.is_some() {
+            return Err(QueryError::SearchTooBroad);
+        }
+        Ok(found.items.into_iter().map(|item| item.product.id).collect())
+    }
+
+    /// Products of a category and of those below it.
+    async fn filed_in(&self, mut select: Select, category_id: CategoryId) -> Result<Select, QueryError> {
+        let below = self.category_and_below(category_id).await?;
+        let terms: Vec<String> = below.into_iter().map(category_term).collect();
         let condition = match &self.models.engine {
+            Engine::Postgres(_) => {
+                let terms = select.param(Value::Terms(terms.join(" ")));
+                format!("p.terms && string_to_array({terms}, ' ')")
+            }
+            Engine::Sqlite(_) => {
+                let are_few = self.are_few("products", &terms).await?;
+                let params: Vec<String> = terms.into_iter().map(|term| select.param(Value::text(term))).collect();
+                let terms = params.join(", ");
+                if are_few {
+                    format!("p.id in (select id from products_terms where term in ({terms}))")
+                } else {
+                    format!("exists (select 1 from products_terms t where t.term in ({terms}) and t.id = p.id)")
+                }
+            }
+        };
+        Ok(select.when(condition))
+    }
+
+    /// Whether so few rows of a table have one of these terms that sorting all of them is cheaper than
+    /// going through the list in its order and looking at each. (Postgres has statistics for that.)
+    pub(super) async fn are_few(&self, table: &str, terms: &[String]) -> Result<bool, QueryError> {
+        let params: Vec<String> = (1..=terms.len()).map(|number| format!("${number}")).collect();
+        let text = format!(
+            "select count(*) from (select 1 from {table}_terms where term in ({}) limit {FEW})",
+            params.join(", ")
+        );
+        let rows = self.models.engine.select(sql(text, terms.iter().map(Value::text).collect()), &[Kind::Int]).await?;
+        let count = rows.first().and_then(|row| row.first());
+        Ok(!matches!(count, Some(Value::Int(Some(count))) if *count >= FEW))
+    }
+
+    /// Products with a word, or with what is left of it without a particle.
+    fn with_word(&self, mut select: Select, word: &str) -> Select {
+        let forms = [Some(word), without_particle(word)].into_iter().flatten();
+        let conditions: Vec<String> = forms.map(|form| self.has_word(&mut select, form)).collect();
+        select.when(format!("({})", conditions.join(" or ")))
+    }
+
+    /// The index finds the rows that have all of a word's terms; of those only the ones that
+    /// contain the word itself are kept.
+    fn has_word(&self, select: &mut Select, word: &str) -> String {
+        let terms = wanted_terms(word);
+        match &self.models.engine {
             Engine::Postgres(_) => {
                 let terms = select.param(Value::Terms(terms.join(" ")));
                 let word = select.param(Value::text(word));
@@ -200,31 +266,7 @@ impl Queries {
                     params.join(", ")
                 )
             }
-        };
-        select.when(condition)
-    }
-
-    /// The stock of a product.
-    ///
-    /// # Errors
-    /// When the read models cannot be read.
-    pub async fn stock(&self, product_id: ProductId) -> Result<Option<StockRow>, QueryError> {
-        let select = Select::from(self.models.engine.table("stock")).with("product_id", "=", Value::id(product_id));
-        self.first(select, "").await
-    }
-
-    /// The stock of a product as it was not long before a version, to fold on from; none
-    /// where the stream itself is not long.
-    ///
-    /// # Errors
-    /// When the read models cannot be read.
-    pub async fn stock_before(&self, product_id: ProductId, version: u64) -> Result<Option<StockRow>, QueryError> {
-        let Some(number) = StockMarksView::before(version) else { return Ok(None) };
-        let select = Select::from(self.models.engine.table("stock_marks"))
-            .with("product_id", "=", Value::id(product_id))
-            // A read model that is behind has an earlier one.
-            .with("number", "<=", Value::count(number));
-        self.first(select, " order by number desc").await
+        }
     }
 }
 
@@ -233,11 +275,21 @@ const CHOSEN: &[Kind] = &[Kind::Text, Kind::Int];
 
 fn with_stock(found: &[Value]) -> Result<ProductWithStock, QueryError> {
     let available = if let Some(Value::Int(Some(available))) = found.get(1) { *available } else { 0 };
-    Ok(ProductWithStock { product: row(found.first())?, available })
+    // More may be promised than is here.
+    Ok(ProductWithStock { product: row(found.first())?, available: available.max(0) })
 }
 
-/// The words that are looked for, each once. All of them count: a search that is too long is
-/// refused, not cut.
+/// What is left of a word of three syllables or more without a Korean particle at its end, such as
+/// 을 in 한라봉을.
+fn without_particle(word: &str) -> Option<&str> {
+    const PARTICLES: [char; 14] = ['은', '는', '이', '가', '을', '를', '의', '에', '로', '과', '와', '도', '만', '랑'];
+    let is_hangul = |letter: char| ('가'..='힣').contains(&letter);
+    let stem = word.strip_suffix(PARTICLES)?;
+    (stem.chars().count() >= 2 && stem.chars().all(is_hangul)).then_some(stem)
+}
+
+/// The words to search for, each once. All of them count: a search that is too long is refused, not
+/// cut.
 fn words_of(q: &str) -> Result<Vec<String>, QueryError> {
     let words: BTreeSet<String> = query_words(q).into_iter().collect();
     let letters: usize = words.iter().map(|word| word.chars().count()).sum();
@@ -250,6 +302,20 @@ fn words_of(q: &str) -> Result<Vec<String>, QueryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_particle_is_taken_off_where_a_word_is_left() {
+        for (word, stem) in [
+            ("한라봉을", Some("한라봉")),
+            ("감귤은", Some("감귤")),
+            ("사과", None),
+            ("종이", None),
+            ("mug은", None),
+            ("한라봉", None),
+        ] {
+            assert_eq!(without_particle(word), stem, "{word}");
+        }
+    }
 
     #[test]
     fn every_word_counts_and_too_many_are_refused() {

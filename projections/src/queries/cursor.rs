@@ -9,14 +9,14 @@ use uuid::Uuid;
 use super::QueryError;
 use crate::view::Value;
 
-/// A longer text is no cursor of ours.
+/// A longer text is not a cursor of this program.
 const LONGEST: usize = 2_048;
 
 /// The sort key of a page's last item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Cursor {
-    /// The list's name and order: a cursor of another list means nothing here.
+    /// The list's name and order: the cursor of another list is rejected.
     list: String,
     keys: Vec<Part>,
 }
@@ -34,7 +34,8 @@ enum Part {
     Time(i64),
 }
 
-/// Writes a cursor. The values are there and of ordered kinds by construction.
+/// Writes a cursor; none if a value is absent or of a kind without an order, which sort keys never
+/// are.
 pub(super) fn write(list: &str, keys: &[Value]) -> Option<String> {
     let parts: Option<Vec<Part>> = keys
         .iter()
@@ -56,7 +57,7 @@ pub(super) fn write(list: &str, keys: &[Value]) -> Option<String> {
     serde_json::to_vec(&cursor).ok().map(|json| URL_SAFE_NO_PAD.encode(json))
 }
 
-/// Reads a cursor of a list whose sort key has values like these.
+/// Reads a cursor of a list whose sort key has values of these kinds.
 pub(super) fn read(list: &str, text: &str, like: &[Like]) -> Result<Vec<Value>, QueryError> {
     if text.len() > LONGEST {
         return Err(QueryError::BadCursor);
@@ -72,7 +73,7 @@ pub(super) fn read(list: &str, text: &str, like: &[Like]) -> Result<Vec<Value>, 
         .zip(like)
         .map(|(part, like)| match (part, like) {
             (Part::Uuid(id), Like::Uuid) => Ok(Value::id(id)),
-            // No text of ours holds a zero, and Postgres refuses it.
+            // Stored texts contain no zero character, and Postgres refuses one.
             (Part::Text(text), Like::Text) if !text.contains('\0') => Ok(Value::text(text)),
             (Part::Int(number), Like::Int) => Ok(Value::int(number)),
             (Part::Time(millis), Like::Time) => {
@@ -86,7 +87,7 @@ pub(super) fn read(list: &str, text: &str, like: &[Like]) -> Result<Vec<Value>, 
         .collect()
 }
 
-/// What both engines can hold; a moment outside is not one of ours.
+/// Whether both engines can store a time; a cursor never has another.
 fn in_range(at: &Timestamp) -> bool {
     use chrono::Datelike as _;
     (0..=9_999).contains(&at.year())
@@ -131,7 +132,7 @@ mod tests {
     }
 
     fn key() -> impl Strategy<Value = (Value, Like)> {
-        // The moments that both engines can hold.
+        // The times that both engines can store.
         let millis = -62_135_596_800_000_i64..=253_402_300_799_999;
         prop_oneof![
             any::<u128>().prop_map(|bits| (Value::id(Uuid::from_u128(bits)), Like::Uuid)),

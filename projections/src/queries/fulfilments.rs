@@ -10,30 +10,30 @@ use super::{Page, PageRequest, Queries, QueryError};
 use crate::view::Value;
 use crate::views::FulfilmentRow;
 
-/// What operators sort processes by.
+/// The states by which operators tell processes apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum FulfilmentState {
-    /// On its way.
+    /// In progress.
     Running,
-    /// Being undone.
+    /// Undoing what was done.
     Compensating,
     /// A person has to decide.
     Parked,
-    /// At its end.
+    /// It has ended.
     Ended,
 }
 
 jangbu_kernel::named!(FulfilmentState);
 
-/// Which processes. What is absent does not matter.
+/// Which processes to list. An absent field is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FulfilmentFilter {
     /// In this state.
     pub state: Option<FulfilmentState>,
-    /// Those that somebody should look at: parked, or not ended, with commands out and
-    /// nothing heard for this long before the moment given.
+    /// Those that somebody should look at: parked ones, and those that have not ended, are not at
+    /// rest, and have had no event for this long before the given time.
     pub stuck_for: Option<(Duration, Timestamp)>,
 }
 

@@ -1,41 +1,50 @@
-//! What can be asked of the read models. Every answer is one indexed query.
+//! Queries on the read models. Each is answered by one indexed database query.
 
 mod catalogue;
+mod categories;
 mod cursor;
 mod fulfilments;
 mod people;
 mod sales;
 mod select;
 mod status;
+mod stock;
 
 use std::time::Duration;
 
+use jangbu_kernel::Position;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::engine::EngineError;
 use crate::models::ReadModels;
 
 pub use catalogue::{MOST_SEARCH_LETTERS, MOST_SEARCH_WORDS, ProductFilter, ProductSort, ProductWithStock};
+pub use categories::{CategoryPlace, MOST_BELOW};
 pub use fulfilments::{FulfilmentFilter, FulfilmentState};
 pub use people::UserFilter;
 pub use sales::{OrderFilter, PaymentFilter, ShipmentFilter};
 pub(crate) use status::statuses;
 pub use status::{ParkedStream, ProjectionState, ProjectionStatus};
+pub use stock::{NamedStock, StockFilter};
 
-/// How often the checkpoints are looked at while another process projects.
+/// How often the checkpoints are polled while another process projects.
 const POLL: Duration = Duration::from_millis(20);
-/// A page is never longer, whatever is asked.
+/// The longest page, whatever is asked for.
 const LONGEST_PAGE: u32 = 200;
 
-/// Why a question has no answer.
+/// Why a query failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// The cursor was not made by this list.
     #[error("the cursor is not one of this list")]
     BadCursor,
-    /// More words are looked for than a search takes.
+    /// The search has more words than one may have.
     #[error("a search takes at most {MOST_SEARCH_WORDS} different words of {MOST_SEARCH_LETTERS} letters together")]
     SearchTooLong,
+    /// More products have the words than orders are looked for with.
+    #[error("more than {LONGEST_PAGE} products have these words, name them closer")]
+    SearchTooBroad,
     /// The read models cannot be reached; trying again later may help.
     #[error("the read models are unavailable: {0}")]
     Unavailable(String),
@@ -54,19 +63,19 @@ impl From<EngineError> for QueryError {
     }
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
     /// The items, in the list's order.
     pub items: Vec<T>,
-    /// Where the next page begins; none at the end.
+    /// Where the next page begins; none on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// Which part of a list.
+/// Which page of a list to return.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest {
-    /// Where it begins: the `next_cursor` of the page before; none at the start.
+    /// Where it begins: the `next_cursor` of the page before; none for the first page.
     pub cursor: Option<String>,
     /// How many items at most, 1-200.
     pub limit: u32,
@@ -84,7 +93,7 @@ impl PageRequest {
     }
 }
 
-/// Asks the read models. Clones share one handle.
+/// The queries on the read models. Clones share one handle.
 #[derive(Clone)]
 pub struct Queries {
     pub(crate) models: ReadModels,
@@ -95,10 +104,10 @@ impl Queries {
         Self { models }
     }
 
-    /// Waits until every view shows the log up to a position; false when the deadline
-    /// came first. Follows this process's projector, or looks at the checkpoints when
-    /// another process projects.
-    pub async fn wait_for(&self, position: u64, deadline: Instant) -> bool {
+    /// Waits until every view shows the log up to a position; false if the deadline passes first.
+    /// It listens to this process's projector, or polls the checkpoints when another process
+    /// projects.
+    pub async fn wait_for(&self, position: Position, deadline: Instant) -> bool {
         let mut published = self.models.published.subscribe();
         loop {
             let here = *published.borrow_and_update();
@@ -106,6 +115,7 @@ impl Queries {
                 if reached >= position {
                     return true;
                 }
+                let _waiting = Waiting::among(&self.models.waiting);
                 if !matches!(tokio::time::timeout_at(deadline, published.changed()).await, Ok(Ok(()))) {
                     return false;
                 }
@@ -120,5 +130,21 @@ impl Queries {
             }
             tokio::time::sleep_until(next).await;
         }
+    }
+}
+
+/// A caller who waits, counted until the wait is over, however it ends.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn among(all: &'a watch::Sender<usize>) -> Self {
+        all.send_modify(|count| *count = count.saturating_add(1));
+        Self(all)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }

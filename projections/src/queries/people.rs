@@ -8,12 +8,12 @@ use super::{Page, PageRequest, Queries, QueryError};
 use crate::view::Value;
 use crate::views::{PointsEntryRow, PointsRow, UserRow, UserStatus};
 
-/// Which users. What is absent does not matter.
+/// Which users to list. An absent field is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserFilter {
     /// In this state.
     pub status: Option<UserStatus>,
-    /// Those with a role beyond customer, or those without.
+    /// True: with a role beyond customer. False: without one.
     pub staff: Option<bool>,
 }
 
@@ -42,7 +42,7 @@ impl Queries {
             .await
     }
 
-    /// A user's points; none for somebody who was never given any.
+    /// A user's points; zero for a user who was never granted any.
     ///
     /// # Errors
     /// When the read models cannot be read.
@@ -51,7 +51,8 @@ impl Queries {
         Ok(self.first(select, "").await?.unwrap_or_else(|| PointsRow::empty(user_id)))
     }
 
-    /// The entries that changed a user's balance, the newest first: their amounts sum to it.
+    /// The entries that changed a user's balance, the newest first. Their amounts add up to the
+    /// balance.
     ///
     /// # Errors
     /// A bad cursor, or when the read models cannot be read.

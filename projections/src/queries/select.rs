@@ -17,20 +17,29 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// The sort key where a page begins; none at the start.
+    /// The sort key where a page begins; none for the first page.
     fn begin(&self, request: &PageRequest) -> Result<Option<Vec<Value>>, QueryError> {
         let Some(text) = &request.cursor else { return Ok(None) };
         let like: Vec<Like> = self.columns.iter().map(|(_, like)| *like).collect();
         cursor::read(self.name, text, &like).map(Some)
     }
 
-    /// What is left of an upper bound of a list by time, the newest first: nothing, when
-    /// the page begins before it. With two upper bounds an engine would go to one and walk
-    /// to the other, which takes as long as reading all pages before this one.
+    /// What remains of an upper time bound, for a list that starts with the newest: none, if the
+    /// page begins before it. With two upper bounds an engine would start at one and walk to the
+    /// other, which takes as long as reading all pages before this one.
     pub fn bound(&self, request: &PageRequest, to: Option<Timestamp>) -> Result<Option<Timestamp>, QueryError> {
         let begin = self.begin(request)?;
         let begin = if let Some(Some(Value::Time(at))) = begin.as_ref().map(|keys| keys.first()) { *at } else { None };
         Ok(to.filter(|to| begin.is_none_or(|begin| begin >= *to)))
+    }
+}
+
+impl Order {
+    /// The same of a lower bound of a list by time, the oldest first.
+    pub fn lower_bound(&self, request: &PageRequest, from: Option<Timestamp>) -> Result<Option<Timestamp>, QueryError> {
+        let begin = self.begin(request)?;
+        let begin = if let Some(Some(Value::Time(at))) = begin.as_ref().map(|keys| keys.first()) { *at } else { None };
+        Ok(from.filter(|from| begin.is_none_or(|begin| begin < *from)))
     }
 }
 
@@ -46,7 +55,7 @@ impl Select {
         Self { from: from.into(), conditions: Vec::new(), params: Vec::new() }
     }
 
-    /// Adds a parameter and answers with its name in SQL.
+    /// Adds a parameter and returns its name in SQL.
     pub fn param(&mut self, value: Value) -> String {
         self.params.push(value);
         format!("${}", self.params.len())
@@ -87,7 +96,7 @@ pub(super) fn row<Row: DeserializeOwned>(value: Option<&Value>) -> Result<Row, Q
 }
 
 impl Queries {
-    /// Takes note of a row that cannot be read.
+    /// Notes the damage if a row cannot be read.
     fn noted<T>(&self, outcome: Result<T, QueryError>) -> Result<T, QueryError> {
         if let Err(QueryError::Corrupt(what)) = &outcome {
             self.models.engine.note_damage(what);
@@ -121,7 +130,7 @@ impl Queries {
         self.noted(rows.iter().map(|found| row(found.first())).collect())
     }
 
-    /// A page. `keys` gives the sort key of a row.
+    /// A page. `keys` returns the sort key of a row.
     pub(super) async fn page<Row: DeserializeOwned>(
         &self,
         select: Select,
@@ -154,7 +163,7 @@ impl Queries {
             select = select.when(format!("({}) {operator} ({})", names.join(", "), params.join(", ")));
         }
         let limit = request.clamped();
-        // One more than asked tells whether there is a next page.
+        // One row more than asked for shows whether there is a next page.
         let limit_param = select.param(Value::int(i64::from(limit) + 1));
         let direction = if order.descending { " desc" } else { "" };
         let sorted: Vec<String> = names.iter().map(|name| format!("{name}{direction}")).collect();

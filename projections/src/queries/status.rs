@@ -1,6 +1,6 @@
-//! How the views stand.
+//! The status of the views.
 
-use jangbu_kernel::{StreamId, Timestamp};
+use jangbu_kernel::{Position, StreamId, Timestamp};
 
 use super::{Queries, QueryError};
 use crate::engine::meta::{Building, Lease, Parked, Record};
@@ -13,43 +13,42 @@ use crate::registry::VIEWS;
 pub enum ProjectionState {
     /// It follows the log.
     Live,
-    /// It is behind by more than a page, and being brought up.
+    /// It is behind by more than two pages, and is catching up.
     CatchingUp,
-    /// A shadow of it is being built beside it, or it is being built itself from the log's
-    /// beginning.
+    /// A shadow of it is being built, or the view itself is being built from the log's beginning.
     Rebuilding,
-    /// Nobody projects.
+    /// No projector is active.
     Stopped,
 }
 
 jangbu_kernel::named!(ProjectionState);
 
-/// How a view stands.
+/// The status of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectionStatus {
     /// The view.
     pub name: String,
     /// The version of its fold.
     pub version: u32,
-    /// It shows the log up to here.
-    pub position: u64,
+    /// The position up to which it shows the log.
+    pub position: Position,
     /// How many positions it is behind, as far as the projector knows.
     pub lag: u64,
     /// What it is doing.
     pub state: ProjectionState,
-    /// How many streams it does not follow.
+    /// How many streams it does not follow, because they are parked.
     pub parked_streams: u64,
 }
 
-/// A lag that one or two pages clear is not worth a word.
+/// A lag that about two pages clear is not reported as catching up.
 const CATCHING_UP: u64 = 8_192;
 
-pub(crate) fn statuses(lease: Lease, records: &[Record], head: u64) -> Vec<ProjectionStatus> {
+pub(crate) fn statuses(lease: Lease, records: &[Record], head: Position) -> Vec<ProjectionStatus> {
     let alive = !lease.is_silent();
     let known = VIEWS.iter().filter_map(|view| records.iter().find(|record| record.name == view.spec.name));
     known
         .map(|record| {
-            let lag = head.saturating_sub(record.position);
+            let lag = record.position.behind(head);
             let state = match (alive, record.building) {
                 (false, _) => ProjectionState::Stopped,
                 (true, Building::Beside | Building::Anew) => ProjectionState::Rebuilding,
@@ -68,7 +67,7 @@ pub(crate) fn statuses(lease: Lease, records: &[Record], head: u64) -> Vec<Proje
         .collect()
 }
 
-/// A stream that a view does not follow until somebody redrives it.
+/// A stream that a view does not follow until it is redriven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParkedStream {
     /// The view.
@@ -76,10 +75,10 @@ pub struct ParkedStream {
     /// The stream.
     pub stream: StreamId,
     /// Position of the first event that is not folded in.
-    pub position: u64,
-    /// The error that its event ended in.
+    pub position: Position,
+    /// The error that its event caused.
     pub reason: String,
-    /// Since when.
+    /// Since when it is parked.
     pub since: Timestamp,
 }
 
@@ -100,7 +99,7 @@ impl Queries {
         Ok(parked.into_iter().map(told).collect())
     }
 
-    /// Why the read models are not to be relied on at the moment; none when they are.
+    /// Why the read models cannot be relied on at the moment; none if they can.
     pub async fn problem(&self) -> Option<String> {
         let engine = &self.models.engine;
         let records = match engine.records().await {
@@ -117,7 +116,7 @@ impl Queries {
         ))
     }
 
-    /// How every view stands, from any process. The lag is against the head that the
+    /// The status of every view, from any process. The lag is measured against the head that the
     /// projector saw last, at most about a second ago.
     ///
     /// # Errors
@@ -126,7 +125,7 @@ impl Queries {
         let engine = &self.models.engine;
         let lease = engine.lease().await?;
         let records = engine.records().await?;
-        let seen = records.iter().map(|record| record.position).max().unwrap_or(0);
+        let seen = records.iter().map(|record| record.position).max().unwrap_or(Position::ZERO);
         Ok(statuses(lease, &records, lease.head.max(seen)))
     }
 }

@@ -2,19 +2,19 @@
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::processes::{Fulfilment, FulfilmentEvent, Step};
-use jangbu_kernel::{AggregateKind, CommandId, Decider as _, OrderId, Timestamp};
+use jangbu_kernel::{AggregateKind, CommandId, Decider as _, OrderId, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
-/// A command that went out.
+/// A command that the process has issued.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenCommand {
-    /// What it asks for.
+    /// Its name.
     pub name: String,
     /// Its id.
     pub command_id: CommandId,
-    /// Since when it is out.
+    /// Since when it is open.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub since: Timestamp,
 }
@@ -24,20 +24,20 @@ pub struct OpenCommand {
 pub struct TimerEntry {
     /// Its name.
     pub timer: String,
-    /// When it rings.
+    /// When it is due.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub due_at: Timestamp,
 }
 
-/// What the process keeps in mind. The row carries it because what is open and what is
-/// at rest is the process's own word, not to be guessed again from its events.
+/// The state of the process. The row contains it because the process itself decides what is open
+/// and whether it is at rest; the view must not derive that from the events again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProcessState(Box<Fulfilment>);
 
 impl PartialEq for ProcessState {
     fn eq(&self, other: &Self) -> bool {
-        // The state has no equality of its own; its stored form is what counts here.
+        // The state has no equality of its own, so the stored forms are compared.
         matches!((serde_json::to_string(&self.0), serde_json::to_string(&other.0)), (Ok(one), Ok(two)) if one == two)
     }
 }
@@ -45,19 +45,19 @@ impl PartialEq for ProcessState {
 /// The fulfilment of an order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FulfilmentRow {
-    /// The order that the process carries.
+    /// The order that the process fulfils.
     pub order_id: OrderId,
-    /// Where it stands.
+    /// The current step.
     pub step: String,
-    /// Whether nothing is under way but what others have to do, or a far deadline.
+    /// Whether it only waits for others, or for a deadline that is far away.
     pub at_rest: bool,
-    /// Whether it undoes what was done.
+    /// Whether it is undoing what was done.
     pub compensating: bool,
     /// Why a person has to decide.
     pub parked_reason: Option<String>,
     /// How it ended.
     pub outcome: Option<String>,
-    /// The commands that went out and whose effect, or refusal, was not seen yet.
+    /// The commands that were issued and whose effect, or refusal, was not seen yet.
     pub open_commands: Vec<OpenCommand>,
     /// The timers that are set.
     pub timers: Vec<TimerEntry>,
@@ -70,15 +70,16 @@ pub struct FulfilmentRow {
     #[serde(with = "jangbu_kernel::time::millis")]
     pub updated_at: Timestamp,
     /// The version of its stream that is folded in.
-    pub version: u64,
-    /// What the process keeps in mind.
+    pub version: Version,
+    /// The state of the process.
     pub process: ProcessState,
 }
 
 /// The view "fulfilments".
 pub struct FulfilmentsView;
 
-/// Raised when the row changes; a change of the process's state raises it by itself.
+/// Raised when the row changes. A change of the process's state raises the view's version by
+/// itself.
 const ROW_VERSION: i32 = 3;
 
 impl View for FulfilmentsView {
@@ -126,7 +127,7 @@ impl View for FulfilmentsView {
 }
 
 impl FulfilmentRow {
-    /// A fulfilment before its first event, or of which none can be read.
+    /// A fulfilment before its first event, or one of which no event can be read.
     pub(crate) fn nothing_known(order_id: OrderId, at: Timestamp) -> Self {
         Self {
             order_id,
@@ -140,13 +141,13 @@ impl FulfilmentRow {
             inputs: 0,
             started_at: at,
             updated_at: at,
-            version: 0,
+            version: Version::ZERO,
             process: ProcessState(Box::default()),
         }
     }
 
-    /// What operators sort by: `parked`, `ended`, `compensating` or `running`. A late
-    /// payment makes an ended process run once more.
+    /// The state that operators see: `parked`, `ended`, `compensating` or `running`. A late payment
+    /// makes an ended process run once more.
     #[must_use]
     pub fn state_name(&self) -> &'static str {
         if self.parked_reason.is_some() {
@@ -161,8 +162,8 @@ impl FulfilmentRow {
     }
 }
 
-/// Brings the shown fields up to the process's state. Every event of a process passes here
-/// and changes few of them: what has not changed is not made again.
+/// Updates the shown fields to the process's state. Every event of a process passes here and most
+/// fields do not change, so only those that changed are built again.
 fn show(row: &mut FulfilmentRow, at: Timestamp) {
     let process = &row.process.0;
     let known = &row.open_commands;

@@ -1,7 +1,9 @@
 //! The views, one file each: the row, the table, the fold.
 
+mod categories;
 mod fulfilments;
-mod orders;
+mod order_notes;
+pub(crate) mod orders;
 mod payments;
 mod points;
 mod points_entries;
@@ -9,11 +11,14 @@ pub(crate) mod products;
 mod shipments;
 mod stock;
 mod stock_marks;
+mod stock_movements;
 mod timers;
 mod users;
 
+pub use categories::{CategoriesView, CategoryRow};
 pub use fulfilments::{FulfilmentRow, FulfilmentsView, OpenCommand, ProcessState, TimerEntry};
-pub use orders::{OrderLineRow, OrderRow, OrderStatus, OrdersView};
+pub use order_notes::{OrderNoteRow, OrderNotesView};
+pub use orders::{Desk, OrderLineRow, OrderRow, OrderStatus, OrdersView};
 pub use payments::{
     AllocationRow, LegRow, LegStatus, PaymentRow, PaymentStatus, PaymentsView, RefundRow, RefundStatus,
 };
@@ -23,5 +28,6 @@ pub use products::{ProductRow, ProductsView, query_words, search_terms, search_t
 pub use shipments::{ScanRow, ShipmentRow, ShipmentStatus, ShipmentsView};
 pub use stock::{StockRow, StockView};
 pub use stock_marks::StockMarksView;
+pub use stock_movements::{MovementKind, MovementRow, StockMovementsView};
 pub use timers::{TimerRow, TimersView};
 pub use users::{UserRow, UserStatus, UsersView};

@@ -2,64 +2,64 @@
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::payment::{Method, PaymentCaptured, PaymentEvent, PaymentRequested, RefundRequested};
-use jangbu_kernel::{AggregateKind, Money, OrderId, PaymentId, RefundId, Remark, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, Money, OrderId, PaymentId, RefundId, Remark, Timestamp, UserId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
-/// Where a payment stands.
+/// The status of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum PaymentStatus {
-    /// Opened; nobody was asked for the money.
+    /// Opened; no capture was requested yet.
     Requested,
     /// The buyer has to do something at the gateway.
     RequiresAction,
-    /// Paid at a bank; the money has not arrived.
+    /// To be paid at a bank; the money has not arrived.
     AwaitingDeposit,
-    /// The gateway is being asked.
+    /// The gateway was asked for the money.
     Processing,
-    /// The gateway's word is missing.
+    /// The gateway's result is not known.
     Unknown,
-    /// The money is here.
+    /// The money was captured.
     Captured,
-    /// Some of it went back.
+    /// Some of it was refunded.
     PartiallyRefunded,
-    /// All of it went back.
+    /// All of it was refunded.
     Refunded,
     /// No money was taken.
     Failed,
-    /// Called off before any money was taken.
+    /// Cancelled before any money was taken.
     Voided,
 }
 
 jangbu_kernel::named!(PaymentStatus);
 
-/// Where a leg of a payment stands.
+/// The status of a leg of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum LegStatus {
-    /// To be taken.
+    /// To be captured.
     Requested,
-    /// Taken.
+    /// Captured.
     Captured,
-    /// Some of it went back.
+    /// Some of it was refunded.
     PartiallyRefunded,
-    /// All of it went back.
+    /// All of it was refunded.
     Refunded,
-    /// Not taken.
+    /// Not captured.
     Failed,
-    /// Called off.
+    /// Cancelled.
     Voided,
 }
 
 jangbu_kernel::named!(LegStatus);
 
-/// Where a refund stands.
+/// The status of a refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
@@ -67,9 +67,9 @@ jangbu_kernel::named!(LegStatus);
 pub enum RefundStatus {
     /// Under way.
     Requested,
-    /// All of it is back.
+    /// All of it was paid back.
     Settled,
-    /// The gateway would not.
+    /// The gateway refused it.
     Refused,
 }
 
@@ -78,15 +78,15 @@ jangbu_kernel::named!(RefundStatus);
 /// A part of a payment by one method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LegRow {
-    /// How: the name of the method.
+    /// The name of the payment method.
     pub method: String,
-    /// How much.
+    /// Its amount.
     pub amount: Money,
-    /// Where it stands.
+    /// Its status.
     pub status: LegStatus,
     /// The gateway's id of the charge.
     pub gateway_reference: Option<String>,
-    /// How much of it went back.
+    /// How much of it was refunded.
     pub refunded: Money,
 }
 
@@ -95,7 +95,7 @@ pub struct LegRow {
 pub struct AllocationRow {
     /// The leg's number, from 0.
     pub leg: u8,
-    /// How much.
+    /// The amount.
     pub amount: Money,
 }
 
@@ -104,18 +104,18 @@ pub struct AllocationRow {
 pub struct RefundRow {
     /// Its id.
     pub id: RefundId,
-    /// How much.
+    /// Its amount.
     pub amount: Money,
     /// Why.
     pub reason: Remark,
-    /// Where it stands.
+    /// Its status.
     pub status: RefundStatus,
-    /// From which legs.
+    /// What it takes from which leg.
     pub allocation: Vec<AllocationRow>,
-    /// When it was asked for.
+    /// When it was requested.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub requested_at: Timestamp,
-    /// When all of it was back.
+    /// When all of it was paid back.
     #[serde(default, with = "jangbu_kernel::time::millis::option")]
     pub settled_at: Option<Timestamp>,
 }
@@ -125,32 +125,32 @@ pub struct RefundRow {
 pub struct PaymentRow {
     /// Its id.
     pub id: PaymentId,
-    /// For which order.
+    /// The order that it pays for.
     pub order_id: OrderId,
-    /// Who pays.
+    /// The payer.
     pub user_id: UserId,
-    /// Where it stands.
+    /// Its status.
     pub status: PaymentStatus,
-    /// How much.
+    /// Its total.
     pub total: Money,
-    /// By what.
+    /// Its parts, by method.
     pub legs: Vec<LegRow>,
-    /// What was taken.
+    /// The captured amount.
     pub captured: Money,
-    /// What went back for certain.
+    /// The amount that is certainly refunded.
     pub refunded: Money,
-    /// The refunds, in the order they were asked for.
+    /// The refunds, in the order in which they were requested.
     pub refunds: Vec<RefundRow>,
-    /// The page that the buyer is to open, while that is what the payment waits for.
+    /// The page that the buyer has to open, while the payment waits for that.
     #[serde(default)]
     pub redirect_url: Option<String>,
-    /// Why it failed or was called off.
+    /// Why it failed or was cancelled.
     pub failure_reason: Option<String>,
     /// When it was opened.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub created_at: Timestamp,
     /// The version of its stream that is folded in.
-    pub version: u64,
+    pub version: Version,
     /// When its last event was recorded.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub updated_at: Timestamp,
@@ -163,7 +163,7 @@ impl View for PaymentsView {
     type Row = PaymentRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "payments",
-        // 3: a leg says what was taken as enough. 4: where a buyer pays elsewhere.
+        // 3: the accepted amount of a leg. 4: the page where a buyer pays.
         version: 4,
         key: &[column("id", Kind::Uuid)],
         columns: &[
@@ -265,7 +265,7 @@ fn change(row: &mut PaymentRow, event: &PaymentEvent, at: Timestamp) -> Result<(
             set_reference(row, &deposit.reference);
             row.status = PaymentStatus::AwaitingDeposit;
         }
-        // While a void is under way, and when amounts differ, nobody knows what was taken.
+        // While a void is under way, and when amounts differ, it is not known what was captured.
         PaymentEvent::OutcomeUnknown(_) | PaymentEvent::NetCancelRequested(_) => row.status = PaymentStatus::Unknown,
         PaymentEvent::MismatchDetected(mismatch) => {
             set_reference(row, &mismatch.reference);
@@ -292,7 +292,7 @@ fn change(row: &mut PaymentRow, event: &PaymentEvent, at: Timestamp) -> Result<(
                 refund.status = RefundStatus::Refused;
             }
         }
-        // The payment stands where it stood; the creation is folded before.
+        // These do not change the status; the creation is folded before.
         PaymentEvent::InquiryUndecided(_) | PaymentEvent::ObservationIgnored(_) | PaymentEvent::Requested(_) => {}
     }
     if row.status != PaymentStatus::RequiresAction {
@@ -328,8 +328,8 @@ fn end(row: &mut PaymentRow, status: PaymentStatus, leg_status: LegStatus, reaso
     }
 }
 
-/// All legs are taken together; after an end the gateway's leg alone, because what
-/// was held for the shop's own legs was given free.
+/// All legs are captured together. After the payment has ended, only the gateway's leg is captured,
+/// because the holds for the shop's own legs were released.
 fn capture(row: &mut PaymentRow, captured: &PaymentCaptured) {
     let late = matches!(row.status, PaymentStatus::Failed | PaymentStatus::Voided);
     if let Some(reference) = &captured.reference {

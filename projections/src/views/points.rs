@@ -1,10 +1,10 @@
-//! Points: what a user has.
+//! Points: the balance of each user.
 
 use std::collections::BTreeMap;
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::points::{PointsEvent, PointsPart};
-use jangbu_kernel::{AggregateKind, Currency, Money, MoneyError, PaymentId, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, Currency, Money, MoneyError, PaymentId, Timestamp, UserId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Fact, FoldError, Index, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, next};
@@ -12,22 +12,22 @@ use crate::view::{Fact, FoldError, Index, Kind, NOT_SHOWN, Shows, Value, View, V
 /// A user's points. One point is one won.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PointsRow {
-    /// Whose.
+    /// The user.
     pub user_id: UserId,
-    /// All of them: the sum of the entries.
+    /// All points: the sum of the entries.
     pub balance: Money,
-    /// Kept for payments that are not captured yet.
+    /// Held for payments that are not captured yet.
     pub held: Money,
-    /// What can be used: `balance - held`.
+    /// What can be spent: `balance - held`.
     pub available: Money,
-    /// Grants so far: the next one has the number behind.
+    /// The number of grants so far.
     grants: u32,
     /// Grants that lapse, by their number.
     lapsing: BTreeMap<u32, Lapsing>,
-    /// What is kept of them, by payment: when it is released it goes back there.
+    /// The parts of those grants that are held, by payment. A release returns them to the grants.
     kept: BTreeMap<PaymentId, Vec<PointsPart>>,
     /// The version of the ledger that is folded in.
-    pub version: u64,
+    pub version: Version,
 }
 
 impl PointsRow {
@@ -43,24 +43,24 @@ impl PointsRow {
             grants: 0,
             lapsing: BTreeMap::new(),
             kept: BTreeMap::new(),
-            version: 0,
+            version: Version::ZERO,
         }
     }
 
-    /// Whether what can be used changes with time alone.
+    /// Whether the available points change with time alone.
     #[must_use]
     pub fn lapses(&self) -> bool {
         self.lapses_at().is_some()
     }
 
-    /// When the first of what is free lapses or has lapsed; none when nothing of it does.
+    /// When the first of the free points lapse or have lapsed; none if no free points lapse.
     #[must_use]
     pub fn lapses_at(&self) -> Option<Timestamp> {
         self.lapsing.values().filter(|grant| grant.free > 0).map(|grant| grant.expires_at).min()
     }
 
-    /// As it is at a moment: what has lapsed by then is gone, whether or not the ledger has
-    /// written it off yet. It is the same rule as the one by which points are taken.
+    /// The points at a moment: what has lapsed by then is left out, whether or not the ledger has
+    /// written it off yet. Payments take points by the same rule.
     ///
     /// # Errors
     /// When the amounts cannot be counted.
@@ -72,7 +72,7 @@ impl PointsRow {
         Ok(self)
     }
 
-    /// Follows what is free of the grants that lapse.
+    /// Tracks what is free of the grants that lapse.
     fn follow(&mut self, event: &PointsEvent) {
         match event {
             PointsEvent::Granted(granted) => {
@@ -122,7 +122,7 @@ impl PointsRow {
 /// What is left of a grant that lapses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Lapsing {
-    /// Neither kept nor spent nor written off, in won.
+    /// Points that are neither held, spent nor written off, in won.
     free: i64,
     #[serde(with = "jangbu_kernel::time::millis")]
     expires_at: Timestamp,
@@ -135,7 +135,7 @@ impl View for PointsView {
     type Row = PointsRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "points",
-        // 3: it knows when points lapse. 4: it can be asked which have.
+        // 3: when points lapse. 4: the column that finds the users whose points have lapsed.
         version: 4,
         key: &[column("user_id", Kind::Uuid)],
         columns: &[
@@ -183,7 +183,7 @@ impl View for PointsView {
     }
 }
 
-/// The balance after an event. What is only held is still the user's.
+/// The balance after an event. Held points still belong to the user.
 pub(super) fn balance_after(balance: Money, event: &PointsEvent) -> Result<Money, FoldError> {
     Ok(match event {
         PointsEvent::Granted(granted) => balance.checked_add(&granted.amount)?,

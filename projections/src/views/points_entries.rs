@@ -2,25 +2,25 @@
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::points::PointsEvent;
-use jangbu_kernel::{AggregateKind, Currency, Money, OrderId, PaymentId, Remark, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, Currency, Money, OrderId, PaymentId, Remark, Timestamp, UserId, Version};
 use serde::{Deserialize, Serialize};
 
 use super::points::balance_after;
 use crate::view::{Fact, FoldError, Index, Key, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, fixed};
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum EntryKind {
-    /// Points were given.
+    /// Points were granted.
     Granted,
-    /// Points are kept for a payment; the balance stays.
+    /// Points are held for a payment; the balance stays the same.
     Held,
     /// Held points were spent.
     Captured,
-    /// Held points are free again; the balance stays.
+    /// Held points were released; the balance stays the same.
     Released,
     /// Spent points came back by a refund.
     Restored,
@@ -33,21 +33,22 @@ jangbu_kernel::named!(EntryKind);
 /// An entry of a ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PointsEntryRow {
-    /// Whose ledger.
+    /// The owner of the ledger.
     pub user_id: UserId,
-    /// The version of the ledger's stream that the entry is: rising, not without gaps
-    /// where entries that leave the balance alone are not listed.
-    pub number: u64,
-    /// What it is.
+    /// The version of the ledger's stream at this entry. Numbers rise, with gaps where entries that
+    /// do not change the balance are not listed.
+    pub number: Version,
+    /// Its kind.
     pub kind: EntryKind,
-    /// What it adds to the balance, negative when it takes; for [`EntryKind::Held`] and
-    /// [`EntryKind::Released`] what is kept or freed, and the balance stays.
+    /// What it adds to the balance, negative if it takes. For [`EntryKind::Held`] and
+    /// [`EntryKind::Released`] it is the amount held or released, which leaves the balance as it
+    /// is.
     pub amount: Money,
-    /// What for, for a grant.
+    /// What the points are granted for, for a grant.
     pub reference: Option<Remark>,
-    /// For which order, where the fact names it.
+    /// The order, if the event names one.
     pub order_id: Option<OrderId>,
-    /// For which payment.
+    /// The payment, if there is one.
     pub payment_id: Option<PaymentId>,
     /// The balance after it.
     pub balance_after: Money,
@@ -84,16 +85,16 @@ impl View for PointsEntriesView {
     }
 
     fn basis(fact: &Fact) -> Option<Key> {
-        (fact.version > 1).then(|| Key::number(fact.stream.id, fact.version - 1))
+        (fact.version > Version::FIRST).then(|| Key::number(fact.stream.id, fact.version.previous()))
     }
 
     fn fold(row: &mut Option<PointsEntryRow>, fact: &Fact) -> Result<(), FoldError> {
         let DomainEvent::Points(event) = &fact.event else { return Err(NOT_SHOWN) };
-        // The row given is the entry before, this one's basis.
+        // The given row is the previous entry, which this one is based on.
         let before = match row {
-            Some(before) if before.number.saturating_add(1) == fact.version => before.balance_after,
+            Some(before) if before.number.next() == fact.version => before.balance_after,
             Some(before) => return Err(FoldError::Gap { row: before.number, found: fact.version }),
-            None if fact.version == 1 => Money::zero(Currency::KRW),
+            None if fact.version == Version::FIRST => Money::zero(Currency::KRW),
             None => return Err(FoldError::NoRow(fact.event.event_type(), fact.version)),
         };
         let after = balance_after(before, event)?;

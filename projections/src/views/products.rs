@@ -1,10 +1,10 @@
 //! The catalogue, and the search in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::product::ProductEvent;
-use jangbu_kernel::{AggregateKind, CategoryId, Money, ProductId, Timestamp, UserId, text};
+use jangbu_aggregates::product::{Options, ProductEvent, TaxClass};
+use jangbu_kernel::{AggregateKind, CategoryId, Money, ProductId, Timestamp, UserId, Version, text};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
@@ -14,23 +14,37 @@ use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec
 pub struct ProductRow {
     /// Its id.
     pub id: ProductId,
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// What it is.
+    /// Its description.
     pub description: Option<String>,
-    /// Where it is filed.
-    pub category_id: Option<CategoryId>,
-    /// Who sells it.
+    /// The categories that it is filed in, the main one first.
+    pub category_ids: Vec<CategoryId>,
+    /// Its seller.
     pub seller_id: Option<UserId>,
     /// The unit price.
     pub price: Money,
+    /// How it is taxed.
+    pub tax_class: TaxClass,
+    /// Where its images are, the main one first.
+    pub image_urls: Vec<String>,
+    /// Grams of one; 0 when nobody has weighed it.
+    pub weight_grams: u32,
+    /// References of other systems.
+    pub metadata: BTreeMap<String, String>,
+    /// The product that it is a variant of.
+    pub variant_of: Option<ProductId>,
+    /// What tells it from the other variants.
+    pub options: Options,
+    /// Its variants, with their options.
+    pub variants: BTreeMap<ProductId, Options>,
     /// Whether it can be bought.
     pub active: bool,
     /// When it entered the catalogue.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub created_at: Timestamp,
     /// The version of its stream that is folded in.
-    pub version: u64,
+    pub version: Version,
 }
 
 /// The view "products".
@@ -40,26 +54,26 @@ impl View for ProductsView {
     type Row = ProductRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "products",
-        // 3: the words are folded, not only in small letters.
-        version: 3,
+        // 5: categories, the other parts, first consonants.
+        version: 5,
         key: &[column("id", Kind::Uuid)],
         columns: &[
-            fixed("name", Kind::Text),
-            fixed("category_id", Kind::Uuid),
-            fixed("seller_id", Kind::Uuid),
+            column("name", Kind::Text),
+            column("seller_id", Kind::Uuid),
+            column("variant_of", Kind::Uuid),
             fixed("currency", Kind::Text),
-            fixed("price_minor", Kind::Int),
+            column("price_minor", Kind::Int),
             column("active", Kind::Bool),
             fixed("created_at", Kind::Time),
-            fixed("search_text", Kind::Text),
-            fixed("terms", Kind::Terms),
+            column("search_text", Kind::Text),
+            column("terms", Kind::Terms),
             column("version", Kind::Int),
         ],
         indexes: &[
             index("created", "created_at, id"),
             index("price", "price_minor, id"),
             index("name", "name, id"),
-            index("category_created", "category_id, created_at, id"),
+            index("variant_created", "variant_of, created_at, id"),
             index("seller_created", "seller_id, created_at, id"),
         ],
     };
@@ -73,54 +87,110 @@ impl View for ProductsView {
                 id: ProductId::new(fact.stream.id),
                 name: created.name.clone(),
                 description: created.description.clone(),
-                category_id: created.category_id,
+                category_ids: created.category_id.into_iter().collect(),
                 seller_id: created.seller_id,
                 price: created.price,
+                tax_class: TaxClass::default(),
+                image_urls: Vec::new(),
+                weight_grams: 0,
+                metadata: BTreeMap::new(),
+                variant_of: None,
+                options: Options::new(),
+                variants: BTreeMap::new(),
                 active: true,
                 created_at: fact.at,
                 version: fact.version,
             });
             return Ok(());
         }
-        let row = next(row, |row| row.version, fact)?;
+        let known = next(row, |row| row.version, fact)?;
+        known.version = fact.version;
         match event {
-            ProductEvent::Activated(_) => row.active = true,
-            ProductEvent::Deactivated(_) => row.active = false,
+            ProductEvent::Activated(_) => known.active = true,
+            ProductEvent::Deactivated(_) => known.active = false,
+            ProductEvent::Renamed(renamed) => known.name.clone_from(&renamed.name),
+            ProductEvent::Described(described) => known.description.clone_from(&described.description),
+            ProductEvent::Repriced(repriced) => known.price = repriced.price,
+            ProductEvent::Categorised(filed) => known.category_ids.clone_from(&filed.category_ids),
+            ProductEvent::SellerChanged(changed) => known.seller_id = changed.seller_id,
+            ProductEvent::TaxClassSet(set) => known.tax_class = set.tax_class,
+            ProductEvent::ImagesSet(set) => known.image_urls.clone_from(&set.image_urls),
+            ProductEvent::Weighed(weighed) => known.weight_grams = weighed.grams,
+            ProductEvent::MetadataSet(set) => known.metadata.clone_from(&set.metadata),
+            ProductEvent::MadeVariant(made) => {
+                (known.variant_of, known.options) = (Some(made.of), made.options.clone());
+            }
+            ProductEvent::MadeSingle(_) => (known.variant_of, known.options) = (None, Options::new()),
+            ProductEvent::VariantAdded(added) => {
+                known.variants.insert(added.product_id, added.options.clone());
+            }
+            ProductEvent::VariantRemoved(gone) => {
+                known.variants.remove(&gone.product_id);
+            }
+            ProductEvent::Removed(_) => *row = None,
             ProductEvent::Created(_) => {}
         }
-        row.version = fact.version;
         Ok(())
     }
 
     fn columns(row: &ProductRow) -> Vec<Value> {
         let text = search_text(&row.name, row.description.as_deref());
-        let terms = search_terms(&text);
+        let filed = row.category_ids.iter().map(|category_id| category_term(*category_id));
+        let mut terms: Vec<String> = filed.collect();
+        terms.push(search_terms(&text));
         vec![
             Value::text(&row.name),
-            Value::Uuid(row.category_id.map(Into::into)),
             Value::Uuid(row.seller_id.map(Into::into)),
+            Value::Uuid(row.variant_of.map(Into::into)),
             Value::name(row.price.currency().code()),
             Value::int(row.price.minor_units()),
             Value::bool(row.active),
             Value::time(row.created_at),
             Value::text(text),
-            Value::Terms(terms),
+            Value::Terms(terms.join(" ").trim_end().to_owned()),
             Value::count(row.version),
         ]
     }
 }
 
-/// The words of a product, [folded](text::folded) with a space between: what a search looks
-/// into.
+/// The term that stands for a category among the terms of a product: no word of a text has a colon.
+pub(crate) fn category_term(category_id: CategoryId) -> String {
+    format!("in:{}", category_id.uuid().simple())
+}
+
+/// The words of a product, [folded](text::folded) and separated by spaces: the text that a search
+/// is matched against.
 #[must_use]
 pub fn search_text(name: &str, description: Option<&str>) -> String {
     let mut words = query_words(name);
+    let joined = words.concat();
+    if words.len() > 1 {
+        words.push(joined.clone());
+    }
+    words.extend(initials(&joined));
     words.extend(query_words(description.unwrap_or_default()));
     words.join(" ")
 }
 
-/// The words of a text, [folded](text::folded), without punctuation. What is looked for goes
-/// the same way as what it is looked for in.
+/// The first consonant of each Hangul syllable (초성), other letters as they are; none without a
+/// syllable. Folding makes the same letters of consonants that somebody types alone.
+fn initials(word: &str) -> Option<String> {
+    const FIRST_SYLLABLE: u32 = 0xac00;
+    const FIRST_CONSONANT: u32 = 0x1100;
+    /// Syllables that begin with the same consonant.
+    const EACH: u32 = 21 * 28;
+    let initial = |letter: char| match letter {
+        '가'..='힣' => {
+            char::from_u32(FIRST_CONSONANT + (u32::from(letter) - FIRST_SYLLABLE) / EACH).unwrap_or(letter)
+        }
+        other => other,
+    };
+    let initials: String = word.chars().map(initial).collect();
+    (initials != word).then_some(initials)
+}
+
+/// The words of a text, [folded](text::folded), without punctuation. Searches and the texts that
+/// are searched are treated the same way.
 #[must_use]
 pub fn query_words(text: &str) -> Vec<String> {
     text::folded(text)
@@ -130,11 +200,11 @@ pub fn query_words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The letters and pairs of neighbouring letters of all words, each once, sorted,
-/// with a space between.
+/// The letters and the pairs of neighbouring letters of all words, each once, sorted and separated
+/// by spaces.
 ///
-/// Pairs, because most Korean words have two syllables: what looks for three letters
-/// or more in an index never finds them.
+/// Pairs, because most Korean words have two syllables: an index of three letters or more would
+/// never find them.
 #[must_use]
 pub fn search_terms(text: &str) -> String {
     let mut terms = BTreeSet::new();
@@ -199,6 +269,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn first_consonants_and_words_without_their_spaces_are_found() {
+        let haystack = search_text("제주 감귤 5kg", None);
+        for query in ["ㅈㅈㄱㄱ", "ㄱㄱ5", "제주감귤", "감귤5kg", "ㅈㅈ"] {
+            let words = query_words(query);
+            assert_eq!(words.len(), 1, "{query}");
+            assert!(haystack.contains(&words[0]), "{query} in {haystack}");
+            let terms = search_terms(&haystack);
+            assert!(
+                wanted_terms(&words[0]).iter().all(|wanted| terms.split(' ').any(|term| term == wanted)),
+                "{query}"
+            );
+        }
+        assert_eq!(initials("mug"), None);
     }
 
     #[test]

@@ -2,19 +2,19 @@
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::shipment::{ScanRecorded, ScanStatus, ShipmentEvent, ShipmentRequested, number_key};
-use jangbu_kernel::{AggregateKind, OrderId, Remark, Sealed, ShipmentId, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, OrderId, Remark, Sealed, ShipmentId, Timestamp, UserId, Version};
 use serde::{Deserialize, Serialize};
 
 use super::orders::OrderLineRow;
 use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
-/// Where a parcel stands.
+/// The status of a parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ShipmentStatus {
-    /// The carrier is being asked for a label.
+    /// The carrier was asked for a label.
     Requested,
     /// There is a label.
     Ready,
@@ -22,44 +22,44 @@ pub enum ShipmentStatus {
     Dispatched,
     /// It is moving.
     InTransit,
-    /// It is on the last vehicle.
+    /// On the vehicle that delivers it.
     OutForDelivery,
-    /// Nobody opened.
+    /// A delivery attempt failed.
     AttemptFailed,
     /// Something is wrong with it.
     Exception,
-    /// It is handed over.
+    /// It was handed over.
     Delivered,
     /// It is back at the shop.
     Returned,
-    /// It is gone.
+    /// It is lost.
     Lost,
-    /// It was called off.
+    /// It was cancelled.
     Cancelled,
 }
 
 jangbu_kernel::named!(ShipmentStatus);
 
-/// A scan, as it was told.
+/// A scan, as it was reported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScanRow {
-    /// What it tells.
+    /// The status that it reports.
     pub status: ShipmentStatus,
     /// The carrier's own code.
     pub code: String,
     /// The place of the scan, as the carrier names it.
     pub place: String,
-    /// When, by the carrier's clock.
+    /// The time of the scan, by the carrier's clock.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub at: Timestamp,
-    /// Our time, when the carrier's was too far ahead of it to be true.
+    /// The shop's time, if the carrier's was too far ahead of it to be true.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "jangbu_kernel::time::millis::option")]
     pub received_at: Option<Timestamp>,
     /// A remark of the shop's staff.
     pub note: Option<Remark>,
-    /// The carrier that told it, or `staff`.
+    /// The carrier that reported it, or `staff`.
     pub carrier: String,
-    /// Why it changed nothing, when it did not.
+    /// Why it was ignored; none if it was not.
     pub ignored_because: Option<String>,
 }
 
@@ -72,19 +72,19 @@ pub struct ShipmentRow {
     pub order_id: OrderId,
     /// Who receives it.
     pub user_id: UserId,
-    /// Where it stands.
+    /// Its status.
     pub status: ShipmentStatus,
     /// The carrier.
     pub carrier: Option<String>,
-    /// The number that follows it.
+    /// The tracking number.
     pub tracking_number: Option<String>,
     /// What is in it.
     pub lines: Vec<OrderLineRow>,
-    /// Where it goes, sealed.
+    /// The delivery address, sealed.
     pub shipping_address: Sealed,
     /// Its scans, in the order they were recorded.
     pub scans: Vec<ScanRow>,
-    /// When it was asked for.
+    /// When it was requested.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub created_at: Timestamp,
     /// When the carrier took it.
@@ -94,7 +94,7 @@ pub struct ShipmentRow {
     #[serde(default, with = "jangbu_kernel::time::millis::option")]
     pub delivered_at: Option<Timestamp>,
     /// The version of its stream that is folded in.
-    pub version: u64,
+    pub version: Version,
     /// When its last event was recorded.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub updated_at: Timestamp,
@@ -107,7 +107,7 @@ impl View for ShipmentsView {
     type Row = ShipmentRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "shipments",
-        // 3: parcels are found by their number however it is written.
+        // 3: parcels are found by their tracking number, however it is written.
         version: 3,
         key: &[column("id", Kind::Uuid)],
         columns: &[
@@ -205,7 +205,8 @@ fn change(row: &mut ShipmentRow, event: &ShipmentEvent, at: Timestamp) {
             row.tracking_number = Some(corrected.tracking_number.clone());
             row.status
         }
-        // Another attempt follows, or the order fails; the creation is folded before.
+        // After a refusal another attempt follows, or the order fails; the creation is folded
+        // before.
         ShipmentEvent::Refused(_) | ShipmentEvent::Requested(_) => row.status,
     };
     row.status = status;

@@ -1,34 +1,76 @@
-//! What is there of every product.
+//! The stock of every product.
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::stock::StockEvent;
-use jangbu_kernel::{AggregateKind, ProductId};
+use jangbu_aggregates::stock::{StockEvent, StockLevel};
+use jangbu_kernel::{AggregateKind, ProductId, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
-use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, next};
+use crate::view::{Fact, FoldError, Index, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, next};
 
 /// The stock of a product.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StockRow {
-    /// Of which product.
+    /// The product.
     pub product_id: ProductId,
-    /// In the house.
+    /// Units in the warehouse.
     pub on_hand: i64,
-    /// Kept for orders that are not paid yet.
+    /// Reserved for orders that are not paid yet.
     pub reserved: i64,
-    /// Kept for paid orders.
+    /// Allocated to paid orders.
     pub allocated: i64,
-    /// What can be bought: `on_hand - reserved - allocated`.
+    /// `on_hand - reserved - allocated`: negative while more is promised than is here.
     pub available: i64,
+    /// At so many available units or fewer it is low; 0: never.
+    pub low: u32,
+    /// How much of it can be sold, measured by that.
+    pub level: StockLevel,
+    /// Since when; none for a product that never had any.
+    #[serde(with = "jangbu_kernel::time::millis::option")]
+    pub level_since: Option<Timestamp>,
+    /// By how many units reservations may exceed what is available.
+    pub back_order: u32,
+    /// Units that one buyer may have in open orders; 0: no limit of the product's own.
+    pub buyer_limit: u32,
     /// The version of its stream that is folded in.
-    pub version: u64,
+    pub version: Version,
 }
 
 impl StockRow {
-    /// Nothing of a product.
+    /// What staff have set.
+    fn take_terms(&mut self, event: &StockEvent) {
+        if let StockEvent::ThresholdSet(set) = event {
+            self.low = set.low;
+        }
+        if let StockEvent::BackOrderSet(set) = event {
+            self.back_order = set.limit;
+        }
+        if let StockEvent::BuyerLimitSet(set) = event {
+            self.buyer_limit = set.limit;
+        }
+    }
+
+    /// What can be ordered: what is available, and what may be promised before it is here.
+    #[must_use]
+    pub fn orderable(&self) -> i64 {
+        self.available.saturating_add(i64::from(self.back_order)).max(0)
+    }
+
+    /// A product without stock.
     #[must_use]
     pub const fn empty(product_id: ProductId) -> Self {
-        Self { product_id, on_hand: 0, reserved: 0, allocated: 0, available: 0, version: 0 }
+        Self {
+            product_id,
+            on_hand: 0,
+            reserved: 0,
+            allocated: 0,
+            available: 0,
+            low: 0,
+            level: StockLevel::Depleted,
+            level_since: None,
+            back_order: 0,
+            buyer_limit: 0,
+            version: Version::ZERO,
+        }
     }
 }
 
@@ -39,19 +81,21 @@ impl View for StockView {
     type Row = StockRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "stock",
-        version: 2,
+        version: 5,
         key: &[column("product_id", Kind::Uuid)],
         columns: &[
             column("on_hand", Kind::Int),
             column("reserved", Kind::Int),
             column("allocated", Kind::Int),
             column("available", Kind::Int),
+            column("level", Kind::Text),
             column("version", Kind::Int),
         ],
-        indexes: &[],
+        // Most products have enough: they are not in it, and a sale leaves it alone.
+        indexes: &[Index { name: "scarce", columns: "level, product_id", only: "level <> 'enough'" }],
     };
     const SHOWS: Shows = Shows::All(AggregateKind::Stock);
-    /// Small rows, and any product may be the next to be sold.
+    /// Rows are small, and any product may be the next to be sold.
     const HOT_ROWS: usize = 16_384;
 
     fn fold(row: &mut Option<StockRow>, fact: &Fact) -> Result<(), FoldError> {
@@ -61,20 +105,17 @@ impl View for StockView {
             *row = Some(StockRow::empty(ProductId::new(fact.stream.id)));
         }
         let row = next(row, |row| row.version, fact)?;
-        let (on_hand, reserved, allocated) = match event {
-            StockEvent::Received(received) => (i64::from(received.quantity), 0, 0),
-            StockEvent::Adjusted(adjusted) => (adjusted.delta, 0, 0),
-            StockEvent::Reserved(kept) => (0, i64::from(kept.quantity), 0),
-            StockEvent::Released(freed) => (0, -i64::from(freed.quantity), 0),
-            StockEvent::Allocated(sold) => (0, -i64::from(sold.quantity), i64::from(sold.quantity)),
-            StockEvent::Deallocated(freed) => (0, 0, -i64::from(freed.quantity)),
-            StockEvent::Shipped(gone) => (-i64::from(gone.quantity), 0, -i64::from(gone.quantity)),
-            StockEvent::Restocked(back) => (i64::from(back.quantity), 0, 0),
-        };
-        row.on_hand = row.on_hand.saturating_add(on_hand);
-        row.reserved = row.reserved.saturating_add(reserved);
-        row.allocated = row.allocated.saturating_add(allocated);
+        let change = event.change();
+        row.on_hand = row.on_hand.saturating_add(change.on_hand);
+        row.reserved = row.reserved.saturating_add(change.reserved);
+        row.allocated = row.allocated.saturating_add(change.allocated);
         row.available = row.on_hand.saturating_sub(row.reserved).saturating_sub(row.allocated);
+        row.take_terms(event);
+        // By the numbers, not by what was told: a log from before levels were told has them too.
+        let level = StockLevel::of(row.available, row.low);
+        if level != row.level || row.level_since.is_none() {
+            (row.level, row.level_since) = (level, Some(fact.at));
+        }
         row.version = fact.version;
         Ok(())
     }
@@ -85,6 +126,7 @@ impl View for StockView {
             Value::int(row.reserved),
             Value::int(row.allocated),
             Value::int(row.available),
+            Value::name(row.level.name()),
             Value::count(row.version),
         ]
     }

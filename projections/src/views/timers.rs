@@ -12,11 +12,11 @@ use crate::view::{Fact, FoldError, Key, KeyPart, Kind, NOT_SHOWN, Shows, Value, 
 /// A timer that is set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TimerRow {
-    /// Of which process.
+    /// The process.
     pub stream: StreamId,
     /// Its name within the process.
     pub timer: String,
-    /// When it rings.
+    /// When it is due.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub due_at: Timestamp,
 }
@@ -40,11 +40,11 @@ impl View for TimersView {
 
     fn key(fact: &Fact) -> Key {
         let timer = if let DomainEvent::Fulfilment(event) = &fact.event { timer_of(event) } else { None };
-        // What has no timer does not show here, so nobody asks for its row.
+        // An event without a timer does not show here, so its row is never asked for.
         Key { id: fact.stream.id, part: KeyPart::Name(timer.map_or("", TimerName::name)) }
     }
 
-    /// Setting a timer and cancelling it take the place of whatever was there.
+    /// Setting and cancelling a timer replace whatever row there is.
     fn builds_on_row(fact: &Fact) -> bool {
         matches!(fact.event, DomainEvent::Fulfilment(FulfilmentEvent::TimerReached(_)))
     }
@@ -55,7 +55,7 @@ impl View for TimersView {
         if let Some(due_at) = set_to(event) {
             *row = Some(TimerRow { stream: fact.stream, timer: timer.name().to_owned(), due_at });
         } else if let FulfilmentEvent::TimerReached(reached) = event {
-            // A timer that was moved meanwhile still rings at its new time.
+            // A timer that was moved meanwhile stays set for its new time.
             if row.as_ref().is_some_and(|row| row.due_at <= reached.due_at) {
                 *row = None;
             }

@@ -2,12 +2,12 @@
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::user::UserEvent;
-use jangbu_kernel::{AggregateKind, Role, Sealed, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, Role, Sealed, Timestamp, UserId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Fact, FoldError, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, fixed, index, next};
 
-/// Where an account stands.
+/// The status of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
@@ -30,15 +30,15 @@ pub struct UserRow {
     pub name: Sealed,
     /// The telephone number, sealed.
     pub phone: Option<Sealed>,
-    /// What they are in this shop, sorted.
+    /// Their roles in this shop, sorted.
     pub roles: Vec<Role>,
-    /// Where the account stands.
+    /// The status of the account.
     pub status: UserStatus,
     /// When they signed up.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub registered_at: Timestamp,
     /// The version of their stream that is folded in.
-    pub version: u64,
+    pub version: Version,
 }
 
 /// The view "users".
@@ -115,7 +115,8 @@ fn change(row: &mut UserRow, event: &UserEvent) {
             }
         }
         UserEvent::RoleRevoked(revoked) => row.roles.retain(|role| *role != revoked.role),
-        // The creation is folded before; wrong passwords change nothing about an account.
+        // The creation is folded before; logins and locks do not change what is shown of an
+        // account.
         UserEvent::Registered(_)
         | UserEvent::LoginFailed(_)
         | UserEvent::LoginSucceeded(_)

@@ -1,5 +1,5 @@
-//! Read models and the log they were folded from: what does not fit, or cannot be read, is
-//! thrown away and built anew.
+//! Read models and the log that they were folded from: views that do not fit, or cannot be read,
+//! are thrown away and built anew.
 
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jangbu_aggregates::DomainEvent;
 use jangbu_kernel::log::{Append, AppendResult, EventLog, StreamWrite};
 use jangbu_kernel::ports::Clock;
-use jangbu_kernel::{Actor, CommandId, CorrelationId, EventId, EventMeta, NewEvent, OrderId, StreamId, Timestamp};
+use jangbu_kernel::{
+    Actor, CommandId, CorrelationId, EventId, EventMeta, NewEvent, OrderId, Position, StreamId, Timestamp, Version,
+};
 use jangbu_projections::{Options, PageRequest, Projector, ProjectorHandle, QueryError, ReadModels, RebuildOptions};
 use jangbu_store::sqlite::Options as LogOptions;
 use jangbu_store::{SqliteStore, Store as _};
@@ -30,7 +32,7 @@ crate::on_both_engines! {
     from_scratch_needs_nothing_of_what_is_there,
 }
 
-/// No two events have one id, also in two logs.
+/// Event ids are unique, also across two logs.
 static EVENTS: AtomicU64 = AtomicU64::new(50_000_000);
 
 /// A shop's log in a folder, which can be copied.
@@ -52,7 +54,7 @@ impl Shop {
         shop
     }
 
-    /// As a backup has it, taken now.
+    /// The shop, and a copy of it as a backup taken now has it.
     async fn copy(self) -> (Self, Self) {
         self.store.close().await;
         let folder = tempfile::tempdir().unwrap();
@@ -80,7 +82,7 @@ impl Shop {
                 recorded_at: at(0),
             };
             let stream = StreamId::order(OrderId::new(id(number)));
-            let write = StreamWrite { stream, expected_version: 0, events: vec![new], meta: None };
+            let write = StreamWrite { stream, expected_version: Version::ZERO, events: vec![new], meta: None };
             let append = Append { writes: vec![write], meta, receipt: None };
             let result = self.store.append(vec![append]).await.unwrap().remove(0);
             assert!(matches!(result, AppendResult::Appended { .. }), "{result:?}");
@@ -141,7 +143,7 @@ async fn orders(fixture: &Fixture) -> i64 {
     fixture.number("select count(*) from {}orders").await
 }
 
-/// Rises when the table is made anew.
+/// The generation of the table of orders, which rises when the table is created anew.
 async fn generation(fixture: &Fixture) -> i64 {
     fixture.number("select generation from {}projections where name = 'orders'").await
 }
@@ -167,7 +169,7 @@ async fn views_of_another_history_are_built_anew(fixture: &Fixture) {
     let (one, other) = Shop::new(0..10).await.copy().await;
     one.grow(10..15).await;
     one.show(fixture).await;
-    // It has grown past where the views end.
+    // The other log has grown past the position of the views.
     other.grow(100..120).await;
     other.show(fixture).await;
     assert_eq!((orders(fixture).await, generation(fixture).await), (30, 2));
@@ -176,11 +178,11 @@ async fn views_of_another_history_are_built_anew(fixture: &Fixture) {
 async fn views_that_prove_nothing_are_built_anew(fixture: &Fixture) {
     let shop = Shop::new(0..10).await;
     shop.show(fixture).await;
-    // As an older program leaves them, which knows nothing of proofs ...
+    // An older program leaves views without proofs ...
     fixture.tamper("update {}projections set log = null, hash = null").await;
     shop.show(fixture).await;
     assert_eq!(generation(fixture).await, 2);
-    // ... and as it moves them on.
+    // ... and moves them on without proofs.
     shop.grow(10..12).await;
     fixture.tamper("update {}projections set position = 12").await;
     shop.show(fixture).await;
@@ -204,7 +206,7 @@ async fn a_view_that_this_release_lacks_holds_nobody_up(fixture: &Fixture) {
         .await;
     let projector = shop.shown_in(&fixture.models).await;
     let elsewhere = fixture.elsewhere().await;
-    assert!(elsewhere.queries().wait_for(3, deadline()).await, "by the checkpoints");
+    assert!(elsewhere.queries().wait_for(Position::new(3), deadline()).await, "by the checkpoints");
     assert_eq!(elsewhere.queries().problem().await, None);
     assert!(elsewhere.queries().statuses().await.unwrap().iter().all(|status| status.name != "parrots"));
     elsewhere.close().await;
@@ -224,7 +226,7 @@ async fn what_a_newer_release_parked_holds_nobody_up(fixture: &Fixture) {
 async fn views_that_are_being_built_say_so(fixture: &Fixture) {
     let shop = Shop::new(0..3).await;
     shop.show(fixture).await;
-    // A projector that has begun and got no further.
+    // A projector that has begun and made no progress.
     fixture.tamper("update {}projections set rebuilding = 2, position = 1 where name = 'orders'").await;
     let elsewhere = fixture.elsewhere().await;
     says(&elsewhere, "rebuilding: orders").await;
@@ -233,7 +235,7 @@ async fn views_that_are_being_built_say_so(fixture: &Fixture) {
     elsewhere.close().await;
 }
 
-/// Makes the orders unreadable, as a disk does that forgets a page.
+/// Makes the orders unreadable, like a disk that loses a page.
 async fn damage_orders(fixture: &Fixture) {
     match &fixture.place {
         Place::Sqlite(dir) => {
@@ -261,7 +263,7 @@ async fn from_scratch_needs_nothing_of_what_is_there(fixture: &Fixture) {
     let models = fixture.elsewhere().await;
     damage_orders(fixture).await;
     let projector = Projector::spawn(Arc::new(shop.store.clone()), models.clone(), Arc::new(Still));
-    // Any reader may meet it first: here a list.
+    // Any reader may find the damage first; here it is a list.
     let limit = deadline();
     while models.queries().orders(&Default::default(), &PageRequest::default()).await.is_ok() {
         assert!(Instant::now() < limit, "the damage is never met");
@@ -273,9 +275,9 @@ async fn from_scratch_needs_nothing_of_what_is_there(fixture: &Fixture) {
     assert!(std::error::Error::source(&refused).unwrap().to_string().contains("damaged"), "{refused:?}");
     let report = projector.rebuild(&[], RebuildOptions::default(), |_| {}).await.unwrap();
     assert!(report.views.iter().all(|view| view.swapped), "{report:?}");
-    assert_eq!((report.position, report.views[0].rows), (300, 300));
+    assert_eq!((report.position, report.views[0].rows), (Position::new(300), 300));
     shop.grow(300..302).await;
-    assert!(projector.wait_for(302, deadline()).await);
+    assert!(projector.wait_for(Position::new(302), deadline()).await);
     projector.stop().await;
     shop.shown_in(&models).await.stop().await;
     assert_eq!(orders(fixture).await, 302);
@@ -287,7 +289,7 @@ fn damage(path: &Path) {
     file.write_all(&[0xA5; 4_096]).unwrap();
 }
 
-/// What the server does at its start, and nobody beside it.
+/// The server does this at its start, and no other process does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unreadable_file_is_thrown_away_by_its_owner() {
     let folder = tempfile::tempdir().unwrap();
@@ -306,7 +308,7 @@ async fn an_unreadable_file_is_thrown_away_by_its_owner() {
     assert_eq!(models.queries().orders(&Default::default(), &PageRequest::default()).await.unwrap().items.len(), 20);
     models.close().await;
     drop(models);
-    // What was found to be damaged before the end is not opened again.
+    // A file that is marked as damaged is not opened again.
     std::fs::write(folder.path().join("views.damaged"), "").unwrap();
     let models = ReadModels::own_sqlite(folder.path(), options).await.unwrap();
     assert_eq!(models.queries().orders(&Default::default(), &PageRequest::default()).await.unwrap().items, []);

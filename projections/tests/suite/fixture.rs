@@ -1,4 +1,4 @@
-//! A log in memory, read models in a database of their own, and a shop that writes facts.
+//! A log in memory, read models in a database of their own, and a shop that records events.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +12,8 @@ use jangbu_aggregates::product::ProductCreated;
 use jangbu_kernel::log::{Append, AppendResult, EventLog, StreamWrite};
 use jangbu_kernel::ports::Clock;
 use jangbu_kernel::{
-    Actor, CommandId, CorrelationId, EventId, EventMeta, Money, NewEvent, OrderId, PaymentId, ProductId, RecordedEvent,
-    Sealed, StreamId, Timestamp, UserId,
+    Actor, CommandId, CorrelationId, EventId, EventMeta, Money, NewEvent, OrderId, PaymentId, Position, ProductId,
+    RecordedEvent, Sealed, StreamId, Timestamp, UserId, Version,
 };
 use jangbu_projections::{
     Compared, ComparedView, Options, Projector, ProjectorError, ProjectorHandle, ReadModels, RebuildOptions,
@@ -69,7 +69,7 @@ pub struct Fixture {
     pub store: MemoryStore,
     pub models: ReadModels,
     pub place: Place,
-    versions: Mutex<HashMap<StreamId, u64>>,
+    versions: Mutex<HashMap<StreamId, Version>>,
     minted: AtomicU64,
 }
 
@@ -100,7 +100,7 @@ impl Fixture {
         Self { store: MemoryStore::new(), models, place, versions: Mutex::default(), minted: AtomicU64::new(1) }
     }
 
-    /// Another handle on the same tables, as another process has it.
+    /// Another handle on the same tables, like that of another process.
     pub async fn elsewhere(&self) -> ReadModels {
         open(&self.place).await
     }
@@ -132,9 +132,9 @@ impl Fixture {
         assert!(projector.wait_for(head, deadline()).await, "not at {head}: {:?}", projector.statuses().await);
     }
 
-    /// The rows are what a rebuild from the log's beginning makes, byte for byte. A projector
-    /// that was dropped just before may own the views for a moment yet; the comparison begins
-    /// again when this one has them back.
+    /// Checks that the rows are what a rebuild from the log's beginning makes, byte for byte. A
+    /// projector that was dropped just before may still own the views for a moment; the comparison
+    /// is then repeated until this one has them back.
     pub async fn rows_are_the_log(&self, projector: &ProjectorHandle) {
         let deadline = deadline();
         let report = loop {
@@ -152,7 +152,7 @@ impl Fixture {
         }
     }
 
-    /// The read models as somebody sees them who opens them only to read.
+    /// The read models, opened only for reading.
     pub async fn to_read(&self) -> Option<ReadModels> {
         match &self.place {
             Place::Sqlite(dir) => ReadModels::open_sqlite_to_read(dir.path()).unwrap(),
@@ -160,7 +160,7 @@ impl Fixture {
         }
     }
 
-    /// What comes of holding them against the log.
+    /// The result of comparing them with the log.
     pub async fn compared(&self) -> Vec<ComparedView> {
         let models = self.to_read().await.unwrap();
         let compared = models.compare(self.log(), &FixedClock, |_, _| {}).await.unwrap();
@@ -185,7 +185,7 @@ impl Fixture {
         }
     }
 
-    /// Runs a script behind the projector's back, in the words of each engine.
+    /// Runs a script behind the projector's back, written for each engine.
     pub async fn script(&self, sqlite: &str, postgres: &str) {
         match &self.place {
             Place::Sqlite(dir) => {
@@ -200,7 +200,7 @@ impl Fixture {
         }
     }
 
-    /// Locks the orders' tables until what this gives is dropped.
+    /// Locks the orders' tables until the returned value is dropped.
     pub async fn lock_orders(&self) -> Lock {
         match &self.place {
             Place::Sqlite(dir) => {
@@ -222,7 +222,7 @@ impl Fixture {
         }
     }
 
-    /// A number from the tables, as any other program reads it.
+    /// A number from the tables, read as any other program would.
     pub async fn number(&self, text: &str) -> i64 {
         match &self.place {
             Place::Sqlite(dir) => {
@@ -247,17 +247,17 @@ impl Fixture {
         }
     }
 
-    pub async fn append(&self, stream: StreamId, millis: i64, events: Vec<DomainEvent>) -> u64 {
+    pub async fn append(&self, stream: StreamId, millis: i64, events: Vec<DomainEvent>) -> Position {
         let new = events.into_iter().map(|event| (event.event_type(), event.payload_json())).collect();
         self.append_raw(stream, millis, new).await
     }
 
-    pub async fn append_raw(&self, stream: StreamId, millis: i64, events: Vec<(&'static str, String)>) -> u64 {
+    pub async fn append_raw(&self, stream: StreamId, millis: i64, events: Vec<(&'static str, String)>) -> Position {
         let expected_version = {
             let mut versions = self.versions.lock().unwrap();
             let held = versions.entry(stream).or_default();
             let expected = *held;
-            *held += events.len() as u64;
+            *held = held.plus(events.len() as u64);
             expected
         };
         let events = events
@@ -290,7 +290,7 @@ impl Fixture {
     }
 
     pub async fn stream(&self, stream: StreamId) -> Vec<RecordedEvent> {
-        self.store.read_stream(stream, 1, u64::MAX, 100_000).await.unwrap()
+        self.store.read_stream(stream, Version::FIRST, Version::MAX, 100_000).await.unwrap()
     }
 
     pub async fn product(&self, number: u128, name: &str, price: i64) -> ProductId {
@@ -335,7 +335,7 @@ pub fn placed(number: u128, total: Money) -> OrderPlaced {
 }
 
 pub fn paid(payment_id: Option<PaymentId>) -> OrderPaid {
-    OrderPaid { payment_id, paid_at: None }
+    OrderPaid { payment_id, paid_at: None, ship_by: None }
 }
 
 pub fn payment_requested(order_id: OrderId, card: i64, points: i64) -> PaymentRequested {

@@ -1,4 +1,4 @@
-//! The projector: rows are folds, crashes cost nothing, streams are parked alone.
+//! The projector: rows are folds, crashes lose nothing, streams are parked one by one.
 
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::order::*;
@@ -10,7 +10,7 @@ use jangbu_aggregates::stock::*;
 use jangbu_aggregates::user::*;
 use jangbu_kernel::log::EventLog as _;
 use jangbu_kernel::ports::TimerQueue as _;
-use jangbu_kernel::{OrderId, PaymentId, ProductId, RefundId, Role, ShipmentId, StreamId, UserId};
+use jangbu_kernel::{OrderId, PaymentId, Position, ProductId, RefundId, Role, ShipmentId, StreamId, UserId, Version};
 use jangbu_projections::{
     Compared, EntryKind, OrderStatus, PageRequest, PaymentStatus, ProjectionState, ProjectorError, fold,
 };
@@ -34,8 +34,8 @@ crate::on_both_engines! {
     whoever_only_reads_finds_every_row_that_differs,
 }
 
-/// Held against the log without a projector: each kind of difference, a view that is ahead,
-/// one that another program folded, and read models that are not there.
+/// Compares with the log without a projector: each kind of difference, a view that is ahead, one
+/// that another version of the program folded, and read models that do not exist.
 async fn whoever_only_reads_finds_every_row_that_differs(fixture: &Fixture) {
     let projector = fixture.projector();
     for number in 1..=3 {
@@ -68,7 +68,7 @@ async fn whoever_only_reads_finds_every_row_that_differs(fixture: &Fixture) {
     fixture.tamper("delete from {}projections where name = 'points'").await;
     for view in fixture.compared().await {
         match view.name {
-            "stock" => assert_eq!((view.outcome, view.position), (Compared::Ahead, head + 1)),
+            "stock" => assert_eq!((view.outcome, view.position), (Compared::Ahead, head.next())),
             "users" => assert_eq!(view.outcome, Compared::OtherVersion),
             "points" => assert_eq!(view.outcome, Compared::Missing),
             _ => assert!(matches!(view.outcome, Compared::Rows { .. }), "{view:?}"),
@@ -80,7 +80,7 @@ fn order_events(events: Vec<OrderEvent>) -> Vec<DomainEvent> {
     events.into_iter().map(DomainEvent::Order).collect()
 }
 
-/// Every view gets a stream with a life.
+/// Gives every view a stream with a whole life cycle.
 async fn a_life(fixture: &Fixture) -> (OrderId, PaymentId, ShipmentId, UserId) {
     let (order, payment, shipment) = (OrderId::new(id(100)), PaymentId::new(id(101)), ShipmentId::new(id(102)));
     let (refund, user) = (RefundId::new(id(103)), buyer());
@@ -239,7 +239,7 @@ async fn a_row_is_the_fold_of_its_stream(fixture: &Fixture) {
     let order_row = queries.order(order).await.unwrap();
     assert_eq!(order_row, fold::order(&fixture.stream(StreamId::order(order)).await).unwrap());
     let order_row = order_row.unwrap();
-    assert_eq!((order_row.status, order_row.version), (OrderStatus::Delivered, 6));
+    assert_eq!((order_row.status, order_row.version), (OrderStatus::Delivered, Version::new(6)));
     assert_eq!(queries.order_by_number("N-100").await.unwrap(), Some(order_row));
 
     let payment_row = queries.payment(payment).await.unwrap();
@@ -286,7 +286,7 @@ async fn a_row_is_the_fold_of_its_stream(fixture: &Fixture) {
     projector.stop().await;
 }
 
-/// Marks begin and end within pages and between them, and go on after a new start.
+/// Marks begin and end within pages and between them, and go on after a restart.
 async fn a_mark_of_a_stock_is_the_stock_as_it_was(fixture: &Fixture) {
     let product = ProductId::new(id(1));
     let stream = StreamId::stock(product);
@@ -303,7 +303,7 @@ async fn a_mark_of_a_stock_is_the_stock_as_it_was(fixture: &Fixture) {
     assert_eq!(events.len(), 813);
     let queries = fixture.models.queries();
     for (version, mark) in [(1, 0), (255, 0), (256, 256), (257, 256), (511, 256), (512, 512), (812, 768), (813, 768)] {
-        let there = queries.stock_before(product, version).await.unwrap();
+        let there = queries.stock_before(product, Version::new(version)).await.unwrap();
         assert_eq!(there, fold::stock(&events[..mark]).unwrap(), "{version}");
     }
 }
@@ -316,8 +316,8 @@ async fn a_crash_between_pages_costs_nothing(fixture: &Fixture) {
             fixture.append(StreamId::order(order), 11, order_events(vec![paid(None).into()])).await;
         }
         let projector = fixture.projector();
-        // Dropped somewhere in the middle, wherever it is.
-        projector.wait_for(1 + u64::try_from(round).unwrap() * 600, deadline()).await;
+        // Dropped somewhere in the middle.
+        projector.wait_for(Position::new(1 + u64::try_from(round).unwrap() * 600), deadline()).await;
         drop(projector);
     }
     let projector = fixture.projector();
@@ -346,13 +346,13 @@ async fn a_parked_stream_stands_alone_and_is_redriven_in_order(fixture: &Fixture
     assert_eq!(fixture.models.queries().order(good).await.unwrap().unwrap().status, OrderStatus::AwaitingPayment);
     assert_eq!(fixture.number("select position from {}parked_streams").await, 3);
 
-    // Nothing was mended: it is parked again at the same place.
+    // Nothing was repaired, so the stream is parked again at the same place.
     let again = projector.redrive("orders", StreamId::order(bad)).await.unwrap();
-    assert_eq!(again.parked_again.unwrap().0, 3);
+    assert_eq!(again.parked_again.unwrap().0, Position::new(3));
     let row = fold::order(&fixture.stream(StreamId::order(bad)).await[..1]).unwrap().unwrap();
     let doc = serde_json::to_string(&row).unwrap();
     fixture.tamper(&format!("update {{}}orders set doc = '{doc}' where number = 'N-1'")).await;
-    // Parked streams outlive a restart.
+    // Parked streams survive a restart.
     projector.stop().await;
     let projector = fixture.projector();
     let redriven = projector.redrive("orders", StreamId::order(bad)).await.unwrap();
@@ -375,16 +375,16 @@ async fn an_unknown_event_parks_its_stream(fixture: &Fixture) {
     fixture.append_raw(StreamId::order(other), 4, vec![("order.put_on_hold", "{\"reason\":7}".to_owned())]).await;
     fixture.caught_up(&projector).await;
     let queries = fixture.models.queries();
-    // The rows stay at the last event that was understood.
+    // The rows stay at the last event that could be read.
     for order in [order, other] {
-        assert_eq!(queries.order(order).await.unwrap().unwrap().version, 1);
+        assert_eq!(queries.order(order).await.unwrap().unwrap().version, Version::FIRST);
     }
     assert_eq!(fixture.number("select count(*) from {}parked_streams where view = 'orders'").await, 2);
     projector.stop().await;
 }
 
-/// What fails behind the commit leaves the projector behind its own tables: here the
-/// lease, which cannot be renewed.
+/// A failure after the commit leaves the projector behind its own tables: here the lease cannot be
+/// renewed.
 async fn a_page_that_was_written_all_the_same_is_not_folded_twice(fixture: &Fixture) {
     let order = fixture.order(1, 0, won(1_000)).await;
     let projector = fixture.projector();
@@ -435,11 +435,11 @@ async fn a_newer_projector_fences_the_older(fixture: &Fixture) {
     older.stop().await;
 }
 
-/// A projector that writes a page keeps the epoch until it is written: one that is being taken
-/// at that moment is waited for, and then nothing is written.
+/// A projector locks the epoch while it writes a page. If another one is taking the epoch at that
+/// moment, the projector waits for it and then writes nothing.
 async fn a_page_waits_for_an_epoch_that_is_being_taken(fixture: &Fixture) {
     let Place::Postgres { url, .. } = &fixture.place else {
-        // Of an embedded file there is one writer at a time.
+        // An embedded file has one writer at a time.
         return;
     };
     let projector = fixture.projector();
@@ -461,7 +461,7 @@ async fn a_page_waits_for_an_epoch_that_is_being_taken(fixture: &Fixture) {
         .await
         .unwrap();
     fixture.until("select count(*) from {}orders", 1).await;
-    // Nobody renews the epoch that was taken, so it takes over again in a while.
+    // Nobody renews the epoch that was taken, so the projector takes over again after a while.
     sqlx::raw_sql("update views.lease set renewed_ms = 0").execute(&mut taker).await.unwrap();
     fixture.caught_up(&projector).await;
     assert_eq!(fixture.number("select epoch from {}lease").await, 3);
@@ -469,8 +469,8 @@ async fn a_page_waits_for_an_epoch_that_is_being_taken(fixture: &Fixture) {
     projector.stop().await;
 }
 
-/// A database's clock that was put back makes the last sign of an owner who is gone lie in
-/// the future: nobody waits until it is past.
+/// After a database's clock was put back, the last renewal of an owner that is gone may lie in the
+/// future. Nobody waits until that time has passed.
 async fn an_owner_who_was_last_seen_in_the_future_is_gone(fixture: &Fixture) {
     let older = fixture.projector();
     fixture.order(1, 0, won(1_000)).await;
@@ -480,7 +480,7 @@ async fn an_owner_who_was_last_seen_in_the_future_is_gone(fixture: &Fixture) {
     fixture.order(2, 0, won(1_000)).await;
     fixture.caught_up(&newer).await;
     fixture.caught_up(&older).await;
-    // Giving the lease back leaves a sign of life an hour ahead instead.
+    // Releasing the lease leaves a renewal an hour ahead instead.
     let sqlite = "create trigger ahead after update on lease when new.renewed_ms = 0 begin
             update lease set renewed_ms = cast(unixepoch('subsec') * 1000 as integer) + 3600000; end;";
     let postgres = "create function views.ahead() returns trigger language plpgsql as $$ begin
@@ -519,7 +519,7 @@ async fn due_timers_come_earliest_first(fixture: &Fixture) {
     let fourth = StreamId::fulfilment(OrderId::new(id(4)));
     let name = TimerName::PaymentDeadline;
     fixture.append(third, 1, vec![DomainEvent::Fulfilment(TimerCancelled { timer: name }.into())]).await;
-    // Moved while its old time was being reached: it still rings at the new one.
+    // Moved while its old time was being reached: it stays set for the new one.
     let moved =
         vec![TimerSet { timer: name, due_at: at(950) }.into(), TimerReached { timer: name, due_at: at(900) }.into()];
     fixture.append(fourth, 1, moved.into_iter().map(DomainEvent::Fulfilment).collect()).await;
@@ -539,9 +539,9 @@ async fn another_process_waits_by_the_checkpoints(fixture: &Fixture) {
     let elsewhere = fixture.elsewhere().await;
     let order = fixture.order(1, 0, won(1_000)).await;
     let queries = elsewhere.queries();
-    assert!(queries.wait_for(1, deadline()).await);
+    assert!(queries.wait_for(Position::FIRST, deadline()).await);
     assert!(queries.order(order).await.unwrap().is_some());
-    assert!(!queries.wait_for(2, Instant::now()).await);
+    assert!(!queries.wait_for(Position::new(2), Instant::now()).await);
     let names: Vec<String> = queries.statuses().await.unwrap().into_iter().map(|status| status.name).collect();
     assert_eq!(names, jangbu_projections::names().collect::<Vec<_>>());
     elsewhere.close().await;

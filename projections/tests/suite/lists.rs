@@ -1,6 +1,10 @@
 //! Lists: pages, cursors, filters, search, sums.
 
 use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::order::{
+    CancelledBy, OrderEvent, OrderFailed, OrderLine, OrderLinesCancelled, OrderPacked, OrderPaid,
+    OrderPreparationStarted, OrderPutOnHold, OrderShipped,
+};
 use jangbu_aggregates::points::{
     PointsCaptured, PointsEvent, PointsExpired, PointsGranted, PointsHeld, PointsPart, PointsRestored,
 };
@@ -9,14 +13,16 @@ use jangbu_aggregates::shipment::{ShipmentDispatched, ShipmentEvent, ShipmentReq
 use jangbu_aggregates::stock::StockReceived;
 use jangbu_kernel::ports::TimerQueue as _;
 use jangbu_kernel::{CategoryId, Money, OrderId, PaymentId, ProductId, RefundId, Remark, ShipmentId, StreamId, UserId};
-use jangbu_projections::{OrderFilter, OrderStatus, PageRequest, ProductFilter, ProductSort, QueryError};
+use jangbu_projections::{Desk, OrderFilter, OrderStatus, PageRequest, ProductFilter, ProductSort, QueryError};
 
-use crate::fixture::{Fixture, Place, at, buyer, deadline, id, paid, sealed, won};
+use crate::fixture::{Fixture, Place, at, buyer, deadline, id, paid, placed, sealed, won};
 
 crate::on_both_engines! {
     cursors_walk_equal_times_once,
     a_bad_cursor_is_told,
     filters_choose_orders,
+    the_order_desk_has_lists_of_its_own,
+    orders_are_found_by_number_and_product,
     a_cursor_and_an_upper_bound_go_together,
     two_syllables_are_found,
     a_word_is_found_in_any_form_of_its_letters,
@@ -53,7 +59,7 @@ async fn cursors_walk_equal_times_once(fixture: &Fixture) {
     let mut wanted = vec![id(99)];
     wanted.extend((0..25).rev().map(id));
     assert_eq!((seen, pages), (wanted, 4));
-    // A last page that is full has no next one.
+    // A full last page has no next one.
     let all = queries.orders(&OrderFilter::default(), &page(None, 26)).await.unwrap();
     assert_eq!((all.items.len(), all.next_cursor), (26, None));
     projector.stop().await;
@@ -73,7 +79,7 @@ async fn a_bad_cursor_is_told(fixture: &Fixture) {
         let found = queries.orders(&OrderFilter::default(), &page(Some(cursor.to_owned()), 2)).await;
         assert_eq!(found, Err(QueryError::BadCursor), "{cursor}");
     }
-    // The cursor of another order of the same list means nothing either.
+    // The cursor of another sort order of the same list is rejected, too.
     let by_price = ProductFilter { sort: ProductSort::PriceAscending, ..ProductFilter::default() };
     assert_eq!(queries.products(&by_price, &page(Some(others), 1)).await, Err(QueryError::BadCursor));
     projector.stop().await;
@@ -90,12 +96,120 @@ async fn filters_choose_orders(fixture: &Fixture) {
     }
     fixture.caught_up(&projector).await;
     let queries = fixture.models.queries();
-    let filter =
-        OrderFilter { user_id: Some(buyer()), status: Some(OrderStatus::Paid), from: Some(at(100)), to: Some(at(400)) };
+    let filter = OrderFilter {
+        user_id: Some(buyer()),
+        status: Some(OrderStatus::Paid),
+        from: Some(at(100)),
+        to: Some(at(400)),
+        ..OrderFilter::default()
+    };
     let found = queries.orders(&filter, &PageRequest::default()).await.unwrap();
     assert_eq!(found.items.iter().map(|order| order.id.uuid()).collect::<Vec<_>>(), [id(2)]);
     let nobody = OrderFilter { user_id: Some(UserId::new(id(1))), ..OrderFilter::default() };
     assert_eq!(queries.orders(&nobody, &PageRequest::default()).await.unwrap().items, []);
+    projector.stop().await;
+}
+
+/// The orders of a list by their numbers, walked page by page.
+async fn walked(fixture: &Fixture, filter: &OrderFilter) -> Vec<String> {
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let found = fixture.models.queries().orders(filter, &page(cursor, 1)).await.unwrap();
+        seen.extend(found.items.into_iter().map(|order| order.number));
+        cursor = found.next_cursor;
+        if cursor.is_none() {
+            return seen;
+        }
+    }
+}
+
+async fn the_order_desk_has_lists_of_its_own(fixture: &Fixture) {
+    let projector = fixture.projector();
+    let shipment_id = ShipmentId::new(id(700));
+    let hold = || OrderEvent::from(OrderPutOnHold { reason: Remark::code("looked_odd") });
+    let start = || OrderEvent::from(OrderPreparationStarted { shipment_id });
+    let due = |millis| OrderEvent::from(OrderPaid { ship_by: Some(at(millis)), ..paid(None) });
+    let stories: [Vec<OrderEvent>; 8] = [
+        vec![],
+        vec![due(900)],
+        vec![due(800), start()],
+        vec![due(700), start(), OrderPacked { shipment_id }.into()],
+        vec![due(600), start(), OrderPacked { shipment_id }.into(), OrderShipped {}.into()],
+        vec![due(500), hold()],
+        vec![hold()],
+        vec![paid(None).into(), hold(), OrderFailed { reason: "gone".into() }.into()],
+    ];
+    for (number, story) in (0_u128..).zip(stories) {
+        let order = fixture.order(number, 10 * i64::try_from(number).unwrap(), won(1_000)).await;
+        for event in story {
+            fixture.append(StreamId::order(order), 100, vec![DomainEvent::Order(event)]).await;
+        }
+    }
+    fixture.caught_up(&projector).await;
+    let listed = async |desk: Desk, now: i64| {
+        let filter = OrderFilter { desk: Some(desk), now: Some(at(now)), ..OrderFilter::default() };
+        walked(fixture, &filter).await
+    };
+    assert_eq!(listed(Desk::ToPack, 0).await, ["N-1", "N-2"], "the oldest first");
+    assert_eq!(listed(Desk::ToSend, 0).await, ["N-3"]);
+    assert_eq!(listed(Desk::OnHold, 0).await, ["N-5", "N-6"], "whatever has not ended");
+    assert_eq!(listed(Desk::Late, 700).await, ["N-5", "N-3"], "the latest first, held or not, but not what left");
+    assert_eq!(listed(Desk::Late, 499).await, Vec::<String>::new());
+    let from = OrderFilter { desk: Some(Desk::ToPack), from: Some(at(15)), ..OrderFilter::default() };
+    assert_eq!(walked(fixture, &from).await, ["N-2"]);
+    let to = OrderFilter { desk: Some(Desk::ToPack), to: Some(at(20)), ..OrderFilter::default() };
+    assert_eq!(walked(fixture, &to).await, ["N-1"]);
+    fixture.rows_are_the_log(&projector).await;
+    projector.stop().await;
+}
+
+async fn orders_are_found_by_number_and_product(fixture: &Fixture) {
+    let projector = fixture.projector();
+    let bought = |number: u128, products: &[u128]| {
+        let mut placed = placed(number, won(1_000));
+        let line = placed.lines[0].clone();
+        placed.lines =
+            products.iter().map(|p| OrderLine { product_id: ProductId::new(id(*p)), ..line.clone() }).collect();
+        DomainEvent::Order(placed.into())
+    };
+    for (number, products) in [(1, &[500][..]), (2, &[500, 501]), (3, &[502])] {
+        let stream = StreamId::order(OrderId::new(id(number)));
+        fixture.append(stream, i64::try_from(number).unwrap(), vec![bought(number, products)]).await;
+    }
+    // A row that changes keeps its products, also those whose lines are cancelled.
+    let gone = vec![OrderLine { product_id: ProductId::new(id(501)), ..placed(2, won(1_000)).lines[0].clone() }];
+    let cancelled = OrderLinesCancelled {
+        by: CancelledBy::Owner,
+        reason: None,
+        lines: gone,
+        subtotal: won(1_000),
+        total: won(1_000),
+        refund_id: None,
+        replaced_shipment_id: None,
+    };
+    fixture.append(StreamId::order(OrderId::new(id(2))), 8, vec![DomainEvent::Order(cancelled.into())]).await;
+    fixture.append(StreamId::order(OrderId::new(id(2))), 9, vec![DomainEvent::Order(paid(None).into())]).await;
+    for (number, name) in [(500, "햇사과 5kg"), (501, "사과즙"), (502, "머그컵")] {
+        fixture.product(number, name, 1_000).await;
+    }
+    fixture.caught_up(&projector).await;
+    let queries = fixture.models.queries();
+    let with = async |products: Vec<ProductId>| {
+        walked(fixture, &OrderFilter { products: Some(products), ..OrderFilter::default() }).await
+    };
+    assert_eq!(with(queries.products_with("사과").await.unwrap()).await, ["N-2", "N-1"]);
+    assert_eq!(with(queries.products_with("사과즙").await.unwrap()).await, ["N-2"]);
+    assert_eq!(with(vec![ProductId::new(id(502))]).await, ["N-3"]);
+    assert_eq!(with(queries.products_with("없는").await.unwrap()).await, Vec::<String>::new());
+    let numbered = |number: &str| OrderFilter { number: Some(number.to_owned()), ..OrderFilter::default() };
+    assert_eq!(walked(fixture, &numbered("N-2")).await, ["N-2"]);
+    assert_eq!(walked(fixture, &numbered("N-\0")).await, Vec::<String>::new());
+    for number in 600..801 {
+        fixture.product(number, "아주 흔한 것", 1_000).await;
+    }
+    fixture.caught_up(&projector).await;
+    assert_eq!(queries.products_with("흔한").await, Err(QueryError::SearchTooBroad));
+    fixture.rows_are_the_log(&projector).await;
     projector.stop().await;
 }
 
@@ -138,7 +252,7 @@ async fn two_syllables_are_found(fixture: &Fixture) {
     assert_eq!(names_found(fixture, "햇사과").await, ["햇사과 5kg"]);
     assert_eq!(names_found(fixture, "컵").await, ["머그컵"]);
     assert_eq!(names_found(fixture, "aPPle").await, ["Apple Juice"]);
-    // All its pairs occur, the word does not.
+    // All its pairs occur, but the word does not.
     assert_eq!(names_found(fixture, "사과사").await, Vec::<String>::new());
     for nothing in ["없는", "%", "_", "'; drop table products; --", "\0"] {
         assert_eq!(names_found(fixture, nothing).await, Vec::<String>::new(), "{nothing}");
@@ -176,7 +290,7 @@ async fn every_word_of_a_search_counts_up_to_a_limit(fixture: &Fixture) {
     fixture.product(2, &long, 1_000).await;
     fixture.caught_up(&projector).await;
     assert_eq!(names_found(fixture, &words(19)).await.len(), 1);
-    // The last word is looked at as well, and so is the last letter.
+    // The last word counts, too, and so does the last letter.
     assert_eq!(names_found(fixture, &format!("{} other", words(19))).await, Vec::<String>::new());
     assert_eq!(names_found(fixture, &long).await.len(), 1);
     assert_eq!(names_found(fixture, &format!("{long}나")).await, Vec::<String>::new());
@@ -266,7 +380,7 @@ async fn points_that_lapse_are_not_shown_as_usable(fixture: &Fixture) {
     };
     assert_eq!(seen(999).await, (won(800), won(200), won(600)));
     assert_eq!(seen(1_000).await, (won(500), won(200), won(300)), "what is kept for a payment stays kept");
-    // Spent, and given back after the grant has lapsed: usable for the time that the shop sets.
+    // Spent, and refunded after the grant has lapsed: usable for the time that the shop sets.
     let later = vec![
         PointsEvent::from(PointsCaptured { payment_id, amount: won(200) }),
         PointsExpired { entry: 1, amount: won(300) }.into(),
@@ -358,7 +472,7 @@ async fn sums_are_exact_beyond_floats(fixture: &Fixture) {
     projector.stop().await;
 }
 
-/// Another connection keeps a lock on the lists' tables.
+/// Another connection holds a lock on the lists' tables.
 async fn a_table_that_is_locked_is_told_in_time(fixture: &Fixture) {
     let projector = fixture.projector();
     fixture.order(1, 0, won(1_000)).await;
@@ -367,7 +481,7 @@ async fn a_table_that_is_locked_is_told_in_time(fixture: &Fixture) {
     let lock = fixture.lock_orders().await;
     let queries = fixture.models.queries();
     let (first, all) = (page(None, 1), OrderFilter::default());
-    // More of them than there are connections.
+    // More queries than there are connections.
     let mut asked = tokio::task::JoinSet::new();
     for _ in 0..40 {
         let (queries, all, first) = (queries.clone(), all.clone(), first.clone());
@@ -376,7 +490,7 @@ async fn a_table_that_is_locked_is_told_in_time(fixture: &Fixture) {
     for answer in asked.join_all().await {
         let answer = answer.expect("an answer, though the table is locked");
         match &fixture.place {
-            // A writer keeps no reader out.
+            // A writer does not block readers.
             Place::Sqlite(_) => assert_eq!(answer.unwrap().items.len(), 1),
             Place::Postgres { .. } => assert!(matches!(answer, Err(QueryError::Unavailable(_))), "{answer:?}"),
         }

@@ -1,9 +1,10 @@
-//! The file of the embedded read models is not synced while it is in use: what a kill of the
-//! process leaves is kept, what a power cut leaves is thrown away.
+//! The file of the embedded read models is not synced while it is in use: it is kept after a kill
+//! of the process, and thrown away after a power cut.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use jangbu_kernel::Position;
 use jangbu_projections::{Boot, Options, PageRequest, Projector, ReadModels};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -21,7 +22,7 @@ async fn owned(folder: &Path, boot: Boot) -> ReadModels {
     ReadModels::own_sqlite_on(folder, Options { connections: 2 }, boot).await.unwrap()
 }
 
-/// What the files are at this moment: what the system has of a process that is killed now.
+/// A copy of the files at this moment, which is what a kill of the process would leave.
 fn left_by_a_kill(folder: &Path) -> TempDir {
     let left = tempfile::tempdir().unwrap();
     for name in FILES.into_iter().filter(|name| folder.join(name).exists()) {
@@ -74,7 +75,7 @@ async fn what_a_power_cut_leaves_is_built_anew() {
     assert_eq!(orders(&anew).await, 0);
     shop.shown_in(&anew).await.stop().await;
     assert_eq!(orders(&anew).await, ORDERS);
-    // The new file is the new start's: a kill of this one is a kill again.
+    // The new file belongs to the new boot: a kill of this process is an ordinary kill again.
     let left = left_by_a_kill(left.path());
     assert_eq!(found(left.path(), Boot::named("tomorrow")).await, ORDERS);
     anew.close().await;
@@ -106,7 +107,7 @@ async fn nothing_is_written_once_it_is_closed() {
     models.close().await;
     assert!(models.queries().problem().await.is_some(), "it can be read no more");
     let projector = Projector::spawn(shop.log(), models.clone(), Arc::new(Still));
-    assert!(!projector.wait_for(1, Instant::now()).await);
+    assert!(!projector.wait_for(Position::FIRST, Instant::now()).await);
     projector.stop().await;
     assert_eq!(found(folder.path(), Boot::named("tomorrow")).await, ORDERS, "still closed");
 }

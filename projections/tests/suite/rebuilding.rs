@@ -37,11 +37,11 @@ async fn a_rebuild_equals_the_live_rows_while_events_arrive(fixture: &Fixture) {
     let (told, mut progress) = tokio::sync::mpsc::unbounded_channel();
     let writer = async {
         let mut number = 10_000;
-        // Something arrives at every step of the rebuild.
+        // Events arrive at every step of the rebuild.
         while progress.recv().await.is_some() {
             shop(fixture, number..number + 30).await;
             number += 30;
-            // Served all the while.
+            // Queries are answered all the while.
             assert!(fixture.models.queries().order_by_number("N-7").await.unwrap().is_some());
         }
     };
@@ -67,7 +67,7 @@ async fn a_rebuild_equals_the_live_rows_while_events_arrive(fixture: &Fixture) {
     shop(fixture, 900_000..900_030).await;
     fixture.caught_up(&projector).await;
     fixture.rows_are_the_log(&projector).await;
-    // And once more, in place of the old tables.
+    // Once more, replacing the old tables.
     let again = projector
         .rebuild(&["orders".to_owned(), "products".to_owned()], RebuildOptions::default(), |_| {})
         .await
@@ -92,7 +92,7 @@ async fn a_rebuild_mends_what_was_damaged_and_tells(fixture: &Fixture) {
     let mut whats: Vec<&str> = view.examples.iter().map(|example| example.what.as_str()).collect();
     whats.sort_unstable();
     assert_eq!(whats, ["different", "different", "missing"]);
-    // Looking changed nothing.
+    // The comparison changed nothing.
     assert_eq!(fixture.number("select count(*) from {}orders").await, 29);
     let report = projector.rebuild(&orders, RebuildOptions::default(), |_| {}).await.unwrap();
     assert!(report.views[0].swapped);

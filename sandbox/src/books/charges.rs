@@ -1,4 +1,4 @@
-//! Charges: what was taken, under which key, and what became of it.
+//! Charges: what was taken, under which key, and its present state.
 
 use jangbu_kernel::Money;
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -9,57 +9,57 @@ use super::{Page as ListPage, Window, faults, money, new_id, now_ms, refunds, rf
 use crate::dialect::{Dialect, SANDBOX};
 use crate::script::{DUPLICATES, FAILURES, Page, Script};
 
-/// Where a charge stands.
+/// The status of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[derive(strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Status {
-    /// The gateway is still at it.
+    /// The gateway is still processing it.
     Processing,
-    /// The buyer has to confirm, or to pay at a page.
+    /// The buyer has to confirm it, or to pay it at a page.
     RequiresAction,
     /// The buyer made a transfer, and the money has not arrived.
     AwaitingDeposit,
-    /// The money is taken; what was given back of it is in `refunded`.
+    /// The money is taken; refunded amounts are in `refunded`.
     Captured,
-    /// The gateway said no.
+    /// The gateway declined it.
     Declined,
-    /// Cancelled whole: nothing is or will be charged.
+    /// Cancelled completely: nothing is or will be charged.
     Voided,
 }
 
 jangbu_kernel::named!(Status);
 
-/// A charge as the file has it.
+/// A charge as stored in the file.
 #[derive(Clone, Debug)]
 pub struct Charge {
     /// The gateway's id.
     pub id: String,
-    /// The caller's key.
+    /// The client's idempotency key.
     pub idempotency_key: String,
     /// The order it is for.
     pub order_id: String,
     /// The payment it is for.
     pub payment_id: String,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// How much was given back.
+    /// The refunded amount.
     pub refunded: Money,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// Why it was declined or voided.
     pub code: Option<String>,
     /// When it arrived, in milliseconds since 1970.
     pub created_at: i64,
-    /// Which gateway's it is.
+    /// The gateway that it belongs to.
     pub dialect: &'static Dialect,
-    /// Where the buyer pays it, of one that is paid at a page.
+    /// Where the buyer pays it, if it is paid at a page.
     pub page: Option<(String, Page)>,
     fingerprint: Vec<u8>,
 }
 
-/// A charge as the gateway's callers see it.
+/// A charge as the gateway's clients see it.
 #[derive(Serialize)]
 pub struct ChargeView<'a> {
     id: &'a str,
@@ -78,7 +78,7 @@ pub struct ChargeView<'a> {
 }
 
 impl Charge {
-    /// For the answer and for webhooks.
+    /// The form for answers and webhooks.
     pub fn view(&self) -> ChargeView<'_> {
         ChargeView {
             id: &self.id,
@@ -132,46 +132,46 @@ struct UnknownStatus;
 #[error("a charge of an unknown gateway")]
 struct UnknownDialect;
 
-/// A request to take money.
+/// A request to charge.
 pub struct NewCharge {
     /// The gateway that was asked.
     pub dialect: &'static Dialect,
-    /// The caller's key.
+    /// The client's idempotency key.
     pub idempotency_key: String,
-    /// Hash over the whole request: the same key with another one is refused.
+    /// Hash of the whole request: the same key with another request is refused.
     pub fingerprint: Vec<u8>,
     /// The order it is for.
     pub order_id: String,
     /// The payment it is for.
     pub payment_id: String,
-    /// How much.
+    /// The amount.
     pub amount: Money,
     /// What the card does.
     pub script: Script,
-    /// Where pages of charges are; the charge's id follows.
+    /// The base address of the pages of charges; the charge's id follows.
     pub pages: String,
 }
 
-/// What a request to take money came to.
+/// The result of a request to charge.
 pub enum Charged {
     /// There is a charge under the key.
     Stands {
         /// The charge.
         charge: Box<Charge>,
-        /// Whether this request made it.
+        /// Whether this request created it.
         fresh: bool,
-        /// How the answer is given.
+        /// How the answer is delivered.
         delivery: Delivery,
     },
     /// The key belongs to another request.
     KeyReused,
-    /// An error is answered, nothing is recorded.
+    /// An error is answered, and nothing is recorded.
     Fails,
-    /// No answer is given, nothing is recorded.
+    /// No answer is given, and nothing is recorded.
     Silence,
 }
 
-/// How an answer reaches the caller.
+/// How an answer reaches the client.
 pub enum Delivery {
     /// At once.
     AtOnce,
@@ -179,11 +179,11 @@ pub enum Delivery {
     Never,
     /// After a while, when the charge is finished.
     Slow,
-    /// After this webhook was sent.
+    /// After this webhook has been sent.
     AfterWebhook(Owed),
 }
 
-/// What is known under a key.
+/// What is recorded under a key.
 #[expect(clippy::large_enum_variant, reason = "one at a time, taken apart at once")]
 pub enum Known {
     /// A charge.
@@ -194,7 +194,7 @@ pub enum Known {
     Nothing,
 }
 
-/// Takes money, once per key.
+/// Charges, once per key.
 pub fn charge(db: &Connection, new: NewCharge) -> rusqlite::Result<Charged> {
     match by_key(db, new.dialect, &new.idempotency_key)? {
         Known::Charge(charge) if charge.fingerprint == new.fingerprint => {
@@ -239,8 +239,8 @@ pub fn charge(db: &Connection, new: NewCharge) -> rusqlite::Result<Charged> {
     Ok(Charged::Stands { charge, fresh: true, delivery })
 }
 
-/// The first copy is sent by whoever answers, before the answer: the queue takes
-/// it only if that fails. The others follow the answer.
+/// The first copy is sent before the answer by the task that answers; the queue only sends it if
+/// that fails. The others follow the answer.
 const FIVE_TIMES: [i64; DUPLICATES] = [5_000, 100, 100, 100, 100];
 
 fn fails_again(db: &Connection, key: &str) -> rusqlite::Result<bool> {
@@ -288,7 +288,7 @@ fn insert(db: &Connection, new: &NewCharge, status: Status, code: Option<&str>) 
     Ok(charge)
 }
 
-/// Owes the shop a webhook about a charge.
+/// Queues a webhook about a charge.
 fn tell(db: &Connection, charge: &Charge, delays_ms: &[i64]) -> rusqlite::Result<Option<Owed>> {
     if matches!(charge.page, Some((_, Page { is_silent: true, .. }))) {
         return Ok(None);
@@ -297,17 +297,17 @@ fn tell(db: &Connection, charge: &Charge, delays_ms: &[i64]) -> rusqlite::Result
     outbox::owe(db, &charge.dialect.hook(), &message, delays_ms)
 }
 
-/// What a buyer does at the page of a charge.
+/// A buyer's action at the page of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtPage {
     /// Pays.
     Pays,
-    /// Would rather not.
+    /// Cancels.
     Cancels,
 }
 
-/// The buyer acts at the page of a charge; one that is beyond that stays as it is. None: there
-/// is no such page.
+/// Applies a buyer's action at the page of a charge; a charge that no longer waits for it is left
+/// unchanged. None: there is no such page.
 pub fn at_page(db: &Connection, id: &str, act: AtPage) -> rusqlite::Result<Option<Charge>> {
     let Some(charge) = by_id(db, id)? else { return Ok(None) };
     let Some((_, page)) = &charge.page else { return Ok(None) };
@@ -322,7 +322,8 @@ pub fn at_page(db: &Connection, id: &str, act: AtPage) -> rusqlite::Result<Optio
     change(db, charge, status, code).map(Some)
 }
 
-/// Takes the money of a charge that waits for its buyer's confirmation; any other stays as it is.
+/// Takes the money of a charge that waits for its buyer's confirmation; any other is left
+/// unchanged.
 pub fn confirm(db: &Connection, id: &str) -> rusqlite::Result<Option<Charge>> {
     let Some(charge) = by_id(db, id)? else { return Ok(None) };
     if charge.status != Status::RequiresAction || charge.page.is_some() {
@@ -331,7 +332,8 @@ pub fn confirm(db: &Connection, id: &str) -> rusqlite::Result<Option<Charge>> {
     change(db, charge, Status::Captured, None).map(Some)
 }
 
-/// Takes the money of a charge that the gateway was at, or that is on its way, unless it was cancelled meanwhile.
+/// Takes the money of a charge that is being processed or whose deposit is awaited, unless it was
+/// cancelled meanwhile.
 pub fn finish(db: &Connection, id: &str) -> rusqlite::Result<Option<Charge>> {
     let Some(charge) = by_id(db, id)? else { return Ok(None) };
     if !matches!(charge.status, Status::Processing | Status::AwaitingDeposit) {
@@ -340,7 +342,7 @@ pub fn finish(db: &Connection, id: &str) -> rusqlite::Result<Option<Charge>> {
     change(db, charge, Status::Captured, None).map(Some)
 }
 
-/// Finishes what the gateway was at when it was last stopped.
+/// Finishes the charges that were being processed when the sandbox was last stopped.
 pub fn finish_all(db: &Connection) -> rusqlite::Result<()> {
     let ids = db
         .prepare_cached("SELECT id FROM charges WHERE status IN ('processing', 'awaiting_deposit') ORDER BY seq")?
@@ -373,7 +375,7 @@ pub fn net_cancel(db: &Connection, dialect: &Dialect, key: &str) -> rusqlite::Re
     Ok(Known::Charge(voided))
 }
 
-/// Writes a charge's new state and owes a webhook about it.
+/// Stores a charge's new status and queues a webhook about it.
 fn change(db: &Connection, charge: Charge, status: Status, code: Option<&str>) -> rusqlite::Result<Charge> {
     let changed = Charge { status, code: code.map(str::to_owned), ..charge };
     db.prepare_cached("UPDATE charges SET status = ?2, code = ?3, refunded = ?4 WHERE id = ?1")?.execute((
@@ -386,13 +388,13 @@ fn change(db: &Connection, charge: Charge, status: Status, code: Option<&str>) -
     Ok(changed)
 }
 
-/// Writes that so much of a charge has been given back.
+/// Stores the refunded amount of a charge.
 pub fn set_refunded(db: &Connection, charge: Charge, refunded: Money) -> rusqlite::Result<Charge> {
     let status = charge.status;
     change(db, Charge { refunded, ..charge }, status, None)
 }
 
-/// What a gateway knows under a key.
+/// What a gateway has recorded under a key.
 pub fn by_key(db: &Connection, dialect: &Dialect, key: &str) -> rusqlite::Result<Known> {
     let charge = db
         .prepare_cached("SELECT * FROM charges_with_pages WHERE idempotency_key = ?1")?

@@ -1,4 +1,4 @@
-//! Fault rates, their dice, and how many labels are still to be refused.
+//! Fault rates, their random numbers, and how many labels are still to be refused.
 
 use rusqlite::Connection;
 
@@ -9,25 +9,25 @@ use crate::script::{Rates, Script};
 pub struct Faults {
     /// The rates.
     pub rates: Rates,
-    /// What the dice start from.
+    /// The seed of the random numbers.
     pub seed: u64,
 }
 
-/// Puts rates in force; the dice start anew.
+/// Sets the rates and restarts the random numbers.
 pub fn set(db: &Connection, faults: Faults) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE faults SET decline = ?1, timeout = ?2, duplicate = ?3, seed = ?4, thrown = 0")?.execute(
         (
             faults.rates.decline,
             faults.rates.timeout,
             faults.rates.duplicate,
-            // The column is signed; the bits are what counts.
+            // The column is signed; only the bits matter.
             faults.seed.cast_signed(),
         ),
     )?;
     Ok(())
 }
 
-/// Gives the dice their first seed; rates that a tester has set keep theirs.
+/// Sets the first seed; rates that a tester has set keep theirs.
 pub fn start_from(db: &Connection, seed: u64) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE faults SET seed = ?1 WHERE decline = 0 AND timeout = 0 AND duplicate = 0")?
         .execute([seed.cast_signed()])?;
@@ -48,7 +48,7 @@ fn read(db: &Connection) -> rusqlite::Result<(Faults, u64)> {
     })
 }
 
-/// Throws the dice for one charge that would otherwise be captured.
+/// Draws the outcome of one charge that would otherwise be captured.
 pub fn throw(db: &Connection) -> rusqlite::Result<Script> {
     let (faults, thrown) = read(db)?;
     if !faults.rates.any() {

@@ -6,15 +6,15 @@ use serde::Serialize;
 use super::outbox;
 use super::{Page, Window, faults, now_ms, rfc3339};
 
-/// What a scan can say. Scans may come in any order, as they do in life.
+/// The statuses of a scan. Scans may come in any order, as real ones do.
 pub const SCANS: [&str; 7] =
     ["in_transit", "out_for_delivery", "attempt_failed", "exception", "delivered", "returned", "lost"];
 
 const READY: &str = "ready";
 const CANCELLED: &str = "cancelled";
 
-/// A label as the file has it; one that was called off before it was asked for
-/// has no tracking number.
+/// A label as stored in the file; one that was cancelled before it was requested has no tracking
+/// number.
 #[derive(Clone, Debug)]
 pub struct Label {
     /// The shop's shipment.
@@ -23,13 +23,13 @@ pub struct Label {
     pub order_id: String,
     /// The number on the parcel.
     pub tracking_number: Option<String>,
-    /// `ready`, `cancelled`, or what the last scan said.
+    /// `ready`, `cancelled`, or the status of the last scan.
     pub status: String,
-    /// When it was asked for, in milliseconds since 1970.
+    /// When it was requested, in milliseconds since 1970.
     pub created_at: i64,
 }
 
-/// A label as callers see it.
+/// A label as clients see it.
 #[derive(Serialize)]
 pub struct LabelView<'a> {
     shipment_id: &'a str,
@@ -39,7 +39,7 @@ pub struct LabelView<'a> {
     created_at: String,
 }
 
-/// A scan as webhooks tell it.
+/// A scan as sent in webhooks.
 #[derive(Serialize)]
 pub struct ScanView<'a> {
     shipment_id: &'a str,
@@ -52,7 +52,7 @@ pub struct ScanView<'a> {
 }
 
 impl Label {
-    /// For the answer.
+    /// The form for answers.
     pub fn view(&self) -> LabelView<'_> {
         LabelView {
             shipment_id: &self.shipment_id,
@@ -79,24 +79,25 @@ impl Label {
     }
 }
 
-/// What a request for a label came to.
+/// The result of a request for a label.
 pub enum Labelled {
     /// There is a label.
     Ready {
         /// The label.
         label: Label,
-        /// Whether this request made it.
+        /// Whether this request created it.
         fresh: bool,
     },
-    /// The carrier does not take it, this time.
+    /// The carrier refuses it this time.
     Refused,
-    /// It was called off.
+    /// It was cancelled.
     Cancelled,
-    /// The shipment's label is of another order.
+    /// The shipment's label belongs to another order.
     OtherOrder,
 }
 
-/// Makes a label, one per shipment. With a `step` the parcel's first scan comes after it.
+/// Creates a label, one per shipment. With a `step` the parcel's first scan follows after that
+/// time.
 pub fn request(db: &Connection, shipment_id: &str, order_id: &str, step_ms: Option<i64>) -> rusqlite::Result<Labelled> {
     if let Some(label) = by_shipment(db, shipment_id)? {
         return Ok(match label {
@@ -134,15 +135,15 @@ fn tracking_number(seq: i64) -> String {
     format!("{number}{}", number.rem_euclid(7))
 }
 
-/// What calling a label off came to.
+/// The result of cancelling a label.
 pub enum CalledOff {
-    /// The label is void, or was never made and never will be.
+    /// The label is void; if it was never requested, it never will be created.
     Cancelled,
-    /// The carrier has the parcel.
+    /// The carrier has the parcel already.
     Dispatched,
 }
 
-/// Calls a label off, also one that was never asked for: a late request is refused then.
+/// Cancels a label, even one that was never requested: a late request is refused then.
 pub fn cancel(db: &Connection, shipment_id: &str) -> rusqlite::Result<CalledOff> {
     match by_shipment(db, shipment_id)? {
         Some(label) if label.dispatched() => Ok(CalledOff::Dispatched),
@@ -161,13 +162,13 @@ pub fn cancel(db: &Connection, shipment_id: &str) -> rusqlite::Result<CalledOff>
     }
 }
 
-/// What a scan came to.
+/// The result of a scan.
 pub enum Scanned {
-    /// It is recorded and told.
+    /// It is recorded, and a webhook is queued.
     Recorded(Label),
     /// No parcel has this number.
     NoParcel,
-    /// The label was called off.
+    /// The label was cancelled.
     Cancelled,
 }
 
@@ -203,7 +204,7 @@ pub fn scan(db: &Connection, tracking_number: &str, status: &str, place: &str) -
     Ok(Scanned::Recorded(label))
 }
 
-/// Scans every parcel whose time has come; answers with how many there were.
+/// Scans every parcel whose next scan is due; returns how many there were.
 pub fn advance_due(db: &Connection, step_ms: i64) -> rusqlite::Result<usize> {
     const AT_ONCE: u32 = 256;
     let now = now_ms();

@@ -1,5 +1,5 @@
-//! What the outside world knows, as plain functions over one database
-//! connection. They run on the store's thread, inside its transaction.
+//! The books of the simulated external systems, as plain functions over one database connection.
+//! They run on the store's thread, inside its transaction.
 
 pub mod charges;
 pub mod faults;
@@ -21,7 +21,7 @@ pub fn rfc3339(at_ms: i64) -> String {
     chrono::DateTime::from_timestamp_millis(at_ms).map(time::rfc3339).unwrap_or_default()
 }
 
-/// A new id of this world: a prefix and a UUID v7.
+/// A new id of the sandbox: a prefix and a UUID v7.
 fn new_id(prefix: &str) -> String {
     format!("{prefix}_{}", uuid::Uuid::now_v7().simple())
 }
@@ -31,7 +31,7 @@ fn money(units: i64, currency: &str) -> rusqlite::Result<Money> {
     currency.parse().and_then(|currency| Money::from_minor_units(units, currency)).map_err(unreadable)
 }
 
-/// A column that holds what this program never writes.
+/// A column with content that this program never writes.
 fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(FromSqlError::other(error)))
 }
@@ -44,18 +44,18 @@ pub struct Page<T> {
     pub next: Option<i64>,
 }
 
-/// Which part of a list is wanted.
+/// The requested part of a list.
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// Only of this order.
+    /// Only items of this order.
     pub order_id: Option<String>,
     /// Only items before this `seq`.
     pub before: i64,
-    /// At most so many.
+    /// The most items.
     pub limit: usize,
 }
 
-/// Reads one page of `table` with `read`, which also tells each row's `seq`.
+/// Reads one page of `table` with `read`, which also returns each row's `seq`.
 fn page<T>(
     db: &rusqlite::Connection,
     table: &'static str,
@@ -63,7 +63,7 @@ fn page<T>(
     read: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<(i64, T)>,
 ) -> rusqlite::Result<Page<T>> {
     let filter = if window.order_id.is_some() { "order_id = ?1" } else { "?1 IS NULL" };
-    // One row more than asked for tells whether there is a next page.
+    // One row more than requested, to know whether there is a next page.
     let sql = format!("SELECT * FROM {table} WHERE {filter} AND seq < ?2 ORDER BY seq DESC LIMIT ?3");
     let wanted = i64::try_from(window.limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut statement = db.prepare_cached(&sql)?;

@@ -1,21 +1,21 @@
-//! Webhooks that are still owed. A row leaves when its message was taken, or
-//! stays for ever with no due time when nobody took it in [`ATTEMPTS`] attempts.
+//! Queued webhooks. A row is removed when its message was accepted, or stays forever without a due
+//! time if it was not accepted in [`ATTEMPTS`] attempts.
 
 use rusqlite::Connection;
 use serde::Serialize;
 
 use super::{new_id, now_ms, rfc3339};
 
-/// How often a message is sent before it is given up: with the pauses of
-/// [`pause_ms`] that is about ten minutes.
+/// How often a message is sent before it is given up: with the pauses of [`pause_ms`] that is about
+/// ten minutes.
 pub const ATTEMPTS: u32 = 12;
 
-/// Where the carrier's messages go.
+/// The path of the carrier's webhooks.
 pub const CARRIER_HOOK: &str = "/v1/hooks/carriers/sandbox";
-/// What most messages are.
+/// The content type of most messages.
 pub const JSON: &str = "application/json";
 
-/// One message to be sent once.
+/// One copy of a message.
 #[derive(Clone, Debug)]
 pub struct Owed {
     /// Its row.
@@ -26,7 +26,7 @@ pub struct Owed {
     pub path: String,
     /// Exact body.
     pub body: String,
-    /// How often it was sent in vain.
+    /// Failed attempts.
     pub attempts: u32,
 }
 
@@ -43,7 +43,7 @@ pub fn envelope<T: Serialize>(kind: &str, data: &T) -> serde_json::Result<String
     serde_json::to_string(&Envelope { kind, timestamp: rfc3339(now_ms()), data })
 }
 
-/// Owes a message, a copy from each delay on; answers with the first copy.
+/// Queues a message, one copy after each delay; returns the first copy.
 pub fn owe(db: &Connection, path: &str, body: &str, delays_ms: &[i64]) -> rusqlite::Result<Option<Owed>> {
     let now = now_ms();
     let message_id = new_id("msg");
@@ -69,7 +69,7 @@ pub fn owe(db: &Connection, path: &str, body: &str, delays_ms: &[i64]) -> rusqli
     Ok(first)
 }
 
-/// Messages that are due, earliest first, and the time of the next when none is.
+/// Messages that are due, earliest first; if there are none, the time of the next.
 pub fn due(db: &Connection, now: i64, limit: u32) -> rusqlite::Result<(Vec<Owed>, Option<i64>)> {
     let owed = db
         .prepare_cached(
@@ -92,13 +92,13 @@ pub fn due(db: &Connection, now: i64, limit: u32) -> rusqlite::Result<(Vec<Owed>
     Ok((owed, next))
 }
 
-/// The message was taken.
+/// The message was accepted.
 pub fn taken(db: &Connection, seq: i64) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?.execute([seq])?;
     Ok(())
 }
 
-/// The message was not taken: later again, or never.
+/// The message was not accepted: sets its next attempt, or gives it up.
 pub fn not_taken(db: &Connection, owed: &Owed, now: i64) -> rusqlite::Result<()> {
     let attempts = owed.attempts.saturating_add(1);
     let due_at = (attempts < ATTEMPTS).then(|| now.saturating_add(pause_ms(attempts)));
@@ -107,7 +107,7 @@ pub fn not_taken(db: &Connection, owed: &Owed, now: i64) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// 100 ms, doubled at every attempt, at most two minutes.
+/// 100 ms, doubled with every attempt, at most two minutes.
 fn pause_ms(attempts: u32) -> i64 {
     const FIRST: i64 = 100;
     const LONGEST: i64 = 120_000;

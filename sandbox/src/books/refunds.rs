@@ -1,4 +1,4 @@
-//! Refunds: what was given back, under which key.
+//! Refunds: what was returned, under which key.
 
 use jangbu_kernel::Money;
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -7,22 +7,23 @@ use serde::Serialize;
 use super::charges::{self, Charge, Status};
 use super::{Page, Window, money, new_id, now_ms, rfc3339};
 
-/// A refund as the file has it. There is one status: what is refused is not recorded.
+/// A refund as stored in the file. There is only one status, because refused refunds are not
+/// recorded.
 #[derive(Clone, Debug)]
 pub struct Refund {
     /// The gateway's id.
     pub id: String,
-    /// The charge it gives back from.
+    /// The charge that is refunded.
     pub charge_id: String,
     /// The order of the charge.
     pub order_id: String,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// When, in milliseconds since 1970.
+    /// The time, in milliseconds since 1970.
     pub created_at: i64,
 }
 
-/// A refund as callers see it.
+/// A refund as clients see it.
 #[derive(Serialize)]
 pub struct RefundView<'a> {
     id: &'a str,
@@ -38,7 +39,7 @@ pub struct RefundView<'a> {
 pub const SETTLED: &str = "settled";
 
 impl Refund {
-    /// For the answer.
+    /// The form for answers.
     pub fn view(&self) -> RefundView<'_> {
         RefundView {
             id: &self.id,
@@ -64,13 +65,13 @@ impl Refund {
     }
 }
 
-/// What a request to give money back came to.
+/// The result of a request to refund.
 pub enum Refunded {
-    /// The money goes back.
+    /// The money is returned.
     Settled {
         /// The refund.
         refund: Refund,
-        /// Whether this request made it.
+        /// Whether this request created it.
         fresh: bool,
     },
     /// No such charge.
@@ -79,13 +80,13 @@ pub enum Refunded {
     NotCaptured,
     /// More than what is left of the charge.
     ExceedsCaptured,
-    /// Not in the charge's currency.
+    /// The currency differs from the charge's.
     OtherCurrency,
     /// The key belongs to another request.
     KeyReused,
 }
 
-/// Gives money back, once per key.
+/// Refunds, once per key.
 pub fn refund(db: &Connection, key: &str, charge_id: &str, amount: Money) -> rusqlite::Result<Refunded> {
     let earlier = db
         .prepare_cached("SELECT * FROM refunds WHERE idempotency_key = ?1")?
@@ -115,8 +116,8 @@ pub fn refund(db: &Connection, key: &str, charge_id: &str, amount: Money) -> rus
     Ok(Refunded::Settled { refund, fresh: true })
 }
 
-/// Records what a net cancellation gives back, so that the refunds of a charge
-/// always add up to what the charge says.
+/// Records what a net cancellation returns, so that the refunds of a charge always add up to its
+/// refunded amount.
 pub fn give_back_the_rest(db: &Connection, charge: &Charge) -> rusqlite::Result<()> {
     let rest = charge.amount.checked_sub(&charge.refunded).map_err(super::unreadable)?;
     if rest.is_positive() {

@@ -1,5 +1,5 @@
-//! The page at which a buyer pays, as a person sees it in a browser. No key is asked for: who
-//! has the address of a charge is its buyer.
+//! The page at which a buyer pays, as a person sees it in a browser. It requires no key: a person
+//! with the address of a charge counts as its buyer.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -14,7 +14,7 @@ fn no_page() -> Refused {
     Refused::new(StatusCode::NOT_FOUND, "page_not_found", "nothing is to be paid here")
 }
 
-/// Shows what is to be paid.
+/// Shows the amount to be paid.
 pub async fn show(
     State(shared): State<Shared>,
     id: Result<Path<String>, PathRejection>,
@@ -32,7 +32,7 @@ pub async fn pay(
     act(&shared, id, AtPage::Pays).await
 }
 
-/// The buyer would rather not.
+/// The buyer cancels.
 pub async fn cancel(
     State(shared): State<Shared>,
     id: Result<Path<String>, PathRejection>,
@@ -45,13 +45,13 @@ async fn act(shared: &Shared, id: Result<Path<String>, PathRejection>, act: AtPa
     let charge = shared.store.call(move |db| charges::at_page(db, &id, act)).await?.ok_or_else(no_page)?;
     shared.courier.wake();
     if charge.status == Status::AwaitingDeposit {
-        // The task is tracked, and nobody waits for the money here.
+        // The task is tracked and not awaited here.
         drop(finish_later(shared, charge.id.clone(), shared.slow));
     }
     Ok(page(&charge))
 }
 
-/// Nothing in it comes from a caller but numbers and words of this program.
+/// The page contains only numbers and words of this program, and no text from a client.
 fn page(charge: &Charge) -> Html<String> {
     let (amount, currency) = (charge.amount.amount(), charge.amount.currency().code());
     let (id, status) = (&charge.id, charge.status.name());

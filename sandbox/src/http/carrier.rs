@@ -19,7 +19,7 @@ pub struct LabelBody {
     address: Address,
 }
 
-/// Checked to be an address and then forgotten: this carrier delivers nothing.
+/// Only checked to be an address and then dropped, because this carrier delivers nothing.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Address {
@@ -38,7 +38,7 @@ impl Address {
     }
 }
 
-/// Makes a label. One shipment has one.
+/// Creates a label. A shipment has one.
 pub async fn request_label(State(shared): State<Shared>, Body(body): Body<LabelBody>) -> Result<Response, Refused> {
     if !body.address.is_complete() {
         return Err(Refused::invalid("the address is not complete"));
@@ -59,7 +59,7 @@ pub async fn request_label(State(shared): State<Shared>, Body(body): Body<LabelB
     }
 }
 
-/// Calls a label off.
+/// Cancels a label.
 pub async fn cancel_label(
     State(shared): State<Shared>,
     id: Result<Path<Uuid>, PathRejection>,

@@ -1,5 +1,5 @@
-//! What a tester looks at and turns: the books, the fault rates, the scans. No
-//! key is asked for: the sandbox listens where its tester tells it to.
+//! The tester's interface: the books, the fault rates, the scans. No key is required, because the
+//! sandbox listens only where its tester configured it to.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -103,7 +103,7 @@ pub async fn labels(
     Ok(page_view(page, |label| json!(label.view())))
 }
 
-/// Rates from 0 to 1; what is not named is 0.
+/// Rates from 0 to 1; a rate that is left out is 0.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FaultsBody {
@@ -113,7 +113,7 @@ pub struct FaultsBody {
     seed: Option<u64>,
 }
 
-/// A rate as millionths. It is read as a decimal, so that 0.3 is 0.3.
+/// A rate in millionths. It is read as a decimal, so that 0.3 is exactly 0.3.
 fn millionths(name: &str, rate: Option<&Number>) -> Result<u32, Refused> {
     let wrong = || Refused::invalid(format!("{name}: a number from 0 to 1"));
     let Some(rate) = rate else { return Ok(0) };
@@ -127,7 +127,7 @@ fn millionths(name: &str, rate: Option<&Number>) -> Result<u32, Refused> {
 
 fn rate(millionths: u32) -> Value {
     let rate = Decimal::new(i64::from(millionths), 6).normalize();
-    // A decimal's text is a JSON number.
+    // A decimal's text is a valid JSON number.
     serde_json::from_str(&rate.to_string()).unwrap_or(Value::Null)
 }
 

@@ -30,7 +30,7 @@ pub struct ChargeBody {
     currency: String,
     /// A payment method, by name.
     method: String,
-    /// What the method needs to know.
+    /// The details of the method.
     details: BTreeMap<String, String>,
 }
 
@@ -48,7 +48,7 @@ fn amount(amount: &str, currency: &str) -> Result<Money, Refused> {
     if money.is_positive() { Ok(money) } else { Err(Refused::invalid("amount: has to be above zero")) }
 }
 
-/// Takes money. One key is one charge.
+/// Charges. One key is one charge.
 pub async fn charge(
     State(shared): State<Shared>,
     headers: HeaderMap,
@@ -68,7 +68,7 @@ pub async fn charge(
     Ok(answer(&charge, fresh))
 }
 
-/// Takes money as its script says: the charge, and whether this made it.
+/// Charges as the script says; returns the charge, and whether this call created it.
 pub(super) async fn take(shared: &Shared, new: NewCharge) -> Result<(Charge, bool), Refused> {
     let charged = shared.store.call(move |db| charges::charge(db, new)).await?;
     shared.courier.wake();
@@ -91,7 +91,8 @@ pub(super) async fn take(shared: &Shared, new: NewCharge) -> Result<(Charge, boo
     }
 }
 
-/// Hashes the request with lengths before the parts, so that no two requests are alike.
+/// Hashes the request with each part's length before it, so that different requests have different
+/// hashes.
 fn fingerprint(body: &ChargeBody) -> Vec<u8> {
     let mut hash = Sha256::new();
     hash.update(body.order_id.as_bytes());
@@ -104,7 +105,7 @@ fn fingerprint(body: &ChargeBody) -> Vec<u8> {
     hash.finalize().to_vec()
 }
 
-/// Holds the connection without a word, for a bounded time.
+/// Keeps the connection open without an answer, for a bounded time.
 async fn silence(shared: &Shared) -> Refused {
     tokio::select! {
         () = tokio::time::sleep(shared.silence) => {}
@@ -113,7 +114,7 @@ async fn silence(shared: &Shared) -> Refused {
     Refused::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "the answer came too late")
 }
 
-/// Finishes a charge in a task of its own: a caller who hangs up does not stop it.
+/// Finishes a charge in a task of its own, so that a client that disconnects does not stop it.
 pub(super) fn finish_later(
     shared: &Shared,
     id: String,
@@ -132,7 +133,7 @@ pub(super) fn finish_later(
     })
 }
 
-/// The charge, under the status that fits it.
+/// The charge, with the matching status.
 fn answer(charge: &Charge, fresh: bool) -> Response {
     let status = match charge.status {
         Status::Declined => StatusCode::PAYMENT_REQUIRED,
@@ -147,7 +148,7 @@ fn no_charge() -> Refused {
     Refused::new(StatusCode::NOT_FOUND, "charge_not_found", "there is no such charge")
 }
 
-/// Takes the money of a charge whose challenge the buyer has met.
+/// Takes the money of a charge whose challenge the buyer has passed.
 pub async fn confirm(
     State(shared): State<Shared>,
     id: Result<Path<String>, PathRejection>,
@@ -158,7 +159,7 @@ pub async fn confirm(
     Ok(answer(&charge, false))
 }
 
-/// Tells what became of a key.
+/// Answers what is recorded under a key.
 pub async fn inquire(
     State(shared): State<Shared>,
     key: Result<Path<String>, PathRejection>,
@@ -199,7 +200,7 @@ fn tell(key: &str, known: Known) -> Result<Response, Refused> {
     }
 }
 
-/// Gives money back. One key is one refund.
+/// Refunds. One key is one refund.
 pub async fn refund(
     State(shared): State<Shared>,
     id: Result<Path<String>, PathRejection>,

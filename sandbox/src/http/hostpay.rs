@@ -1,6 +1,6 @@
 //! A gateway with another protocol: forms instead of JSON, a password instead of a key, result
-//! codes under status 200, a page for whatever the buyer has to do, and messages that nobody
-//! signed, so that the shop asks.
+//! codes under status 200, a page for everything that the buyer has to do, and unsigned webhooks,
+//! after which the shop has to ask.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ const fn state(status: Status) -> &'static str {
     }
 }
 
-/// Asks for `Basic <key>:`, as this gateway's clients send it.
+/// Requires `Basic <key>:`, as this gateway's clients send it.
 pub async fn authenticate(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let wanted = format!("Basic {}", STANDARD.encode(format!("{}:", shared.api_key.expose_secret())));
     if request.headers().get(AUTHORIZATION).is_some_and(|given| given.as_bytes() == wanted.as_bytes()) {
@@ -86,7 +86,7 @@ fn payment(charge: &Charge) -> Json<Value> {
     result("0000", "", Some(("payment", view)))
 }
 
-/// What went wrong, under status 200 where it is the caller's.
+/// An error; under status 200 if it is the client's.
 fn refused(refused: Refused) -> Response {
     if refused.status.is_server_error() {
         return refused.into_response();
@@ -123,7 +123,7 @@ fn new_charge(shared: &Shared, body: &[u8]) -> Result<NewCharge, Refused> {
     let details =
         form.iter().filter_map(|(name, value)| Some((name.strip_prefix("method_")?.to_owned(), value.clone())));
     let asked = Script::of(field(&form, "method")?, &details.collect());
-    // Whatever a buyer has to do is done at a page.
+    // Everything that a buyer has to do is done at a page.
     let at_page = Script::Page(Page { is_transfer: false, is_silent: false });
     let script = if asked == Script::Challenge { at_page } else { asked };
     Ok(NewCharge {
@@ -138,7 +138,7 @@ fn new_charge(shared: &Shared, body: &[u8]) -> Result<NewCharge, Refused> {
     })
 }
 
-/// Takes money. One `merchant_uid` is one payment.
+/// Charges. One `merchant_uid` is one payment.
 pub async fn pay(State(shared): State<Shared>, body: Bytes) -> Response {
     let new = match new_charge(&shared, &body) {
         Ok(new) => new,
@@ -150,7 +150,7 @@ pub async fn pay(State(shared): State<Shared>, body: Bytes) -> Response {
     }
 }
 
-/// Tells what became of a `merchant_uid` or a `tid`.
+/// Answers what is recorded under a `merchant_uid` or a `tid`.
 pub async fn find(State(shared): State<Shared>, Query(query): Query<Form>) -> Response {
     let known = shared.store.call(move |db| match (query.get("merchant_uid"), query.get("tid")) {
         (Some(key), _) => charges::by_key(db, &HOSTPAY, key).map(|known| (key.clone(), known)),
@@ -192,7 +192,7 @@ fn tell(key: &str, known: Known) -> Response {
     }
 }
 
-/// Gives money back. One `refund_uid` is one refund.
+/// Refunds. One `refund_uid` is one refund.
 pub async fn refund(State(shared): State<Shared>, body: Bytes) -> Response {
     let form = form(&body);
     let read = || Ok::<_, Refused>((key(&form, "refund_uid")?, field(&form, "tid")?.to_owned(), amount(&form)?));

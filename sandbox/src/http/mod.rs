@@ -29,13 +29,13 @@ use crate::store::{Store, StoreError};
 /// The largest body that is read, in bytes.
 const LARGEST_BODY: usize = 64 * 1024;
 
-/// What every handler is given.
+/// The state of the handlers.
 #[derive(Clone)]
 pub struct Shared {
     pub(crate) store: Store,
     pub(crate) courier: Courier,
     pub(crate) api_key: Arc<SecretString>,
-    /// Where it is reached, without a slash at the end.
+    /// Its base address, without a slash at the end.
     pub(crate) base_url: Arc<str>,
     pub(crate) carrier_step: Option<Duration>,
     pub(crate) silence: Duration,
@@ -82,7 +82,7 @@ pub fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-/// Asks for the key in `X-Api-Key`.
+/// Requires the key in `X-Api-Key`.
 async fn authenticate(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let given = request.headers().get("x-api-key").map(axum::http::HeaderValue::as_bytes);
     if given == Some(shared.api_key.expose_secret().as_bytes()) {
@@ -93,7 +93,7 @@ async fn authenticate(State(shared): State<Shared>, request: Request, next: Next
     }
 }
 
-/// What is answered when something is wrong: `{"code": ..., "detail": ...}`.
+/// The body of an error: `{"code": ..., "detail": ...}`.
 #[derive(Debug)]
 pub struct Refused {
     status: StatusCode,
@@ -133,7 +133,7 @@ impl IntoResponse for Refused {
     }
 }
 
-/// A JSON body; what is wrong with it is answered in the one error shape.
+/// A JSON body; an invalid one is answered in the one error shape.
 pub struct Body<T>(T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {

@@ -1,4 +1,4 @@
-//! The sandbox as its callers meet it: over HTTP.
+//! The sandbox as its clients see it: over HTTP.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -20,7 +20,7 @@ fn config() -> SandboxConfig {
     SandboxConfig { silence: Duration::from_millis(50), ..SandboxConfig::new(API_KEY.into(), SECRET.into()) }
 }
 
-/// A sandbox and somebody who talks to it.
+/// A sandbox and a client of it.
 struct World {
     sandbox: RunningSandbox,
     client: reqwest::Client,
@@ -102,7 +102,7 @@ impl Order {
     }
 }
 
-/// Asks until the answer is there, for ten seconds at most.
+/// Polls until there is an answer, for ten seconds at most.
 async fn eventually<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F) -> T {
     let found = tokio::time::timeout(Duration::from_secs(10), async {
         loop {

@@ -1,4 +1,4 @@
-//! What the shop is told, how often, and under which signature.
+//! The webhooks that the shop receives, how often, and with which signature.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,11 +15,11 @@ use uuid::Uuid;
 
 use super::{Order, SECRET, World, config, eventually};
 
-/// A shop that writes down what it is told.
+/// A shop that records the webhooks it receives.
 #[derive(Clone, Default)]
 struct Shop {
     told: Arc<Mutex<Vec<(String, String, Value)>>>,
-    /// So many messages are not taken at first.
+    /// The number of messages that are refused at first.
     refuses: Arc<AtomicU32>,
 }
 
@@ -32,7 +32,7 @@ impl Shop {
         url.parse().unwrap()
     }
 
-    /// (path, message id, message), once there are so many about `order`.
+    /// (path, message id, message), once there are this many about `order`.
     async fn about(&self, order: Uuid, count: usize) -> Vec<(String, String, Value)> {
         let ours = || {
             let told = self.told.lock().unwrap();

@@ -1,5 +1,5 @@
-//! The memory engine, for tests and simulation: the semantics of the others,
-//! nothing durable, no thread and no timer of its own.
+//! The memory engine, for tests and simulation: it behaves like the others, but stores nothing
+//! durably and has no thread or timer of its own.
 
 mod ports;
 
@@ -13,7 +13,7 @@ use jangbu_kernel::log::{
     Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
 };
 use jangbu_kernel::ports::{InboxMessage, ParkedProcess};
-use jangbu_kernel::{OrderId, RecordedEvent, StreamId, UserId};
+use jangbu_kernel::{OrderId, Position, RecordedEvent, StreamId, UserId, Version};
 use uuid::Uuid;
 
 use crate::FILTER_WINDOW;
@@ -28,7 +28,7 @@ pub struct MemoryStore(Arc<Shared>);
 
 impl std::fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Neither keys nor messages belong in a log.
+        // Keys and messages do not belong in a program's log.
         f.debug_struct("MemoryStore").finish_non_exhaustive()
     }
 }
@@ -39,13 +39,13 @@ struct Shared {
     identity: Uuid,
 }
 
-/// Counts the stores of this process: no two of them are one log.
+/// Counts the stores of this process, so that each is a log of its own.
 static STORES: AtomicU64 = AtomicU64::new(1);
 
 impl Default for Shared {
     fn default() -> Self {
         let identity = Uuid::from_u128(STORES.fetch_add(1, Ordering::Relaxed).into());
-        Self { state: Mutex::default(), head: HeadSignal::new(0), identity }
+        Self { state: Mutex::default(), head: HeadSignal::new(Position::ZERO), identity }
     }
 }
 
@@ -55,13 +55,13 @@ struct State {
     /// In position order.
     events: Vec<Arc<RecordedEvent>>,
     /// Positions of each stream's events, in version order.
-    streams: HashMap<StreamId, Vec<u64>>,
+    streams: HashMap<StreamId, Vec<Position>>,
     snapshots: HashMap<StreamId, Snapshot>,
-    seals: BTreeMap<u64, SealedRoot>,
+    seals: BTreeMap<Position, SealedRoot>,
     frontier: MerkleFrontier,
     user_keys: HashMap<UserId, Option<Vec<u8>>>,
     secrets: HashMap<String, Vec<u8>>,
-    checkpoints: HashMap<String, u64>,
+    checkpoints: HashMap<String, Position>,
     leases: LocalLeases,
     parked: BTreeMap<OrderId, ParkedProcess>,
     inbox: Vec<Stored>,
@@ -81,31 +81,32 @@ impl MemoryStore {
     }
 
     fn state(&self) -> Result<MutexGuard<'_, State>, LogError> {
-        // Nothing below can panic half-way through a change, so a poisoned state is whole.
+        // No code that holds the lock can panic in the middle of a change, so a poisoned state is
+        // complete.
         let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.closed { Err(LogError::Unavailable("the store is closed".into(), None)) } else { Ok(state) }
     }
 }
 
 impl State {
-    /// Events of a stream from a version on.
-    fn stream_from(&self, stream: StreamId, version: u64) -> impl Iterator<Item = &Arc<RecordedEvent>> {
-        let skipped = usize::try_from(version.saturating_sub(1)).unwrap_or(usize::MAX);
+    /// The events of a stream from a version on.
+    fn stream_from(&self, stream: StreamId, version: Version) -> impl Iterator<Item = &Arc<RecordedEvent>> {
+        let skipped = usize::try_from(version.previous().get()).unwrap_or(usize::MAX);
         let positions = self.streams.get(&stream).map(Vec::as_slice).unwrap_or_default();
         positions.get(skipped..).unwrap_or_default().iter().filter_map(|position| self.event(*position))
     }
 
     /// Whether a stream has an event of this version.
-    fn reaches(&self, stream: StreamId, version: u64) -> bool {
-        version > 0 && self.stream_from(stream, version).next().is_some()
+    fn reaches(&self, stream: StreamId, version: Version) -> bool {
+        version > Version::ZERO && self.stream_from(stream, version).next().is_some()
     }
 
-    fn event(&self, position: u64) -> Option<&Arc<RecordedEvent>> {
-        usize::try_from(position.checked_sub(1)?).ok().and_then(|index| self.events.get(index))
+    fn event(&self, position: Position) -> Option<&Arc<RecordedEvent>> {
+        self.after(position.previous()).first().filter(|event| event.position == position)
     }
 
-    fn after(&self, position: u64) -> &[Arc<RecordedEvent>] {
-        usize::try_from(position).ok().and_then(|index| self.events.get(index..)).unwrap_or_default()
+    fn after(&self, position: Position) -> &[Arc<RecordedEvent>] {
+        usize::try_from(position.get()).ok().and_then(|index| self.events.get(index..)).unwrap_or_default()
     }
 
     fn record(&mut self, results: &[AppendResult]) {
@@ -143,7 +144,7 @@ impl EventLog for MemoryStore {
         let load = |(stream, state_version)| {
             let fits = |kept: &&Snapshot| kept.state_version == state_version && state.reaches(stream, kept.version);
             let snapshot = state.snapshots.get(&stream).filter(fits).cloned();
-            let from = snapshot.as_ref().map_or(0, |kept| kept.version) + 1;
+            let from = snapshot.as_ref().map_or(Version::ZERO, |kept| kept.version).next();
             LoadedStream { snapshot, events: state.stream_from(stream, from).map(|event| (**event).clone()).collect() }
         };
         Ok(streams.into_iter().map(load).collect())
@@ -152,8 +153,8 @@ impl EventLog for MemoryStore {
     async fn read_stream(
         &self,
         stream: StreamId,
-        from_version: u64,
-        to_version: u64,
+        from_version: Version,
+        to_version: Version,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError> {
         let state = self.state()?;
@@ -163,16 +164,16 @@ impl EventLog for MemoryStore {
 
     async fn read_all(
         &self,
-        after: u64,
+        after: Position,
         limit: usize,
         filter: &ReadFilter,
-    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
+    ) -> Result<(Vec<RecordedEvent>, Position), LogError> {
         let state = self.state()?;
         if limit == 0 {
             return Ok((Vec::new(), after));
         }
         let wanted = |event: &&Arc<RecordedEvent>| filter.admits(event);
-        let end = if *filter == ReadFilter::default() { u64::MAX } else { after.saturating_add(FILTER_WINDOW) };
+        let end = if *filter == ReadFilter::default() { Position::MAX } else { after.plus(FILTER_WINDOW) };
         let window = state.after(after).iter().take_while(|event| event.position <= end);
         let events: Vec<RecordedEvent> = window.filter(wanted).take(limit).map(|event| (**event).clone()).collect();
         let read_to = match events.last() {
@@ -182,9 +183,9 @@ impl EventLog for MemoryStore {
         Ok((events, read_to))
     }
 
-    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<Version>, LogError> {
         let state = self.state()?;
-        Ok(streams.iter().map(|stream| state.known.versions.get(stream).copied().unwrap_or(0)).collect())
+        Ok(streams.iter().map(|stream| state.known.versions.get(stream).copied().unwrap_or_default()).collect())
     }
 
     async fn receipts(&self, keys: Vec<ReceiptKey>) -> Result<Vec<Option<Receipt>>, LogError> {
@@ -203,7 +204,7 @@ impl EventLog for MemoryStore {
         Ok(())
     }
 
-    async fn head(&self) -> Result<u64, LogError> {
+    async fn head(&self) -> Result<Position, LogError> {
         Ok(self.state()?.known.head)
     }
 
@@ -211,7 +212,7 @@ impl EventLog for MemoryStore {
         Ok(self.0.identity)
     }
 
-    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError> {
+    async fn hash_at(&self, position: Position) -> Result<Option<[u8; 32]>, LogError> {
         Ok(self.state()?.event(position).map(|event| event.hash))
     }
 
@@ -219,8 +220,8 @@ impl EventLog for MemoryStore {
         self.0.head.watch()
     }
 
-    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
+    async fn sealed_roots(&self, after: Position, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
         let state = self.state()?;
-        Ok(state.seals.range(after.saturating_add(1)..).take(limit).map(|(_, root)| *root).collect())
+        Ok(state.seals.range(after.next()..).take(limit).map(|(_, root)| *root).collect())
     }
 }

@@ -1,11 +1,11 @@
-//! The memory engine behind the ports beside the log.
+//! The memory engine's implementation of the ports other than the log.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jangbu_kernel::log::{LogError, SealedRoot};
 use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore, Leases, ParkedProcess, ParkedProcesses};
-use jangbu_kernel::{OrderId, UserId};
+use jangbu_kernel::{OrderId, Position, UserId, Version};
 use uuid::Uuid;
 
 use super::{MemoryStore, Stored};
@@ -14,16 +14,16 @@ use crate::ledger::{KeptReceipt, Ledger, Marks, Store, StoredFrontier, other_roo
 use crate::merkle::{Hash, MerkleFrontier};
 use crate::row::StoredRow;
 
-/// There is one shape of memory: the schema version is constant.
+/// The memory has only one form, so the schema version is constant.
 const SCHEMA_VERSION: u32 = 1;
 
 #[async_trait]
 impl Ledger for MemoryStore {
-    async fn rows(&self, after: u64, limit: usize) -> Result<Vec<StoredRow>, LogError> {
+    async fn rows(&self, after: Position, limit: usize) -> Result<Vec<StoredRow>, LogError> {
         Ok(self.state()?.after(after).iter().take(limit).map(|event| StoredRow::from(&**event)).collect())
     }
 
-    async fn leaf_hashes(&self, after: u64, limit: usize) -> Result<Vec<Hash>, LogError> {
+    async fn leaf_hashes(&self, after: Position, limit: usize) -> Result<Vec<Hash>, LogError> {
         Ok(self.state()?.after(after).iter().take(limit).map(|event| event.hash).collect())
     }
 
@@ -46,7 +46,7 @@ impl Ledger for MemoryStore {
     async fn marks(&self) -> Result<Marks, LogError> {
         let state = self.state()?;
         let furthest = state.checkpoints.iter().max_by_key(|(_, position)| **position);
-        let frontier = Some(&state.frontier).filter(|frontier| frontier.size() > 0);
+        let frontier = Some(&state.frontier).filter(|frontier| frontier.size() > Position::ZERO);
         Ok(Marks {
             counter: None,
             frontier: frontier.map(|frontier| StoredFrontier { size: frontier.size(), peaks: frontier.to_bytes() }),
@@ -79,9 +79,9 @@ impl Ledger for MemoryStore {
         Ok(behind)
     }
 
-    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, u64)>, LogError> {
+    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, Version)>, LogError> {
         let state = self.state()?;
-        let version = |stream| state.known.versions.get(stream).copied().unwrap_or(0);
+        let version = |stream| state.known.versions.get(stream).copied().unwrap_or_default();
         let ahead = state.snapshots.values().filter(|kept| kept.version > version(&kept.stream));
         Ok(ahead.take(limit).map(|kept| (kept.stream.to_string(), kept.version)).collect())
     }
@@ -149,13 +149,13 @@ impl KeyStore for MemoryStore {
 
 #[async_trait]
 impl Checkpoints for MemoryStore {
-    async fn checkpoint(&self, reader: &str) -> Result<u64, LogError> {
-        Ok(self.state()?.checkpoints.get(reader).copied().unwrap_or(0))
+    async fn checkpoint(&self, reader: &str) -> Result<Position, LogError> {
+        Ok(self.state()?.checkpoints.get(reader).copied().unwrap_or_default())
     }
 
-    async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError> {
+    async fn advance(&self, reader: &str, position: Position) -> Result<(), LogError> {
         let mut state = self.state()?;
-        let kept = state.checkpoints.entry(reader.to_owned()).or_insert(0);
+        let kept = state.checkpoints.entry(reader.to_owned()).or_default();
         *kept = position.max(*kept);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The file of a copy, and reading tables on a SQLite connection.
+//! Writes the file of a copy, and reads tables on a SQLite connection.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::sqlite;
 pub(crate) struct CopyFile(Connection);
 
 impl CopyFile {
-    /// Makes the file with the tables of a log or of keys, its owner's alone.
+    /// Makes the file, readable by its owner only, with the tables of a log or of keys.
     pub fn make(path: &Path, tables: fn(&mut Connection) -> rusqlite::Result<()>) -> rusqlite::Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -22,13 +22,13 @@ impl CopyFile {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         options.open(path).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         let mut connection = Connection::open(path)?;
-        // It counts when it is whole and synced; half of it is thrown away.
+        // The file is used only once it is complete and synced; an incomplete one is discarded.
         connection.execute_batch("pragma journal_mode = off; pragma synchronous = off; pragma cache_size = -65536")?;
         tables(&mut connection)?;
         Ok(Self(connection))
     }
 
-    /// Adds rows. One that is there already stays as it is.
+    /// Adds rows. A row that already exists stays as it is.
     pub fn put(&mut self, table: &Table, rows: &[Row]) -> rusqlite::Result<()> {
         let places = vec!["?"; table.columns.len()].join(", ");
         let text = format!("insert or ignore into {} ({}) values ({places})", table.name, table.names());
@@ -44,7 +44,7 @@ impl CopyFile {
         transaction.commit()
     }
 
-    /// Closes the file; it is on the disk when this returns.
+    /// Closes the file. It is on the disk when this returns.
     pub fn finish(self, path: &Path) -> rusqlite::Result<()> {
         self.0.execute_batch("pragma journal_mode = delete")?;
         self.0.close().map_err(|(_, error)| error)?;
@@ -73,7 +73,7 @@ fn values(row: &rusqlite::Row<'_>, table: &Table) -> rusqlite::Result<Row> {
     (0..table.columns.len()).map(|place| row.get(place)).collect()
 }
 
-/// What changes, read inside one transaction.
+/// The data that changes, read inside one transaction.
 pub(crate) fn moment_on(connection: &Connection) -> rusqlite::Result<Moment> {
     let number = |text: &str| connection.query_row(text, [], |row| row.get::<_, i64>(0));
     let mut rows = Vec::new();

@@ -1,20 +1,21 @@
-//! Everything durable in two files, whichever engine it comes from: what a backup is made
-//! of, and what an empty store is filled from.
+//! All durable data in two files, whichever engine it comes from: the content of a backup, from
+//! which an empty store can be filled.
 //!
-//! The files are a `log.db` and a `keys.db` of this version, so the embedded engine serves from
-//! them as they are. They are made while the store is written. What is never changed (events,
-//! receipts, roots) is copied page by page, each page in a read of its own, up to a head: no
-//! reader stays so long that the writer would have to wait for it. What does change is read
-//! in the one moment that the head is from. The keys come last, so that whoever is in the copy
-//! of the log has theirs. Snapshots are left out, they are made again; so are leases and the
-//! index of receipts, which the next start enters. The index of streams is made from the copied
-//! events: whoever verifies the copy looks for some of them by stream.
+//! The files are a `log.db` and a `keys.db` of this version, so the embedded engine can serve from
+//! them directly. They are made while the store is written. Data that never changes (events,
+//! receipts, roots) is copied up to a head, page by page. Each page is read separately, so that no
+//! read lasts so long that the writer has to wait for it. Data that changes is read at the moment
+//! that the head is from. The keys come last, so that every person in the copy of the log has their
+//! key in the copy. Snapshots are left out because they can be made again, and so are leases and
+//! the index of receipts, which the next start fills. The index of streams is made from the copied
+//! events, because a verification of the copy looks some of them up by stream.
 
 mod file;
 mod tables;
 
 use std::path::Path;
 
+use jangbu_kernel::Position;
 use jangbu_kernel::log::LogError;
 use rusqlite::types::Value;
 
@@ -24,29 +25,29 @@ use crate::sqlite;
 pub(crate) use file::{CopyFile, moment_on, page_on};
 pub(crate) use tables::{IN_ONE_MOMENT, KEY_PAGES, Kind, Moments, POSTGRES_PAGES, SQLITE_PAGES, Table, WAITING};
 
-/// A row, its values in the order of the table's columns.
+/// A row: its values in the order of the table's columns.
 pub(crate) type Row = Vec<Value>;
 
-/// How far a copy is, and of how much: events, or what is as good as one.
+/// Called with the progress of a copy: how many events are copied, and of how many.
 pub type Told<'a> = dyn FnMut(u64, u64) + Send + 'a;
 
-/// Rows of a page: some megabytes.
+/// Rows of a page, some megabytes.
 const PAGE: usize = 4_000;
 
-/// What changes, as it was in one moment.
+/// The data that changes, as it was at one moment.
 pub(crate) struct Moment {
-    /// The log's last position then.
-    pub head: u64,
+    /// The last position of the log at that moment.
+    pub head: Position,
     /// The rows of the tables that change.
     pub rows: Vec<(&'static Table, Vec<Row>)>,
-    /// How many events the newest seal was over.
+    /// The number of events under the newest seal.
     pub sealed: i64,
-    /// The newest message of the inbox.
+    /// The sequence of the newest inbox message.
     pub last_message: i64,
 }
 
 impl Moment {
-    /// Up to where a table is copied.
+    /// The bound up to which a table is copied.
     fn bound(&self, table: &Table) -> i64 {
         match table.moment {
             Moments::Head => to_i64(self.head),
@@ -59,13 +60,13 @@ impl Moment {
 
 /// An engine that can be read page by page.
 pub(crate) trait Source: Sync {
-    /// The tables that are copied page by page, as it has them.
+    /// The tables that are copied page by page, in this engine's form.
     fn pages(&self) -> &'static [Table];
 
-    /// What changes, all of one moment.
+    /// The data that changes, all from one moment.
     fn moment(&self) -> impl Future<Output = Result<Moment, LogError>> + Send;
 
-    /// Rows behind a key in its order, at most `limit`, up to the table's bound.
+    /// Rows after a key, in the order of the key, at most `limit`, up to the table's bound.
     fn page(
         &self,
         table: &'static Table,
@@ -75,14 +76,14 @@ pub(crate) trait Source: Sync {
     ) -> impl Future<Output = Result<Vec<Row>, LogError>> + Send;
 }
 
-/// Copies a store into new files of a folder; the head that it was copied up to.
-pub(crate) async fn copy(source: &impl Source, folder: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+/// Copies a store into new files of a folder. Returns the head up to which it was copied.
+pub(crate) async fn copy(source: &impl Source, folder: &Path, told: &mut Told<'_>) -> Result<Position, StoreError> {
     let head = copy_log(source, &folder.join(sqlite::LOG_FILE), told).await?;
     copy_keys(source, &folder.join(sqlite::KEYS_FILE)).await?;
     Ok(head)
 }
 
-async fn copy_log(source: &impl Source, path: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+async fn copy_log(source: &impl Source, path: &Path, told: &mut Told<'_>) -> Result<Position, StoreError> {
     let moment = source.moment().await.map_err(StoreError::Log)?;
     let mut file = blocking(path, |path| CopyFile::make(&path, sqlite::migrate)).await?;
     let bounds: Vec<i64> = source.pages().iter().map(|table| moment.bound(table)).collect();
@@ -96,7 +97,7 @@ async fn copy_log(source: &impl Source, path: &Path, told: &mut Told<'_>) -> Res
             let page = source.page(table, after, bound, PAGE).await.map_err(StoreError::Log)?;
             let Some(last) = page.last() else { break };
             if let (true, Some(Value::Integer(position))) = (table.name == "events", last.first()) {
-                told(to_u64(*position), head);
+                told(to_u64(*position), head.get());
             }
             after = Some(table.key_of(last));
             file = put(path, file, table, page).await?;
@@ -128,7 +129,7 @@ async fn put(path: &Path, mut file: CopyFile, table: &'static Table, rows: Vec<R
     .await
 }
 
-/// Works on the file off the async threads.
+/// Works on the file outside the async threads.
 pub(crate) async fn blocking<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce(std::path::PathBuf) -> rusqlite::Result<T> + Send + 'static,

@@ -2,31 +2,31 @@
 
 use super::Row;
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A number of 64 bits.
     Int,
-    /// A number that Postgres keeps in 32 bits.
+    /// A number that Postgres stores in 32 bits.
     Int4,
-    /// A number that Postgres keeps in 16 bits.
+    /// A number that Postgres stores in 16 bits.
     Int2,
     /// 16 bytes.
     Id,
     Text,
     Bytes,
-    /// True or false, 1 or 0 on SQLite.
+    /// True or false; on SQLite 1 or 0.
     Flag,
 }
 
 /// What bounds the rows that belong to a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moments {
-    /// The column names a position of the log, at most the head.
+    /// The column is a position of the log, at most the head.
     Head,
-    /// The column names a number of events, at most that of the newest seal.
+    /// The column is a number of events, at most that of the newest seal.
     Sealed,
-    /// The column numbers the inbox.
+    /// The column is the sequence of an inbox message, at most the newest.
     LastMessage,
     /// Every row.
     None,
@@ -37,11 +37,11 @@ pub(crate) enum Moments {
 pub(crate) struct Table {
     pub name: &'static str,
     pub columns: &'static [(&'static str, Kind)],
-    /// Which columns are unique, and in their order pages are read.
+    /// The unique columns, which also define the order of the pages.
     pub key: &'static [&'static str],
-    /// So many of the first columns are SQLite's alone.
+    /// The number of leading columns that only SQLite has.
     pub own: usize,
-    /// The column that is bounded, and by what.
+    /// The column that is bounded, and its bound.
     pub bounded: &'static str,
     pub moment: Moments,
 }
@@ -63,11 +63,11 @@ impl Table {
         self.key.iter().filter_map(|key| row.get(place(key)?).cloned()).collect()
     }
 
-    /// Selects a page: the limit is the first parameter, the bound the second, then
-    /// the key behind which it begins. `parameter` writes one.
+    /// Selects a page. The first parameter is the limit, the second the bound; the key after which
+    /// the page begins follows. `parameter` writes one parameter.
     pub fn page_statement(&self, behind: bool, parameter: impl Fn(usize, Kind) -> String) -> String {
         let mut conditions = Vec::new();
-        // A bound that is not used is still a parameter, so that places do not change.
+        // An unused bound is still a parameter, so that the numbers of the others do not change.
         let bound = parameter(2, Int);
         conditions.push(match self.moment {
             Moments::None => format!("{bound} > 0"),
@@ -87,7 +87,7 @@ impl Table {
         )
     }
 
-    /// Selects the rows under a condition.
+    /// Selects the rows that meet a condition.
     pub fn waiting_statement(&self, condition: &str) -> String {
         format!("select {} from {} where {condition} order by {}", self.names(), self.name, self.key.join(", "))
     }
@@ -120,7 +120,7 @@ const EVENTS: Table = Table {
     moment: Moments::Head,
 };
 
-/// As SQLite has them: in the order in which they were written.
+/// The form on SQLite, in the order in which they were written.
 const NUMBERED_RECEIPTS: Table = Table {
     name: "receipts",
     columns: &[
@@ -140,7 +140,7 @@ const NUMBERED_RECEIPTS: Table = Table {
     moment: Moments::Head,
 };
 
-/// As Postgres has them.
+/// The form on Postgres.
 const RECEIPTS: Table = Table {
     columns: &[
         ("scope", Text),
@@ -197,15 +197,15 @@ const INBOX: Table = Table {
     moment: Moments::LastMessage,
 };
 
-/// What is copied page by page from SQLite, and read back from a copy.
+/// The tables that are copied page by page from SQLite, and read back from a copy.
 pub(crate) static SQLITE_PAGES: [Table; 4] = [EVENTS, NUMBERED_RECEIPTS, SEALED_ROOTS, INBOX];
-/// What is copied page by page from Postgres.
+/// The tables that are copied page by page from Postgres.
 pub(crate) static POSTGRES_PAGES: [Table; 4] = [EVENTS, RECEIPTS, SEALED_ROOTS, INBOX];
-/// What goes into the file of keys.
+/// The tables of the file of keys.
 pub(crate) static KEY_PAGES: [Table; 2] = [SHOP_SECRETS, USER_KEYS];
 
-/// What is read in one moment; of the inbox the messages that wait, because one that is
-/// handled a moment later has its events behind the head.
+/// The tables that are read at one moment. The waiting inbox messages are read with them, because
+/// the events of a message that is handled a moment later are after the head.
 pub(crate) static IN_ONE_MOMENT: [Table; 3] = [
     Table {
         name: "sealed_frontier",
@@ -214,7 +214,7 @@ pub(crate) static IN_ONE_MOMENT: [Table; 3] = [
         ..USER_KEYS
     },
     Table { name: "checkpoints", columns: &[("reader", Text), ("position", Int)], key: &["reader"], ..USER_KEYS },
-    // What was passed over for them lies behind the checkpoints.
+    // The checkpoints have passed the events of parked processes, so both have to be of one moment.
     Table {
         name: "parked_processes",
         columns: &[("order_id", Id), ("stream_kind", Text), ("stream_id", Id), ("reason", Text), ("parked_at", Int)],
@@ -224,7 +224,7 @@ pub(crate) static IN_ONE_MOMENT: [Table; 3] = [
 ];
 pub(crate) static WAITING: Table = INBOX;
 
-/// What a copy does not hold: made again, or of the running node alone.
+/// Tables that a copy leaves out, because they are made again or belong to the running node.
 #[cfg(test)]
 pub(crate) const LEFT_OUT: [&str; 9] = [
     "snapshots",
@@ -245,7 +245,7 @@ mod tests {
 
     use super::*;
 
-    /// A new table belongs to one of the two lists: what nobody thought of would be missing
+    /// A new table has to be in one of the two lists. A table that was forgotten would be missing
     /// in every backup.
     #[test]
     fn every_table_is_copied_or_left_out_on_purpose() {
@@ -263,7 +263,7 @@ mod tests {
         for name in on_sqlite.chain(on_postgres).filter(|name| !name.starts_with("sqlite_")) {
             assert!(decided.contains(&name), "{name} is neither copied nor left out");
         }
-        // A column that a migration adds is copied, too.
+        // A column that a migration adds is copied as well.
         let mut keys = rusqlite::Connection::open_in_memory().unwrap();
         crate::sqlite::make_tables(&mut keys).unwrap();
         let of_the_log = SQLITE_PAGES.iter().chain(&IN_ONE_MOMENT).map(|table| (table, &connection));

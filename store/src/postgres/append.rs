@@ -1,20 +1,19 @@
 //! Appending a batch.
 //!
-//! The fast way is one statement that either writes the whole batch or nothing.
-//! When it writes nothing because somebody was there before, the batch is judged
-//! under the lock of the counter row, and so are the next ones until nobody was.
-//! When its answer is lost, the same is done on another connection, after looking
-//! for the batch's own events: the lock makes sure that a statement still under way
-//! has ended first, and the unique versions that the same events are never written
-//! twice.
+//! The fast path is one statement that writes either the whole batch or nothing. If it writes
+//! nothing because another node wrote first, the batch is judged under the lock of the counter row,
+//! and so are the next batches until one has no conflict. If the answer of the statement is lost,
+//! the same is done on another connection, after searching for the events of the batch: the lock
+//! ensures that a statement that is still running has ended first, and the unique versions ensure
+//! that the same events are never written twice.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jangbu_kernel::StreamId;
 use jangbu_kernel::log::{AppendResult, LogError, ReceiptKey};
+use jangbu_kernel::{Position, StreamId, Version};
 use sqlx::PgConnection;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -24,19 +23,19 @@ use super::{ANSWER_GRACE, PostgresStore, Shared, read, setup};
 use crate::batch::{self, Prepared, Refused, Verdict};
 use crate::row::{to_i64, to_u64};
 
-/// How often a batch may lose a race before its caller is told to come again.
-/// Under the lock races are not expected at all.
+/// How often a batch may lose a race before its caller has to try again later. Under the lock races
+/// are not expected at all.
 const MAX_RACES: u32 = 8;
-/// Wait between two attempts to find out what became of a batch.
+/// The pause between two attempts to find out the outcome of a batch.
 const RESOLVE_PAUSE: Duration = Duration::from_millis(50);
 
-/// Why an attempt did not come to a result.
+/// Why an attempt had no result.
 enum Trouble {
-    /// Somebody else wrote; nothing of the batch is there.
+    /// Another node wrote first; nothing of the batch was written.
     Race,
-    /// The answer was lost; the batch may be there.
+    /// The answer was lost; the batch may have been written.
     Lost,
-    /// Nothing of the batch is there, and trying again at once is no use.
+    /// Nothing of the batch was written, and trying again at once does not help.
     Failed(LogError),
 }
 
@@ -47,7 +46,7 @@ impl From<sqlx::Error> for Trouble {
         } else if error.as_database_error().is_some() && !setup::is_connection_loss(&error) {
             Self::Failed(setup::log_error(error))
         } else {
-            // The server did not say that it failed.
+            // The server has not reported a failure.
             Self::Lost
         }
     }
@@ -56,11 +55,12 @@ impl From<sqlx::Error> for Trouble {
 impl PostgresStore {
     pub(super) async fn append_prepared(&self, batch: Vec<Prepared>) -> Result<Vec<AppendResult>, LogError> {
         let shared = Arc::clone(&self.0);
-        // A task of its own: a caller that leaves must not break off a statement.
+        // A separate task, so that a caller that drops its future does not interrupt a statement.
         let task = self.0.tasks.spawn(async move {
             shared.known.still_there()?;
             let verdicts = carry_out(&shared, &batch).await?;
-            let head = batch::accepted(&batch, &verdicts).map(|(append, base)| base + append.events.len() as u64).max();
+            let head =
+                batch::accepted(&batch, &verdicts).map(|(append, base)| base.plus(append.events.len() as u64)).max();
             let results = batch::settle(batch, verdicts);
             shared.known.learn_appended(&results);
             shared.tail.extend(&results);
@@ -76,13 +76,14 @@ impl PostgresStore {
     }
 }
 
-/// Attempts the batch until there is a result, within limits.
+/// Tries the batch until there is a result, within limits.
 async fn carry_out(shared: &Shared, batch: &[Prepared]) -> Result<Vec<Verdict>, LogError> {
-    // Where the last batch met what others wrote, this one may well: then it is judged at once.
+    // If the last batch had a conflict with another node, this one may have one, too, and is judged
+    // at once.
     let contended = shared.contended.load(Ordering::Relaxed);
     let mut fast = if contended { None } else { fast_verdicts(batch) };
     let mut races = 0;
-    // Set when an answer was lost: from then on nothing may be reported as failed.
+    // Set when an answer was lost. From then on the append must not be reported as failed.
     let mut resolve_until: Option<Instant> = None;
     loop {
         let trouble = match attempt(shared, batch, fast.take(), resolve_until.is_some()).await {
@@ -131,9 +132,9 @@ async fn attempt(
     outcome
 }
 
-/// The verdicts if nobody else writes, counted from base 0; None when the batch
-/// cannot go the fast way because not all of it can be accepted, or a write only
-/// checks a version.
+/// The verdicts if no other node writes, counted from base 0. None if the fast path is not
+/// possible, because not all of the batch can be accepted, or because a write only checks a
+/// version.
 fn fast_verdicts(batch: &[Prepared]) -> Option<Vec<Verdict>> {
     let writes = || batch.iter().flat_map(|append| &append.writes);
     if writes().any(|write| write.count == 0) {
@@ -159,15 +160,15 @@ async fn append_fast(
     Ok(verdicts.into_iter().map(|verdict| verdict.behind(base)).collect())
 }
 
-/// Writes all of these appends, and marks the handled messages; the base, or none when a
-/// predecessor is missing, or the event that this node knows.
+/// Writes all of these appends, and marks the handled messages. Returns the base, or none if a
+/// predecessor or the event that this node knows is missing.
 async fn insert<'a>(
     connection: &mut PgConnection,
     appends: impl Iterator<Item = &'a Prepared>,
     known: Option<Place>,
     marks: &[i64],
-) -> Result<Option<u64>, sqlx::Error> {
-    // All rows are fetched, because only then the commit's own answer has been seen.
+) -> Result<Option<Position>, sqlx::Error> {
+    // All rows are fetched, because only then the answer to the commit has arrived.
     let bases = Columns::of(appends).statement(known, marks).fetch_all(connection).await?;
     Ok(bases.first().copied().map(to_u64))
 }
@@ -184,7 +185,7 @@ async fn append_under_lock(
     let (head, hash): (i64, Option<Vec<u8>>) = sqlx::query_as(
         "select position, (select e.hash from events e where e.position = $1) from log_head where id = 1 for update",
     )
-    .bind(to_i64(newest.map_or(0, |newest| newest.position)))
+    .bind(to_i64(newest.map_or(Position::ZERO, |newest| newest.position)))
     .fetch_one(&mut *connection)
     .await?;
     seen.compare(newest, to_u64(head), hash.as_deref()).map_err(Trouble::Failed)?;
@@ -199,14 +200,15 @@ async fn append_under_lock(
     let verdicts: Vec<Verdict> = (0..)
         .zip(batch)
         .map(|(index, append)| match own.get(&index) {
-            Some(first) => Verdict::Accepted { base: first - 1 },
+            Some(first) => Verdict::Accepted { base: first.previous() },
             None => refused.note(append, batch::judge_one(append, &mut known, &refused)),
         })
         .collect();
     if resolving && verdicts.iter().zip(batch).any(|(verdict, append)| may_still_be_written(verdict, append)) {
         return Err(Trouble::Lost);
     }
-    // What is accepted and not there yet lies behind the head; what is there does not.
+    // Accepted appends that are not yet written have a base at or after the head; those that are
+    // written have not.
     let new: Vec<&Prepared> =
         batch::accepted(batch, &verdicts).filter(|(_, base)| *base >= to_u64(head)).map(|(append, _)| append).collect();
     let marks = if new.is_empty() { Vec::new() } else { shared.handled.waiting() };
@@ -218,15 +220,17 @@ async fn append_under_lock(
     Ok(verdicts)
 }
 
-/// A statement whose answer was lost may still be under way. Whatever is judged
-/// under the lock it can no longer overturn, but for one case: it expected a
-/// version that is not there yet.
+/// A statement whose answer was lost may still be running. It cannot change what is judged under
+/// the lock, with one exception: it may expect a version that does not exist yet.
 fn may_still_be_written(verdict: &Verdict, append: &Prepared) -> bool {
     let Verdict::Conflict { stream, actual_version } = verdict else { return false };
     append.writes.iter().any(|write| write.stream == *stream && write.expected_version > *actual_version)
 }
 
-async fn versions(connection: &mut PgConnection, streams: &[StreamId]) -> Result<HashMap<StreamId, u64>, sqlx::Error> {
+async fn versions(
+    connection: &mut PgConnection,
+    streams: &[StreamId],
+) -> Result<HashMap<StreamId, Version>, sqlx::Error> {
     let (kinds, ids) = read::stream_columns(streams);
     let rows: Vec<(i64, i64)> = sqlx::query_as(read::VERSIONS).bind(kinds).bind(ids).fetch_all(connection).await?;
     let of = |n: i64| usize::try_from(n - 1).ok().and_then(|index| streams.get(index)).copied();
@@ -245,8 +249,8 @@ async fn receipts(
     rows.iter().map(|row| read::receipt(row).map_err(Trouble::Failed)).collect()
 }
 
-/// Which appends of the batch are in the log already: index to position of the first event.
-async fn own_events(connection: &mut PgConnection, batch: &[Prepared]) -> Result<HashMap<i64, u64>, sqlx::Error> {
+/// The appends of the batch that are already in the log: index and position of the first event.
+async fn own_events(connection: &mut PgConnection, batch: &[Prepared]) -> Result<HashMap<i64, Position>, sqlx::Error> {
     let (mut indexes, mut kinds, mut ids, mut versions, mut event_ids) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, append) in (0_i64..).zip(batch) {

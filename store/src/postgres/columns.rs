@@ -1,7 +1,8 @@
-//! A batch as columns: what is sent is one array for each column of each table.
+//! A batch as columns: one array is sent for each column of each table.
 
 use std::collections::HashSet;
 
+use jangbu_kernel::Version;
 use sqlx::postgres::PgArguments;
 use sqlx::query::QueryScalar;
 use sqlx::{Postgres, types::Uuid};
@@ -10,10 +11,9 @@ use super::known::Place;
 use crate::batch::Prepared;
 use crate::row::to_i64;
 
-/// One statement: nothing happens when a predecessor is missing, or the newest event that
-/// this node knows; else the
-/// counter moves, the events are numbered from it and the receipts written.
-/// The transaction holds the counter row until its commit is visible.
+/// One statement. It does nothing if a predecessor is missing, or the newest event that this node
+/// knows. Otherwise it moves the counter, numbers the events from it and writes the receipts. The
+/// transaction locks the counter row until its commit is visible.
 macro_rules! append {
     ($beside:literal) => {
         concat!(
@@ -53,15 +53,15 @@ select base from head"
 
 const APPEND: &str = append!("");
 
-/// The same, which also marks messages of the inbox as handled.
+/// The same statement, which also marks inbox messages as handled.
 const APPEND_AND_MARK: &str = append!(
     ", marked as (
     update inbox set handled = true from head where sequence = any($29::bigint[]) and not handled
 )"
 );
 
-/// Versions that must be there before the batch: of each stream, what its first
-/// write builds on.
+/// Versions that must exist before the batch: for each stream, the version that its first write
+/// builds on.
 #[derive(Default)]
 struct Predecessors {
     kinds: Vec<&'static str>,
@@ -95,7 +95,7 @@ struct Receipts<'a> {
     kinds: Vec<&'static str>,
     ids: Vec<Uuid>,
     versions: Vec<i64>,
-    /// Place of the append's last event, counted from the batch's first one as 1.
+    /// The place of the append's last event, counting the first event of the batch as 1.
     offsets: Vec<i64>,
     recorded: Vec<i64>,
 }
@@ -115,7 +115,7 @@ impl<'a> Columns<'a> {
         let mut receipts = Vec::new();
         for append in appends {
             for write in &append.writes {
-                if seen.insert(write.stream) && write.expected_version > 0 {
+                if seen.insert(write.stream) && write.expected_version > Version::ZERO {
                     columns.predecessors.kinds.push(write.stream.kind.name());
                     columns.predecessors.ids.push(write.stream.id);
                     columns.predecessors.versions.push(to_i64(write.expected_version));
@@ -126,7 +126,7 @@ impl<'a> Columns<'a> {
                 receipts.push((receipt, columns.events.ids.len(), append.recorded_at.timestamp_millis()));
             }
         }
-        // One order for everybody, so that two writers never wait for each other crosswise.
+        // All writers use the same order, so that two of them never deadlock.
         receipts.sort_by_key(|(receipt, ..)| &receipt.key);
         let kept = &mut columns.receipts;
         for (receipt, offset, recorded) in receipts {
@@ -142,8 +142,8 @@ impl<'a> Columns<'a> {
         columns
     }
 
-    /// The statement, ready to run, with the messages of the inbox that it marks as handled.
-    /// It answers with the base, or with no row when a predecessor is missing or the known event is.
+    /// The statement, ready to run, with the inbox messages that it marks as handled. It returns
+    /// the base, or no row if a predecessor or the known event is missing.
     pub(super) fn statement(&self, known: Option<Place>, marks: &[i64]) -> QueryScalar<'_, Postgres, i64, PgArguments> {
         let Self { predecessors, events, receipts } = self;
         let statement = sqlx::query_scalar(if marks.is_empty() { APPEND } else { APPEND_AND_MARK })

@@ -1,8 +1,8 @@
-//! Connections: how they are made, what each is told first, and what a server or a pooler
-//! in between has to be like.
+//! Connections: how they are made, which settings each one starts with, and what a server, or a
+//! pooler in front of it, must support.
 //!
-//! The settings are sent once the connection stands, not at its start: a pooler such as
-//! PgBouncer refuses settings at the start that it does not know.
+//! The settings are sent after the connection is open, not at its start: a pooler such as PgBouncer
+//! refuses startup settings that it does not know.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -16,32 +16,32 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Options, Shared, setup};
 use crate::error::StoreError;
 
-/// Wait between two attempts to reach a server that is starting.
+/// The pause between two attempts to reach a server that is starting.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
-/// How often two connections are compared: a pooler gives each statement the server's
-/// connection that came free last, mostly.
+/// How often two connections are compared. Once is not enough: a pooler mostly, but not always,
+/// gives a statement the server connection that was freed last.
 const COMPARISONS: usize = 4;
-/// How long to look for the reason when no connection came free.
+/// How long to search for the reason when no connection was freed in time.
 const REASON_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a connection is made.
 #[derive(Clone)]
 pub(super) struct Connect {
     options: PgConnectOptions,
-    /// Statements that every connection begins with.
+    /// Statements that every connection starts with.
     settings: Arc<str>,
 }
 
 impl Connect {
     pub(super) fn to(url: &str, options: &Options) -> Result<Self, StoreError> {
         let connect = PgConnectOptions::from_str(url).map_err(setup::open_error)?;
-        // No float is ever read, and poolers refuse what only those need.
+        // No floats are read, and poolers refuse the setting that only floats need.
         let connect = connect.application_name("jangbu-store").extra_float_digits(None).disable_statement_logging();
         let settings = settings(options.statement_timeout, options.lock_timeout);
         Ok(Self { options: connect, settings: settings.into() })
     }
 
-    /// The same for work that may take as long as it takes.
+    /// The same without time limits, for work that may take any time.
     pub(super) fn patient(&self) -> Self {
         Self { options: self.options.clone(), settings: settings(Duration::ZERO, Duration::ZERO).into() }
     }
@@ -61,18 +61,18 @@ impl Connect {
         pool.connect_with(self.options.clone()).await
     }
 
-    /// Looks at the server before anything is built on it.
+    /// Checks the server before it is used.
     pub(super) async fn inspect(&self, patience: Duration) -> Result<(), StoreError> {
         let mut one = self.first(patience).await.map_err(setup::open_error)?;
         refuse_other_encodings(&mut one).await?;
         self.refuse_shared_sessions(&mut one).await?;
-        // Nothing is open on it; if the goodbye fails the server notices by itself.
+        // No transaction is open on it. If closing it fails, the server notices that by itself.
         let _ = one.close().await;
         Ok(())
     }
 
-    /// A first connection, without settings; waits for a server that is starting. What
-    /// stands in the way in the end is told as it is: a pool would only say that it timed out.
+    /// A first connection, without settings; waits for a server that is starting. In the end it
+    /// returns the actual error, where a pool would only report a timeout.
     async fn first(&self, patience: Duration) -> Result<PgConnection, sqlx::Error> {
         let until = Instant::now() + patience;
         loop {
@@ -88,8 +88,9 @@ impl Connect {
         }
     }
 
-    /// A pooler that gives each transaction another session loses what this engine builds
-    /// on: prepared statements, settings, listening, locks of migrations.
+    /// Refuses a pooler that gives each transaction another session. This engine depends on the
+    /// session: prepared statements, settings, listening, and the locks of migrations would be
+    /// lost.
     async fn refuse_shared_sessions(&self, one: &mut PgConnection) -> Result<(), StoreError> {
         let refused = |how: &str| {
             StoreError::Unfit(format!(
@@ -114,15 +115,15 @@ impl Connect {
     }
 }
 
-/// Whether an error at the start may go away by itself: nobody listens yet, the server is
-/// starting, or has no connection left.
+/// Whether an error at the start may go away by itself: nothing listens yet, the server is
+/// starting, or it has no free connection.
 fn may_pass(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(_)) || matches!(setup::code(error).as_deref(), Some("57P03" | "53300"))
 }
 
-/// The settings of every connection, whatever the role or the database has for others.
-/// Each statement of this engine finds its rows by an index; a plan that was made while a
-/// table was small must not decide otherwise and then be kept while the table grows.
+/// The settings of every connection. They override those of the role and the database. Every
+/// statement of this engine finds its rows by an index. Without these settings, a plan that was
+/// made while a table was small could ignore the index and be kept while the table grows.
 fn settings(statement_timeout: Duration, lock_timeout: Duration) -> String {
     let (statement, lock) = (statement_timeout.as_millis(), lock_timeout.as_millis());
     format!(
@@ -142,7 +143,7 @@ async fn backend(connection: &mut PgConnection) -> Result<i32, StoreError> {
     sqlx::Row::try_get(&row, 0).map_err(setup::open_error)
 }
 
-/// Names are kept as they are written, in any script.
+/// Names are stored as they are written, in any script.
 async fn refuse_other_encodings(connection: &mut PgConnection) -> Result<(), StoreError> {
     let row = sqlx::raw_sql("show server_encoding").fetch_one(connection).await.map_err(setup::open_error)?;
     let encoding: String = sqlx::Row::try_get(&row, 0).map_err(setup::open_error)?;
@@ -155,7 +156,7 @@ async fn refuse_other_encodings(connection: &mut PgConnection) -> Result<(), Sto
     )))
 }
 
-/// Why no connection came free in time.
+/// Why no connection was freed in time.
 pub(super) async fn why_none_came_free(shared: &Shared) -> LogError {
     let (most, seconds) = (shared.options.connections.max(2), shared.options.acquire_timeout.as_secs());
     let said = match timeout(REASON_PATIENCE, PgConnection::connect_with(&shared.connect.options)).await {

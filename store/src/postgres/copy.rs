@@ -1,4 +1,4 @@
-//! Postgres as the source of a copy, and an empty database filled from one.
+//! Postgres as the source of a copy, and filling an empty database from one.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ impl Source for PostgresStore {
     async fn moment(&self) -> Result<Moment, LogError> {
         let mut connection = self.0.pool.acquire().await.map_err(setup::log_error)?;
         let moment = moment_on(&mut connection).await.map_err(setup::log_error);
-        // The pool ends the transaction, however it went.
+        // The pool ends the transaction, whether it succeeded or not.
         drop(connection);
         moment
     }
@@ -120,11 +120,11 @@ fn id(value: &Value) -> Option<Uuid> {
 }
 
 impl PostgresStore {
-    /// Fills an empty store from the `log.db` and the `keys.db` of a copy, which are of this
-    /// version, all of it or nothing. `told` hears how far it is.
+    /// Fills an empty store from the `log.db` and the `keys.db` of a copy of this version,
+    /// completely or not at all. `told` is called with the progress.
     ///
     /// # Errors
-    /// When the store is not empty or cannot be written, or the copy not be read.
+    /// When the store is not empty or cannot be written, or the copy cannot be read.
     pub async fn fill_from(&self, log: &Path, keys: &Path, told: &mut Told<'_>) -> Result<(), StoreError> {
         // One transaction, however long it takes.
         let mut connection = self.0.connect.patient().open().await.map_err(setup::open_error)?;
@@ -144,7 +144,7 @@ impl PostgresStore {
                 after = Some(next);
             }
         }
-        // With an empty inbox there is no last one, and the numbers begin at 1.
+        // An empty inbox has no last message, and its numbers begin at 1.
         let last = "select setval(pg_get_serial_sequence('inbox', 'sequence'), (select max(sequence) from inbox))";
         sqlx::query(last).execute(&mut connection).await.map_err(failed)?;
         sqlx::query("update log_head set position = (select coalesce(max(position), 0) from events) where id = 1")
@@ -156,7 +156,7 @@ impl PostgresStore {
     }
 }
 
-/// A page of the copy's file, and the key of its last row.
+/// A page of a file of the copy, and the key of its last row.
 async fn page_of(
     file: &Path,
     table: &'static Table,
@@ -173,7 +173,7 @@ async fn page_of(
 
 async fn refuse_what_is_not_empty(connection: &mut PgConnection) -> Result<(), StoreError> {
     let failed = |error| StoreError::Log(setup::log_error(error));
-    // Nobody appends meanwhile.
+    // The lock keeps others from appending meanwhile.
     let head: i64 = sqlx::query_scalar("select position from log_head where id = 1 for update")
         .fetch_one(&mut *connection)
         .await

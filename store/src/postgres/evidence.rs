@@ -1,6 +1,7 @@
-//! What a verification reads beside the events.
+//! What a verification reads besides the events.
 
 use jangbu_kernel::log::ReceiptKey;
+use jangbu_kernel::{Position, Version};
 use sqlx::{PgPool, types::Uuid};
 
 use crate::ledger::{KeptReceipt, Marks, StoredFrontier};
@@ -17,7 +18,7 @@ const SNAPSHOTS_AHEAD: &str = "select s.stream_kind, s.stream_id, s.version from
 type ReceiptColumns = (String, [u8; 32], String, Uuid, i64, i64, Option<i64>);
 
 pub(super) async fn marks(pool: &PgPool) -> Result<Marks, sqlx::Error> {
-    // The counter first: whatever is asked later is not older.
+    // The counter is read first, so that everything read later is at least as new.
     let counter: Option<i64> =
         sqlx::query_scalar("select position from log_head where id = 1").fetch_optional(pool).await?;
     let frontier: Option<(i64, Vec<u8>)> =
@@ -27,8 +28,8 @@ pub(super) async fn marks(pool: &PgPool) -> Result<Marks, sqlx::Error> {
             .fetch_optional(pool)
             .await?;
     Ok(Marks {
-        // A store that gives out no positions has lost them.
-        counter: Some(counter.map_or(0, to_u64)),
+        // A missing counter counts as 0.
+        counter: Some(counter.map_or(Position::ZERO, to_u64)),
         frontier: frontier.map(|(size, peaks)| StoredFrontier { size: to_u64(size), peaks }),
         checkpoint: checkpoint.map(|(reader, position)| (reader, to_u64(position))),
     })
@@ -39,7 +40,7 @@ pub(super) async fn receipts(
     after: Option<&KeptReceipt>,
     limit: usize,
 ) -> Result<Vec<KeptReceipt>, sqlx::Error> {
-    // Before the first: no scope is empty.
+    // An empty scope sorts before all others, because no scope is empty.
     let (scope, hash) = after.map_or(("", [].as_slice()), |receipt| (&receipt.key.scope, &receipt.key.hash));
     let rows: Vec<ReceiptColumns> =
         sqlx::query_as(RECEIPTS).bind(scope).bind(hash).bind(limit_i64(limit)).fetch_all(pool).await?;
@@ -54,7 +55,7 @@ pub(super) async fn receipts(
     Ok(rows.into_iter().map(kept).collect())
 }
 
-pub(super) async fn snapshots_ahead(pool: &PgPool, limit: usize) -> Result<Vec<(String, u64)>, sqlx::Error> {
+pub(super) async fn snapshots_ahead(pool: &PgPool, limit: usize) -> Result<Vec<(String, Version)>, sqlx::Error> {
     let rows: Vec<(String, Uuid, i64)> = sqlx::query_as(SNAPSHOTS_AHEAD).bind(limit_i64(limit)).fetch_all(pool).await?;
     Ok(rows.into_iter().map(|(kind, id, version)| (format!("{kind}-{id}"), to_u64(version))).collect())
 }

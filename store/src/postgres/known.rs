@@ -1,37 +1,39 @@
-//! What this node knows of the log, and what it does when the database knows less.
+//! What this node knows of the log, and what it does if the database knows less.
 //!
-//! A restore, or a replica that lagged and was made the primary, takes the log back under a
-//! running node. Its states in memory, its frontier and whatever it has told people rest on
-//! events that are gone: it writes nothing more until it is started again, and then begins
-//! with what is there. Every append asks for the newest event that the node knows, in the
-//! statement that writes.
+//! A restore, or a lagging replica that became the primary, sets the log back under a running node.
+//! The node's states in memory, its frontier and its answers to clients then depend on events that
+//! no longer exist. So it writes nothing more until it is restarted, and then starts from what the
+//! database has. Every append checks the newest event that the node knows, in the statement that
+//! writes.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use jangbu_kernel::Position;
 use jangbu_kernel::log::{AppendResult, LogError};
 
 /// An event that this node has seen in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    pub position: u64,
+    pub position: Position,
     pub hash: [u8; 32],
 }
 
-/// What is known.
+/// The newest known event, and whether the log has gone back.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     newest: Mutex<Option<Place>>,
-    /// Set once, when the log turned out to have gone back; says how.
+    /// Set once, with the reason, when the log has gone back.
     gone_back: OnceLock<String>,
 }
 
 impl Known {
-    /// The newest event seen. Ask before the database is asked: what it holds then is newer.
+    /// The newest event seen. Call this before the database is asked, so that the answer is at
+    /// least as new.
     pub fn newest(&self) -> Option<Place> {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of an event that is in the log.
+    /// Notes an event that is in the log.
     pub fn learn(&self, seen: Place) {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         if newest.is_none_or(|newest| newest.position < seen.position) {
@@ -39,7 +41,7 @@ impl Known {
         }
     }
 
-    /// Takes note of what was appended.
+    /// Notes what was appended.
     pub fn learn_appended(&self, results: &[AppendResult]) {
         for result in results {
             if let AppendResult::Appended { events } = result
@@ -50,9 +52,9 @@ impl Known {
         }
     }
 
-    /// Compares what was known before with what the database has: its head, and the hash of
-    /// the event at the known position.
-    pub fn compare(&self, before: Option<Place>, head: u64, hash: Option<&[u8]>) -> Result<(), LogError> {
+    /// Compares what was known before with what the database has: its head, and the hash of the
+    /// event at the known position.
+    pub fn compare(&self, before: Option<Place>, head: Position, hash: Option<&[u8]>) -> Result<(), LogError> {
         if let Some(before) = before
             && (head < before.position || hash != Some(&before.hash))
         {
@@ -61,7 +63,7 @@ impl Known {
         self.still_there()
     }
 
-    fn note_gone_back(&self, before: Place, head: u64) {
+    fn note_gone_back(&self, before: Place, head: Position) {
         let known = before.position;
         let what = if head < known {
             format!("the log ends at position {head}, and this node has seen {known}")
@@ -70,17 +72,17 @@ impl Known {
         };
         if self.gone_back.set(what.clone()).is_ok() {
             tracing::error!(
-                head,
-                known,
+                head = head.get(),
+                known = known.get(),
                 "the database has gone back: {what}. Nothing is written from here until this node is started again"
             );
         }
     }
 
-    /// Whether the log is still the one that this node knows.
+    /// Checks that the log is still the one that this node knows.
     ///
     /// # Errors
-    /// When it has gone back.
+    /// When the log has gone back.
     pub fn still_there(&self) -> Result<(), LogError> {
         match self.gone_back.get() {
             None => Ok(()),
@@ -106,8 +108,8 @@ mod tests {
             (12, None, false),
         ] {
             let known = Known::default();
-            known.learn(place(9));
-            assert_eq!(known.compare(known.newest(), head, hash).is_ok(), fits, "{head} {hash:?}");
+            known.learn(place(Position::new(9)));
+            assert_eq!(known.compare(known.newest(), Position::new(head), hash).is_ok(), fits, "{head} {hash:?}");
             assert_eq!(known.still_there().is_ok(), fits, "and it stays so");
         }
     }
@@ -115,9 +117,9 @@ mod tests {
     #[test]
     fn only_the_newest_event_is_kept() {
         let known = Known::default();
-        assert!(known.compare(known.newest(), 0, None).is_ok(), "nothing is known of an empty log");
-        known.learn(Place { position: 4, hash: [4; 32] });
-        known.learn(Place { position: 3, hash: [3; 32] });
-        assert_eq!(known.newest(), Some(Place { position: 4, hash: [4; 32] }));
+        assert!(known.compare(known.newest(), Position::ZERO, None).is_ok(), "nothing is known of an empty log");
+        known.learn(Place { position: Position::new(4), hash: [4; 32] });
+        known.learn(Place { position: Position::new(3), hash: [3; 32] });
+        assert_eq!(known.newest(), Some(Place { position: Position::new(4), hash: [4; 32] }));
     }
 }

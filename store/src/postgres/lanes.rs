@@ -1,6 +1,6 @@
-//! The connections for appending, and those of the decider. A pool tests and tidies a connection between
-//! two uses, which is a round trip each; a lane is used as long as it works and
-//! thrown away when anything about it is in doubt.
+//! The connections for appending, and those of the decider. A pool tests and cleans a connection
+//! between two uses, which takes a round trip each. A lane is reused as long as it works, and
+//! discarded when its state is in doubt.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) struct Lanes {
     idle: Mutex<Vec<PgConnection>>,
 }
 
-/// A connection in use. Dropped, it is closed and the server rolls back.
+/// A connection in use. If it is dropped, it is closed and the server rolls back.
 pub(super) struct Lane<'a> {
     pub(super) connection: PgConnection,
     lanes: &'a Lanes,
@@ -31,7 +31,7 @@ impl Lanes {
         Self { connect, timeout, turns: Semaphore::new(lanes.max(1) as usize), idle: Mutex::default() }
     }
 
-    /// A lane, waiting for one if all are in use.
+    /// Takes a lane, and waits for one if all are in use.
     pub(super) async fn take(&self) -> Result<Lane<'_>, LogError> {
         let unavailable = |text: &str| LogError::Unavailable(text.into(), None);
         let turn = tokio::time::timeout(self.timeout, self.turns.acquire())
@@ -49,20 +49,20 @@ impl Lanes {
         Ok(Lane { connection, lanes: self, _turn: turn })
     }
 
-    /// Refuses further work and closes what is idle.
+    /// Refuses further work and closes the idle connections.
     pub(super) async fn close(&self) {
         self.turns.close();
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         for connection in idle {
-            // Nothing is open on it; if the goodbye fails the server notices by itself.
+            // No transaction is open on it. If closing it fails, the server notices that by itself.
             let _ = connection.close().await;
         }
     }
 }
 
 impl Lane<'_> {
-    /// Keeps the connection for the next use. Only after the server has
-    /// answered the last statement and no transaction is open.
+    /// Returns the connection for the next use. Only to be called after the server has answered the
+    /// last statement and no transaction is open.
     pub(super) fn give_back(self) {
         let Self { connection, lanes, .. } = self;
         lanes.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);

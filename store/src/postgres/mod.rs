@@ -1,9 +1,8 @@
 //! The engine for several nodes: Postgres.
 //!
-//! A batch is one statement under the counter row (`append.rs`); appends have
-//! connections of their own (`lanes.rs`), and so has what the decider reads; everything
-//! else shares a bounded pool.
-//! Other nodes' appends are noticed by `wakeups.rs`.
+//! A batch is one statement under the counter row (`append.rs`). Appends have connections of their
+//! own (`lanes.rs`), and so have the reads of the decider; everything else shares a bounded pool.
+//! Appends of other nodes are noticed by `wakeups.rs`.
 
 mod append;
 mod columns;
@@ -22,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use jangbu_kernel::Position;
 use jangbu_kernel::log::LogError;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
@@ -39,23 +39,24 @@ use lanes::Lanes;
 #[cfg(test)]
 pub(crate) use setup::scripts;
 
-/// Added to the server's own limit before an answer counts as lost.
+/// Added to the server's own time limit before an answer counts as lost.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
 
-/// How the engine is to be used.
+/// Options of the engine.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Connections for everything but appending, at least 2.
+    /// Connections for everything except appending, at least 2.
     pub connections: u32,
-    /// Connections for appending: how many batches may be on their way at once.
+    /// Connections for appending, which is also the number of batches that can be in flight at
+    /// once.
     pub lanes: u32,
     /// How long to wait for a free connection, or for a new one.
     pub acquire_timeout: Duration,
-    /// The server ends a statement that takes longer.
+    /// The server cancels a statement that takes longer.
     pub statement_timeout: Duration,
-    /// The server ends a statement that waits longer for a lock.
+    /// The server cancels a statement that waits longer for a lock.
     pub lock_timeout: Duration,
-    /// For how long the outcome of an append is looked for after its answer was lost.
+    /// For how long to search for the outcome of an append whose answer was lost.
     pub resolve_timeout: Duration,
 }
 
@@ -72,28 +73,28 @@ impl Default for Options {
     }
 }
 
-/// The Postgres engine. Clones share one handle; two calls of `connect` are two nodes.
+/// The Postgres engine. Clones share one handle; two calls of `connect` make two nodes.
 ///
-/// End it with [`crate::Store::close`]: its background tasks keep it alive otherwise.
+/// End it with [`crate::Store::close`], because its background tasks keep it alive otherwise.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Shared>, Reads);
 
-/// On which connections a handle loads what is decided on.
+/// The connections on which a handle loads what a decision needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reads {
-    /// On the pool that everybody shares.
+    /// The shared pool.
     Shared,
-    /// On the decider's own lanes.
+    /// The lanes of the decider.
     Deciding,
 }
 
-/// Connections that the decider reads with: for what it loads, and for what it asks at the
-/// end of a batch.
+/// Connections that the decider reads with: one for loading, and one for the checks at the end of a
+/// batch.
 const DECIDING_LANES: u32 = 2;
 
 impl std::fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The connection's settings hold a password.
+        // The connection's options contain a password.
         f.debug_struct("PostgresStore").finish_non_exhaustive()
     }
 }
@@ -101,7 +102,7 @@ impl std::fmt::Debug for PostgresStore {
 struct Shared {
     pool: PgPool,
     lanes: Lanes,
-    /// What the decider reads with, and nobody else.
+    /// The lanes of the decider, used by nothing else.
     deciding: Lanes,
     options: Options,
     connect: Connect,
@@ -110,14 +111,14 @@ struct Shared {
     handled: Handled,
     /// What the database must still have.
     known: Known,
-    /// The last batch met what another node had written.
+    /// Whether the last batch had a conflict with another node.
     contended: AtomicBool,
-    /// Held by whoever reads into the tail what other nodes wrote.
+    /// Held while events of other nodes are read into the tail.
     filling: tokio::sync::Mutex<()>,
-    /// Set after an append of this node, to wake the others.
+    /// Notified after an append of this node, to wake the other nodes.
     appended: tokio::sync::Notify,
     stop: CancellationToken,
-    /// Appends under way and the wake-up tasks; the close waits for them.
+    /// Running appends and the wake-up tasks; closing waits for them.
     tasks: TaskTracker,
 }
 
@@ -136,7 +137,7 @@ impl PostgresStore {
         let shared = Arc::new(Shared {
             lanes: Lanes::new(connect.clone(), options.lanes, options.acquire_timeout),
             deciding: Lanes::new(connect.clone(), DECIDING_LANES, options.acquire_timeout),
-            head: HeadSignal::new(read::head(&pool).await.unwrap_or(0)),
+            head: HeadSignal::new(read::head(&pool).await.unwrap_or(Position::ZERO)),
             tail: Tail::default(),
             handled: Handled::default(),
             known: Known::default(),
@@ -153,7 +154,7 @@ impl PostgresStore {
         Ok(Self(shared, Reads::Shared))
     }
 
-    /// As [`PostgresStore::ask`], for what is written: nothing is when the log has gone back.
+    /// Like [`PostgresStore::ask`], for writes. It refuses to write if the log has gone back.
     async fn write<'a, T, F>(&'a self, question: impl Fn(&'a PgPool) -> F + Send) -> Result<T, LogError>
     where
         F: Future<Output = Result<T, sqlx::Error>> + Send,
@@ -162,8 +163,7 @@ impl PostgresStore {
         self.ask(question).await
     }
 
-    /// The rows of one statement, which may safely be asked twice, on the connections of
-    /// this handle.
+    /// The rows of one statement, which must be safe to repeat, on the connections of this handle.
     async fn rows<'q>(
         &self,
         question: impl Fn() -> Query<'q, Postgres, PgArguments> + Send + Sync,
@@ -171,7 +171,7 @@ impl PostgresStore {
         if self.1 == Reads::Shared {
             return self.ask(|pool| question().fetch_all(pool)).await;
         }
-        // At worst every idle lane is dead, and each is thrown away on the way.
+        // In the worst case every idle lane is dead, and each is discarded by one attempt.
         for _ in 0..DECIDING_LANES {
             match self.rows_on_lane(question()).await? {
                 Err(error) if setup::is_connection_loss(&error) => {}
@@ -195,13 +195,12 @@ impl PostgresStore {
         Ok(answered)
     }
 
-    /// Asks the database something that may safely be asked twice: a pooled
-    /// connection may turn out to have died while it was idle.
+    /// Runs something that is safe to repeat: a pooled connection may have died while it was idle.
     async fn ask<'a, T, F>(&'a self, question: impl Fn(&'a PgPool) -> F + Send) -> Result<T, LogError>
     where
         F: Future<Output = Result<T, sqlx::Error>> + Send,
     {
-        // At worst every idle connection is dead, and each is thrown away on the way.
+        // In the worst case every idle connection is dead, and each is discarded by one attempt.
         let mut attempts = self.0.options.connections + 1;
         loop {
             attempts -= 1;

@@ -1,5 +1,5 @@
-//! Postgres behind the ports beside the log. Each write is one statement, and
-//! doing it twice is the same as doing it once.
+//! Postgres' implementation of the ports other than the log. Each write is one statement, and
+//! repeating it has no further effect.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jangbu_kernel::log::{LogError, SealedRoot};
 use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, KeyStore, Leases, ParkedProcess, ParkedProcesses};
-use jangbu_kernel::{OrderId, UserId};
+use jangbu_kernel::{OrderId, Position, UserId, Version};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -24,7 +24,7 @@ use crate::portable::{self, Told};
 use crate::row::{self, StoredRow, limit_i64, to_i64, to_u64};
 
 impl PostgresStore {
-    /// Marks the handled messages that wait.
+    /// Writes the marks of handled messages that wait.
     async fn commit_marks(&self) -> Result<(), LogError> {
         let marks = &self.0.handled.waiting();
         self.write(|pool| {
@@ -38,14 +38,14 @@ impl PostgresStore {
 
 #[async_trait]
 impl Ledger for PostgresStore {
-    async fn rows(&self, after: u64, limit: usize) -> Result<Vec<StoredRow>, LogError> {
+    async fn rows(&self, after: Position, limit: usize) -> Result<Vec<StoredRow>, LogError> {
         let rows = self
             .ask(|pool| sqlx::query(read::ROWS_AFTER).bind(to_i64(after)).bind(limit_i64(limit)).fetch_all(pool))
             .await?;
         rows.iter().map(|row| read::stored_row(row).map_err(setup::log_error)).collect()
     }
 
-    async fn leaf_hashes(&self, after: u64, limit: usize) -> Result<Vec<Hash>, LogError> {
+    async fn leaf_hashes(&self, after: Position, limit: usize) -> Result<Vec<Hash>, LogError> {
         let rows: Vec<(i64, Vec<u8>)> = self
             .ask(|pool| {
                 sqlx::query_as("select position, hash from events where position > $1 order by position limit $2")
@@ -57,7 +57,7 @@ impl Ledger for PostgresStore {
         consecutive_hashes(after, rows.into_iter().map(|(position, hash)| (to_u64(position), hash)).collect())
     }
 
-    fn fresh_leaf_hashes(&self, after: u64, limit: usize) -> Vec<Hash> {
+    fn fresh_leaf_hashes(&self, after: Position, limit: usize) -> Vec<Hash> {
         self.0.tail.leaf_hashes(after, limit)
     }
 
@@ -112,7 +112,7 @@ impl Ledger for PostgresStore {
         self.ask(|pool| evidence::receipts(pool, after, limit)).await
     }
 
-    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, u64)>, LogError> {
+    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, Version)>, LogError> {
         self.ask(|pool| evidence::snapshots_ahead(pool, limit)).await
     }
 }
@@ -135,12 +135,12 @@ impl Store for PostgresStore {
         setup::SCHEMA_VERSION
     }
 
-    async fn copy_to(&self, folder: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+    async fn copy_to(&self, folder: &Path, told: &mut Told<'_>) -> Result<Position, StoreError> {
         portable::copy(self, folder, told).await
     }
 
     async fn check_writes(&self) -> Result<(), LogError> {
-        // The row that every append has to take.
+        // The row that every append has to lock.
         self.ask(|pool| sqlx::query("update log_head set position = position where id = 1").execute(pool))
             .await
             .map(|_| ())
@@ -204,9 +204,9 @@ impl KeyStore for PostgresStore {
         .await
     }
 
-    /// The row's former version is dead then, and taken out of its table by the vacuum that
-    /// follows at once; its bytes lie in the page until others are written there, and in the
-    /// server's write-ahead log and its copies for as long as those are kept.
+    /// The old version of the row is dead then, and the vacuum that follows removes it from its
+    /// table. Its bytes stay in the page until it is reused, and in the server's write-ahead log
+    /// and its copies for as long as those are kept.
     async fn destroy_user_key(&self, owner: UserId) -> Result<(), LogError> {
         self.write(|pool| {
             sqlx::query(
@@ -217,7 +217,7 @@ impl KeyStore for PostgresStore {
             .execute(pool)
         })
         .await?;
-        // Of a role that does not own the table the server says so and goes on.
+        // If the role does not own the table, the server only warns and goes on.
         if let Err(error) = self.ask(|pool| sqlx::query("vacuum user_keys").execute(pool)).await {
             tracing::warn!(%error, "a key is destroyed; the table of keys could not be vacuumed and is later, by the server");
         }
@@ -247,7 +247,7 @@ impl KeyStore for PostgresStore {
 
 #[async_trait]
 impl Checkpoints for PostgresStore {
-    async fn checkpoint(&self, reader: &str) -> Result<u64, LogError> {
+    async fn checkpoint(&self, reader: &str) -> Result<Position, LogError> {
         let position: Option<i64> = self
             .ask(|pool| {
                 sqlx::query_scalar("select position from checkpoints where reader = $1")
@@ -255,12 +255,12 @@ impl Checkpoints for PostgresStore {
                     .fetch_optional(pool)
             })
             .await?;
-        Ok(position.map_or(0, to_u64))
+        Ok(position.map_or(Position::ZERO, to_u64))
     }
 
-    async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError> {
-        // Never beyond the log's end: a database may have gone back a moment ago, and what is
-        // appended there from then on would be passed over.
+    async fn advance(&self, reader: &str, position: Position) -> Result<(), LogError> {
+        // Never beyond the end of the log: the database may have gone back a moment ago, and events
+        // that are appended after that would be skipped.
         self.write(|pool| {
             sqlx::query(
                 "insert into checkpoints as kept (reader, position) select $1, least($2, position) from log_head \
@@ -356,8 +356,9 @@ fn parked_process(row: &PgRow) -> Result<ParkedProcess, sqlx::Error> {
 impl Leases for PostgresStore {
     async fn hold(&self, lease: &str, holder: Uuid, length: Duration) -> Result<bool, LogError> {
         let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
-        // What is held for much longer than it could be asked for was written before the
-        // server's clock was put back; once the length is for those who waited for the row.
+        // A lease that ends later than any holder can have asked for was written before the
+        // server's clock was set back, so it counts as free. The limit is one length longer, for
+        // statements that waited for the row.
         let held: Option<bool> = self
             .write(|pool| {
                 sqlx::query_scalar(

@@ -1,4 +1,4 @@
-//! Reading: the statements, and rows turned into the kernel's words.
+//! Reading: the statements, and the conversion of rows to the types of the kernel.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::log::{
     Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
 };
-use jangbu_kernel::{RecordedEvent, StreamId};
+use jangbu_kernel::{Position, RecordedEvent, StreamId, Version};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgPool, Row as _, types::Uuid};
 
@@ -39,7 +39,7 @@ const FILTERED: &str = select_events!(
      and (cardinality($3::text[]) = 0 or e.event_type = any($3)) and ($4::uuid is null or e.correlation_id = $4) \
      order by e.position limit $5"
 );
-/// Tails of many streams at once, each from its own version.
+/// The tails of many streams at once, each from its own version.
 const TAILS: &str = select_events!(
     ", s.n from unnest($1::text[], $2::uuid[], $3::bigint[]) with ordinality as s (kind, id, after, n) \
      cross join lateral (select * from events t where t.stream_id = s.id and t.stream_kind = s.kind \
@@ -48,7 +48,7 @@ const TAILS: &str = select_events!(
 const SNAPSHOTS: &str = "select s.n, p.version, p.state, p.hash \
      from unnest($1::text[], $2::uuid[], $3::int[]) with ordinality as s (kind, id, state_version, n) \
      join snapshots p on p.stream_id = s.id and p.stream_kind = s.kind and p.state_version = s.state_version";
-/// The number of the stream asked for, and its version; streams that are not there are left out.
+/// The number of each requested stream, and its version; streams that do not exist are left out.
 pub(super) const VERSIONS: &str = "select s.n, v.version \
      from unnest($1::text[], $2::uuid[]) with ordinality as s (kind, id, n) \
      cross join lateral (select e.version from events e where e.stream_id = s.id and e.stream_kind = s.kind \
@@ -60,7 +60,7 @@ pub(super) const RECEIPTS: &str = "select r.scope, r.key_hash, r.fingerprint, r.
 
 const HEAD: &str = "select position from log_head where id = 1";
 
-/// Events of others that are read into the tail at once.
+/// The most events of other nodes that are read into the tail at once.
 const FILLED_AT_ONCE: usize = 2_000;
 
 #[async_trait]
@@ -79,7 +79,8 @@ impl EventLog for PostgresStore {
 
     async fn load(&self, streams: Vec<(StreamId, u16)>) -> Result<Vec<LoadedStream>, LogError> {
         let kept = self.snapshots(&streams).await?;
-        let froms: Vec<u64> = kept.iter().map(|kept| kept.as_ref().map_or(1, Kept::begins_at)).collect();
+        let froms: Vec<Version> =
+            kept.iter().map(|kept| kept.as_ref().map_or(Version::FIRST, Kept::begins_at)).collect();
         let names: Vec<StreamId> = streams.iter().map(|(stream, _)| *stream).collect();
         let tails = self.tails(&names, &froms).await?;
         let mut loaded: Vec<Option<LoadedStream>> = kept
@@ -93,7 +94,7 @@ impl EventLog for PostgresStore {
         let unfit: Vec<StreamId> =
             names.iter().zip(&loaded).filter(|(_, loaded)| loaded.is_none()).map(|(stream, _)| *stream).collect();
         if !unfit.is_empty() {
-            let whole = self.tails(&unfit, &vec![1; unfit.len()]).await?;
+            let whole = self.tails(&unfit, &vec![Version::FIRST; unfit.len()]).await?;
             for (place, events) in loaded.iter_mut().filter(|loaded| loaded.is_none()).zip(whole) {
                 *place = Some(LoadedStream { snapshot: None, events });
             }
@@ -104,8 +105,8 @@ impl EventLog for PostgresStore {
     async fn read_stream(
         &self,
         stream: StreamId,
-        from_version: u64,
-        to_version: u64,
+        from_version: Version,
+        to_version: Version,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError> {
         let rows = self
@@ -123,10 +124,10 @@ impl EventLog for PostgresStore {
 
     async fn read_all(
         &self,
-        after: u64,
+        after: Position,
         limit: usize,
         filter: &ReadFilter,
-    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
+    ) -> Result<(Vec<RecordedEvent>, Position), LogError> {
         if limit == 0 {
             return Ok((Vec::new(), after));
         }
@@ -142,10 +143,10 @@ impl EventLog for PostgresStore {
 
     async fn follow(
         &self,
-        after: u64,
+        after: Position,
         limit: usize,
         filter: &ReadFilter,
-    ) -> Result<(Vec<Arc<RecordedEvent>>, u64), LogError> {
+    ) -> Result<(Vec<Arc<RecordedEvent>>, Position), LogError> {
         self.0.known.still_there()?;
         if after >= self.0.head.current() {
             return Ok((Vec::new(), after));
@@ -160,10 +161,10 @@ impl EventLog for PostgresStore {
         Ok((events.into_iter().map(Arc::new).collect(), read_to))
     }
 
-    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<Version>, LogError> {
         let (kinds, ids) = stream_columns(&streams);
         let rows = self.rows(|| sqlx::query(VERSIONS).bind(kinds.clone()).bind(ids.clone())).await?;
-        let mut versions = vec![0; streams.len()];
+        let mut versions = vec![Version::ZERO; streams.len()];
         for row in rows {
             let (n, version): (i64, i64) = FromRow::from_row(&row).map_err(setup::log_error)?;
             if let Some(place) = numbered(&mut versions, n) {
@@ -181,7 +182,7 @@ impl EventLog for PostgresStore {
     }
 
     async fn save_snapshots(&self, snapshots: Vec<Snapshot>) -> Result<(), LogError> {
-        // One statement must not meet a row twice, and all writers take the rows in one order.
+        // One statement must not meet a row twice, and all writers lock the rows in one order.
         let mut newest: HashMap<StreamId, &Snapshot> = HashMap::new();
         for new in &snapshots {
             let kept = newest.entry(new.stream).or_insert(new);
@@ -195,7 +196,7 @@ impl EventLog for PostgresStore {
         self.write(|pool| save_snapshots(pool, newest)).await
     }
 
-    async fn head(&self) -> Result<u64, LogError> {
+    async fn head(&self) -> Result<Position, LogError> {
         self.0.known.still_there()?;
         let rows = self.rows(|| sqlx::query(HEAD)).await?;
         let row = rows.first().ok_or(sqlx::Error::RowNotFound);
@@ -206,7 +207,7 @@ impl EventLog for PostgresStore {
         self.ask(|pool| sqlx::query_scalar("select log from log_identity where id = 1").fetch_one(pool)).await
     }
 
-    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError> {
+    async fn hash_at(&self, position: Position) -> Result<Option<[u8; 32]>, LogError> {
         let hash: Option<Vec<u8>> = self
             .ask(|pool| {
                 sqlx::query_scalar("select hash from events where position = $1")
@@ -221,7 +222,7 @@ impl EventLog for PostgresStore {
         self.0.head.watch()
     }
 
-    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
+    async fn sealed_roots(&self, after: Position, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
         let rows: Vec<(i64, Vec<u8>, i64)> = self
             .ask(|pool| {
                 sqlx::query_as("select size, root, sealed_at from sealed_roots where size > $1 order by size limit $2")
@@ -243,14 +244,14 @@ impl EventLog for PostgresStore {
 }
 
 impl PostgresStore {
-    /// What a follower at the end of the tail misses, because another node wrote it: read
-    /// by the first who comes there, for all who follow. None when it is somewhere else.
+    /// Reads events of other nodes that a follower at the end of the tail misses. The first
+    /// follower that comes there reads them for all. None if the follower is at another position.
     async fn filled_in(
         &self,
-        after: u64,
+        after: Position,
         limit: usize,
         filter: &ReadFilter,
-    ) -> Result<Option<(Vec<Arc<RecordedEvent>>, u64)>, LogError> {
+    ) -> Result<Option<(Vec<Arc<RecordedEvent>>, Position)>, LogError> {
         let Shared { tail, head, filling, .. } = &*self.0;
         if tail.missing_behind(after, head.current()).is_none() {
             return Ok(None);
@@ -267,7 +268,7 @@ impl PostgresStore {
         Ok(tail.read(after, limit, filter))
     }
 
-    /// The snapshots of the streams asked for.
+    /// The snapshots of the requested streams.
     async fn snapshots(&self, streams: &[(StreamId, u16)]) -> Result<Vec<Option<Kept>>, LogError> {
         let names: Vec<StreamId> = streams.iter().map(|(stream, _)| *stream).collect();
         let (kinds, ids) = stream_columns(&names);
@@ -290,11 +291,11 @@ impl PostgresStore {
 
     async fn read_filtered(
         &self,
-        after: u64,
+        after: Position,
         limit: usize,
         filter: &ReadFilter,
-    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
-        let end = after.saturating_add(FILTER_WINDOW).min(self.ask(head).await?).max(after);
+    ) -> Result<(Vec<RecordedEvent>, Position), LogError> {
+        let end = after.plus(FILTER_WINDOW).min(self.ask(head).await?).max(after);
         let rows = self
             .ask(|pool| {
                 sqlx::query(FILTERED)
@@ -312,9 +313,9 @@ impl PostgresStore {
     }
 
     /// The events of streams, each from a version on.
-    async fn tails(&self, streams: &[StreamId], froms: &[u64]) -> Result<Vec<Vec<RecordedEvent>>, LogError> {
+    async fn tails(&self, streams: &[StreamId], froms: &[Version]) -> Result<Vec<Vec<RecordedEvent>>, LogError> {
         let (kinds, ids) = stream_columns(streams);
-        let after: Vec<i64> = froms.iter().map(|from| to_i64(from.saturating_sub(1))).collect();
+        let after: Vec<i64> = froms.iter().map(|from| to_i64(from.previous())).collect();
         let rows = self.rows(|| sqlx::query(TAILS).bind(kinds.clone()).bind(ids.clone()).bind(after.clone())).await?;
         let mut tails = vec![Vec::new(); streams.len()];
         for row in rows {
@@ -359,13 +360,13 @@ async fn save_snapshots(pool: &PgPool, snapshots: &[&Snapshot]) -> Result<(), sq
 
 /// The head, and the stored hashes there and at another position.
 pub(super) struct Seen {
-    pub head: u64,
+    pub head: Position,
     pub at_head: Option<Vec<u8>>,
     pub at_known: Option<Vec<u8>>,
 }
 
-/// Looks at the head, and at the event of a position, at one moment.
-pub(super) async fn head_and_known(pool: &PgPool, known: u64) -> Result<Seen, sqlx::Error> {
+/// Reads the head, and the event at a position, at one moment.
+pub(super) async fn head_and_known(pool: &PgPool, known: Position) -> Result<Seen, sqlx::Error> {
     let (head, at_head, at_known): (i64, Option<Vec<u8>>, Option<Vec<u8>>) = sqlx::query_as(
         "select h.position, (select e.hash from events e where e.position = h.position), \
          (select e.hash from events e where e.position = $1) from log_head h where h.id = 1",
@@ -377,7 +378,7 @@ pub(super) async fn head_and_known(pool: &PgPool, known: u64) -> Result<Seen, sq
 }
 
 /// The last visible position.
-pub(super) async fn head(pool: &PgPool) -> Result<u64, sqlx::Error> {
+pub(super) async fn head(pool: &PgPool) -> Result<Position, sqlx::Error> {
     let head: i64 = sqlx::query_scalar(HEAD).fetch_one(pool).await?;
     Ok(to_u64(head))
 }
@@ -398,8 +399,8 @@ fn event(row: &PgRow) -> Result<RecordedEvent, LogError> {
     columns(row).map_err(setup::log_error)?.event()
 }
 
-/// As [`event`], for those who follow the whole log: what cannot be read stops its own
-/// stream alone, and what is of an unknown kind nobody.
+/// Like [`event`], for readers that follow the whole log: an unreadable event stops only its own
+/// stream, and an event of an unknown kind of stream stops none.
 fn follow(rows: &[PgRow]) -> Result<Followed, LogError> {
     let mut found = Followed::default();
     for row in rows {
@@ -409,8 +410,8 @@ fn follow(rows: &[PgRow]) -> Result<Followed, LogError> {
     Ok(found)
 }
 
-/// What stands for a row that cannot be read; none when its stream is not known here.
-fn unreadable(row: &PgRow, position: u64) -> Option<RecordedEvent> {
+/// A stand-in for a row that cannot be read; none if its kind of stream is unknown.
+fn unreadable(row: &PgRow, position: Position) -> Option<RecordedEvent> {
     let stream = row::stream_id(row.try_get(1).ok()?, row.try_get(2).ok()?)?;
     Some(row::unreadable(position, stream, to_u64(row.try_get(3).ok()?), row.try_get(5).unwrap_or_default()))
 }

@@ -1,4 +1,4 @@
-//! The pool, migrations, and what errors mean.
+//! The pool, the migrations, and the meaning of errors.
 
 use jangbu_kernel::log::LogError;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
@@ -9,7 +9,7 @@ use super::Options;
 use super::connect::Connect;
 use crate::error::StoreError;
 
-/// The migrations in order; the schema version is the number of the last one.
+/// The migrations in order. The schema version is the number of the last one.
 const MIGRATIONS: [(&str, &str); 5] = [
     ("log", include_str!("../../../migrations/postgres/0001_log.sql")),
     ("leases", include_str!("../../../migrations/postgres/0002_leases.sql")),
@@ -17,7 +17,7 @@ const MIGRATIONS: [(&str, &str); 5] = [
     ("parked processes", include_str!("../../../migrations/postgres/0004_parked_processes.sql")),
     ("hashed keys", include_str!("../../../migrations/postgres/0005_hashed_keys.sql")),
 ];
-/// Where the migrations that have run are listed; read models list theirs elsewhere.
+/// The table that lists the migrations that have run; read models have their own.
 const MIGRATIONS_TABLE: &str = "store_migrations";
 /// The schema version that this program writes.
 pub(super) const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
@@ -26,8 +26,8 @@ pub(super) async fn pool(connect: &Connect, options: &Options) -> Result<PgPool,
     let pool = PgPoolOptions::new()
         .max_connections(options.connections.max(2))
         .acquire_timeout(options.acquire_timeout)
-        // `ask` repeats a question that met a dead connection, which is cheaper
-        // than a round trip before each one.
+        // `ask` repeats a statement on a dead connection, which is cheaper than a round trip before
+        // each one.
         .test_before_acquire(false)
         .after_release(|connection, _| {
             Box::pin(async move {
@@ -56,12 +56,11 @@ pub(super) async fn refuse_newer(pool: &PgPool) -> Result<(), StoreError> {
     if found > SCHEMA_VERSION { Err(StoreError::Newer { found, known: SCHEMA_VERSION }) } else { Ok(()) }
 }
 
-/// Runs the migrations that are missing. Several nodes may try at once: the
-/// migrator takes a lock.
+/// Runs the missing migrations. Several nodes may try at once: the migrator takes a lock.
 pub(super) async fn migrate(pool: &PgPool, connect: &Connect) -> Result<(), StoreError> {
     refuse_newer(pool).await?;
     let failed = |cause: MigrateError| StoreError::Migrate(Box::new(cause));
-    // Building an index may take longer than any statement of daily work.
+    // Building an index may take longer than any other statement.
     let one = connect.patient().pool(PgPoolOptions::new().max_connections(1)).await;
     let one = one.map_err(|error| failed(error.into()))?;
     let done = match migrator().run(&one).await {
@@ -72,7 +71,7 @@ pub(super) async fn migrate(pool: &PgPool, connect: &Connect) -> Result<(), Stor
     done
 }
 
-/// What a role that may not make tables lacks, in words that its owner can use.
+/// What a role that may not make tables lacks, in terms that help the database's owner.
 async fn not_allowed(pool: &PgPool, cause: &MigrateError) -> Option<StoreError> {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = cause else { return None };
     // insufficient_privilege, invalid_schema_name
@@ -107,7 +106,7 @@ fn migrator() -> Migrator {
     migrator
 }
 
-/// The server decides how durable a commit is; that it is not is worth a word.
+/// The server decides how durable a commit is. If it is not, this logs a warning.
 pub(super) async fn warn_if_commits_are_not_durable(pool: &PgPool) {
     for setting in ["fsync", "synchronous_commit"] {
         let value: Result<String, _> =
@@ -130,7 +129,7 @@ pub(super) fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned())
 }
 
-/// Whether the connection is gone, so that nothing can be said about what was asked on it.
+/// Whether the connection is lost, so that the outcome of the statement is unknown.
 pub(super) fn is_connection_loss(error: &sqlx::Error) -> bool {
     match code(error) {
         // admin_shutdown, crash_shutdown, idle_session_timeout, and the class of connection

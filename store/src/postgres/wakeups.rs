@@ -1,11 +1,11 @@
-//! Noticing what other nodes append. A notice is a hint and may be lost: the
-//! head is looked at several times a second anyway. It goes out on a connection
-//! of its own after the commit, because a notice inside the transaction would
-//! make all commits wait for each other.
+//! Notices the appends of other nodes. A notification is a hint and may be lost: the head is polled
+//! several times a second anyway. It is sent on a separate connection after the commit, because a
+//! notification inside the transaction would make all commits wait for each other.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use jangbu_kernel::Position;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -13,11 +13,11 @@ use super::known::Place;
 use super::{Shared, read};
 
 const CHANNEL: &str = "jangbu_head";
-/// How often the head is looked at without any notice.
+/// How often the head is polled without a notification.
 const POLL: Duration = Duration::from_millis(200);
-/// Notices of one node are this far apart at least; one tells of all before it.
+/// The least time between two notifications of one node; one stands for all appends before it.
 const NOTICE_PAUSE: Duration = Duration::from_millis(20);
-/// Wait before the listening connection is opened again.
+/// The pause before the listening connection is opened again.
 const LISTEN_RETRY: Duration = Duration::from_secs(1);
 
 pub(super) fn spawn(shared: &Arc<Shared>) {
@@ -42,8 +42,11 @@ async fn poll(shared: Arc<Shared>) {
 
 async fn look(shared: &Shared) {
     let before = shared.known.newest();
-    // A failure is met by whoever needs the answer; here the next tick asks again.
-    let Ok(seen) = read::head_and_known(&shared.pool, before.map_or(0, |known| known.position)).await else { return };
+    // A failure is reported to the callers that need the answer; here the next tick tries again.
+    let Ok(seen) = read::head_and_known(&shared.pool, before.map_or(Position::ZERO, |known| known.position)).await
+    else {
+        return;
+    };
     if shared.known.compare(before, seen.head, seen.at_known.as_deref()).is_err() {
         return;
     }

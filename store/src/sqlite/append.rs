@@ -1,15 +1,15 @@
-//! Appending: judge the batch on what is stored, insert what was accepted.
+//! Appending: judges the batch by what is stored, and inserts what was accepted.
 //!
-//! No key of the tables keeps a version from being given out twice: this process is the only
-//! writer, and judges on what it knows of the streams (`versions.rs`, `streams.rs`) and holds
-//! against the head. A batch that comes to a refusal is judged again on what is read anew, and
-//! so is one whose transaction the tables refused. Receipts are always looked for
+//! No unique key of the tables prevents a version from being used twice. Instead, this process is
+//! the only writer, and judges by what it knows of the streams (`versions.rs`, `streams.rs`), which
+//! it checks against the head. A batch with a refused append is judged again on data that is read
+//! anew, and so is one whose transaction violated a constraint. Receipts are always looked up
 //! (`receipts.rs`).
 
 use std::sync::Arc;
 
-use jangbu_kernel::RecordedEvent;
 use jangbu_kernel::log::{AppendResult, LogError, ReceiptKey};
+use jangbu_kernel::{Position, RecordedEvent};
 use rusqlite::params;
 use tokio::sync::oneshot;
 
@@ -42,7 +42,7 @@ impl Job for AppendJob {
         if let Ok(results) = &results {
             tail.extend(results);
         }
-        // Whoever asked may be gone; the append stands all the same.
+        // The caller may be gone; the append is valid all the same.
         let _ = answer.send(results);
     }
 
@@ -64,15 +64,15 @@ fn append(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Vec<V
     let verdicts = verdicts(inside, batch)?;
     let mut insert_event = inside.connection.prepare_cached(INSERT_EVENT)?;
     for (append, base) in batch::accepted(batch, &verdicts) {
-        for (position, (event, actor)) in (base + 1..).zip(append.events.iter().zip(&append.actors)) {
+        for (position, (event, actor)) in base.next().onwards().zip(append.events.iter().zip(&append.actors)) {
             insert(&mut insert_event, position, event, actor)?;
             inside.streams.write(event.stream, event.version, position);
         }
         for write in &append.writes {
-            inside.versions.put(write.stream, write.expected_version + write.count);
+            inside.versions.put(write.stream, write.expected_version.plus(write.count));
         }
         if let Some(new) = &append.receipt {
-            let position = base + append.events.len() as u64;
+            let position = base.plus(append.events.len() as u64);
             inside.receipts.insert(inside.connection, new, position, append.recorded_at)?;
         }
     }
@@ -81,7 +81,7 @@ fn append(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Vec<V
 
 fn insert(
     statement: &mut rusqlite::CachedStatement<'_>,
-    position: u64,
+    position: Position,
     event: &RecordedEvent,
     actor: &str,
 ) -> rusqlite::Result<()> {
@@ -119,8 +119,8 @@ fn verdicts(inside: &mut Inside<'_>, batch: &[Prepared]) -> rusqlite::Result<Vec
     Ok(batch::judge(batch, &mut read_known(inside, to_u64(head), batch)?))
 }
 
-/// What judging the batch needs, as far as possible without looking.
-fn assume_known(inside: &mut Inside<'_>, head: u64, batch: &[Prepared]) -> rusqlite::Result<Known> {
+/// The data that judging the batch needs, as far as possible from memory.
+fn assume_known(inside: &mut Inside<'_>, head: Position, batch: &[Prepared]) -> rusqlite::Result<Known> {
     let mut known = Known { head, ..Known::default() };
     for write in batch.iter().flat_map(|append| &append.writes) {
         if known.versions.contains_key(&write.stream) {
@@ -137,8 +137,8 @@ fn assume_known(inside: &mut Inside<'_>, head: u64, batch: &[Prepared]) -> rusql
     Ok(known)
 }
 
-/// The same, read inside the transaction.
-fn read_known(inside: &Inside<'_>, head: u64, batch: &[Prepared]) -> rusqlite::Result<Known> {
+/// The same data, read inside the transaction.
+fn read_known(inside: &Inside<'_>, head: Position, batch: &[Prepared]) -> rusqlite::Result<Known> {
     let (streams, keys) = batch::touched(batch);
     let mut known = Known { head, ..Known::default() };
     for stream in streams {

@@ -1,4 +1,4 @@
-//! SQLite as the source of a copy: each page is a read transaction of its own.
+//! SQLite as the source of a copy: each page is read in a transaction of its own.
 
 use jangbu_kernel::log::LogError;
 

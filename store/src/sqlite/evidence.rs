@@ -1,5 +1,6 @@
-//! What a verification reads beside the events.
+//! What a verification reads besides the events.
 
+use jangbu_kernel::Position;
 use jangbu_kernel::log::{LogError, ReceiptKey};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
@@ -38,11 +39,11 @@ pub(super) fn marks(connection: &Connection) -> rusqlite::Result<Marks> {
     Ok(Marks { counter: None, frontier, checkpoint })
 }
 
-/// Receipts in the order of their numbers, without the places of what they name, and the
-/// streams that these are to be looked for in.
+/// Receipts in the order of their numbers, without the positions of the events that they name, and
+/// the streams in which to look for these.
 pub(super) fn receipts(
     connection: &Connection,
-    after: u64,
+    after: Position,
     limit: usize,
 ) -> rusqlite::Result<Vec<(KeptReceipt, Option<Name>)>> {
     let mut statement = connection.prepare_cached(RECEIPTS)?;
@@ -60,7 +61,7 @@ pub(super) fn receipts(
     rows.collect()
 }
 
-/// Says of each receipt where the event is that it names.
+/// Adds to each receipt the position of the event that it names.
 pub(super) fn with_places(
     connection: &Connection,
     index: &StreamIndex,
@@ -78,14 +79,14 @@ pub(super) fn with_places(
     receipts.into_iter().map(with_place).collect()
 }
 
-/// Events that the index of streams should lead to and does not.
-pub(super) fn not_led_to(connection: &Connection, after: u64, to: u64) -> rusqlite::Result<Vec<u64>> {
+/// Events that are missing in the index of streams.
+pub(super) fn not_led_to(connection: &Connection, after: Position, to: Position) -> rusqlite::Result<Vec<Position>> {
     let mut statement = connection.prepare_cached(NOT_LED_TO)?;
     let rows = statement.query_map(params![to_i64(after), to_i64(to)], |row| row.get(0).map(to_u64))?;
     rows.collect()
 }
 
-/// Up to which position the index has every event, and how many of them there are.
+/// The position up to which the index has every event, and the head.
 pub(super) fn index_and_head(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     Ok((ByStream::entered_to(connection)?, read::head(connection)?))
 }
@@ -93,16 +94,16 @@ pub(super) fn index_and_head(connection: &Connection) -> rusqlite::Result<(i64, 
 /// A page of the index.
 #[derive(Default)]
 pub(super) struct Entries {
-    /// The last entry, behind which the next page begins; none when this is the last one.
+    /// The last entry, after which the next page begins; none if this is the last page.
     pub last: Option<(String, Vec<u8>, i64)>,
-    /// How many lead to positions up to the one that was named.
+    /// The number of entries that point to positions up to `believed`.
     pub believed: i64,
-    /// Those that lead to no event of their stream and version.
+    /// Entries that do not point to an event of their stream and version.
     pub strays: Vec<StrayEntry>,
 }
 
-/// The entries behind one of them. What leads to a position up to `believed` is counted, and
-/// not looked at.
+/// The entries after a given one. Entries that point to a position up to `believed` are counted but
+/// not checked.
 pub(super) fn entries(
     connection: &Connection,
     after: Option<(String, Vec<u8>, i64)>,
@@ -127,8 +128,7 @@ pub(super) fn entries(
     Ok(page)
 }
 
-/// A row that does not fit its columns is damage, which is told apart from a disk that
-/// does not answer.
+/// A row that does not fit its columns is damage, as opposed to a disk that does not answer.
 pub(super) fn unreadable(error: rusqlite::Error) -> ReadError {
     let misfit = matches!(
         error,
@@ -140,7 +140,7 @@ pub(super) fn unreadable(error: rusqlite::Error) -> ReadError {
     if misfit { LogError::Damaged(error.to_string()).into() } else { error.into() }
 }
 
-/// A stream as its columns name it, whatever they hold: it is only shown.
+/// The stream that two columns name, whatever they hold: it is only displayed.
 pub(super) fn stream(row: &Row<'_>, kind: usize, id: usize) -> rusqlite::Result<String> {
     let (kind, id): (String, Vec<u8>) = (row.get(kind)?, row.get(id)?);
     Ok(Uuid::from_slice(&id).map_or_else(|_| format!("{kind}-?"), |id| format!("{kind}-{id}")))

@@ -1,17 +1,17 @@
-//! The mark beside the log: how far this folder knew its log to have come.
+//! The mark next to the log: how far the log had come, as far as this folder knows.
 //!
-//! A log cannot tell by itself that its end is missing: a lost write-ahead log, an older or
-//! an emptied `log.db` look like a shop to which less has happened. So the writer leaves a
-//! mark in the folder about once a second and at its end, and a log that lacks what the mark
-//! says is not opened to write. The mark is never ahead of the log: it names an event that
-//! was committed before.
+//! A log cannot know that its end is missing: with a lost write-ahead log, or an older or emptied
+//! `log.db`, it looks like the log of a shop with less history. So the writer leaves a mark in the
+//! folder about once a second and when it ends, and a log that lacks the marked event is not opened
+//! for writing. The mark is never ahead of the log, because it names a committed event.
 //!
-//! The mark is of one file. Where `log.db` is another one (a copy of the folder, a backup that
-//! was put back as a file of its own), nothing was lost from it, and it is taken as it is.
+//! The mark belongs to one file. If `log.db` is another file (a copy of the folder, or a restored
+//! backup), nothing was lost from it, and it is accepted as it is.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use jangbu_kernel::Position;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -23,19 +23,20 @@ use crate::row::to_u64;
 const MARK_FILE: &str = "log.mark";
 /// The least time between two marks.
 const MARK_EVERY: Duration = Duration::from_secs(1);
-/// Files that nobody makes before there is a log: each shows that there was one.
+/// Files that are never made before there is a log: each shows that there was one.
 const WITNESSES: [&str; 4] = [MARK_FILE, "views.db", "log.db-wal", KEYS_FILE];
-/// Made after the log's tables, but by hand before there is anything, too.
+/// The master key. It is made after the log's tables, but also by hand in an empty folder, so it
+/// only counts as a witness when there is an empty log.
 const KEY_FILE: &str = "master.key";
 
-/// What a folder knows of its log.
+/// What a folder knows about its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mark {
     log: Uuid,
-    position: u64,
-    /// Of the event at the position, in hexadecimal; empty in an empty log.
+    position: Position,
+    /// The hash of the event at the position, in hexadecimal; empty for an empty log.
     hash: String,
-    /// Which file it was, as the file system numbers files.
+    /// The inode number of the log's file, if the system has such numbers.
     file: Option<u64>,
 }
 
@@ -45,7 +46,8 @@ impl Mark {
         let text = std::fs::read_to_string(&path).ok()?;
         let mark = serde_json::from_str(&text).ok().and_then(|value| Self::from_json(&value));
         if mark.is_none() {
-            // A power cut may leave it empty: it is not synced, a lost one is only an older one.
+            // A power cut may leave it empty: it is not synced, because a lost mark only means an
+            // older one.
             tracing::warn!("{} cannot be read and says nothing", path.display());
         }
         mark
@@ -54,7 +56,7 @@ impl Mark {
     fn from_json(value: &Value) -> Option<Self> {
         Some(Self {
             log: value.get("log")?.as_str()?.parse().ok()?,
-            position: value.get("position")?.as_u64()?,
+            position: Position::new(value.get("position")?.as_u64()?),
             hash: value.get("hash")?.as_str()?.to_owned(),
             file: value.get("file")?.as_u64(),
         })
@@ -68,7 +70,7 @@ impl Mark {
         std::fs::rename(new, folder.join(MARK_FILE))
     }
 
-    /// Of the log as it is now.
+    /// The mark of the log as it is now.
     fn of(connection: &Connection, path: &Path) -> rusqlite::Result<Self> {
         let position = to_u64(read::head(connection)?);
         let log = read::identity(connection)?;
@@ -76,7 +78,7 @@ impl Mark {
     }
 }
 
-fn hash_text(connection: &Connection, position: u64) -> rusqlite::Result<String> {
+fn hash_text(connection: &Connection, position: Position) -> rusqlite::Result<String> {
     let hash = read::hash_at(connection, position)?;
     Ok(hash.iter().flatten().map(|byte| format!("{byte:02x}")).collect())
 }
@@ -91,8 +93,8 @@ fn file_number(_: &Path) -> Option<u64> {
     None
 }
 
-/// Forgets what a folder knew of its log: whatever log is there counts from now on. For
-/// whoever puts a backup in its place.
+/// Removes what a folder knows about its log, so that any log is accepted there. For restoring a
+/// backup.
 ///
 /// # Errors
 /// When the folder cannot be written.
@@ -103,7 +105,7 @@ pub fn accept_log(folder: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Refuses a folder whose log is missing or empty while something shows that there was one.
+/// Refuses a folder whose log is missing or empty, if a file shows that there was one.
 pub(super) fn refuse_missing(folder: &Path, path: &Path) -> Result<(), StoreError> {
     let length = |name: &str| std::fs::metadata(folder.join(name)).map(|file| file.len()).ok();
     let log = std::fs::metadata(path).map(|file| file.len()).ok();
@@ -120,13 +122,13 @@ pub(super) fn refuse_missing(folder: &Path, path: &Path) -> Result<(), StoreErro
     }
 }
 
-/// Refuses a log that lacks what its folder knew of it.
+/// Refuses a log that lacks what its folder knows of it.
 pub(super) fn refuse_older(folder: &Path, path: &Path, connection: &Connection) -> Result<(), StoreError> {
     let Some(mark) = Mark::read(folder) else { return Ok(()) };
     let lacks = |found: String| {
         Err(StoreError::Lacking { path: path.to_owned(), mark: folder.join(MARK_FILE), known: mark.position, found })
     };
-    // Where the tables are yet to be made there is nothing.
+    // A log without tables has head 0.
     let head = setup::first_head(connection);
     let other_log = read::identity(connection).is_ok_and(|log| log != mark.log);
     if other_log {
@@ -138,8 +140,8 @@ pub(super) fn refuse_older(folder: &Path, path: &Path, connection: &Connection) 
     }
     if mark.file.is_some() && mark.file != file_number(path) {
         tracing::warn!(
-            head,
-            known = mark.position,
+            head = head.get(),
+            known = mark.position.get(),
             "{} is another file than this folder had before, and ends at position {head}; {} was known. It is taken as it is",
             path.display(),
             mark.position
@@ -153,7 +155,7 @@ pub(super) fn refuse_older(folder: &Path, path: &Path, connection: &Connection) 
     }
 }
 
-/// Leaves the marks.
+/// Writes the marks.
 pub(super) struct Marker {
     folder: PathBuf,
     path: PathBuf,
@@ -165,15 +167,14 @@ impl Marker {
         Self { folder: folder.to_owned(), path: path.to_owned(), left: None }
     }
 
-    /// Leaves a mark, unless there was one a moment ago.
+    /// Leaves a mark, unless the last one is very recent.
     pub(super) fn committed(&mut self, connection: &Connection) {
         if self.left.is_none_or(|before| before.elapsed() >= MARK_EVERY) {
             self.leave(connection);
         }
     }
 
-    /// Leaves a mark of what the log holds now. One that fails is only missed: the older
-    /// one is true as well.
+    /// Leaves a mark of the present log. If that fails, the older mark is still correct.
     pub(super) fn leave(&mut self, connection: &Connection) {
         self.left = Some(Instant::now());
         match Mark::of(connection, &self.path) {

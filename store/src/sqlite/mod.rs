@@ -1,10 +1,9 @@
-//! The embedded engine: SQLite in WAL mode with `synchronous=FULL`, one file
-//! `log.db` in the data folder, and the keys in another, `keys.db` (`keys/`).
+//! The embedded engine: SQLite in WAL mode with `synchronous=FULL`, one file `log.db` in the data
+//! folder, and the keys in another one, `keys.db` (`keys/`).
 //!
-//! One thread owns the writing connection and takes jobs from a bounded queue
-//! (`writer.rs`); a caller that drops its future leaves a job that is either still in the queue
-//! or already with the writer, never half done. A few connections that cannot
-//! write serve the readers (`readers.rs`).
+//! One thread owns the writing connection and takes jobs from a bounded queue (`writer.rs`). If a
+//! caller drops its future, its job is either not sent or carried out as a whole, never in part. A
+//! few connections that cannot write serve the readers (`readers.rs`).
 
 mod append;
 mod checkpoint;
@@ -35,7 +34,6 @@ use crate::handled::Handled;
 use crate::head::HeadSignal;
 use crate::leases::LocalLeases;
 use crate::tail::Tail;
-use checkpoint::Checkpointer;
 use keys::Keys;
 pub(crate) use keys::{KEYS_FILE, make_tables};
 pub use mark::accept_log;
@@ -47,24 +45,24 @@ use writer::{Task, Writer};
 
 pub(crate) use setup::{DATABASE_FILE as LOG_FILE, migrate, open_copy};
 
-/// Connections that the decider reads with: it reads one thing after the other.
+/// Connections that the decider reads with: its reads come one after the other.
 pub const DECIDING_READERS: u32 = 1;
 
-/// How the engine is to be opened.
+/// Options of the engine.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Connections for reading, at least 1.
     pub readers: u32,
     /// How long a connection waits for a lock of another process.
     pub busy_timeout: Duration,
-    /// The file grows no further than this many pages of 4 KiB; appends are then
-    /// refused as on a full disk. `None`: as far as the disk goes.
+    /// The file grows to at most this many pages of 4 KiB; appends are then refused as on a full
+    /// disk. `None`: the disk is the only limit.
     pub max_pages: Option<u32>,
-    /// Receipts that are known by memory alone before they are entered into the index,
-    /// 24 bytes each, twice; at least 1.
+    /// Receipts that are kept only in memory before they are entered into the index, 24 bytes each,
+    /// twice; at least 1.
     pub receipt_run: usize,
-    /// Events whose places in their streams are known by memory alone before they are entered
-    /// into the index, 56 bytes each, twice; at least 1.
+    /// Events whose places in their streams are kept only in memory before they are entered into
+    /// the index, 56 bytes each, twice; at least 1.
     pub event_run: usize,
 }
 
@@ -84,21 +82,21 @@ impl Default for Options {
 #[derive(Clone, Debug)]
 pub struct SqliteStore(Arc<Shared>, Reads);
 
-/// On which connections a handle reads.
+/// The connections on which a handle reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reads {
-    /// On those that everybody shares.
+    /// The shared connections.
     Shared,
-    /// On the decider's own.
+    /// The connections of the decider.
     Deciding,
 }
 
 #[derive(Debug)]
 struct Shared {
-    /// None when open read-only.
+    /// None if open read-only.
     writer: Option<Writer>,
     readers: Readers,
-    /// What the decider reads with, and nobody else.
+    /// The connections of the decider, used by nothing else.
     deciding: Readers,
     keys: Keys,
     unindexed: Arc<Unindexed>,
@@ -110,13 +108,13 @@ struct Shared {
 }
 
 impl SqliteStore {
-    /// Opens the store in a folder for reading and writing, making both if need be.
+    /// Opens the store in a folder for reading and writing, and makes both if they do not exist.
     /// Tables are made by [`crate::Store::migrate`].
     ///
     /// # Errors
-    /// When another process writes there, the folder cannot be used, the store is
-    /// newer than this program, the log lacks what its folder knew of it, its keys are
-    /// gone, or SQLite does not keep the settings asked for.
+    /// When another process has the folder open for writing, the folder cannot be used, the store
+    /// is newer than this program, the log lacks what its folder knows of it, its keys are lost, or
+    /// SQLite does not apply the required settings.
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
         let folder = folder.as_ref();
         setup::check_library()?;
@@ -137,7 +135,7 @@ impl SqliteStore {
         let head = Arc::new(HeadSignal::new(setup::first_head(&connection)));
         let failed = Arc::default();
         let keys = Keys::to_write(folder, &connection, &options, &failed)?;
-        let checkpointer = Checkpointer::spawn(&path, &options, &failed)?;
+        let checkpointer = checkpoint::start(&path, &options, &failed)?;
         let signals = (Arc::clone(&head), failed);
         let handled = Arc::default();
         let writer = Writer::spawn(writer::Loop::new(
@@ -164,7 +162,7 @@ impl SqliteStore {
         Ok(Self(Arc::new(shared), Reads::Shared))
     }
 
-    /// Opens an existing store for reading only; a server may be running on it.
+    /// Opens an existing store for reading only. A server may be running on it.
     ///
     /// # Errors
     /// When there is no store in the folder, or it is newer than this program.
@@ -204,7 +202,7 @@ impl SqliteStore {
         answer.await.unwrap_or_else(|_| Err(writer::gone()))
     }
 
-    /// Runs a read on one of the handle's reading connections.
+    /// Runs a read on one of the reading connections of the handle.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, readers::ReadError> + Send + 'static,
@@ -222,7 +220,7 @@ mod tests {
     use std::sync::mpsc;
 
     use jangbu_kernel::log::EventLog as _;
-    use jangbu_kernel::{AggregateKind, StreamId};
+    use jangbu_kernel::{AggregateKind, Position, StreamId, Version};
     use uuid::Uuid;
 
     use super::*;
@@ -251,12 +249,15 @@ mod tests {
         let deciding = store.for_deciding().unwrap();
         let stream = StreamId::new(AggregateKind::Order, Uuid::nil());
         assert_eq!(deciding.load(vec![(stream, 1)]).await.unwrap().len(), 1);
-        assert_eq!((deciding.versions(vec![stream]).await.unwrap(), deciding.head().await.unwrap()), (vec![0], 0));
+        assert_eq!(
+            (deciding.versions(vec![stream]).await.unwrap(), deciding.head().await.unwrap()),
+            (vec![Version::ZERO], Position::ZERO)
+        );
         assert_eq!(deciding.receipts(Vec::new()).await.unwrap(), []);
         assert!(!behind.is_finished() && !reader.is_finished());
         end.send(()).unwrap();
         reader.await.unwrap();
-        assert_eq!(behind.await.unwrap(), 0);
+        assert_eq!(behind.await.unwrap(), Position::ZERO);
         store.close().await;
         assert!(deciding.head().await.is_err(), "it is closed with the store");
     }

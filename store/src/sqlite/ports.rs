@@ -1,4 +1,4 @@
-//! SQLite behind the ports beside the log.
+//! SQLite's implementation of the ports other than the log.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::log::{EventLog as _, LogError, SealedRoot};
 use jangbu_kernel::ports::{Checkpoints, Inbox, InboxMessage, Leases, ParkedProcess, ParkedProcesses};
-use jangbu_kernel::{OrderId, UserId};
+use jangbu_kernel::{OrderId, Position, UserId, Version};
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension as _, Row, params};
 use uuid::Uuid;
@@ -22,12 +22,12 @@ use crate::merkle::{Hash, MerkleFrontier};
 use crate::portable::{self, Told};
 use crate::row::{self, StoredRow, limit_i64, to_i64, to_u64};
 
-/// How often a read-only handle looks for what the writing process appended.
+/// How often a read-only handle polls for appends of the writing process.
 const POLL: Duration = Duration::from_millis(200);
 
 impl SqliteStore {
-    /// A writer learns of its own commits; a read-only handle has to look. The
-    /// looking ends with the store or when nobody holds it any more.
+    /// A writer knows its own commits; a read-only handle has to poll. Polling ends when the store
+    /// is closed or no handle is left.
     pub(super) fn watch(&self) -> HeadWatch {
         if self.0.writer.is_none() {
             let weak = Arc::downgrade(&self.0);
@@ -47,13 +47,13 @@ impl SqliteStore {
 }
 
 impl SqliteStore {
-    /// A commit that has nothing to do but to take the marks along.
+    /// A commit that only writes the waiting marks.
     async fn commit_marks(&self) -> Result<(), LogError> {
         self.write(|_| Ok(())).await
     }
 
-    /// Goes over the index of streams: how many entries lead to positions up to `believed`, and
-    /// which others lead to no event of theirs.
+    /// Reads the index of streams: how many entries point to positions up to `believed`, and which
+    /// others do not point to their event.
     async fn entries_of_index(&self, believed: i64, limit: usize) -> Result<(i64, Vec<StrayEntry>), LogError> {
         let (mut count, mut strays, mut after) = (0, Vec::new(), None);
         loop {
@@ -71,7 +71,7 @@ impl SqliteStore {
 
 #[async_trait]
 impl Ledger for SqliteStore {
-    async fn rows(&self, after: u64, limit: usize) -> Result<Vec<StoredRow>, LogError> {
+    async fn rows(&self, after: Position, limit: usize) -> Result<Vec<StoredRow>, LogError> {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(read::ROWS_AFTER)?;
             let rows = statement.query_map(params![to_i64(after), limit_i64(limit)], read::stored_row)?;
@@ -80,7 +80,7 @@ impl Ledger for SqliteStore {
         .await
     }
 
-    async fn leaf_hashes(&self, after: u64, limit: usize) -> Result<Vec<Hash>, LogError> {
+    async fn leaf_hashes(&self, after: Position, limit: usize) -> Result<Vec<Hash>, LogError> {
         self.read(move |connection| {
             let mut statement = connection
                 .prepare_cached("select position, hash from events where position > ?1 order by position limit ?2")?;
@@ -91,7 +91,7 @@ impl Ledger for SqliteStore {
         .await
     }
 
-    fn fresh_leaf_hashes(&self, after: u64, limit: usize) -> Vec<Hash> {
+    fn fresh_leaf_hashes(&self, after: Position, limit: usize) -> Vec<Hash> {
         self.0.tail.leaf_hashes(after, limit)
     }
 
@@ -138,13 +138,14 @@ impl Ledger for SqliteStore {
 
     async fn kept_receipts(&self, after: Option<&KeptReceipt>, limit: usize) -> Result<Vec<KeptReceipt>, LogError> {
         let after = after.map_or(0, |receipt| receipt.number);
-        let page = self.read(move |connection| Ok(evidence::receipts(connection, after, limit)?)).await?;
+        let page =
+            self.read(move |connection| Ok(evidence::receipts(connection, Position::new(after), limit)?)).await?;
         let index = self.0.streams.clone();
-        // In a read of its own: see `StreamIndex::view`.
+        // A separate read; see `StreamIndex::view`.
         self.read(move |connection| Ok(evidence::with_places(connection, &index, page)?)).await
     }
 
-    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, u64)>, LogError> {
+    async fn snapshots_ahead(&self, limit: usize) -> Result<Vec<(String, Version)>, LogError> {
         let (mut found, mut after) = (Vec::new(), None::<Candidate>);
         while found.len() < limit {
             let page = self.read(move |connection| Ok(stream::candidates(connection, after.as_ref())?)).await?;
@@ -158,14 +159,14 @@ impl Ledger for SqliteStore {
         Ok(found)
     }
 
-    async fn not_in_index(&self, after: u64, to: u64) -> Result<Vec<u64>, LogError> {
+    async fn not_in_index(&self, after: Position, to: Position) -> Result<Vec<Position>, LogError> {
         self.read(move |connection| Ok(evidence::not_led_to(connection, after, to)?)).await
     }
 
     async fn strays_in_index(&self, limit: usize) -> Result<Vec<StrayEntry>, LogError> {
         let (entered_to, head) = self.read(|connection| Ok(evidence::index_and_head(connection)?)).await?;
-        // Where as many entries lead to these events as there are, and none is without one, each
-        // leads to its own.
+        // If the number of entries that point to these events equals the number of events, and no
+        // event is without an entry, each entry points to its own event.
         let (believed, strays) = self.entries_of_index(entered_to, limit).await?;
         if believed == entered_to.min(head) {
             return Ok(strays);
@@ -197,12 +198,12 @@ impl Store for SqliteStore {
         self.0.writer.as_ref().is_some_and(super::writer::Writer::has_failed)
     }
 
-    async fn copy_to(&self, folder: &Path, told: &mut Told<'_>) -> Result<u64, StoreError> {
+    async fn copy_to(&self, folder: &Path, told: &mut Told<'_>) -> Result<Position, StoreError> {
         portable::copy(self, folder, told).await
     }
 
     async fn check_writes(&self) -> Result<(), LogError> {
-        // The same number again is a page that is written and synced all the same.
+        // Writing the same number again still writes and syncs a page.
         self.write(|connection| {
             let version = setup::schema_version(connection)?;
             connection.pragma_update(None, "user_version", version)
@@ -232,16 +233,16 @@ impl Store for SqliteStore {
 
 #[async_trait]
 impl Checkpoints for SqliteStore {
-    async fn checkpoint(&self, reader: &str) -> Result<u64, LogError> {
+    async fn checkpoint(&self, reader: &str) -> Result<Position, LogError> {
         let reader = reader.to_owned();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached("select position from checkpoints where reader = ?1")?;
-            Ok(statement.query_row([reader], |row| row.get(0)).optional()?.map_or(0, to_u64))
+            Ok(statement.query_row([reader], |row| row.get(0)).optional()?.map_or(Position::ZERO, to_u64))
         })
         .await
     }
 
-    async fn advance(&self, reader: &str, position: u64) -> Result<(), LogError> {
+    async fn advance(&self, reader: &str, position: Position) -> Result<(), LogError> {
         let reader = reader.to_owned();
         self.write(move |connection| {
             let mut statement = connection.prepare_cached(

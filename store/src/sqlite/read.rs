@@ -1,4 +1,4 @@
-//! Reading: the statements, and rows turned into the kernel's words.
+//! Reading: the statements, and the conversion of rows to the types of the kernel.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use jangbu_kernel::log::watch::HeadWatch;
 use jangbu_kernel::log::{
     Append, AppendResult, EventLog, LoadedStream, LogError, ReadFilter, Receipt, ReceiptKey, SealedRoot, Snapshot,
 };
-use jangbu_kernel::{RecordedEvent, StreamId};
+use jangbu_kernel::{Position, RecordedEvent, StreamId, Version};
 use rusqlite::types::{FromSqlError, Type, Value};
 use rusqlite::{Connection, OptionalExtension as _, Row, Rows, params, params_from_iter};
 use uuid::Uuid;
@@ -31,7 +31,7 @@ macro_rules! select_events {
 
 pub(super) const ROWS_AFTER: &str = select_events!("from events where position > ?1 order by position limit ?2");
 pub(super) const ROW_AT: &str = select_events!("from events where position = ?1");
-/// What the index has of a stream; nothing but nulls where it leads to no event.
+/// The events that the index has for a stream; a row of nulls where an entry points to no event.
 pub(super) const STREAM_RANGE: &str = select_events!(
     "from (select version as nth, position as place from events_in_streams \
      where stream_kind = ?1 and stream_id = ?2 and version between ?3 and ?4) \
@@ -61,8 +61,8 @@ impl EventLog for SqliteStore {
     async fn read_stream(
         &self,
         stream: StreamId,
-        from_version: u64,
-        to_version: u64,
+        from_version: Version,
+        to_version: Version,
         limit: usize,
     ) -> Result<Vec<RecordedEvent>, LogError> {
         let index = self.0.streams.clone();
@@ -75,10 +75,10 @@ impl EventLog for SqliteStore {
 
     async fn read_all(
         &self,
-        after: u64,
+        after: Position,
         limit: usize,
         filter: &ReadFilter,
-    ) -> Result<(Vec<RecordedEvent>, u64), LogError> {
+    ) -> Result<(Vec<RecordedEvent>, Position), LogError> {
         if limit == 0 {
             return Ok((Vec::new(), after));
         }
@@ -88,10 +88,10 @@ impl EventLog for SqliteStore {
 
     async fn follow(
         &self,
-        after: u64,
+        after: Position,
         limit: usize,
         filter: &ReadFilter,
-    ) -> Result<(Vec<Arc<RecordedEvent>>, u64), LogError> {
+    ) -> Result<(Vec<Arc<RecordedEvent>>, Position), LogError> {
         if self.0.writer.is_some() {
             if after >= self.0.head.current() {
                 return Ok((Vec::new(), after));
@@ -104,7 +104,7 @@ impl EventLog for SqliteStore {
         Ok((events.into_iter().map(Arc::new).collect(), read_to))
     }
 
-    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<u64>, LogError> {
+    async fn versions(&self, streams: Vec<StreamId>) -> Result<Vec<Version>, LogError> {
         let index = self.0.streams.clone();
         self.read(move |connection| {
             let names: Vec<Name> = streams.into_iter().map(Name::from).collect();
@@ -121,7 +121,7 @@ impl EventLog for SqliteStore {
             };
             return self.read(find).await;
         }
-        // Before the snapshot is taken: what the index brings in meanwhile is in both.
+        // Read before the snapshot is taken: entries that reach the index in between are in both.
         let likely: Vec<Vec<i64>> = keys.iter().map(|key| self.0.unindexed.numbers(key)).collect();
         self.read(move |connection| {
             keys.iter().zip(&likely).map(|(key, likely)| Ok(receipts::find(connection, key, likely)?)).collect()
@@ -134,7 +134,7 @@ impl EventLog for SqliteStore {
         self.write(move |connection| stream::save_snapshots(connection, &index, &snapshots)).await
     }
 
-    async fn head(&self) -> Result<u64, LogError> {
+    async fn head(&self) -> Result<Position, LogError> {
         self.read(|connection| Ok(to_u64(head(connection)?))).await
     }
 
@@ -142,7 +142,7 @@ impl EventLog for SqliteStore {
         self.read(|connection| Ok(identity(connection)?)).await
     }
 
-    async fn hash_at(&self, position: u64) -> Result<Option<[u8; 32]>, LogError> {
+    async fn hash_at(&self, position: Position) -> Result<Option<[u8; 32]>, LogError> {
         self.read(move |connection| Ok(hash_at(connection, position)?)).await
     }
 
@@ -150,7 +150,7 @@ impl EventLog for SqliteStore {
         self.watch()
     }
 
-    async fn sealed_roots(&self, after: u64, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
+    async fn sealed_roots(&self, after: Position, limit: usize) -> Result<Vec<SealedRoot>, LogError> {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "select size, root, sealed_at from sealed_roots where size > ?1 order by size limit ?2",
@@ -170,13 +170,13 @@ pub(super) fn head(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("select coalesce(max(position), 0) from events")?.query_row([], |row| row.get(0))
 }
 
-/// What tells the log from every other one.
+/// Identifies the log among all logs.
 pub(super) fn identity(connection: &Connection) -> rusqlite::Result<Uuid> {
     connection.prepare_cached("select log from log_identity where id = 1")?.query_row([], |row| uuid(row, 0))
 }
 
-/// The stored leaf hash of an event; none where there is none, or none of 32 bytes.
-pub(super) fn hash_at(connection: &Connection, position: u64) -> rusqlite::Result<Option<[u8; 32]>> {
+/// The stored leaf hash of an event; none if there is no event, or its hash does not have 32 bytes.
+pub(super) fn hash_at(connection: &Connection, position: Position) -> rusqlite::Result<Option<[u8; 32]>> {
     let mut statement = connection.prepare_cached("select hash from events where position = ?1")?;
     let hash: Option<Vec<u8>> = statement.query_row([to_i64(position)], |row| row.get(0)).optional()?;
     Ok(hash.and_then(|hash| hash.try_into().ok()))
@@ -184,17 +184,17 @@ pub(super) fn hash_at(connection: &Connection, position: u64) -> rusqlite::Resul
 
 fn read_all(
     connection: &Connection,
-    after: u64,
+    after: Position,
     limit: usize,
     filter: &ReadFilter,
-) -> Result<(Vec<RecordedEvent>, u64), ReadError> {
+) -> Result<(Vec<RecordedEvent>, Position), ReadError> {
     if *filter == ReadFilter::default() {
         let mut statement = connection.prepare_cached(ROWS_AFTER)?;
         let found = follow(statement.query(params![to_i64(after), limit_i64(limit)])?)?;
         let read_to = found.last().unwrap_or(after);
         return Ok((found.events, read_to));
     }
-    let end = after.saturating_add(FILTER_WINDOW).min(to_u64(head(connection)?)).max(after);
+    let end = after.plus(FILTER_WINDOW).min(to_u64(head(connection)?)).max(after);
     let mut sql = String::from(FILTERED);
     let mut values = vec![Value::Integer(to_i64(after)), Value::Integer(to_i64(end))];
     if let Some(correlation) = filter.correlation_id {
@@ -214,8 +214,8 @@ fn read_all(
     Ok((found.events, read_to))
 }
 
-/// Events for those who follow the whole log: what cannot be read stops its own stream
-/// alone, and what is of an unknown kind nobody.
+/// Events for readers that follow the whole log: an unreadable event stops only its own stream, and
+/// an event of an unknown kind of stream stops none.
 fn follow(mut rows: Rows<'_>) -> rusqlite::Result<Followed> {
     let mut found = Followed::default();
     while let Some(row) = rows.next()? {
@@ -229,8 +229,8 @@ fn follow(mut rows: Rows<'_>) -> rusqlite::Result<Followed> {
     Ok(found)
 }
 
-/// What stands for a row that cannot be read; none when its stream is not known here.
-fn stand_in(row: &Row<'_>, position: u64) -> Option<RecordedEvent> {
+/// A stand-in for a row that cannot be read; none if its kind of stream is unknown.
+fn stand_in(row: &Row<'_>, position: Position) -> Option<RecordedEvent> {
     let kind = row.get_ref(1).ok()?.as_str().ok()?;
     let stream = row::stream_id(kind, uuid(row, 2).ok()?)?;
     let event_type = row.get_ref(5).ok().and_then(|found| found.as_str().ok()).unwrap_or_default();
@@ -262,7 +262,7 @@ fn failed(column: usize, error: FromSqlError) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Null, Box::new(error))
 }
 
-/// What is no text, or no id, is read as near to it as can be: the hash does not fit it then.
+/// Invalid texts and ids are read as closely as possible; the hash does not match them then.
 pub(super) fn stored_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
     let text = |column| -> rusqlite::Result<Option<String>> {
         let bytes = row.get_ref(column)?.as_bytes_or_null().map_err(|error| failed(column, error))?;
@@ -291,7 +291,7 @@ pub(super) fn stored_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
     })
 }
 
-/// Columns: fingerprint, stream kind, stream id, version, position, recorded at.
+/// Reads the columns fingerprint, stream kind, stream id, version, position, recorded at.
 pub(super) fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
     let kind: String = row.get(1)?;
     Ok(Receipt {

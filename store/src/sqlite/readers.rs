@@ -1,4 +1,4 @@
-//! Connections that cannot write, for use off the async threads.
+//! Connections that cannot write, used outside the async threads.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +41,7 @@ impl From<ReadError> for LogError {
     }
 }
 
-/// A bounded pool. Connections are opened when first needed.
+/// A bounded pool. Connections are opened when they are first needed.
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
@@ -77,7 +77,7 @@ impl Readers {
             let transaction = connection.unchecked_transaction()?;
             let value = work(&transaction)?;
             transaction.commit()?;
-            // Only a connection that did its work cleanly is used again.
+            // Only a connection whose work succeeded is used again.
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             drop(turn);
             Ok::<T, ReadError>(value)
@@ -88,7 +88,7 @@ impl Readers {
             .map_err(LogError::from)
     }
 
-    /// Waits for reads under way and closes the connections.
+    /// Waits for running reads and closes the connections.
     pub(super) async fn close(&self) {
         if let Ok(turns) = self.turns.acquire_many(self.size).await {
             self.turns.close();

@@ -1,11 +1,11 @@
-//! Receipts: rows in the order in which they are written, and an index by key that is
-//! entered in sorted runs (`runs.rs`), because keys are as good as random.
+//! Receipts: rows in the order in which they are written, and an index by key that is entered in
+//! sorted runs (`runs.rs`), because keys are practically random.
 
 use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
-use jangbu_kernel::Timestamp;
 use jangbu_kernel::log::{NewReceipt, Receipt, ReceiptKey};
+use jangbu_kernel::{Position, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::read;
@@ -27,7 +27,7 @@ const BY_DIGEST: &str = "select fingerprint, stream_kind, stream_id, version, po
 const BY_SCAN: &str = "select fingerprint, stream_kind, stream_id, version, position, recorded_at from receipts \
      where number > (select number from receipts_indexed) and scope = ?1 and key_hash = ?2";
 
-/// The index by a digest of the key. Two keys may have one digest: the row says whose it is.
+/// The index by a digest of the key. Two keys may share a digest; the row has the full key.
 #[derive(Debug)]
 pub(super) struct ByDigest;
 
@@ -61,18 +61,18 @@ impl Index for ByDigest {
     }
 }
 
-/// The writer's side.
+/// The writer's side of the index.
 pub(super) type Receipts = Entering<ByDigest>;
-/// What readers have to ask besides the index.
+/// What readers have to search in addition to the index.
 pub(super) type Unindexed = Unentered<i64>;
 
 impl Receipts {
-    /// Writes a receipt of an append that ends at `position`.
+    /// Writes the receipt of an append that ends at `position`.
     pub(super) fn insert(
         &mut self,
         connection: &Connection,
         new: &NewReceipt,
-        position: u64,
+        position: Position,
         recorded_at: Timestamp,
     ) -> rusqlite::Result<()> {
         let number = connection.prepare_cached(INSERT)?.insert(params![
@@ -89,7 +89,7 @@ impl Receipts {
         Ok(())
     }
 
-    /// The receipt of a key, also one of the transaction under way.
+    /// The receipt of a key, even if the running transaction wrote it.
     pub(super) fn find(&self, connection: &Connection, key: &ReceiptKey) -> rusqlite::Result<Option<Receipt>> {
         let range = all_of(digest(&key.hash));
         let likely: Vec<i64> =
@@ -99,8 +99,8 @@ impl Receipts {
 }
 
 impl Unindexed {
-    /// Numbers under which the receipt of a key may lie. A reader that asks before its snapshot of
-    /// the database is taken finds a receipt either here or in the index.
+    /// Numbers under which the receipt of a key may be stored. A reader that calls this before its
+    /// snapshot of the database is taken finds a receipt either here or in the index.
     pub(super) fn numbers(&self, key: &ReceiptKey) -> Vec<i64> {
         self.read(|runs: &Runs<i64>| runs.within(all_of(digest(&key.hash))).map(number).collect())
     }
@@ -114,7 +114,7 @@ const fn number((_, number): &Entry<i64>) -> i64 {
     *number
 }
 
-/// A receipt by its key: under one of the numbers where it probably lies, else by the index.
+/// A receipt by its key: under one of the likely numbers, otherwise through the index.
 pub(super) fn find(connection: &Connection, key: &ReceiptKey, likely: &[i64]) -> rusqlite::Result<Option<Receipt>> {
     let mut by_number = connection.prepare_cached(BY_NUMBER)?;
     for number in likely {
@@ -127,7 +127,7 @@ pub(super) fn find(connection: &Connection, key: &ReceiptKey, likely: &[i64]) ->
     by_digest.query_row(params![digest(&key.hash), key.scope, key.hash], read::receipt).optional()
 }
 
-/// The same beside another process, whose memory is not at hand.
+/// The same for a handle in another process than the writer, whose memory is not available.
 pub(super) fn find_beside(connection: &Connection, key: &ReceiptKey) -> rusqlite::Result<Option<Receipt>> {
     match find(connection, key, &[])? {
         None => connection.prepare_cached(BY_SCAN)?.query_row(params![key.scope, key.hash], read::receipt).optional(),
@@ -135,13 +135,14 @@ pub(super) fn find_beside(connection: &Connection, key: &ReceiptKey) -> rusqlite
     }
 }
 
-/// Eight bytes of the key's SHA-256: nobody makes keys that meet in the index at will.
+/// Eight bytes of the key's SHA-256. As it is a hash, keys with equal digests cannot easily be
+/// made.
 fn digest(hash: &[u8; 32]) -> i64 {
     hash.first_chunk().map_or(0, |first| i64::from_be_bytes(*first))
 }
 
-/// Fills the table of hashed keys from the one whose keys are in the clear, and puts it in its
-/// place. Part of the migration 0005, inside its transaction.
+/// Fills the table of hashed keys from the table with the keys in the clear, and replaces that one.
+/// Part of migration 0005, inside its transaction.
 pub(super) fn hash_keys(connection: &Connection) -> rusqlite::Result<()> {
     let mut known = connection.prepare("select number, scope, key from receipts order by number")?;
     let mut copy = connection.prepare(

@@ -1,9 +1,9 @@
 //! An index that is entered in sorted runs.
 //!
-//! What is entered by keys that are as good as random, with every append, writes a page for
-//! every row. So the newest entries are known by memory alone; whenever a run of them is full,
-//! it is entered in the order of the index, a few with each append. What the index lacks is
-//! found at the next start by the numbers of the rows, which only grow.
+//! If practically random keys were entered with every append, every row would write another page.
+//! So the newest entries are kept only in memory. When a run of them is full, it is entered in the
+//! order of the index, a few entries with each append. At the next start, the entries that the
+//! index lacks are found by the numbers of their rows, which only grow.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -12,25 +12,26 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// Entries of a run that are entered for each that is written: a run is in the index well
-/// before the next one is full.
+/// How many entries of the full run are entered for each entry that is written, so that the run is
+/// in the index well before the next one is full.
 const ENTERED_EACH: usize = 2;
-/// Runs that may be found unentered at a start: more, and they are entered before it.
+/// The number of runs that may be missing in the index at a start. If there are more, they are
+/// entered before the start continues.
 const RUNS_AT_START: usize = 4;
 /// Entries that are sorted at once when a start enters them: 4 to 20 MiB.
 const ENTERED_AT_ONCE: usize = 262_144;
 
-/// A key of the index and the number of the row that it leads to.
+/// A key of the index and the number of the row that it points to.
 pub(super) type Entry<K> = (K, i64);
 
-/// An index and the rows that it is of.
+/// An index and the rows that it covers.
 pub(super) trait Index {
-    /// What it is of, in the plural, for those who watch a long start.
+    /// The name of what it indexes, in the plural, for the log of a long start.
     const OF: &'static str;
-    /// What it is sorted by.
+    /// The key that it is sorted by.
     type Key: Clone + Ord + Debug + Send + Sync + 'static;
 
-    /// Enters these. One that is there already stays as it is.
+    /// Adds entries. One that exists already stays as it is.
     fn enter<'a>(connection: &Connection, entries: impl Iterator<Item = &'a Entry<Self::Key>>) -> rusqlite::Result<()>
     where
         Self::Key: 'a;
@@ -38,40 +39,40 @@ pub(super) trait Index {
     /// The number up to which every row is in the index.
     fn entered_to(connection: &Connection) -> rusqlite::Result<i64>;
 
-    /// Says that every row up to a number is in the index.
+    /// Records that every row up to a number is in the index.
     fn set_entered_to(connection: &Connection, number: i64) -> rusqlite::Result<()>;
 
-    /// The entries behind that number in the order of theirs, at most `limit`.
+    /// The entries after that number, in the order of their numbers, at most `limit`.
     fn lacking(connection: &Connection, limit: usize) -> rusqlite::Result<BTreeSet<Entry<Self::Key>>>;
 }
 
-/// Entries that the index does not have yet, or does not have all of.
+/// Entries that are not yet in the index, or only partly.
 #[derive(Debug)]
 pub(super) struct Runs<K> {
-    /// Written last.
+    /// The newest entries.
     pub filling: BTreeSet<Entry<K>>,
-    /// Full before; being entered. It leaves when the commit of its last entries is done.
+    /// A full run that is being entered. It is dropped after the commit of its last entries.
     pub entering: BTreeSet<Entry<K>>,
-    /// The number of the last row whose entry was ever here.
+    /// The number of the last row whose entry has ever been here.
     pub known_to: i64,
-    /// What has left, for a handle beside another process: entries up to this number.
+    /// For a handle beside the writing process: entries up to this number have been dropped.
     pub left_to: i64,
 }
 
 impl<K: Clone + Ord> Runs<K> {
-    /// Entries of a range: those of the older run first.
+    /// The entries of a range, first those of the older run.
     pub(super) fn within(&self, range: RangeInclusive<Entry<K>>) -> impl Iterator<Item = &Entry<K>> {
         self.entering.range(range.clone()).chain(self.filling.range(range))
     }
 
-    /// The last of them.
+    /// The last entry of a range.
     pub(super) fn last_within(&self, range: RangeInclusive<Entry<K>>) -> Option<&Entry<K>> {
         let newest = self.filling.range(range.clone()).next_back();
         newest.or_else(|| self.entering.range(range).next_back())
     }
 }
 
-/// What readers have to ask besides the index.
+/// What readers have to search in addition to the index.
 #[derive(Debug)]
 pub(super) struct Unentered<K>(RwLock<Runs<K>>);
 
@@ -82,26 +83,26 @@ impl<K> Default for Unentered<K> {
 }
 
 impl<K> Unentered<K> {
-    /// Reads what is here. A reader that asks before its snapshot of the database is taken
+    /// Reads the entries. A reader that calls this before its snapshot of the database is taken
     /// finds every entry up to [`Runs::known_to`] either here or in the index.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Runs<K>) -> T) -> T {
         read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes what is here: for the only one that does.
+    /// Changes the entries. Only one owner may do this.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Runs<K>) -> T) -> T {
         change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The writer's side. What it stages belongs to the transaction under way.
+/// The writer's side. What it stages belongs to the running transaction.
 pub(super) struct Entering<I: Index> {
     unentered: Arc<Unentered<I::Key>>,
-    /// Entries that make a run.
+    /// The number of entries of a run.
     run: usize,
-    /// What the index lacked at the opening is known.
+    /// Whether the entries that the index lacked at the opening are loaded.
     loaded: bool,
-    /// Last entry of the run under way that a commit has brought into the index.
+    /// The last entry of the current run whose entering is committed.
     entered: Option<Entry<I::Key>>,
     staged: Staged<I::Key>,
 }
@@ -121,19 +122,19 @@ impl<K> Default for Staged<K> {
 }
 
 impl<I: Index> Entering<I> {
-    /// Nothing known; see [`Self::load`].
+    /// Without entries; see [`Self::load`].
     pub(super) fn new(unentered: Arc<Unentered<I::Key>>, run: usize) -> Self {
         Self { unentered, run: run.max(1), loaded: false, entered: None, staged: Staged::default() }
     }
 
-    /// Finds what is not in the index yet, once; whether it was this time. Enters it first
-    /// where it is much, as after a migration.
+    /// Loads the entries that the index lacks, once. True if this call has done so. If there are
+    /// many, as after a migration, they are entered first.
     pub(super) fn load(&mut self, connection: &mut Connection) -> rusqlite::Result<bool> {
         if self.loaded {
             return Ok(false);
         }
         let bearable = self.run.saturating_mul(RUNS_AT_START);
-        // One more than is bearable, so that a whole page is never taken for all there is.
+        // One more than is bearable, so that a full page is never mistaken for all entries.
         let at_once = ENTERED_AT_ONCE.max(bearable.saturating_add(1));
         let mut found = I::lacking(connection, at_once)?;
         while found.len() > bearable {
@@ -146,23 +147,23 @@ impl<I: Index> Entering<I> {
         Ok(true)
     }
 
-    /// Takes note of a row that was written. Numbers only grow.
+    /// Notes a row that was written. Numbers only grow.
     pub(super) fn write(&mut self, key: I::Key, number: i64) {
         self.staged.newest = Some(number);
         self.staged.written.insert((key, number));
     }
 
-    /// The number of the last row that is known here, of the transaction under way too.
+    /// The number of the last known row, including those of the running transaction.
     pub(super) fn known_to(&self) -> i64 {
         self.staged.newest.unwrap_or_else(|| self.unentered.read(|runs| runs.known_to))
     }
 
-    /// Reads what the transaction under way has written, and what was committed before.
+    /// Reads what the running transaction has written, and what was committed before.
     pub(super) fn read<T>(&self, read: impl FnOnce(&BTreeSet<Entry<I::Key>>, &Runs<I::Key>) -> T) -> T {
         self.unentered.read(|runs| read(&self.staged.written, runs))
     }
 
-    /// Enters a part of the run that is full. Called inside the transaction, at its end.
+    /// Enters a part of the full run. Called inside the transaction, at its end.
     pub(super) fn enter_some(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let (staged, before) = (&mut self.staged, &self.entered);
         self.unentered.read(|runs| {
@@ -182,7 +183,7 @@ impl<I: Index> Entering<I> {
         })
     }
 
-    /// The transaction is committed. Whether another run has begun to be entered.
+    /// Called after the transaction is committed. True if another run has begun to be entered.
     pub(super) fn committed(&mut self) -> bool {
         let Staged { written, newest, entered, run_is_done } = std::mem::take(&mut self.staged);
         let Some(newest) = newest else { return false };
@@ -198,12 +199,12 @@ impl<I: Index> Entering<I> {
             }
             (done, begins)
         });
-        // Taking a run apart takes a while, in which readers need not wait.
+        // Freeing a run takes a while, in which readers need not wait.
         drop(done);
         begun
     }
 
-    /// The transaction is rolled back.
+    /// Called after the transaction is rolled back.
     pub(super) fn rolled_back(&mut self) {
         self.staged = Staged::default();
     }
@@ -213,7 +214,7 @@ fn newest<K>(entries: &BTreeSet<Entry<K>>) -> Option<i64> {
     entries.iter().map(|(_, number)| *number).max()
 }
 
-/// Enters all of them in a transaction of its own.
+/// Enters all of them in a separate transaction.
 fn enter_all<I: Index>(connection: &mut Connection, entries: &BTreeSet<Entry<I::Key>>) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     I::enter(&transaction, entries.iter())?;

@@ -1,11 +1,12 @@
-//! Opening: the lock on the folder, the settings and their proof, the schema.
+//! Opening: the lock on the folder, the settings and their check, and the schema.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use jangbu_kernel::Position;
+use jangbu_sqlite::{Settings, is_without_index};
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::{Options, receipts, streams};
 use crate::error::StoreError;
@@ -18,15 +19,13 @@ const LOCK_FILE: &str = "log.lock";
 const MIN_LIBRARY: i32 = 3_051_003;
 /// `PRAGMA synchronous` reads back as this when it is FULL.
 const SYNCHRONOUS_FULL: i64 = 2;
-/// The writer's page cache, KiB, negative as SQLite wants it.
-const WRITER_CACHE_KIB: i64 = -16_384;
-const READER_CACHE_KIB: i64 = -2_048;
-const CHECKPOINT_CACHE_KIB: i64 = -1_024;
-/// After a checkpoint the WAL file is cut to this many bytes.
-const WAL_KEPT_BYTES: i64 = 128 * 1024 * 1024;
+const WRITER_CACHE_KIB: i32 = 16_384;
+const READER_CACHE_KIB: i32 = 2_048;
+const CHECKPOINT_CACHE_KIB: i32 = 1_024;
+const WAL_KEPT_BYTES: u32 = 128 * 1024 * 1024;
 const STATEMENTS_KEPT: usize = 64;
 
-/// A script, and what is done in code after it in the same transaction.
+/// A script, and code that runs after it in the same transaction.
 struct Migration(&'static str, fn(&Connection) -> rusqlite::Result<()>);
 
 impl Migration {
@@ -35,7 +34,7 @@ impl Migration {
     }
 }
 
-/// The migrations in order; the schema version is how many have run.
+/// The migrations in order. The schema version is the number of those that have run.
 const MIGRATIONS: [Migration; 7] = [
     Migration::script(include_str!("../../../migrations/sqlite/0001_log.sql")),
     Migration::script(include_str!("../../../migrations/sqlite/0002_receipts.sql")),
@@ -60,7 +59,7 @@ pub(super) fn check_library() -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes the folder for this process, until the file is dropped.
+/// Locks the folder for this process, until the file is dropped.
 pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
     let unusable = |cause| StoreError::Folder { folder: folder.to_owned(), cause };
     std::fs::create_dir_all(folder).map_err(unusable)?;
@@ -75,7 +74,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
 
 pub(super) fn open_writer(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     let connection = Connection::open(path).map_err(open_error)?;
-    set_up_writer(&connection, options).map_err(open_error)?;
+    set_up_writer(&connection, options, WRITER_CACHE_KIB).map_err(open_error)?;
     let mode: String = pragma(&connection, "journal_mode").map_err(open_error)?;
     let synchronous: i64 = pragma(&connection, "synchronous").map_err(open_error)?;
     if mode != "wal" || synchronous != SYNCHRONOUS_FULL {
@@ -86,37 +85,27 @@ pub(super) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
     Ok(connection)
 }
 
-/// What all connections have in common.
-fn set_up(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
-    connection.busy_timeout(busy_timeout)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    // Else a statement with `limit ?` is parsed and planned again at every call.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.pragma_update(None, "temp_store", "memory")
+fn set_up(connection: &Connection, busy_timeout: Duration, cache_kib: i32) -> rusqlite::Result<()> {
+    jangbu_sqlite::set_up(connection, Settings { busy_timeout, statements: STATEMENTS_KEPT, cache_kib })
 }
 
-fn set_up_writer(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
-    set_up(connection, options.busy_timeout)?;
-    connection.query_row("pragma journal_mode = wal", [], |_| Ok(()))?;
+fn set_up_writer(connection: &Connection, options: &Options, cache_kib: i32) -> rusqlite::Result<()> {
+    set_up(connection, options.busy_timeout, cache_kib)?;
+    jangbu_sqlite::use_write_ahead_log(connection, WAL_KEPT_BYTES)?;
     connection.pragma_update(None, "synchronous", "full")?;
-    // Both only matter on systems where a plain fsync does not reach the disk.
+    // Both settings only matter on systems where a plain fsync does not reach the disk.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
-    // See `checkpoint.rs`.
-    connection.query_row("pragma wal_autocheckpoint = 0", [], |_| Ok(()))?;
-    connection.query_row(&format!("pragma journal_size_limit = {WAL_KEPT_BYTES}"), [], |_| Ok(()))?;
     if let Some(pages) = options.max_pages {
         connection.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(()))?;
     }
     Ok(())
 }
 
-/// A connection for checkpoints beside the writer's, made as that one is.
+/// A connection for checkpoints, with the settings of the writer's.
 pub(super) fn open_checkpointer(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     let connection = Connection::open(path).map_err(open_error)?;
-    set_up_writer(&connection, options).map_err(open_error)?;
-    connection.pragma_update(None, "cache_size", CHECKPOINT_CACHE_KIB).map_err(open_error)?;
+    set_up_writer(&connection, options, CHECKPOINT_CACHE_KIB).map_err(open_error)?;
     Ok(connection)
 }
 
@@ -130,47 +119,14 @@ pub(super) fn open_reader(path: &Path, options: &Options) -> Result<Connection, 
 }
 
 pub(super) fn connect_reader(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
-    let connection = match readable(Connection::open_with_flags(path, READ_ONLY)?) {
-        Err(error) if is_without_index(&error) && !has_frames(path) => read_as_it_lies(path)?,
-        other => other?,
-    };
-    set_up(&connection, busy_timeout)?;
-    connection.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
+    let connection = jangbu_sqlite::open_to_read(path)?;
+    set_up(&connection, busy_timeout, READER_CACHE_KIB)?;
     Ok(connection)
 }
 
 /// Opens a copy for reading.
 pub(crate) fn open_copy(path: &Path) -> rusqlite::Result<Connection> {
     connect_reader(path, Duration::from_secs(5))
-}
-
-const READ_ONLY: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
-
-/// Opening is lazy: whether the file can be read shows at the first read.
-fn readable(connection: Connection) -> rusqlite::Result<Connection> {
-    connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
-    Ok(connection)
-}
-
-/// The index of the write-ahead log is not there and cannot be made: the folder cannot be
-/// written.
-fn is_without_index(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
-}
-
-/// Whether something is in the write-ahead log that the database lacks.
-fn has_frames(path: &Path) -> bool {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    std::fs::metadata(wal).is_ok_and(|wal| wal.len() > 0)
-}
-
-/// Reads a database that nobody writes, from where nothing can be written: a read-only mount.
-fn read_as_it_lies(path: &Path) -> rusqlite::Result<Connection> {
-    // In the form of a URI, where these have a meaning of their own.
-    let name = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let address = format!("file:{name}?immutable=1");
-    readable(Connection::open_with_flags(address, READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?)
 }
 
 pub(super) fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<T> {
@@ -191,26 +147,26 @@ pub(super) fn is_current(connection: &Connection) -> Result<bool, StoreError> {
     Ok(schema_version(connection).map_err(open_error)? == SCHEMA_VERSION)
 }
 
-/// The head at opening; 0 where the tables are yet to be made.
-pub(super) fn first_head(connection: &Connection) -> u64 {
-    super::read::head(connection).map_or(0, to_u64)
+/// The head at opening; 0 if the tables do not exist yet.
+pub(super) fn first_head(connection: &Connection) -> Position {
+    super::read::head(connection).map_or(Position::ZERO, to_u64)
 }
 
-/// Whether what is deleted from here on is overwritten in the file. It is a setting of the
-/// connection and finds nothing that was deleted before.
+/// Sets whether deleted data is overwritten in the file from now on. It is a setting of the
+/// connection and does not affect data that was deleted before.
 pub(super) fn overwrite_deleted(connection: &Connection, overwrite: bool) -> rusqlite::Result<()> {
     let text = if overwrite { "pragma secure_delete = on" } else { "pragma secure_delete = off" };
     connection.query_row(text, [], |_| Ok(()))
 }
 
-/// Runs the migrations that are missing, of a log whose keys are in no danger: a new one, or
-/// one that [`super::keys`] has taken them out of.
+/// Runs the missing migrations on a log whose keys are in no danger: a new one, or one that
+/// [`super::keys`] has moved them out of.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     migrate_to(connection, SCHEMA_VERSION)
 }
 
-/// Runs the migrations that are missing up to a version, each in the transaction that counts
-/// it. What they drop is overwritten.
+/// Runs the missing migrations up to a version. Each runs in the transaction that raises the
+/// version. Data that they drop is overwritten.
 pub(super) fn migrate_to(connection: &mut Connection, last: u32) -> rusqlite::Result<()> {
     overwrite_deleted(connection, true)?;
     let migrated = run_missing(connection, last);
@@ -241,7 +197,7 @@ pub(super) fn open_error(cause: rusqlite::Error) -> StoreError {
 mod tests {
     use super::*;
 
-    /// What an acknowledgement rests on, in SQLite's own numbers: 2 is FULL.
+    /// Acknowledged appends depend on these settings, here in SQLite's own numbers: 2 is FULL.
     #[test]
     fn every_connection_that_writes_syncs_in_full() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! One stream: its events in the order of their versions, and its snapshot.
 
 use jangbu_kernel::log::{LoadedStream, LogError, Snapshot};
-use jangbu_kernel::{RecordedEvent, StreamId};
+use jangbu_kernel::{RecordedEvent, StreamId, Version};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, Rows, params};
 
@@ -28,7 +28,7 @@ const NOT_IN_INDEX: &str = "select s.stream_id, s.stream_kind, s.version from sn
      where i.stream_kind = s.stream_kind and i.stream_id = s.stream_id and i.version = s.version) \
      order by s.stream_id, s.stream_kind limit ?3";
 
-/// Streams, each from its snapshot where that fits.
+/// Streams, each loaded from its snapshot if that fits.
 pub(super) fn load(
     connection: &Connection,
     index: &StreamIndex,
@@ -46,12 +46,15 @@ fn load_one(
     state_version: u16,
 ) -> Result<LoadedStream, ReadError> {
     if let Some(kept) = kept(connection, stream)?.filter(|kept| kept.snapshot.state_version == state_version) {
-        let events = range(connection, view, stream, (kept.begins_at(), u64::MAX), usize::MAX)?;
+        let events = range(connection, view, stream, (kept.begins_at(), Version::MAX), usize::MAX)?;
         if let Some(loaded) = kept.in_front_of(events) {
             return Ok(loaded);
         }
     }
-    Ok(LoadedStream { snapshot: None, events: range(connection, view, stream, (1, u64::MAX), usize::MAX)? })
+    Ok(LoadedStream {
+        snapshot: None,
+        events: range(connection, view, stream, (Version::FIRST, Version::MAX), usize::MAX)?,
+    })
 }
 
 fn kept(connection: &Connection, stream: StreamId) -> rusqlite::Result<Option<Kept>> {
@@ -64,19 +67,19 @@ fn kept(connection: &Connection, stream: StreamId) -> rusqlite::Result<Option<Ke
     kept.optional()
 }
 
-/// Events of a stream from a version to another, at most `limit`, each checked to be the
-/// next one of this stream.
+/// Events of a stream from one version to another, at most `limit`. Each is checked to be the next
+/// one of this stream.
 pub(super) fn range(
     connection: &Connection,
     view: &View,
     stream: StreamId,
-    (from, to): (u64, u64),
+    (from, to): (Version, Version),
     limit: usize,
 ) -> Result<Vec<RecordedEvent>, ReadError> {
-    let (from, to) = (to_i64(from.max(1)), to_i64(to));
+    let (from, to) = (to_i64(from.max(Version::FIRST)), to_i64(to));
     let newest = view.newest(&Name::from(stream));
     let mut found = Vec::new();
-    // What the index has of what is in memory too is not asked for.
+    // Versions that are in memory as well are not read from the index.
     let indexed_to = newest.first().map_or(to, |(first, _)| to.min(first - 1));
     if from <= indexed_to {
         let mut statement = connection.prepare_cached(read::STREAM_RANGE)?;
@@ -100,7 +103,7 @@ pub(super) fn range(
 fn take(mut rows: Rows<'_>, stream: StreamId, from: i64, found: &mut Vec<RecordedEvent>) -> Result<(), ReadError> {
     while let Some(row) = rows.next()? {
         let event = event(row, stream)?;
-        let expected = found.last().map_or(to_u64(from), |before| before.version + 1);
+        let expected = found.last().map_or(to_u64(from), |before| before.version.next());
         if event.stream != stream || event.version != expected {
             return Err(misled(stream, to_i64(event.position)));
         }
@@ -120,8 +123,8 @@ fn misled(stream: StreamId, position: i64) -> ReadError {
     LogError::Damaged(format!("the event at position {position} is not the next one of {stream}")).into()
 }
 
-/// Keeps snapshots of versions that their streams have, unless a newer one is kept that
-/// fits its stream.
+/// Saves snapshots of versions that their streams have, unless a newer one that fits its stream is
+/// stored.
 pub(super) fn save_snapshots(
     connection: &Connection,
     index: &StreamIndex,
@@ -152,26 +155,26 @@ pub(super) fn save_snapshots(
     Ok(())
 }
 
-/// A snapshot whose version the index does not have.
+/// A snapshot whose version is missing in the index.
 #[derive(Clone)]
 pub(super) struct Candidate {
-    /// The stream's columns, by which the next page is asked for.
+    /// The columns of the stream, after which the next page begins.
     id: Vec<u8>,
     kind: String,
     version: i64,
     name: Option<Name>,
-    /// The stream for those who are told.
+    /// The stream as it is displayed.
     shown: String,
 }
 
 impl Candidate {
-    /// Stream and version as a verification tells them.
-    pub(super) fn told(self) -> (String, u64) {
+    /// Stream and version as a verification reports them.
+    pub(super) fn told(self) -> (String, Version) {
         (self.shown, to_u64(self.version))
     }
 }
 
-/// Snapshots behind a stream whose versions the index does not have.
+/// Snapshots after a stream whose versions are missing in the index.
 pub(super) fn candidates(connection: &Connection, after: Option<&Candidate>) -> rusqlite::Result<Vec<Candidate>> {
     let mut statement = connection.prepare_cached(NOT_IN_INDEX)?;
     let (id, kind) = after.map_or((&[][..], ""), |after| (&after.id, &after.kind));
@@ -187,7 +190,7 @@ pub(super) fn candidates(connection: &Connection, after: Option<&Candidate>) -> 
     rows.collect()
 }
 
-/// Those of them that their streams do not have either.
+/// The candidates whose versions their streams do not have either.
 pub(super) fn ahead(
     connection: &Connection,
     index: &StreamIndex,

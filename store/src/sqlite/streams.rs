@@ -1,21 +1,21 @@
-//! Where the events of a stream lie: an index from stream and version to position, entered in
+//! The places of the events of a stream: an index from stream and version to position, entered in
 //! sorted runs (`runs.rs`).
 //!
-//! Events lie in the order of their positions, and what the index lacks of them is in the
-//! writer's memory. No version is given out twice, because the only writer knows them all: what
-//! the transaction under way has written, what is in memory, and what the index has. The
-//! index's key is the witness: an entry that would give a version a second event is not
-//! entered, and ends the writing.
+//! Events are stored in the order of their positions, and entries that the index lacks are in the
+//! writer's memory. No version is used twice, because the only writer knows all of them: those that
+//! the running transaction has written, those in memory, and those in the index. The key of the
+//! index is a safeguard: an entry that would give a version a second event is not entered, and
+//! stops all writing.
 //!
-//! Where to start: [`Streams`] is the writer's side, [`StreamIndex`] that of everybody who
-//! reads, `take_over` what a former store goes through.
+//! Where to start: [`Streams`] is the writer's side, [`StreamIndex`] the readers', and `take_over`
+//! the migration of an older store.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use jangbu_kernel::{AggregateKind, StreamId};
+use jangbu_kernel::{AggregateKind, Position, StreamId, Version};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, ffi, params};
 use uuid::Uuid;
@@ -25,10 +25,10 @@ use super::runs::{Entering, Entry, Index, Unentered};
 use super::setup;
 use crate::row::{to_i64, to_u64};
 
-/// Entries that a handle beside another process keeps in memory at most, 80 MiB: a log whose
-/// index lacks more is searched anew by every read.
+/// The most entries that a handle beside the writing process keeps in memory, 80 MiB. If the index
+/// lacks more, every read searches the rest of the log again.
 const KEPT_BESIDE: usize = 1_000_000;
-/// Events after which a take-over says how far it is: some seconds.
+/// The number of events after which a take-over logs its progress, every few seconds.
 const TOLD_EVERY: i64 = 1_000_000;
 
 const ENTER: &str = "insert into events_in_streams (stream_kind, stream_id, version, position) \
@@ -47,7 +47,7 @@ const DOUBLED: &str = "select e.stream_kind, e.stream_id, e.version, i.position,
 const HASH_OF: &str =
     "select hash from events where position = ?1 and stream_kind = ?2 and stream_id = ?3 and version = ?4";
 
-/// A stream by name, also one of a kind that this program does not know.
+/// The name of a stream, which may be of a kind that this program does not know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Name {
     kind: Cow<'static, str>,
@@ -61,7 +61,7 @@ impl From<StreamId> for Name {
 }
 
 impl Name {
-    /// The stream that two columns name; none where they hold what names none.
+    /// The stream that two columns name; none if they do not name one.
     pub(super) fn read(row: &Row<'_>, kind: usize, id: usize) -> rusqlite::Result<Option<Self>> {
         let (Ok(kind), Ok(id)) = (row.get_ref(kind)?.as_str(), row.get_ref(id)?.as_blob()) else { return Ok(None) };
         let known = AggregateKind::from_name(kind);
@@ -69,7 +69,7 @@ impl Name {
         Ok(Uuid::from_slice(id).ok().map(|id| Self { kind, id }))
     }
 
-    /// The entries of the stream, from a version to another.
+    /// The entries of the stream, from one version to another.
     fn entries(&self, from: i64, to: i64) -> RangeInclusive<Entry<Key>> {
         let key = |version| Key { stream: self.clone(), version };
         (key(from), i64::MIN)..=(key(to), i64::MAX)
@@ -80,7 +80,7 @@ impl Name {
     }
 }
 
-/// What the index is sorted by.
+/// The key that the index is sorted by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     stream: Name,
@@ -94,7 +94,7 @@ impl Key {
     }
 }
 
-/// The index. Its entries lead to positions.
+/// The index of streams. Its entries point to positions.
 #[derive(Debug)]
 pub(super) struct ByStream;
 
@@ -106,7 +106,7 @@ impl Index for ByStream {
         let mut enter = connection.prepare_cached(ENTER)?;
         for (key, position) in entries {
             let Key { stream: Name { kind, id }, version } = key;
-            // It may be there from before a kill, and is the same then.
+            // The entry may exist from before a kill, and is the same then.
             if enter.execute(params![kind, id.as_bytes(), version, position])? == 0 {
                 let there = place(connection, key)?;
                 if there != Some(*position) {
@@ -135,7 +135,7 @@ impl Index for ByStream {
     }
 }
 
-/// The versions of a stream are counted once: what is found otherwise is damage.
+/// The error for a version that two events of a stream have, which is damage.
 fn twice(what: &str, first: i64, second: i64) -> rusqlite::Error {
     damaged(format!("{what} is there twice, at positions {first} and {second}: see `jangbu audit verify`"))
 }
@@ -149,8 +149,8 @@ fn place(connection: &Connection, Key { stream: Name { kind, id }, version }: &K
     statement.query_row(params![kind, id.as_bytes(), version], |row| row.get(0)).optional()
 }
 
-/// Goes over the events behind a position for as long as `each` asks for more. One whose
-/// stream cannot be told belongs to none.
+/// Calls `each` with the events after a position until it returns false. Events whose stream cannot
+/// be read are skipped.
 fn each_behind(connection: &Connection, after: i64, mut each: impl FnMut(Entry<Key>) -> bool) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(BEHIND)?;
     let mut rows = statement.query([after])?;
@@ -164,21 +164,22 @@ fn each_behind(connection: &Connection, after: i64, mut each: impl FnMut(Entry<K
     Ok(())
 }
 
-/// The writer's side.
+/// The writer's side of the index.
 pub(super) struct Streams {
     runs: Entering<ByStream>,
-    /// Of each kind an id that no id in the index is greater than: a greater one is not there.
-    /// Ids are given out in the order of time, so streams that begin have mostly greater ones.
+    /// For each kind an id that is at least as great as all its ids in the index, so that a greater
+    /// id is not there. Ids are made in the order of time, so those of new streams are mostly
+    /// greater.
     greatest: HashMap<Cow<'static, str>, Vec<u8>>,
 }
 
 impl Streams {
-    /// None known; see [`Self::load`].
+    /// Without entries; see [`Self::load`].
     pub(super) fn new(index: &StreamIndex, run: usize) -> Self {
         Self { runs: Entering::new(Arc::clone(&index.newest), run), greatest: HashMap::new() }
     }
 
-    /// Finds what is not in the index yet, once. Refuses a log that ends before its index, or
+    /// Loads the entries that the index lacks, once. Refuses a log that ends before its index, or
     /// has a version twice.
     pub(super) fn load(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
         if !self.runs.load(connection)? {
@@ -191,8 +192,8 @@ impl Streams {
         Ok(())
     }
 
-    /// Holds what is known against the head of the log inside the transaction. Whether
-    /// somebody else has written behind it: nothing else that was known counts then.
+    /// Checks the known entries against the head of the log inside the transaction. True if another
+    /// process has appended events: nothing else that was known is valid then.
     pub(super) fn catch_up(&mut self, connection: &Connection, head: i64) -> rusqlite::Result<bool> {
         let known_to = self.runs.known_to();
         refuse_cut(head, known_to)?;
@@ -207,14 +208,19 @@ impl Streams {
         Ok(found)
     }
 
-    /// Takes note of an event that was written.
-    pub(super) fn write(&mut self, stream: StreamId, version: u64, position: u64) {
+    /// Notes an event that was written.
+    pub(super) fn write(&mut self, stream: StreamId, version: Version, position: Position) {
         self.runs.write(Key { stream: stream.into(), version: to_i64(version) }, to_i64(position));
     }
 
-    /// The version of a stream, 0 where there is none, also of one that the transaction under
-    /// way has written. `careful`: nothing is concluded from the order of ids.
-    pub(super) fn version(&self, connection: &Connection, stream: StreamId, careful: bool) -> rusqlite::Result<u64> {
+    /// The version of a stream, 0 if it does not exist, including what the running transaction has
+    /// written. `careful`: draw no conclusion from the order of ids.
+    pub(super) fn version(
+        &self,
+        connection: &Connection,
+        stream: StreamId,
+        careful: bool,
+    ) -> rusqlite::Result<Version> {
         let name = Name::from(stream);
         let known = self.runs.read(|staged, runs| {
             let newest = staged.range(name.all_entries()).next_back();
@@ -226,17 +232,17 @@ impl Streams {
         let is_new =
             self.greatest.get(&name.kind).is_none_or(|greatest| name.id.as_bytes().as_slice() > greatest.as_slice());
         if is_new && !careful {
-            return Ok(0);
+            return Ok(Version::ZERO);
         }
         entered_version(connection, &name)
     }
 
-    /// Enters a part of the run that is full. Called inside the transaction, at its end.
+    /// Enters a part of the full run. Called inside the transaction, at its end.
     pub(super) fn enter_some(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         self.runs.enter_some(connection)
     }
 
-    /// The transaction is committed.
+    /// Called after the transaction is committed.
     pub(super) fn committed(&mut self) {
         if self.runs.committed() {
             let greatest = &mut self.greatest;
@@ -252,16 +258,16 @@ impl Streams {
         }
     }
 
-    /// The transaction is rolled back.
+    /// Called after the transaction is rolled back.
     pub(super) fn rolled_back(&mut self) {
         self.runs.rolled_back();
     }
 }
 
-fn entered_version(connection: &Connection, Name { kind, id }: &Name) -> rusqlite::Result<u64> {
+fn entered_version(connection: &Connection, Name { kind, id }: &Name) -> rusqlite::Result<Version> {
     let mut statement = connection.prepare_cached(NEWEST)?;
     let version: Option<i64> = statement.query_row(params![kind, id.as_bytes()], |row| row.get(0)).optional()?;
-    Ok(version.map_or(0, to_u64))
+    Ok(version.map_or(Version::ZERO, to_u64))
 }
 
 fn refuse_cut(head: i64, known_to: i64) -> rusqlite::Result<()> {
@@ -306,28 +312,28 @@ fn greatest(connection: &Connection) -> rusqlite::Result<HashMap<Cow<'static, st
 #[derive(Clone, Debug)]
 pub(super) struct StreamIndex {
     newest: Arc<Unentered<Key>>,
-    /// The writer is another process, whose memory is not at hand.
+    /// Whether the writer is another process, whose memory is not available.
     beside: bool,
 }
 
-/// What the index may lack of the streams that were asked for: versions and positions, in
-/// order. What comes before the first of them is in the index.
+/// What the index may lack of the requested streams: versions and positions, in order. Earlier
+/// versions are in the index.
 pub(super) struct View(HashMap<Name, Vec<(i64, i64)>>);
 
 impl StreamIndex {
-    /// Beside the writer, in its own process.
+    /// For a handle in the writer's own process.
     pub(super) fn of_the_writer() -> Self {
         Self { newest: Arc::default(), beside: false }
     }
 
-    /// Beside another process, or nobody.
+    /// For a handle whose writer is another process, or does not run.
     pub(super) fn beside() -> Self {
         Self { newest: Arc::default(), beside: true }
     }
 
-    /// What the index may lack of these streams, for the transaction of the connection. A
-    /// reader's must not have read anything yet: what is in memory is asked before its snapshot
-    /// is taken, and what was committed in between is read.
+    /// What the index may lack of these streams, for the transaction of the connection. A reader's
+    /// transaction must not have read anything yet: memory is read before its snapshot is taken,
+    /// and what was committed in between is read from the log.
     pub(super) fn view(&self, connection: &Connection, streams: &[Name]) -> rusqlite::Result<View> {
         let (mut found, known_to) = self.newest.read(|runs| {
             let place = |(key, position): &Entry<Key>| (key.version, *position);
@@ -352,8 +358,8 @@ impl StreamIndex {
         Ok(View(found))
     }
 
-    /// Goes over the events behind a position and keeps in mind what they say, so that the
-    /// next read need not; forgets what the index has by now.
+    /// Calls `each` with the events after a position and remembers them for the next read; forgets
+    /// those that the index has by now.
     fn look_behind(
         &self,
         connection: &Connection,
@@ -375,7 +381,7 @@ impl StreamIndex {
                 runs.filling.retain(|(_, position)| *position > entered_to);
                 runs.left_to = entered_to;
             }
-            // Another read may have been faster. What lies between both is in the index.
+            // Another read may have been faster. The entries between the two are in the index.
             let (known_to, fits) = (runs.known_to, runs.filling.len().saturating_add(new.len()) <= KEPT_BESIDE);
             if fits && seen_to > known_to {
                 runs.filling.extend(new.into_iter().filter(|(_, position)| *position > known_to));
@@ -392,15 +398,15 @@ impl View {
         self.0.get(stream).map_or(&[], Vec::as_slice)
     }
 
-    /// The version of a stream, 0 where there is none.
-    pub(super) fn version(&self, connection: &Connection, stream: &Name) -> rusqlite::Result<u64> {
+    /// The version of a stream, 0 if it does not exist.
+    pub(super) fn version(&self, connection: &Connection, stream: &Name) -> rusqlite::Result<Version> {
         match self.newest(stream).last() {
             Some((version, _)) => Ok(to_u64(*version)),
             None => entered_version(connection, stream),
         }
     }
 
-    /// Position and hash of an event by stream and version, if it is there and is that.
+    /// Position and hash of an event by stream and version, if the event at that position has both.
     pub(super) fn event(
         &self,
         connection: &Connection,
@@ -421,8 +427,8 @@ impl View {
     }
 }
 
-/// Fills the index from the one that SQLite kept, in its order, and drops that. Part of the
-/// migration 0007, inside its transaction.
+/// Fills the index from SQLite's own index, in its order, and drops that one. Part of migration
+/// 0007, inside its transaction.
 pub(super) fn take_over(connection: &Connection) -> rusqlite::Result<()> {
     let count = |text: &str| connection.query_row(text, [], |row| row.get::<_, i64>(0));
     let head = count("select coalesce(max(position), 0) from events")?;
@@ -436,7 +442,7 @@ pub(super) fn take_over(connection: &Connection) -> rusqlite::Result<()> {
         take_over_kind(connection, kind, &mut done)?;
     }
     ByStream::set_entered_to(connection, head)?;
-    // There is nothing in it that would have to be overwritten.
+    // The old index has no data that must be overwritten.
     setup::overwrite_deleted(connection, false)?;
     connection.execute_batch("drop index events_by_stream")?;
     setup::overwrite_deleted(connection, true)
@@ -460,7 +466,7 @@ fn take_over_kind(connection: &Connection, kind: &str, done: &mut i64) -> rusqli
     Ok(())
 }
 
-/// Enters what was copied into a file that nobody else has, in one go.
+/// Enters the events that were copied into a file that nothing else uses, in one step.
 pub(crate) fn enter_copied(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "insert or ignore into events_in_streams (stream_kind, stream_id, version, position)          select stream_kind, stream_id, version, position from events          where position > (select position from events_indexed) order by stream_kind, stream_id, version;          update events_indexed set position = (select coalesce(max(position), 0) from events)",

@@ -1,17 +1,16 @@
-//! The thread that owns the writing connection. It takes whatever waits in the
-//! queue, runs it in one transaction, commits, and only then answers.
+//! The thread that owns the writing connection. It takes all jobs that wait in the queue, runs them
+//! in one transaction, commits, and only then answers.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use jangbu_kernel::log::LogError;
+use jangbu_sqlite::{Checkpointer, Queue, move_all};
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::checkpoint::Checkpointer;
 use super::keys::Keys;
 use super::mark::Marker;
 use super::read;
@@ -23,25 +22,27 @@ use crate::handled::Handled;
 use crate::head::HeadSignal;
 use crate::row::to_u64;
 
-/// Jobs that may wait; further senders wait in their turn, holding their job themselves.
+/// Jobs that may wait in the queue. Further senders wait for a free place and keep their job until
+/// then.
 const QUEUE: usize = 256;
-/// Jobs and weight (events) that share a transaction at most. Bounds what one
-/// commit makes everybody wait for.
+/// The most jobs, and the greatest weight (events), that share a transaction. They bound how long
+/// one commit makes all callers wait.
 const MAX_JOBS: usize = 64;
 const MAX_WEIGHT: usize = 2_000;
-/// WAL size in bytes from which readers are made to wait for a full checkpoint.
-/// Below it those beside the writer do, unless readers never leave a gap.
+/// The size of the WAL in bytes from which the writer runs a full checkpoint, which waits for
+/// readers. Below it, the checkpoints of the other thread suffice, unless readers overlap without a
+/// gap.
 const WAL_LIMIT_BYTES: u64 = 256 * 1024 * 1024;
 /// Commits between two looks at the WAL's size.
 const COMMITS_PER_LOOK: u32 = 64;
 
-/// Why a job was not carried out.
+/// Why a job failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     Unavailable(String),
     ReadOnly(String),
     Damaged(String),
-    /// The commit's write to the disk failed: what will be found there is open.
+    /// The commit's write to the disk failed, so it is unknown what is stored.
     Unknown(String),
 }
 
@@ -56,20 +57,20 @@ impl From<Failure> for LogError {
     }
 }
 
-/// A transaction under way.
+/// A running transaction.
 pub(super) struct Inside<'a> {
     pub connection: &'a Connection,
     pub versions: &'a mut Versions,
     pub receipts: &'a mut Receipts,
     pub streams: &'a mut Streams,
-    /// Nothing may be taken for granted: it was tried before, and something was wrong.
+    /// Set when the same jobs have failed before: nothing may be assumed without reading it.
     pub careful: bool,
 }
 
-/// Something to do inside a transaction. It may be run again in another
-/// transaction when a job beside it failed.
+/// Something to do inside a transaction. It may run again in another transaction when another job
+/// in the same one failed.
 pub(super) trait Job: Send {
-    /// Does it. Called inside a transaction.
+    /// Does the work. Called inside a transaction.
     fn run(&mut self, inside: &mut Inside<'_>) -> rusqlite::Result<()>;
     /// Answers, after the commit or the rollback.
     fn settle(self: Box<Self>, outcome: Result<(), Failure>);
@@ -77,7 +78,7 @@ pub(super) trait Job: Send {
     fn weight(&self) -> usize;
 }
 
-/// A small write made of a closure.
+/// A small write, given as a closure.
 pub(super) struct Task<T, F> {
     work: F,
     value: Option<T>,
@@ -99,7 +100,7 @@ impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> Job for Task<T, 
 
     fn settle(self: Box<Self>, outcome: Result<(), Failure>) {
         let Self { value, answer, .. } = *self;
-        // Whoever asked may be gone; the write stands all the same.
+        // The caller may be gone; the write is valid all the same.
         let _ = answer.send(outcome.map_err(LogError::from).and_then(|()| value.ok_or_else(gone)));
     }
 
@@ -111,14 +112,12 @@ impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> Job for Task<T, 
 enum Message {
     Job(Box<dyn Job>),
     Migrate(oneshot::Sender<Result<(), StoreError>>),
-    Close,
 }
 
 /// The handle to the thread.
 pub(super) struct Writer {
-    queue: mpsc::Sender<Message>,
+    thread: jangbu_sqlite::Writer<Message>,
     failed: Arc<AtomicBool>,
-    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -128,40 +127,36 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It holds the lock on the folder until the last queued job is done.
+    /// Starts the thread. It keeps the lock on the folder until the last queued job is done.
     pub(super) fn spawn(writing: Loop) -> std::io::Result<Self> {
-        let (queue, jobs) = mpsc::channel(QUEUE);
         let failed = Arc::clone(&writing.failed);
-        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writing.run(jobs))?;
-        Ok(Self { queue, failed, thread: Mutex::new(Some(thread)) })
+        let thread = jangbu_sqlite::Writer::spawn("store-writer", QUEUE, |queue| writing.run(queue))?;
+        Ok(Self { thread, failed })
     }
 
-    /// Hands a job over. Once this returns the job is carried out whoever waits for it.
+    /// Sends a job to the thread. Once this returns, the job is carried out even if its caller is
+    /// gone.
     pub(super) async fn send(&self, job: Box<dyn Job>) -> Result<(), LogError> {
         if self.failed.load(Ordering::Acquire) {
             return Err(failed_before().into());
         }
-        self.queue.send(Message::Job(job)).await.map_err(|_| gone())
+        self.thread.send(Message::Job(job)).await.map_err(|_| gone())
     }
 
-    /// Whether a write to the disk has failed, after which nothing is written any more.
+    /// Whether a write to the disk has failed, after which nothing more is written.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
 
     pub(super) async fn migrate(&self) -> Result<Result<(), StoreError>, LogError> {
         let (answer, receiver) = oneshot::channel();
-        self.queue.send(Message::Migrate(answer)).await.map_err(|_| gone())?;
+        self.thread.send(Message::Migrate(answer)).await.map_err(|_| gone())?;
         receiver.await.map_err(|_| gone())
     }
 
-    /// Lets the thread finish what is queued and waits for it.
+    /// Lets the thread finish the queued jobs and waits for it.
     pub(super) async fn close(&self) {
-        let _ = self.queue.send(Message::Close).await;
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(thread) = thread else { return };
-        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-        if !matches!(joined, Ok(Ok(()))) {
+        if !self.thread.end().await {
             tracing::error!("the store's writer thread ended badly");
         }
     }
@@ -175,13 +170,7 @@ fn failed_before() -> Failure {
     Failure::Unavailable("an earlier write to the disk failed, the process has to be restarted".into())
 }
 
-fn wal_path(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
-}
-
-/// What the thread works with.
+/// The data of the thread.
 pub(super) struct Loop {
     connection: Connection,
     keys: Keys,
@@ -190,7 +179,7 @@ pub(super) struct Loop {
     receipts: Receipts,
     streams: Streams,
     handled: Arc<Handled>,
-    /// The marks of the transaction under way.
+    /// The marks that the running transaction writes.
     riding: Vec<i64>,
     marker: Marker,
     lock: File,
@@ -220,40 +209,34 @@ impl Loop {
             riding: Vec::new(),
             marker: Marker::new(folder, path),
             lock,
-            wal: wal_path(path),
+            wal: jangbu_sqlite::beside(path, "-wal"),
             head,
             failed,
             commits: 0,
         }
     }
 
-    fn run(mut self, mut queue: mpsc::Receiver<Message>) {
-        let mut waiting = None;
-        while let Some(message) = waiting.take().or_else(|| queue.blocking_recv()) {
+    fn run(mut self, mut queue: Queue<Message>) {
+        while let Some(message) = queue.next() {
             match message {
-                Message::Job(job) => {
-                    let (jobs, next) = take_more(job, &mut queue);
-                    waiting = next;
-                    self.carry_out(jobs);
-                }
+                Message::Job(job) => self.carry_out(take_more(job, &mut queue)),
                 Message::Migrate(answer) => {
                     let _ = answer.send(self.migrate());
                 }
-                // What was sent before is done; what comes after is refused.
-                Message::Close => break,
             }
         }
-        queue.close();
-        self.checkpointer.close();
+        if self.checkpointer.stop().is_err() {
+            tracing::error!("the store's checkpoint thread ended badly");
+        }
         if self.failed.load(Ordering::Acquire) {
-            // Folding the write-ahead log in would rest on pages that may never have
-            // reached the disk, and SQLite does so when a connection closes. The end of
-            // the process closes it without a word; the next start reads what is there.
+            // Moving the write-ahead log into the database would rely on pages that may never have
+            // reached the disk, and SQLite does so when a connection is closed. The end of the
+            // process closes it without that; the next start reads what is stored.
             std::mem::forget(self.connection);
             return;
         }
         self.marker.leave(&self.connection);
-        if let Err(error) = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
+        if let Err(error) = move_all(&self.connection) {
             tracing::warn!(%error, "the write-ahead log was not folded in at the close, the next start will do it");
         }
         if let Err((_, error)) = self.connection.close() {
@@ -276,7 +259,7 @@ impl Loop {
             self.checkpointer.make_room(&self.connection);
         }
         if jobs.len() > 1 && matches!(outcome, Err(Failure::Unavailable(_) | Failure::ReadOnly(_))) {
-            // One of them may have spoilt it for the others.
+            // One of them may have made the others fail.
             for job in jobs {
                 self.carry_out(vec![job]);
             }
@@ -286,11 +269,11 @@ impl Loop {
             Ok(head) => (Some(head), Ok(())),
             Err(failure) => (None, Err(failure)),
         };
-        let rows = jobs.iter().map(|job| job.weight()).sum();
+        let rows = jobs.iter().map(|job| job.weight() as u64).sum();
         for job in jobs {
             job.settle(outcome.clone());
         }
-        // Only now: whoever is woken finds what he is woken for in the tail.
+        // Only now: watchers of the head find the new events in the tail.
         if let Some(head) = head {
             self.head.advance(to_u64(head));
             self.marker.committed(&self.connection);
@@ -299,7 +282,7 @@ impl Loop {
         }
     }
 
-    /// Runs the jobs and commits; the head after it.
+    /// Runs the jobs and commits; returns the head after it.
     fn transaction(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<i64, Failure> {
         if self.failed.load(Ordering::Acquire) {
             return Err(failed_before());
@@ -350,7 +333,7 @@ impl Loop {
         Ok(())
     }
 
-    /// Rolls back and decides what the failure means for the callers and for the future.
+    /// Rolls back, and decides what the failure means for the callers and for later writes.
     fn abandon(&mut self, error: &rusqlite::Error, committing: bool) -> Failure {
         self.versions.clear();
         self.receipts.rolled_back();
@@ -360,41 +343,38 @@ impl Loop {
             self.failed.store(true, Ordering::Release);
             tracing::error!(%error, "a write to the disk failed: no append is accepted until the process is restarted");
         }
-        // SQLite has rolled back by itself after some errors; then there is nothing to end.
+        // After some errors SQLite has already rolled back, and no transaction is open.
         if !self.connection.is_autocommit() && self.connection.execute_batch("rollback").is_err() {
             self.failed.store(true, Ordering::Release);
         }
         failure
     }
 
-    /// Keeps the WAL from growing without end under readers that overlap.
+    /// Keeps the WAL from growing without limit when readers overlap.
     fn look_at_wal(&mut self) {
         self.commits += 1;
         if !self.commits.is_multiple_of(COMMITS_PER_LOOK) {
             return;
         }
         let grown = std::fs::metadata(&self.wal).is_ok_and(|file| file.len() > WAL_LIMIT_BYTES);
-        if grown && let Err(error) = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
+        if grown && let Err(error) = move_all(&self.connection) {
             tracing::warn!(%error, "the write-ahead log is long and could not be folded in");
         }
     }
 }
 
-/// Takes what waits behind the first job, as far as one transaction should go.
-fn take_more(first: Box<dyn Job>, queue: &mut mpsc::Receiver<Message>) -> (Vec<Box<dyn Job>>, Option<Message>) {
+/// Takes the jobs that wait behind the first one, within the limits of one transaction.
+fn take_more(first: Box<dyn Job>, queue: &mut Queue<Message>) -> Vec<Box<dyn Job>> {
     let mut weight = first.weight();
     let mut jobs = vec![first];
-    while jobs.len() < MAX_JOBS && weight < MAX_WEIGHT {
-        match queue.try_recv() {
-            Ok(Message::Job(job)) => {
-                weight += job.weight();
-                jobs.push(job);
-            }
-            Ok(other) => return (jobs, Some(other)),
-            Err(_) => break,
-        }
+    while jobs.len() < MAX_JOBS
+        && weight < MAX_WEIGHT
+        && let Some(Message::Job(job)) = queue.next_if(|message| matches!(message, Message::Job(_)))
+    {
+        weight += job.weight();
+        jobs.push(job);
     }
-    (jobs, None)
+    jobs
 }
 
 /// What an error means, and whether the engine may go on after it.
@@ -402,9 +382,8 @@ fn classify(error: &rusqlite::Error, committing: bool) -> (Failure, bool) {
     let text = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull | ErrorCode::ReadOnly) => (Failure::ReadOnly(text), false),
-        // The index beside the write-ahead log could not grow, as on a full disk. The
-        // frames may be on the disk by then, and count if the process ends before
-        // others are written over them.
+        // The index of the write-ahead log could not grow, as on a full disk. The frames may
+        // already be on the disk, and are valid if the process ends before others overwrite them.
         Some(_) if error.sqlite_error().is_some_and(is_index_too_small) => {
             if committing {
                 (Failure::Unknown(text), false)
@@ -412,14 +391,14 @@ fn classify(error: &rusqlite::Error, committing: bool) -> (Failure, bool) {
                 (Failure::ReadOnly(text), false)
             }
         }
-        // After a failed fsync the system may have dropped the pages: trying again
-        // could succeed without anything being on the disk.
+        // After a failed fsync the system may have dropped the pages: trying again could succeed
+        // without anything being on the disk.
         Some(ErrorCode::SystemIoFailure) if committing => (Failure::Unknown(text), true),
         Some(ErrorCode::SystemIoFailure) => (Failure::Unavailable(text), true),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (Failure::Damaged(text), true),
-        // A rule of the tables that is looked at last: the transaction is still open.
+        // A constraint that is checked only at the commit: the transaction is still open.
         Some(ErrorCode::ConstraintViolation) => (Failure::Unavailable(text), false),
-        // Whatever else a commit says, it says after it began to write.
+        // All other errors of a commit come after it began to write.
         _ if committing => (Failure::Unknown(text), false),
         _ => (Failure::Unavailable(text), false),
     }
@@ -456,7 +435,7 @@ mod tests {
         assert!(!fatal);
     }
 
-    /// What is not known to be undone is never told as undone.
+    /// A write that is not known to be undone is never reported as undone.
     #[test]
     fn a_commit_that_failed_for_another_reason_is_an_unknown_outcome() {
         for code in [rusqlite::ffi::SQLITE_NOMEM, rusqlite::ffi::SQLITE_BUSY, rusqlite::ffi::SQLITE_INTERRUPT] {

@@ -1,18 +1,19 @@
-//! What stands beside the events and tells how far they once went: whatever points
-//! behind the last of them proves that some are gone.
+//! Data beside the events that tells how far they once went: anything that points beyond the last
+//! event proves that events are lost.
 
 use jangbu_kernel::log::LogError;
+use jangbu_kernel::{Position, Version};
 
 use super::Flaw;
 use super::pass::Pass;
 use crate::ledger::{KeptReceipt, Ledger, Marks, StrayEntry};
 
-/// Snapshots that are ahead of their streams, told one by one.
+/// The most snapshots ahead of their streams that are reported.
 const SNAPSHOTS: usize = 10;
-/// Entries of the index of streams that lead to nothing of theirs, told one by one.
+/// The most entries of the index of streams without their event that are reported.
 const STRAYS: usize = 10;
 
-/// Checks all of it against the rows that were read. `before` was read before them.
+/// Checks all of this against the rows that were read. `before` was read before them.
 pub(super) async fn check(
     log: &dyn Ledger,
     pass: &mut Pass,
@@ -35,18 +36,18 @@ pub(super) async fn check(
     if let Some(counter) = after.counter.filter(|counter| *counter < head) {
         pass.note(Flaw::Counter { counter, head });
     }
-    let frontier = after.frontier.map_or(0, |frontier| frontier.size);
+    let frontier = after.frontier.map_or(Position::ZERO, |frontier| frontier.size);
     if frontier < pass.newest_root() {
         pass.note(Flaw::FrontierGone { size: pass.newest_root() });
     }
     Ok(())
 }
 
-/// What the index of streams leads to is there.
+/// Checks that the events exist to which the index of streams points.
 async fn index(log: &dyn Ledger, pass: &mut Pass) -> Result<(), LogError> {
     let head = pass.size();
     for StrayEntry { stream, version, position } in log.strays_in_index(STRAYS).await? {
-        let is_gone = position > head && log.rows(position - 1, 1).await?.is_empty();
+        let is_gone = position > head && log.rows(position.previous(), 1).await?.is_empty();
         pass.note(if is_gone {
             Flaw::Lost { head, witness: format!("the index of streams leads to position {position}") }
         } else {
@@ -58,8 +59,8 @@ async fn index(log: &dyn Ledger, pass: &mut Pass) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Each receipt points at an event that is there, of the stream and version it names, and
-/// that is no later than the append it answers for.
+/// Checks that each receipt names an event that exists, with its stream and version, and that this
+/// event is no later than the append of the receipt.
 async fn receipts(log: &dyn Ledger, pass: &mut Pass, at_once: usize) -> Result<(), LogError> {
     let head = pass.size();
     let mut furthest = head;
@@ -68,7 +69,7 @@ async fn receipts(log: &dyn Ledger, pass: &mut Pass, at_once: usize) -> Result<(
         let page = log.kept_receipts(last.as_ref(), at_once).await?;
         for receipt in &page {
             pass.receipt();
-            if receipt.position > furthest && log.rows(receipt.position - 1, 1).await?.is_empty() {
+            if receipt.position > furthest && log.rows(receipt.position.previous(), 1).await?.is_empty() {
                 furthest = receipt.position;
             }
             if receipt.position <= head
@@ -93,8 +94,8 @@ async fn receipts(log: &dyn Ledger, pass: &mut Pass, at_once: usize) -> Result<(
 fn misses(receipt: &KeptReceipt) -> Option<String> {
     let KeptReceipt { stream, version, .. } = receipt;
     match receipt.event_position {
-        // An answer that shows no resource names the version before the first, and no event.
-        _ if *version == 0 => None,
+        // An answer without a resource names version 0, and no event.
+        _ if *version == Version::ZERO => None,
         None => Some(format!("names version {version} of {stream}, which the log does not have")),
         Some(later) if later > receipt.position => {
             Some(format!("names version {version} of {stream}, which came later, at position {later}"))

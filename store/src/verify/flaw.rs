@@ -1,38 +1,40 @@
-//! What can be wrong with a log, and where.
+//! The flaws that a log can have, and where they are.
 
-/// Something that does not hold.
+use jangbu_kernel::{Position, Version};
+
+/// Something that is wrong with a log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
-    /// A position is missing (or stands twice).
+    /// A position is missing or is there twice.
     #[error("position {expected} is missing: the next row has position {found}")]
     Position {
-        /// The position that should follow.
-        expected: u64,
-        /// The one that does.
-        found: u64,
+        /// The position that is expected.
+        expected: Position,
+        /// The position that was found.
+        found: Position,
     },
     /// A stream's versions have a gap or a repetition.
     #[error("the event at position {position} has version {found} in its stream instead of {expected}")]
     Version {
         /// The position of the event.
-        position: u64,
-        /// The version that should follow.
-        expected: u64,
-        /// The one that does.
-        found: u64,
+        position: Position,
+        /// The version that is expected.
+        expected: Version,
+        /// The version that was found.
+        found: Version,
     },
     /// A row is not what was appended.
     #[error("the event at position {position} was altered: its hash does not fit")]
     Hash {
         /// The position of the event.
-        position: u64,
+        position: Position,
     },
-    /// A row holds what no row can hold.
+    /// A row has values that no row can have.
     #[error("the event at position {position} cannot be read: {reason}")]
     Unreadable {
         /// The position of the event.
-        position: u64,
-        /// What the engine says.
+        position: Position,
+        /// The engine's message.
         reason: String,
     },
     /// A sealed root does not fit: a row and its hash were altered together.
@@ -40,92 +42,92 @@ pub enum Flaw {
         "the root sealed over positions 1 to {size} does not fit the log: an event from position {first} on was altered together with its hash"
     )]
     Root {
-        /// The first event that can be altered: all before it are vouched for.
-        first: u64,
-        /// How many events the root covers.
-        size: u64,
+        /// The first event that may be altered; roots cover all before it.
+        first: Position,
+        /// The number of events that the root covers.
+        size: Position,
     },
     /// A sealed root does not fit, but what was sealed after it does: the root itself was altered.
     #[error("the root sealed over positions 1 to {size} was altered: what was sealed after it fits the log")]
     RootAltered {
-        /// How many events it covers.
-        size: u64,
+        /// The number of events that it covers.
+        size: Position,
     },
-    /// The frontier was sealed over events that read otherwise now, and the root beside it is gone.
+    /// The frontier was sealed over events that have changed since, and its root is gone.
     #[error(
         "the seal over positions 1 to {size} does not fit the log: an event from position {first} on was altered together with its hash"
     )]
     Frontier {
-        /// The first event that can be altered: all before it are vouched for.
-        first: u64,
-        /// How many events it covers.
-        size: u64,
+        /// The first event that may be altered; roots cover all before it.
+        first: Position,
+        /// The number of events that it covers.
+        size: Position,
     },
     /// The frontier itself was altered: the root of the same size fits the log.
     #[error("the frontier of the seal over positions 1 to {size} was altered: its root fits the log")]
     FrontierAltered {
-        /// How many events it covers.
-        size: u64,
+        /// The number of events that it covers.
+        size: Position,
     },
     /// Roots were removed: the newest seal has a frontier and no root.
     #[error("the root sealed over positions 1 to {size} is gone: its frontier is there")]
     RootGone {
-        /// How many events it covered.
-        size: u64,
+        /// The number of events that it covered.
+        size: Position,
     },
-    /// The newest root has no frontier beside it, though they are written together.
+    /// The newest root has no frontier, although they are written together.
     #[error("the frontier of the seal over positions 1 to {size} is gone: its root is there")]
     FrontierGone {
-        /// How many events the root covers.
-        size: u64,
+        /// The number of events that the root covers.
+        size: Position,
     },
-    /// Events went on for longer than the sealer ever takes, and no root vouches for them.
+    /// Events were appended for longer than the sealer ever takes, and no root covers them.
     #[error("no root covers positions {first} to {head}, written over {seconds} seconds: a seal takes one")]
     Unsealed {
         /// The first event without a root.
-        first: u64,
-        /// The last position there is.
-        head: u64,
-        /// How long the shop was at work meanwhile.
+        first: Position,
+        /// The last position.
+        head: Position,
+        /// How long the shop was at work since the last seal.
         seconds: u64,
     },
-    /// Sealed events are gone from the end.
+    /// Sealed events are missing at the end.
     #[error("{sealed} events were sealed, but the log ends at position {head}")]
     Truncated {
-        /// How many were sealed.
-        sealed: u64,
-        /// The last position there is.
-        head: u64,
+        /// The number of events that were sealed.
+        sealed: Position,
+        /// The last position.
+        head: Position,
     },
-    /// Events are gone from the end: what stands beside the log tells of more.
+    /// Events are missing at the end: data beside the log refers to more.
     #[error("the log ends at position {head}, but {witness}")]
     Lost {
-        /// The last position there is.
-        head: u64,
-        /// What tells of more.
+        /// The last position.
+        head: Position,
+        /// The data that refers to more.
         witness: String,
     },
     /// The counter of positions is behind the events that it numbers.
     #[error("the counter of positions stands at {counter}, but the log goes on to {head}")]
     Counter {
-        /// Where it stands.
-        counter: u64,
-        /// The last position there is.
-        head: u64,
+        /// The value of the counter.
+        counter: Position,
+        /// The last position.
+        head: Position,
     },
-    /// A receipt does not point at what it was written for.
+    /// A receipt does not point to the event that it was written for.
     #[error("the receipt of the append that ends at position {position} {what}")]
     Receipt {
         /// The position that the receipt names.
-        position: u64,
+        position: Position,
         /// What is wrong with it.
         what: String,
     },
-    /// The index of streams does not say what the log says.
+    /// The index of streams does not agree with the log.
     #[error("the index of streams {what}")]
     Index {
-        /// The event that it does not lead to, or the position that it leads to.
-        position: u64,
+        /// The event that it has no entry for, or the position that an entry points to.
+        position: Position,
         /// What is wrong with it.
         what: String,
     },
@@ -135,17 +137,17 @@ pub enum Flaw {
         /// The stream, as `<kind>-<id>`.
         stream: String,
         /// The snapshot's version.
-        version: u64,
-        /// The last position there is.
-        head: u64,
+        version: Version,
+        /// The last position.
+        head: Position,
     },
 }
 
 impl Flaw {
-    /// The first event that can be wrong; the position behind the last one where events
-    /// are gone from the end.
+    /// The first event that may be wrong; if events are missing at the end, the position after the
+    /// last one.
     #[must_use]
-    pub const fn position(&self) -> u64 {
+    pub const fn position(&self) -> Position {
         match self {
             Self::Position { expected, .. } => *expected,
             Self::Version { position, .. }
@@ -158,12 +160,12 @@ impl Flaw {
             | Self::FrontierAltered { size }
             | Self::RootGone { size }
             | Self::FrontierGone { size } => *size,
-            Self::Truncated { head, .. } | Self::Lost { head, .. } | Self::Snapshot { head, .. } => *head + 1,
+            Self::Truncated { head, .. } | Self::Lost { head, .. } | Self::Snapshot { head, .. } => head.next(),
             Self::Counter { head, .. } => *head,
         }
     }
 
-    /// Whether the flaw says that events are missing at the end.
+    /// Whether the flaw means that events are missing at the end.
     #[must_use]
     pub const fn cuts_the_end_off(&self) -> bool {
         match self {

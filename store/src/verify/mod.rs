@@ -1,9 +1,8 @@
-//! Verification of the whole log, the one implementation of it: positions and versions
-//! without gaps, every leaf hash, every sealed root, and whatever stands beside the events
-//! and tells how far they once went.
+//! Verification of the whole log, in one implementation: positions and versions without gaps, every
+//! leaf hash, every sealed root, and the data beside the events that tells how far they once went.
 //!
-//! Where to start: [`verify_each`]. `pass.rs` goes over the rows and roots, `beside.rs`
-//! over frontier, counter, checkpoints, receipts and snapshots; [`Flaw`] is what they find.
+//! Where to start: [`verify_each`]. `pass.rs` checks the rows and roots, `beside.rs` the frontier,
+//! counter, checkpoints, receipts and snapshots; [`Flaw`] is what they find.
 
 mod beside;
 mod flaw;
@@ -14,6 +13,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
+use jangbu_kernel::Position;
 use jangbu_kernel::log::{LogError, SealedRoot};
 
 use crate::ledger::Ledger;
@@ -21,7 +21,7 @@ use crate::row::StoredRow;
 pub use flaw::Flaw;
 use pass::Pass;
 
-/// Flaws that are told one by one. A log that has more is not followed further.
+/// The most flaws that are reported. A log that has more is not checked further.
 const MOST_FLAWS: usize = 1_000;
 
 /// How much is read at once.
@@ -41,40 +41,46 @@ impl Default for Pages {
     }
 }
 
-/// What a verification came to.
+/// The result of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
     /// Events that were read.
     pub events: u64,
-    /// Streams they belong to.
+    /// Streams that they belong to.
     pub streams: u64,
-    /// Sealed roots that hold.
+    /// Sealed roots that are correct.
     pub roots: u64,
-    /// How many events the newest root that was met covers.
-    pub sealed: u64,
+    /// The last position under the newest root that was found.
+    pub sealed: Position,
     /// The Merkle root over the events.
     pub root: [u8; 32],
-    /// Receipts that were looked at.
+    /// Receipts that were checked.
     pub receipts: u64,
-    /// Whether every row was handed on; not where a row is altered or missing: what stands
-    /// behind that says nothing about the shop.
+    /// Whether every row was passed on. Not so if a row is altered or missing: the rows after it
+    /// say nothing about the shop.
     pub handed_on: bool,
-    /// Whether all of it was looked at; not where the rows could not be followed to the end.
+    /// Whether everything was checked. Not so if the rows could not be read to the end.
     pub complete: bool,
-    /// What does not hold, in order of position, at most the first thousand.
+    /// The flaws in order of position, at most the first thousand.
     pub flaws: Vec<Flaw>,
 }
 
 impl Verification {
-    /// What does not hold first.
+    /// The position of the last event that was read.
+    #[must_use]
+    pub const fn end(&self) -> Position {
+        Position::new(self.events)
+    }
+
+    /// The first flaw.
     #[must_use]
     pub fn flaw(&self) -> Option<&Flaw> {
         self.flaws.first()
     }
 }
 
-/// Verifies the log from the first event to the present head. `progress` is told how
-/// many events were read, page by page.
+/// Verifies the log from the first event to the present head. `progress` is called after each page
+/// with the number of events that were read.
 ///
 /// # Errors
 /// When the store cannot be read. A flaw is not an error but the result.
@@ -82,8 +88,8 @@ pub async fn verify_log(log: &dyn Ledger, progress: impl FnMut(u64) + Send) -> R
     verify_each(log, Pages::default(), |_| {}, progress).await
 }
 
-/// The same, and hands every row on, in order, up to the first that is altered or
-/// missing. The next page is read meanwhile. Memory grows with the number of streams only.
+/// The same, and passes every row to `each`, in order, up to the first that is altered or missing.
+/// The next page is read at the same time. Memory grows only with the number of streams.
 ///
 /// # Errors
 /// As [`verify_log`].
@@ -93,12 +99,13 @@ pub async fn verify_each(
     mut each: impl FnMut(StoredRow) + Send,
     mut progress: impl FnMut(u64) + Send,
 ) -> Result<Verification, LogError> {
-    // Before the first row: the log only grows, so whatever is told here has to be met.
+    // Read before the first row: the log only grows, so the rows must reach everything that is
+    // marked here.
     let marks = log.marks().await?;
     let mut pass = Pass::new(marks.frontier.clone());
-    let mut roots = Roots { page: VecDeque::new(), at_once: pages.roots.max(1), read_to: 0, ended: false };
+    let mut roots = Roots { page: VecDeque::new(), at_once: pages.roots.max(1), read_to: Position::ZERO, ended: false };
     let at_once = pages.rows.max(1);
-    let mut rows = log.rows(0, at_once).await;
+    let mut rows = log.rows(Position::ZERO, at_once).await;
     while !pass.is_broken() {
         let (page, unreadable) = readable(log, pass.size(), at_once, rows).await?;
         let Some(last) = page.last().map(|row| row.position) else {
@@ -107,7 +114,7 @@ pub async fn verify_each(
                 break;
             }
             let Some(root) = roots.next(log).await? else { break };
-            // It may be of events that came after the look above: look again.
+            // The root may be of events that were appended since the read above, so read again.
             rows = log.rows(pass.size(), at_once).await;
             if rows.as_ref().is_ok_and(Vec::is_empty) {
                 pass.end_is_cut_off(root.size);
@@ -120,7 +127,7 @@ pub async fn verify_each(
         let not_in_index = Begun::ask(log.not_in_index(pass.size(), last)).await;
         pass.page(page, sealed, &mut each);
         not_in_index.answer().await?.into_iter().for_each(|position| pass.is_not_in_index(position));
-        progress(pass.size());
+        progress(pass.size().get());
         if let Some(flaw) = unreadable {
             pass.breaks_off(flaw);
         }
@@ -133,11 +140,11 @@ pub async fn verify_each(
     Ok(pass.finish())
 }
 
-/// A page as it was read; where the engine cannot read it whole, what stands before the
-/// row that is to blame, and which that is.
+/// The page as it was read. If the engine cannot read all of it, the rows before the unreadable
+/// one, and the flaw for that one.
 async fn readable(
     log: &dyn Ledger,
-    after: u64,
+    after: Position,
     at_once: usize,
     rows: Result<Vec<StoredRow>, LogError>,
 ) -> Result<(Vec<StoredRow>, Option<Flaw>), LogError> {
@@ -153,16 +160,16 @@ async fn readable(
             Ok(row) if row.is_empty() => break,
             Ok(row) => good.extend(row),
             Err(LogError::Damaged(reason)) => {
-                return Ok((good, Some(Flaw::Unreadable { position: before + 1, reason })));
+                return Ok((good, Some(Flaw::Unreadable { position: before.next(), reason })));
             }
             Err(error) => return Err(error),
         }
     }
-    // Row by row all can be read: then it is not a row that is damaged.
+    // Row by row all can be read, so it is not a row that is damaged.
     Err(whole)
 }
 
-/// A question that was asked before its answer is needed.
+/// A read that is started before its result is needed.
 enum Begun<'a, T> {
     Asked(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
     Answered(T),
@@ -190,16 +197,16 @@ impl<'a, T> Begun<'a, T> {
     }
 }
 
-/// The sealed roots in order, page by page.
+/// The sealed roots in order, read page by page.
 struct Roots {
     page: VecDeque<SealedRoot>,
     at_once: usize,
-    read_to: u64,
+    read_to: Position,
     ended: bool,
 }
 
 impl Roots {
-    /// The next root, which stays the next.
+    /// The next root, which is not consumed.
     async fn next(&mut self, log: &dyn Ledger) -> Result<Option<SealedRoot>, LogError> {
         if self.page.is_empty() && !self.ended {
             self.page = log.sealed_roots(self.read_to, self.at_once).await?.into();
@@ -209,8 +216,8 @@ impl Roots {
         Ok(self.page.front().copied())
     }
 
-    /// The roots over no more than `size` events that were not handed out before.
-    async fn up_to(&mut self, log: &dyn Ledger, size: u64) -> Result<Vec<SealedRoot>, LogError> {
+    /// The roots over at most `size` events that were not returned before.
+    async fn up_to(&mut self, log: &dyn Ledger, size: Position) -> Result<Vec<SealedRoot>, LogError> {
         let mut found = Vec::new();
         while let Some(root) = self.next(log).await?.filter(|root| root.size <= size) {
             self.page.pop_front();

@@ -1,4 +1,4 @@
-//! Stores to test on, and short ways to make events.
+//! Stores to test on, and shorthands for making events.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 use chrono::DateTime;
 use jangbu_kernel::log::{Append, AppendResult, NewReceipt, ReceiptKey, StreamWrite};
 use jangbu_kernel::ports::Clock;
-use jangbu_kernel::{Actor, AggregateKind, EventMeta, NewEvent, RecordedEvent, StreamId, Timestamp};
+use jangbu_kernel::{Actor, AggregateKind, EventMeta, NewEvent, Position, RecordedEvent, StreamId, Timestamp, Version};
 use jangbu_store::{MemoryStore, PostgresStore, SqliteStore, Store, postgres, sqlite};
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
-/// Whose receipts they are.
+/// The scope of the receipts.
 pub const SCOPE: &str = "user:anna";
-/// No wait of these tests takes longer unless something is broken.
+/// No wait in these tests takes longer unless something is broken.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// Two handles on one store. On Postgres they are two nodes.
@@ -29,8 +29,8 @@ pub async fn on_memory<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) 
     case(Fixture { store: store.clone(), other: store }).await;
 }
 
-/// The store of the simulation, on which nothing goes wrong here: what it models is
-/// held to the contract like the others.
+/// The store of the simulation, without any faults here: like the engines, it has to meet the
+/// contract.
 pub async fn on_simulation<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) {
     let store = jangbu_simulation::simulated_store();
     case(Fixture { store: store.clone(), other: store }).await;
@@ -40,7 +40,7 @@ pub async fn on_sqlite<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) 
     on_sqlite_opened(sqlite::Options::default(), case).await;
 }
 
-/// Whose indexes are entered all the time: with the runs of a shop no test would fill one.
+/// A store whose indexes are entered all the time. No test would fill a run of the usual length.
 pub async fn on_sqlite_in_short_runs<F: Future<Output = ()>>(case: impl FnOnce(Fixture) -> F) {
     on_sqlite_opened(sqlite::Options { receipt_run: 3, event_run: 5, ..Default::default() }, case).await;
 }
@@ -69,13 +69,13 @@ pub async fn connect(url: &str) -> PostgresStore {
     PostgresStore::connect(url, postgres::Options::default()).await.unwrap()
 }
 
-/// The server that the tests may use.
+/// The database server of the tests.
 pub fn server_url() -> String {
     std::env::var("JANGBU_TEST_DATABASE_URL")
         .expect("JANGBU_TEST_DATABASE_URL is not set: run ./test, which starts a database server and sets it")
 }
 
-/// The server's URL with another database.
+/// The server's URL with another database name.
 pub fn database_url(name: &str) -> String {
     let server = server_url();
     let (address, parameters) = server.split_once('?').map_or((server.as_str(), None), |(a, p)| (a, Some(p)));
@@ -85,7 +85,7 @@ pub fn database_url(name: &str) -> String {
     format!("{scheme}://{authority}/{name}{parameters}")
 }
 
-/// Makes a database, hands over its URL, and drops it however the test ends.
+/// Makes a database, passes its URL on, and drops it however the test ends.
 pub async fn with_database<F>(case: impl FnOnce(String) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -159,7 +159,7 @@ pub fn meta() -> EventMeta {
 
 pub fn write(stream: StreamId, expected_version: u64, count: usize) -> StreamWrite {
     let events = (0..count).map(|n| event(format!(r#"{{"n":{n}}}"#))).collect();
-    StreamWrite { stream, expected_version, events, meta: None }
+    StreamWrite { stream, expected_version: Version::new(expected_version), events, meta: None }
 }
 
 pub fn append(writes: impl Into<Vec<StreamWrite>>) -> Append {
@@ -167,7 +167,12 @@ pub fn append(writes: impl Into<Vec<StreamWrite>>) -> Append {
 }
 
 pub fn receipt(key: &str, stream: StreamId, version: u64) -> NewReceipt {
-    NewReceipt { key: ReceiptKey::new(SCOPE.into(), key, sha256), fingerprint: [7; 32], stream, version }
+    NewReceipt {
+        key: ReceiptKey::new(SCOPE.into(), key, sha256),
+        fingerprint: [7; 32],
+        stream,
+        version: Version::new(version),
+    }
 }
 
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -193,27 +198,28 @@ pub async fn fill(store: &dyn Store, stream: StreamId, from_version: u64, count:
 
 pub fn positions(result: &AppendResult) -> Vec<u64> {
     match result {
-        AppendResult::Appended { events } => events.iter().map(|event| event.position).collect(),
+        AppendResult::Appended { events } => events.iter().map(|event| event.position.get()).collect(),
         other => panic!("not appended: {other:?}"),
     }
 }
 
-/// The whole log, checked to be without gaps in positions and versions and to verify.
-/// It may grow meanwhile.
+/// The whole log, checked to verify and to have no gaps in positions and versions. It may grow in
+/// the meantime.
 pub async fn whole_log(store: &dyn Store) -> Vec<RecordedEvent> {
     let before = store.head().await.unwrap();
     let verification = jangbu_store::verify_log(store, |_| {}).await.unwrap();
     assert_eq!(verification.flaws, []);
     let mut events = Vec::new();
     loop {
-        let (page, read_to) = store.read_all(events.len() as u64, 5_000, &Default::default()).await.unwrap();
+        let (page, read_to) =
+            store.read_all(Position::new(events.len() as u64), 5_000, &Default::default()).await.unwrap();
         if page.is_empty() {
             break;
         }
         events.extend(page);
-        assert_eq!(read_to, events.len() as u64);
+        assert_eq!(read_to, Position::new(events.len() as u64));
     }
-    assert!(store.head().await.unwrap() >= events.len() as u64);
-    assert!((before..=events.len() as u64).contains(&verification.events));
+    assert!(store.head().await.unwrap() >= Position::new(events.len() as u64));
+    assert!((before..=Position::new(events.len() as u64)).contains(&verification.end()));
     events
 }

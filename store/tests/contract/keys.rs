@@ -1,31 +1,31 @@
-//! The embedded store's keys, in a file of their own: what was destroyed is in no file, and
-//! what earlier versions kept in the log is moved without a loss.
+//! The embedded store's keys in their own file: a destroyed key is in no file, and keys that
+//! earlier versions stored in the log are moved without loss.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use jangbu_kernel::UserId;
 use jangbu_kernel::log::EventLog as _;
 use jangbu_kernel::ports::KeyStore as _;
+use jangbu_kernel::{Position, UserId};
 use jangbu_store::{SqliteStore, Store as _, StoreError, sqlite, verify_log};
 use rusqlite::{Connection, params};
 
 use crate::fixture::{append, append_one, new_id, order, write};
 
-/// Enough for pages to be split and joined.
+/// Enough people for pages to be split and joined.
 const PERSONS: usize = 300;
 
 type Wrapped = BTreeMap<UserId, Option<Vec<u8>>>;
 
-/// As long as a wrapped key is.
+/// The length is that of a wrapped key.
 fn random_bytes() -> Vec<u8> {
     let mut bytes = vec![0; 60];
     aws_lc_rs::rand::fill(&mut bytes).unwrap();
     bytes
 }
 
-/// Ids as they are given out sort in the order of sign-ups; these are anywhere.
+/// Ids of the shop sort in the order of registration; these have a random order.
 fn person() -> UserId {
     let random: [u8; 16] = random_bytes()[..16].try_into().unwrap();
     UserId::new(uuid::Builder::from_random_bytes(random).into_uuid())
@@ -45,9 +45,9 @@ async fn ready(folder: &Path) -> SqliteStore {
     store
 }
 
-/// How many of these keys each file of a folder holds; files that hold none are left out.
+/// How many of these keys each file of a folder contains; files with none are left out.
 fn files_with<'a>(folder: &Path, keys: impl IntoIterator<Item = &'a Vec<u8>>) -> Vec<(String, usize)> {
-    // Eight random bytes are found by chance nowhere.
+    // Eight random bytes do not occur by chance.
     let wanted: HashSet<&[u8]> = keys.into_iter().map(|key| &key[20..28]).collect();
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -60,7 +60,7 @@ fn files_with<'a>(folder: &Path, keys: impl IntoIterator<Item = &'a Vec<u8>>) ->
     files
 }
 
-/// All of these keys are in their file, and none is anywhere else.
+/// Checks that all of these keys are in their file, and none is anywhere else.
 fn are_where_they_belong(folder: &Path, keys: &Wrapped) {
     let living: Vec<&Vec<u8>> = keys.values().flatten().collect();
     assert_eq!(files_with(folder, living.iter().copied()), [("keys.db".to_owned(), living.len())]);
@@ -72,7 +72,7 @@ async fn holds(store: &SqliteStore, expected: &Wrapped) {
     }
 }
 
-/// The bytes are looked for while the store is open, and in what a closed one leaves.
+/// Searches for the bytes while the store is open, and in the files of a closed store.
 #[tokio::test]
 async fn a_destroyed_key_is_in_no_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -112,7 +112,7 @@ async fn the_file_of_keys_is_its_owners_alone() {
     store.close().await;
 }
 
-/// A folder of the time when the log kept the keys, with an event, keys and a secret.
+/// A folder of a version that stored the keys in the log, with an event, keys and a secret.
 fn former(folder: &Path, keys: &Wrapped) {
     let log = Connection::open(folder.join("log.db")).unwrap();
     log.query_row("pragma journal_mode = wal", [], |_| Ok(())).unwrap();
@@ -158,8 +158,8 @@ async fn the_keys_of_a_former_store_are_moved_out_of_its_log() {
     is_moved(folder.path(), &keys).await;
 }
 
-/// What a move that was broken off leaves: no tables yet, tables without rows, everything
-/// copied and nothing taken out of the log, everything done but the writing over.
+/// The states that an interrupted move leaves: no tables yet; tables without rows; everything
+/// copied and nothing removed from the log; everything done except the overwriting.
 #[tokio::test]
 async fn a_move_that_was_broken_off_is_done_again() {
     let (folder, done) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -187,8 +187,8 @@ async fn a_move_that_was_broken_off_is_done_again() {
     drop(kept);
     is_moved(folder.path(), &keys).await;
 
-    // An older log is put back: whoever was forgotten since then stays so, and whoever is only
-    // in one of the two is there.
+    // An older log is put back: people whose keys were destroyed since then stay destroyed, and
+    // people who are in only one of the two are kept.
     let store = ready(folder.path()).await;
     let (forgotten, newcomer) = (*keys.keys().next().unwrap(), person());
     store.destroy_user_key(forgotten).await.unwrap();
@@ -220,7 +220,7 @@ async fn keys_of_another_shop_are_not_mixed_with_those_of_the_log() {
     is_moved(one.path(), &keys).await;
 }
 
-/// A log of this version without its keys: no others are made beside it.
+/// A log of this version without its keys: no others are made for it.
 #[tokio::test]
 async fn keys_that_are_gone_are_not_made_anew() {
     let folder = tempfile::tempdir().unwrap();
@@ -235,7 +235,7 @@ async fn keys_that_are_gone_are_not_made_anew() {
         }
         let refused = open(folder.path()).unwrap_err();
         assert!(matches!(refused, StoreError::KeysMissing { .. }), "{refused}");
-        // What needs no keys goes on.
+        // Whatever needs no keys goes on.
         let reader = SqliteStore::open_read_only(folder.path(), sqlite::Options::default()).unwrap();
         assert_eq!(verify_log(&reader, |_| {}).await.unwrap().flaws, []);
         assert!(reader.user_key(UserId::new(new_id())).await.is_err());
@@ -243,7 +243,7 @@ async fn keys_that_are_gone_are_not_made_anew() {
     }
     fs::rename(&kept, &keys).unwrap();
     let store = ready(folder.path()).await;
-    assert_eq!(store.head().await.unwrap(), 3);
+    assert_eq!(store.head().await.unwrap(), Position::new(3));
     store.close().await;
 }
 

@@ -1,9 +1,10 @@
-//! A log that lacks what its folder knew of it is not opened to write.
+//! A log that lacks what its folder knew of it is not opened for writing.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use jangbu_kernel::Position;
 use jangbu_kernel::log::EventLog as _;
 use jangbu_store::{SqliteStore, Store as _, StoreError, sqlite};
 
@@ -13,7 +14,7 @@ fn open(folder: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(folder, sqlite::Options::default())
 }
 
-/// A folder whose log holds so many events, closed in good order.
+/// A folder whose log has this many events and was closed properly.
 async fn grown(folder: &Path, events: u64) {
     let store = open(folder).unwrap();
     store.migrate().await.unwrap();
@@ -21,7 +22,7 @@ async fn grown(folder: &Path, events: u64) {
     store.close().await;
 }
 
-/// The log and the keys of a folder that nobody has open, without what it knew of them.
+/// Copies the log and the keys of a closed folder, without what the folder knew of them.
 fn copy(from: &Path, to: &Path) {
     for name in ["log.db", "keys.db"] {
         fs::copy(from.join(name), to.join(name)).unwrap();
@@ -64,7 +65,7 @@ async fn a_log_that_is_missing_or_empty_is_refused_where_there_was_one() {
         fs::remove_file(folder.path().join(witness)).unwrap();
         grown(folder.path(), 1).await;
     }
-    // A key may be laid ready for a new shop, but no empty log beside it.
+    // A key may be put into a folder for a new shop, but not beside an empty log.
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("master.key"), "key").unwrap();
     fs::write(folder.path().join("log.db"), "").unwrap();
@@ -80,7 +81,7 @@ async fn a_log_of_before_in_the_same_file_is_refused_until_it_is_accepted() {
     grown(folder.path(), 5).await;
     fs::copy(&log, &kept).unwrap();
     grown(folder.path(), 3).await;
-    // In place: the file is the one it was, and what it held is gone.
+    // Written in place: the file is the same one, and its former content is lost.
     fs::write(&log, fs::read(&kept).unwrap()).unwrap();
     is_refused(folder.path(), "ends at position 5");
     is_refused(folder.path(), "log.mark");
@@ -117,23 +118,24 @@ async fn a_copy_of_a_folder_is_taken_as_it_is() {
     grown(one.path(), 5).await;
     copy(one.path(), two.path());
     grown(one.path(), 3).await;
-    // As when the copy of a running shop takes the log first.
+    // As when the copy of a running shop copies the log first.
     fs::copy(one.path().join("log.mark"), two.path().join("log.mark")).unwrap();
     holds(two.path(), 5).await;
     holds(two.path(), 5).await;
 }
 
-/// The write-ahead log is gone while the process that wrote it still has it open: what is
-/// left of the log is what had been moved into the file.
+/// The write-ahead log is lost while the process that wrote it still has it open: only what had
+/// been moved into the file is left of the log.
 #[tokio::test]
 async fn a_lost_write_ahead_log_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     grown(folder.path(), 5).await;
     let store = open(folder.path()).unwrap();
     fill(&store, order(), 0, 3).await;
-    assert_eq!(store.head().await.unwrap(), 8);
+    assert_eq!(store.head().await.unwrap(), Position::new(8));
     is_marked(folder.path(), 8).await;
-    // A process that is killed takes its lock with it; here another folder has the same file.
+    // A process that is killed releases its lock; here the same files are linked into another
+    // folder.
     let after = tempfile::tempdir().unwrap();
     for name in ["log.db", "keys.db", "log.mark"] {
         fs::hard_link(folder.path().join(name), after.path().join(name)).unwrap();

@@ -1,10 +1,8 @@
-//! The contract of an engine, held against all three of them and against the store
-//! of the simulation, so that the model cannot drift, and what each
-//! engine promises beyond it.
+//! The contract of an engine, tested on all three of them and on the store of the simulation, so
+//! that the model stays true; and what each engine guarantees beyond it.
 //!
-//! Postgres is found through `JANGBU_TEST_DATABASE_URL`, a superuser's URL of a
-//! running server; `./test` starts one and sets it. Each test makes a database
-//! of its own there and drops it.
+//! `JANGBU_TEST_DATABASE_URL` is a superuser's URL of a running Postgres server; `./test` starts
+//! one and sets it. Each test makes a database of its own there and drops it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

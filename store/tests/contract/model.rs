@@ -1,8 +1,8 @@
-//! Random batches on an engine and on the memory engine, which is simple
-//! enough to be read: both must answer alike and end alike.
+//! Random batches on an engine and on the memory engine, which is simple enough to understand: both
+//! must give the same results and end in the same state.
 
-use jangbu_kernel::StreamId;
 use jangbu_kernel::log::{Append, EventLog as _};
+use jangbu_kernel::{Position, StreamId, Version};
 use jangbu_store::MemoryStore;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -10,8 +10,8 @@ use proptest::test_runner::TestRunner;
 
 use crate::fixture::{Fixture, append, order, receipt, stock, whole_log, write};
 
-/// An append in small numbers: of each write the stream, how far its expectation is off and how
-/// many events it has; and a receipt's key.
+/// An append in small numbers: for each write the stream, the error of its expected version and the
+/// number of events; and a receipt's key.
 type Sketch = (Vec<(usize, i8, usize)>, Option<u8>);
 
 fn sketches() -> impl Strategy<Value = Vec<Vec<Sketch>>> {
@@ -39,26 +39,26 @@ pub async fn random_batches_end_as_in_the_model(Fixture { store, other }: Fixtur
     }
     assert_eq!(whole_log(&*store).await, whole_log(&model).await);
     let head = store.head().await.unwrap();
-    assert!(head > 300, "{head} events: most batches were refused, little was compared");
+    assert!(head > Position::new(300), "{head} events: most batches were refused, little was compared");
 }
 
 /// Makes the append, expecting that all earlier ones of its batch are accepted.
-fn draw((writes, key): Sketch, streams: &[StreamId], versions: &mut [u64]) -> Append {
+fn draw((writes, key): Sketch, streams: &[StreamId], versions: &mut [Version]) -> Append {
     let mut writes: Vec<_> = writes
         .into_iter()
-        .map(|(n, off, count)| write(streams[n], versions[n].saturating_add_signed(off.into()), count))
+        .map(|(n, off, count)| write(streams[n], versions[n].get().saturating_add_signed(off.into()), count))
         .collect();
-    // The kernel's contract: each write of an append goes to another stream.
+    // Each write of an append goes to another stream here.
     writes.sort_by_key(|write| write.stream);
     writes.dedup_by_key(|write| write.stream);
     for write in &writes {
         let n = streams.iter().position(|stream| *stream == write.stream).unwrap();
-        versions[n] += write.events.len() as u64;
+        versions[n] = versions[n].plus(write.events.len() as u64);
     }
-    // A receipt names the version that its stream has once the append is accepted; one whose
-    // append does not write the stream names none.
+    // A receipt names the version that its stream has once the append is accepted. If the append
+    // does not write the stream, it names version 0.
     let own = writes.iter().find(|write| write.stream == streams[0]);
-    let version = own.map_or(0, |write| write.expected_version + write.events.len() as u64);
+    let version = own.map_or(0, |write| write.expected_version.plus(write.events.len() as u64).get());
     let mut append = append(writes);
     append.receipt = key.map(|key| receipt(&format!("{}-{key}", streams[0]), streams[0], version));
     append

@@ -1,12 +1,11 @@
-//! Damage planted by SQL into a store that was filled and sealed, and how the
-//! verification names it.
+//! Damage that SQL does to a store that was filled and sealed, and how the verification reports it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use jangbu_kernel::StreamId;
 use jangbu_kernel::log::Snapshot;
+use jangbu_kernel::{Position, StreamId, Version};
 use jangbu_store::{Flaw, Pages, SqliteStore, Store, seal_in_pages, seal_to_head, sqlite, verify_each, verify_log};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -14,12 +13,12 @@ use crate::fixture::{
     Still, append, append_one, connect, eventually, moment, order, positions, receipt, with_database, write,
 };
 
-/// Batches of a planted store, each of [`EACH`] events on a stream of its own.
+/// Batches of a damaged store, each of [`EACH`] events on a stream of its own.
 const BATCHES: u64 = 4;
 const EACH: u64 = 5;
 const EVENTS: u64 = BATCHES * EACH;
 
-/// Where to alter what the store keeps.
+/// Direct access to the stored data.
 enum Raw {
     Sqlite(PathBuf),
     Postgres(String),
@@ -36,7 +35,7 @@ impl Raw {
         }
     }
 
-    /// Bytes as this engine writes them.
+    /// Bytes as a literal of this engine.
     fn bytes(&self, bytes: &[u8]) -> String {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         match self {
@@ -45,7 +44,7 @@ impl Raw {
         }
     }
 
-    /// What the receipt of a key has in its place.
+    /// The literal of the hash of a receipt's key.
     fn key_hash(&self, key: &str) -> String {
         self.bytes(&receipt(key, order(), 1).key.hash)
     }
@@ -54,7 +53,7 @@ impl Raw {
         matches!(self, Self::Postgres(_))
     }
 
-    /// From now on events and roots can be altered.
+    /// Makes it possible to alter events and roots.
     async fn let_go_of_the_guards(&self) {
         self.run(match self {
             Self::Sqlite(_) => {
@@ -76,8 +75,8 @@ struct Planted {
 }
 
 impl Planted {
-    /// 20 events in four appends two seconds apart, each with a receipt and a root over
-    /// all up to its last; a checkpoint at the end, a snapshot of the last stream.
+    /// 20 events in four appends two seconds apart, each with a receipt and a root over all events
+    /// so far; a checkpoint at the end, and a snapshot of the last stream.
     async fn fill(&self) {
         let store = &*self.store;
         let mut stream = order();
@@ -86,9 +85,14 @@ impl Planted {
             one_append(store, stream, n).await;
             seal_to_head(store, &Still).await.unwrap();
         }
-        store.advance("process-manager", EVENTS).await.unwrap();
+        store.advance("process-manager", Position::new(EVENTS)).await.unwrap();
         store
-            .save_snapshots(vec![Snapshot { stream, version: EACH, state_version: 1, state: "{}".into() }])
+            .save_snapshots(vec![Snapshot {
+                stream,
+                version: Version::new(EACH),
+                state_version: 1,
+                state: "{}".into(),
+            }])
             .await
             .unwrap();
         self.raw.let_go_of_the_guards().await;
@@ -99,9 +103,9 @@ impl Planted {
         verify_log(&*self.store, |_| {}).await.unwrap().flaws
     }
 
-    /// Alters an event and its hash so that both fit each other.
+    /// Alters an event and its hash so that they match.
     async fn forge(&self, position: u64) {
-        let mut row = self.store.rows(position - 1, 1).await.unwrap().remove(0);
+        let mut row = self.store.rows(Position::new(position - 1), 1).await.unwrap().remove(0);
         row.payload = r#"{"n":700}"#.into();
         let hash = self.raw.bytes(&row.leaf_hash());
         let sql = format!("update events set payload = '{}', hash = {hash} where position = {position};", row.payload);
@@ -109,7 +113,7 @@ impl Planted {
     }
 }
 
-/// The n-th append: five events on a stream, two seconds after the one before.
+/// The n-th append: five events on a stream, two seconds after the previous one.
 async fn one_append(store: &dyn Store, stream: StreamId, n: u64) {
     let mut one = append([write(stream, 0, EACH as usize)]);
     one.meta.recorded_at = moment() + TimeDelta::seconds(2 * n as i64);
@@ -117,7 +121,7 @@ async fn one_append(store: &dyn Store, stream: StreamId, n: u64) {
     positions(&append_one(store, one).await);
 }
 
-/// Runs a case on a store of each engine that can be altered.
+/// Runs a case on a store of each engine whose data can be altered.
 async fn on_both<F: Future<Output = ()> + Send + 'static>(case: impl Fn(Planted) -> F + Clone + Send + 'static) {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(folder.path(), sqlite::Options::default()).unwrap());
@@ -133,7 +137,7 @@ async fn on_both<F: Future<Output = ()> + Send + 'static>(case: impl Fn(Planted)
     .await;
 }
 
-/// Each damage on a store of its own: what is done to it, and the flaws that are told.
+/// Each damage is done to a store of its own and has the expected flaws.
 async fn each_is_named<const N: usize>(damages: [(&'static str, Vec<Flaw>); N]) {
     for (sql, expected) in damages {
         on_both(move |planted: Planted| {
@@ -148,11 +152,11 @@ async fn each_is_named<const N: usize>(damages: [(&'static str, Vec<Flaw>); N]) 
     }
 }
 
-/// What tells of events that are gone, each alone: the rest of it is gone as well.
+/// Each witness of lost events on its own: the others are lost as well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_witness_alone_proves_a_cut() {
     const CUT: &str = "delete from events where position > 12; delete from sealed_roots where size > 12;";
-    // What each takes away when it is not the one that is left.
+    // How each witness is removed when another one is tested.
     const WITNESSES: [(&str, &str); 5] = [
         ("frontier", "delete from sealed_frontier;"),
         ("receipt", "delete from receipts where position > 12;"),
@@ -161,17 +165,20 @@ async fn each_witness_alone_proves_a_cut() {
         ("counter", "update log_head set position = 12;"),
     ];
     on_both(async |planted: Planted| {
-        // Of this store only the root that is left is kept, with its frontier.
+        // Of this store only the remaining root is kept, with its frontier.
         planted.fill().await;
         let frontier = {
             let mut frontier = jangbu_store::MerkleFrontier::new();
-            planted.store.rows(0, 10).await.unwrap().iter().for_each(|row| frontier.push(row.leaf_hash()));
+            planted.store.rows(Position::ZERO, 10).await.unwrap().iter().for_each(|row| frontier.push(row.leaf_hash()));
             planted.raw.bytes(&frontier.to_bytes())
         };
         planted.raw.run(CUT).await;
         let all = planted.flaws().await;
-        assert!(all.contains(&Flaw::Truncated { sealed: EVENTS, head: 12 }), "{all:?}");
-        assert!(all.iter().all(|flaw| flaw.position() == 13), "each names the first that is gone: {all:?}");
+        assert!(all.contains(&Flaw::Truncated { sealed: Position::new(EVENTS), head: Position::new(12) }), "{all:?}");
+        assert!(
+            all.iter().all(|flaw| flaw.position() == Position::new(13)),
+            "each names the first that is gone: {all:?}"
+        );
         assert_eq!(all.len(), if planted.raw.counts_positions() { 5 } else { 4 }, "{all:?}");
         for (_, removal) in WITNESSES.iter().filter(|(name, _)| *name != "counter" || planted.raw.counts_positions()) {
             let before = planted.flaws().await.len();
@@ -198,10 +205,13 @@ async fn a_log_whose_events_are_all_gone_is_found() {
             .run("delete from events; delete from receipts; delete from snapshots; delete from checkpoints;")
             .await;
         let flaws = planted.flaws().await;
-        assert_eq!(flaws[0], Flaw::Truncated { sealed: EVENTS, head: 0 });
-        assert_eq!(flaws[0].position(), 1);
+        assert_eq!(flaws[0], Flaw::Truncated { sealed: Position::new(EVENTS), head: Position::ZERO });
+        assert_eq!(flaws[0].position(), Position::FIRST);
         planted.raw.run("delete from sealed_frontier;").await;
-        assert!(planted.flaws().await.contains(&Flaw::Truncated { sealed: EACH, head: 0 }), "the roots alone");
+        assert!(
+            planted.flaws().await.contains(&Flaw::Truncated { sealed: Position::new(EACH), head: Position::ZERO }),
+            "the roots alone"
+        );
     })
     .await;
 }
@@ -209,41 +219,49 @@ async fn a_log_whose_events_are_all_gone_is_found() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roots_and_seals_that_were_removed_or_altered_are_found() {
     each_is_named([
-        ("delete from sealed_roots;", vec![Flaw::RootGone { size: 20 }]),
-        ("delete from sealed_roots where size = 20;", vec![Flaw::RootGone { size: 20 }]),
-        ("delete from sealed_frontier;", vec![Flaw::FrontierGone { size: 20 }]),
+        ("delete from sealed_roots;", vec![Flaw::RootGone { size: Position::new(20) }]),
+        ("delete from sealed_roots where size = 20;", vec![Flaw::RootGone { size: Position::new(20) }]),
+        ("delete from sealed_frontier;", vec![Flaw::FrontierGone { size: Position::new(20) }]),
         (
             "update sealed_frontier set peaks = root from sealed_roots r where r.size = 5;",
-            vec![Flaw::FrontierAltered { size: 20 }],
+            vec![Flaw::FrontierAltered { size: Position::new(20) }],
         ),
         (
             "update sealed_roots set root = hash from events where position = 1 and size = 10;",
-            vec![Flaw::RootAltered { size: 10 }],
+            vec![Flaw::RootAltered { size: Position::new(10) }],
         ),
         (
             "update sealed_roots set root = hash from events where position = 1 and size = 20;",
-            vec![Flaw::RootAltered { size: 20 }],
+            vec![Flaw::RootAltered { size: Position::new(20) }],
         ),
         (
             "delete from sealed_roots; delete from sealed_frontier;",
-            vec![Flaw::Unsealed { first: 1, head: 20, seconds: 6 }],
+            vec![Flaw::Unsealed { first: Position::FIRST, head: Position::new(20), seconds: 6 }],
         ),
     ])
     .await;
 }
 
-/// A row rewritten together with its hash is consistent in itself; the seals tell, and
-/// what is named is the first event that can be the one, not the seal.
+/// A row that is rewritten together with its hash is consistent in itself, but the seals do not
+/// fit. The flaw names the first event that may be altered, not the position of the seal.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forged_event_is_found_and_narrowed_down() {
     // Sizes sealed: 5, 10, 15, 20. The frontier's subtrees: 1 to 16, 17 to 20.
     let cases: [(u64, &str, Flaw); 6] = [
-        (3, "", Flaw::Root { first: 1, size: 5 }),
-        (8, "", Flaw::Root { first: 6, size: 10 }),
-        (16, "", Flaw::Root { first: 16, size: 20 }),
-        (18, "", Flaw::Root { first: 17, size: 20 }),
-        (8, "delete from sealed_roots where size >= 10;", Flaw::Frontier { first: 6, size: 20 }),
-        (18, "delete from sealed_roots where size = 20;", Flaw::Frontier { first: 17, size: 20 }),
+        (3, "", Flaw::Root { first: Position::FIRST, size: Position::new(5) }),
+        (8, "", Flaw::Root { first: Position::new(6), size: Position::new(10) }),
+        (16, "", Flaw::Root { first: Position::new(16), size: Position::new(20) }),
+        (18, "", Flaw::Root { first: Position::new(17), size: Position::new(20) }),
+        (
+            8,
+            "delete from sealed_roots where size >= 10;",
+            Flaw::Frontier { first: Position::new(6), size: Position::new(20) },
+        ),
+        (
+            18,
+            "delete from sealed_roots where size = 20;",
+            Flaw::Frontier { first: Position::new(17), size: Position::new(20) },
+        ),
     ];
     for (position, and, expected) in cases {
         on_both(move |planted: Planted| {
@@ -254,7 +272,8 @@ async fn a_forged_event_is_found_and_narrowed_down() {
                 planted.raw.run(and).await;
                 let verified = verify_log(&*planted.store, |_| {}).await.unwrap();
                 assert_eq!(verified.flaws, [expected], "{position} is forged, {and}");
-                assert!(verified.flaws[0].position() <= position && position <= verified.flaws[0].position() + 4);
+                let first = verified.flaws[0].position();
+                assert!((first..=first.plus(4)).contains(&Position::new(position)));
                 assert!(verified.complete && verified.handed_on, "the rows themselves can be read");
             }
         })
@@ -265,13 +284,19 @@ async fn a_forged_event_is_found_and_narrowed_down() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_were_altered_or_removed_are_found() {
     each_is_named([
-        ("update events set payload = '{}' where position = 7;", vec![Flaw::Hash { position: 7 }]),
+        ("update events set payload = '{}' where position = 7;", vec![Flaw::Hash { position: Position::new(7) }]),
         (
             "update events set payload = '{}' where position in (7, 19);",
-            vec![Flaw::Hash { position: 7 }, Flaw::Hash { position: 19 }],
+            vec![Flaw::Hash { position: Position::new(7) }, Flaw::Hash { position: Position::new(19) }],
         ),
-        ("delete from events where position = 7;", vec![Flaw::Position { expected: 7, found: 8 }]),
-        ("delete from events where position = 1;", vec![Flaw::Position { expected: 1, found: 2 }]),
+        (
+            "delete from events where position = 7;",
+            vec![Flaw::Position { expected: Position::new(7), found: Position::new(8) }],
+        ),
+        (
+            "delete from events where position = 1;",
+            vec![Flaw::Position { expected: Position::FIRST, found: Position::new(2) }],
+        ),
     ])
     .await;
 }
@@ -280,10 +305,13 @@ async fn rows_that_were_altered_or_removed_are_found() {
 async fn receipts_that_do_not_point_at_their_event_are_found() {
     type IsTold = fn(&[Flaw]) -> bool;
     let cases: [(&str, IsTold); 5] = [
-        ("version = 6", |flaws| matches!(flaws, [Flaw::Receipt { position: 10, .. }])),
-        ("stream_kind = 'stock'", |flaws| matches!(flaws, [Flaw::Receipt { position: 10, .. }])),
-        ("position = 3", |flaws| matches!(flaws, [Flaw::Receipt { position: 3, .. }])),
-        ("position = 99", |flaws| matches!(flaws, [Flaw::Lost { head: 20, .. }])),
+        ("version = 6", |flaws| matches!(flaws, [Flaw::Receipt { position, .. }] if *position == Position::new(10))),
+        (
+            "stream_kind = 'stock'",
+            |flaws| matches!(flaws, [Flaw::Receipt { position, .. }] if *position == Position::new(10)),
+        ),
+        ("position = 3", |flaws| matches!(flaws, [Flaw::Receipt { position, .. }] if *position == Position::new(3))),
+        ("position = 99", |flaws| matches!(flaws, [Flaw::Lost { head, .. }] if *head == Position::new(20))),
         ("position = position", |flaws| flaws.is_empty()),
     ];
     for (change, is_told) in cases {
@@ -304,15 +332,18 @@ async fn a_counter_that_was_put_back_is_found() {
         planted.fill().await;
         if planted.raw.counts_positions() {
             planted.raw.run("update log_head set position = 3;").await;
-            assert_eq!(planted.flaws().await, [Flaw::Counter { counter: 3, head: EVENTS }]);
+            assert_eq!(
+                planted.flaws().await,
+                [Flaw::Counter { counter: Position::new(3), head: Position::new(EVENTS) }]
+            );
             planted.raw.run("delete from log_head;").await;
-            assert_eq!(planted.flaws().await, [Flaw::Counter { counter: 0, head: EVENTS }]);
+            assert_eq!(planted.flaws().await, [Flaw::Counter { counter: Position::ZERO, head: Position::new(EVENTS) }]);
         }
     })
     .await;
 }
 
-/// A sealer that is a moment behind is none to complain about, one that gave up is.
+/// A sealer that is a moment behind is not reported, one that stopped sealing is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_that_wait_for_their_seal_too_long_are_found() {
     on_both(async |planted: Planted| {
@@ -322,10 +353,13 @@ async fn events_that_wait_for_their_seal_too_long_are_found() {
         }
         assert_eq!(planted.flaws().await, [], "28 seconds");
         one_append(&*planted.store, order(), BATCHES + 16).await;
-        assert_eq!(planted.flaws().await, [Flaw::Unsealed { first: 21, head: 100, seconds: 30 }]);
+        assert_eq!(
+            planted.flaws().await,
+            [Flaw::Unsealed { first: Position::new(21), head: Position::new(100), seconds: 30 }]
+        );
         seal_to_head(&*planted.store, &Still).await.unwrap();
         assert_eq!(planted.flaws().await, []);
-        // A shop that stood still for a day had nothing to seal.
+        // A shop that was idle for a day had nothing to seal.
         let mut late = append([write(order(), 0, 1)]);
         late.meta.recorded_at = moment() + TimeDelta::days(1);
         append_one(&*planted.store, late).await;
@@ -335,7 +369,7 @@ async fn events_that_wait_for_their_seal_too_long_are_found() {
     .await;
 }
 
-/// An id that is none, which only SQLite's columns can hold.
+/// An invalid id, which only SQLite's columns can hold.
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -345,12 +379,12 @@ async fn a_row_that_cannot_be_read_is_named() {
     planted.fill().await;
     planted.raw.run("update events set stream_id = x'00' where position = 7;").await;
     let verified = verify_log(&*store, |_| {}).await.unwrap();
-    // Followers get such a row with what can be read of it; it is not what was appended.
-    assert_eq!(verified.flaws.first(), Some(&Flaw::Hash { position: 7 }), "{:?}", verified.flaws);
+    // Verification gets such a row with its readable parts; it is not what was appended.
+    assert_eq!(verified.flaws.first(), Some(&Flaw::Hash { position: Position::new(7) }), "{:?}", verified.flaws);
     store.close().await;
 }
 
-/// Whatever the size of a page: every row is met once, and every damage is told.
+/// For every size of a page, every row is passed on once and every damage is reported.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_size_of_a_page_changes_nothing() {
     on_both(async |planted: Planted| {
@@ -364,9 +398,9 @@ async fn the_size_of_a_page_changes_nothing() {
         let sizes = [1, 2, 3, 4, 5, 19, 20, 21];
         for page in sizes {
             let (verified, seen) = verify(page).await;
-            assert_eq!(seen, (1..=EVENTS).collect::<Vec<_>>(), "pages of {page}");
+            assert_eq!(seen, (1..=EVENTS).map(Position::new).collect::<Vec<_>>(), "pages of {page}");
             assert_eq!((verified.roots, verified.receipts, verified.streams), (BATCHES, BATCHES, BATCHES));
-            assert_eq!((verified.sealed, verified.flaws), (EVENTS, vec![]));
+            assert_eq!((verified.sealed, verified.flaws), (Position::new(EVENTS), vec![]));
         }
         planted.forge(20).await;
         let hash = planted.raw.key_hash("key-4");
@@ -378,7 +412,7 @@ async fn the_size_of_a_page_changes_nothing() {
     .await;
 }
 
-/// One event more than a page, twice, and so on: each is hashed once.
+/// One event more than a page, twice, and so on: each event is hashed once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sealer_meets_each_event_once_whatever_its_page() {
     for (page, counts) in [(1, [1, 2]), (3, [3, 4]), (3, [6, 7]), (4, [5, 4]), (5, [4, 11])] {
@@ -394,7 +428,7 @@ async fn a_sealer_meets_each_event_once_whatever_its_page() {
     }
 }
 
-/// Who asks is told since when nothing is sealed, and when it is over.
+/// The sealer's health says since when nothing has been sealed, and when that is over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sealer_that_fails_says_so_until_it_succeeds() {
     on_both(async |planted: Planted| {

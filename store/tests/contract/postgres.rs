@@ -1,5 +1,4 @@
-//! What Postgres promises beyond the contract: lost answers, ended backends,
-//! other nodes.
+//! What Postgres guarantees beyond the contract: lost answers, terminated backends, other nodes.
 
 mod proxy;
 
@@ -9,6 +8,7 @@ use std::time::Duration;
 
 use jangbu_kernel::log::{AppendResult, EventLog as _, LogError, StreamWrite};
 use jangbu_kernel::ports::{Checkpoints as _, Leases as _};
+use jangbu_kernel::{Position, Version};
 use jangbu_store::postgres::Options;
 use jangbu_store::{PostgresStore, Store as _, StoreError, seal_to_head};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -28,8 +28,8 @@ async fn run(connection: &mut PgConnection, sql: &str) -> Result<(), sqlx::Error
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(|_| ())
 }
 
-/// The answer to an append is lost in each way there is; each time the append is
-/// found or made, once, and answered as appended.
+/// The answer to an append is lost in each possible way. Each time the append is found or repeated,
+/// is stored once, and is answered as appended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_is_resolved() {
     with_database(async |url: String| {
@@ -44,7 +44,7 @@ async fn a_lost_answer_is_resolved() {
             let before = direct.head().await.unwrap();
             let mut one = append([StreamWrite {
                 stream,
-                expected_version: 1,
+                expected_version: Version::FIRST,
                 events: vec![event(format!(r#"{{"marker":"{marker}"}}"#)), event("{}")],
                 meta: None,
             }]);
@@ -52,9 +52,9 @@ async fn a_lost_answer_is_resolved() {
             proxy.cut_at(&marker, cut);
             let results = store.append(vec![one, append([write(stream, 3, 1)])]).await.unwrap();
             assert!(proxy.has_cut(), "the connection was never cut");
-            assert_eq!(positions(&results[0]), [before + 1, before + 2], "{cut:?}");
-            assert_eq!(positions(&results[1]), [before + 3], "{cut:?}");
-            assert_eq!(direct.versions(vec![stream]).await.unwrap(), [4], "doubled or lost: {cut:?}");
+            assert_eq!(positions(&results[0]), [before.plus(1), before.plus(2)].map(Position::get), "{cut:?}");
+            assert_eq!(positions(&results[1]), [before.plus(3).get()], "{cut:?}");
+            assert_eq!(direct.versions(vec![stream]).await.unwrap(), [4].map(Version::new), "doubled or lost: {cut:?}");
         }
         whole_log(&direct).await;
         store.close().await;
@@ -63,7 +63,7 @@ async fn a_lost_answer_is_resolved() {
     .await;
 }
 
-/// A store of the time when receipts kept their keys in the clear.
+/// A store of a version whose receipts had their keys in the clear.
 #[tokio::test]
 async fn receipts_of_an_older_store_are_found_by_their_hashes() {
     with_database(async |url: String| {
@@ -88,7 +88,7 @@ async fn receipts_of_an_older_store_are_found_by_their_hashes() {
             let mut again = append([write(order(), 0, 1)]);
             again.receipt = Some(receipt(name, order(), 1));
             match append_one(&store, again).await {
-                AppendResult::Duplicate { receipt } => assert_eq!(receipt.position, position, "{name}"),
+                AppendResult::Duplicate { receipt } => assert_eq!(receipt.position, Position::new(position), "{name}"),
                 other => panic!("{name:?} was taken twice: {other:?}"),
             }
         }
@@ -102,8 +102,8 @@ async fn receipts_of_an_older_store_are_found_by_their_hashes() {
     .await;
 }
 
-/// A batch with a conflict is written under the lock, in a transaction; here the
-/// answer to its commit is lost. The resolved answer tells the conflict too.
+/// A batch with a conflict is written under the lock, in a transaction; here the answer to its
+/// commit is lost. The resolved answer includes the conflict.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_of_a_mixed_batch_is_resolved() {
     with_database(async |url: String| {
@@ -116,14 +116,14 @@ async fn a_lost_answer_of_a_mixed_batch_is_resolved() {
         let results = store.append(vec![append([write(one, 0, 1)]), append([write(two, 1, 1)])]).await.unwrap();
         assert!(proxy.has_cut(), "the connection was never cut");
         assert_eq!(positions(&results[0]), [3]);
-        assert_eq!(results[1], AppendResult::Conflict { stream: two, actual_version: 2 });
+        assert_eq!(results[1], AppendResult::Conflict { stream: two, actual_version: Version::new(2) });
         assert_eq!(whole_log(&store).await.len(), 3);
         store.close().await;
     })
     .await;
 }
 
-/// The append is in the log, but nobody can be asked about it: that is no failure.
+/// The append is in the log, but the database cannot be asked about it: that is not a failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outcome_that_cannot_be_asked_for_is_unknown() {
     with_database(async |url: String| {
@@ -136,7 +136,7 @@ async fn an_outcome_that_cannot_be_asked_for_is_unknown() {
         proxy.cut_at("order.placed", Cut::ForGoodAfterTheAnswerCame);
         let lost = store.append(vec![append([write(stream, 0, 2)])]).await;
         assert!(matches!(lost, Err(LogError::OutcomeUnknown(_))), "{lost:?}");
-        assert_eq!(direct.versions(vec![stream]).await.unwrap(), [2]);
+        assert_eq!(direct.versions(vec![stream]).await.unwrap(), [2].map(Version::new));
         store.close().await;
         direct.close().await;
     })
@@ -154,15 +154,15 @@ async fn an_unreachable_database_is_unavailable_and_comes_back() {
         let refused = store.head().await;
         assert!(matches!(refused, Err(LogError::Unavailable(..))), "{refused:?}");
         proxy.refuse(false);
-        assert_eq!(store.head().await.unwrap(), 1);
+        assert_eq!(store.head().await.unwrap(), Position::FIRST);
         assert_eq!(positions(&append_one(&store, append([write(order(), 0, 1)])).await), [2]);
         store.close().await;
     })
     .await;
 }
 
-/// Backends are ended while many append. What was acknowledged is there once;
-/// what failed is not there.
+/// Backends are terminated while many callers append. What was acknowledged is stored once; what
+/// failed is not stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ended_backends_lose_and_double_nothing() {
     with_database(async |url: String| {
@@ -194,7 +194,7 @@ async fn ended_backends_lose_and_double_nothing() {
         assert!(killer.await.unwrap() > 0, "nothing was ended");
         for (stream, version) in written {
             assert!(version > 0, "nothing was appended");
-            assert_eq!(store.versions(vec![stream]).await.unwrap(), [version]);
+            assert_eq!(store.versions(vec![stream]).await.unwrap(), [version].map(Version::new));
         }
         whole_log(&*store).await;
         store.close().await;
@@ -202,7 +202,7 @@ async fn ended_backends_lose_and_double_nothing() {
     .await;
 }
 
-/// Ends the store's backends again and again; how many it ended.
+/// Terminates the store's backends again and again; returns how many.
 async fn end_backends(url: String, done: Arc<AtomicBool>) -> i64 {
     let mut server = raw(&url).await;
     let mut ended = 0;
@@ -257,7 +257,8 @@ async fn a_lease_is_not_held_for_ever_when_the_servers_clock_is_put_back() {
         let length = Duration::from_secs(60);
         assert!(store.hold("work", gone, length).await.unwrap());
         assert!(!store.hold("work", next, length).await.unwrap());
-        // As after an hour back: its end is an hour away, and nobody renews it.
+        // As after the clock was set back by an hour: the lease ends in an hour, and nobody renews
+        // it.
         let mut connection = raw(&url).await;
         run(&mut connection, "update leases set until_ms = until_ms + 3600000").await.unwrap();
         connection.close().await.unwrap();
@@ -309,13 +310,13 @@ async fn a_read_only_server_refuses_writes_and_still_reads() {
     .await;
 }
 
-/// Options of a store whose statements wait as long as a test needs.
+/// Options of a store whose statements wait for as long as a test needs.
 fn patient() -> Options {
     let long = crate::fixture::LIMIT;
     Options { statement_timeout: long, lock_timeout: long, ..Options::default() }
 }
 
-/// A backend of the store stands before a lock in a statement like this.
+/// Whether a backend of the store waits for a lock in a statement like this.
 async fn waits_in(database: &mut PgConnection, like: &str) -> bool {
     let waiting: i64 = sqlx::query_scalar(
         "select count(*) from pg_stat_activity where datname = current_database() \
@@ -337,9 +338,9 @@ async fn until_it_waits_in(database: &mut PgConnection, like: &str) {
     tokio::time::timeout(crate::fixture::LIMIT, wait).await.unwrap_or_else(|_| panic!("nobody waits in {like}"));
 }
 
-/// At the end of a transaction that inserted events, and before it is committed, this
-/// waits for an advisory lock. The word to the client pushes out every row of the answer
-/// that the server has written so far: whoever takes rows for the commit is found out.
+/// At the end of a transaction that inserted events, before it is committed, this waits for an
+/// advisory lock. The message to the client flushes every row of the answer that the server has
+/// written so far, so code that mistakes rows for the commit fails here.
 const COMMIT_WAITS: &str = "
 create function wait_at_commit() returns trigger language plpgsql as $$
 begin
@@ -353,8 +354,8 @@ end $$;
 create constraint trigger wait_at_commit after insert on events deferrable initially deferred
     for each row execute function wait_at_commit();";
 
-/// Nobody is answered, and nobody who follows the log sees anything, before the server
-/// has said that the commit is done: on the fast way and under the lock.
+/// No caller is answered, and no follower sees anything, before the server has confirmed the
+/// commit: on the fast path and under the lock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_is_answered_after_its_commit() {
     with_database(async |url: String| {
@@ -375,7 +376,7 @@ async fn an_append_is_answered_after_its_commit() {
             });
             until_it_waits_in(&mut watcher, if conflicting { "commit" } else { "%insert into events%" }).await;
             for _ in 0..20 {
-                // Each asks the server something: an early answer has time to arrive.
+                // Each check asks the server something, so an early answer has time to arrive.
                 assert!(waits_in(&mut watcher, "%").await, "{way}: the commit does not wait");
                 assert!(!appending.is_finished(), "{way}: answered before the commit");
                 let (followed, _) = store.follow(before, 10, &Default::default()).await.unwrap();
@@ -383,15 +384,14 @@ async fn an_append_is_answered_after_its_commit() {
             }
             run(&mut holder, "select pg_advisory_unlock(8)").await.unwrap();
             let results = appending.await.unwrap().unwrap();
-            assert_eq!(positions(&results[0]), [before + 1, before + 2], "{way}");
+            assert_eq!(positions(&results[0]), [before.plus(1), before.plus(2)].map(Position::get), "{way}");
         }
         store.close().await;
     })
     .await;
 }
 
-/// An append that did not come to pass leaves nothing for those who follow: its
-/// positions go to the next.
+/// A failed append leaves nothing for followers: its positions go to the next one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_commit_is_followed_by_nobody() {
     with_database(async |url: String| {
@@ -406,15 +406,15 @@ async fn a_failed_commit_is_followed_by_nobody() {
         run(&mut database, "drop table commits_fail").await.unwrap();
         let stream = order();
         assert_eq!(positions(&append_one(&store, append([write(stream, 0, 3)])).await), [2, 3, 4]);
-        let (followed, _) = store.follow(1, 10, &Default::default()).await.unwrap();
+        let (followed, _) = store.follow(Position::FIRST, 10, &Default::default()).await.unwrap();
         assert!(followed.len() == 3 && followed.iter().all(|event| event.stream == stream), "{followed:?}");
         store.close().await;
     })
     .await;
 }
 
-/// Whoever judges a batch holds the counter row: what another node is about to commit
-/// counts. Here the batch only checks a version that the other one moves on.
+/// Judging a batch locks the counter row, so the commit that another node is making counts. Here
+/// the batch only checks a version that the other node changes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_is_judged_after_the_commit_that_is_under_way() {
     with_database(async |url: String| {
@@ -439,14 +439,14 @@ async fn a_batch_is_judged_after_the_commit_that_is_under_way() {
         until_it_waits_in(&mut watcher, "select position,%from log_head%").await;
         assert!(!judged.is_finished(), "judged on what is no longer so in a moment");
         run(&mut other, "commit").await.unwrap();
-        assert_eq!(judged.await.unwrap(), AppendResult::Conflict { stream, actual_version: 3 });
+        assert_eq!(judged.await.unwrap(), AppendResult::Conflict { stream, actual_version: Version::new(3) });
         store.close().await;
     })
     .await;
 }
 
-/// The answer is lost while the statement still waits at the server: whoever looks for
-/// what became of it waits until it has ended.
+/// The answer is lost while the statement still waits at the server: finding out its outcome waits
+/// until it has ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_is_resolved_after_its_statement_has_ended() {
     with_database(async |url: String| {
@@ -467,15 +467,15 @@ async fn a_lost_answer_is_resolved_after_its_statement_has_ended() {
         assert!(proxy.has_cut() && !lost.is_finished());
         run(&mut other, "commit").await.unwrap();
         assert_eq!(positions(&lost.await.unwrap()), [1, 2]);
-        assert_eq!(direct.versions(vec![stream]).await.unwrap(), [2]);
+        assert_eq!(direct.versions(vec![stream]).await.unwrap(), [2].map(Version::new));
         store.close().await;
         direct.close().await;
     })
     .await;
 }
 
-/// The store's own transactions are as durable as the server makes them, whatever the
-/// read models beside it do without.
+/// The store's own transactions are as durable as the server makes them, whatever durability the
+/// read models do without.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_is_committed_synchronously() {
     with_database(async |url: String| {
@@ -494,7 +494,7 @@ async fn an_append_is_committed_synchronously() {
         .unwrap();
         let old = order();
         fill(&store, old, 0, 1).await;
-        // The second is written under the lock.
+        // The second batch is written under the lock.
         store.append(vec![append([write(order(), 0, 1)]), append([write(old, 0, 1)])]).await.unwrap();
         let seen: Vec<String> = sqlx::query_scalar("select setting from seen").fetch_all(&mut database).await.unwrap();
         assert_eq!(seen, [asked.clone(), asked]);
@@ -503,7 +503,7 @@ async fn an_append_is_committed_synchronously() {
     .await;
 }
 
-/// What the pool's connections are busy with is of no account to who decides.
+/// Reads for decisions do not wait for the pool's connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_decides_waits_behind_nobody_who_reads() {
     with_database(async |url: String| {
@@ -532,21 +532,21 @@ async fn what_decides_waits_behind_nobody_who_reads() {
         let deciding = store.for_deciding().unwrap();
         let loaded = deciding.load(vec![(stream, 1), (order(), 1)]).await.unwrap();
         assert_eq!(loaded.iter().map(|loaded| loaded.events.len()).collect::<Vec<_>>(), [3, 0]);
-        assert_eq!(deciding.versions(vec![order(), stream]).await.unwrap(), [0, 3]);
+        assert_eq!(deciding.versions(vec![order(), stream]).await.unwrap(), [0, 3].map(Version::new));
         let keys = ["a key", "another"].map(|key| receipt(key, stream, 3).key);
         let found = deciding.receipts(keys.to_vec()).await.unwrap();
         assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
-        assert_eq!(deciding.head().await.unwrap(), 3);
-        assert_eq!(deciding.read_stream(stream, 2, 9, 9).await.unwrap().len(), 2);
+        assert_eq!(deciding.head().await.unwrap(), Position::new(3));
+        assert_eq!(deciding.read_stream(stream, Version::new(2), Version::new(9), 9).await.unwrap().len(), 2);
         assert_eq!(waiting(&mut database).await, 2, "and those wait on");
-        // A lane whose connection was ended while it was idle costs nobody an answer.
+        // A lane whose connection was terminated while it was idle fails no read.
         let end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() \
              and pid <> pg_backend_pid() and state = 'idle'";
         run(&mut database, end).await.unwrap();
-        assert_eq!(deciding.head().await.unwrap(), 3);
+        assert_eq!(deciding.head().await.unwrap(), Position::new(3));
         run(&mut database, "rollback").await.unwrap();
         while let Some(read) = readers.join_next().await {
-            assert_eq!(read.unwrap(), 0);
+            assert_eq!(read.unwrap(), Position::ZERO);
         }
         store.close().await;
         assert!(deciding.head().await.is_err(), "it is closed with the store");

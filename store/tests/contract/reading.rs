@@ -1,30 +1,30 @@
 //! Pages, filters, ranges and snapshots.
 
 use jangbu_kernel::log::{ReadFilter, Snapshot, StreamWrite};
-use jangbu_kernel::{NewEvent, StreamId};
+use jangbu_kernel::{NewEvent, Position, StreamId, Version};
 use jangbu_store::FILTER_WINDOW;
 
 use crate::fixture::{Fixture, append, append_one, event, fill, order, stock, write};
 
 pub async fn the_log_is_read_in_pages(Fixture { store, other }: Fixture) {
     let everything = ReadFilter::default();
-    assert_eq!(store.read_all(0, 10, &everything).await.unwrap(), (Vec::new(), 0));
+    assert_eq!(store.read_all(Position::ZERO, 10, &everything).await.unwrap(), (Vec::new(), Position::ZERO));
     fill(&*store, order(), 0, 25).await;
     let mut after = 0;
     let mut sizes = Vec::new();
     loop {
-        let (page, read_to) = other.read_all(after, 10, &everything).await.unwrap();
+        let (page, read_to) = other.read_all(Position::new(after), 10, &everything).await.unwrap();
         if page.is_empty() {
             break;
         }
-        assert_eq!(page[0].position, after + 1);
+        assert_eq!(page[0].position, Position::new(after + 1));
         sizes.push(page.len());
-        after = read_to;
+        after = read_to.get();
     }
     assert_eq!((sizes, after), (vec![10, 10, 5], 25));
-    assert_eq!(store.read_all(25, 10, &everything).await.unwrap(), (Vec::new(), 25));
-    assert_eq!(store.read_all(99, 10, &everything).await.unwrap().0, []);
-    assert_eq!(store.read_all(3, 0, &everything).await.unwrap(), (Vec::new(), 3));
+    assert_eq!(store.read_all(Position::new(25), 10, &everything).await.unwrap(), (Vec::new(), Position::new(25)));
+    assert_eq!(store.read_all(Position::new(99), 10, &everything).await.unwrap().0, []);
+    assert_eq!(store.read_all(Position::new(3), 0, &everything).await.unwrap(), (Vec::new(), Position::new(3)));
 }
 
 pub async fn a_filter_tells_how_far_it_read(Fixture { store, .. }: Fixture) {
@@ -35,27 +35,27 @@ pub async fn a_filter_tells_how_far_it_read(Fixture { store, .. }: Fixture) {
         meta: None,
     };
     let (common, special) = (stock(), order());
-    append_one(&*store, append([rare(0, special)])).await;
+    append_one(&*store, append([rare(Version::ZERO, special)])).await;
     fill(&*store, common, 0, FILTER_WINDOW).await;
-    let last = append([rare(1, special)]);
+    let last = append([rare(Version::FIRST, special)]);
     let correlation = last.meta.correlation_id;
     append_one(&*store, last).await;
     let head = FILTER_WINDOW + 2;
 
     let by_type = ReadFilter { event_types: vec!["order.cancelled".into(), "none".into()], correlation_id: None };
-    let (events, read_to) = store.read_all(0, 1, &by_type).await.unwrap();
-    assert_eq!((events.len(), read_to), (1, 1), "a full page was read to its last event");
-    let (events, read_to) = store.read_all(1, 1, &by_type).await.unwrap();
-    assert_eq!((events.len(), read_to), (0, FILTER_WINDOW + 1), "one call looks through a window only");
+    let (events, read_to) = store.read_all(Position::ZERO, 1, &by_type).await.unwrap();
+    assert_eq!((events.len(), read_to), (1, Position::FIRST), "a full page was read to its last event");
+    let (events, read_to) = store.read_all(Position::FIRST, 1, &by_type).await.unwrap();
+    assert_eq!((events.len(), read_to), (0, Position::new(FILTER_WINDOW + 1)), "one call looks through a window only");
     let (events, read_to) = store.read_all(read_to, 10, &by_type).await.unwrap();
-    assert_eq!((events.len(), read_to), (1, head));
-    assert_eq!(store.read_all(head, 10, &by_type).await.unwrap(), (Vec::new(), head));
+    assert_eq!((events.len(), read_to), (1, Position::new(head)));
+    assert_eq!(store.read_all(Position::new(head), 10, &by_type).await.unwrap(), (Vec::new(), Position::new(head)));
 
     let by_correlation = ReadFilter { event_types: Vec::new(), correlation_id: Some(correlation) };
-    let (events, read_to) = store.read_all(1_000, 10, &by_correlation).await.unwrap();
-    assert_eq!((events.len(), read_to), (1, head));
+    let (events, read_to) = store.read_all(Position::new(1_000), 10, &by_correlation).await.unwrap();
+    assert_eq!((events.len(), read_to), (1, Position::new(head)));
     let both = ReadFilter { event_types: vec!["order.placed".into()], correlation_id: Some(correlation) };
-    assert_eq!(store.read_all(1_000, 10, &both).await.unwrap(), (Vec::new(), head));
+    assert_eq!(store.read_all(Position::new(1_000), 10, &both).await.unwrap(), (Vec::new(), Position::new(head)));
 }
 
 pub async fn a_stream_is_read_by_range(Fixture { store, .. }: Fixture) {
@@ -66,16 +66,16 @@ pub async fn a_stream_is_read_by_range(Fixture { store, .. }: Fixture) {
         let events = store.read_stream(stream, from, to, limit).await.unwrap();
         events.iter().map(|event| event.version).collect::<Vec<_>>()
     };
-    assert_eq!(versions(3, 5, 100).await, [3, 4, 5]);
-    assert_eq!(versions(0, 2, 100).await, [1, 2]);
-    assert_eq!(versions(11, u64::MAX, 100).await, [11, 12]);
-    assert_eq!(versions(4, 12, 2).await, [4, 5]);
-    assert_eq!(versions(13, 20, 2).await, [0_u64; 0]);
-    assert_eq!(versions(5, 4, 2).await, [0_u64; 0]);
+    assert_eq!(versions(Version::new(3), Version::new(5), 100).await, [3, 4, 5].map(Version::new));
+    assert_eq!(versions(Version::ZERO, Version::new(2), 100).await, [1, 2].map(Version::new));
+    assert_eq!(versions(Version::new(11), Version::MAX, 100).await, [11, 12].map(Version::new));
+    assert_eq!(versions(Version::new(4), Version::new(12), 2).await, [4, 5].map(Version::new));
+    assert_eq!(versions(Version::new(13), Version::new(20), 2).await, [Version::ZERO; 0]);
+    assert_eq!(versions(Version::new(5), Version::new(4), 2).await, [Version::ZERO; 0]);
 }
 
 fn snapshot(stream: StreamId, version: u64, state_version: u16) -> Snapshot {
-    Snapshot { stream, version, state_version, state: format!(r#"{{"version":{version}}}"#) }
+    Snapshot { stream, version: Version::new(version), state_version, state: format!(r#"{{"version":{version}}}"#) }
 }
 
 pub async fn a_stream_loads_from_its_snapshot(Fixture { store, other }: Fixture) {
@@ -88,7 +88,7 @@ pub async fn a_stream_loads_from_its_snapshot(Fixture { store, other }: Fixture)
     let shape: Vec<_> = loaded.iter().map(|stream| (stream.snapshot.as_ref(), stream.events.len())).collect();
     let kept = snapshot(long, 2_990, 4);
     assert_eq!(shape, [(None, 2), (None, 0), (Some(&kept), 10), (None, 2)]);
-    assert_eq!(loaded[2].events[0].version, 2_991);
+    assert_eq!(loaded[2].events[0].version, Version::new(2_991));
 
     let older_state = store.load(vec![(long, 3)]).await.unwrap();
     assert_eq!((older_state[0].snapshot.as_ref(), older_state[0].events.len()), (None, 3_000));
@@ -128,7 +128,10 @@ pub async fn a_log_tells_itself_from_others(Fixture { store, other }: Fixture) {
     let identity = store.identity().await.unwrap();
     fill(&*store, order(), 0, 3).await;
     assert_eq!((store.identity().await.unwrap(), other.identity().await.unwrap()), (identity, identity));
-    let (events, _) = store.read_all(0, 9, &ReadFilter::default()).await.unwrap();
-    assert_eq!(other.hash_at(2).await.unwrap(), Some(events[1].hash));
-    assert_eq!((other.hash_at(0).await.unwrap(), other.hash_at(4).await.unwrap()), (None, None));
+    let (events, _) = store.read_all(Position::ZERO, 9, &ReadFilter::default()).await.unwrap();
+    assert_eq!(other.hash_at(Position::new(2)).await.unwrap(), Some(events[1].hash));
+    assert_eq!(
+        (other.hash_at(Position::ZERO).await.unwrap(), other.hash_at(Position::new(4)).await.unwrap()),
+        (None, None)
+    );
 }

@@ -1,8 +1,9 @@
-//! Receipts on SQLite: known by memory at first, entered into the index in runs.
+//! Receipts on SQLite: first kept in memory only, then entered into the index in runs.
 
 use std::collections::HashMap;
 use std::path::Path;
 
+use jangbu_kernel::Position;
 use jangbu_kernel::log::{Append, AppendResult, EventLog as _, LogError, Receipt, ReceiptKey};
 use jangbu_store::{SqliteStore, Store as _, sqlite};
 use rusqlite::Connection;
@@ -22,7 +23,7 @@ fn raw(folder: &Path) -> Connection {
     Connection::open(folder.join("log.db")).unwrap()
 }
 
-/// One event on a new stream, under a key.
+/// One event on a new stream, with a key.
 fn under(key: &str) -> Append {
     let stream = order();
     let mut append = append([write(stream, 0, 1)]);
@@ -54,8 +55,8 @@ fn indexed(folder: &Path) -> (i64, i64) {
     (entries, up_to)
 }
 
-/// Whatever is in memory, half entered or in the index, and wherever the process ended:
-/// a key acts once, and everybody finds its receipt.
+/// Whatever is in memory, partly entered or in the index, and wherever the process ended: a key
+/// acts once, and all readers find its receipt.
 #[tokio::test]
 async fn a_key_acts_once_however_far_its_run_has_come() {
     let folder = tempfile::tempdir().unwrap();
@@ -89,14 +90,14 @@ async fn a_key_acts_once_however_far_its_run_has_come() {
     assert!(up_to > 0 && entries >= up_to && entries < written as i64, "{entries} of {written}, up to {up_to}");
 }
 
-/// Appends of several callers share a transaction: those before are looked at, too.
+/// Appends of several callers share a transaction: the earlier ones count, too.
 #[tokio::test]
 async fn a_key_acts_once_within_a_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let held = raw(folder.path());
     held.execute_batch("begin immediate").unwrap();
-    // The first waits for the lock, the others behind it.
+    // The first waits for the lock, the others queue behind it.
     let waiting: Vec<_> = ["first", "twice", "twice", "twice", "other"]
         .map(|name| {
             let store = store.clone();
@@ -113,14 +114,14 @@ async fn a_key_acts_once_within_a_transaction() {
     store.close().await;
 }
 
-/// What a transaction staged goes with it: the numbers are given out again, and what it
-/// had entered into the index is entered by another.
+/// A rollback undoes what the transaction staged: its numbers are used again, and the entries that
+/// it entered into the index are entered by another transaction.
 #[tokio::test]
 async fn a_rolled_back_receipt_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     write_new(&store, (0..3 * RUN).map(|n| format!("before {n}"))).await;
-    // Two texts that spoil a transaction: at once, and at its commit.
+    // Two payloads that make a transaction fail: at once, and at its commit.
     raw(folder.path())
         .execute_batch(
             "create table ids (id integer primary key);
@@ -150,7 +151,7 @@ async fn a_rolled_back_receipt_leaves_nothing() {
     store.close().await;
 }
 
-/// Two keys may have one digest: the row says whose receipt it is.
+/// Two keys may share a digest: the row has the full key.
 #[tokio::test]
 async fn keys_that_meet_in_the_index_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
@@ -166,12 +167,12 @@ async fn keys_that_meet_in_the_index_are_told_apart() {
         .unwrap();
     for n in 0..6 * RUN {
         let answer = first_answer(&store, &format!("key {n}")).await;
-        assert_eq!(answer.position, n as u64 + 1);
+        assert_eq!(answer.position, Position::new(n as u64 + 1));
     }
     store.close().await;
 }
 
-/// A store of the time when receipts lay in the order of their keys.
+/// A store of a version whose receipts were stored in the order of their keys.
 #[tokio::test]
 async fn receipts_of_an_older_store_are_taken_over() {
     let folder = tempfile::tempdir().unwrap();
@@ -191,7 +192,7 @@ async fn receipts_of_an_older_store_are_taken_over() {
     drop(database);
     let store = open(folder.path()).await;
     for n in 0..5 * RUN {
-        assert_eq!(first_answer(&store, &format!("key {n}")).await.position, n as u64 + 1);
+        assert_eq!(first_answer(&store, &format!("key {n}")).await.position, Position::new(n as u64 + 1));
     }
     write_new(&store, ["new".to_owned()]).await;
     first_answer(&store, "new").await;
@@ -199,7 +200,7 @@ async fn receipts_of_an_older_store_are_taken_over() {
     assert_eq!(indexed(folder.path()), (5 * RUN as i64, 5 * RUN as i64), "all at once, before anything is taken");
     for file in std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()) {
         let bytes = std::fs::read(&file).unwrap();
-        // The tables' own definitions speak of keys, too, but number none.
+        // The definitions of the tables contain the word "key", too, but never with a number.
         let in_the_clear = bytes.windows(5).any(|part| part.starts_with(b"key ") && part[4].is_ascii_digit());
         assert!(!in_the_clear, "a key in the clear in {}", file.display());
     }

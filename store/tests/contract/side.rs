@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jangbu_kernel::log::{AppendResult, LogError};
 use jangbu_kernel::ports::{InboxMessage, ParkedProcess};
-use jangbu_kernel::{OrderId, StreamId, UserId};
+use jangbu_kernel::{OrderId, Position, StreamId, UserId};
 use jangbu_store::Store;
 
 use crate::fixture::{Fixture, LIMIT, append, append_one, eventually, moment, new_id, order, whole_log, write};
@@ -43,13 +43,13 @@ pub async fn a_destroyed_key_is_never_made_again(Fixture { store, other }: Fixtu
 }
 
 pub async fn checkpoints_only_move_forward(Fixture { store, other }: Fixture) {
-    assert_eq!(store.checkpoint("a reader").await.unwrap(), 0);
+    assert_eq!(store.checkpoint("a reader").await.unwrap(), Position::ZERO);
     append_one(&*store, append([write(order(), 0, 9)])).await;
     for (position, expected) in [(5, 5), (3, 5), (9, 9), (9, 9)] {
-        store.advance("a reader", position).await.unwrap();
-        assert_eq!(other.checkpoint("a reader").await.unwrap(), expected);
+        store.advance("a reader", Position::new(position)).await.unwrap();
+        assert_eq!(other.checkpoint("a reader").await.unwrap(), Position::new(expected));
     }
-    assert_eq!(store.checkpoint("another").await.unwrap(), 0);
+    assert_eq!(store.checkpoint("another").await.unwrap(), Position::ZERO);
 }
 
 pub async fn a_lease_has_one_holder_at_a_time(Fixture { store, other }: Fixture) {
@@ -64,7 +64,7 @@ pub async fn a_lease_has_one_holder_at_a_time(Fixture { store, other }: Fixture)
     store.give_back("work", one).await.unwrap();
     assert!(other.hold("work", two, long).await.unwrap());
     assert!(!store.hold("work", one, long).await.unwrap());
-    // A holder that is not heard of loses it.
+    // A holder that does not renew its lease loses it.
     assert!(other.hold("work", two, short).await.unwrap());
     let taken = tokio::time::timeout(LIMIT, async {
         while !store.hold("work", one, long).await.unwrap() {
@@ -138,7 +138,7 @@ pub async fn the_inbox_takes_a_message_once(Fixture { store, other }: Fixture) {
     assert!(!store.store(message("payments/one", "a")).await.unwrap(), "handled, but known");
 }
 
-/// The sequences of what is pending, as a handle sees it.
+/// The sequences of the pending messages, as a handle sees them.
 async fn pending_at(store: &dyn Store) -> Vec<u64> {
     store.pending(10, 3).await.unwrap().iter().map(|message| message.sequence).collect()
 }
@@ -155,11 +155,11 @@ pub async fn a_handled_message_is_marked_with_the_next_append(Fixture { store, o
     for handled in [all[1], all[0], all[1]] {
         store.mark_handled(handled).await.unwrap();
     }
-    // Whoever marked them sees them no more, whatever is written already.
+    // The handle that marked them no longer sees them, whether the marks are written yet or not.
     assert_eq!(pending_at(&*store).await, [all[2]]);
     assert_eq!(store.pending(1, 3).await.unwrap().len(), 1, "a page is not shorter for what is handled");
     let one = append([write(order(), 0, 1)]);
-    // What is refused marks nothing and loses nothing.
+    // A refused append loses no mark.
     let stream = one.writes[0].stream;
     let results = store.append(vec![one, append([write(stream, 5, 1)])]).await.unwrap();
     assert!(matches!(results[1], AppendResult::Conflict { .. }));

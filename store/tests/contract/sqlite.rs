@@ -1,4 +1,4 @@
-//! What SQLite promises beyond the contract.
+//! What SQLite guarantees beyond the contract.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use jangbu_kernel::log::{AppendResult, EventLog as _, LogError, StreamWrite};
 use jangbu_kernel::ports::Checkpoints as _;
+use jangbu_kernel::{Position, Version};
 use jangbu_store::{SqliteStore, Store as _, StoreError, seal_to_head, sqlite};
 use rusqlite::Connection;
 
@@ -43,14 +44,14 @@ async fn a_reader_beside_the_server_reads_and_cannot_write() {
     fill(&store, order(), 0, 3).await;
     let reader = SqliteStore::open_read_only(folder.path(), sqlite::Options::default()).unwrap();
     let mut head = reader.watch_head();
-    assert_eq!((head.current(), whole_log(&reader).await.len()), (3, 3));
+    assert_eq!((head.current(), whole_log(&reader).await.len()), (Position::new(3), 3));
     fill(&store, order(), 0, 2).await;
-    while head.current() < 5 {
+    while head.current() < Position::new(5) {
         assert!(tokio::time::timeout(crate::fixture::LIMIT, head.changed()).await.unwrap());
     }
     let refused = reader.append(vec![append([write(order(), 0, 1)])]).await;
     assert!(matches!(refused, Err(LogError::ReadOnly(_))), "{refused:?}");
-    assert!(matches!(reader.advance("a", 1).await, Err(LogError::ReadOnly(_))));
+    assert!(matches!(reader.advance("a", Position::FIRST).await, Err(LogError::ReadOnly(_))));
     assert!(matches!(reader.migrate().await, Err(StoreError::ReadOnly)));
     store.close().await;
     assert_eq!(whole_log(&reader).await.len(), 5, "also when the server has gone");
@@ -120,7 +121,7 @@ async fn a_full_disk_refuses_writes_and_still_reads() {
     };
     let mut version = 0;
     let error = loop {
-        match store.append(vec![append([large(version)])]).await {
+        match store.append(vec![append([large(Version::new(version))])]).await {
             Ok(_) => version += 1,
             Err(error) => break error,
         }
@@ -133,12 +134,12 @@ async fn a_full_disk_refuses_writes_and_still_reads() {
     assert_eq!(whole_log(&store).await.len() as u64, version, "what was acknowledged is there, the rest is not");
     store.close().await;
     let freed = open(folder.path()).await;
-    assert!(matches!(append_one(&freed, append([large(version)])).await, AppendResult::Appended { .. }));
+    assert!(matches!(append_one(&freed, append([large(Version::new(version))])).await, AppendResult::Appended { .. }));
     freed.close().await;
 }
 
-/// Three times in a row a child process is killed in the middle of its appends;
-/// whatever it had been told is in the log, which is whole.
+/// Three times in a row a child process is killed in the middle of its appends. Everything that was
+/// acknowledged is in the log, which is intact.
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
@@ -158,7 +159,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     store.close().await;
 }
 
-/// Runs the child until it has told so many acknowledgements, and kills it.
+/// Runs the child until it has reported this many acknowledgements, and kills it.
 fn kill_after(folder: &Path, lines: usize) -> Vec<(u64, String)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "sqlite::child_that_appends_until_killed", "--ignored", "--nocapture"])
@@ -179,7 +180,7 @@ fn kill_after(folder: &Path, lines: usize) -> Vec<(u64, String)> {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    // The last line may be cut short by the kill; an id that is whole was acknowledged.
+    // The kill may cut the last line short; a complete id was acknowledged.
     told.extend(output.map_while(Result::ok).filter_map(|line| parse(&line)).filter(|(_, id)| id.len() == 36));
     told
 }
@@ -203,7 +204,7 @@ async fn append_for_ever(store: SqliteStore) {
             let AppendResult::Appended { events } = result else { panic!("{result:?}") };
             let lines: String =
                 events.iter().map(|event| format!("ACK {} {}\n", event.position, event.event_id)).collect();
-            // One write for all of them, past the test harness and its buffer.
+            // One write for all of them, bypassing the test harness and its buffer.
             std::io::stdout().lock().write_all(lines.as_bytes()).unwrap();
         }
     }
@@ -221,12 +222,15 @@ async fn a_store_reopens_as_it_was() {
     let store = open(folder.path()).await;
     assert_eq!(whole_log(&store).await, before);
     let store_again = store.clone();
-    eventually("a dropped handle does not close the store", async || store_again.head().await.unwrap() == 30).await;
+    eventually("a dropped handle does not close the store", async || {
+        store_again.head().await.unwrap() == Position::new(30)
+    })
+    .await;
     store.close().await;
 }
 
-/// A commit that the database refuses at its very end, by a foreign key that is looked at
-/// only then: nobody who follows the log sees what was in it, and its positions go to the next.
+/// A commit that the database refuses at its very end, because of a foreign key that is checked
+/// only then: no follower sees its events, and its positions go to the next append.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_commit_is_followed_by_nobody() {
     let folder = tempfile::tempdir().unwrap();
@@ -249,7 +253,7 @@ async fn a_failed_commit_is_followed_by_nobody() {
     assert_eq!(crate::fixture::positions(&appended), [2, 3, 4]);
     // The head moves a moment after the answer.
     eventually("what followed is followed", async || {
-        let (followed, _) = store.follow(1, 10, &Default::default()).await.unwrap();
+        let (followed, _) = store.follow(Position::FIRST, 10, &Default::default()).await.unwrap();
         followed.len() == 3 && followed.iter().all(|event| event.stream == stream)
     })
     .await;
@@ -258,15 +262,15 @@ async fn a_failed_commit_is_followed_by_nobody() {
 
 const LIMITED_FOLDER: &str = "JANGBU_TEST_LIMITED_FOLDER";
 
-/// The system refuses to write the end of a commit. What will be found on the disk is
-/// open then, and that is what the caller is told; nothing more is accepted.
+/// The system refuses to write the end of a commit. It is then unknown what is stored, and that is
+/// what the caller is told; nothing more is accepted.
 #[tokio::test]
 async fn a_commit_that_could_not_be_written_is_told_as_unknown() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     fill(&store, order(), 0, 1).await;
     store.close().await;
-    // Blocks of 512 bytes. Without the trap the signal would end the process.
+    // In blocks of 512 bytes. Without the trap the signal would end the process.
     let script =
         "trap '' XFSZ; ulimit -f 1024; exec \"$0\" --exact sqlite::child_whose_files_are_limited --ignored --nocapture";
     let output = Command::new("sh")
@@ -294,7 +298,7 @@ async fn child_whose_files_are_limited() {
     let error = loop {
         let large = StreamWrite {
             stream,
-            expected_version: acknowledged - 1,
+            expected_version: Version::new(acknowledged - 1),
             events: vec![event(format!("\"{}\"", "x".repeat(20_000)))],
             meta: None,
         };

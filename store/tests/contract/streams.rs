@@ -1,4 +1,4 @@
-//! The index of streams on SQLite: known by memory at first, entered in runs.
+//! The index of streams on SQLite: first kept in memory only, then entered in runs.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jangbu_kernel::log::{AppendResult, EventLog as _, LogError, Snapshot, StreamWrite};
-use jangbu_kernel::{AggregateKind, StreamId};
+use jangbu_kernel::{AggregateKind, Position, StreamId, Version};
 use jangbu_store::{Flaw, SqliteStore, Store as _, sqlite, verify_log};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -34,24 +34,24 @@ fn raw(folder: &Path) -> Connection {
     Connection::open(folder.join("log.db")).unwrap()
 }
 
-/// Entries of the index, and up to where it has all.
+/// The number of entries in the index, and the position up to which it is complete.
 fn indexed(folder: &Path) -> (u64, u64) {
     let database = raw(folder);
     let number = |text: &str| database.query_row(text, [], |row| row.get::<_, i64>(0)).unwrap() as u64;
     (number("select count(*) from events_in_streams"), number("select position from events_indexed"))
 }
 
-/// Streams as they ought to be: versions by stream.
+/// The expected streams: versions by stream.
 type Shop = HashMap<StreamId, u64>;
 
-/// An id anywhere among all others, as those of e-mail addresses are.
+/// An id with a random place among all others, as those of e-mail addresses have.
 fn anywhere() -> StreamId {
     let mut random = [0; 16];
     aws_lc_rs::rand::fill(&mut random).unwrap();
     StreamId::new(AggregateKind::Email, Uuid::from_bytes(random))
 }
 
-/// Writes some streams that there are, and begins some, in one append.
+/// Writes some existing streams and begins some new ones, in one append.
 async fn step(store: &SqliteStore, shop: &mut Shop, number: usize) {
     let mut known: Vec<StreamId> = shop.keys().copied().collect();
     known.sort();
@@ -60,40 +60,41 @@ async fn step(store: &SqliteStore, shop: &mut Shop, number: usize) {
     let writes: Vec<StreamWrite> =
         streams.iter().map(|stream| write(*stream, shop.get(stream).copied().unwrap_or(0), 1 + number % 2)).collect();
     for write in &writes {
-        shop.insert(write.stream, write.expected_version + write.events.len() as u64);
+        shop.insert(write.stream, write.expected_version.plus(write.events.len() as u64).get());
     }
     assert!(matches!(append_one(store, append(writes)).await, AppendResult::Appended { .. }), "step {number}");
 }
 
-/// Every stream is whole for whoever reads.
+/// Checks that every stream is read completely.
 async fn is_whole(store: &SqliteStore, shop: &Shop, when: &str) {
     let streams: Vec<StreamId> = shop.keys().copied().collect();
-    let versions: Vec<u64> = shop.values().copied().collect();
+    let versions: Vec<Version> = shop.values().copied().map(Version::new).collect();
     assert_eq!(store.versions(streams.clone()).await.unwrap(), versions, "{when}");
     let loaded = store.load(streams.iter().map(|stream| (*stream, 1)).collect()).await.unwrap();
     for ((stream, version), loaded) in shop.iter().zip(loaded) {
-        let found: Vec<u64> = loaded.events.iter().map(|event| event.version).collect();
+        let found: Vec<u64> = loaded.events.iter().map(|event| event.version.get()).collect();
         assert_eq!(found, (1..=*version).collect::<Vec<_>>(), "{stream} {when}");
         assert!(loaded.events.iter().all(|event| event.stream == *stream));
-        let part = store.read_stream(*stream, 2, version.saturating_sub(1), 2).await.unwrap();
-        let expected: Vec<u64> = (2..*version).take(2).collect();
+        let part =
+            store.read_stream(*stream, Version::new(2), Version::new(version.saturating_sub(1)), 2).await.unwrap();
+        let expected: Vec<Version> = (2..*version).take(2).map(Version::new).collect();
         assert_eq!(part.iter().map(|event| event.version).collect::<Vec<_>>(), expected, "{stream} {when}");
     }
 }
 
-/// No version is given out twice, and none is left out.
+/// Checks that no version can be used twice or skipped.
 async fn versions_are_judged(store: &SqliteStore, shop: &Shop, when: &str) {
     for (stream, version) in shop {
         for wrong in [0, version - 1, version + 1].into_iter().filter(|wrong| wrong != version) {
             let result = append_one(store, append([write(*stream, wrong, 1)])).await;
             let AppendResult::Conflict { actual_version, .. } = result else { panic!("{stream} {when}: {result:?}") };
-            assert_eq!(actual_version, *version, "{stream} {when}");
+            assert_eq!(actual_version, Version::new(*version), "{stream} {when}");
         }
     }
 }
 
-/// Wherever an entry is, staged, in memory, half entered or in the index, and however often the
-/// process was started: streams are whole, for a handle beside the writer too.
+/// Wherever an entry is (staged, in memory, partly entered or in the index), and however often the
+/// process was started: streams are complete, also for a handle beside the writer.
 #[tokio::test]
 async fn a_stream_is_whole_however_far_its_run_has_come() {
     let folder = tempfile::tempdir().unwrap();
@@ -124,8 +125,8 @@ async fn a_stream_is_whole_however_far_its_run_has_come() {
     assert!(up_to > 0 && entries >= up_to && entries < events, "{entries} of {events}, up to {up_to}");
 }
 
-/// The files as they lie after each commit are what a kill leaves. Whatever of a run is in
-/// the index then, a start finds the rest.
+/// The files after each commit are what a kill leaves. Whatever part of a run is in the index then,
+/// a start finds the rest.
 #[tokio::test]
 async fn a_start_after_a_kill_at_any_commit_finds_every_event() {
     let folder = tempfile::tempdir().unwrap();
@@ -161,7 +162,8 @@ async fn a_start_after_a_kill_at_any_commit_finds_every_event() {
     store.close().await;
 }
 
-/// What a transaction staged goes with it, and what it had entered is entered by another.
+/// A rollback undoes what the transaction staged, and the entries that it entered are entered by
+/// another transaction.
 #[tokio::test]
 async fn a_rolled_back_append_leaves_nothing_in_the_index() {
     let folder = tempfile::tempdir().unwrap();
@@ -186,7 +188,7 @@ async fn a_rolled_back_append_leaves_nothing_in_the_index() {
         spoilt.writes[0].events[1].payload = format!("\"{how}\"");
         let failed = store.append(vec![append([write(order(), 0, 3)]), spoilt]).await;
         assert!(matches!(failed, Err(LogError::Unavailable(..))), "{failed:?}");
-        assert_eq!(store.versions(vec![stream]).await.unwrap(), [0]);
+        assert_eq!(store.versions(vec![stream]).await.unwrap(), [0].map(Version::new));
         step(&store, &mut shop, attempt).await;
         is_whole(&store, &shop, &format!("after attempt {attempt}")).await;
     }
@@ -197,7 +199,7 @@ async fn a_rolled_back_append_leaves_nothing_in_the_index() {
     store.close().await;
 }
 
-/// Appends of several callers share a transaction: those before are looked at, too.
+/// Appends of several callers share a transaction: the earlier ones count, too.
 #[tokio::test]
 async fn a_stream_begins_once_within_a_transaction() {
     let folder = tempfile::tempdir().unwrap();
@@ -205,7 +207,7 @@ async fn a_stream_begins_once_within_a_transaction() {
     for stream in [anywhere(), order()] {
         let held = raw(folder.path());
         held.execute_batch("begin immediate").unwrap();
-        // The first waits for the lock, the others behind it.
+        // The first waits for the lock, the others queue behind it.
         let waiting: Vec<_> = (0..4)
             .map(|_| {
                 let store = store.clone();
@@ -218,13 +220,13 @@ async fn a_stream_begins_once_within_a_transaction() {
         for append in waiting {
             begun += usize::from(matches!(append.await.unwrap(), AppendResult::Appended { .. }));
         }
-        assert_eq!((begun, store.versions(vec![stream]).await.unwrap()), (1, vec![1]));
+        assert_eq!((begun, store.versions(vec![stream]).await.unwrap()), (1, vec![Version::FIRST]));
     }
     assert_eq!(whole_log(&store).await.len(), 2);
     store.close().await;
 }
 
-/// Entries leave memory for the index while readers look in both.
+/// Entries move from memory to the index while readers search both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_reads_finds_what_was_answered() {
     const EVENTS: u64 = 200;
@@ -240,7 +242,7 @@ async fn whoever_reads_finds_what_was_answered() {
                 while answered.load(Ordering::Acquire) < EVENTS {
                     let least = answered.load(Ordering::Acquire);
                     let loaded = reader.load(vec![(stream, 1)]).await.unwrap().remove(0);
-                    let versions: Vec<u64> = loaded.events.iter().map(|event| event.version).collect();
+                    let versions: Vec<u64> = loaded.events.iter().map(|event| event.version.get()).collect();
                     assert_eq!(versions, (1..=versions.len() as u64).collect::<Vec<_>>());
                     assert!(versions.len() as u64 >= least, "{} of {least}", versions.len());
                     reads += 1;
@@ -260,7 +262,7 @@ async fn whoever_reads_finds_what_was_answered() {
     store.close().await;
 }
 
-/// Ids are no proof of age: those of one kind may come in any order.
+/// Ids do not prove age: those of one kind may come in any order.
 #[tokio::test]
 async fn a_stream_with_a_small_id_begins_and_is_found() {
     let folder = tempfile::tempdir().unwrap();
@@ -287,7 +289,7 @@ async fn flaws(folder: &Path) -> Vec<Flaw> {
     flaws
 }
 
-/// A log of one stream of 40 events, most of them in the index, that can be altered.
+/// An alterable log with one stream of 40 events, most of them in the index.
 async fn indexed_stream(folder: &Path) -> StreamId {
     let stream = stock();
     let store = open(folder).await;
@@ -302,20 +304,27 @@ async fn indexed_stream(folder: &Path) -> StreamId {
     stream
 }
 
-/// An event that takes a version of another, as if the judgement had failed: no start writes
-/// behind it, the stream is not read as if nothing were wrong, and the verification names it.
+/// An event that takes a version of another one, as if judging had failed: no start writes after
+/// it, the stream is not read as if nothing were wrong, and the verification reports it.
 #[tokio::test]
 async fn a_doubled_version_is_found() {
-    // Of two versions that are not in the index yet, and of one that is.
+    // Of two versions that are not yet in the index, and of one that is.
     for (position, version) in [(40, 39), (40, 3)] {
         let folder = tempfile::tempdir().unwrap();
         let stream = indexed_stream(folder.path()).await;
         let change = format!("update events set version = {version} where position = {position}");
         raw(folder.path()).execute_batch(&change).unwrap();
         let found = flaws(folder.path()).await;
-        assert!(found.contains(&Flaw::Version { position, expected: position, found: version }), "{found:?}");
+        assert!(
+            found.contains(&Flaw::Version {
+                position: Position::new(position),
+                expected: Version::new(position),
+                found: Version::new(version)
+            }),
+            "{found:?}"
+        );
         let reader = beside(folder.path());
-        let read = reader.read_stream(stream, 1, 40, 100).await;
+        let read = reader.read_stream(stream, Version::FIRST, Version::new(40), 100).await;
         assert!(matches!(read, Err(LogError::Damaged(_))), "{read:?}");
         reader.close().await;
         let refused = SqliteStore::open(folder.path(), options()).unwrap_err();
@@ -324,7 +333,7 @@ async fn a_doubled_version_is_found() {
     }
 }
 
-/// Entries that lead behind the end tell that events are gone, whatever the folder knew of them.
+/// Entries that point beyond the end show that events are lost, whatever the folder knew of them.
 #[tokio::test]
 async fn a_log_that_ends_before_its_index_is_not_opened() {
     let folder = tempfile::tempdir().unwrap();
@@ -336,7 +345,8 @@ async fn a_log_that_ends_before_its_index_is_not_opened() {
     assert!(cause.contains("the log ends at position 12"), "{cause}");
 }
 
-/// It comes while the program runs: the entering ends the writing, and says why.
+/// The doubled version appears while the program runs: entering it stops all writing, with an error
+/// that says why.
 #[tokio::test]
 async fn a_doubled_version_ends_the_writing() {
     let folder = tempfile::tempdir().unwrap();
@@ -351,7 +361,7 @@ async fn a_doubled_version_ends_the_writing() {
         .unwrap();
     let error = loop {
         match store.append(vec![append([write(order(), 0, 1)])]).await {
-            Ok(_) => assert!(store.head().await.unwrap() < 100, "nobody finds it"),
+            Ok(_) => assert!(store.head().await.unwrap() < Position::new(100), "nobody finds it"),
             Err(error) => break error,
         }
     };
@@ -360,7 +370,7 @@ async fn a_doubled_version_ends_the_writing() {
     store.close().await;
 }
 
-/// What somebody else writes behind the writer's back is seen by it and by all who read.
+/// Events that something else appends without the writer are seen by the writer and by all readers.
 #[tokio::test]
 async fn an_event_that_was_put_behind_the_writer_counts() {
     let folder = tempfile::tempdir().unwrap();
@@ -377,11 +387,14 @@ async fn an_event_that_was_put_behind_the_writer_counts() {
             ))
             .unwrap();
         for store in [&store, &reader] {
-            assert_eq!(store.versions(vec![stream]).await.unwrap(), [version]);
-            assert_eq!(store.read_stream(stream, version - 1, version, 9).await.unwrap().len(), 2);
+            assert_eq!(store.versions(vec![stream]).await.unwrap(), [version].map(Version::new));
+            assert_eq!(
+                store.read_stream(stream, Version::new(version - 1), Version::new(version), 9).await.unwrap().len(),
+                2
+            );
         }
         let conflict = append_one(&store, append([write(stream, version - 1, 1)])).await;
-        assert_eq!(conflict, AppendResult::Conflict { stream, actual_version: version });
+        assert_eq!(conflict, AppendResult::Conflict { stream, actual_version: Version::new(version) });
         fill(&store, order(), 0, 1).await;
         if version == 50 {
             reader.close().await;
@@ -393,30 +406,30 @@ async fn an_event_that_was_put_behind_the_writer_counts() {
     assert!(indexed(folder.path()).1 > 60, "they are in the index like others");
 }
 
-/// What the index lacks, leads to something else or has too much of is named.
+/// Entries that are missing, wrong or superfluous in the index are reported.
 #[tokio::test]
 async fn an_index_that_does_not_say_what_the_log_says_is_found() {
     type IsTold = fn(&[Flaw]) -> bool;
-    const IS_NOT_LED_TO_7: IsTold =
-        |flaws| matches!(flaws, [Flaw::Index { position: 7, what }] if what.contains("does not lead to"));
+    const IS_NOT_LED_TO_7: IsTold = |flaws| matches!(flaws, [Flaw::Index { position, what }] if *position == Position::new(7) && what.contains("does not lead to"));
     let cases: [(&str, IsTold); 7] = [
         ("delete from events_in_streams where version = 7", IS_NOT_LED_TO_7),
         ("update events_in_streams set position = 8 where version = 7", IS_NOT_LED_TO_7),
         ("update events_in_streams set version = 700 where version = 7", IS_NOT_LED_TO_7),
         (
             "insert into events_in_streams select 'order', stream_id, version, position from events where position = 9",
-            |flaws| matches!(flaws, [Flaw::Index { position: 9, what }] if what.contains("leads from version 9 of order-")),
+            |flaws| matches!(flaws, [Flaw::Index { position, what }] if *position == Position::new(9) && what.contains("leads from version 9 of order-")),
         ),
         (
             "insert into events_in_streams select 'order', stream_id, version, 39 from events where position = 9",
-            |flaws| matches!(flaws, [Flaw::Index { position: 39, .. }]),
+            |flaws| matches!(flaws, [Flaw::Index { position, .. }] if *position == Position::new(39)),
         ),
         (
             "insert into events_in_streams select 'order', stream_id, version, 4711 from events where position = 9",
-            |flaws| matches!(flaws, [Flaw::Lost { head: 40, witness }] if witness.contains("4711")),
+            |flaws| matches!(flaws, [Flaw::Lost { head, witness }] if *head == Position::new(40) && witness.contains("4711")),
         ),
         ("delete from events where position > 12", |flaws| {
-            flaws.iter().all(|flaw| matches!(flaw, Flaw::Lost { head: 12, .. })) && !flaws.is_empty()
+            flaws.iter().all(|flaw| matches!(flaw, Flaw::Lost { head, .. } if *head == Position::new(12)))
+                && !flaws.is_empty()
         }),
     ];
     for (change, is_told) in cases {
@@ -428,7 +441,7 @@ async fn an_index_that_does_not_say_what_the_log_says_is_found() {
     }
 }
 
-/// A stream that the index leads astray is not read as if it were shorter, or another.
+/// A stream with wrong index entries is not read as if it were shorter, or another one.
 #[tokio::test]
 async fn a_stream_that_is_led_astray_is_not_read() {
     for change in [
@@ -448,7 +461,7 @@ async fn a_stream_that_is_led_astray_is_not_read() {
     }
 }
 
-/// Brings the file back to what the version before kept.
+/// Changes the file back to the form of the previous version.
 fn make_former(folder: &Path) {
     raw(folder)
         .execute_batch(
@@ -484,14 +497,14 @@ async fn the_index_of_an_older_store_is_taken_over() {
     store_is_refused_to_the_program_before(folder.path());
 }
 
-/// The program before knows six versions, and refuses what is newer.
+/// The previous program knows six versions, and refuses newer ones.
 fn store_is_refused_to_the_program_before(folder: &Path) {
     let version: u32 = raw(folder).pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 7);
 }
 
-/// A log whose index lacks more than a few runs, as one that was put together by hand: it is
-/// entered before anything is written, and until then it can be read.
+/// A log whose index lacks more than a few runs, for example one that was assembled by hand: they
+/// are entered before anything is written, and until then the log is readable.
 #[tokio::test]
 async fn an_index_that_lacks_much_is_entered_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
@@ -522,11 +535,11 @@ async fn a_copy_has_its_index() {
     for number in 0..10 {
         step(&store, &mut shop, number).await;
     }
-    // Made anew from the events, whatever became of the one that is copied.
+    // The copy's index is made from the events, whatever the state of the original index.
     raw(folder.path()).execute_batch("delete from events_in_streams where version = 2").unwrap();
     let head = store.copy_to(copy.path(), &mut |_, _| {}).await.unwrap();
     store.close().await;
-    assert_eq!(indexed(copy.path()), (head, head));
+    assert_eq!(indexed(copy.path()), (head.get(), head.get()));
     let reader = beside(copy.path());
     is_whole(&reader, &shop, "of the copy").await;
     whole_log(&reader).await;
@@ -538,7 +551,7 @@ async fn a_copy_has_its_index() {
     store.close().await;
 }
 
-/// Snapshots end with an event that is looked for where all others are.
+/// Snapshots end with an event, which is looked up like all others.
 #[tokio::test]
 async fn snapshots_are_kept_however_far_the_run_has_come() {
     let folder = tempfile::tempdir().unwrap();
@@ -547,7 +560,8 @@ async fn snapshots_are_kept_however_far_the_run_has_come() {
     for version in 1..=30 {
         fill(&store, stream, version - 1, 1).await;
         fill(&store, order(), 0, version % 3).await;
-        let snapshot = Snapshot { stream, version, state_version: 1, state: version.to_string() };
+        let snapshot =
+            Snapshot { stream, version: Version::new(version), state_version: 1, state: version.to_string() };
         store.save_snapshots(vec![snapshot.clone()]).await.unwrap();
         let loaded = store.load(vec![(stream, 1)]).await.unwrap().remove(0);
         assert_eq!((loaded.snapshot, loaded.events.len()), (Some(snapshot), 0), "version {version}");

@@ -1,35 +1,43 @@
-//! Rows that this program cannot read: of a newer one, or damaged. They stop nobody else.
+//! Rows that this program cannot read, because they are newer or damaged. They stop only their own
+//! streams.
 
 use jangbu_kernel::log::{EventLog, ReadFilter, Snapshot};
-use jangbu_kernel::{Actor, StreamId};
+use jangbu_kernel::{Actor, Position, StreamId, Version};
 use jangbu_store::{SqliteStore, Store, sqlite};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::fixture::{append, append_one, connect, fill, order, stock, with_database, write};
 
-/// Of six events, the third is of a kind and the fourth of an actor that only a newer
-/// program knows, and the fifth is damaged.
+/// Of six events, the third has a kind of stream and the fourth an actor that only a newer program
+/// knows, and the fifth is damaged.
 async fn follows_around_them(store: &dyn Store) {
     let everything = ReadFilter::default();
     let (mut events, mut after) = (Vec::new(), 0);
     while after < 6 {
-        // A follower may get less than there is, and goes on from there.
-        let (page, read_to) = store.follow(after, 100, &everything).await.unwrap();
-        assert!(read_to > after, "it stands still at {after}");
+        // A follower may get fewer events than there are, and continues from there.
+        let (page, read_to) = store.follow(Position::new(after), 100, &everything).await.unwrap();
+        assert!(read_to > Position::new(after), "it stands still at {after}");
         events.extend(page);
-        after = read_to;
+        after = read_to.get();
     }
     let found: Vec<_> = events.iter().map(|event| event.position).collect();
-    assert_eq!((found, after), (vec![1, 2, 4, 5, 6], 6));
+    assert_eq!(
+        (found, after),
+        (vec![Position::FIRST, Position::new(2), Position::new(4), Position::new(5), Position::new(6)], 6)
+    );
     assert_eq!(events[2].meta.actor, Actor::Unknown("parrot:polly".to_owned()));
     assert_eq!(events[2].meta.actor.to_string(), "parrot:polly");
-    assert_eq!((events[3].payload.as_str(), events[3].version), ("", 5), "nobody decodes it");
-    assert_eq!(store.read_all(2, 1, &everything).await.unwrap(), (vec![], 3), "a page of nothing known goes on");
+    assert_eq!((events[3].payload.as_str(), events[3].version), ("", Version::new(5)), "nobody decodes it");
+    assert_eq!(
+        store.read_all(Position::new(2), 1, &everything).await.unwrap(),
+        (vec![], Position::new(3)),
+        "a page of nothing known goes on"
+    );
     let typed = ReadFilter { event_types: vec!["order.placed".to_owned()], correlation_id: None };
-    let (events, read_to) = store.read_all(0, 3, &typed).await.unwrap();
-    assert_eq!((events.len(), read_to), (2, 3), "a full page ends where it ends");
-    assert_eq!(store.rows(0, 100).await.unwrap().len(), 6, "as they are stored they are all there");
-    assert!(store.hash_at(3).await.unwrap().is_some());
+    let (events, read_to) = store.read_all(Position::ZERO, 3, &typed).await.unwrap();
+    assert_eq!((events.len(), read_to), (2, Position::new(3)), "a full page ends where it ends");
+    assert_eq!(store.rows(Position::ZERO, 100).await.unwrap().len(), 6, "as they are stored they are all there");
+    assert!(store.hash_at(Position::new(3)).await.unwrap().is_some());
 }
 
 const NEWER: &str = "update events set stream_kind = 'parrot' where position = 3; \
@@ -51,11 +59,14 @@ async fn what_cannot_be_read_stops_nobody_else_on_sqlite() {
     let database = rusqlite::Connection::open(folder.path().join("log.db")).unwrap();
     database.execute_batch("drop trigger events_are_not_updated;").unwrap();
     database.execute_batch(NEWER).unwrap();
-    // One byte, and it is no text any more.
+    // One byte makes it invalid text.
     database.execute_batch("update events set payload = cast(x'7bff7d' as text) where position = 5;").unwrap();
     let store = SqliteStore::open(folder.path(), sqlite::Options::default()).unwrap();
     follows_around_them(&store).await;
-    assert!(store.read_stream(stream, 5, 5, 1).await.is_err(), "who asks for the stream itself is told");
+    assert!(
+        store.read_stream(stream, Version::new(5), Version::new(5), 1).await.is_err(),
+        "who asks for the stream itself is told"
+    );
     assert!(matches!(
         append_one(&store, append([write(order(), 0, 1)])).await,
         jangbu_kernel::log::AppendResult::Appended { .. }
@@ -76,18 +87,21 @@ async fn what_cannot_be_read_stops_nobody_else_on_postgres() {
         sqlx::raw_sql(AssertSqlSafe(format!("{damage}{NEWER}"))).execute(&mut database).await.unwrap();
         let store = connect(&url).await;
         follows_around_them(&store).await;
-        assert!(store.read_stream(stream, 5, 5, 1).await.is_err(), "who asks for the stream itself is told");
+        assert!(
+            store.read_stream(stream, Version::new(5), Version::new(5), 1).await.is_err(),
+            "who asks for the stream itself is told"
+        );
         store.close().await;
     })
     .await;
 }
 
 fn snapshot(stream: StreamId, version: u64) -> Snapshot {
-    Snapshot { stream, version, state_version: 1, state: "{}".to_owned() }
+    Snapshot { stream, version: Version::new(version), state_version: 1, state: "{}".to_owned() }
 }
 
-/// Snapshots that lie beyond their stream, or end with another event than it has, as after
-/// the log's own tables were restored alone.
+/// Snapshots that are ahead of their stream, or end with another event than it has, as after a
+/// restore of only the log's own tables.
 async fn are_ignored_and_replaced(store: &dyn Store, ahead: StreamId, other: StreamId) {
     for (stream, name) in [(ahead, "ahead"), (other, "of another history")] {
         let loaded = store.load(vec![(stream, 1)]).await.unwrap().remove(0);

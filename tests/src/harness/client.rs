@@ -1,4 +1,4 @@
-//! A caller of the API.
+//! A client of the API.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
@@ -8,43 +8,43 @@ use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
-/// The server closes a connection that brought nothing for 10 s. One that it closes just
-/// while it is taken up again loses the request.
+/// The server closes a connection that was idle for 10 s. A request on a connection that it closes
+/// at the same moment is lost.
 const LONGEST_IDLE: Duration = Duration::from_secs(4);
 
-/// Somebody who calls the API, with or without a token.
+/// A client of the API, with or without a token.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: String,
-    /// Shared by all that are the same caller.
+    /// Shared by all clones of the client.
     token: Option<Arc<RwLock<String>>>,
     login: Option<Arc<Login>>,
 }
 
-/// What somebody logs in with.
+/// The credentials of a login.
 struct Login {
     email: String,
     password: String,
 }
 
 impl Client {
-    /// A caller without a token.
+    /// A client without a token.
     pub fn anonymous(base: impl Into<String>) -> Self {
         Self { http: http().build().unwrap(), base: base.into(), token: None, login: None }
     }
 
-    /// The same caller from another address of this machine.
+    /// The same client from another address of this machine.
     pub fn from(&self, address: std::net::IpAddr) -> Self {
         Self { http: http().local_address(address).build().unwrap(), ..self.clone() }
     }
 
-    /// The same caller with this token.
+    /// The same client with this token.
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(Arc::new(RwLock::new(token.to_owned()))), login: None, ..self.clone() }
     }
 
-    /// Logs in; the caller that comes of it, with the answer.
+    /// Logs in; returns a client with the token, and the answer.
     pub async fn log_in(&self, email: &str, password: &str) -> (Self, Value) {
         let login = Login { email: email.to_owned(), password: password.to_owned() };
         let answer = self.post("/v1/auth/login", &login.body()).send().await.expect(200);
@@ -52,8 +52,8 @@ impl Client {
         (Self { login: Some(Arc::new(login)), ..client }, answer)
     }
 
-    /// Logs in again, for everybody who is this caller: a token is good for five minutes.
-    /// False when that is not possible now.
+    /// Logs in again, for all clones of this client, because a token is valid for five minutes.
+    /// False if that is not possible now.
     pub async fn log_in_again(&self) -> bool {
         let (Some(login), Some(token)) = (&self.login, &self.token) else { panic!("a caller who logged in") };
         let reply = self.post("/v1/auth/login", &login.body()).try_send().await;
@@ -65,7 +65,7 @@ impl Client {
         true
     }
 
-    /// The same caller at another server.
+    /// The same client for another server.
     pub fn at(&self, base: impl Into<String>) -> Self {
         Self { base: base.into(), ..self.clone() }
     }
@@ -92,12 +92,12 @@ impl Client {
         self.call(Method::POST, path).json(body).key(fresh_key())
     }
 
-    /// Reads JSON that has to be there.
+    /// Reads JSON; the answer has to be a success.
     pub async fn read(&self, path: &str) -> Value {
         self.get(path).send().await.expect(200)
     }
 
-    /// Walks a list to its end, page by page.
+    /// Reads a list to its end, page by page.
     pub async fn read_all(&self, path: &str) -> Vec<Value> {
         const MOST_PAGES: usize = 1_000;
         let glue = if path.contains('?') { '&' } else { '?' };
@@ -119,7 +119,7 @@ impl Client {
 }
 
 fn http() -> reqwest::ClientBuilder {
-    // Plain HTTP on loopback needs no trust anchors, which a bare machine does not have.
+    // Plain HTTP on loopback needs no trust anchors, which a minimal machine does not have.
     reqwest::Client::builder()
         .tls_certs_only([])
         .no_proxy()
@@ -134,13 +134,13 @@ impl Login {
     }
 }
 
-/// A key that nobody used before.
+/// A key that was never used before.
 pub fn fresh_key() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("journey-{:06}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A request that is being put together.
+/// A request under construction.
 pub struct Call {
     builder: reqwest::RequestBuilder,
     key: Option<String>,
@@ -168,7 +168,7 @@ impl Call {
         self
     }
 
-    /// A body that does not say what it is.
+    /// A body without a content type.
     pub fn bare_body(mut self, body: Vec<u8>) -> Self {
         self.builder = self.builder.body(body);
         self
@@ -184,12 +184,12 @@ impl Call {
         self
     }
 
-    /// Asks for the answer to be given when the process manager is at rest.
+    /// Waits with the answer until the process manager has nothing more to do for it.
     pub fn settled(self) -> Self {
         self.header("prefer", "wait=20").header("jangbu-wait-for", "settled")
     }
 
-    /// Sends it; no answer is an error.
+    /// Sends it; returns an error if there is no answer.
     pub async fn try_send(self) -> reqwest::Result<Reply> {
         let answer = self.open().await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
@@ -197,7 +197,7 @@ impl Call {
         Ok(Reply { status, headers, body })
     }
 
-    /// Sends it and gives the answer with its body still to be read.
+    /// Sends it and returns the answer with its body unread.
     pub async fn open(self) -> reqwest::Result<reqwest::Response> {
         let mut builder = self.builder;
         if let Some(key) = self.key {
@@ -206,13 +206,13 @@ impl Call {
         builder.send().await
     }
 
-    /// Sends it; there has to be an answer.
+    /// Sends it; fails if there is no answer.
     pub async fn send(self) -> Reply {
         self.try_send().await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
     }
 }
 
-/// What came back.
+/// An answer.
 #[derive(Clone)]
 pub struct Reply {
     pub status: u16,
@@ -233,14 +233,14 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// The body of an answer that has to have this status.
+    /// The body; fails unless the answer has this status.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         self.json()
     }
 
-    /// Holds that it is a problem with this status and code, and gives its body.
+    /// Asserts that it is a problem with this status and code; returns its body.
     #[track_caller]
     pub fn expect_problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
@@ -249,7 +249,7 @@ impl Reply {
         problem
     }
 
-    /// Holds that it is a problem as RFC 9457 and the house have it, and gives its body.
+    /// Asserts that it is a problem by RFC 9457 and the API's own rules; returns its body.
     #[track_caller]
     pub fn problem(&self) -> Value {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{} {}", self.status, self.text());

@@ -1,4 +1,4 @@
-//! A Postgres server of a scenario's own, which may be stopped and started.
+//! A Postgres server of a scenario's own, which can be stopped and started.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,16 @@ use std::process::Stdio;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-/// Faster than durable, because only the server's processes end here, never the power.
+/// Faster than durable settings, because only processes end here and the power stays on.
 const SETTINGS: &str = "-c fsync=off -c full_page_writes=off -c max_connections=100 -c shared_buffers=32MB \
      -c listen_addresses=127.0.0.1 -c logging_collector=off";
 
 /// How a server is stopped.
 #[derive(Clone, Copy, Debug)]
 pub enum Stop {
-    /// Transactions under way are rolled back, connections are told.
+    /// Transactions under way are rolled back, and connections are notified.
     Fast,
-    /// Everything ends where it is; the next start recovers.
+    /// Everything ends at once; the next start recovers.
     Immediate,
 }
 
@@ -31,7 +31,7 @@ impl Cluster {
     pub async fn start() -> Self {
         let programs = programs();
         let folder = TempDir::new().unwrap();
-        // The server runs as somebody else than root and has to get here.
+        // The server runs as another user than root and needs access to the folder.
         open_to(folder.path());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let cluster = Self { folder, programs, port };
@@ -67,7 +67,8 @@ impl Cluster {
 
     async fn run(&self, program: &str, arguments: &[&str]) {
         let mut command = as_somebody(&self.programs.join(program));
-        // The server keeps what it inherits: pipes would not end with the command.
+        // The server inherits the output: with a pipe, reading the command's output would never
+        // end.
         command.args(arguments).current_dir(self.folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
         let ended = tokio::time::timeout(super::LIMIT, command.stdin(Stdio::null()).status()).await;
         let status = ended.expect("it ends within the limit").unwrap();
@@ -76,7 +77,7 @@ impl Cluster {
     }
 }
 
-/// Where the newest server's programs are.
+/// The folder of the newest server's programs.
 fn programs() -> PathBuf {
     let packaged = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<(u32, PathBuf)> = packaged
@@ -96,7 +97,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Whoever the server runs as when this is root, which Postgres refuses.
+/// The user that the server runs as if this is root, because Postgres refuses to run as root.
 fn somebody() -> &'static str {
     let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     if accounts.lines().any(|line| line.starts_with("postgres:")) { "postgres" } else { "nobody" }

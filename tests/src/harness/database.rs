@@ -2,7 +2,7 @@
 
 use sqlx::{Connection as _, PgConnection};
 
-/// A database that is there until [`Database::drop_it`].
+/// A database that exists until [`Database::drop_it`].
 pub struct Database {
     server: String,
     name: String,
@@ -30,7 +30,7 @@ impl Database {
         self.on_server(&format!("drop database {} with (force)", self.name)).await;
     }
 
-    /// Cuts every connection to the database; how many there were.
+    /// Cuts every connection to the database; returns how many there were.
     pub async fn cut_connections(&self) -> i64 {
         let mut server = PgConnection::connect(&self.server).await.unwrap();
         let cut = sqlx::query_scalar(

@@ -1,5 +1,5 @@
-//! People who shop without a pause while something happens to the machine, and what
-//! they were told: a journal that lives outside the shop.
+//! People who place orders without a pause while a fault happens, and a journal of the answers they
+//! got, which is kept outside the shop.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -12,17 +12,17 @@ use super::client::{Call, Client, Reply, fresh_key};
 use super::shopping::{basket, by_card, number};
 use super::{World, eventually};
 
-/// How the cards of the load behave.
+/// The card tokens of the load, with their behaviours.
 const TOKENS: [&str; 6] =
     ["tok_ok", "tok_ok", "tok_declined", "tok_timeout_charged", "tok_error_then_ok", "tok_duplicate_webhook"];
-/// Shoppers at once.
+/// Concurrent shoppers.
 pub const SHOPPERS: usize = 8;
-/// How often people log in again: several times while a token is good.
+/// How often people log in again: several times during the life of a token.
 const LOGIN_EVERY: Duration = Duration::from_secs(60);
-/// Enough for every order of the load.
+/// Stock for every order of the load.
 const PLENTY: u32 = 100_000;
 
-/// Staff, people and something to buy.
+/// Staff, buyers and a product.
 pub struct Shop {
     pub admin: Client,
     pub buyers: Vec<Client>,
@@ -40,8 +40,8 @@ impl Shop {
         Self { admin, buyers, product }
     }
 
-    /// Has people shop while something happens, and lets everybody finish what was
-    /// begun; what they were told.
+    /// Runs the load while something happens, and lets everything that was begun finish; returns
+    /// the journal.
     pub async fn under_load(&self, happens: impl AsyncFnOnce(&Journal<'_>)) -> Vec<Placed> {
         let journal =
             Journal { shop: self, placed: RefCell::default(), stop: Cell::new(false), turned_away: Cell::new(0) };
@@ -66,7 +66,7 @@ impl Shop {
     async fn log_in_now_and_then(&self) {
         loop {
             tokio::time::sleep(LOGIN_EVERY).await;
-            // Who is turned away because of what is happening tries it next time.
+            // A login that fails because of the fault is repeated at the next interval.
             join_all(self.everybody().map(Client::log_in_again)).await;
         }
     }
@@ -82,11 +82,11 @@ pub struct Placed {
     buyer: usize,
     key: String,
     pub order: Value,
-    /// The answer as it came, byte for byte.
+    /// The body of the answer, byte for byte.
     answer: Vec<u8>,
 }
 
-/// What people were told so far.
+/// The answers so far.
 pub struct Journal<'a> {
     shop: &'a Shop,
     placed: RefCell<Vec<Placed>>,
@@ -95,29 +95,29 @@ pub struct Journal<'a> {
 }
 
 impl Journal<'_> {
-    /// How many orders were acknowledged.
+    /// The number of acknowledged orders.
     pub fn count(&self) -> usize {
         self.placed.borrow().len()
     }
 
-    /// How often somebody got no answer, or was asked to come again.
+    /// The number of requests without an answer, or with one that asks for a retry.
     pub const fn turned_away(&self) -> usize {
         self.turned_away.get()
     }
 
-    /// The orders acknowledged behind the first `seen`.
+    /// The orders acknowledged after the first `seen`.
     pub fn since(&self, seen: usize) -> Vec<Placed> {
         self.placed.borrow()[seen..].to_vec()
     }
 
-    /// Waits until so many more orders were acknowledged.
+    /// Waits until this many more orders are acknowledged.
     pub async fn goes_on(&self, more: usize) {
         let before = self.count();
         eventually("the load goes on", async || (self.count() >= before + more).then_some(())).await;
     }
 
-    /// Asks for every order behind the first `seen` again, under its key: the answer is
-    /// the one that was given. How many there are now.
+    /// Repeats the request of every order after the first `seen`, under its key, and compares the
+    /// answer with the first one. Returns the present number of orders.
     pub async fn word_is_kept(&self, seen: usize) -> usize {
         let placed = self.since(seen);
         join_all(placed.iter().map(async |placed| {
@@ -135,8 +135,8 @@ impl Journal<'_> {
         self.until_answered(|| self.shop.buyers[buyer].post("/v1/orders", &body).key(key)).await
     }
 
-    /// Places an order and pays it. Whatever is not answered is asked again under the
-    /// same key, as a careful client does.
+    /// Places an order and pays it. A request without an answer is repeated under the same key, as
+    /// a correct client does.
     async fn shop_once(&self, buyer: usize, token: &str) {
         let key = fresh_key();
         let reply = self.place(buyer, &key).await;
@@ -147,14 +147,14 @@ impl Journal<'_> {
         let pay = || self.shop.buyers[buyer].post("/v1/payments", &payment).key(&payment_key);
         let answer = self.until_answered(pay).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
-        // A repeat of what was answered is the same order still.
+        // A repeat of an answered request returns the same order.
         let again = self.place(buyer, &key).await;
         assert_eq!(again.expect(201)["id"], order["id"]);
         assert_eq!(again.header("idempotent-replayed"), Some("true"));
     }
 
-    /// Asks until there is an answer that decides something. What is not known, or
-    /// not possible now, is never told in any other way than with a 503.
+    /// Repeats a request until there is a definite answer. An unknown outcome, or one that is not
+    /// possible now, is only ever answered with a 503.
     async fn until_answered(&self, request: impl Fn() -> Call) -> Reply {
         eventually("an answer", async || {
             let reply = request().try_send().await.ok().filter(|reply| reply.status != 503);
@@ -167,8 +167,8 @@ impl Journal<'_> {
     }
 }
 
-/// Holds the shop and the outside world against what people were told, once
-/// everything has come to rest.
+/// Compares the shop and the gateway with the answers that people got, once everything has come to
+/// rest.
 pub async fn all_is_as_told(world: &World, shop: &Shop, told: &[Placed]) {
     assert!(!told.is_empty());
     let admin = &shop.admin;
@@ -178,7 +178,8 @@ pub async fn all_is_as_told(world: &World, shop: &Shop, told: &[Placed]) {
     for id in &ids {
         admin.saga_rests(id).await;
     }
-    // A process at rest may still have a read model a moment behind: the list is complete when it has as many.
+    // With all processes at rest a read model may still be behind: the list is complete when it has
+    // as many.
     let orders = eventually("the list shows every order", async || {
         let orders = admin.read_all("/v1/orders?limit=200").await;
         (orders.len() >= ids.len()).then_some(orders)
@@ -212,7 +213,7 @@ pub async fn all_is_as_told(world: &World, shop: &Shop, told: &[Placed]) {
     println!("{} orders acknowledged, {sold} sold, {waiting} waiting for their payment", told.len());
 }
 
-/// The order once its payments are decided and it shows what they came to.
+/// The order, once its payments are decided and it shows their outcome.
 async fn at_rest(admin: &Client, order: &Value) -> Value {
     let path = format!("/v1/orders/{}", order["id"].as_str().unwrap());
     eventually(&format!("{path} is at rest"), async || {

@@ -1,9 +1,9 @@
-//! What every scenario stands on: the program as child processes, a client, and
-//! a way to wait for a fact.
+//! What every scenario uses: the program as child processes, a client, and a way to wait for a
+//! condition.
 //!
-//! A scenario is an `async fn(&mut World)`. [`run`] gives it a shop, a sandbox and
-//! a database of its own; when it ends well the shop has to stop cleanly and its log
-//! has to pass the audit, when it ends badly what the processes said is shown.
+//! A scenario is an `async fn(&mut World)`. [`run`] gives it a shop, a sandbox and a database of
+//! its own. If it succeeds, the shop has to stop cleanly and its log has to pass the audit; if it
+//! fails, the output of the processes is shown.
 
 mod client;
 mod cluster;
@@ -28,9 +28,9 @@ pub use shopping::{Buyer, basket, by_card, krw, number};
 pub use wire::{Cut, Wire};
 pub use world::{ADMIN_EMAIL, ADMIN_PASSWORD, Engine, World};
 
-/// Nothing that a scenario waits for takes longer unless something is broken.
+/// Limit for everything that a scenario waits for; longer means that something is broken.
 pub const LIMIT: Duration = Duration::from_secs(60);
-/// How long to pause between two looks.
+/// The pause between two checks.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs a scenario in a world of its own.
@@ -38,18 +38,18 @@ pub async fn run(engine: Engine, scenario: impl AsyncFnOnce(&mut World)) {
     run_in(World::start(engine).await, scenario).await;
 }
 
-/// Whether the long forms are asked for (`./test all`). They differ from the short
-/// ones in how often something is done only.
+/// Whether the long forms are requested (`./test all`). They differ from the short ones only in how
+/// often something is done.
 pub fn is_long() -> bool {
     std::env::var_os("JANGBU_TEST_LONG").is_some_and(|value| value != "0")
 }
 
-/// How often: in the short form, and in the long one.
+/// The number of repetitions: of the short form, and of the long one.
 pub fn times(short: usize, long: usize) -> usize {
     if is_long() { long } else { short }
 }
 
-/// Runs a scenario in this world, and removes it.
+/// Runs a scenario in this world, and removes the world.
 pub async fn run_in(mut world: World, scenario: impl AsyncFnOnce(&mut World)) {
     let outcome = AssertUnwindSafe(async {
         scenario(&mut world).await;
@@ -65,7 +65,7 @@ pub async fn run_in(mut world: World, scenario: impl AsyncFnOnce(&mut World)) {
     world.remove().await;
 }
 
-/// Looks until there is something to see.
+/// Checks repeatedly until there is a value.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let looking = async {
         loop {

@@ -9,12 +9,12 @@ use tokio::process::{Child, Command};
 
 use super::eventually;
 
-/// The binary: `JANGBU_BIN`, else the one that was built beside these tests.
+/// The program: `JANGBU_BIN`, else the one that was built beside these tests.
 pub fn jangbu() -> PathBuf {
     std::env::var_os("JANGBU_BIN").map_or_else(|| beside_the_tests("jangbu"), PathBuf::from)
 }
 
-/// A program of the house that was built beside these tests.
+/// A program of the workspace that was built beside these tests.
 pub fn beside_the_tests(name: &str) -> PathBuf {
     // target/<profile>/deps/journeys-<hash> -> target/<profile>/<name>
     let this = std::env::current_exe().unwrap();
@@ -27,14 +27,14 @@ pub fn beside_the_tests(name: &str) -> PathBuf {
     binary
 }
 
-/// Runs a command to its end, within the limit.
+/// Runs a command until it ends, within the limit.
 pub async fn run_to_end(mut command: Command) -> Output {
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(super::LIMIT, command.output()).await;
     output.expect("the command ends within the limit").unwrap()
 }
 
-/// The same command, with its environment and folder, behind others: `strace ... jangbu serve`.
+/// The same command, with its environment and folder, after a prefix: `strace ... jangbu serve`.
 pub fn behind(prefix: &[String], command: Command) -> Command {
     let Some((first, rest)) = prefix.split_first() else { return command };
     let inner = command.as_std();
@@ -68,7 +68,7 @@ pub struct Stillborn {
 }
 
 impl Program {
-    /// Starts it and waits until it has announced its address behind `announcement`.
+    /// Starts it and waits until it has announced its address after `announcement`.
     pub async fn start(command: Command, log: PathBuf, announcement: &str) -> Self {
         let begun = Self::begin(command, log, announcement).await;
         begun.unwrap_or_else(|Stillborn { status, said }| {
@@ -76,10 +76,10 @@ impl Program {
         })
     }
 
-    /// The same for a process that may well end at its start.
+    /// The same for a process that may end during its start.
     pub async fn begin(mut command: Command, log: PathBuf, announcement: &str) -> Result<Self, Stillborn> {
         let output = File::options().create(true).append(true).open(&log).unwrap();
-        // A restart appends, so only what comes from here on counts.
+        // A restart appends, so only the output from here on counts.
         let begin = usize::try_from(output.metadata().unwrap().len()).unwrap();
         let mut child = command
             .stdin(Stdio::null())
@@ -89,7 +89,8 @@ impl Program {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let begun = eventually(announcement, async || {
-            // First whether it has ended: what it said before its end is complete then.
+            // Checked before the output is read, so that the output of an ended process is
+            // complete.
             let ended = child.try_wait().unwrap();
             let said = std::fs::read(&log).unwrap();
             let said = String::from_utf8_lossy(&said[begin..]).into_owned();
@@ -107,12 +108,12 @@ impl Program {
         self.child.kill().await.unwrap();
     }
 
-    /// SIGTERM, and how it ended.
+    /// SIGTERM; returns how it ended.
     pub async fn terminate(self) -> ExitStatus {
         self.end_by(Signal::TERM).await
     }
 
-    /// SIGHUP, as when its terminal is closed, and how it ended.
+    /// SIGHUP, as when its terminal is closed; returns how it ended.
     pub async fn hang_up(self) -> ExitStatus {
         self.end_by(Signal::HUP).await
     }
@@ -128,12 +129,12 @@ impl Program {
         ended.expect("it stops within the limit").unwrap()
     }
 
-    /// Whether it has ended already, and how.
+    /// Whether it has ended, and how.
     pub fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
-    /// SIGSTOP: it stands still and knows nothing of it.
+    /// SIGSTOP: it is paused and does not notice.
     pub fn pause(&self) {
         kill_process(self.pid(), Signal::STOP).unwrap();
     }
@@ -164,13 +165,13 @@ impl Program {
         .count()
     }
 
-    /// Everything it has said so far.
+    /// Its output so far.
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 }
 
-/// The address in a finished line that holds the announcement at the start of its text.
+/// The address in a complete line whose text begins with the announcement.
 fn announced(said: &str, announcement: &str) -> Option<String> {
     let finished = said.rsplit_once('\n')?.0;
     let address = finished.lines().find_map(|line| line.trim_start().strip_prefix(announcement))?;

@@ -1,4 +1,4 @@
-//! What people do in the shop, in few words.
+//! Common steps of a scenario.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ pub fn krw(amount: u64) -> Value {
     json!({"amount": amount.to_string(), "currency": "KRW"})
 }
 
-/// The whole number in an amount.
+/// The amount as a whole number.
 #[track_caller]
 pub fn number(amount: &Value) -> u64 {
     let text = amount["amount"].as_str().or_else(|| amount.as_str());
@@ -44,7 +44,7 @@ pub struct Buyer {
 pub const BUYER_PASSWORD: &str = "a long enough password";
 
 impl World {
-    /// A caller with the administrator's rights.
+    /// A client with an administrator's rights.
     pub async fn admin(&self) -> Client {
         self.visitor().log_in(ADMIN_EMAIL, ADMIN_PASSWORD).await.0
     }
@@ -64,7 +64,7 @@ impl World {
         }
     }
 
-    /// A product with so many pieces in stock; its id.
+    /// A product with this many pieces in stock; returns its id.
     pub async fn product(&self, admin: &Client, name: &str, price: u64, pieces: u32) -> String {
         let body = json!({"name": name, "price": krw(price)});
         let product = admin.post("/v1/products", &body).send().await.expect(201);
@@ -78,12 +78,12 @@ impl World {
 }
 
 impl Client {
-    /// Places an order that has to be taken.
+    /// Places an order, which has to be accepted.
     pub async fn place(&self, lines: &[(&str, u32)]) -> Value {
         self.post("/v1/orders", &basket(lines)).send().await.expect(201)
     }
 
-    /// Asks to pay an order by card and waits until everything is at rest.
+    /// Pays an order by card and waits until everything has settled.
     pub fn pay(&self, order: &Value, token: &str) -> Call {
         self.post("/v1/payments", &by_card(order, token)).settled()
     }
@@ -100,7 +100,7 @@ impl Client {
         self.becomes(&format!("/v1/orders/{}", order["id"].as_str().unwrap()), status).await
     }
 
-    /// Waits until what is at a path has this status.
+    /// Waits until the resource at a path has this status.
     pub async fn becomes(&self, path: &str, status: &str) -> Value {
         eventually(&format!("{path} is {status}"), async || {
             let seen = self.get(path).send().await;
@@ -109,7 +109,7 @@ impl Client {
         .await
     }
 
-    /// Waits until a list has so many items; they.
+    /// Waits until a list has this many items; returns them.
     pub async fn list_of(&self, count: usize, path: &str) -> Vec<Value> {
         eventually(&format!("{path} lists {count}"), async || {
             Some(self.read_all(path).await).filter(|items| items.len() == count)
@@ -117,14 +117,14 @@ impl Client {
         .await
     }
 
-    /// Waits until the one parcel of an order has this status; the parcel.
+    /// Waits until the only parcel of an order has this status; returns the parcel.
     pub async fn parcel_of(&self, order: &Value, status: &str) -> Value {
         let path = format!("/v1/orders/{}/shipments", order["id"].as_str().unwrap());
         let parcel = self.list_of(1, &path).await.remove(0);
         self.becomes(&format!("/v1/shipments/{}", parcel["id"].as_str().unwrap()), status).await
     }
 
-    /// Waits until the stock of a product has these numbers.
+    /// Waits until the stock of a product has these counts.
     pub async fn stock_becomes(&self, product: &str, on_hand: i64, reserved: i64, allocated: i64) {
         let path = format!("/v1/stock/{product}");
         let wanted = [on_hand, reserved, allocated, on_hand - reserved - allocated];
@@ -137,12 +137,12 @@ impl Client {
         .await;
     }
 
-    /// Waits until the process of an order waits for nobody but people.
+    /// Waits until the process of an order waits only for people.
     pub async fn saga_rests(&self, order: &str) -> Value {
         self.saga(order, "is at rest", |saga| saga["at_rest"] == true || saga["state"] == "ended").await
     }
 
-    /// Waits until the process of an order is over.
+    /// Waits until the process of an order has ended.
     pub async fn saga_ends(&self, order: &str) -> Value {
         self.saga(order, "has ended", |saga| saga["state"] == "ended").await
     }
@@ -156,7 +156,7 @@ impl Client {
     }
 }
 
-/// The sandbox as its tester sees it.
+/// The tester's interface of the sandbox.
 pub struct Books {
     client: Client,
 }
@@ -174,7 +174,7 @@ impl Books {
         self.client.read_all(&format!("/sandbox/refunds?order_id={}", order["id"].as_str().unwrap())).await
     }
 
-    /// What an order has cost its buyer in the end.
+    /// The amount that an order has cost its buyer in the end.
     pub async fn net(&self, order: &Value) -> u64 {
         let charges = self.charges(order).await;
         charges
@@ -184,7 +184,7 @@ impl Books {
             .sum()
     }
 
-    /// How many charges of an order still hold its money.
+    /// The number of an order's charges that still hold money.
     pub async fn live_charges(&self, order: &Value) -> usize {
         let charges = self.charges(order).await;
         charges.iter().filter(|c| c["status"] == "captured" && c["amount"] != c["refunded"]).count()
@@ -196,7 +196,7 @@ impl Books {
         self.client.post("/sandbox/carrier/advance", &scan).send().await
     }
 
-    /// The carrier refuses so many labels.
+    /// Makes the carrier refuse this many labels.
     pub async fn refuse_labels(&self, count: u32) {
         self.client.post("/sandbox/carrier/faults", &json!({"refuse": count})).send().await.expect(200);
     }

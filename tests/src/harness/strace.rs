@@ -1,7 +1,7 @@
-//! Faults of the system's own calls, injected with strace: an error instead of the
-//! call, a signal at the k-th one, a delay.
+//! Faults of system calls, injected with strace: an error instead of the call, a signal at the k-th
+//! call, a delay.
 //!
-//! Only calls on chosen files are touched, so a fault hits what it is meant for.
+//! Only calls on the given files are affected, so a fault hits only its target.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -11,8 +11,8 @@ use tokio::process::{Child, Command};
 
 use super::eventually;
 
-/// What strace is asked for: calls on files, and what happens to them, as in
-/// `fdatasync:error=EIO:when=3`. It counts for each thread on its own.
+/// The arguments of strace: calls on files with the fault, as in `fdatasync:error=EIO:when=3`.
+/// Calls are counted for each thread separately.
 fn arguments(files: &[impl AsRef<Path>], calls: &str, fault: &str) -> Vec<String> {
     let words = ["-f", "-qq", "-o", "/dev/null", "-e", "signal=none"];
     let mut words: Vec<String> = words.into_iter().map(ToOwned::to_owned).collect();
@@ -23,8 +23,8 @@ fn arguments(files: &[impl AsRef<Path>], calls: &str, fault: &str) -> Vec<String
     words
 }
 
-/// What to put before a command so that it runs into the fault from its start. The
-/// process that is started this way is the program itself, not strace (`-D`).
+/// The prefix of a command that has the fault from its start. The process that is started this way
+/// is the program itself, not strace (`-D`).
 pub fn from_the_start(files: &[impl AsRef<Path>], calls: &str, fault: &str) -> Vec<String> {
     let mut words = vec!["strace".to_owned(), "-D".to_owned()];
     words.extend(arguments(files, calls, fault));
@@ -37,7 +37,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Begins it, and waits until every thread of the process is in its reach.
+    /// Starts it, and waits until every thread of the process is traced.
     pub async fn begin(process: Pid, files: &[impl AsRef<Path>], calls: &str, fault: &str) -> Self {
         let mut command = Command::new("strace");
         let id = process.as_raw_nonzero();
@@ -48,9 +48,9 @@ impl Fault {
         Self { strace }
     }
 
-    /// Ends it; the process goes on as if nothing had been.
+    /// Ends it; the process continues unaffected.
     pub async fn end(mut self) {
-        // It may have ended already with the process that it watched.
+        // It may have ended already with the process that it traced.
         if let Some(id) = self.strace.id() {
             let id = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
             let _ = kill_process(id, Signal::INT);
@@ -63,7 +63,7 @@ impl Fault {
 fn every_thread_is_traced(id: i32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{id}/task")).unwrap();
     threads.flatten().all(|thread| {
-        // A thread that has just ended is out of anybody's reach.
+        // A thread that has just ended cannot be traced.
         let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
         !status.lines().any(|line| line.starts_with("TracerPid:") && line.ends_with("\t0"))
     })

@@ -1,4 +1,4 @@
-//! A wire between the shop and its database that can be cut at a chosen message.
+//! A proxy between the shop and its database that cuts the connection at a chosen message.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,16 +8,16 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
-/// Where the wire is cut, once the marked message came by.
+/// Where the connection is cut, once the marked message has been seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// The server never gets the message.
+    /// The server never receives the message.
     BeforeItIsSent,
-    /// The server has the message and may still be at it.
+    /// The server has received the message and may still be processing it.
     AtOnceAfterSending,
-    /// The server has done the work and answered; the answer is not passed on.
+    /// The server has done the work and answered; the answer is dropped.
     AfterTheAnswerCame,
-    /// The same, and nothing is let through until [`Wire::mend`].
+    /// The same, and every connection is refused until [`Wire::mend`].
     ForGoodAfterTheAnswerCame,
 }
 
@@ -28,9 +28,9 @@ struct Control {
     refusing: watch::Sender<bool>,
 }
 
-/// The wire.
+/// The proxy.
 pub struct Wire {
-    /// The database, reached over it.
+    /// The database's address through the proxy.
     pub url: String,
     control: Arc<Control>,
 }
@@ -39,7 +39,7 @@ trait End: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> End for T {}
 
 impl Wire {
-    /// A wire to the database that the URL names.
+    /// A proxy to the database that the URL names.
     pub async fn to(url: &str) -> Self {
         let server: PgConnectOptions = url.parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -54,7 +54,7 @@ impl Wire {
                 let server = server.clone();
                 tokio::spawn(async move {
                     let passing = async {
-                        // A server that is down is a connection that ends at once.
+                        // If the server is down, the connection is closed at once.
                         if let Ok(server) = connect(&server).await {
                             pass(client, server, &control).await;
                         }
@@ -69,7 +69,7 @@ impl Wire {
         Self { url: over, control }
     }
 
-    /// Cuts it at the next message that holds all of these marks.
+    /// Cuts the connection at the next message that contains all of these marks.
     pub fn cut_at(&self, marks: &[&str], cut: Cut) {
         self.control.has_cut.store(false, Ordering::Release);
         let marks = marks.iter().map(|mark| mark.as_bytes().to_vec()).collect();
@@ -80,7 +80,7 @@ impl Wire {
         self.control.has_cut.load(Ordering::Acquire)
     }
 
-    /// Lets everything through again.
+    /// Passes everything on again.
     pub fn mend(&self) {
         self.control.refusing.send_replace(false);
     }
@@ -93,7 +93,7 @@ async fn connect(server: &PgConnectOptions) -> std::io::Result<Box<dyn End>> {
     })
 }
 
-/// Passes bytes both ways until one side ends or the wire is cut.
+/// Passes bytes both ways until one side ends or the connection is cut.
 async fn pass(mut client: TcpStream, mut server: Box<dyn End>, control: &Control) {
     let (mut asked, mut answered) = (vec![0; 262_144], vec![0; 65_536]);
     loop {
@@ -107,8 +107,8 @@ async fn pass(mut client: TcpStream, mut server: Box<dyn End>, control: &Control
                 }
                 match cut {
                     Some(Cut::AfterTheAnswerCame | Cut::ForGoodAfterTheAnswerCame) => {
-                        // The server is ready again ('Z', idle or in a transaction) only after it has
-                        // carried out what was asked.
+                        // The server reports that it is ready ('Z', idle or in a transaction) only
+                        // after it has executed the request.
                         let mut last = Vec::new();
                         while !(last.len() >= 6 && last[last.len() - 6] == b'Z') {
                             let Ok(count @ 1..) = server.read(&mut answered).await else { return };

@@ -1,4 +1,4 @@
-//! A shop with its outside world, for one scenario.
+//! A shop with its sandbox, for one scenario.
 
 use std::cell::Cell;
 use std::net::TcpListener;
@@ -17,14 +17,14 @@ use super::shopping::Books;
 
 pub const ADMIN_EMAIL: &str = "admin@shop.example";
 pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
-/// What shop and sandbox know of each other.
+/// The secrets that shop and sandbox share.
 const SHARED_SECRETS: &str = "sandbox-secrets.json";
-/// What a server says when it takes requests; its address follows.
+/// The announcement of a server that takes requests; its address follows.
 const ANNOUNCEMENT: &str = "listening on http://";
-/// Longer than any healthy answer of the sandbox on a busy machine, shorter than `tok_slow`.
+/// Longer than any regular answer of the sandbox on a busy machine, shorter than `tok_slow`.
 const GATEWAY_TIMEOUT_MS: &str = "1500";
 
-/// The ladders of the shop with short rungs, so that what waits for them is soon over.
+/// The shop's settings with short waits, so that retries and deadlines pass quickly.
 const SETTINGS: &str = "
 [policy]
 inquiry_ladder_ms = [200, 400, 800, 1500]
@@ -32,7 +32,7 @@ label_retries_ms = [50, 100, 200]
 undo_retries_ms = [100, 200, 400, 800, 1500]
 ";
 
-/// Where the log and the read models are.
+/// The engine of the log and the read models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Sqlite,
@@ -49,9 +49,9 @@ pub struct World {
     sandbox_port: u16,
     shop: Option<Program>,
     sandbox: Option<Program>,
-    /// What stands before the shop's command, as in `strace ... jangbu serve`.
+    /// The prefix of the shop's command, as in `strace ... jangbu serve`.
     before_the_shop: Vec<String>,
-    /// What only the shop finds in its environment.
+    /// Environment variables of the shop alone.
     around_the_shop: Vec<(String, String)>,
     tampered: bool,
     replays: Cell<bool>,
@@ -66,7 +66,7 @@ impl World {
         Self::start_over(engine, database).await
     }
 
-    /// A world whose data is in a database on a Postgres server of its own.
+    /// A world whose data is in a database on another Postgres server.
     pub async fn start_on_server(server: &str) -> Self {
         Self::start_over(Engine::Postgres, Some(Database::make_on(server).await)).await
     }
@@ -101,10 +101,10 @@ impl World {
         self.data.clone()
     }
 
-    /// The shop's data lies there from its next start on; the sandbox stays where it is.
+    /// Moves the shop's data to this folder, from its next start on; the sandbox's stays.
     pub fn move_data_to(&mut self, folder: PathBuf) {
         for entry in std::fs::read_dir(&self.data).unwrap().flatten() {
-            // The sandbox's books are in use where they are.
+            // The sandbox is using its books where they are.
             if !entry.file_name().to_string_lossy().starts_with("sandbox.db") {
                 std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
             }
@@ -112,7 +112,7 @@ impl World {
         self.data = folder;
     }
 
-    /// A folder for whatever the scenario needs beside the data.
+    /// A folder for other files of the scenario.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -125,7 +125,7 @@ impl World {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(jangbu());
         for (name, _) in std::env::vars_os() {
-            // What the machine has set for its own shop is not this one's.
+            // Settings in the test's own environment are not this shop's.
             if name.to_string_lossy().starts_with("JANGBU_") {
                 command.env_remove(name);
             }
@@ -143,7 +143,7 @@ impl World {
             .env("JANGBU_ADMIN_PASSWORD", ADMIN_PASSWORD)
             .env("JANGBU_GATEWAY_TIMEOUT_MS", GATEWAY_TIMEOUT_MS)
             .env("JANGBU_RATE_LIMIT", "off")
-            // Cases of their own look at these; the others buy as much as they like.
+            // Other cases test these limits; here buyers are not limited.
             .env("JANGBU_MAX_OPEN_UNPAID_ORDERS", "off")
             .env("JANGBU_MAX_UNPAID_UNITS", "off")
             .env("JANGBU_LOG", "info")
@@ -154,8 +154,8 @@ impl World {
         command
     }
 
-    /// Runs another command of the program on this world's data, and holds that whoever reads
-    /// its output through a pipe gets no colours.
+    /// Runs another command of the program on this world's data, and asserts that its output
+    /// through a pipe has no colours.
     pub async fn run(&self, arguments: &[&str]) -> Output {
         let output = run_to_end(self.command(arguments)).await;
         let coloured = [&output.stdout, &output.stderr].into_iter().any(|printed| printed.contains(&0x1b));
@@ -163,7 +163,7 @@ impl World {
         output
     }
 
-    /// Runs a command that has to succeed and gives what it printed.
+    /// Runs a command that has to succeed; returns its output.
     pub async fn run_well(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments).await;
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -171,7 +171,7 @@ impl World {
         out.into_owned()
     }
 
-    /// Waits until `health` says that the server is ready: it listens before it is.
+    /// Waits until `health` says that the server is ready, because it listens before it is.
     pub async fn is_ready(&self) {
         eventually("the server is ready", async || self.run(&["health"]).await.status.success().then_some(())).await;
     }
@@ -181,7 +181,7 @@ impl World {
         self.start_sandbox_towards(&shop).await;
     }
 
-    /// Starts a sandbox that tells its news to this address.
+    /// Starts a sandbox that sends its webhooks to this address.
     pub async fn start_sandbox_towards(&mut self, shop: &str) {
         let log = self.log_file("sandbox");
         let command = self.command(&["sandbox", "--shop", shop]);
@@ -194,7 +194,7 @@ impl World {
         });
     }
 
-    /// Starts the shop where it may well end before it has said where it is.
+    /// Starts the shop where it may end before it has announced its address.
     pub async fn begin_shop(&mut self) -> Result<(), Stillborn> {
         let mut command = self.command(&["serve"]);
         command.envs(self.around_the_shop.iter().cloned());
@@ -205,12 +205,12 @@ impl World {
         Ok(())
     }
 
-    /// From its next start on the shop is started behind this; nothing: as it is.
+    /// Sets a prefix for the shop's command from its next start on; empty: none.
     pub fn put_before_the_shop(&mut self, words: Vec<String>) {
         self.before_the_shop = words;
     }
 
-    /// From its next start on the shop finds this in its environment.
+    /// Sets an environment variable of the shop from its next start on.
     pub fn put_around_the_shop(&mut self, name: &str, value: impl Into<String>) {
         self.around_the_shop.push((name.to_owned(), value.into()));
     }
@@ -225,7 +225,7 @@ impl World {
         self.shop.as_mut().expect("the shop was started").has_ended()
     }
 
-    /// Waits until the shop ends by itself; how it ended.
+    /// Waits until the shop ends by itself; returns how.
     pub async fn shop_ends(&mut self) -> ExitStatus {
         self.shop.take().expect("the shop was started").ended().await
     }
@@ -234,14 +234,14 @@ impl World {
     pub async fn second_node(&self) -> Program {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
         command.env("JANGBU_DATA_DIR", self.data_dir().with_file_name("second"));
-        // What shops and sandbox show each other lies in the first one's folder.
+        // The secrets that shops and sandbox share are in the first one's folder.
         let (first, second) = (self.data_dir(), self.data_dir().with_file_name("second"));
         std::fs::create_dir_all(&second).unwrap();
         std::fs::copy(first.join(SHARED_SECRETS), second.join(SHARED_SECRETS)).unwrap();
         self.serve(command, "second").await
     }
 
-    /// Another server, which says where it listens.
+    /// Another server, which announces its address.
     pub async fn serve(&self, command: Command, name: &str) -> Program {
         Program::start(command, self.log_file(name), ANNOUNCEMENT).await
     }
@@ -251,12 +251,12 @@ impl World {
         self.shop.take().expect("the shop runs").kill().await;
     }
 
-    /// SIGTERM to the shop, and how it ended.
+    /// SIGTERM to the shop; returns how it ended.
     pub async fn terminate_shop(&mut self) -> ExitStatus {
         self.shop.take().expect("the shop runs").terminate().await
     }
 
-    /// SIGHUP to the shop, and how it ended.
+    /// SIGHUP to the shop; returns how it ended.
     pub async fn hang_up_shop(&mut self) -> ExitStatus {
         self.shop.take().expect("the shop runs").hang_up().await
     }
@@ -274,17 +274,17 @@ impl World {
         format!("http://127.0.0.1:{}", self.sandbox_port)
     }
 
-    /// A caller without a token.
+    /// A client without a token.
     pub fn visitor(&self) -> Client {
         Client::anonymous(format!("http://{}", self.shop_address()))
     }
 
-    /// The outside world's books and levers.
+    /// The tester's interface of the sandbox.
     pub fn books(&self) -> Books {
         Books::new(Client::anonymous(self.sandbox_url()))
     }
 
-    /// Says that the log was altered on purpose: its audit cannot hold.
+    /// Notes that the log was altered on purpose, so that its audit is expected to fail.
     pub const fn log_was_tampered_with(&mut self) {
         self.tampered = true;
     }
@@ -293,8 +293,8 @@ impl World {
         self.database.as_ref()
     }
 
-    /// The log holds, the read models are its fold, and the gateway's books tell of the
-    /// same money.
+    /// Asserts that the log is intact, the read models are its fold, and the gateway's books have
+    /// the same charges.
     pub async fn everything_holds(&self) {
         let mut audit = vec!["audit", "verify", "--read-models"];
         let books = self.sandbox_url();
@@ -309,12 +309,12 @@ impl World {
         }
     }
 
-    /// At the end the read models are built anew, too, and have to come out the same.
+    /// Also rebuilds the read models at the end; the result has to be the same.
     pub fn replay_at_the_end(&self) {
         self.replays.set(true);
     }
 
-    /// After a scenario the shop stops cleanly and its log holds.
+    /// After a scenario the shop has to stop cleanly, and its log has to be intact.
     pub async fn check_the_end(&mut self) {
         if let Some(shop) = self.shop.take() {
             let said = shop.said();
@@ -328,7 +328,7 @@ impl World {
         self.everything_holds().await;
     }
 
-    /// Shows what the processes said.
+    /// Shows the output of the processes.
     pub fn show_logs(&self) {
         for name in ["sandbox", "shop", "second"] {
             let said = std::fs::read(self.log_file(name)).unwrap_or_default();
@@ -336,7 +336,7 @@ impl World {
         }
     }
 
-    /// Ends what still runs and drops the database.
+    /// Ends all processes and drops the database.
     pub async fn remove(mut self) {
         for program in [self.shop.take(), self.sandbox.take()].into_iter().flatten() {
             program.kill().await;
@@ -351,9 +351,9 @@ impl World {
     }
 }
 
-/// A port for a server that is to come back to the same address. It lies below the
-/// ports that systems give to outgoing connections, so nobody takes it meanwhile;
-/// the runner's slot keeps tests that run side by side apart.
+/// A port for a server that has to come back at the same address. It is below the ports that
+/// systems give to outgoing connections, so that no other process takes it meanwhile; the runner's
+/// slot keeps concurrent tests apart.
 fn free_port() -> u16 {
     const FIRST: u16 = 12_000;
     const PER_SLOT: u16 = 100;

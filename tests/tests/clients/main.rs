@@ -1,7 +1,7 @@
-//! Clients that are generated from the OpenAPI document buy something from the real program:
-//! one in TypeScript, one in Python.
+//! Clients that are generated from the OpenAPI document place an order at the real program: one in
+//! TypeScript, one in Python.
 //!
-//! What they do is in `tests/clients`, with the tools' versions. `./test` installs the tools.
+//! Their scripts are in `tests/clients`, with the tools' versions. `./test` installs the tools.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use jangbu_tests::harness::{Engine, World, run, run_to_end};
 use tokio::process::Command;
 
-/// The folder with what a client does.
+/// The folder with a client's script.
 fn client(language: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(language)
 }
 
-/// Where `./test` has put a language's tools: `JANGBU_TEST_CLIENTS`, else `target/clients`.
+/// The folder of a language's tools: `JANGBU_TEST_CLIENTS`, else `target/clients`.
 fn tools(language: &str) -> PathBuf {
     let place = std::env::var_os("JANGBU_TEST_CLIENTS").map_or_else(
         || {
@@ -29,7 +29,7 @@ fn tools(language: &str) -> PathBuf {
     tools
 }
 
-/// A shop with something to buy, and the folder in which a client of it is made.
+/// A shop with a product, and the folder in which a client of it is generated.
 async fn shop(world: &World, files: &[(&str, PathBuf)]) -> PathBuf {
     let admin = world.admin().await;
     world.product(&admin, "보이차", 12_000, 5).await;

@@ -1,4 +1,4 @@
-//! Clients that hang up.
+//! Clients that disconnect.
 
 use jangbu_tests::harness::load::SHOPPERS;
 use jangbu_tests::harness::{Client, LIMIT, World, basket, eventually, fresh_key, times};
@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// How far a client comes before it hangs up.
+/// How far a client gets before it disconnects.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Connected,
@@ -28,7 +28,7 @@ const STAGES: [Stage; 7] = [
     Stage::InAPipeline,
 ];
 
-/// One who hangs up.
+/// A client that disconnects.
 struct Caller<'a> {
     address: String,
     buyer: &'a Client,
@@ -47,7 +47,7 @@ impl Caller<'_> {
         [head.as_bytes(), &self.body].concat()
     }
 
-    /// Comes as far as this and hangs up, politely or not; the keys it used.
+    /// Gets this far and disconnects, by FIN or by reset; returns the keys it used.
     async fn hang_up(&self, stage: Stage, politely: bool) -> Vec<String> {
         let mut connection = TcpStream::connect(&self.address).await.unwrap();
         let keys: Vec<String> =
@@ -68,7 +68,7 @@ impl Caller<'_> {
         tokio::time::timeout(LIMIT, connection.read_exact(&mut answer)).await.expect("an answer begins").unwrap();
         assert!(read == 0 || answer.starts_with(b"HTTP/1.1 20"), "{}", String::from_utf8_lossy(&answer));
         if !politely {
-            // The other side is told that the connection never was.
+            // Sends a reset when it is closed.
             connection.set_zero_linger().unwrap();
         }
         keys
@@ -93,10 +93,10 @@ pub async fn hanging_up_at_every_stage(world: &mut World) {
         for stage in STAGES {
             keys.extend(caller.hang_up(stage, round % 2 == 0).await);
         }
-        // Somebody else is served all the while.
+        // Another client is served all the time.
         buyer.read("/v1/auth/profile").await;
     }
-    // A repeat under the same key gets the first answer, or is carried out now: once.
+    // A repeat under the same key gets the first answer, or is executed now: once.
     let mut ids = std::collections::BTreeSet::new();
     for chunk in keys.chunks(SHOPPERS) {
         let answers = chunk.iter().map(async |key| {
@@ -118,10 +118,11 @@ async fn ask(buyer: &Client, body: &Value, key: &str) -> Value {
     buyer.post("/v1/orders", body).key(key).send().await.expect(201)
 }
 
-/// The server has let go of every connection that was hung up.
+/// Waits until the server has closed every connection of clients that disconnected.
 async fn nothing_is_left_open(world: &World) {
     eventually("the connections are let go", async || {
-        // Listeners, the database's connections, the gateway's, and the few of this case's own client.
+        // Listeners, the connections to database and gateway, and the few of this case's own
+        // client.
         (world.shop().open_sockets() < 60).then_some(())
     })
     .await;

@@ -1,5 +1,5 @@
-//! The wall clock of the shop's machine jumps. (libfaketime stands between the shop
-//! and the clock; the sandbox and the database have the right time all along.)
+//! The wall clock of the shop's machine jumps. (libfaketime stands between the shop and the clock;
+//! the sandbox and the database have the right time throughout.)
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ use serde_json::Value;
 /// Orders at each time.
 const ORDERS: usize = 6;
 
-/// By how much the clock is wrong, one after the other: back by an hour and right
-/// again, ahead by more than a payment may take, and back over what was written.
+/// The errors of the clock, in turn: an hour behind and right again, ahead by more than the time to
+/// pay, and back to before the last events.
 const STEPS: [&str; 6] = ["-3600", "+0", "+1200", "-600", "+7200", "+0"];
 
 pub async fn the_wall_clock_is_stepped(world: &mut World) {
@@ -45,7 +45,8 @@ pub async fn the_wall_clock_is_stepped(world: &mut World) {
     for order in &orders {
         admin.saga_rests(order["id"].as_str().unwrap()).await;
     }
-    // What was not paid in time by the clock of that moment is off; the rest is on its way.
+    // Orders that were not paid in time by the clock of that moment have expired; the rest is under
+    // way.
     let listed = admin.list_of(orders.len(), "/v1/orders?limit=200").await;
     for order in listed {
         let status = order["status"].as_str().unwrap();
@@ -59,17 +60,17 @@ pub async fn the_wall_clock_is_stepped(world: &mut World) {
     println!("{} orders over {} steps", orders.len(), STEPS.len());
 }
 
-/// Sets the clock in one piece: a half-written file reads as the right time.
+/// Sets the clock in one write, because a half-written file counts as the right time.
 fn step_to(told: &Path, step: &str) {
     let new = told.with_extension("new");
     std::fs::write(&new, format!("{step}\n")).unwrap();
     std::fs::rename(new, told).unwrap();
 }
 
-/// Some are placed; every second one is paid at once, and nobody waits for it.
+/// Places some orders; every second one is paid at once, and the payment is not awaited.
 async fn some_are_placed(world: &World, product: &str) -> Vec<Value> {
     let login = serde_json::json!({"email": "minji@example.com", "password": "a long enough password"});
-    // A token of another time may not count in this one.
+    // A token from before the step may not be valid now.
     let answer = world.visitor().post("/v1/auth/login", &login).send().await.expect(200);
     let buyer = world.visitor().with_token(answer["access_token"].as_str().unwrap());
     join_all((0..ORDERS).map(async |number| {
@@ -82,12 +83,12 @@ async fn some_are_placed(world: &World, product: &str) -> Vec<Value> {
     .await
 }
 
-/// The time on what is written now is the stepped one. (Not that in its id: ids go on
-/// rising when the clock goes back.)
+/// Events that are recorded now have the stepped time. (Their ids do not: ids keep rising when the
+/// clock goes back.)
 async fn the_shop_has_it(world: &World, step: &str) {
     let offset: i64 = step.parse().unwrap();
     eventually("the shop has the stepped time", async || {
-        // A token of the time before may have run out in this one.
+        // A token from before the step may have expired.
         let admin = world.admin().await;
         let id = world.product(&admin, "보이차", 1_000, 0).await;
         let events = world.run_well(&["events", "list", "--stream", &format!("product-{id}"), "--json"]).await;
@@ -103,17 +104,18 @@ async fn the_shop_has_it(world: &World, step: &str) {
 
 const DAY: i64 = 86_400;
 
-/// Of a time such as `2026-11-21T01:07:00.000Z`.
+/// The second of the day of a time such as `2026-11-21T01:07:00.000Z`.
 fn second_of_day(time: &str) -> i64 {
     let clock = &time[time.find('T').unwrap() + 1..];
     let part = |at: usize| clock[at..at + 2].parse::<i64>().unwrap();
     part(0) * 3_600 + part(3) * 60 + part(6)
 }
 
+/// The variant for programs with threads: the other one gives the right time now and then.
 fn library() -> PathBuf {
     let found = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     let mut folders: Vec<PathBuf> = found.map(|entry| entry.path().join("faketime")).collect();
     folders.push(Path::new("/usr/lib/faketime").to_owned());
-    let library = folders.into_iter().map(|folder| folder.join("libfaketime.so.1")).find(|library| library.exists());
+    let library = folders.into_iter().map(|folder| folder.join("libfaketimeMT.so.1")).find(|library| library.exists());
     library.expect("libfaketime is not installed: ./test installs it")
 }

@@ -8,21 +8,21 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Connections at once.
+/// Concurrent connections.
 const ALL: usize = 5_000;
-/// What else a process has open.
+/// Other open files of the process.
 const BESIDE: u64 = 500;
-/// Of each kind of slowness.
+/// Connections for each kind of slowness.
 const SLOW: usize = 100;
-/// The limit that most systems start a process with: the shop raises it by itself.
+/// The usual limit at the start of a process; the shop raises it by itself.
 const USUAL_LIMIT: u32 = 1_024;
 /// How long the server lets a slow client keep a connection, with room to spare.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two looks at the server.
+/// Pause between two checks of the server.
 const PAUSE: Duration = Duration::from_millis(50);
-/// What a server has open without its clients: listeners, the database, the gateway.
+/// Open sockets of a server without clients: listeners, the database, the gateway.
 const FEW: usize = 60;
-/// What the shop may use on top while all of them are open, in KiB: 40 KiB for each.
+/// The additional memory that the shop may use while all of them are open, in KiB: 40 KiB for each.
 const MEMORY_KIB: u64 = 200_000;
 
 pub async fn five_thousand_connections(world: &mut World) {
@@ -58,7 +58,7 @@ pub async fn five_thousand_connections(world: &mut World) {
             buyer.post("/v1/orders", &basket(&[(&tea, 1)])).send().await.expect(201);
             buyer.read("/v1/orders?limit=1").await;
         }
-        // A machine that is slow to open them all has let the first ones go by then.
+        // On a machine that is slow to open all of them, the first ones have been closed by then.
         println!("{} sockets are open at once", world.shop().open_sockets());
         let used = world.shop().resident_kib().saturating_sub(before);
         println!("{ALL} connections: {used} KiB more");
@@ -69,7 +69,8 @@ pub async fn five_thousand_connections(world: &mut World) {
             join_all(connections.into_iter().map(ends)).await;
             println!("{kind}: the last one ended {:?} later", begun.elapsed());
         }
-        // One who does not read does not hear of the end either: the server tells.
+        // A client that does not read does not see the end either, so the server's sockets are
+        // counted.
         let begun = Instant::now();
         within_patience(async {
             while world.shop().open_sockets() > FEW {
@@ -83,12 +84,12 @@ pub async fn five_thousand_connections(world: &mut World) {
     buyer.post("/v1/orders", &basket(&[(&tea, 1)])).send().await.expect(201);
 }
 
-/// The hard limit of files that some machines start a process with.
+/// The hard limit of open files on some machines.
 const FEW_FILES: usize = 256;
-/// Between two requests on a connection that is to stay open.
+/// Pause between two requests on a connection that is to stay open.
 const STAYS: Duration = Duration::from_secs(2);
 
-/// Somebody opens more connections than the shop may have files and keeps them in use.
+/// A client opens more connections than the shop may have files and keeps them in use.
 pub async fn few_files_carry_orders_on(world: &mut World) {
     assert!(world.terminate_shop().await.success());
     let lowered = format!("ulimit -n {FEW_FILES} && exec \"$@\"");
@@ -106,7 +107,7 @@ pub async fn few_files_carry_orders_on(world: &mut World) {
         let mut connection = socket.connect(address).await.unwrap();
         hoard.spawn(async move {
             let mut answer = [0; 4_096];
-            // Until the server lets go of it.
+            // Until the server closes it.
             while connection.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.is_ok()
                 && connection.read(&mut answer).await.is_ok_and(|read| read > 0)
             {
@@ -121,7 +122,7 @@ pub async fn few_files_carry_orders_on(world: &mut World) {
     hoard.shutdown().await;
 }
 
-/// Opens so many connections, says this on each and reads so many bytes of an answer.
+/// Opens this many connections, sends this text on each and reads this many bytes of an answer.
 async fn open_all(world: &World, count: usize, said: &str, read: usize) -> Vec<TcpStream> {
     let address = world.shop_address().parse().unwrap();
     let mut all = Vec::with_capacity(count);
@@ -142,7 +143,7 @@ async fn open_all(world: &World, count: usize, said: &str, read: usize) -> Vec<T
     all
 }
 
-/// Reads until the server has let go of the connection.
+/// Reads until the server has closed the connection.
 async fn ends(mut connection: TcpStream) {
     let mut rest = Vec::new();
     // A reset is an end too.

@@ -10,7 +10,7 @@ const KILLED: Option<i32> = Some(9);
 
 pub async fn killed_at_random(world: &mut World) {
     let shop = Shop::open(world).await;
-    // What is random is how much was done before each kill; the seeds differ so that the engines do.
+    // The amount of work before each kill is random; the seeds differ so that the engines do, too.
     let mut random = fastrand::Rng::with_seed(if world.engine() == Engine::Sqlite { 1 } else { 2 });
     let cycles = times(6, 100);
     let told = shop
@@ -29,7 +29,7 @@ pub async fn killed_at_random(world: &mut World) {
     println!("{cycles} kills");
 }
 
-/// The first calls are those of the start itself, the later ones come under load.
+/// The first calls are those of the start, the later ones come under load.
 fn chosen() -> Vec<usize> {
     let short = [1, 2, 4, 9, 25];
     if times(0, 1) == 0 { short.to_vec() } else { (1..=40).chain((45..=200).step_by(5)).collect() }
@@ -43,7 +43,7 @@ pub async fn killed_at_each_write(world: &mut World) {
     killed_at_each(world, "write,pwrite64").await;
 }
 
-/// Kills the shop as it is about to make the k-th of these calls on its log, for each k.
+/// Kills the shop when it is about to make the k-th of these calls on its log, for each k.
 async fn killed_at_each(world: &mut World, calls: &str) {
     let shop = Shop::open(world).await;
     let log = ["log.db", "log.db-wal"].map(|name| world.data_dir().join(name));

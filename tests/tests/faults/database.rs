@@ -1,4 +1,4 @@
-//! The database server ends connections, goes away, and answers that get lost.
+//! The database server closes connections, goes away, and its answers get lost.
 
 use jangbu_tests::harness::load::{SHOPPERS, Shop, all_is_as_told};
 use jangbu_tests::harness::{Cluster, Cut, Stop, Wire, World, basket, eventually, fresh_key, run_in, times};
@@ -23,7 +23,7 @@ pub async fn connections_are_cut_by_the_server(world: &mut World) {
     println!("{cut} connections cut");
 }
 
-/// On a server of its own, which no other case misses.
+/// On a server of its own, because other cases use the shared one.
 pub async fn the_database_stops_and_starts() {
     let cluster = Cluster::start().await;
     run_in(World::start_on_server(&cluster.url()).await, async |world| {
@@ -64,8 +64,8 @@ async fn it_says_that_it_cannot(world: &World, shop: &Shop) {
     }
 }
 
-/// Each time, however often somebody asks meanwhile; a server that stops or starts may answer
-/// once more in between.
+/// One line each time, however often clients ask meanwhile; a server that stops or starts may cause
+/// one more in between.
 async fn the_log_tells(world: &World, what: &str, times: usize) {
     let told = eventually(what, async || {
         let told = world.shop().said().lines().filter(|line| line.contains(what)).count();
@@ -75,9 +75,8 @@ async fn the_log_tells(world: &World, what: &str, times: usize) {
     assert!(told <= 2 * times, "{what}: {told} lines for {times} times");
 }
 
-/// The wire is cut before the append, while it is under way, and after its commit.
-/// Whatever was answered, a repeat under the same key gets the one true
-/// answer, and there is exactly one order.
+/// The connection is cut before the append, while it is under way, and after its commit. Whatever
+/// was answered, a repeat under the same key gets the final answer, and there is exactly one order.
 pub async fn answers_to_appends_are_lost(world: &mut World) {
     let wire = Wire::to(world.database_url().unwrap()).await;
     world.put_around_the_shop("JANGBU_DATABASE_URL", &wire.url);
@@ -91,7 +90,7 @@ pub async fn answers_to_appends_are_lost(world: &mut World) {
     let short = [Cut::BeforeItIsSent, Cut::AtOnceAfterSending, Cut::AfterTheAnswerCame];
     for cut in short.repeat(times(3, 30)).into_iter().chain([Cut::ForGoodAfterTheAnswerCame].repeat(times(1, 3))) {
         let key = fresh_key();
-        // What readers ask for names events of orders, and none of stock.
+        // The queries of readers name events of orders, and none of stock.
         wire.cut_at(&["order.placed", "stock.reserved"], cut);
         let first = buyer.post("/v1/orders", &body).key(&key).send().await;
         assert!(wire.has_cut(), "{cut:?}: the append came by");
@@ -121,8 +120,8 @@ pub async fn answers_to_appends_are_lost(world: &mut World) {
     println!("{placed} orders");
 }
 
-/// The projector is not told that its rows and checkpoints are committed. Folding the
-/// same events in once more would spoil the rows, or park their streams.
+/// The projector does not get the confirmation that its rows and checkpoints are committed.
+/// Applying the same events again would corrupt the rows, or park their streams.
 pub async fn answers_to_read_models_are_lost(world: &mut World) {
     let wire = Wire::to(world.database_url().unwrap()).await;
     world.put_around_the_shop("JANGBU_DATABASE_URL", &wire.url);
@@ -134,16 +133,17 @@ pub async fn answers_to_read_models_are_lost(world: &mut World) {
         .under_load(async |journal| {
             for round in 0..rounds {
                 journal.goes_on(3).await;
-                // The log commits with a statement of its own; this word is the read models'.
+                // The log commits with a statement of its own; this keyword is the read models'.
                 let cut = if round % 3 == 2 { Cut::AtOnceAfterSending } else { Cut::AfterTheAnswerCame };
                 wire.cut_at(&["COMMIT"], cut);
                 eventually("a commit came by", async || wire.has_cut().then_some(())).await;
-                // A connection that is cut at every statement makes no progress: the next cut waits for one that does.
+                // A connection that is cut at every statement makes no progress, so the next cut
+                // waits for a success.
                 crate::nodes::read_models_follow(&shop.admin).await;
             }
         })
         .await;
     all_is_as_told(world, &shop, &told).await;
-    // A stream that is parked is a difference to the replay that was compared above.
+    // A parked stream would differ from the replay that was compared above.
     println!("{rounds} lost answers");
 }

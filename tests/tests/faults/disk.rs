@@ -1,13 +1,13 @@
-//! The disk says that it failed, or takes its time.
+//! The disk reports failures, or is slow.
 
 use jangbu_tests::harness::load::{SHOPPERS, Shop, all_is_as_told};
 use jangbu_tests::harness::{World, strace::Fault, times};
 
 const SYNCS: &str = "fsync,fdatasync";
 
-/// After a failed sync nobody knows what is on the disk, and asking again would only
-/// seem to help: the pages may be gone. So nothing is acknowledged, nothing more is
-/// written, and the next start reads what is really there.
+/// After a failed sync it is unknown what is on the disk, and a second sync would only seem to
+/// succeed, because the pages may be gone. So nothing is acknowledged and nothing more is written,
+/// and the next start reads what is really there.
 pub async fn a_failed_sync_ends_the_process(world: &mut World) {
     let shop = Shop::open(world).await;
     let wal = world.data_dir().join("log.db-wal");
@@ -17,7 +17,7 @@ pub async fn a_failed_sync_ends_the_process(world: &mut World) {
             let mut seen = 0;
             for _ in 0..cycles {
                 journal.goes_on(SHOPPERS).await;
-                // Only the next one fails: all later ones would say that everything is fine.
+                // Only the next call fails: all later ones would report success.
                 let fault = Fault::begin(world.shop().pid(), &[&wal], SYNCS, "error=EIO:when=1").await;
                 let status = world.shop_ends().await;
                 fault.end().await;
@@ -43,7 +43,7 @@ pub async fn slow_syncs_only_slow_down(world: &mut World) {
     let told = shop
         .under_load(async |journal| {
             journal.goes_on(SHOPPERS).await;
-            // Microseconds, on top of every sync.
+            // Microseconds, added to every sync.
             let fault = Fault::begin(world.shop().pid(), &[&wal], SYNCS, "delay_exit=100000").await;
             journal.goes_on(times(2, 40) * SHOPPERS).await;
             fault.end().await;

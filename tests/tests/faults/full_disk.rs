@@ -9,14 +9,14 @@ use jangbu_tests::harness::strace::Fault;
 use jangbu_tests::harness::{World, eventually, krw, times};
 use serde_json::json;
 
-/// Room for the shop of this case, in bytes: the two write-ahead logs may take half of it.
+/// The shop's disk space in this case, in bytes: the two write-ahead logs may take half of it.
 const ROOM: u64 = 160 * 1024 * 1024;
 
-/// A disk that can be filled up and cleared.
+/// A disk that can be filled and cleared.
 enum Disk {
-    /// A small file system of the case's own; takes the right to mount one.
+    /// A small file system of the case's own; needs the right to mount one.
     Small(PathBuf),
-    /// Otherwise the system's calls on the shop's files say that there is no room.
+    /// Otherwise system calls on the shop's files report that there is no space.
     Pretended(Vec<PathBuf>),
 }
 
@@ -44,7 +44,7 @@ impl Disk {
             Self::Small(folder) => {
                 let path = folder.join("filler");
                 let mut filler = File::create(&path).unwrap();
-                // Ever smaller pieces, so that nothing is left.
+                // Smaller and smaller pieces, so that no space is left.
                 for size in [1024 * 1024, 4096, 512] {
                     while filler.write_all(&vec![7; size]).is_ok() {}
                 }
@@ -62,7 +62,7 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         if let Self::Small(folder) = self {
-            // Whatever still has a file open keeps it until it ends.
+            // Lazily, because a process may still have a file open.
             let _ = std::process::Command::new("umount").arg("--lazy").arg(folder).status();
         }
     }
@@ -109,7 +109,7 @@ pub async fn a_full_disk_refuses_writes_until_there_is_room(world: &mut World) {
 async fn writes_are_refused_and_reads_go_on(shop: &Shop) {
     let admin = &shop.admin;
     let product = json!({"name": "보이차", "price": krw(1_000)});
-    // What the files have room for already is still taken.
+    // Writes into space that the files already have still succeed.
     let refused = eventually("a write is refused", async || {
         let reply = admin.post("/v1/products", &product).send().await;
         (reply.status != 201).then_some(reply)

@@ -1,10 +1,10 @@
 //! Faults: what breaks around the shop, against the real program, on both engines.
 //!
 //! Every case starts a shop and its sandbox as processes of its own (see
-//! [`jangbu_tests::harness`]), lets people shop while something breaks, and keeps what
-//! they were told outside the shop. In the end everything has come to rest, the
-//! log passes its audit, the read models are its fold, a replay gives the same rows,
-//! and the gateway's books tell of the same money. docs/RELIABILITY.md has the table.
+//! [`jangbu_tests::harness`]), runs a load while something breaks, and keeps the answers outside
+//! the shop. In the end everything has come to rest, the log passes its audit, the read models are
+//! its fold, a replay gives the same rows, and the gateway's books have the same charges.
+//! docs/RELIABILITY.md has the table.
 //!
 //! In the long form (`JANGBU_TEST_LONG=1`, as `./test all` sets it) the same is done
 //! more often.

@@ -1,9 +1,9 @@
-//! Two nodes on one Postgres, one of which stands still for longer than its lease.
+//! Two nodes on one Postgres, one of which is paused for longer than its lease.
 
 use jangbu_tests::harness::load::{Journal, SHOPPERS, Shop, all_is_as_told};
 use jangbu_tests::harness::{Client, World, eventually, times};
 
-/// What a projector says that finds somebody else in its place.
+/// The message of a projector that finds another one in its place.
 const FENCED: &str = "another projector has taken over";
 
 pub async fn a_paused_node_is_fenced(world: &mut World) {
@@ -18,8 +18,9 @@ pub async fn a_paused_node_is_fenced(world: &mut World) {
         .under_load(async |journal| {
             for round in 0..rounds {
                 journal.goes_on(SHOPPERS).await;
-                // Whoever keeps the read models stands still: the one who started last, then in turns.
-                // The other one, then, carries orders on as well, until it is its turn to stand still.
+                // The owner of the read models is paused: first the node that started last, then in
+                // turns. The other node then runs the process manager as well, until it is paused
+                // itself.
                 let (paused, awake) = if round % 2 == 0 { (&second, &shop.admin) } else { (world.shop(), &onlooker) };
                 let before = paused.said().matches(FENCED).count();
                 paused.pause();
@@ -40,7 +41,7 @@ pub async fn a_paused_node_is_fenced(world: &mut World) {
     println!("{rounds} pauses");
 }
 
-/// What is written is shown again, so somebody keeps the read models.
+/// New events are shown, so one node maintains the read models.
 pub async fn read_models_follow(there: &Client) {
     let product = serde_json::json!({"name": "보이차", "price": jangbu_tests::harness::krw(1_000)});
     eventually("somebody keeps the read models", async || {
@@ -54,7 +55,7 @@ pub async fn read_models_follow(there: &Client) {
     .await;
 }
 
-/// What was paid since is prepared, so somebody carries orders on.
+/// Newly paid orders are prepared, so one node runs the process manager.
 async fn orders_are_carried_on(there: &Client, journal: &Journal<'_>, seen: usize) {
     eventually("somebody carries orders on", async || {
         for placed in journal.since(seen) {

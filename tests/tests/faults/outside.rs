@@ -11,7 +11,7 @@ pub async fn the_outside_world_restarts_amid_sagas(world: &mut World) {
             for round in 0..rounds {
                 journal.goes_on(2 * SHOPPERS).await;
                 world.kill_sandbox().await;
-                // The shop goes on without it, also from a start.
+                // The shop works without it, also after a start.
                 journal.goes_on(SHOPPERS).await;
                 if round % 3 == 1 {
                     world.kill_shop().await;

@@ -1,4 +1,4 @@
-//! More is asked than can be written: the queue is full.
+//! More requests than can be written: the queue is full.
 
 use std::path::PathBuf;
 
@@ -7,18 +7,18 @@ use jangbu_tests::harness::strace::Fault;
 use jangbu_tests::harness::{Client, Engine, World, basket, eventually, fresh_key, times};
 use sqlx::{Connection as _, PgConnection};
 
-/// Requests at once: more than wait in the queue, in the hands of the decider and in
-/// the batch that does not get on.
+/// Concurrent requests: more than fit into the queue, the decider and the batch that makes no
+/// progress.
 const CALLERS: usize = 1_500;
-/// Those who were turned away come again in groups of this size.
+/// Rejected requests are repeated in groups of this size.
 const AT_ONCE: usize = 32;
-/// Orders that wait at most, as the setting has it.
+/// The most waiting orders, as the setting has it.
 const QUEUE: &str = "64";
-/// What all who wait and all who are turned away may cost, in KiB: about 40 KiB each,
+/// The memory that all waiting and rejected requests may take, in KiB: about 40 KiB each,
 /// connections included.
 const MOST_KIB: u64 = 64 * 1024;
 
-/// Something that keeps commits from getting on.
+/// A way to block commits.
 enum Jam {
     Disk(Fault),
     Database(PgConnection),
@@ -70,9 +70,9 @@ pub async fn a_full_queue_turns_away(world: &mut World) {
     admin.stock_becomes(&tea, 900_000, placed, 0).await;
 }
 
-/// All at once; a client that is turned away comes again when there is room. How much more
-/// memory the shop used while nothing got on, in KiB: what is written later fills the
-/// caches, which have bounds of their own.
+/// Sends all at once; a rejected client tries again when there is room. Returns how much more
+/// memory the shop used while commits were blocked, in KiB: what is written later fills the caches,
+/// which have bounds of their own.
 async fn one_rush(world: &World, buyer: &Client, product: &str) -> u64 {
     let before = world.shop().resident_kib();
     let body = basket(&[(product, 1)]);

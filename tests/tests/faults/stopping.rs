@@ -1,4 +1,4 @@
-//! SIGTERM while people shop, and while some hold on to their connections.
+//! SIGTERM under load, and while some clients keep their connections.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use jangbu_tests::harness::{World, eventually, times};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// What is promised: 10 s for requests under way, 6 s for what the processes have
-/// under way, 2 s for the read models; and the rest of what a busy machine takes.
+/// The promised limits: 10 s for requests under way, 6 s for the processes, 2 s for the read
+/// models; and some more for a busy machine.
 const LONGEST: Duration = Duration::from_secs(30);
 
 pub async fn sigterm_under_load(world: &mut World) {
@@ -26,7 +26,7 @@ pub async fn sigterm_under_load(world: &mut World) {
                 slowest = slowest.max(begun.elapsed());
                 assert!(status.success(), "the shop ended with {status}");
                 drop(held);
-                // It had time to write everything: the log holds as it lies there.
+                // It had time to write everything: the log is complete as it is.
                 world.run_well(&["audit", "verify"]).await;
                 world.start_shop().await;
                 seen = journal.word_is_kept(seen).await;

@@ -1,9 +1,9 @@
-//! Nobody can read the log of the server.
+//! The server's log output cannot be written.
 
 use jangbu_tests::harness::{World, eventually};
 
-/// Standard error on a disk without room, and a pipe whose reader has gone: the lines are
-/// lost and counted, and the shop sells as before.
+/// Standard error on a full disk, and a pipe whose reader has gone: the lines are lost and counted,
+/// and the shop works as before.
 pub async fn log_lines_that_cannot_be_written_are_lost_and_nothing_else(world: &mut World) {
     world.put_around_the_shop("JANGBU_LOG", "debug");
     for error in ["2>/dev/full", "2> >(exec true)"] {
@@ -15,7 +15,7 @@ pub async fn log_lines_that_cannot_be_written_are_lost_and_nothing_else(world: &
         let buyer = world.buyer(if error.contains("full") { "minji" } else { "jisoo" }).await.client;
         let tea = world.product(&admin, "보이차", 12_000, 2).await;
         buyer.buy(&[(&tea, 1)]).await;
-        // What is refused is told to the log, too.
+        // Rejections are logged, too.
         admin.get("/v1/orders/nothing").send().await.expect_problem(400, "validation_failed");
         lost_lines(world).await;
         buyer.buy(&[(&tea, 1)]).await;

@@ -1,11 +1,11 @@
-//! Something in the store cannot be read: a byte was changed, a newer release has written it, a
-//! key is gone. What belongs to it stands still and is named; everybody else goes on.
+//! Something in the store cannot be read: a byte was changed, a newer release has written it, a key
+//! is gone. What depends on it is parked and reported; everything else continues.
 
 use jangbu_tests::harness::{Client, Engine, World, by_card, eventually};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
-/// Runs a statement on the store of a shop that stands still, with what guards it put aside.
+/// Runs a statement on the store of a stopped shop, with its guards disabled.
 async fn tamper(world: &World, sqlite: &str, postgres: &str) {
     match world.engine() {
         Engine::Sqlite => {
@@ -40,7 +40,7 @@ fn check<'a>(readiness: &'a Value, name: &str) -> &'a Value {
     readiness["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap()
 }
 
-/// The order is listed as parked, everywhere where somebody looks.
+/// The order is reported as parked, in every interface that reports it.
 async fn is_named(world: &World, admin: &Client, order: &Value) {
     let listed = admin.list_of(1, "/v1/sagas?state=parked").await.remove(0);
     assert_eq!((&listed["order_id"], &listed["state"]), (&order["id"], &json!("parked")), "{listed}");
@@ -110,8 +110,8 @@ pub async fn what_a_newer_release_wrote_is_passed_over(world: &mut World) {
     let tea = world.product(&admin, "보이차", 12_000, 20).await;
     let order = buyer.buy(&[(&tea, 1)]).await;
     assert!(world.terminate_shop().await.success());
-    // Behind the last event come one of an unknown kind of stream, one of an unknown type and
-    // one by an unknown kind of actor, as a newer release would have written them.
+    // Three events are appended, as a newer release would have written them: of an unknown kind of
+    // stream, of an unknown type, and by an unknown kind of actor.
     let rows = [
         ("parrot", "parrot.spoke", 1, "system:timer"),
         ("stock", "stock.counted_by_parrot", 99, "system:timer"),
@@ -162,7 +162,7 @@ pub async fn one_persons_key_takes_no_list_away(world: &mut World) {
     minji.client.parcel_of(&order, "ready").await;
     let person = minji.id.replace('-', "");
     let broken = [
-        // Cut short, and gone.
+        // Truncated, and deleted.
         (
             format!("update user_keys set wrapped = x'00' where hex(owner) = upper('{person}')"),
             format!("update user_keys set wrapped = '\\x00' where owner = '{}'", minji.id),
@@ -194,7 +194,7 @@ pub async fn one_persons_key_takes_no_list_away(world: &mut World) {
                 }
             }
         }
-        // Others buy, and what stands in the log of hers can still be looked at.
+        // Other buyers can order, and the stored events of the affected one can still be read.
         jisoo.client.buy(&[(&tea, 1)]).await;
         let stream = format!("/v1/audit/streams/order-{}", id(&order));
         assert!(admin.read_all(&stream).await.iter().all(|event| event["unreadable"] == false));

@@ -1,8 +1,8 @@
 //! One list of hostile requests, sent to both engines: the same status, the same code,
 //! the same pointers, and never a failure of the server.
 //!
-//! The list is made, not written: every place of every body is replaced by every value
-//! that parsers and databases are known to stumble over.
+//! The list is generated: every place of every body is replaced by every value that parsers and
+//! databases are known to handle badly.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::harness::{Client, Engine, Reply, World, fresh_key};
 const JSON: &str = "application/json";
 const NO_ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
-/// A request, ready to be sent to any engine.
+/// A request that can be sent to any engine.
 #[derive(Clone)]
 struct Hostile {
     method: Method,
@@ -61,7 +61,7 @@ impl Hostile {
     }
 }
 
-/// What an answer says, without the ids and times that differ from shop to shop.
+/// An answer without the ids and times that differ from shop to shop.
 #[derive(Debug, PartialEq)]
 struct Verdict {
     status: u16,
@@ -77,7 +77,7 @@ impl Verdict {
         assert!(reply.status < 500, "{} for {shown}: {}", reply.status, reply.text());
         let problem = reply.problem();
         if problem["code"] == "account_locked" {
-            // When the delays after wrong passwords begin and end is a matter of time.
+            // Whether a login is delayed after wrong passwords depends on the time.
             return Self { status: 401, code: "unauthenticated".to_owned(), errors: Vec::new() };
         }
         let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("a text: {problem}")).to_owned();
@@ -88,7 +88,7 @@ impl Verdict {
     }
 }
 
-/// Values as JSON texts, to be put anywhere.
+/// Values as JSON texts, for any place.
 #[expect(clippy::too_many_lines, reason = "a table: one entry a request")]
 fn values() -> Vec<String> {
     let text = |inner: &str| format!("\"{inner}\"");
@@ -168,7 +168,7 @@ fn values() -> Vec<String> {
         .into_iter()
         .map(text),
     );
-    // 10 kB of Hangul, and what decomposes into more than it looks like.
+    // 10 kB of Hangul, and text that grows when it is decomposed.
     values.push(text(&"가".repeat(3_334)));
     values.push(text(&"\u{1112}\u{1161}\u{11ab}".repeat(1_000)));
     values.push(text(&"🇰🇷".repeat(500)));
@@ -182,7 +182,7 @@ fn values() -> Vec<String> {
     values
 }
 
-/// The commands with bodies, each with one that its route reads to the end.
+/// The commands with bodies, each with a valid one.
 fn bodies() -> Vec<(Method, String, Value)> {
     let address =
         json!({"recipient": "김민지", "phone": "010-1", "postal_code": "06236", "line1": "서울", "line2": "1"});
@@ -195,14 +195,35 @@ fn bodies() -> Vec<(Method, String, Value)> {
             json!({"lines": [line], "shipping_address": address, "expected_total": "1", "pay_within_seconds": 60, "payment": {"legs": legs}}),
         ),
         post("/v1/orders/quote", json!({"lines": [line]})),
+        post("/v1/shipping/quote", json!({"lines": [line], "postal_code": "63100"})),
         post("/v1/orders/{id}/cancel", json!({"reason": "x"})),
         post("/v1/payments", json!({"order_id": NO_ID, "legs": legs})),
         post("/v1/payments/{id}/refunds", json!({"amount": "1", "reason": "x"})),
         post(
             "/v1/products",
-            json!({"name": "x", "description": "x", "category_id": NO_ID, "seller_id": NO_ID, "price": "1"}),
+            json!({
+                "name": "x", "description": "x", "category_id": NO_ID, "seller_id": NO_ID, "price": "1",
+                "tax_class": "exempt", "image_urls": ["https://x.example/1"], "metadata": {"x": "1"},
+            }),
+        ),
+        (Method::PUT, format!("/v1/products/{NO_ID}/variant"), json!({"of": NO_ID, "options": {"x": "1"}})),
+        post("/v1/categories", json!({"name": "x", "parent_id": NO_ID})),
+        (Method::PUT, format!("/v1/categories/{NO_ID}"), json!({"name": "x", "parent_id": NO_ID})),
+        (
+            Method::PUT,
+            format!("/v1/products/{NO_ID}"),
+            json!({
+                "name": "x", "description": "x", "price": {"amount": "1", "currency": "KRW"},
+                "category_ids": [NO_ID], "seller_id": NO_ID, "tax_class": "taxable",
+                "image_urls": ["https://x.example/1"], "metadata": {"x": "1"},
+            }),
         ),
         post("/v1/stock/{id}/receive", json!({"quantity": 1})),
+        post("/v1/stock/{id}/count", json!({"counted": 1, "reason": "x"})),
+        post("/v1/stock/{id}/write-off", json!({"quantity": 1, "reason": "x"})),
+        (Method::PUT, format!("/v1/stock/{NO_ID}/threshold"), json!({"low": 1})),
+        (Method::PUT, format!("/v1/stock/{NO_ID}/back-order"), json!({"limit": 1})),
+        (Method::PUT, format!("/v1/stock/{NO_ID}/buyer-limit"), json!({"limit": 1})),
         post("/v1/stock/{id}/adjust", json!({"delta": 1, "reason": "x"})),
         post(
             "/v1/users/{id}/points/grant",
@@ -227,7 +248,7 @@ fn bodies() -> Vec<(Method, String, Value)> {
     ]
 }
 
-/// Where in a body something can be replaced, the body itself included.
+/// The places of a body that can be replaced, the body itself included.
 fn places(body: &Value, at: &str, into: &mut Vec<String>) {
     into.push(at.to_owned());
     match body {
@@ -259,7 +280,7 @@ fn spoilt_bodies() -> Vec<Hostile> {
     all
 }
 
-/// Bodies that are wrong as a whole.
+/// Bodies that are invalid as a whole.
 fn wrong_bodies() -> Vec<Hostile> {
     let good = json!({"lines": [{"product_id": NO_ID, "quantity": 1}]}).to_string();
     let orders = |body: &[u8]| Hostile::post("/v1/orders/quote", body);
@@ -306,7 +327,7 @@ fn wrong_bodies() -> Vec<Hostile> {
     all
 }
 
-/// Paths and queries that are wrong.
+/// Invalid paths and queries.
 #[expect(clippy::too_many_lines, reason = "a table: one entry a request")]
 fn wrong_addresses() -> Vec<Hostile> {
     let odd = [
@@ -340,9 +361,15 @@ fn wrong_addresses() -> Vec<Hostile> {
             "/v1/orders/@",
             "/v1/orders/by-number/@",
             "/v1/orders/@/history",
+            "/v1/orders/@/notes",
             "/v1/products/@",
+            "/v1/products?variant_of=@",
+            "/v1/categories/@",
+            "/v1/categories?parent=@",
+            "/v1/categories?top=@",
             "/v1/payments/@",
             "/v1/stock/@",
+            "/v1/stock/@/movements",
             "/v1/shipments/tracking/@",
             "/v1/audit/streams/@",
             "/v1/audit/streams/order-@",
@@ -354,6 +381,11 @@ fn wrong_addresses() -> Vec<Hostile> {
             "/v1/orders?limit=@",
             "/v1/orders?from=@",
             "/v1/orders?status=@",
+            "/v1/orders?desk=@",
+            "/v1/orders?email=@",
+            "/v1/orders?number=@",
+            "/v1/orders?product_id=@",
+            "/v1/orders?q=@",
             "/v1/orders?user_id=@",
             "/v1/orders?@=1",
             "/v1/orders?@",
@@ -373,7 +405,7 @@ fn wrong_addresses() -> Vec<Hostile> {
     all.push(Hostile::get(format!("/v1/products?{many}")));
     all.push(Hostile::get(format!("/v1/products?{}", "q=1&".repeat(5_000))));
     all.push(Hostile::get(format!("/v1/products?{}", "&".repeat(20_000))));
-    // Cursors that are well formed and lie.
+    // Well-formed cursors with false content.
     for keys in
         [r#"[{"s":"a\u0000b"},{"u":"01890a5d-ac96-774b-bcce-b302099a8057"}]"#, r#"[{"t":9223372036854775807}]"#, "[]"]
     {
@@ -409,7 +441,7 @@ fn base64url(bytes: &[u8]) -> String {
     text
 }
 
-/// Headers that are wrong, on a request that would be fine.
+/// Invalid headers, on an otherwise valid request.
 fn wrong_headers() -> Vec<Hostile> {
     let body = json!({"quantity": 1}).to_string();
     let request = || Hostile::post(format!("/v1/stock/{NO_ID}/receive"), body.clone());
@@ -459,7 +491,7 @@ fn wrong_headers() -> Vec<Hostile> {
     all
 }
 
-/// Tokens that do not count, by somebody who has none.
+/// Invalid tokens, forged without a login.
 fn wrong_tokens() -> Vec<Hostile> {
     let long = "x".repeat(30_000);
     let tokens = [
@@ -485,7 +517,7 @@ fn wrong_tokens() -> Vec<Hostile> {
         .collect()
 }
 
-/// How long an answer took, for the report: no test depends on it.
+/// How long answers took, for the report: no test depends on it.
 #[derive(Default)]
 struct Slowest(Duration, String);
 
@@ -518,7 +550,7 @@ async fn both_engines_take_hostile_input_alike() {
     compare(&sqlite.visitor(), &postgres.visitor(), &wrong_tokens(), &mut slowest).await;
     let mut count = 0;
     for part in [spoilt_bodies(), wrong_bodies(), wrong_addresses(), wrong_headers()] {
-        // A token does not outlive all of it on a slow machine.
+        // On a slow machine a token expires before all of them are sent.
         for some in part.chunks(500) {
             compare(&sqlite.admin().await, &postgres.admin().await, some, &mut slowest).await;
             count += some.len();

@@ -1,5 +1,5 @@
-//! What strangers send leaves nothing behind: a thousand values leave the same metric
-//! series as ten. How the maps that count callers are bounded is tested beside them.
+//! Values that strangers send leave nothing behind: a thousand values leave the same metric series
+//! as ten. The bounds of the maps that count callers are tested beside them.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,10 +9,10 @@ use tokio::net::TcpStream;
 
 use crate::harness::{Engine, World};
 
-/// Makes a request from a number; each number gives a value that nobody sent before.
+/// Makes a request from a number; each number gives a new value.
 type Made = fn(usize) -> String;
 
-/// Everything that somebody without a login can choose.
+/// Everything that a client without a login can choose.
 const KINDS: [(&str, Made); 16] = [
     ("a method", |n| request(&format!("M{n:06}"), "/v1/orders", "", "")),
     ("a method in lower case", |n| request(&format!("get{n}"), "/livez", "", "")),
@@ -51,7 +51,7 @@ fn request(method: &str, path: &str, header: &str, body: &str) -> String {
     format!("{head}content-length: {}\r\n\r\n{body}", body.len())
 }
 
-/// Sends so many of each kind, one after the other on one connection a kind.
+/// Sends this many of each kind, in sequence on one connection per kind.
 async fn feed(address: &str, numbers: std::ops::Range<usize>) {
     for (kind, made) in KINDS {
         let mut connection = TcpStream::connect(address).await.unwrap();
@@ -63,7 +63,7 @@ async fn feed(address: &str, numbers: std::ops::Range<usize>) {
     }
 }
 
-/// Reads one answer to its end; its status.
+/// Reads one answer to its end; returns its status.
 async fn answered(connection: &mut TcpStream) -> u16 {
     let mut answer = Vec::new();
     let mut chunk = [0; 16_384];

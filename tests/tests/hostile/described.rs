@@ -1,8 +1,8 @@
-//! schemathesis over `/openapi.json`: every operation with valid, broken and odd
-//! requests, as an administrator, checked against what the document promises.
+//! schemathesis over `/openapi.json`: every operation with valid, broken and unusual requests, as
+//! an administrator, checked against the promises of the document.
 //!
-//! Its rules are in `tests/schemathesis`. `./test` installs it; the seed is fixed, so a
-//! finding comes back until it is mended.
+//! Its configuration is in `tests/schemathesis`. `./test` installs it; the seed is fixed, so a
+//! finding recurs until it is fixed.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,11 +12,11 @@ use tokio::process::Command;
 
 use crate::harness::{Engine, World, run};
 
-/// How far a run goes.
+/// The size of a run.
 struct Reach {
-    /// Requests of an operation in each of the tool's phases, at most.
+    /// The most requests of an operation in each of the tool's phases.
     examples: u32,
-    /// Something hangs when it takes longer.
+    /// A run that takes longer counts as hanging.
     limit: Duration,
 }
 
@@ -35,7 +35,7 @@ fn rules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("schemathesis")
 }
 
-/// The tool: `JANGBU_TEST_SCHEMATHESIS`, else where `./test` has put it.
+/// The tool: `JANGBU_TEST_SCHEMATHESIS`, else the one that `./test` has installed.
 fn tool() -> PathBuf {
     if let Some(named) = std::env::var_os("JANGBU_TEST_SCHEMATHESIS") {
         return named.into();

@@ -1,5 +1,5 @@
-//! The house stands: crates import only downwards, the domain is pure, and nothing
-//! unwanted is in the tree.
+//! The structure of the workspace: crates import only downwards, the domain is pure, and no
+//! unwanted dependency is in the tree.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,15 +7,16 @@ use std::process::Command;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-/// Each crate with the crates of the house that it may import. What is not named
-/// here is not allowed.
-const FLOORS: [(&str, &[&str]); 13] = [
+/// Each crate with the crates of the workspace that it may import. What is not named here is not
+/// allowed.
+const FLOORS: [(&str, &[&str]); 14] = [
     ("jangbu-kernel", &[]),
+    ("jangbu-sqlite", &[]),
     ("jangbu-aggregates", &["jangbu-kernel"]),
-    ("jangbu-store", &["jangbu-kernel"]),
+    ("jangbu-store", &["jangbu-kernel", "jangbu-sqlite"]),
     ("jangbu-integrations", &["jangbu-kernel"]),
     ("jangbu-commands", &["jangbu-kernel", "jangbu-aggregates"]),
-    ("jangbu-projections", &["jangbu-kernel", "jangbu-aggregates"]),
+    ("jangbu-projections", &["jangbu-kernel", "jangbu-sqlite", "jangbu-aggregates"]),
     ("jangbu-audit", &["jangbu-kernel", "jangbu-aggregates"]),
     ("jangbu-api", &["jangbu-kernel", "jangbu-commands", "jangbu-projections"]),
     (
@@ -29,7 +30,7 @@ const FLOORS: [(&str, &[&str]); 13] = [
             "jangbu-audit",
         ],
     ),
-    ("jangbu-sandbox", &["jangbu-kernel"]),
+    ("jangbu-sandbox", &["jangbu-kernel", "jangbu-sqlite"]),
     (
         "jangbu-app",
         &[
@@ -48,7 +49,7 @@ const FLOORS: [(&str, &[&str]); 13] = [
     ("jangbu-tests", &["jangbu-kernel"]),
 ];
 
-/// What would bring time, chance or I/O into the domain.
+/// Dependencies that would bring time, randomness or I/O into the domain.
 const IMPURE: [&str; 12] = [
     "axum",
     "fastrand",
@@ -64,13 +65,13 @@ const IMPURE: [&str; 12] = [
     "tracing",
 ];
 
-/// What is not in the tree at all: there is one crypto provider and one TLS.
+/// Dependencies that must not be in the tree: there is one crypto provider and one TLS.
 const UNWANTED: [&str; 4] = ["native-tls", "openssl", "openssl-sys", "ring"];
 
 fn metadata() -> Metadata {
     let mut command = MetadataCommand::new();
     command.manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-    // What is locked is what is built; no test changes it.
+    // The locked versions are the built ones; no test changes them.
     command.other_options(["--locked".to_owned(), "--offline".to_owned()]);
     command.no_deps();
     command.exec().expect("cargo metadata answers")
@@ -97,8 +98,8 @@ fn crates_import_only_what_lies_below_them() {
     assert_eq!(wrong, Vec::<String>::new(), "arrows only point down, never sideways");
 }
 
-/// The names of everything that a crate is built from when it is built alone:
-/// `cargo metadata` knows only the features that the whole workspace turns on.
+/// The names of all dependencies of a crate that is built alone: `cargo metadata` only knows the
+/// features that the whole workspace turns on.
 fn tree(root: &str) -> BTreeSet<String> {
     let lines = cargo_tree(root, &["--edges", "normal", "--format", "{p}"]);
     lines.iter().filter_map(|line| line.split_whitespace().next()).map(ToOwned::to_owned).collect()
@@ -124,8 +125,8 @@ fn the_domain_is_built_from_nothing_impure() {
     assert_eq!(impure, Vec::<&str>::new());
 }
 
-/// The features that decide about clock and chance, as the domain alone gets them.
-/// In the whole workspace they are on, because others need them.
+/// The features for clock and randomness, as the domain alone gets them. In the whole workspace
+/// they are on, because other crates need them.
 #[test]
 fn the_domain_asks_for_no_clock_and_no_random_ids() {
     let metadata = metadata();
@@ -154,7 +155,7 @@ fn there_is_one_crypto_provider() {
     assert_eq!(unwanted, Vec::<&str>::new());
 }
 
-/// What a test needs of the runtime, a clock that can be stopped, is no part of the program.
+/// A runtime clock that can be stopped is needed by tests and must not be part of the program.
 #[test]
 fn the_program_holds_no_simulation_and_no_bench() {
     let features = cargo_tree("jangbu-app", &["--edges", "normal,features", "--format", "{p} {f}"]);
@@ -164,8 +165,8 @@ fn the_program_holds_no_simulation_and_no_bench() {
     assert_eq!(held, Vec::<&String>::new());
 }
 
-/// A volume takes owner and mode of the folder that it covers: one that the image lacks is
-/// root's, and the program could not write there.
+/// A volume takes owner and mode of the folder in the image that it covers: if the image lacks the
+/// folder, the volume is root's, and the program could not write there.
 #[test]
 fn the_images_data_folder_is_the_programs_own() {
     let image = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Dockerfile")).unwrap();
@@ -179,7 +180,7 @@ fn the_images_data_folder_is_the_programs_own() {
     assert!(place("&& install --directory") < place("USER") && place("USER") < place("VOLUME"));
 }
 
-/// Every place where a figure is recorded, in all sources of the house.
+/// Every place where a metric is recorded, in all sources of the workspace.
 fn recorded_figures() -> BTreeSet<String> {
     let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))];
     let mut found = BTreeSet::new();

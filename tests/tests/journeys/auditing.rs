@@ -1,4 +1,4 @@
-//! What an auditor is told: of a shop in order, and of one that somebody altered.
+//! The audit of an intact shop, and of one whose data was altered.
 
 use std::process::Stdio;
 
@@ -29,8 +29,8 @@ async fn printed(world: &World, more: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Alters what is stored, as somebody with the store's password could. The embedded store
-/// is of two files, whose tables have no name in common.
+/// Alters stored data, as somebody with the store's password could. The embedded store has two
+/// files, whose tables have different names.
 async fn alter(world: &World, file: &str, sql: &str) {
     match world.database_url() {
         None => {
@@ -66,7 +66,7 @@ pub async fn what_was_not_checked_says_so(world: &mut World) {
     let text = printed(world, &["--no-read-models", "--no-gateway-books"]).await;
     assert_eq!(text.matches("not checked").count(), 4, "two lines, and why: {text}");
     assert!(text.ends_with("the log holds\n"), "{text}");
-    // Nobody answers any more where the books were.
+    // The sandbox with the books does not answer any more.
     world.kill_sandbox().await;
     let (alone, code) = verified(world, &[]).await;
     assert_eq!((code, &alone["invariants"]["M3"], &alone["gateway_agrees"]), (Some(0), &Value::Null, &Value::Null));
@@ -123,7 +123,7 @@ pub async fn a_log_that_was_cut_is_found_by_whatever_is_left(world: &mut World) 
     assert!(report["violations"].as_array().unwrap().iter().any(told_by_views), "the read models tell: {report}");
 }
 
-/// As behind `| head -1`: the reader leaves, the answer stays.
+/// As with `| head -1`: the reader leaves, and the exit code stays.
 pub async fn a_failed_check_fails_also_when_nobody_reads_it(world: &mut World) {
     closed_shop(world).await;
     let exit_code = async |world: &World, arguments: &[&str]| {

@@ -1,4 +1,4 @@
-//! A backup is taken while people shop, and restored on either engine.
+//! A backup is taken under load, and restored on either engine.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::harness::{ADMIN_EMAIL, ADMIN_PASSWORD, Client, Database, Engine, Program, World, run_to_end};
 
-/// A place that a backup is restored into.
+/// A target of a restore.
 struct Place {
     folder: PathBuf,
     database: Option<Database>,
-    /// The key of the shop, where it does not come along.
+    /// The key of the shop, if the backup does not contain it.
     key: Option<String>,
 }
 
@@ -23,7 +23,7 @@ impl Place {
             Engine::Sqlite => None,
             Engine::Postgres => Some(Database::make().await),
         };
-        // What the harness gives a shop on Postgres; an embedded one has made its own.
+        // On Postgres the harness sets the key; an embedded shop has generated its own.
         let made = std::fs::read_to_string(world.data_dir().join("master.key"));
         let key = Some(made.map_or_else(|_| "5a".repeat(32), |made| made.trim().to_owned()));
         Self { folder: world.folder().join(name), database, key }
@@ -63,7 +63,8 @@ fn refused(output: &Output, why: &str) {
     assert!(said.contains(why), "{said}");
 }
 
-/// Takes a backup while orders are placed; the orders that were acknowledged before it began.
+/// Takes a backup while orders are placed; returns the orders that were acknowledged before it
+/// began.
 async fn backup_under_load(world: &World, folder: &Path) -> (Client, Vec<String>) {
     let admin = world.admin().await;
     let buyer = world.buyer("minji").await.client;
@@ -93,7 +94,7 @@ async fn backup_under_load(world: &World, folder: &Path) -> (Client, Vec<String>
 pub async fn a_backup_under_load_is_restored_on_either_engine(world: &mut World) {
     let backup = world.folder().join("backup");
     let (_, acknowledged) = backup_under_load(world, &backup).await;
-    // The shop goes on, and what it holds now is another matter.
+    // The shop keeps running, and its later data is not in the backup.
     for (name, engine) in [("embedded", Engine::Sqlite), ("database", Engine::Postgres)] {
         let place = Place::empty(world, name, engine).await;
         Place::succeeded(&place.run(world, &["restore", backup.to_str().unwrap()]).await);
@@ -102,7 +103,7 @@ pub async fn a_backup_under_load_is_restored_on_either_engine(world: &mut World)
         everything_is_there(&server, &acknowledged).await;
         assert!(server.terminate().await.success());
         Place::succeeded(&place.run(world, &["audit", "verify", "--read-models"]).await);
-        // Nothing is ever written over.
+        // An existing store is never overwritten.
         let again = place.run(world, &["restore", backup.to_str().unwrap()]).await;
         refused(&again, if engine == Engine::Sqlite { "holds a shop already" } else { "another log" });
         place.remove().await;
@@ -111,14 +112,14 @@ pub async fn a_backup_under_load_is_restored_on_either_engine(world: &mut World)
 
 async fn serve(world: &World, place: &Place, name: &str) -> Program {
     let mut command = place.command(world, &["serve", "--listen", "127.0.0.1:0"]);
-    // The shop that was backed up still has the other one.
+    // The backed-up shop still uses the other sandbox.
     command.env_remove("JANGBU_SANDBOX_URL").env("JANGBU_SANDBOX_LISTEN", "127.0.0.1:0");
     world.serve(command, name).await
 }
 
 async fn everything_is_there(server: &Program, acknowledged: &[String]) {
     let visitor = Client::anonymous(format!("http://{}", server.address));
-    // Passwords, roles and sealed names are those of the shop.
+    // Passwords, roles and sealed names are the shop's own.
     let (admin, _) = visitor.log_in(ADMIN_EMAIL, ADMIN_PASSWORD).await;
     crate::harness::eventually("the read models are built", async || {
         let all = admin.read_all("/v1/orders").await;
@@ -134,7 +135,7 @@ pub async fn what_does_not_belong_together_is_not_restored(world: &mut World) {
     backup_under_load(world, &backup).await;
     let named = backup.to_str().unwrap();
     refused(&world.run(&["backup", named]).await, "is not empty");
-    // Beside the running shop nothing is written over either.
+    // A running shop's store is not overwritten either.
     let over = world.run(&["restore", named]).await;
     assert_eq!(over.status.code(), Some(1), "{}", String::from_utf8_lossy(&over.stderr));
 
@@ -145,7 +146,7 @@ pub async fn what_does_not_belong_together_is_not_restored(world: &mut World) {
     let nothing = world.folder().join("nothing");
     std::fs::create_dir(&nothing).unwrap();
     refused(&place.run(world, &["restore", nothing.to_str().unwrap()]).await, "not finished");
-    // One byte of the log, and one of what the manifest says.
+    // One byte of the log, and one of the manifest.
     for (file, from, to) in
         [("log.db", "order.placed", "order.placex"), ("manifest.json", "\"events\": ", "\"events\": 1")]
     {
@@ -167,7 +168,7 @@ pub async fn the_key_comes_along_unless_it_is_left_out(world: &mut World) {
     let (with, without) = (world.folder().join("with"), world.folder().join("without"));
     world.run_well(&["backup", with.to_str().unwrap()]).await;
     world.run_well(&["backup", "--without-key", without.to_str().unwrap()]).await;
-    // Only the embedded store's own key is ever written.
+    // Only the embedded store's own key is ever written into a backup.
     assert_eq!(with.join("master.key").exists(), world.engine() == Engine::Sqlite);
     assert!(!without.join("master.key").exists());
     let mut place = Place::empty(world, "place", Engine::Sqlite).await;

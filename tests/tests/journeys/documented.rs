@@ -1,7 +1,7 @@
-//! Every command line that a document or a program's own help shows is one that its program
-//! takes: the subcommand is there, each flag is known, each value can be read.
+//! Every command line in a document or in a program's own help is accepted by its program: the
+//! subcommand exists, each flag is known, each value is valid.
 //!
-//! `--help` behind it makes the program read what stands before and do nothing.
+//! `--help` at the end makes the program parse the rest without executing it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ use tokio::process::Command;
 
 use crate::harness::{beside_the_tests, jangbu, run_to_end};
 
-/// The programs of the house.
+/// The programs of the workspace.
 const PROGRAMS: [&str; 3] = ["jangbu", "jangbu-bench", "jangbu-simulate"];
-/// What the README types instead of `jangbu`.
+/// What the README uses instead of `jangbu`.
 const THROUGH_CARGO: [&str; 4] = ["cargo", "run", "--release", "--"];
 
 fn program(name: &str) -> PathBuf {
     if name == "jangbu" { jangbu() } else { beside_the_tests(name) }
 }
 
-/// The documents that say what is to be typed now; the changelog tells what was.
+/// The documents with current command lines; the changelog has former ones.
 fn documents() -> Vec<PathBuf> {
     let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut found: Vec<_> = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"].map(|name| house.join(name)).into();
@@ -32,7 +32,25 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-/// The lines of a document's `sh` blocks, and what stands in code marks outside of blocks.
+/// The code that documents show is the code of the file that its first line names, so that it compiles.
+#[test]
+fn shown_code_is_the_code_there_is() {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut compared = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for block in text.split("```rust\n").skip(1) {
+            let (block, _) = block.split_once("\n```").unwrap();
+            let Some((path, code)) = block.strip_prefix("// ").and_then(|rest| rest.split_once('\n')) else { continue };
+            let source = std::fs::read_to_string(house.join(path)).unwrap();
+            assert!(source.contains(code), "{}: not in {path}:\n{code}", document.display());
+            compared += 1;
+        }
+    }
+    assert!(compared >= 8, "{compared}");
+}
+
+/// The lines of a document's `sh` blocks, and the code spans outside of blocks.
 fn shown(document: &str) -> Vec<String> {
     let (mut lines, mut prose, mut block) = (Vec::new(), String::new(), None);
     for line in document.lines() {
@@ -65,13 +83,13 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// What stands for something of the reader's own.
+/// Whether a word stands for a value of the reader.
 fn is_placeholder(word: &str) -> bool {
     let capitals = word.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_');
     capitals || word == "/" || word.contains("...") || word.contains(['[', '<', '$', '…'])
 }
 
-/// The program of the house that a line runs, and what it is given.
+/// The program that a line runs, and its arguments.
 fn read(line: &str) -> Option<(&'static str, Vec<String>)> {
     let words = words(line);
     let is_assignment = |word: &String| word.split('=').next().is_some_and(|name| name.starts_with("JANGBU_"));
@@ -89,7 +107,7 @@ fn read(line: &str) -> Option<(&'static str, Vec<String>)> {
     };
     if let Some(end) = words.iter().position(|word| is_placeholder(word)) {
         words.truncate(end);
-        // A flag whose value was left out.
+        // A flag without its value.
         words.pop_if(|word| word.starts_with("--"));
     }
     Some((name, words))
@@ -117,7 +135,7 @@ async fn examples(name: &str) -> Vec<String> {
             names.filter(|name| !matches!(*name, "" | "help")).map(|name| [path.clone(), vec![name.into()]].concat()),
         );
         let typed = text.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| line.starts_with("jangbu"));
-        // Behind two spaces it says what for.
+        // After two spaces comes its explanation.
         found.extend(typed.map(|line| line.split("  ").next().unwrap_or_default().to_owned()));
     }
     found

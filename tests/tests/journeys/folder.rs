@@ -1,4 +1,4 @@
-//! Whose the data folder is, and what happens in a wrong one.
+//! The permissions of the data folder, and what happens in a wrong one.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -53,7 +53,7 @@ pub async fn only_serve_and_migrate_make_a_store(world: &mut World) {
         &["sagas", "list"],
         &["projections"],
         &["demo"],
-        // Although the shop of this test listens at the configured address.
+        // Fails although the shop of this test listens at the configured address.
         &["health"],
     ];
     for folder in [&empty, &missing] {
@@ -64,7 +64,7 @@ pub async fn only_serve_and_migrate_make_a_store(world: &mut World) {
     }
     assert_eq!(fs::read_dir(&empty).unwrap().count(), 0, "nothing was made");
     assert!(!missing.exists());
-    // What makes one makes it, and then the others work.
+    // `migrate` creates a store, and then the others work.
     let migrated = run_in(world, &empty, url, &["migrate"]).await;
     assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
     for arguments in [&NEW_USER[..], &["events", "list"], &["replay"], &["projections"]] {
@@ -103,7 +103,7 @@ pub async fn what_a_killed_server_left_is_not_believed(world: &mut World) {
     world.kill_shop().await;
     assert!(world.data_dir().join("server.json").exists());
     is_refused(&world.run(&["health"]).await, &["health"], &["no server runs"]);
-    // Nor when somebody else has its port by now and says that all is well.
+    // Nor if another process has its port by now and answers 200.
     let stranger = tokio::net::TcpListener::bind(world.shop_address()).await.unwrap();
     let serving = tokio::spawn(async move {
         loop {
@@ -117,7 +117,7 @@ pub async fn what_a_killed_server_left_is_not_believed(world: &mut World) {
     world.run_well(&["health", "--url", &format!("http://{}", world.shop_address())]).await;
     serving.abort();
     let _ = serving.await;
-    // The command does the work itself.
+    // No server is running, so the command does the work itself.
     world.run_well(&["replay", "orders"]).await;
     world.start_shop().await;
     world.is_ready().await;
@@ -133,12 +133,13 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 pub async fn the_data_are_their_owners_alone(world: &mut World) {
     assert!(world.terminate_shop().await.success());
-    // As an earlier version left them. The key was its owner's then, too.
+    // The permissions that an earlier version left. The key was accessible only to its owner then,
+    // too.
     for file in files(&world.data_dir()).iter().filter(|file| !file.ends_with("master.key")) {
         fs::set_permissions(file, Permissions::from_mode(0o666)).unwrap();
     }
     fs::set_permissions(world.data_dir(), Permissions::from_mode(0o755)).unwrap();
-    // New files are the owner's from the start, whatever the process was started with.
+    // New files belong to the owner alone from the start, whatever umask the process has.
     let open_mask = ["sh", "-c", "umask 000; exec \"$@\"", "sh"];
     world.put_before_the_shop(open_mask.map(str::to_owned).to_vec());
     world.start_shop().await;
@@ -153,7 +154,7 @@ pub async fn the_data_are_their_owners_alone(world: &mut World) {
     assert!(world.shop().said().contains("was open to others"), "the log says that it was closed");
 }
 
-/// The program as somebody who may read this world's folder and write nothing there.
+/// The program as a user who may read this world's folder and write nothing there.
 fn as_a_reader(world: &World, arguments: &[&str]) -> Command {
     let nobody = ["runuser", "-u", "nobody", "--"].map(str::to_owned);
     let prefix = if rustix::process::geteuid().is_root() { &nobody[..] } else { &[] };
@@ -168,7 +169,7 @@ pub async fn commands_that_read_need_no_right_to_write(world: &mut World) {
     let stream = format!("order-{}", order["id"].as_str().unwrap());
     assert!(world.terminate_shop().await.success());
     let data = world.data_dir();
-    // A key that others could read would be refused, and none of these needs it.
+    // A key that others can read would be rejected, and none of these commands needs it.
     let key = fs::read(data.join("master.key")).ok();
     for file in files(&data) {
         fs::set_permissions(file, Permissions::from_mode(0o444)).unwrap();

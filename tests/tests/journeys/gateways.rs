@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, World};
 
-/// Where the one charge of an order is.
+/// The gateway of the only charge of an order.
 async fn gateway_of(world: &World, order: &Value) -> Value {
     let charges = world.books().charges(order).await;
     assert_eq!(charges.len(), 1, "{charges:?}");
@@ -31,7 +31,7 @@ pub async fn a_charge_ends_where_it_was_asked_for_and_new_ones_go_elsewhere(worl
     buyer.order_reaches(&before, "preparing").await;
     assert_eq!(gateway_of(world, &before).await, "sandbox");
 
-    // Its messages prove nothing, so that the shop asks.
+    // Its webhooks are not signed, so the shop inquires.
     let order = buyer.place(&[(&tea, 1)]).await;
     let legs = json!([{"method": "bank_transfer", "amount": order["total"], "bank": "kakao"}]);
     let body = json!({"order_id": order["id"], "legs": legs});
@@ -41,7 +41,7 @@ pub async fn a_charge_ends_where_it_was_asked_for_and_new_ones_go_elsewhere(worl
     assert_eq!(bank.post(&format!("{page}/pay"), &json!({})).send().await.status, 200);
     buyer.order_reaches(&order, "preparing").await;
 
-    // Money goes back to where it came from.
+    // Money is refunded through the gateway that took it.
     for order in [&before, &card] {
         let cancel = format!("/v1/orders/{}/cancel", order["id"].as_str().unwrap());
         buyer.post(&cancel, &json!({})).send().await.expect(200);
@@ -49,7 +49,7 @@ pub async fn a_charge_ends_where_it_was_asked_for_and_new_ones_go_elsewhere(worl
         assert_eq!(world.books().net(order).await, 0);
     }
 
-    // What a stranger makes up about payments is not kept.
+    // Forged webhooks are not kept.
     let forged = format!("payment_no={}&state=PAID", order["id"].as_str().unwrap());
     let hook = world.visitor().call(reqwest::Method::POST, "/v1/hooks/payments/hostpay");
     let told = hook.body("application/x-www-form-urlencoded", forged).send().await;

@@ -1,4 +1,4 @@
-//! Goods and what follows them: money that went back, numbers, orders that wait.
+//! Goods and their consequences: refunds, tracking numbers, unpaid orders.
 
 use std::time::SystemTime;
 
@@ -19,7 +19,7 @@ pub async fn what_is_given_back_whole_is_called_off(world: &mut World) {
     let all = json!({"amount": order["total"], "reason": "goodwill"});
     admin.post(&refunds, &all).settled().send().await.expect(201);
 
-    // Nothing of it is bought any more: the label is called off and the goods are back.
+    // Nothing of it is paid any more: the label is cancelled and the goods are back in stock.
     let cancelled = buyer.order_reaches(&order, "cancelled").await;
     assert_eq!(cancelled["close_reason"], "refunded_whole", "{cancelled}");
     admin.stock_becomes(&tea, 10, 0, 0).await;
@@ -47,7 +47,7 @@ pub async fn what_is_given_back_whole_is_called_off(world: &mut World) {
     buyer.order_reaches(&other, "shipped").await;
 }
 
-/// The carrier has the parcel before anybody in the shop says so.
+/// The carrier scans the parcel before anybody in the shop has marked it as handed over.
 pub async fn a_scan_before_the_dispatch_is_the_hand_over(world: &mut World) {
     let admin = world.admin().await;
     let buyer = world.buyer("minji").await.client;
@@ -60,7 +60,7 @@ pub async fn a_scan_before_the_dispatch_is_the_hand_over(world: &mut World) {
     admin.stock_becomes(&tea, 8, 0, 0).await;
     let cancel = format!("/v1/orders/{}/cancel", order["id"].as_str().unwrap());
     buyer.post(&cancel, &json!({})).send().await.expect_problem(409, "order_already_dispatched");
-    // To dispatch it now is done already.
+    // Dispatching it now is a repeat.
     let path = format!("/v1/shipments/{}/dispatch", parcel["id"].as_str().unwrap());
     admin.post(&path, &json!({})).send().await.expect(200);
     world.books().scan(&number, "delivered").await.expect(200);
@@ -104,6 +104,39 @@ pub async fn a_number_used_again_shows_everybody_their_own_parcel(world: &mut Wo
     buyer.get("/v1/shipments/tracking/601234567890").send().await.expect_problem(404, "not_found");
 }
 
+pub async fn a_shop_writes_its_own_labels(world: &mut World) {
+    let admin = world.admin().await;
+    let buyer = world.buyer("minji").await.client;
+    let tea = world.product(&admin, "보이차", 12_000, 10).await;
+    let before = buyer.buy(&[(&tea, 1)]).await;
+    assert!(world.terminate_shop().await.success());
+    world.put_around_the_shop("JANGBU_CARRIER", "manual");
+    world.start_shop().await;
+    let admin = world.admin().await;
+    let order = buyer.buy(&[(&tea, 1)]).await;
+    let parcel = admin.parcel_of(&order, "ready").await;
+    assert_eq!(parcel["carrier"], "manual", "{parcel}");
+    assert!(parcel["tracking_number"].as_str().unwrap().starts_with('M'), "{parcel}");
+    let path = |parcel: &Value| format!("/v1/shipments/{}/dispatch", parcel["id"].as_str().unwrap());
+    let sent = json!({"carrier": "우체국", "tracking_number": "6812-0001"});
+    let sent = admin.post(&path(&parcel), &sent).send().await.expect(200);
+    assert_eq!((&sent["carrier"], &sent["tracking_number"]), (&json!("우체국"), &json!("6812-0001")));
+    eventually("its number is known", async || {
+        let tracked = buyer.get("/v1/shipments/tracking/6812-0001").send().await;
+        (tracked.status == 200 && tracked.json()["order_id"] == order["id"]).then_some(())
+    })
+    .await;
+    // Called off before it left: the label is thrown away.
+    let other = buyer.buy(&[(&tea, 1)]).await;
+    buyer.post(&format!("/v1/orders/{}/cancel", other["id"].as_str().unwrap()), &json!({})).send().await.expect(200);
+    buyer.order_reaches(&other, "cancelled").await;
+    // What was asked of the carrier before stays with it.
+    let first = admin.parcel_of(&before, "ready").await;
+    assert_eq!(first["carrier"], "sandbox", "{first}");
+    admin.post(&path(&first), &json!({})).send().await.expect(200);
+    buyer.order_reaches(&before, "shipped").await;
+}
+
 pub async fn points_lapse_by_themselves(world: &mut World) {
     world.put_around_the_shop("JANGBU_EXPIRE_POINTS_EVERY_MS", "100");
     world.terminate_shop().await;
@@ -113,7 +146,8 @@ pub async fn points_lapse_by_themselves(world: &mut World) {
     let points = format!("/v1/users/{}/points", buyer.id);
     let granted = admin.post(&format!("{points}/grant"), &json!({"amount": krw(200), "reference": "welcome"}));
     granted.send().await.expect(200);
-    // A grant that reaches a slow shop after its own time is refused: then there was too little of it.
+    // A grant that reaches a slow shop after its own expiry is refused; then the next one has more
+    // time.
     for seconds in [2, 8, 30] {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let soon = chrono::DateTime::from_timestamp(i64::try_from(now).unwrap() + seconds, 0).unwrap().to_rfc3339();
@@ -122,7 +156,7 @@ pub async fn points_lapse_by_themselves(world: &mut World) {
             break;
         }
     }
-    // Nobody grants, spends or gives back: the entry comes from the clock alone.
+    // Nobody grants, spends or restores points: the entry is the timer's.
     let entries = format!("{points}/entries");
     let lapsed = eventually("what lapsed is an entry of the ledger", async || {
         let entries = buyer.client.read_all(&entries).await;
@@ -154,12 +188,12 @@ pub async fn a_buyer_keeps_only_so_many_orders_waiting(world: &mut World) {
         reply.expect_problem(409, "too_many_open_orders");
     }
     admin.stock_becomes(&tea, 100, 3, 0).await;
-    // A paid one makes room, and what is in the way then is the number of pieces.
+    // Paying one makes room; then the limit on pieces applies.
     let first = placed[0].expect(201);
     buyer.pay(&first, "tok_ok").send().await.expect(201);
     place(&[(&tea, 3)]).await.expect_problem(409, "too_many_open_orders");
     place(&[(&tea, 2)]).await.expect(201);
-    // A declined card gives none.
+    // A declined card does not make room.
     place(&[(&cup, 1)]).await.expect_problem(409, "too_many_open_orders");
     let second = placed[1].expect(201);
     assert_eq!(buyer.pay(&second, "tok_declined").send().await.expect(201)["status"], "failed");
@@ -167,12 +201,12 @@ pub async fn a_buyer_keeps_only_so_many_orders_waiting(world: &mut World) {
     let cancel = format!("/v1/orders/{}/cancel", second["id"].as_str().unwrap());
     buyer.post(&cancel, &json!({})).send().await.expect(200);
     assert_eq!(place(&[(&cup, 1)]).await.expect(201)["subtotal"], krw(30_000));
-    // Others are not concerned.
+    // Other buyers are not affected.
     let other = world.buyer("jisoo").await.client;
     other.post("/v1/orders", &basket(&[(&tea, 4)])).send().await.expect(201);
 }
 
-/// A bought order whose parcel the carrier has, and its number.
+/// A paid order whose parcel the carrier has, with its tracking number.
 async fn astray(world: &World, buyer: &Client, admin: &Client, tea: &str, status: &str) -> Value {
     let order = buyer.buy(&[(tea, 2)]).await;
     let parcel = admin.parcel_of(&order, "ready").await;
@@ -195,7 +229,7 @@ pub async fn lost_and_returned_parcels_are_brought_to_an_end(world: &mut World) 
     let path = |order: &Value, verb: &str| format!("/v1/orders/{}/{verb}", order["id"].as_str().unwrap());
     let why = json!({"reason": "looked into it"});
 
-    // Lost, and sent again: by route.
+    // Lost, and sent again: over the API.
     let again = astray(world, &buyer, &admin, &tea, "lost").await;
     admin.stock_becomes(&tea, 8, 0, 0).await;
     buyer.post(&path(&again, "send-again"), &why).send().await.expect_problem(403, "forbidden");
@@ -224,7 +258,7 @@ pub async fn lost_and_returned_parcels_are_brought_to_an_end(world: &mut World) 
     admin.post(&path(&part, "send-again"), &lines(1)).settled().send().await.expect(200);
     admin.stock_becomes(&cup, 8, 0, 1).await;
 
-    // Came back, and the money goes back: by command line, beside the server.
+    // Returned, and refunded: by command line, beside the server.
     let back = astray(world, &buyer, &admin, &tea, "returned").await;
     let id = back["id"].as_str().unwrap();
     world.run_well(&["sagas", "refund", id, "--reason", "nobody at home", "--restock"]).await;
@@ -233,13 +267,13 @@ pub async fn lost_and_returned_parcels_are_brought_to_an_end(world: &mut World) 
     assert_eq!(world.books().net(&back).await, 0);
     admin.saga_ends(id).await;
 
-    // Lost, and taken as it is: both ways.
+    // Lost, and accepted as it is: both ways.
     let kept = astray(world, &buyer, &admin, &tea, "lost").await;
     admin.post(&path(&kept, "accept"), &why).settled().send().await.expect(200);
     buyer.order_reaches(&kept, "delivered").await;
     let kept = astray(world, &buyer, &admin, &tea, "returned").await;
     world.run_well(&["sagas", "accept", kept["id"].as_str().unwrap(), "--reason", "the neighbour has it"]).await;
     buyer.order_reaches(&kept, "delivered").await;
-    // Nobody is left waiting for a person.
+    // No order waits for a person any more.
     admin.list_of(0, "/v1/sagas?state=parked").await;
 }

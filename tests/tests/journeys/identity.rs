@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Permissions.
 
 use futures::future::join_all;
 use serde_json::json;
@@ -28,7 +28,7 @@ pub async fn nobody_reaches_what_is_not_theirs(world: &mut World) {
 
     tokens_that_do_not_count(world, &owner.client).await;
 
-    // What is somebody else's is not there: the same answer as for what never was.
+    // Another user's resource gets the same answer as one that never existed.
     let theirs = [
         order_path.clone(),
         format!("{order_path}/history"),
@@ -78,7 +78,7 @@ async fn tokens_that_do_not_count(world: &World, owner: &Client) {
     visitor.post("/v1/orders", &basket(&[])).send().await.expect_problem(401, "unauthenticated");
     let good = owner.token();
     let unsigned = {
-        // {"alg":"none","typ":"JWT"} with the true claims and no signature.
+        // {"alg":"none","typ":"JWT"} with the real claims and no signature.
         let claims = good.split('.').nth(1).unwrap();
         format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{claims}.")
     };
@@ -94,7 +94,7 @@ async fn tokens_that_do_not_count(world: &World, owner: &Client) {
     visitor.post("/v1/auth/login", &nobody).send().await.expect_problem(401, "unauthenticated");
 }
 
-/// What needs a role that a customer has not.
+/// Routes that need a role that a customer does not have.
 async fn staff_only(customer: &Client, id: &str, product: &str, payment_path: &str, parcel_path: &str) {
     let posts = [
         ("/v1/products".to_owned(), json!({"name": "x", "price": krw(1_000)})),
@@ -113,7 +113,7 @@ async fn staff_only(customer: &Client, id: &str, product: &str, payment_path: &s
     }
 }
 
-/// A role that an operator grants counts at once, with the token in hand.
+/// A granted role takes effect at once, with the present token.
 async fn a_granted_role_opens_the_door(world: &World, customer: &Client, email: &str) {
     customer.get("/v1/projections").send().await.expect_problem(403, "forbidden");
     world.run_well(&["users", "grant", "--user", email, "--role", "staff"]).await;
@@ -136,14 +136,14 @@ pub async fn a_reused_refresh_token_ends_its_family(world: &mut World) {
     assert_eq!(renewed.read("/v1/auth/profile").await["email"], buyer.email);
     let third = refresh(second).await.expect(200)["refresh_token"].as_str().unwrap().to_owned();
 
-    // Somebody shows a token that was used: the thief and the owner cannot be told apart.
+    // A client sends a token that was used: thief and owner cannot be distinguished.
     refresh(first).await.expect_problem(401, "unauthenticated");
     refresh(&third).await.expect_problem(401, "unauthenticated");
     refresh("no such token").await.expect_problem(401, "unauthenticated");
     let events = world.run_well(&["events", "list", "--type", "session.reuse_detected", "--json"]).await;
     assert!(events.lines().count() >= 1);
 
-    // Another login of the same person is another family.
+    // Another login of the same user is another family.
     let login = json!({"email": buyer.email, "password": "a long enough password"});
     let again = visitor.post("/v1/auth/login", &login).send().await.expect(200);
     let token = again["refresh_token"].as_str().unwrap();
@@ -154,7 +154,7 @@ pub async fn a_reused_refresh_token_ends_its_family(world: &mut World) {
     refresh(token).await.expect_problem(401, "unauthenticated");
 }
 
-/// Waits until a token no longer opens these routes.
+/// Waits until a token is rejected on these routes.
 async fn refused_soon(client: &Client, paths: &[&str]) {
     for path in paths {
         eventually("the ended login is refused", async || (client.get(path).send().await.status == 401).then_some(()))
@@ -172,7 +172,7 @@ pub async fn thirty_refreshes_at_once_get_one_answer(world: &mut World) {
     assert!(tokens.iter().all(|token| *token == tokens[0]), "{tokens:?}");
     buyer.client.get("/v1/auth/profile").send().await.expect(200);
 
-    // Once the successor was used, the first token was stolen.
+    // The successor was used, so the first token counts as stolen.
     let next = refresh(tokens[0].as_str().unwrap()).await.expect(200);
     refresh(&buyer.refresh_token).await.expect_problem(401, "unauthenticated");
     refresh(next["refresh_token"].as_str().unwrap()).await.expect_problem(401, "unauthenticated");
@@ -186,7 +186,7 @@ pub async fn any_token_of_a_login_ends_it(world: &mut World) {
     let (other, _) = visitor.log_in(&buyer.email, "a long enough password").await;
     let first = json!({"refresh_token": buyer.refresh_token});
     visitor.post("/v1/auth/refresh", &first).send().await.expect(200);
-    // The token that was exchanged already.
+    // A token that was exchanged already.
     assert_eq!(visitor.post("/v1/auth/logout", &first).send().await.status, 204);
     refused_soon(&buyer.client, &["/v1/auth/profile", "/v1/orders", "/v1/payments", "/v1/shipments"]).await;
     other.read("/v1/auth/profile").await;
@@ -216,14 +216,14 @@ pub async fn wrong_passwords_lock_nobody_out(world: &mut World) {
     }
     assert!(details.iter().all(|detail| *detail == details[0]), "an unknown address looks like a known one");
 
-    // Who is logged in goes on, and so does who logs in from elsewhere.
+    // Existing logins continue, and logins from other addresses work.
     buyer.client.place(&[(&tea, 1)]).await;
     let refreshed = json!({"refresh_token": buyer.refresh_token});
     world.visitor().post("/v1/auth/refresh", &refreshed).send().await.expect(200);
     log_in(&world.visitor(), &buyer.email, "a long enough password").await.expect(200);
     world.visitor().log_in(ADMIN_EMAIL, ADMIN_PASSWORD).await;
 
-    // Unlocked by hand, by command and by route.
+    // Unlocked by an administrator, by command and by route.
     world.run_well(&["users", "unlock", &buyer.email]).await;
     eventually("the owner gets in from there", async || {
         (log_in(&stranger, &buyer.email, "a long enough password").await.status == 200).then_some(())
@@ -241,7 +241,7 @@ pub async fn roles_are_one_decision_and_an_administrator_stays(world: &mut World
     let set = |client: &Client, whose: &str, roles: &[&str]| {
         client.call(reqwest::Method::PUT, &format!("/v1/users/{whose}/roles")).json(&json!({"roles": roles}))
     };
-    // Two with one condition: one set of roles, which somebody asked for.
+    // Two changes with the same condition: one of them wins completely.
     let version = admin.get(&format!("/v1/users/{}", buyer.id)).send().await;
     let condition = version.header("etag").unwrap();
     let put = |roles: &[&str]| set(&admin, &buyer.id, roles).header("if-match", condition).send();
@@ -256,7 +256,7 @@ pub async fn roles_are_one_decision_and_an_administrator_stays(world: &mut World
     set(&admin, &id, &["customer"]).send().await.expect_problem(409, "last_administrator");
     let revoked = world.run(&["users", "revoke", "--user", ADMIN_EMAIL, "--role", "admin"]).await;
     assert!(!revoked.status.success());
-    // Two administrators take the role from each other at once.
+    // Two administrators revoke each other's role at once.
     let (second, answer) = world.visitor().log_in(&buyer.email, "a long enough password").await;
     assert_eq!(answer["token_type"], "Bearer");
     set(&admin, &buyer.id, &["admin"]).send().await.expect(200);

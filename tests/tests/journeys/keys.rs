@@ -26,16 +26,16 @@ pub async fn equal_requests_give_one_order(world: &mut World) {
     assert_eq!(replayed, 19);
     admin.stock_becomes(&tea, 50, 1, 0).await;
 
-    // Another request under the key, no key at all, a key that is none.
+    // Another request under the key, no key at all, an invalid key.
     let two = basket(&[(&tea, 2)]);
     buyer.post("/v1/orders", &two).key(KEY).send().await.expect_problem(422, "idempotency_key_reused");
     buyer.post("/v1/orders", &body).without_key().send().await.expect_problem(428, "idempotency_key_required");
     buyer.post("/v1/orders", &body).key("short").send().await.expect_problem(400, "validation_failed");
     buyer.post("/v1/orders", &body).key("x".repeat(256)).send().await.expect_problem(400, "validation_failed");
-    // A key is its caller's own.
+    // Each user has keys of their own.
     let theirs = other.post("/v1/orders", &body).key(KEY).send().await;
     assert_ne!(theirs.expect(201)["id"], answers[0].json()["id"]);
-    // A refused request used nothing up: the key is free for what is right.
+    // A refused request does not use up its key.
     let missing = basket(&[(&tea, 500)]);
     buyer.post("/v1/orders", &missing).key("second-try").send().await.expect_problem(409, "insufficient_stock");
     buyer.post("/v1/orders", &body).key("second-try").send().await.expect(201);
@@ -50,7 +50,7 @@ pub async fn a_key_outlives_a_restart(world: &mut World) {
     let body = basket(&[(&tea, 1)]);
     let first = buyer.post("/v1/orders", &body).key(KEY).send().await;
     let order = first.expect(201);
-    // The order has moved on before the repeat comes.
+    // The order has changed before the repeat comes.
     buyer.pay(&order, "tok_ok").send().await;
     buyer.order_reaches(&order, "preparing").await;
     assert!(world.terminate_shop().await.success());

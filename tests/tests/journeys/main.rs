@@ -1,14 +1,12 @@
 //! Journeys: what people do with the shop, driven over HTTP against the real program.
 //!
-//! Every scenario starts `jangbu sandbox` and `jangbu serve` as processes of its own
-//! over data of its own, once on SQLite and once on Postgres, and may use nothing but
-//! what a user has: HTTP, the command line, signals. How they behave inside is
-//! tested where they live. [`harness`] holds the tools; each other module is a theme.
-//! What breaks around the shop is in `tests/faults`.
+//! Every scenario starts `jangbu sandbox` and `jangbu serve` as processes of its own over data of
+//! its own, once on SQLite and once on Postgres, and uses only what a user has: HTTP, the command
+//! line, signals. The inner behaviour is tested in the crates. [`harness`] has the tools; each
+//! other module is a theme. What breaks around the shop is in `tests/faults`.
 //!
-//! The binary is the one beside these tests (`cargo build --workspace --bins`) or the one
-//! in `JANGBU_BIN`; Postgres is found through `JANGBU_TEST_DATABASE_URL`. `./test`
-//! sees to both.
+//! The binary is the one beside these tests (`cargo build --workspace --bins`) or the one in
+//! `JANGBU_BIN`; Postgres is found through `JANGBU_TEST_DATABASE_URL`. `./test` provides both.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +19,9 @@
 use jangbu_tests::harness;
 mod auditing;
 mod backup;
+mod catalogue;
+mod categories;
+mod desk;
 mod documented;
 mod folder;
 mod gateways;
@@ -79,10 +80,25 @@ journeys! {
         a_short_line_reserves_nothing,
         ten_cancels_give_one_refund,
         a_refusing_carrier_undoes_the_order;
+    catalogue:
+        a_product_changes_and_orders_keep_what_they_were_placed_with,
+        sizes_and_colours_are_products_of_a_group,
+        every_movement_of_goods_is_listed,
+        what_runs_low_is_told_once_and_listed,
+        what_is_promised_ahead_leaves_when_it_is_here,
+        a_product_has_a_limit_for_each_buyer;
+    categories:
+        products_are_found_by_category_on_every_level,
+        the_tree_is_kept_in_order;
+    desk:
+        staff_keep_notes_that_the_buyer_does_not_see,
+        the_desk_lists_what_is_to_be_done_and_finds_what_is_asked_for,
+        lines_are_cancelled_before_the_payment_and_after_it;
     goods:
         what_is_given_back_whole_is_called_off,
         a_scan_before_the_dispatch_is_the_hand_over,
         a_number_used_again_shows_everybody_their_own_parcel,
+        a_shop_writes_its_own_labels,
         points_lapse_by_themselves,
         lost_and_returned_parcels_are_brought_to_an_end,
         a_buyer_keeps_only_so_many_orders_waiting;
@@ -158,7 +174,7 @@ journeys! {
         stores_without_a_check_are_tried_all_the_same;
 }
 
-/// What only a data folder can meet.
+/// What can only happen with a data folder.
 macro_rules! folders {
     ($($scenario:ident),+ $(,)?) => {
         mod folders {

@@ -1,5 +1,5 @@
-//! How the API answers: to what is malformed, to conditions, to those who wait and
-//! to those who do not.
+//! How the API answers: malformed requests, conditions, clients that wait, and clients that
+//! disconnect.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::harness::{Client, LIMIT, World, basket, by_card, eventually, fresh_ke
 const JSON: &str = "application/json";
 const NO_ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
-/// A request that no careful client sends, and the code it is answered with.
+/// A malformed request, and the code of its answer.
 struct Malformed {
     method: Method,
     path: String,
@@ -43,7 +43,7 @@ impl Malformed {
     }
 }
 
-/// The order that is varied: text, so that it can be spoilt.
+/// The order that is varied, as text, so that it can be malformed.
 fn order_text(product: &str, quantity: &str, more: &str) -> String {
     let address = r#"{"recipient":"a","phone":"010-1","postal_code":"06236","line1":"b"}"#;
     format!(r#"{{"lines":[{{"product_id":"{product}","quantity":{quantity}}}],"shipping_address":{address}{more}}}"#)
@@ -222,14 +222,15 @@ pub async fn versions_and_positions_are_kept(world: &mut World) {
     assert_eq!(placed.version(), order["version"].as_u64().unwrap());
     let path = format!("/v1/orders/{}", order["id"].as_str().unwrap());
 
-    // What was written is read: the position of the answer is the reader's.
+    // A read with the position of a write's answer shows that write.
     for _ in 0..10 {
         let answer = buyer.post("/v1/orders", &basket(&[(&tea, 1)])).send().await;
         let list = buyer.get("/v1/orders").header("jangbu-min-position", answer.position().to_string());
         let items = list.header("prefer", "wait=20").send().await.expect(200)["items"].clone();
         assert_eq!(items[0]["id"], answer.json()["id"], "newest first");
     }
-    // What this log never gave, as after a restore, is told at once and not to be waited for.
+    // A position that this log never assigned, as after a restore, is rejected at once instead of
+    // awaited.
     let future = buyer.get(&path).header("jangbu-min-position", "999999999").send().await;
     future.expect_problem(409, "position_unknown");
     assert!(future.header("retry-after").is_none());
@@ -247,7 +248,7 @@ pub async fn versions_and_positions_are_kept(world: &mut World) {
     let done = buyer.post(&cancel, &json!({})).header("if-match", &tag).send().await;
     assert_eq!(done.expect(200)["status"], "cancelled");
     assert!(done.version() > read.version() && done.position() > placed.position());
-    // The version has moved on: who saw the old one is told so.
+    // The version has changed: a client with the old one is told so.
     let late = buyer.post(&cancel, &json!({})).header("if-match", &tag).send().await;
     assert!(matches!(late.status, 200 | 412), "{} {}", late.status, late.text());
 
@@ -272,7 +273,7 @@ pub async fn a_wait_has_stages_and_an_end(world: &mut World) {
     let projected = waiting(place(), 20, "projected").send().await;
     let order = projected.expect(201);
     assert_eq!(projected.header("preference-applied"), Some("wait=20"));
-    // It shows in every list without a second wait.
+    // It shows in every list without a further wait.
     assert_eq!(buyer.read("/v1/orders?limit=1").await["items"][0]["id"], order["id"]);
 
     let mut at_once = basket(&[(&tea, 1)]);
@@ -282,7 +283,7 @@ pub async fn a_wait_has_stages_and_an_end(world: &mut World) {
     assert!(matches!(order["status"].as_str(), Some("paid" | "preparing")), "{order}");
     assert_eq!(order["total"]["amount"], "20000");
 
-    // Nobody waits longer than asked: what is known then is the answer.
+    // No answer takes longer than the requested wait; it has what is known by then.
     let order = buyer.place(&[(&tea, 1)]).await;
     let slow = buyer.post("/v1/payments", &by_card(&order, "tok_timeout_charged"));
     let answer = waiting(slow, 0, "settled").send().await;
@@ -295,7 +296,7 @@ pub async fn a_wait_has_stages_and_an_end(world: &mut World) {
 }
 
 pub async fn a_caller_who_hangs_up_leaves_nothing_half_done(world: &mut World) {
-    /// Callers who leave at different moments.
+    /// Clients that disconnect at different moments.
     const CALLERS: usize = 24;
     let admin = world.admin().await;
     let buyer = world.buyer("minji").await.client;
@@ -311,13 +312,13 @@ pub async fn a_caller_who_hangs_up_leaves_nothing_half_done(world: &mut World) {
             body.len(),
         );
         let request = [head.as_bytes(), &body].concat();
-        // Every second one sends everything and leaves without the answer, the others in the middle.
+        // Every second one disconnects after the whole request, the others in the middle of it.
         let sent = if index % 2 == 0 { request.len() } else { request.len() * index / CALLERS };
         let mut connection = TcpStream::connect(world.shop_address()).await.unwrap();
         connection.write_all(&request[..sent]).await.unwrap();
         drop(connection);
     }
-    // A repeat under the same key gets the first answer, or is carried out now: once.
+    // A repeat under the same key gets the first answer, or is executed now: once.
     let request: Value = serde_json::from_slice(&body).unwrap();
     for key in &keys {
         let reply = buyer.post("/v1/orders", &request).key(key).body(JSON, body.clone()).send().await;
@@ -331,11 +332,11 @@ pub async fn a_caller_who_hangs_up_leaves_nothing_half_done(world: &mut World) {
     garbage_is_answered_or_closed(world).await;
 }
 
-/// What is not HTTP ends the connection, and nothing else.
+/// What is not HTTP ends the connection and has no other effect.
 async fn garbage_is_answered_or_closed(world: &World) {
     for garbage in [&b"\x16\x03\x01\x02\x00"[..], b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", &[b'a'; 20_000]] {
         let mut connection = TcpStream::connect(world.shop_address()).await.unwrap();
-        // It may be closed before everything was sent.
+        // The server may close before everything was sent.
         let _ = connection.write_all(garbage).await;
         let _ = connection.shutdown().await;
         let mut answer = Vec::new();

@@ -1,4 +1,4 @@
-//! The master key is proved before anything is done.
+//! The master key is checked before anything else is done.
 
 use std::process::Output;
 
@@ -29,7 +29,7 @@ async fn events(world: &World) -> String {
 
 async fn every_command_refuses_another_key(world: &World) {
     let before = events(world).await;
-    // Its address is taken: under another key nobody would see that.
+    // The address is taken, which cannot be seen with another key.
     let again = ["users", "create", "--email", ADMIN_EMAIL, "--role", "admin"];
     let grant = ["users", "grant", "--user", ADMIN_EMAIL, "--role", "staff"];
     for arguments in [&again[..], &NEW_USER, &grant, &["replay"], &SERVE] {
@@ -90,13 +90,13 @@ async fn on_the_keys(world: &World, statement: &'static str) {
 
 pub async fn stores_without_a_check_are_tried_all_the_same(world: &mut World) {
     assert!(world.terminate_shop().await.success());
-    // As an earlier version left it: the token key is sealed, no check is there.
+    // As an earlier version left it: the token key is sealed, and there is no check.
     on_the_keys(world, "delete from secrets where name = 'master-key-check'").await;
     every_command_refuses_another_key(world).await;
-    // Nothing but a person's key is sealed, as by a node that never served.
+    // Only a person's key is sealed, as by a node that never served the API.
     on_the_keys(world, "delete from secrets where name like 'access-token%'").await;
     every_command_refuses_another_key(world).await;
     world.start_shop().await;
-    // From now on there is one.
+    // From now on the check exists.
     on_the_keys(world, "update secrets set name = name where name = 'master-key-check'").await;
 }

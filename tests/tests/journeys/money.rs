@@ -1,4 +1,4 @@
-//! Money: what the gateway says, what it does not say, and what is given back.
+//! Money: answers of the gateway, lost answers, and refunds.
 
 use futures::future::join;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ async fn events(world: &World, stream: &str) -> Vec<Value> {
     output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Pays, whatever comes of it; the payment as it was known then.
+/// Pays, whatever the outcome; returns the payment as it was known then.
 async fn pay(buyer: &Client, order: &Value, token: &str) -> Value {
     let answer = buyer.pay(order, token).send().await;
     assert!(matches!(answer.status, 201 | 202), "{} {}", answer.status, answer.text());
@@ -32,7 +32,7 @@ async fn pay(buyer: &Client, order: &Value, token: &str) -> Value {
 
 pub async fn a_lost_answer_is_found_out_and_charged_once(world: &mut World) {
     let (admin, buyer, tea) = shop_and_buyer(world).await;
-    // A gateway whose news get lost as well: nobody listens at this port.
+    // A gateway whose webhooks get lost as well, because no server listens at this port.
     world.kill_sandbox().await;
     world.start_sandbox_towards("http://127.0.0.1:9").await;
     let order = buyer.client.place(&[(&tea, 1)]).await;
@@ -44,7 +44,7 @@ pub async fn a_lost_answer_is_found_out_and_charged_once(world: &mut World) {
     assert!(story.iter().any(|event| event["type"] == "payment.outcome_unknown"), "{story:?}");
     let captured = story.iter().find(|event| event["type"] == "payment.captured").unwrap();
     assert_eq!(captured["data"]["source"], "inquiry", "{captured}");
-    // Asking for it now changes nothing any more.
+    // Another inquiry changes nothing any more.
     let sync = format!("{}/sync", path_of(&payment));
     assert_eq!(buyer.client.post(&sync, &json!({})).send().await.expect(200)["status"], "captured");
     let charges = world.books().charges(&order).await;
@@ -64,7 +64,7 @@ pub async fn a_lost_request_fails_and_the_order_is_paid_again(world: &mut World)
     .await;
     assert!(ended["failure_reason"].is_string() || ended["status"] == "voided", "{ended}");
     assert_eq!(world.books().net(&order).await, 0);
-    // Nothing was let go of while it was unknown.
+    // Nothing was released while the outcome was unknown.
     admin.stock_becomes(&tea, 10, 1, 0).await;
 
     let second = eventually("the order can be paid again", async || {
@@ -93,7 +93,7 @@ pub async fn a_declined_card_leaves_the_order_payable(world: &mut World) {
     pay(&buyer.client, &order, "tok_ok").await;
     buyer.client.order_reaches(&order, "preparing").await;
     assert_eq!(world.books().net(&order).await, number(&order["total"]));
-    // What is paid is not paid again.
+    // A paid order cannot be paid again.
     let again = buyer.client.pay(&order, "tok_ok").send().await;
     assert_eq!(again.status, 409, "{}", again.text());
     again.problem();
@@ -136,7 +136,7 @@ pub async fn errors_slowness_and_repeats_charge_once(world: &mut World) {
         assert_eq!(world.books().net(order).await, number(&order["total"]));
     }
     admin.stock_becomes(&tea, 10, 0, 3).await;
-    // Each order was paid by one fact, however often it was told.
+    // Each order was paid by one event, however often the webhook was sent.
     for order in &orders {
         let story = events(world, &format!("order-{}", order["id"].as_str().unwrap())).await;
         assert_eq!(story.iter().filter(|event| event["type"] == "order.paid").count(), 1, "{story:?}");

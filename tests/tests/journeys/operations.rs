@@ -17,7 +17,7 @@ async fn a_second_server_is_refused(world: &World) {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("in use by another process") && said.contains("data"), "{said}");
-    // The first goes on.
+    // The first server is not affected.
     let admin = world.admin().await;
     world.product(&admin, "보이차", 12_000, 1).await;
 }
@@ -29,7 +29,7 @@ async fn a_second_node_serves_the_same_shop(world: &World) {
     let admin = world.admin().await;
     let buyer = world.buyer("minji").await.client;
     let tea = world.product(&admin, "보이차", 12_000, 1).await;
-    // A token of one node counts at the other, and so does every fact.
+    // A token of one node is valid on the other, and so is every fact.
     let there = Client::anonymous(format!("http://{}", second.address)).with_token(&buyer.token());
     let order = there.place(&[(&tea, 1)]).await;
     buyer.post("/v1/orders", &basket(&[(&tea, 1)])).send().await.expect_problem(409, "insufficient_stock");
@@ -101,14 +101,14 @@ async fn events(world: &World, stream: &str) {
     let position = placed[0]["position"].to_string();
     let shown: Value = serde_json::from_str(&world.run_well(&["events", "show", &position, "--json"]).await).unwrap();
     assert_eq!(shown["id"], placed[0]["id"]);
-    // What is personal is in the log only as ciphertext.
+    // Personal data is in the log only as ciphertext.
     let text = serde_json::to_string(&all).unwrap();
     for secret in ["김민지", "010-1234-5678", "minji@example.com", "테헤란로"] {
         assert!(!text.contains(secret), "{secret} is in the log");
     }
 }
 
-/// A user made beside the server can log in to it, and a role given counts.
+/// A user that was created beside the server can log in to it, and a granted role takes effect.
 async fn users(world: &World) {
     let who = ["--email", "staff@example.com", "--name", "박서준", "--role", "staff"];
     let mut create = world.command(&[&["users", "create"][..], &who].concat());
@@ -150,10 +150,9 @@ pub async fn an_altered_byte_is_found(world: &mut World) {
     assert!(said.contains(&position.to_string()), "the report names the position: {said}");
 }
 
-/// Changes one character of an event's payload, as somebody with the store's
-/// password could.
+/// Changes one character of an event's payload, as somebody with the store's password could.
 async fn alter(world: &World, position: i64) {
-    // The last character is a brace; a blank before it leaves the JSON what it was.
+    // The last character is a brace; a blank before it does not change the JSON's meaning.
     match world.database_url() {
         None => {
             let log = rusqlite::Connection::open(world.data_dir().join("log.db")).unwrap();
@@ -164,7 +163,7 @@ async fn alter(world: &World, position: i64) {
         }
         Some(url) => {
             let mut log = PgConnection::connect(url).await.unwrap();
-            // A superuser is stopped by no trigger.
+            // A superuser can bypass triggers.
             sqlx::raw_sql("set session_replication_role = replica").execute(&mut log).await.unwrap();
             let change = "update events set payload = left(payload, -1) || ' }' where position = $1";
             let done = sqlx::query(change).bind(position).execute(&mut log).await.unwrap();
@@ -186,7 +185,7 @@ pub async fn a_hang_up_ends_the_server_in_good_order(world: &mut World) {
 pub async fn readiness_knows_when_no_write_gets_through(world: &mut World) {
     let ready = world.visitor().read("/readyz").await;
     assert_eq!(writes_are(&ready), "up", "{ready}");
-    // Somebody from outside holds what every write needs. Reading goes on.
+    // Another process holds a lock that every write needs. Reads continue.
     match world.database_url() {
         None => {
             let log = rusqlite::Connection::open(world.data_dir().join("log.db")).unwrap();

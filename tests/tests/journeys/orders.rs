@@ -46,7 +46,7 @@ pub async fn an_order_reaches_the_door(world: &mut World) {
     assert_eq!(admin.saga_ends(id).await["parked_reason"], Value::Null);
 }
 
-/// Staff hand the parcel over, the carrier takes it to the door; its number.
+/// Staff hand the parcel over, and the carrier delivers it; returns its number.
 async fn send_parcel(world: &World, admin: &crate::harness::Client, order: &Value) -> String {
     let parcel = admin.parcel_of(order, "ready").await;
     let tracking_number = parcel["tracking_number"].as_str().unwrap().to_owned();
@@ -136,7 +136,7 @@ pub async fn points_and_card_share_an_order_and_both_come_back(world: &mut World
 }
 
 pub async fn a_hundred_want_the_last_item(world: &mut World) {
-    /// Ten people with ten windows each: what counts is a hundred requests at once.
+    /// Ten people with ten windows each, to have a hundred concurrent requests.
     const PEOPLE: [&str; 10] = ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9", "a10"];
     let admin = world.admin().await;
     let last = world.product(&admin, "한정판 다관", 90_000, 1).await;
@@ -171,14 +171,15 @@ pub async fn a_short_line_reserves_nothing(world: &mut World) {
         let on_hand = if *product == short { 1 } else { 5 };
         admin.stock_becomes(product, on_hand, reserved, 0).await;
     }
-    // Not even a trace in the log: behind the first order's events nothing was written for these streams.
+    // No trace in the log either: after the first order's events nothing was written to these
+    // streams.
     for product in [&short, &third] {
         let events = world.run_well(&["events", "list", "--stream", &format!("stock-{product}"), "--json"]).await;
         assert_eq!(events.lines().count(), 1, "{events}");
     }
     buyer.list_of(1, "/v1/orders").await;
 
-    // Equal products in two lines are one line, and count together.
+    // Equal products in two lines are merged, and counted together.
     let twice = buyer.post("/v1/orders", &basket(&[(&short, 1), (&short, 1)])).send().await;
     twice.expect_problem(409, "insufficient_stock");
     buyer.post(&format!("/v1/orders/{}/cancel", head["id"].as_str().unwrap()), &json!({})).send().await.expect(200);
@@ -223,7 +224,7 @@ pub async fn a_refusing_carrier_undoes_the_order(world: &mut World) {
     let saga = admin.saga_ends(order["id"].as_str().unwrap()).await;
     assert_eq!(saga["outcome"], "failed", "{saga}");
 
-    // The next order has a carrier again.
+    // The next label is accepted again.
     world.books().refuse_labels(0).await;
     buyer.buy(&[(&lamp, 1)]).await;
 }

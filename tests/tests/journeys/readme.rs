@@ -1,5 +1,5 @@
-//! What the README tells somebody to type is typed, as it stands there, by a shell in an
-//! empty folder: from the first start to the parcel at the door and the audit.
+//! The README's commands are run unchanged by a shell in an empty folder: from the first start to
+//! the delivered parcel and the audit.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use crate::harness::{Engine, Program, World, jangbu, run};
 
-/// The whole walk; the demo alone may take a minute on a machine that does other things, too.
+/// Limit for all of it; the demo alone may take a minute on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(170);
 const ANNOUNCEMENT: &str = "listening on http://";
 
@@ -30,7 +30,7 @@ fn blocks() -> Vec<String> {
     blocks
 }
 
-/// The block that holds these words; there is one.
+/// The only block that contains these words.
 fn block(words: &str) -> String {
     let found: Vec<_> = blocks().into_iter().filter(|block| block.contains(words)).collect();
     assert_eq!(found.len(), 1, "{words} stands in one block: {found:#?}");
@@ -59,7 +59,7 @@ fn shell(folder: &Path, script: &str) -> Command {
     command
 }
 
-/// Runs a block to its end; what it printed.
+/// Runs a block to its end; returns its output.
 async fn types(folder: &Path, script: &str) -> String {
     let output = tokio::time::timeout(PATIENCE, shell(folder, script).output()).await;
     let output = output.expect("it ends in time").unwrap();
@@ -82,7 +82,7 @@ async fn the_readme_leads_to_the_door() {
     let folder = folder.path();
     let serve = blocks().remove(0);
     assert_eq!(serve, "cargo run --release -- serve\n");
-    // Another port than the one that the machine may use.
+    // Another port, because the default one may be in use on the machine.
     let mut command = shell(folder, &serve);
     command.env("JANGBU_LISTEN", "127.0.0.1:0");
     let shop = Program::start(command, folder.join("shop.log"), ANNOUNCEMENT).await;
@@ -105,7 +105,7 @@ async fn the_postgres_block_serves(world: &mut World) {
     assert!(world.terminate_shop().await.success());
     let folder = TempDir::new().unwrap();
     let script = block("export JANGBU_DATABASE_URL=");
-    // The address stands for one's own; the rest is as it is.
+    // The address is a placeholder; the rest is unchanged.
     let script = script.replace("postgres://jangbu:secret@localhost/jangbu", world.database_url().unwrap());
     // The database has secrets under the world's key.
     let script = script.replace("openssl rand -base64 32", &format!("printf {}", "5a".repeat(32)));

@@ -1,4 +1,4 @@
-//! What people type about an order is kept for those who may read it, and for nobody else.
+//! Remarks about an order can be read by those who may see it, and by nobody else.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, World, krw};
 
-/// No other text of the shop has it.
+/// A text that occurs nowhere else in the shop.
 const WORDS: &str = "그 사람은 병원에 있습니다: ward 7q";
 
 pub async fn what_somebody_typed_is_kept_sealed(world: &mut World) {
@@ -37,7 +37,7 @@ pub async fn what_somebody_typed_is_kept_sealed(world: &mut World) {
     let other = buyer.place(&[(&tea, 1)]).await;
     let cancel = format!("{}/cancel", path("orders", &other));
     buyer.post(&cancel, &said).send().await.expect(200);
-    // What is not there is not there, whatever is said of it.
+    // An order that does not exist is 404, whatever the remark is.
     let nothing = "/v1/orders/01890a5d-ac96-774b-bcce-b302099a8057/hold";
     admin.post(nothing, &said).send().await.expect_problem(404, "not_found");
 
@@ -72,7 +72,7 @@ async fn who_may_read_it_does(admin: &Client, order: &Value, cancelled: &Value, 
     assert_eq!(listed[0]["reason"], WORDS);
 }
 
-/// Neither what the log tells an operator nor any file has a part of it in the clear.
+/// Neither an operator's view of the log nor any file has a part of it in the clear.
 async fn nobody_else_does(world: &World) {
     let told = world.run_well(&["events", "list", "--json", "--limit", "1000"]).await;
     assert!(told.contains("order.hold_released") && told.contains("shipment.tracking_number_corrected"));

@@ -1,4 +1,4 @@
-//! What people see: the log of a server, its figures, its tables.
+//! Output for people: a server's log, its metrics, its tables.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -30,7 +30,7 @@ pub async fn a_trace_id_leads_to_its_line_in_the_log(world: &mut World) {
         .await;
         assert!(line.contains(code), "{line}");
     }
-    // Ten thousand refusals are not ten thousand lines.
+    // Ten thousand rejections do not cause ten thousand lines.
     let before = refusals(world);
     let begun = Instant::now();
     for _ in 0..50 {
@@ -84,7 +84,7 @@ pub async fn a_changed_product_has_another_tag(world: &mut World) {
     let changed = admin.get(&path).header("if-none-match", &tag).send().await;
     assert_eq!(changed.expect(200)["available"], 3);
 
-    // A condition on a write is about the product, not about what buyers have left of it.
+    // A condition on a write compares the product's version, not the stock that is shown with it.
     let deactivate = format!("{path}/deactivate");
     let done = admin.call(Method::POST, &deactivate).header("if-match", &tag).send().await;
     assert_eq!(done.expect(200)["active"], false);
@@ -92,7 +92,7 @@ pub async fn a_changed_product_has_another_tag(world: &mut World) {
     late.expect_problem(412, "version_conflict");
 }
 
-/// Waits until so many are available; the tag of that answer.
+/// Waits until this many are available; returns the tag of that answer.
 async fn shows(client: &Client, path: &str, available: u64) -> String {
     eventually(&format!("{path} has {available}"), async || {
         let reply = client.get(path).send().await;
@@ -101,7 +101,7 @@ async fn shows(client: &Client, path: &str, available: u64) -> String {
     .await
 }
 
-/// A table or a line of text, as somebody with so many columns sees it.
+/// A table or a line of text, as shown on a terminal of this width.
 async fn on_a_terminal(world: &World, columns: u16, arguments: &[&str]) -> (String, String) {
     let mut command = world.command(arguments);
     command.env("COLUMNS", columns.to_string());
@@ -138,7 +138,7 @@ pub async fn tables_fit_and_say_what_they_leave_out(world: &mut World) {
         assert_eq!(out.lines().filter(|line| line.contains(':')).count(), 10, "{out}");
     }
 
-    // A thing goes by each of its names, and every command knows all of them.
+    // Every command accepts each name of a thing.
     for command in [&["audit", "show"][..], &["sagas", "show"], &["events", "list", "--stream"]] {
         let mut shown = Vec::new();
         for name in &streams {

@@ -1,5 +1,5 @@
-//! Stores that do not belong together: a log that went back, one that is lost, read models
-//! that cannot be read.
+//! Stores that do not belong together: a log that was restored to an earlier state, a missing log,
+//! unreadable read models.
 
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -26,7 +26,7 @@ async fn is_refused(world: &mut World, words: &str) {
     assert!(!status.success() && said.contains(words), "{status}: {said}");
 }
 
-/// Takes the log back to a position, as a restore does.
+/// Truncates the log after a position, as a restore does.
 async fn go_back(url: &str, position: i64) {
     let mut database = PgConnection::connect(url).await.unwrap();
     let text = format!(
@@ -96,7 +96,7 @@ pub async fn a_lost_log_is_not_replaced_by_a_new_shop(world: &mut World) {
     is_ready(world).await;
 }
 
-/// The folder of a running shop, the log copied first and everything else later.
+/// A copy of a running shop's folder, in which the log was copied first and everything else later.
 pub async fn a_copy_of_a_running_folder_shows_its_own_log(world: &mut World) {
     let admin = world.admin().await;
     let buyer = world.buyer("minji").await.client;
@@ -147,7 +147,7 @@ pub async fn damaged_read_models_say_so_and_are_built_anew(world: &mut World) {
     world.run_well(&["replay", "--from-scratch"]).await;
     is_ready(world).await;
     buyer.list_of(2, "/v1/orders").await;
-    // Without a server as well, and at a start.
+    // Also without a server, and at a start.
     for garbage in [true, false] {
         assert!(world.terminate_shop().await.success());
         fs::write(&views, vec![0xA5_u8; 40_960]).unwrap();

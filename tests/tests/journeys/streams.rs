@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::harness::{LIMIT, World};
 
-/// A stream of events that is read as it comes.
+/// A stream of events that is read as it arrives.
 struct Stream {
     answer: reqwest::Response,
     seen: String,
 }
 
 impl Stream {
-    /// Reads until the stream has said this.
+    /// Reads until the stream has sent this text.
     async fn until(&mut self, text: &str) {
         let reading = async {
             while !self.seen.contains(text) {
@@ -23,7 +23,7 @@ impl Stream {
         tokio::time::timeout(LIMIT, reading).await.unwrap_or_else(|_| panic!("never said {text}"));
     }
 
-    /// Reads to the end, which has to be a proper one.
+    /// Reads to the end, which has to be a regular one.
     async fn read_out(mut self) -> String {
         let reading = async {
             while let Some(piece) = self.answer.chunk().await.expect("the stream ends properly") {
@@ -66,7 +66,7 @@ pub async fn an_orders_events_are_followed(world: &mut World) {
     later.until("order.preparation_started").await;
     assert!(!later.seen.contains("order.placed"), "{}", later.seen);
 
-    // A server that stops ends its streams properly.
+    // A server that shuts down ends its streams regularly.
     let (ended, status) = tokio::join!(stream.read_out(), world.terminate_shop());
     assert!(status.success(), "the shop ended with {status}");
     assert!(ended.ends_with("\n\n"), "no event is cut off: {ended}");

@@ -1,11 +1,11 @@
-//! The outside world stops in the middle of things, and starts again. What breaks
-//! around the shop itself is in `tests/faults`.
+//! The external systems stop in the middle of something, and start again. What breaks around the
+//! shop itself is in `tests/faults`.
 
 use serde_json::{Value, json};
 
 use crate::harness::{World, by_card, eventually, number};
 
-/// What `/readyz` says of the gateway and the carrier.
+/// The state of gateway and carrier in `/readyz`.
 fn outside_is(ready: &Value) -> Option<&str> {
     let checks = ready["checks"].as_array().unwrap();
     let outside = checks.iter().find(|check| check["required"] == false)?;
@@ -26,9 +26,9 @@ pub async fn the_outside_world_goes_away_and_comes_back(world: &mut World) {
     let path = format!("/v1/payments/{}", payment.json()["id"].as_str().unwrap());
     let undecided = admin.read(&path).await;
     assert!(matches!(undecided["status"].as_str(), Some("requested" | "processing" | "unknown")), "{undecided}");
-    // The shop itself goes on.
+    // The shop itself continues.
     buyer.place(&[(&tea, 1)]).await;
-    // It can serve without them, and says that they are away.
+    // It is ready without them, and reports that they are down.
     let ready = world.visitor().read("/readyz").await;
     assert_eq!((&ready["status"], outside_is(&ready)), (&json!("ready"), Some("down")), "{ready}");
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, World, basket, krw, number};
 
-/// Asks to pay an order by a transfer; the payment that waits for the buyer.
+/// Pays an order by a transfer; returns the payment, which waits for the buyer.
 async fn transfer(buyer: &Client, order: &Value, bank: &str) -> Value {
     let legs = json!([{"method": "bank_transfer", "amount": order["total"], "bank": bank}]);
     let body = json!({"order_id": order["id"], "legs": legs});
@@ -13,7 +13,7 @@ async fn transfer(buyer: &Client, order: &Value, bank: &str) -> Value {
     payment
 }
 
-/// The buyer does something at the page that the payment names.
+/// A buyer's action at the payment's page.
 async fn at_the_bank(world: &World, payment: &Value, act: &str) {
     let url = payment["redirect_url"].as_str().unwrap();
     let page = url.strip_prefix(&world.sandbox_url()).unwrap();
@@ -26,7 +26,7 @@ fn path(payment: &Value) -> String {
     format!("/v1/payments/{}", payment["id"].as_str().unwrap())
 }
 
-/// Told by the gateway's webhook, and found by inquiry where no webhook comes.
+/// Found by the gateway's webhook, and by an inquiry if there is no webhook.
 pub async fn a_transfer_is_made_at_the_bank_and_the_parcel_follows(world: &mut World) {
     let admin = world.admin().await;
     let buyer = world.buyer("minji").await.client;
@@ -76,7 +76,7 @@ pub async fn a_transfer_that_is_never_made_expires_with_its_order(world: &mut Wo
     let failed = buyer.becomes(&path(&payment), "failed").await;
     assert_eq!((&failed["failure_reason"], &failed["redirect_url"]), (&json!("net_cancelled"), &Value::Null));
     admin.stock_becomes(&tea, 10, 0, 0).await;
-    // Too late at the bank: nothing is taken.
+    // Too late at the bank: no money is taken.
     let page = payment["redirect_url"].as_str().unwrap().strip_prefix(&world.sandbox_url()).unwrap().to_owned();
     Client::anonymous(world.sandbox_url()).post(&format!("{page}/pay"), &json!({})).send().await;
     assert_eq!(world.books().net(&order).await, 0);

@@ -12,7 +12,7 @@ use crate::state::{Missing, States};
 pub struct AdvanceFulfilment {
     /// The order whose process learns something.
     pub order_id: OrderId,
-    /// What it saw.
+    /// The input.
     pub input: FulfilmentInput,
 }
 

@@ -1,4 +1,4 @@
-//! Commands on the process that carries an order.
+//! Commands on the process that fulfils an order.
 
 mod advance;
 mod resolve;

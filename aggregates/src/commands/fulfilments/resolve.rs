@@ -1,4 +1,4 @@
-//! A person decides a parked process. Writes `fulfilment`.
+//! A person decides about a parked process. Writes `fulfilment`.
 
 use jangbu_kernel::{OrderId, RefusalCode, Remark, StreamId};
 
@@ -7,7 +7,7 @@ use crate::order::Order;
 use crate::processes::{Fulfilment, FulfilmentCommand, OperatorAction};
 use crate::state::{Missing, States};
 
-/// A person decides a parked process.
+/// A person decides about a parked process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolveFulfilment {
     /// The order whose process is parked.

@@ -1,5 +1,5 @@
-//! A person takes an order as it is, about which its process waits. A lost parcel, or one that came
-//! back, counts as arrived; a smaller amount that the gateway took counts as enough. Writes
+//! A person accepts an order as it is, when its process waits for that. A lost parcel, or one that
+//! came back, counts as arrived; a smaller amount that the gateway took counts as enough. Writes
 //! `fulfilment` or `payment`, and `order`, which goes on.
 
 use jangbu_kernel::{OrderId, Refusal, RefusalCode, Remark, StreamId};
@@ -11,10 +11,10 @@ use crate::payment::{Payment, PaymentCommand};
 use crate::processes::{Fulfilment, FulfilmentCommand, OperatorAction, Trouble};
 use crate::state::{Missing, States};
 
-/// Takes an order as it is and lets it go on.
+/// Accepts an order as it is and lets it go on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AcceptOrder {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
     /// Staff's reason, for the audit trail.
     pub reason: Remark,
@@ -50,7 +50,7 @@ impl Command for AcceptOrder {
                     let detail = "the order has no payment whose amount could be taken as enough";
                     return Err(Refusal::new(RefusalCode::PaymentStateConflict, detail).into());
                 };
-                // That the money is here is what the process waits for.
+                // This captures the payment, which is what the process waits for.
                 append.ask::<Payment>(payment_id, &PaymentCommand::AcceptMismatch { reason })?;
             }
             Trouble::ParcelLost | Trouble::ParcelReturned => {

@@ -1,9 +1,9 @@
-//! Calls an order off. Writes `order`, and when nothing stands in the way `payment`, `stock` per line,
-//! `points` and `buyer`: a cancelled order holds nothing, from that moment on.
+//! Cancels an order. Writes `order`, and if nothing prevents it `payment`, `stock` per line,
+//! `points` and `buyer`: a cancelled order holds nothing from that moment on.
 //!
-//! Unpaid, it ends at once, and with it a payment of which nothing was asked of the gateway
-//! yet. Paid, or with a payment at the gateway, it is cancelling, and the process returns what
-//! there is to return.
+//! An unpaid order ends at once, together with a payment of which nothing was requested from the
+//! gateway yet. An order that is paid, or whose payment is at the gateway, is cancelling, and the
+//! process returns what there is to return.
 
 use jangbu_kernel::{OrderId, RefusalCode, Remark, StreamId};
 
@@ -14,17 +14,17 @@ use crate::order::{CancelledBy, Order, OrderCommand, OrderStatus};
 use crate::payment::{Payment, PaymentCommand, PaymentState};
 use crate::state::{Missing, States};
 
-/// Why what an order held is free.
+/// The reason for which what an order held is released.
 pub(super) const ORDER_CANCELLED: &str = "order_cancelled";
 
-/// Calls an order off.
+/// Cancels an order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CancelOrder {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
-    /// The buyer or staff: they have different windows.
+    /// The buyer or staff; different rules hold for them.
     pub by: CancelledBy,
-    /// Why; staff must say.
+    /// Why; staff have to give a reason.
     pub reason: Option<Remark>,
 }
 

@@ -1,4 +1,4 @@
-//! The time to object ran out. Writes `order`.
+//! The time in which the buyer may object is over, so the order is completed. Writes `order`.
 
 use jangbu_kernel::{OrderId, StreamId};
 
@@ -6,10 +6,10 @@ use crate::command::{Append, Command, Owner, Rules, Stop};
 use crate::order::{CompletedBy, Order, OrderCommand};
 use crate::state::{Missing, States};
 
-/// The time to object ran out. Writes `order`.
+/// The time in which the buyer may object is over, so the order is completed. Writes `order`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompleteOrder {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
 }
 

@@ -1,8 +1,8 @@
-//! Confirms an order whose money is here. Writes `order`, `stock` per line and, when
-//! points are a leg, `points`; reads `payment`.
+//! Confirms an order whose money was captured. Writes `order`, `stock` per line and, if points are
+//! a leg, `points`; reads `payment`.
 //!
-//! One append: a paid order always has its goods, and points are spent with the sale or
-//! not at all. A refusal makes the process undo the payment.
+//! One append, so that a paid order always has its goods, and points are spent with the sale or not
+//! at all. After a refusal the process undoes the payment.
 
 use jangbu_kernel::{Money, OrderId, PaymentId, Refusal, RefusalCode, StreamId, never};
 
@@ -13,12 +13,12 @@ use crate::payment::Payment;
 use crate::state::{Missing, States};
 use crate::stock::{Stock, StockCommand};
 
-/// Order paid, stock allocated, points captured, in one append.
+/// Marks the order as paid, allocates its stock and captures its points, in one append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfirmOrder {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
-    /// By which payment.
+    /// The payment that paid it.
     pub payment_id: PaymentId,
 }
 
@@ -64,7 +64,7 @@ fn check_money(payment: &Payment, total: &Money) -> Result<(), Refusal> {
     if !payment.is_captured() {
         return conflict("the money is not here");
     }
-    // The points of a payment that failed are free again: what came later cannot pay the order.
+    // The points of a failed payment were released, so money that came later cannot pay the order.
     if payment.has_ended() {
         return conflict("the payment had ended before the money came");
     }
@@ -78,8 +78,8 @@ fn check_money(payment: &Payment, total: &Money) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Allocates these lines of an order; where the reservation is gone it is made anew if there
-/// is stock, in the same append.
+/// Allocates these lines of an order. If a reservation is gone, it is made again in the same
+/// append, provided that there is stock.
 pub(super) fn allocate(
     append: &mut Append<'_>,
     order_id: OrderId,

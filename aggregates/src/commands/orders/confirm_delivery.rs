@@ -1,4 +1,4 @@
-//! The buyer says it arrived and is fine. Writes `order`.
+//! The buyer confirms that the order arrived and is fine. Writes `order`.
 
 use jangbu_kernel::{OrderId, RefusalCode, StreamId};
 
@@ -6,10 +6,10 @@ use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop
 use crate::order::{CompletedBy, Order, OrderCommand};
 use crate::state::{Missing, States};
 
-/// The buyer says it arrived and is fine. Writes `order`.
+/// The buyer confirms that the order arrived and is fine. Writes `order`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfirmDelivery {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
 }
 

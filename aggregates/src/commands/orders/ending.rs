@@ -1,5 +1,5 @@
-//! What the ends of an order have in common: none comes while its payment may still take money,
-//! and what has ended holds nothing, from that moment on.
+//! What all ends of an order have in common: none happens while its payment may still take money,
+//! and an order that has ended holds nothing from that moment on.
 
 use jangbu_kernel::{OrderId, Refusal, RefusalCode};
 
@@ -28,8 +28,9 @@ pub(super) fn in_progress(order: &Order, detail: &str) -> Refusal {
     }
 }
 
-/// Frees what the order holds: reservations, allocations, and what its payment holds in
-/// our own books and has not taken. What it does not hold is not touched, so this can be asked again.
+/// Releases what the order holds: reservations, allocations, and what its payment holds in the
+/// shop's own books and has not captured. What it does not hold is not touched, so this may be
+/// repeated.
 pub(super) fn free_everything(append: &mut Append<'_>, order_id: OrderId, reason: &str) -> Result<(), Stop> {
     let order = append.before::<Order>(order_id)?;
     for line in order.lines() {

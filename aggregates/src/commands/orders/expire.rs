@@ -1,6 +1,6 @@
-//! Expires an order that was not paid in time. Writes `order`, `stock` per line, `points` when they
-//! are a leg of its payment, and `buyer`: what has ended holds nothing, from that moment on.
-//! Refused while its open payment may still take money or has taken it.
+//! Expires an order that was not paid in time. Writes `order`, `stock` per line, `points` if they
+//! are a leg of its payment, and `buyer`: an order that has ended holds nothing from that moment
+//! on. Refused while its open payment may still take money or has taken it.
 
 use jangbu_kernel::{OrderId, StreamId};
 
@@ -14,7 +14,7 @@ use crate::state::{Missing, States};
 /// Expires an unpaid order and releases its stock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpireOrder {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
 }
 

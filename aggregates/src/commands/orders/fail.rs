@@ -1,6 +1,6 @@
-//! Gives an order up. Writes `order`, `stock` per line, `points` when they are a leg of its payment,
-//! and `buyer`. Refused while its open payment may still take money; money that was taken is
-//! the process's to return, before this.
+//! Gives an order up. Writes `order`, `stock` per line, `points` if they are a leg of its payment,
+//! and `buyer`. Refused while its open payment may still take money. Money that was taken is
+//! refunded by the process before this.
 
 use jangbu_kernel::{OrderId, StreamId};
 
@@ -10,12 +10,12 @@ use crate::command::{Append, Command, Owner, Rules, Stop, add_lines, add_open_pa
 use crate::order::{Order, OrderCommand};
 use crate::state::{Missing, States};
 
-/// Failed, everything free, in one append.
+/// Marks the order as failed and releases everything, in one append.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FailOrder {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
-    /// Why, a code.
+    /// The reason code.
     pub reason: String,
 }
 

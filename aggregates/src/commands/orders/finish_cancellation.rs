@@ -9,10 +9,10 @@ use crate::command::{Append, Command, Owner, Rules, Stop, add_lines, add_open_pa
 use crate::order::{Order, OrderCommand};
 use crate::state::{Missing, States};
 
-/// Cancelled, everything free, in one append.
+/// Marks the order as cancelled and releases everything, in one append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FinishCancellation {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
 }
 

@@ -1,4 +1,4 @@
-//! Nothing goes on before somebody has looked. Writes `order`.
+//! Puts an order on hold: nothing goes on before a person has checked it. Writes `order`.
 
 use jangbu_kernel::{OrderId, RefusalCode, Remark, StreamId};
 
@@ -6,12 +6,12 @@ use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop
 use crate::order::{Order, OrderCommand};
 use crate::state::{Missing, States};
 
-/// Nothing goes on before somebody has looked. Writes `order`.
+/// Puts an order on hold: nothing goes on before a person has checked it. Writes `order`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HoldOrder {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
-    /// Why nothing is to leave, for the order and the audit trail.
+    /// Why it is put on hold, for the order and the audit trail.
     pub reason: Remark,
 }
 

@@ -9,7 +9,7 @@ use crate::state::{Missing, States};
 /// Every parcel arrived. Writes `order`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MarkDelivered {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
 }
 

@@ -2,6 +2,7 @@
 
 mod accept;
 mod cancel;
+mod cancel_lines;
 mod complete;
 mod confirm;
 mod confirm_delivery;
@@ -11,6 +12,9 @@ mod fail;
 mod finish_cancellation;
 mod hold;
 mod mark_delivered;
+mod note;
+mod pack;
+mod part;
 mod place;
 mod pricing;
 mod record_late_payment;
@@ -23,6 +27,7 @@ mod waiting;
 
 pub use accept::AcceptOrder;
 pub use cancel::CancelOrder;
+pub use cancel_lines::{CancelLines, LineToCancel};
 pub use complete::CompleteOrder;
 pub use confirm::ConfirmOrder;
 pub use confirm_delivery::ConfirmDelivery;
@@ -31,6 +36,8 @@ pub use fail::FailOrder;
 pub use finish_cancellation::FinishCancellation;
 pub use hold::HoldOrder;
 pub use mark_delivered::MarkDelivered;
+pub use note::NoteOrder;
+pub use pack::PackOrder;
 pub use place::{PlaceOrder, WantedLine};
 pub use pricing::{Quote, quote_order};
 pub use record_late_payment::RecordLatePayment;

@@ -1,15 +1,15 @@
-//! Placing an order. Writes `order`, its `fulfilment`, `stock` per line and, when the
-//! payment is known, `payment` and `points`, else `buyer`; reads `user` and `product` per line.
+//! Places an order. Writes `order`, its `fulfilment`, `stock` per line and, if the payment is
+//! known, `payment` and `points`, otherwise `buyer`; reads `user` and `product` per line.
 //!
-//! One append, because an order is a promise: it stands with everything it needs kept
-//! for it, or nothing happened.
+//! One append, so that an order either exists with everything that it needs reserved for it, or not
+//! at all.
 
 use chrono::TimeDelta;
 use jangbu_kernel::time::to_millis;
 use jangbu_kernel::{Money, OrderId, ProductId, Refusal, RefusalCode, Sealed, StreamId, Timestamp, UserId};
 
 use super::pricing::{Quote, price};
-use super::waiting::note_placed;
+use super::waiting::{check_limits, note_placed};
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
 use crate::commands::payments::{WantedPayment, open_payment};
 use crate::facts::Facts;
@@ -19,7 +19,7 @@ use crate::state::{Missing, States};
 use crate::stock::{Stock, StockCommand};
 use crate::user::User;
 
-/// A line somebody wants to buy.
+/// A line that a buyer wants to buy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedLine {
     /// The product to buy.
@@ -28,24 +28,26 @@ pub struct WantedLine {
     pub quantity: u32,
 }
 
-/// Buys.
+/// Places an order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlaceOrder {
-    /// The id the order gets.
+    /// The id of the order.
     pub order_id: OrderId,
-    /// The number people will use.
+    /// The number that people use for it.
     pub number: String,
-    /// Who buys.
+    /// The buyer.
     pub user_id: UserId,
     /// The goods; lines of the same product are merged.
     pub lines: Vec<WantedLine>,
-    /// Where to, sealed under the buyer's key.
+    /// The delivery address, sealed under the buyer's key.
     pub shipping_address: Sealed,
-    /// What the client believes it costs.
+    /// Where it goes, in the clear, for the shipping fee; the same as in the address.
+    pub postal_code: Option<String>,
+    /// The total that the client expects.
     pub expected_total: Option<Money>,
-    /// A time to pay that is shorter than the shop's; a longer one changes nothing.
+    /// A time to pay that is shorter than the shop's; a longer one has no effect.
     pub pay_within: Option<TimeDelta>,
-    /// How it is paid, when that is known now.
+    /// How it is paid, if that is known already.
     pub payment: Option<WantedPayment>,
 }
 
@@ -71,7 +73,7 @@ impl Command for PlaceOrder {
         StreamId::order(self.order_id)
     }
 
-    /// The buyer's, and the buyer of the order that stands under this id already.
+    /// The buyer of the order that exists under this id already, otherwise the buyer of this one.
     fn owner(&self, states: &dyn States) -> Result<Owner, Missing> {
         Ok(Owner::User(states.get::<Order>(self.order_id)?.user_id().unwrap_or(self.user_id)))
     }
@@ -89,7 +91,7 @@ impl Command for PlaceOrder {
             streams.push(StreamId::payment(payment.payment_id));
             streams.extend(payment.own_streams(self.user_id));
         }
-        // Lines of one product name its streams more than once.
+        // Several lines of one product name its streams more than once.
         streams.sort_unstable();
         streams.dedup();
     }
@@ -104,10 +106,11 @@ impl Command for PlaceOrder {
             return Ok(());
         }
         append.before::<User>(self.user_id)?.may_act()?;
-        let quote = price(append, &self.lines)?;
+        let quote = price(append, &self.lines, self.postal_code.as_deref())?;
         check_expectation(self, &quote)?;
         let (total, products): (_, Vec<_>) =
             (quote.total, quote.lines.iter().map(|line| (line.product_id, line.quantity)).collect());
+        check_limits(append, self.user_id, &products)?;
         let (order_id, payment_deadline) = (self.order_id, deadline(self, append.facts()));
         let placed = placed(self, quote, payment_deadline);
         append.ask::<Order>(order_id, &OrderCommand::Place(Box::new(placed)))?;

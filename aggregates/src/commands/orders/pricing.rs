@@ -1,5 +1,5 @@
-//! What an order would cost. Reads `product` and `stock` of every line, writes nothing:
-//! the same figures are shown in a quote and fixed into `order.placed`.
+//! What an order would cost. Reads `product` and `stock` of every line and writes nothing. A quote
+//! shows the same amounts that `order.placed` records.
 
 use jangbu_kernel::{Money, MoneyError, Refusal, RefusalCode};
 
@@ -9,26 +9,27 @@ use crate::command::{Append, Stop};
 use crate::facts::Facts;
 use crate::order::OrderLine;
 use crate::product::Product;
+use crate::shipping::Goods;
 use crate::state::{Missing, States};
 use crate::stock::Stock;
 
 /// What an order would cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quote {
-    /// One line a product, in the order they were first named.
+    /// One line per product, in the order in which they were first named.
     pub lines: Vec<OrderLine>,
     /// Sum of the lines.
     pub subtotal: Money,
-    /// What is taken off.
+    /// The discount.
     pub discount: Money,
-    /// What sending it costs.
+    /// What shipping costs.
     pub shipping_fee: Money,
     /// `subtotal - discount + shipping_fee`.
     pub total: Money,
 }
 
-/// Prices lines as an order placed now would be priced, and checks what such an order
-/// would be checked for: that every product can be bought and is there.
+/// Prices lines as an order that is placed now would be priced, and makes the same checks: that
+/// every product can be bought and is in stock.
 ///
 /// # Errors
 /// [`Missing`]: a stream that is not loaded.
@@ -36,8 +37,9 @@ pub fn quote_order(
     states: &dyn States,
     facts: &Facts,
     lines: &[WantedLine],
+    postal_code: Option<&str>,
 ) -> Result<Result<Quote, Refusal>, Missing> {
-    match price(&Append::new(states, facts), lines) {
+    match price(&Append::new(states, facts), lines, postal_code) {
         Ok(quote) => Ok(Ok(quote)),
         Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
         Err(Stop::Missing(missing)) => Err(missing),
@@ -51,10 +53,11 @@ struct Merged {
     line: WantedLine,
 }
 
-pub(super) fn price(append: &Append<'_>, wanted: &[WantedLine]) -> Result<Quote, Stop> {
+pub(super) fn price(append: &Append<'_>, wanted: &[WantedLine], postal_code: Option<&str>) -> Result<Quote, Stop> {
     let facts = append.facts();
     let merged = merge(wanted, facts)?;
     let mut lines = Vec::with_capacity(merged.len());
+    let mut goods = Vec::with_capacity(merged.len());
     for Merged { index, line } in &merged {
         let product = append.before::<Product>(line.product_id)?;
         let Some((name, unit_price)) = product.name_and_price() else {
@@ -65,11 +68,13 @@ pub(super) fn price(append: &Append<'_>, wanted: &[WantedLine]) -> Result<Quote,
             return Err(refusal.at(format!("/lines/{index}/product_id")).into());
         }
         let line_total = unit_price.checked_mul(line.quantity).map_err(|error| too_much(error, *index))?;
+        let grams = u64::from(product.weight_grams()).saturating_mul(u64::from(line.quantity));
+        goods.push(Goods { seller_id: product.seller_id(), value: line_total, grams });
         let (product_id, name, quantity) = (line.product_id, name.to_owned(), line.quantity);
         lines.push(OrderLine { product_id, name, unit_price, quantity, line_total });
     }
     check_stock(append, &merged)?;
-    add_up(lines, &merged, facts)
+    add_up(lines, &merged, |subtotal| facts.policy.shipping_fee(subtotal.currency(), &goods, postal_code))
 }
 
 fn merge(wanted: &[WantedLine], facts: &Facts) -> Result<Vec<Merged>, Refusal> {
@@ -101,12 +106,12 @@ fn merge(wanted: &[WantedLine], facts: &Facts) -> Result<Vec<Merged>, Refusal> {
     Ok(merged)
 }
 
-/// Every short line is named, so that the buyer can mend all of them at once.
+/// Every line without enough stock is named, so that the buyer can correct all of them at once.
 fn check_stock(append: &Append<'_>, merged: &[Merged]) -> Result<(), Stop> {
     let mut short: Vec<String> = Vec::new();
     let mut first = None;
     for Merged { index, line } in merged {
-        let available = append.before::<Stock>(line.product_id)?.available();
+        let available = append.before::<Stock>(line.product_id)?.orderable();
         if i64::from(line.quantity) > available {
             let WantedLine { product_id, quantity } = line;
             short.push(format!("line {index} wants {quantity} of product {product_id}, {available} available"));
@@ -122,7 +127,11 @@ fn check_stock(append: &Append<'_>, merged: &[Merged]) -> Result<(), Stop> {
     }
 }
 
-fn add_up(lines: Vec<OrderLine>, merged: &[Merged], facts: &Facts) -> Result<Quote, Stop> {
+fn add_up(
+    lines: Vec<OrderLine>,
+    merged: &[Merged],
+    shipping: impl Fn(&Money) -> Result<Money, MoneyError>,
+) -> Result<Quote, Stop> {
     let mut subtotal: Option<Money> = None;
     for (line, Merged { index, .. }) in lines.iter().zip(merged) {
         let sum = match subtotal {
@@ -136,7 +145,7 @@ fn add_up(lines: Vec<OrderLine>, merged: &[Merged], facts: &Facts) -> Result<Quo
     };
     let discount = Money::zero(subtotal.currency());
     let sum = || -> Result<(Money, Money), MoneyError> {
-        let shipping_fee = facts.policy.shipping_fee(&subtotal)?;
+        let shipping_fee = shipping(&subtotal)?;
         Ok((shipping_fee, subtotal.checked_sub(&discount)?.checked_add(&shipping_fee)?))
     };
     let (shipping_fee, total) = sum().map_err(|error| too_much(error, 0))?;

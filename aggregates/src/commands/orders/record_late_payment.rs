@@ -1,4 +1,5 @@
-//! Notes money for an order that has ended. Writes `order`, reads `payment` for the amount.
+//! Notes money that came for an order that has ended. Writes `order`, reads `payment` for the
+//! amount.
 
 use jangbu_kernel::{OrderId, PaymentId, Refusal, RefusalCode, StreamId};
 
@@ -7,12 +8,12 @@ use crate::commands::payments::payment_of;
 use crate::order::{Order, OrderCommand};
 use crate::state::{Missing, States};
 
-/// Notes money for an order that has ended.
+/// Notes money that came for an order that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordLatePayment {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
-    /// Which payment.
+    /// The payment.
     pub payment_id: PaymentId,
 }
 

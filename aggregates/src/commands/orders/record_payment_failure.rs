@@ -1,5 +1,5 @@
-//! The order notes that a payment failed or was voided, and its points are free. Writes `order`,
-//! `points` when they are a leg, and `buyer`; reads `payment`. Refused while the payment may
+//! The order notes that a payment failed or was voided, and its points are released. Writes
+//! `order`, `points` if they are a leg, and `buyer`; reads `payment`. Refused while the payment may
 //! still take money: an unknown outcome is not a failure.
 
 use jangbu_kernel::{OrderId, PaymentId, Refusal, RefusalCode, StreamId};
@@ -13,9 +13,9 @@ use crate::state::{Missing, States};
 /// The order notes a failed or voided payment; its held points are released.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordPaymentFailure {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
-    /// Which payment.
+    /// The payment.
     pub payment_id: PaymentId,
     /// The reason code.
     pub reason: String,

@@ -1,7 +1,7 @@
-//! A person has all the money of an order given back whose parcel is lost or came back, or of which
-//! the gateway took another amount. Writes `fulfilment`, and `stock` per line where what came back
-//! can be sold again. The process undoes the order and fails it. One that had arrived stays so: then
-//! the refund is opened here, in `payment`, and `order` goes on to its end.
+//! A person refunds all the money of an order whose parcel is lost or came back, or for which the
+//! gateway took another amount. Writes `fulfilment`, and `stock` per line if what came back can be
+//! sold again. The process undoes the order and fails it. An order that was delivered stays
+//! delivered: its refund is requested here, in `payment`, and `order` goes on to its end.
 
 use jangbu_kernel::{OrderId, RefundId, RefusalCode, Remark, StreamId};
 
@@ -12,12 +12,12 @@ use crate::payment::{Payment, PaymentCommand};
 use crate::processes::{Fulfilment, FulfilmentCommand, OperatorAction};
 use crate::state::{Missing, States};
 
-/// Gives all the money of an order back and ends it.
+/// Refunds all the money of an order and ends it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefundOrder {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
-    /// The id that a refund gets which is opened here.
+    /// The id of the refund, if one is requested here.
     pub refund_id: RefundId,
     /// Staff's reason, for the audit trail.
     pub reason: Remark,

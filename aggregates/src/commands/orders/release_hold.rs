@@ -1,5 +1,5 @@
-//! Somebody has looked: the order goes on. Writes `order`. Where a scan has shown meanwhile that
-//! the carrier has the parcel, the hand-over is recorded with it.
+//! Releases a hold after a person has checked the order. Writes `order`. If a scan has shown
+//! meanwhile that the carrier has the parcel, the hand-over is recorded, too.
 
 use jangbu_kernel::{OrderId, Remark, StreamId};
 
@@ -9,10 +9,10 @@ use crate::order::{Order, OrderCommand};
 use crate::shipment::{Shipment, ShipmentCommand};
 use crate::state::{Missing, States};
 
-/// Somebody has looked: the order goes on.
+/// Releases the hold, so that the order goes on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReleaseHold {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
     /// Why the order may go on, for the audit trail.
     pub reason: Remark,

@@ -1,11 +1,13 @@
 //! A person has an order sent again whose parcel is lost or came back. Writes `order`, `stock` per
 //! line, `shipment` (a further parcel of the order's lines, or of a part of them) and `fulfilment`;
-//! reads `payment` and the parcel that left. The goods are there or nothing is written: what came back is put back into stock
-//! first where it can be sold again, and then as much is kept for the order as the parcel holds.
+//! reads `payment` and the parcel that left. Either the goods are there or nothing is written: what
+//! came back and can be sold again is put back into stock first, and then as much is allocated to
+//! the order as the parcel holds.
 
 use jangbu_kernel::{OrderId, Refusal, RefusalCode, Remark, ShipmentId, StreamId};
 
 use super::confirm::allocate;
+use super::part::part_of;
 use super::place::WantedLine;
 use super::trouble::{check_restock, not_this, release, restock, trouble_of};
 use crate::checks;
@@ -20,12 +22,12 @@ use crate::state::{Missing, States};
 /// Sends a further parcel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendOrderAgain {
-    /// Which order.
+    /// The order.
     pub order_id: OrderId,
-    /// The id that the further parcel gets.
+    /// The id of the further parcel.
     pub shipment_id: ShipmentId,
-    /// What goes into it: products of the order, each once, at most as many as were bought.
-    /// None named means everything.
+    /// What goes into it: products of the order, each once, at most as many as were bought. No
+    /// lines means everything.
     pub lines: Vec<WantedLine>,
     /// Staff's reason, for the audit trail.
     pub reason: Remark,
@@ -79,7 +81,7 @@ impl Command for SendOrderAgain {
         let order = append.before::<Order>(order_id)?;
         check_parcel(append, order)?;
         let lines = chosen(order, &self.lines)?;
-        // A refund of another moment must not slip in between: money and goods go one way.
+        // The payment must not change before the append, so that money and goods are not both sent.
         let payment = order.paid_by().map(|payment_id| append.unmoved::<Payment>(payment_id)).transpose()?;
         if payment.is_some_and(Payment::is_given_back) {
             return Err(given_back(order).into());
@@ -96,7 +98,7 @@ impl Command for SendOrderAgain {
     }
 }
 
-/// Nothing else of the order is under way: the parcel that it has is the one in trouble.
+/// Checks that no other parcel of the order is under way than the one that is lost or came back.
 fn check_parcel(append: &Append<'_>, order: &Order) -> Result<(), Stop> {
     let Some(shipment_id) = order.shipment_id() else { return Err(checks::not_found("shipment").into()) };
     let state = append.before::<Shipment>(shipment_id)?.state();
@@ -112,28 +114,10 @@ fn chosen(order: &Order, wanted: &[WantedLine]) -> Result<Vec<OrderLine>, Refusa
     if wanted.is_empty() {
         return Ok(order.lines().to_vec());
     }
-    let wrong = |index: usize, field: &str, detail: String| {
-        Refusal::new(RefusalCode::ValidationFailed, detail).at(format!("/lines/{index}/{field}"))
-    };
-    let mut lines: Vec<OrderLine> = Vec::with_capacity(wanted.len());
-    for (index, WantedLine { product_id, quantity }) in wanted.iter().enumerate() {
-        let Some(sold) = order.lines().iter().find(|line| line.product_id == *product_id) else {
-            return Err(wrong(index, "product_id", format!("{product_id} is not in the order")));
-        };
-        if lines.iter().any(|line| line.product_id == *product_id) {
-            return Err(wrong(index, "product_id", format!("{product_id} is named twice")));
-        }
-        if *quantity == 0 || *quantity > sold.quantity {
-            return Err(wrong(index, "quantity", format!("1 to {} of it can be sent", sold.quantity)));
-        }
-        let line_total = sold.unit_price.checked_mul(*quantity);
-        let line_total = line_total.map_err(|error| wrong(index, "quantity", error.to_string()))?;
-        lines.push(OrderLine { quantity: *quantity, line_total, ..sold.clone() });
-    }
-    Ok(lines)
+    part_of(order, wanted.iter().map(|line| (line.product_id, Some(line.quantity))))
 }
 
-fn request(
+pub(super) fn request(
     append: &mut Append<'_>,
     order_id: OrderId,
     shipment_id: ShipmentId,

@@ -1,5 +1,5 @@
-//! What the commands have in common by which a person ends what an order's process waits for: a
-//! parcel that is lost or came back, money of another amount.
+//! What the commands share by which a person ends what an order's process waits for: a parcel that
+//! is lost or came back, or another amount of money.
 
 use jangbu_kernel::{OrderId, Refusal, RefusalCode, Remark};
 
@@ -10,7 +10,7 @@ use crate::processes::{Fulfilment, Trouble};
 use crate::shipment::Shipment;
 use crate::stock::{Stock, StockCommand};
 
-/// What the order's process waits for a person about.
+/// The problem that the order's process waits for a person to solve.
 pub(super) fn trouble_of(append: &Append<'_>, order_id: OrderId) -> Result<Trouble, Stop> {
     if append.before::<Order>(order_id)?.status().is_none() {
         return Err(checks::not_found("order").into());
@@ -19,14 +19,14 @@ pub(super) fn trouble_of(append: &Append<'_>, order_id: OrderId) -> Result<Troub
     process.trouble().ok_or_else(|| not_this(process, "the order's process does not wait for this").into())
 }
 
-/// The process waits for something else, or for nobody.
+/// The refusal if the process waits for something else, or for nobody.
 pub(super) fn not_this(process: &Fulfilment, detail: &str) -> Refusal {
     let allowed = process.allowed_actions();
     let allowed = allowed.iter().map(|action| action.name());
     Refusal::new(RefusalCode::SagaStateConflict, detail).in_state(process.step().name(), allowed.collect::<Vec<_>>())
 }
 
-/// Lets the order go on, if it is on hold because of this and of nothing else.
+/// Releases the order's hold, if this is the reason for it.
 pub(super) fn release(
     append: &mut Append<'_>,
     order_id: OrderId,
@@ -39,7 +39,7 @@ pub(super) fn release(
     Ok(())
 }
 
-/// Everything of the parcel that came back is in the house again and can be sold.
+/// Puts everything in the parcel that came back into stock again.
 pub(super) fn restock(append: &mut Append<'_>, order_id: OrderId) -> Result<(), Stop> {
     let Some(shipment_id) = append.before::<Order>(order_id)?.shipment_id() else {
         return Err(checks::not_found("shipment").into());

@@ -1,7 +1,6 @@
-//! Calls a payment off before money was taken. Writes `payment`, `order`, `buyer` and, when points
-//! are a leg, `points`. Before anything was asked of the gateway that ends it here and now; when
-//! the gateway knows of it, the intent to void it is all that is recorded, and what follows is
-//! the gateway's word.
+//! Cancels a payment before money was taken. Writes `payment`, `order`, `buyer` and, if points are
+//! a leg, `points`. If nothing was requested from the gateway yet, the payment ends at once. If the
+//! gateway knows of it, only the intent to void it is recorded, and the gateway's answer decides.
 
 use jangbu_kernel::{PaymentId, RefusalCode, StreamId};
 
@@ -12,13 +11,13 @@ use crate::order::{Order, OrderCommand};
 use crate::payment::{Payment, PaymentCommand, PaymentState};
 use crate::state::{Missing, States};
 
-/// The reason that is written when somebody calls a payment off.
+/// The reason that is recorded when somebody cancels a payment.
 const CALLED_OFF: &str = "called_off";
 
-/// Calls a payment off before money was taken.
+/// Cancels a payment before money was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CancelPayment {
-    /// Which payment.
+    /// The payment.
     pub payment_id: PaymentId,
 }
 

@@ -9,7 +9,7 @@ use crate::state::{Missing, States};
 /// The buyer has met the gateway's challenge. Writes `payment`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfirmPayment {
-    /// Which payment.
+    /// The payment.
     pub payment_id: PaymentId,
 }
 

@@ -27,7 +27,7 @@ pub use request_capture::RequestCapture;
 pub use request_full_refund::RequestFullRefund;
 pub use request_net_cancel::RequestNetCancel;
 
-/// The order opens the payment, the payment is requested, the legs in our own books are held.
+/// Opens the payment at the order, requests it, and holds the legs in the shop's own books.
 pub(super) fn open_payment(
     append: &mut Append<'_>,
     order_id: OrderId,
@@ -49,7 +49,7 @@ pub(super) fn open_payment(
     Ok(())
 }
 
-/// A payment, when it is one of this order.
+/// A payment, if it is one of this order.
 pub(super) fn payment_of<'a>(
     append: &Append<'a>,
     order_id: OrderId,
@@ -59,7 +59,7 @@ pub(super) fn payment_of<'a>(
     if payment.order_id() == Some(order_id) { Ok(payment) } else { Err(checks::not_found("payment").into()) }
 }
 
-/// Frees what the legs of a payment hold in our own books.
+/// Releases what the legs of a payment hold in the shop's own books.
 pub(super) fn release_holds(append: &mut Append<'_>, payment_id: PaymentId, reason: &str) -> Result<(), Stop> {
     let payment = append.before::<Payment>(payment_id)?;
     let Some(user_id) = payment.user_id() else { return Ok(()) };

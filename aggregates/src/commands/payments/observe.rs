@@ -1,4 +1,4 @@
-//! Somebody told something about a payment's charge. Writes `payment`.
+//! Something was reported about a payment's charge. Writes `payment`.
 
 use jangbu_kernel::gateway::ChargeOutcome;
 use jangbu_kernel::{PaymentId, StreamId};
@@ -7,14 +7,14 @@ use crate::command::{Append, Command, Owner, Rules, Stop};
 use crate::payment::{Payment, PaymentCommand, Source};
 use crate::state::{Missing, States};
 
-/// Somebody told something about a payment's charge.
+/// Something was reported about a payment's charge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObservePayment {
-    /// Which payment.
+    /// The payment.
     pub payment_id: PaymentId,
-    /// The state of the charge as it was told.
+    /// The reported state of the charge.
     pub observation: ChargeOutcome,
-    /// Whether an answer, an inquiry, a webhook or the shop itself told it.
+    /// Where the report comes from, such as an answer, an inquiry or a webhook.
     pub source: Source,
 }
 

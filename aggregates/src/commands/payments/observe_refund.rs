@@ -1,5 +1,5 @@
-//! Somebody told something about a refund. Writes `payment` and, when points are given back,
-//! `points`: a settled refund has returned all of its legs, the points among them.
+//! Something was reported about a refund. Writes `payment` and, if points are returned, `points`: a
+//! settled refund has returned all of its legs, including points.
 
 use jangbu_kernel::gateway::RefundOutcome;
 use jangbu_kernel::{PaymentId, RefundId, StreamId};
@@ -8,17 +8,17 @@ use crate::command::{Append, Command, Owner, Rules, Stop, add_payment};
 use crate::payment::{Payment, PaymentCommand, RefundState, Source};
 use crate::state::{Missing, States};
 
-/// Somebody told something about a refund; when its legs are back, points are
-/// restored and it is settled, in one append.
+/// Something was reported about a refund. Once its legs are refunded, points are restored and it is
+/// settled, in one append.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObserveRefund {
-    /// Of which payment.
+    /// The payment.
     pub payment_id: PaymentId,
-    /// The refund that was asked for.
+    /// The refund.
     pub refund_id: RefundId,
-    /// The state of the refund as it was told.
+    /// The reported state of the refund.
     pub observation: RefundOutcome,
-    /// Whether an answer, an inquiry, a webhook or the shop itself told it.
+    /// Where the report comes from, such as an answer, an inquiry or a webhook.
     pub source: Source,
 }
 

@@ -1,4 +1,4 @@
-//! Gives money back, by staff. Writes `payment`.
+//! Refunds a part of a payment, by staff. Writes `payment`.
 
 use jangbu_kernel::{Money, PaymentId, RefundId, RefusalCode, Remark, StreamId};
 
@@ -6,14 +6,14 @@ use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop
 use crate::payment::{Payment, PaymentCommand};
 use crate::state::{Missing, States};
 
-/// Gives money back, by staff.
+/// Refunds a part of a payment, by staff.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefundPayment {
-    /// Which payment.
+    /// The payment.
     pub payment_id: PaymentId,
-    /// The id the refund gets.
+    /// The id of the refund.
     pub refund_id: RefundId,
-    /// The amount to give back, at most what is left of the payment.
+    /// The amount to refund, at most what is left of the payment.
     pub amount: Money,
     /// The reason, for the buyer's refund and the audit trail.
     pub reason: Remark,

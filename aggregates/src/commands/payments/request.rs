@@ -1,6 +1,6 @@
-//! Pays an order that stands. Writes `payment`, `order`, `buyer` and, when points are a leg, `points`:
-//! an order names one open payment, and points are held exactly as long as that payment can
-//! still take them.
+//! Pays an existing order. Writes `payment`, `order`, `buyer` and, if points are a leg, `points`:
+//! an order names one open payment, and points are held exactly as long as that payment can still
+//! take them.
 
 use jangbu_kernel::{OrderId, PaymentId, RefusalCode, StreamId, UserId};
 
@@ -12,17 +12,17 @@ use crate::order::Order;
 use crate::payment::Leg;
 use crate::state::{Missing, States};
 
-/// A payment somebody wants to make.
+/// A payment that a buyer wants to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedPayment {
-    /// The id it gets.
+    /// The id of the payment.
     pub payment_id: PaymentId,
     /// Its legs.
     pub legs: Vec<Leg>,
 }
 
 impl WantedPayment {
-    /// The streams of our own books that its legs are held in.
+    /// The streams of the shop's own books in which its legs are held.
     pub(crate) fn own_streams(&self, buyer: UserId) -> impl Iterator<Item = StreamId> {
         self.legs.iter().filter_map(move |leg| Some(leg.method.own_books()?.stream(buyer)))
     }

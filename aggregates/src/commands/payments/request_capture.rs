@@ -1,4 +1,4 @@
-//! Writes the intent to take the money. Writes `payment`.
+//! Writes the intent to capture the money. Writes `payment`.
 
 use jangbu_kernel::{PaymentId, StreamId};
 
@@ -6,10 +6,10 @@ use crate::command::{Append, Command, Owner, Rules, Stop};
 use crate::payment::{Payment, PaymentCommand};
 use crate::state::{Missing, States};
 
-/// Writes the intent to take the money. All legs internal: captured at once.
+/// Writes the intent to capture the money. If all legs are internal, it is captured at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestCapture {
-    /// Which payment.
+    /// The payment.
     pub payment_id: PaymentId,
 }
 

@@ -1,4 +1,4 @@
-//! Opens a refund of all that is captured and not refunded. Writes `payment`.
+//! Requests a refund of everything that is captured and not refunded. Writes `payment`.
 
 use jangbu_kernel::{PaymentId, RefundId, Remark, StreamId};
 
@@ -6,12 +6,12 @@ use crate::command::{Append, Command, Owner, Rules, Stop};
 use crate::payment::{Payment, PaymentCommand};
 use crate::state::{Missing, States};
 
-/// Opens a refund of all that is captured and not refunded.
+/// Requests a refund of everything that is captured and not refunded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RequestFullRefund {
-    /// Which payment.
+    /// The payment.
     pub payment_id: PaymentId,
-    /// The id the refund gets.
+    /// The id of the refund.
     pub refund_id: RefundId,
     /// The reason, for the refund and the audit trail.
     pub reason: Remark,

@@ -1,4 +1,4 @@
-//! Writes the intent to void. Writes `payment`.
+//! Writes the intent to void a payment. Writes `payment`.
 
 use jangbu_kernel::{PaymentId, StreamId};
 
@@ -6,10 +6,10 @@ use crate::command::{Append, Command, Owner, Rules, Stop};
 use crate::payment::{Payment, PaymentCommand};
 use crate::state::{Missing, States};
 
-/// Writes the intent to void.
+/// Writes the intent to void a payment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RequestNetCancel {
-    /// Which payment.
+    /// The payment.
     pub payment_id: PaymentId,
     /// Reason code of the process, such as `not_found`.
     pub reason: String,

@@ -1,6 +1,6 @@
-//! Writes off a user's points whose time is over. Writes `points`.
+//! Writes off a user's points that have lapsed. Writes `points`.
 //!
-//! A timer of the shop sends it, so that a balance falls without anybody touching the ledger.
+//! A timer of the shop sends it, so that a balance falls even if nobody uses the ledger.
 
 use jangbu_kernel::{StreamId, UserId};
 
@@ -11,7 +11,7 @@ use crate::state::{Missing, States};
 /// Writes off the points that have lapsed and that no payment holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpirePoints {
-    /// Whose.
+    /// The user.
     pub user_id: UserId,
 }
 

@@ -1,4 +1,4 @@
-//! Gives points. Writes `points`, reads `user`: points are given to users who exist.
+//! Grants points. Writes `points`, reads `user`: points are only granted to users who exist.
 
 use jangbu_kernel::{Money, RefusalCode, StreamId, Timestamp, UserId};
 
@@ -8,14 +8,14 @@ use crate::points::{GrantReference, Points, PointsCommand};
 use crate::state::{Missing, States};
 use crate::user::User;
 
-/// Gives points.
+/// Grants points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GrantPoints {
-    /// To whom.
+    /// The user.
     pub user_id: UserId,
     /// The points, one for each won.
     pub amount: Money,
-    /// What for; the same reference is one entry.
+    /// What they are granted for; the same reference is one grant.
     pub reference: GrantReference,
     /// When they lapse.
     pub expires_at: Option<Timestamp>,

@@ -1,9 +1,10 @@
-//! Puts a product into the catalogue, on sale. Writes `product`.
+//! Puts a product into the catalogue, on sale. Writes `product`, reads its categories.
 
-use jangbu_kernel::{CategoryId, Money, ProductId, StreamId, UserId};
+use jangbu_kernel::{Money, ProductId, RefusalCode, StreamId, UserId};
 
-use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
-use crate::product::{Product, ProductCommand, ProductCreated};
+use crate::command::{Added, Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
+use crate::commands::categories;
+use crate::product::{Product, ProductChange, ProductCommand, ProductCreated};
 use crate::state::{Missing, States};
 
 /// Puts a product into the catalogue.
@@ -15,16 +16,26 @@ pub struct CreateProduct {
     pub name: String,
     /// What it is, at most 5,000 characters.
     pub description: Option<String>,
-    /// Where it is filed.
-    pub category_id: Option<CategoryId>,
-    /// Who sells it.
-    pub seller_id: Option<UserId>,
     /// The unit price, 0 or more.
     pub price: Money,
+    /// Who sells it.
+    pub seller_id: Option<UserId>,
+    /// Its other parts; those above are not read from here.
+    pub other: ProductChange,
+}
+
+impl CreateProduct {
+    /// A product with nothing but a name and a price.
+    #[must_use]
+    pub fn plain(product_id: ProductId, name: impl Into<String>, price: Money) -> Self {
+        let (description, seller_id, other) = (None, None, ProductChange::default());
+        Self { product_id, name: name.into(), description, price, seller_id, other }
+    }
 }
 
 impl Command for CreateProduct {
-    const RULES: Rules = Rules::new("create_product", Reach::Any(Permission::ProductsWrite), Key::Optional, &[]);
+    const RULES: Rules =
+        Rules::new("create_product", Reach::Any(Permission::ProductsWrite), Key::Optional, &[RefusalCode::NotFound]);
 
     fn subject(&self) -> StreamId {
         StreamId::product(self.product_id)
@@ -35,13 +46,19 @@ impl Command for CreateProduct {
     }
 
     fn decide(&self, append: &mut Append<'_>) -> Result<(), Stop> {
+        let category_ids = self.other.category_ids.as_deref().unwrap_or_default();
         let created = ProductCreated {
             name: self.name.clone(),
             description: self.description.clone(),
-            category_id: self.category_id,
+            category_id: category_ids.first().copied(),
             seller_id: self.seller_id,
             price: self.price,
         };
-        append.only::<Product>(self.product_id, &ProductCommand::Create(created))
+        if let Added::Nothing = append.ask::<Product>(self.product_id, &ProductCommand::Create(created))? {
+            return Ok(());
+        }
+        categories::there(append, category_ids)?;
+        let other = ProductChange { name: None, description: None, price: None, seller_id: None, ..self.other.clone() };
+        append.only::<Product>(self.product_id, &ProductCommand::Change(other))
     }
 }

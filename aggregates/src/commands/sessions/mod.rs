@@ -1,4 +1,4 @@
-//! Commands on log-ins.
+//! Commands on sessions.
 
 mod end;
 mod rotate;

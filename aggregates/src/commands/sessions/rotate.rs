@@ -1,5 +1,5 @@
-//! Exchanges a refresh token. Writes `session`. The user is only read: one who may not act gets
-//! no new token, but the reuse of an old one is recorded all the same.
+//! Exchanges a refresh token. Writes `session`. The user is only read: a user who may not act gets
+//! no new token, but the reuse of an old one is recorded nevertheless.
 
 use jangbu_kernel::{SessionId, StreamId};
 
@@ -8,17 +8,17 @@ use crate::session::{Session, SessionCommand};
 use crate::state::{Missing, States};
 use crate::user::User;
 
-/// Exchanges a refresh token; showing it again at once changes nothing; the reuse of
-/// an exchanged one ends the family (recorded, answered as done: look at the events).
+/// Exchanges a refresh token. Presenting it again at once changes nothing. The reuse of an
+/// exchanged token ends its family, which is recorded and not refused: look at the events.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RotateSession {
     /// The session whose refresh token is exchanged.
     pub session_id: SessionId,
-    /// Hash of the token shown.
+    /// Hash of the presented token.
     pub presented_hash: String,
-    /// How many exchanges led to it, when it bears this shop's own proof of that.
+    /// How many exchanges led to it, if the token has the shop's own proof of that.
     pub presented_generation: Option<u64>,
-    /// Hash of the next one.
+    /// Hash of the next token.
     pub next_hash: String,
 }
 

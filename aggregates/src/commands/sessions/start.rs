@@ -1,5 +1,5 @@
-//! The right password was given: begins a login. Writes `session` and `user`: a session only
-//! begins while its user may log in, and with it the count of wrong passwords starts anew.
+//! Begins a session after the right password was given. Writes `session` and `user`: a session only
+//! begins while its user may log in, and the count of wrong passwords starts again.
 
 use jangbu_kernel::{SessionId, StreamId, UserId};
 
@@ -11,7 +11,7 @@ use crate::user::{User, UserCommand};
 /// Begins a session after the right password was given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StartSession {
-    /// The id it gets.
+    /// The id of the session.
     pub session_id: SessionId,
     /// The user who has logged in.
     pub user_id: UserId,

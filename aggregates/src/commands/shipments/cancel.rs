@@ -1,4 +1,4 @@
-//! Calls a parcel off before it is dispatched. Writes `shipment`.
+//! Cancels a parcel before it is dispatched. Writes `shipment`.
 
 use jangbu_kernel::{ShipmentId, StreamId};
 
@@ -6,10 +6,10 @@ use crate::command::{Append, Command, Owner, Rules, Stop};
 use crate::shipment::{Shipment, ShipmentCommand};
 use crate::state::{Missing, States};
 
-/// Calls a parcel off before it is dispatched.
+/// Cancels a parcel before it is dispatched.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CancelShipment {
-    /// Which parcel.
+    /// The parcel.
     pub shipment_id: ShipmentId,
     /// Reason code, such as `cancelled_by_buyer`.
     pub reason: String,

@@ -1,4 +1,4 @@
-//! The number that was written down is not the parcel's. Writes `shipment`.
+//! Corrects a tracking number that was written down wrongly. Writes `shipment`.
 
 use jangbu_kernel::{RefusalCode, Remark, ShipmentId, StreamId};
 
@@ -6,12 +6,12 @@ use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop
 use crate::shipment::{Shipment, ShipmentCommand};
 use crate::state::{Missing, States};
 
-/// The number that was written down is not the parcel's.
+/// Corrects a tracking number that was written down wrongly.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CorrectTrackingNumber {
-    /// Of which parcel.
+    /// The parcel.
     pub shipment_id: ShipmentId,
-    /// The parcel's number.
+    /// The right number.
     pub tracking_number: String,
     /// Staff's reason, for the audit trail.
     pub reason: Remark,

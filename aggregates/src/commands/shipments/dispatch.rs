@@ -1,6 +1,6 @@
-//! The parcel is handed over. Writes `shipment`, `order` and `stock` per line, reads `payment`: what
-//! left the house is not counted in it, an order cannot be called off any more the moment it
-//! left, and goods whose money has all gone back do not leave.
+//! The parcel is handed over. Writes `shipment`, `order` and `stock` per line, reads `payment`:
+//! goods that left are not counted in the stock any more, an order cannot be cancelled from the
+//! moment it left, and goods whose money was fully refunded do not leave.
 
 use jangbu_kernel::{RefusalCode, ShipmentId, StreamId};
 
@@ -9,14 +9,14 @@ use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop
 use crate::shipment::{Shipment, ShipmentCommand};
 use crate::state::{Missing, States};
 
-/// The parcel is handed over: shipment, order and stock move in one append.
+/// Hands a parcel over: shipment, order and stock change in one append.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DispatchShipment {
-    /// Which parcel.
+    /// The parcel.
     pub shipment_id: ShipmentId,
-    /// By whom; the label's carrier when absent.
+    /// The carrier; the label's if absent.
     pub carrier: Option<String>,
-    /// Its number; the label's when absent.
+    /// The tracking number; the label's if absent.
     pub tracking_number: Option<String>,
 }
 
@@ -25,7 +25,7 @@ impl Command for DispatchShipment {
         "dispatch_shipment",
         Reach::Any(Permission::ShipmentsWrite),
         Key::Optional,
-        &[RefusalCode::ShipmentStateConflict, RefusalCode::OrderStateConflict],
+        &[RefusalCode::ShipmentStateConflict, RefusalCode::OrderStateConflict, RefusalCode::InsufficientStock],
     );
 
     fn subject(&self) -> StreamId {

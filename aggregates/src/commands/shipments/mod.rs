@@ -23,17 +23,28 @@ pub use observe_label::ObserveLabel;
 pub use record_scan::RecordScan;
 pub use request::RequestShipment;
 
-/// Whether nothing stands against a parcel's leaving now.
+/// Whether nothing prevents a parcel from leaving now.
 pub(super) fn may_leave(append: &Append<'_>, shipment_id: ShipmentId, order: &Order) -> Result<bool, Stop> {
     let payment = order.paid_by().map(|payment_id| append.before::<Payment>(payment_id)).transpose()?;
-    Ok(order.status() == Some(OrderStatus::Preparing)
+    let may_be_sent = order.status() == Some(OrderStatus::Preparing)
         && order.hold().is_none()
         && order.shipment_id() == Some(shipment_id)
-        && !payment.is_some_and(Payment::is_given_back))
+        && !payment.is_some_and(Payment::is_given_back);
+    Ok(may_be_sent && is_here(append, shipment_id)?)
 }
 
-/// Shipment, order and stock move together: an order cannot be called off any more the moment its
-/// parcel left.
+/// Whether the units of a parcel are on hand: they may have been promised before they were here.
+fn is_here(append: &Append<'_>, shipment_id: ShipmentId) -> Result<bool, Stop> {
+    for line in append.before::<Shipment>(shipment_id)?.lines() {
+        if append.before::<Stock>(line.product_id)?.on_hand() < i64::from(line.quantity) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Hands a parcel over. Shipment, order and stock change together, so that an order cannot be
+/// cancelled from the moment its parcel left.
 pub(super) fn hand_over(
     append: &mut Append<'_>,
     shipment_id: ShipmentId,
@@ -51,7 +62,7 @@ pub(super) fn hand_over(
         let refusal = Refusal::new(RefusalCode::ShipmentStateConflict, "the parcel is not the order's");
         return Err(refusal.in_state(shipment.state().name(), []).into());
     }
-    // A refund of another moment must not slip in between: money and goods go one way.
+    // The payment must not change before the append, so that money and goods are not both sent.
     let payment = order.paid_by().map(|payment_id| append.unmoved::<Payment>(payment_id)).transpose()?;
     if payment.is_some_and(Payment::is_given_back) {
         return Err(given_back(order).into());
@@ -63,7 +74,7 @@ pub(super) fn hand_over(
     Ok(())
 }
 
-/// The order's money has all gone back, or is on its way: nothing of it is to be sent.
+/// The refusal for an order whose money is fully refunded, or about to be: nothing of it is sent.
 pub(super) fn given_back(order: &Order) -> Refusal {
     let detail = "all of the order's money is given back or on its way: it is to be called off, not sent";
     let refusal = Refusal::new(RefusalCode::OrderStateConflict, detail);

@@ -7,14 +7,14 @@ use crate::command::{Append, Command, Owner, Rules, Stop};
 use crate::shipment::{Shipment, ShipmentCommand};
 use crate::state::{Missing, States};
 
-/// The carrier answered.
+/// The carrier answered the request for a label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObserveLabel {
-    /// Of which parcel.
+    /// The parcel.
     pub shipment_id: ShipmentId,
-    /// Which carrier, by its name.
+    /// The carrier's name.
     pub carrier: String,
-    /// What it said.
+    /// The answer.
     pub observation: LabelOutcome,
 }
 

@@ -1,7 +1,7 @@
-//! Records a scan. Writes `shipment`. One that shows the parcel in the hands of the carrier whose
-//! label it has is the hand-over, if none is recorded: it writes and reads then what a dispatch
-//! does. While the order may not be sent (on hold, being called off, money given back) the scan
-//! is kept: it counts when the parcel is dispatched or the hold is released.
+//! Records a scan. Writes `shipment`. A scan that shows the parcel with the carrier of its label is
+//! the hand-over, if none is recorded: it then writes and reads what a dispatch does. While the
+//! order may not be sent (on hold, being cancelled, money refunded, goods not in stock yet), the
+//! scan is kept. It counts when the parcel is dispatched or the hold is released.
 
 use jangbu_kernel::{RefusalCode, ShipmentId, StreamId};
 
@@ -14,9 +14,9 @@ use crate::state::{Missing, States};
 /// A scan of a parcel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordScan {
-    /// Of which parcel.
+    /// The parcel.
     pub shipment_id: ShipmentId,
-    /// What was told.
+    /// The scan, as it was reported.
     pub scan: Scan,
 }
 

@@ -1,5 +1,5 @@
-//! Opens a parcel for a paid order. Writes `shipment` and `order`: an order that is being prepared
-//! has a parcel.
+//! Requests a parcel for a paid order. Writes `shipment` and `order`: an order that is being
+//! prepared has a parcel.
 
 use jangbu_kernel::{OrderId, ShipmentId, StreamId};
 
@@ -9,12 +9,12 @@ use crate::order::{Order, OrderCommand};
 use crate::shipment::{Shipment, ShipmentCommand};
 use crate::state::{Missing, States};
 
-/// Opens a shipment and starts the order's preparation.
+/// Requests a parcel and starts the order's preparation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestShipment {
     /// The order whose goods are to be sent.
     pub order_id: OrderId,
-    /// The id it gets.
+    /// The id of the parcel.
     pub shipment_id: ShipmentId,
 }
 

@@ -1,4 +1,4 @@
-//! Whatever is asked in whatever order, these hold.
+//! Invariants that hold for any commands in any order.
 
 use jangbu_kernel::{AggregateKind, Money};
 use proptest::prelude::*;
@@ -6,24 +6,25 @@ use proptest::prelude::*;
 use super::*;
 use crate::command::AnyCommand;
 use crate::commands::{
-    CancelOrder, CancelPayment, CompleteOrder, ConfirmOrder, DispatchShipment, ExpireOrder, FailOrder,
-    FinishCancellation, MarkDelivered, ObservePayment, ObserveRefund, RecordLatePayment, RecordPaymentFailure,
-    RequestCapture, RequestFullRefund, RequestNetCancel, RequestPayment, RequestShipment,
+    CancelLines, CancelOrder, CancelPayment, CompleteOrder, ConfirmOrder, DispatchShipment, ExpireOrder, FailOrder,
+    FinishCancellation, LineToCancel, MarkDelivered, ObservePayment, ObserveRefund, RecordLatePayment,
+    RecordPaymentFailure, RequestCapture, RequestFullRefund, RequestNetCancel, RequestPayment, RequestShipment,
 };
 use crate::event::DomainEvent;
 use crate::order::{Order, OrderEvent, OrderStatus};
 use crate::payment::Payment;
 use crate::points::Points;
+use crate::shipment::Shipment;
 use crate::stock::Stock;
 
-/// What to ask, of which order and payment, and how many seconds later.
+/// Which command, for which order and payment, and how many seconds later.
 pub(super) type Step = (usize, u128, u128, i64);
 
-/// Mostly what leads on, mostly of one order and one payment, mostly soon: so that late
-/// states are reached, and everything else falls in between.
+/// Mostly commands that lead on, mostly for one order and one payment, mostly soon, so that late
+/// states are reached and everything else comes in between.
 pub(super) fn any_step() -> impl Strategy<Value = Step> {
     let onward = prop::sample::select(vec![1, 3, 5, 12, 21, 22, 23, 24]);
-    let kind = prop_oneof![3 => onward, 1 => 0_usize..26];
+    let kind = prop_oneof![3 => onward, 1 => 0_usize..28];
     let wait = prop_oneof![30 => 0_i64..5, 1 => 800_i64..1_000, 1 => 80_000_i64..100_000];
     (kind, mostly_first(2), mostly_first(3), wait)
 }
@@ -71,6 +72,15 @@ pub(super) fn command((kind, order, payment, _): Step) -> AnyCommand {
         }
         23 => MarkDelivered { order_id }.into(),
         24 => CompleteOrder { order_id }.into(),
+        25 | 26 => CancelLines {
+            order_id,
+            by: CancelledBy::Owner,
+            lines: vec![LineToCancel { product_id: if kind == 25 { orange() } else { coffee() }, quantity: Some(1) }],
+            reason: None,
+            refund_id: id(70 + order),
+            shipment_id: id(60 + order),
+        }
+        .into(),
         _ => RecordLatePayment { order_id, payment_id }.into(),
     }
 }
@@ -93,6 +103,11 @@ pub(super) fn check(world: &World) {
 
 fn check_order(world: &World, order_id: OrderId, order: &Order) {
     let Some(status) = order.status() else { return };
+    for product_id in [orange(), coffee()] {
+        let stock = world.get_or_new::<Stock>(product_id);
+        let bought = order.lines().iter().any(|line| line.product_id == product_id);
+        assert!(bought || stock.reserved_for(order_id) + stock.allocated_for(order_id) == 0, "S2 cancelled and kept");
+    }
     for line in order.lines() {
         let stock = world.get_or_new::<Stock>(line.product_id);
         let holds = (stock.reserved_for(order_id), stock.allocated_for(order_id));
@@ -121,13 +136,26 @@ fn check_order(world: &World, order_id: OrderId, order: &Order) {
     match status {
         OrderStatus::Paid | OrderStatus::Preparing | OrderStatus::Shipped | OrderStatus::Delivered => {
             let payment = world.get_or_new::<Payment>(order.paid_by().expect("these orders have a price"));
-            assert_eq!((Some(payment.captured()), held), (order.total(), 0), "G3 {status:?}");
+            let kept = payment.captured().checked_sub(&cancelled_lines(world, order_id)).unwrap();
+            assert_eq!((Some(kept), held), (order.total(), 0), "G3 {status:?}");
+            let parcel = order.shipment_id().map(|id| world.get_or_new::<Shipment>(id));
+            assert!(parcel.is_none_or(|parcel| parcel.lines() == order.lines()), "G3 another parcel than the order");
         }
         OrderStatus::Completed | OrderStatus::Cancelled | OrderStatus::Expired | OrderStatus::Failed => {
             assert_eq!(held, 0, "G2 {status:?} holds points");
         }
         OrderStatus::Placed | OrderStatus::AwaitingPayment | OrderStatus::Cancelling => {}
     }
+}
+
+/// The money of lines that were cancelled after the payment.
+fn cancelled_lines(world: &World, order_id: OrderId) -> Money {
+    let cancelled = world.log.iter().filter_map(|(stream, event)| match event {
+        DomainEvent::Order(OrderEvent::LinesCancelled(cancelled)) if stream.id == order_id.uuid() => Some(cancelled),
+        _ => None,
+    });
+    let lines = cancelled.filter(|cancelled| cancelled.refund_id.is_some()).flat_map(|cancelled| &cancelled.lines);
+    Money::sum(lines.map(|line| &line.line_total), won(0).currency()).unwrap()
 }
 
 fn check_totals(world: &World) {

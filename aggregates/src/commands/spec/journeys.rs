@@ -5,10 +5,10 @@ use jangbu_kernel::{RefusalCode, StreamId};
 use super::*;
 use crate::command::Outcome;
 use crate::commands::{
-    AdjustStock, CancelPayment, ConfirmDelivery, ConfirmOrder, DispatchShipment, ExpireOrder, FailOrder,
+    AdjustStock, CancelPayment, ConfirmDelivery, ConfirmOrder, CountStock, DispatchShipment, ExpireOrder, FailOrder,
     FinishCancellation, GrantPoints, HoldOrder, MarkDelivered, ReceiveStock, RecordLatePayment, RecordLoginFailure,
     RecordPaymentFailure, RefundPayment, RegisterUser, ReleaseHold, RequestCapture, RequestPayment, RequestShipment,
-    RotateSession, StartSession,
+    RotateSession, SetBackOrder, SetBuyerLimit, SetStockThreshold, StartSession, WriteOffStock,
 };
 use crate::order::{Order, OrderStatus};
 use crate::payment::Payment;
@@ -92,10 +92,10 @@ fn goods_whose_money_has_all_gone_back_do_not_leave() {
     world.must(&ship(), at(4));
     world.must(&staff_refund(41, 100), at(5));
     world.must(&staff_refund(42, 150), at(5));
-    // It is enough that all of it is claimed: the gateway may take its time.
+    // It is enough that refunds claim all of it; the gateway may take its time.
     let refusal = world.refuses(&dispatch(), at(6), RefusalCode::OrderStateConflict);
     assert_eq!(refusal.current_state, Some("preparing"));
-    assert_eq!(refusal.allowed_commands, ["cancel_order"]);
+    assert_eq!(refusal.allowed_commands, ["cancel_order", "cancel_lines"]);
     let scan = DispatchShipment { shipment_id: shipment(), carrier: None, tracking_number: None };
     world.refuses(&scan, at(6), RefusalCode::ShipmentStateConflict);
     assert_eq!(stock(&world), (10, 0, 2));
@@ -135,7 +135,7 @@ fn nothing_expires_while_a_payment_is_not_decided() {
     world.must(&observe(ChargeOutcome::Unknown { detail: "lost".into() }), at(2));
     world.refuses(&expire(), at(900), RefusalCode::PaymentInProgress);
     world.must(&observe(ChargeOutcome::Declined { code: "declined".into() }), at(901));
-    // The order need not have noted the failure: what has ended is not in flight.
+    // The order need not have noted the failure: a payment that has ended is not in flight.
     let appended = world.must(&expire(), at(902));
     assert_eq!(appended.len(), 4);
     assert_eq!((status(&world), stock(&world), ledger(&world)), (Some(OrderStatus::Expired), (10, 0, 0), (1_000, 0)));
@@ -223,7 +223,7 @@ fn money_that_is_not_here_or_on_its_way_back_pays_nothing() {
     let mut world = captured_world();
     world.must(&refund_all(), at(3));
     world.refuses(&confirm(), at(4), RefusalCode::PaymentStateConflict);
-    // Captured after it had failed: its points are free or about to be.
+    // Captured after it had failed: its points are released or about to be.
     let mut world = placed_with_payment();
     world.must(&RequestCapture { payment_id: payment() }, at(1));
     world.must(&observe(ChargeOutcome::Declined { code: "declined".into() }), at(2));
@@ -259,7 +259,7 @@ fn money_after_the_end_is_noted_with_its_amount() {
     world.must(&late, at(3));
     assert_eq!(world.ask(&late, at(4)), Outcome::AlreadyDone);
     world.must(&refund_all(), at(5));
-    // Its points were free again when it was called off: only the card's money goes back.
+    // Its points were released when it was cancelled, so only the card's money is refunded.
     assert_eq!(world.must(&refund_settled(), at(6)).len(), 1);
     assert_eq!(ledger(&world), (1_000, 0));
 }
@@ -268,6 +268,12 @@ fn money_after_the_end_is_noted_with_its_amount() {
 fn stock_and_points_are_for_what_and_whom_there_is() {
     let mut world = shop();
     world.refuses(&ReceiveStock { product_id: id(99), quantity: 1 }, at(0), RefusalCode::NotFound);
+    world.refuses(&CountStock { product_id: id(99), counted: 1, reason: None }, at(0), RefusalCode::NotFound);
+    let write_off = WriteOffStock { product_id: id(99), quantity: 1, reason: "mould".into() };
+    world.refuses(&write_off, at(0), RefusalCode::NotFound);
+    world.refuses(&SetStockThreshold { product_id: id(99), low: 1 }, at(0), RefusalCode::NotFound);
+    world.refuses(&SetBackOrder { product_id: id(99), limit: 1 }, at(0), RefusalCode::NotFound);
+    world.refuses(&SetBuyerLimit { product_id: id(99), limit: 1 }, at(0), RefusalCode::NotFound);
     let adjust = AdjustStock { product_id: id(99), delta: 1, reason: "counted".into() };
     world.refuses(&adjust, at(0), RefusalCode::NotFound);
     let nobody = GrantPoints { user_id: id(99), amount: won(1), reference: "x".into(), expires_at: None };

@@ -1,5 +1,5 @@
-//! What decisions over several aggregates come to: step by step in `journeys`, and
-//! over any sequence of commands in `invariants`.
+//! The results of decisions over several aggregates: step by step in `journeys`, and for any
+//! sequence of commands in `invariants`.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,8 +10,10 @@
     reason = "tests"
 )]
 
+mod categories;
 mod invariants;
 mod journeys;
+mod lines;
 mod placing;
 mod roles;
 mod scans;
@@ -65,7 +67,7 @@ pub(super) fn shop() -> World {
     world.must(&register, at(0));
     for (product_id, price, quantity) in [(orange(), 100, 10), (coffee(), 50, 5), (gift(), 0, 1)] {
         let (name, price) = ("한라봉".to_owned(), won(price));
-        let create = CreateProduct { product_id, name, description: None, category_id: None, seller_id: None, price };
+        let create = CreateProduct::plain(product_id, name, price);
         world.must(&create, at(0));
         world.must(&ReceiveStock { product_id, quantity }, at(0));
     }
@@ -87,6 +89,7 @@ pub(super) fn place(order_id: OrderId, lines: &[(ProductId, u32)]) -> PlaceOrder
             .map(|(product_id, quantity)| WantedLine { product_id: *product_id, quantity: *quantity })
             .collect(),
         shipping_address: sealed("address"),
+        postal_code: None,
         expected_total: None,
         pay_within: None,
         payment: None,
@@ -125,7 +128,7 @@ pub(super) fn cancel() -> impl Command {
     CancelOrder { order_id: order(), by: CancelledBy::Owner, reason: None }
 }
 
-/// The money of [`placed_with_payment`] is here; the order does not know yet.
+/// The money of [`placed_with_payment`] is captured; the order does not know yet.
 pub(super) fn captured_world() -> World {
     let mut world = placed_with_payment();
     world.must(&RequestCapture { payment_id: payment() }, at(1));

@@ -7,11 +7,11 @@ use super::*;
 use crate::command::Outcome;
 use crate::commands::{
     CancelOrder, CancelPayment, CreateProduct, DeactivateProduct, ExpireOrder, PlaceOrder, ReceiveStock,
-    RecordLoginFailure, RequestPayment, quote_order,
+    RecordLoginFailure, RequestPayment, SetBuyerLimit, quote_order,
 };
 use crate::event::DomainEvent;
 use crate::order::{Order, OrderEvent, OrderStatus};
-use crate::policy::ShippingFee;
+use crate::shipping::ShippingFee;
 use crate::state::States as _;
 use crate::stock::Stock;
 use crate::testing::facts;
@@ -57,7 +57,7 @@ fn an_order_without_a_price_is_paid_and_allocated_at_once() {
     let mut world = shop();
     let appended = world.must(&place(order(), &[(gift(), 1)]), at(0));
     assert_eq!(appended[0].1, ["order.placed", "order.paid"]);
-    assert_eq!(appended[2].1, ["stock.reserved", "stock.allocated"]);
+    assert_eq!(appended[2].1, ["stock.reserved", "stock.depleted", "stock.allocated"]);
     let mut command = place(order(), &[(gift(), 1)]);
     command.payment = Some(pay(payment(), &[card(100)]));
     let refusal = shop().refuses(&command, at(0), RefusalCode::PaymentMethodInvalid);
@@ -135,7 +135,7 @@ fn what_is_off_sale_cannot_be_bought_and_wrong_passwords_keep_nobody_from_buying
 }
 
 /// Places an order that nobody pays yet.
-fn waiting(number: u128, quantity: u32) -> impl Command {
+fn waiting(number: u128, quantity: u32) -> PlaceOrder {
     place(id(number), &[(orange(), quantity)])
 }
 
@@ -147,7 +147,7 @@ fn a_buyer_keeps_no_more_orders_waiting_than_the_policy_allows() {
     }
     let refusal = world.refuses(&waiting(103, 1), at(1), RefusalCode::TooManyOpenOrders);
     assert!(refusal.detail.contains("at most 3"), "{}", refusal.detail);
-    // Paying one, calling one off, and time make room.
+    // Paying an order, cancelling one, and time make room.
     let payment = pay(payment(), &[card(100)]);
     world.must(&RequestPayment { order_id: id(100), payment }, at(2));
     world.must(&waiting(103, 1), at(2));
@@ -169,7 +169,7 @@ fn an_order_whose_payment_failed_waits_again() {
         world.must(&command, at(0));
         world.must(&CancelPayment { payment_id }, at(0));
     }
-    // Four wait: that is one more than may, and the next is refused whether it is paid or not.
+    // Four orders wait, one more than may, and the next is refused whether it is paid or not.
     world.refuses(&waiting(104, 1), at(1), RefusalCode::TooManyOpenOrders);
     let mut paid = place(id(104), &[(orange(), 1)]);
     paid.payment = Some(pay(id(204), &[card(100)]));
@@ -201,11 +201,42 @@ fn without_limits_nothing_is_written_about_what_waits() {
 }
 
 #[test]
+fn a_limit_of_a_product_holds_for_each_buyer_however_they_pay_and_without_limits_of_the_shop() {
+    let mut world = shop();
+    let limit = |product_id, limit| SetBuyerLimit { product_id, limit };
+    world.must(&limit(orange(), 3), at(0));
+    world.must(&ReceiveStock { product_id: gift(), quantity: 9 }, at(0));
+    world.must(&limit(gift(), 1), at(0));
+    let mut facts = facts(at(0));
+    let policy = std::sync::Arc::make_mut(&mut facts.policy);
+    (policy.max_open_unpaid_orders, policy.max_unpaid_units) = (None, None);
+    let refused = |world: &mut World, command: &PlaceOrder| {
+        let Outcome::Refused(refusal) = world.run(command, &facts) else { panic!("{command:?}") };
+        assert_eq!(refusal.code, RefusalCode::TooManyOpenOrders, "{command:?}");
+    };
+    let paid = |number: u128, quantity: u32| {
+        let mut command = place(id(number), &[(orange(), quantity)]);
+        command.payment = Some(pay(id(100 + number), &[card(100 * i64::from(quantity))]));
+        command
+    };
+    refused(&mut world, &waiting(100, 4));
+    refused(&mut world, &paid(100, 4));
+    refused(&mut world, &place(id(100), &[(gift(), 2)]));
+    assert!(matches!(world.run(&waiting(100, 2), &facts), Outcome::Record(_)));
+    refused(&mut world, &waiting(101, 2));
+    refused(&mut world, &paid(101, 2));
+    assert!(matches!(world.run(&paid(101, 1), &facts), Outcome::Record(_)));
+    let cancel = CancelOrder { order_id: id(100), by: CancelledBy::Owner, reason: None };
+    assert!(matches!(world.run(&cancel, &facts), Outcome::Record(_)));
+    assert!(matches!(world.run(&waiting(102, 3), &facts), Outcome::Record(_)));
+}
+
+#[test]
 fn lines_of_two_currencies_are_refused() {
     let mut world = shop();
     let price = jangbu_kernel::Money::parse("1.50", "USD".parse().unwrap()).unwrap();
     let (product_id, name) = (id(13), "coffee".to_owned());
-    let create = CreateProduct { product_id, name, description: None, category_id: None, seller_id: None, price };
+    let create = CreateProduct::plain(product_id, name, price);
     world.must(&create, at(0));
     world.must(&ReceiveStock { product_id, quantity: 1 }, at(0));
     let command = place(order(), &[(orange(), 1), (product_id, 1)]);
@@ -218,10 +249,10 @@ fn m5_lines_and_shipping_make_the_total_and_the_quote_says_the_same() {
     let mut world = shop();
     let mut facts = facts(at(0));
     let policy = std::sync::Arc::make_mut(&mut facts.policy);
-    policy.shipping_fees = vec![ShippingFee { base: won(30), free_from: Some(won(300)) }];
+    policy.shipping_fees = vec![ShippingFee::plain(won(30), Some(won(300)))];
     for (quantity, fee) in [(2, 30), (3, 0)] {
         let command = place(id(20 + u128::from(quantity)), &[(orange(), quantity)]);
-        let quote = quote_order(&world, &facts, &command.lines).unwrap().unwrap();
+        let quote = quote_order(&world, &facts, &command.lines, None).unwrap().unwrap();
         let Outcome::Record(streams) = world.run(&command, &facts) else { panic!("refused") };
         let DomainEvent::Order(OrderEvent::Placed(placed)) = &streams[0].1[0] else { panic!("not placed") };
         let units = i64::from(quantity) * 100;

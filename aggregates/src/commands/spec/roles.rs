@@ -1,4 +1,4 @@
-//! What somebody is.
+//! The roles of users.
 
 use jangbu_kernel::{RefusalCode, Role};
 
@@ -43,7 +43,7 @@ fn whichever_way_the_role_is_taken_an_administrator_stays() {
     assert_eq!(appended.len(), 2);
     let revoke = |number| SetRoles { user_id: id(number), change: RoleChange::Revoke(Role::Admin) };
     let grant = |number| SetRoles { user_id: id(number), change: RoleChange::Grant(Role::Admin) };
-    // Nobody is taken off a list that is not written yet.
+    // Nobody is removed from a list that is not written yet.
     world.refuses(&revoke(20), at(0), RefusalCode::LastAdministrator);
     world.must(&ListAdministrators { user_ids: vec![id(20)] }, at(0));
     world.refuses(&revoke(20), at(0), RefusalCode::LastAdministrator);

@@ -1,11 +1,11 @@
-//! What the processes make of a decision in its own append.
+//! What the processes add to a decision in its own append.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use jangbu_kernel::gateway::LabelOutcome;
-use jangbu_kernel::{RefusalCode, StreamId};
+use jangbu_kernel::{RefusalCode, StreamId, Version};
 use proptest::prelude::*;
 
 use super::invariants::{Step, any_step, check, command};
@@ -73,7 +73,7 @@ fn a_paid_order_is_four_appends_to_its_ready_parcel() {
     world.check_folds();
 }
 
-/// Nobody outside is needed before the label.
+/// No outside call is needed before the label.
 #[test]
 fn an_order_paid_with_points_is_being_prepared_in_the_append_that_places_it() {
     let mut world = shop();
@@ -87,7 +87,7 @@ fn an_order_paid_with_points_is_being_prepared_in_the_append_that_places_it() {
 fn a_refusal_inside_is_an_input_at_once_and_holds_to_what_it_saw() {
     let mut world = shop();
     appended(&mut world, &place_paid(&[card(200), points(50)]), 0);
-    // The oranges are gone: their reservation, and what was left.
+    // The oranges are gone: both the reserved ones and the rest.
     world.lose_reservation(orange(), order());
     world.must(&AdjustStock { product_id: orange(), delta: -9, reason: "mould".into() }, at(1));
     let paid = appended(&mut world, &observe(captured(200)), 2);
@@ -103,7 +103,7 @@ fn checked((stream, events): &(StreamId, Vec<DomainEvent>)) -> Option<StreamId> 
     events.is_empty().then_some(*stream)
 }
 
-/// A plan that breaks off: a wait beyond the end of time.
+/// A plan that panics: a wait beyond the end of time.
 fn breaking() -> Facts {
     let policy = Policy { inquiry_ladder: vec![TimeDelta::MAX], ..Policy::default() };
     Facts { policy: Arc::new(policy), ..facts(at(1)) }
@@ -117,7 +117,7 @@ fn w3_a_plan_that_breaks_off_refuses_nothing_and_is_set_aside() {
     let alone = world.append(&lost, &breaking()).unwrap();
     assert_eq!(types(&alone), ["payment.outcome_unknown", "fulfilment.inputs_set_aside"]);
     assert_eq!(alone.walked.set_aside, Some("broke_off"));
-    // Once the plan is mended the process catches up with what it was not told.
+    // Once the plan is repaired, the process catches up with what it was not told.
     let (_, DomainEvent::Fulfilment(FulfilmentEvent::InputsSetAside(aside))) = &alone.events[1] else { panic!() };
     let InputName::Event { stream, version } = aside.inputs[0] else { panic!() };
     let told = Told { stream, version, logged: None, event: &alone.events[0].1 };
@@ -133,7 +133,7 @@ fn w3_a_timer_whose_command_breaks_off_rings_all_the_same() {
     let process = world.get_or_new::<Fulfilment>(order());
     let (timer, due_at) = process.timers().iter().next().map(|(timer, due_at)| (*timer, *due_at)).unwrap();
     let ring = AdvanceFulfilment { order_id: order(), input: FulfilmentInput::Timer { timer, due_at } };
-    world.unreadable.insert(StreamId::order(order()), 1);
+    world.unreadable.insert(StreamId::order(order()), Version::FIRST);
     let rung = world.append(&ring, &facts(due_at)).unwrap();
     assert_eq!(types(&rung)[..2], ["fulfilment.timer_reached", "fulfilment.command_issued"]);
     assert!(types(&rung).contains(&"fulfilment.command_refused"), "{:?}", types(&rung));
@@ -170,13 +170,13 @@ fn w3_a_walk_without_end_is_broken_off() {
     assert_eq!((walked.set_aside, walked.steps.len()), (Some("no_end"), 1), "one word for all of its events");
 }
 
-/// Every event that a process learns from has its input in the same append, behind it.
-fn check_w1(appended: &Appended, versions: &BTreeMap<StreamId, u64>) {
+/// Every event that a process learns from has its input in the same append, after it.
+fn check_w1(appended: &Appended, versions: &BTreeMap<StreamId, Version>) {
     let mut versions = versions.clone();
     let mut untold = BTreeSet::new();
     for (stream, event) in &appended.events {
         let version = versions.entry(*stream).or_default();
-        *version += 1;
+        *version = version.next();
         if PROCESSES.iter().any(|process| process.learner(*stream, event).is_some()) {
             untold.insert(InputName::Event { stream: *stream, version: *version });
         }
@@ -187,7 +187,7 @@ fn check_w1(appended: &Appended, versions: &BTreeMap<StreamId, u64>) {
             DomainEvent::Fulfilment(FulfilmentEvent::Started(_)) => {
                 untold.remove(&InputName::Event {
                     stream: StreamId::new(jangbu_kernel::AggregateKind::Order, stream.id),
-                    version: 1,
+                    version: Version::FIRST,
                 });
             }
             _ => {}
@@ -196,12 +196,12 @@ fn check_w1(appended: &Appended, versions: &BTreeMap<StreamId, u64>) {
     assert!(untold.is_empty(), "W1: {untold:?} of {:?}", types(appended));
 }
 
-/// W2: all that was told is known.
+/// W2: a process knows everything that it was told.
 fn check_w2(world: &World) {
-    let mut versions: BTreeMap<StreamId, u64> = BTreeMap::new();
+    let mut versions: BTreeMap<StreamId, Version> = BTreeMap::new();
     for (stream, event) in &world.log {
         let version = versions.entry(*stream).or_default();
-        *version += 1;
+        *version = version.next();
         for process in PROCESSES {
             let Some(instance) = process.learner(*stream, event) else { continue };
             let told = Told { stream: *stream, version: *version, logged: None, event };
@@ -211,7 +211,7 @@ fn check_w2(world: &World) {
     }
 }
 
-/// What is asked of the world, and the timers and labels that no command of [`any_step`] has.
+/// The command of a step, or one for a timer or a label, which no command of [`any_step`] has.
 fn asked(world: &World, step: Step) -> AnyCommand {
     let order_id: OrderId = id(20 + step.1);
     let process = world.get_or_new::<Fulfilment>(order_id);
@@ -239,7 +239,7 @@ proptest! {
         for step in steps {
             now += step.3;
             let command = asked(&world, step);
-            let versions: BTreeMap<StreamId, u64> =
+            let versions: BTreeMap<StreamId, Version> =
                 world.log.iter().map(|(stream, _)| (*stream, world.version(*stream))).collect();
             let mut twin = world.clone();
             let once = world.append(&*command, &facts(at(now)));

@@ -9,13 +9,13 @@ use crate::user::{User, UserCommand};
 /// Replaces a name or a telephone number. Writes `user`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChangeContactDetails {
-    /// Whose.
+    /// The user.
     pub user_id: UserId,
     /// The new name, sealed.
     pub name: Option<Sealed>,
     /// The new number, sealed.
     pub phone: Option<Sealed>,
-    /// Take the number out.
+    /// Removes the telephone number.
     pub clear_phone: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Writes down who has the role of an administrator, once, in a log that has no list of them.
-//! Writes `administrators`.
+//! Records who the administrators are, once, in a log that has no list of them. Writes
+//! `administrators`.
 
 use jangbu_kernel::{StreamId, UserId};
 
@@ -7,7 +7,7 @@ use crate::command::{Append, Command, Owner, Rules, Stop};
 use crate::state::{Missing, States};
 use crate::user::{Administrators, AdministratorsCommand};
 
-/// Writes down who has the role of an administrator, once.
+/// Records who the administrators are, once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListAdministrators {
     /// Every administrator of the shop.

@@ -9,7 +9,7 @@ use crate::user::{User, UserCommand};
 /// A wrong password was given. Writes `user`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordLoginFailure {
-    /// Whose.
+    /// The user.
     pub user_id: UserId,
 }
 

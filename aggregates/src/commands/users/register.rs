@@ -1,6 +1,6 @@
-//! Signing up. Writes `user` and `email`: an address belongs to one user only if
-//! its claim and the registration stand or fall together. Reads the claims on its other
-//! spellings. An administrator is put on the list of them in the same append.
+//! Registers a user. Writes `user` and `email` together, so that an address belongs to one user
+//! only. Reads the claims on its other spellings. An administrator is added to the list of
+//! administrators in the same append.
 
 use jangbu_kernel::{RefusalCode, Role, Sealed, StreamId, UserId};
 use uuid::Uuid;
@@ -11,14 +11,14 @@ use crate::user::{
     Administrators, AdministratorsCommand, EmailClaim, EmailCommand, User, UserCommand, UserRegistered, email_taken,
 };
 
-/// Signs somebody up and claims the address.
+/// Registers a user and claims the address.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegisterUser {
-    /// The id the user gets.
+    /// The id of the user.
     pub user_id: UserId,
     /// Keyed hash of the normalised address.
     pub email_claim: Uuid,
-    /// Keyed hashes of the forms that the address had under earlier rules: whoever signed up
+    /// Keyed hashes of the forms that the address had under earlier rules; a user who signed up
     /// with one of them still has it. None for a plain address.
     pub other_claims: Vec<Uuid>,
     /// The address, sealed.
@@ -29,7 +29,7 @@ pub struct RegisterUser {
     pub phone: Option<Sealed>,
     /// The argon2id hash in PHC form, sealed.
     pub password_hash: Sealed,
-    /// The roles from the start.
+    /// The first roles.
     pub roles: Vec<Role>,
 }
 
@@ -50,8 +50,8 @@ impl Command for RegisterUser {
         streams.extend(claims.map(|claim| StreamId::email(*claim)));
     }
 
-    /// Strangers must not meet in each other's keys. The claim is a keyed hash: the address
-    /// stays unknown.
+    /// Idempotency keys of different callers who are not logged in must not collide. The claim is a
+    /// keyed hash, so the address stays unknown.
     fn anonymous_key_scope(&self) -> Option<Uuid> {
         Some(self.email_claim)
     }

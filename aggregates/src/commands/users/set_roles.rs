@@ -1,5 +1,5 @@
-//! What somebody is. Writes `user`, and `administrators` where that role comes or goes:
-//! roles are replaced in one append or not at all, and the last administrator stays one.
+//! The roles of a user. Writes `user`, and `administrators` if that role is granted or revoked:
+//! roles are replaced in one append or not at all, and the last administrator keeps the role.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop
 use crate::state::{Missing, States};
 use crate::user::{Administrators, AdministratorsCommand, User, UserCommand};
 
-/// How roles change.
+/// A change of roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoleChange {
-    /// To exactly these.
+    /// Has exactly these afterwards.
     Set(Vec<Role>),
-    /// By one more.
+    /// Adds one.
     Grant(Role),
-    /// By one less.
+    /// Removes one.
     Revoke(Role),
 }
 
@@ -36,10 +36,10 @@ impl RoleChange {
     }
 }
 
-/// Changes somebody's roles.
+/// Changes a user's roles.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SetRoles {
-    /// Whose.
+    /// The user.
     pub user_id: UserId,
     /// How their roles change.
     pub change: RoleChange,

@@ -1,4 +1,4 @@
-//! Takes the delays after wrong passwords away. Writes `user`.
+//! Removes the delays after wrong passwords. Writes `user`.
 
 use jangbu_kernel::{StreamId, UserId};
 
@@ -6,10 +6,10 @@ use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop
 use crate::state::{Missing, States};
 use crate::user::{User, UserCommand};
 
-/// Takes the delays after wrong passwords away. Writes `user`.
+/// Removes the delays after wrong passwords. Writes `user`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnlockUser {
-    /// Whose.
+    /// The user.
     pub user_id: UserId,
 }
 

@@ -1,5 +1,5 @@
-//! A transfer that the buyer makes at their bank, through the gateway: it sends them to a page
-//! of the bank and tells when the money has arrived.
+//! A transfer that the buyer makes at their bank, through the gateway: it redirects them to a page
+//! of the bank and reports when the money has arrived.
 
 use jangbu_kernel::Currency;
 

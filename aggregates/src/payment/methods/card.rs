@@ -8,7 +8,8 @@ use super::{Composition, Field, PaymentMethod};
 const SMALLEST_KRW: i64 = 100;
 /// Largest charge in won.
 const LARGEST_KRW: i64 = 50_000_000;
-/// Outside of won the gateway itself limits a charge; this only keeps nonsense out, in whole units.
+/// In other currencies the gateway itself limits a charge; these limits, in whole units, only
+/// reject nonsense.
 const OTHER_CURRENCIES: (i64, i64) = (1, 50_000);
 
 /// The strategy.

@@ -1,4 +1,4 @@
-//! Whether the legs of a payment are right: their number, each by itself, and together.
+//! Checks the legs of a payment: their number, each by itself, and all of them together.
 
 use jangbu_kernel::{Currency, Money, Refusal, RefusalCode};
 
@@ -7,8 +7,8 @@ use super::{Composition, Leg, Method};
 /// Legs of one payment, at most.
 pub const MAX_LEGS: usize = 4;
 
-/// Checks the legs of a payment of `total`: their number, that they go together, each
-/// one's instrument and limits, and that they sum to the total exactly.
+/// Checks the legs of a payment of `total`: their number, whether they can be combined, each one's
+/// instrument and limits, and that they add up to the total exactly.
 ///
 /// # Errors
 /// `payment_method_invalid`, pointing at `/legs` or `/legs/<i>`;
@@ -25,7 +25,8 @@ pub fn validate_legs(legs: &[Leg], total: &Money) -> Result<(), Refusal> {
 }
 
 fn validate_leg(leg: &Leg, currency: Currency) -> Result<(), String> {
-    // What is sealed is the method's and the gateway's to read; whether there is something is not.
+    // Only the method and the gateway read what is sealed; whether there is anything is checked
+    // here.
     if leg.instrument.is_some() == leg.method.fields().is_empty() {
         return Err("the instrument is not one of this method".to_owned());
     }

@@ -1,8 +1,8 @@
-//! Payment methods: one strategy a file, one line each in the registry below.
+//! Payment methods: one strategy per file, one line each in the registry below.
 //!
-//! A method's file says everything that is said of it anywhere: its name, what a leg by it
-//! carries, its limits, which legs it goes with, and who moves its money. To add one: its file
-//! here and its line in the registry. Nothing else asks which method a leg has.
+//! A method's file contains everything about it: its name, what a leg by it carries, its limits,
+//! which legs it can be combined with, and who moves its money. A new method needs a file here and
+//! a line in the registry. Nothing else asks which method a leg has.
 
 mod bank_transfer;
 mod card;
@@ -46,7 +46,7 @@ pub fn registered_methods() -> &'static [Method] {
     METHODS
 }
 
-/// How a method goes together with others in one payment.
+/// How a method can be combined with others in one payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Composition {
     /// The gateway leg: a payment of several legs needs exactly one.
@@ -55,17 +55,17 @@ pub enum Composition {
     Complement,
 }
 
-/// What a leg carries beside its method and amount: a text of one line. All of them together
-/// are sealed under the buyer's key ([`Instrument`](super::Instrument)).
+/// What a leg carries beside its method and amount: a text of one line. All fields of a leg
+/// together are sealed under the buyer's key ([`Instrument`](super::Instrument)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Its name in requests and in what is sealed. Storage format.
+    /// Its name in requests and in the sealed text. Storage format.
     pub name: &'static str,
-    /// What it is, for those who write requests.
+    /// What it is, for people who write requests.
     pub description: &'static str,
-    /// One that works with the sandbox.
+    /// An example that works with the sandbox.
     pub example: &'static str,
-    /// Its most characters; it has at least one.
+    /// Its maximum number of characters; the minimum is one.
     pub longest: usize,
 }
 
@@ -73,57 +73,57 @@ pub struct Field {
 pub trait PaymentMethod: Sync {
     /// Its name in stored events and in requests, snake case. Storage format.
     fn name(&self) -> &'static str;
-    /// What a leg by it is, for those who write requests.
+    /// What a leg by it is, for people who write requests.
     fn description(&self) -> &'static str;
     /// What a leg carries beside its method and amount.
     fn fields(&self) -> &'static [Field] {
         &[]
     }
-    /// Smallest and largest amount of a leg in whole units of a currency; none: it
-    /// cannot be paid in that currency.
+    /// Smallest and largest amount of a leg, in whole units of a currency; none if the method
+    /// cannot be used in that currency.
     fn limits(&self, currency: Currency) -> Option<(i64, i64)>;
-    /// How it goes together with others.
+    /// How it can be combined with others.
     fn composition(&self) -> Composition;
-    /// The books of the shop in which its money is moved; none: a gateway moves it, by calls
-    /// that may be lost, and tells what became of it.
+    /// The books of the shop in which its money is moved. None if a gateway moves it, by calls that
+    /// may be lost, and reports the outcome.
     fn own_books(&self) -> Option<&'static dyn OwnBooks> {
         None
     }
 }
 
-/// What a leg is to hold.
+/// An amount to be held for a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// For which payment.
+    /// The payment.
     pub payment_id: PaymentId,
-    /// Of which order.
+    /// The order.
     pub order_id: OrderId,
-    /// How much.
+    /// The amount.
     pub amount: Money,
 }
 
-/// Books of the shop that a method's money is moved in, by our own appends: nothing is asked
-/// of anybody outside, and nothing can be lost on the way. Each do has its undo beside it.
+/// Books of the shop in which a method's money is moved, by the shop's own appends: nothing is
+/// requested from the outside, and nothing can be lost on the way. Each operation has its undo.
 pub trait OwnBooks: Sync {
-    /// The stream of the buyer's part of the books.
+    /// The stream of the buyer's account in the books.
     fn stream(&self, buyer: UserId) -> StreamId;
-    /// Sets an amount aside for a payment.
+    /// Holds an amount for a payment.
     ///
     /// # Errors
-    /// [`Stop`]: a refusal, as when there is not so much, or a stream to load.
+    /// [`Stop`]: a refusal, such as for too small a balance, or a stream to load.
     fn hold(&self, append: &mut Append<'_>, buyer: UserId, hold: Hold) -> Result<(), Stop>;
-    /// Frees what a payment holds; the undo of [`OwnBooks::hold`].
+    /// Releases what a payment holds; the undo of [`OwnBooks::hold`].
     ///
     /// # Errors
     /// [`Stop`].
     fn release(&self, append: &mut Append<'_>, buyer: UserId, payment_id: PaymentId, reason: &str) -> Result<(), Stop>;
-    /// Takes what a payment holds.
+    /// Captures what a payment holds.
     ///
     /// # Errors
     /// [`Stop`].
     fn capture(&self, append: &mut Append<'_>, buyer: UserId, payment_id: PaymentId) -> Result<(), Stop>;
-    /// Gives some of what was taken back; the undo of [`OwnBooks::capture`]. What a captured
-    /// payment still holds, because its order was never confirmed, is taken first.
+    /// Returns some of what was captured; the undo of [`OwnBooks::capture`]. What a captured
+    /// payment still only holds, because its order was never confirmed, is captured first.
     ///
     /// # Errors
     /// [`Stop`].
@@ -137,8 +137,8 @@ pub trait OwnBooks: Sync {
     ) -> Result<(), Stop>;
 }
 
-/// A registered method. Stored as its name; a name that is not registered does not read, as
-/// an event type that a newer version wrote does not.
+/// A registered method. It is stored as its name. A name that is not registered cannot be read,
+/// like an event type that a newer version wrote.
 #[derive(Clone, Copy)]
 pub struct Method(&'static dyn PaymentMethod);
 

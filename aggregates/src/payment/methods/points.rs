@@ -59,9 +59,9 @@ impl OwnBooks for BuyersPoints {
         refund_id: RefundId,
         amount: Money,
     ) -> Result<(), Stop> {
-        // The payment took its points when it was captured; when the order was never
-        // confirmed the ledger only holds them. Spent and restored in one append, the
-        // ledger and the payment tell the same story.
+        // The payment captured its points, but if the order was never confirmed, the ledger still
+        // only holds them. Capturing and restoring them in one append makes the ledger agree with
+        // the payment.
         if append.before::<Points>(buyer)?.held_for(payment_id) > 0 {
             append.ask::<Points>(buyer, &PointsCommand::Capture { payment_id })?;
         }

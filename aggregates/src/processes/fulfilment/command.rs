@@ -1,25 +1,25 @@
-//! What the process can see and what can be asked of it.
+//! The commands and the inputs of the process.
 
-use jangbu_kernel::{CommandId, Money, OrderId, Remark, StreamId, Timestamp};
+use jangbu_kernel::{CommandId, Money, OrderId, Remark, StreamId, Timestamp, Version};
 
 use super::event::{FirstInput, OperatorAction, TimerName};
 use crate::event::DomainEvent;
 
-/// What can be asked of the process.
+/// A command of the process.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FulfilmentCommand {
-    /// The order is being placed.
+    /// Starts the process, because the order is being placed.
     Start {
-        /// Which order.
+        /// The order.
         order_id: OrderId,
-        /// What is to be paid.
+        /// The amount to be paid.
         total: Money,
-        /// Unpaid at this moment, it expires.
+        /// When the order expires, if it is still unpaid then.
         payment_deadline: Timestamp,
     },
-    /// Take an input in.
+    /// Takes an input in.
     Take(FulfilmentInput),
-    /// A person decides a parked process.
+    /// A person decides about a parked process.
     Resolve {
         /// Try again, take as done, or undo.
         action: OperatorAction,
@@ -28,16 +28,17 @@ pub enum FulfilmentCommand {
     },
 }
 
-/// What the process can see.
+/// An input of the process.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FulfilmentInput {
     /// An event of the order, its payments or its shipments.
     Event {
-        /// The stream it stands in: names the order, the payment or the shipment.
+        /// The stream of the event; it names the order, the payment or the shipment.
         stream: StreamId,
-        /// Its version there: the same event is taken in once.
-        version: u64,
-        /// How an earlier version named it, where it was in the log before it is taken in.
+        /// Its version in that stream, by which the same event is taken in only once.
+        version: Version,
+        /// Its position and id, by which an earlier version named it; none if it is not in the log
+        /// yet.
         logged: Option<FirstInput>,
         /// The event.
         event: Box<DomainEvent>,
@@ -46,10 +47,10 @@ pub enum FulfilmentInput {
     Timer {
         /// The timer that is due.
         timer: TimerName,
-        /// When it was due: a timer that was moved since does not ring.
+        /// When it was due. A timer that was moved since is ignored.
         due_at: Timestamp,
     },
-    /// A command that the process issued was refused: it did nothing.
+    /// A command that the process issued was refused and did nothing.
     CommandRefused {
         /// The command that was refused.
         command_id: CommandId,

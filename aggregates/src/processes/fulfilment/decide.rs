@@ -1,5 +1,4 @@
-//! What the process decides: it takes an input in, then brings what is recorded in
-//! line with the plan.
+//! What the process decides: it takes an input in, then makes what is recorded match the plan.
 
 use chrono::TimeDelta;
 use jangbu_kernel::time::to_millis;
@@ -23,17 +22,18 @@ use crate::event::DomainEvent;
 use crate::facts::Facts;
 use crate::order::OrderEvent;
 
-/// Why a process goes on that waited for a person's word about an amount.
+/// The reason that is recorded when a process resumes because an amount was accepted.
 const MISMATCH_ACCEPTED: &str = "mismatch_accepted";
 
-/// Rounds in which one input can change the plan: a compensation begins, then an
-/// instance parks. More would be a defect, and the bound keeps it finite.
+/// How often one input can change the plan: a compensation begins, then the instance parks. More
+/// rounds would be a defect, and the limit stops them.
 const MAX_ROUNDS: u32 = 4;
 
 impl Decider for Fulfilment {
     const KIND: AggregateKind = AggregateKind::Fulfilment;
-    // 2: an order that is refunded whole is called off. 3: inputs are named by stream and version.
-    const STATE_VERSION: u16 = 4;
+    // 2: an order whose payment is fully refunded is cancelled. 3: inputs are named by stream and
+    // version. 4: a payment can wait for a deposit. 5: a parcel can be replaced.
+    const STATE_VERSION: u16 = 5;
     type Event = FulfilmentEvent;
     type Command = FulfilmentCommand;
     type Facts = Facts;
@@ -91,7 +91,7 @@ impl Fulfilment {
         let mut record = Recorder::new(self, order_id, input.identity(), facts);
         if let DomainEvent::Order(OrderEvent::Placed(placed)) = event {
             if self.payment_deadline.is_some() {
-                // The placing began it, and says all there is to learn.
+                // The placing began the process, and there is nothing more to learn from it.
                 return Decision::AlreadyDone;
             }
             let (total, payment_deadline) = (placed.total, to_millis(placed.payment_deadline));
@@ -114,8 +114,8 @@ impl Fulfilment {
         let Some(order_id) = self.order_id else {
             return Decision::AlreadyDone;
         };
-        // One that was moved or cancelled since does not ring, nor one that another
-        // node's clock lets ring too early.
+        // A timer that was moved or cancelled since is ignored, and so is one that another node's
+        // clock makes due too early.
         if self.timers.get(&timer) != Some(&due_at) || facts.now < due_at {
             return Decision::AlreadyDone;
         }
@@ -166,7 +166,7 @@ impl Fulfilment {
         record.finish()
     }
 
-    /// What a person can decide now.
+    /// The actions that a person can choose now.
     #[must_use]
     pub fn allowed_actions(&self) -> Vec<OperatorAction> {
         let Some(parked) = &self.parked else {
@@ -185,8 +185,8 @@ impl Fulfilment {
 }
 
 impl InputName {
-    /// What tells this input from every other one of the instance. Storage format: ids are
-    /// derived from it.
+    /// Identifies this input among all inputs of the instance. Storage format: ids are derived from
+    /// it.
     #[must_use]
     pub fn identity(&self) -> String {
         match self {
@@ -199,21 +199,21 @@ impl InputName {
 jangbu_kernel::named!(OperatorAction, Step, TimerName, FulfilmentOutcome);
 
 impl ProcessCommand {
-    /// Its name in read models and figures.
+    /// Its name in read models and metrics.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.into()
     }
 }
 
-/// Collects the events of one decision and folds each at once, so that what follows
-/// is decided on what is recorded. The step and the commands that follow an input
-/// directly become part of its event; once another event stands between, they are their own.
+/// Collects the events of one decision and folds each at once, so that what follows is decided on
+/// what is recorded. The step and the commands that directly follow an input become part of its
+/// event; after another event in between they are events of their own.
 struct Recorder<'a> {
     state: Fulfilment,
     events: Vec<FulfilmentEvent>,
     order_id: OrderId,
-    /// What tells this input from every other one of the instance.
+    /// Identifies this input among all inputs of the instance.
     identity: String,
     ordinal: u32,
     facts: &'a Facts,
@@ -307,7 +307,7 @@ impl<'a> Recorder<'a> {
 
     fn enter(&mut self, step: Step) {
         match self.events.last_mut() {
-            // An input's step comes before what it issued.
+            // The step of an input comes before the commands that it issued.
             Some(FulfilmentEvent::InputReceived(input)) if input.issued.is_empty() => {
                 self.state.step = step;
                 input.step = Some(step);

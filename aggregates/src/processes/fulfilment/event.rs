@@ -4,7 +4,8 @@
 //! event before it is done, and what it has seen is an event once it is handled.
 
 use jangbu_kernel::{
-    CommandId, EventId, Money, OrderId, PaymentId, RefundId, Remark, ShipmentId, StreamId, Timestamp, events,
+    CommandId, EventId, Money, OrderId, PaymentId, Position, RefundId, Remark, ShipmentId, StreamId, Timestamp,
+    Version, events,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,7 @@ pub struct FulfilmentStarted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct FirstInput {
     /// Its position in the log.
-    pub position: u64,
+    pub position: Position,
     /// Its id.
     pub event_id: EventId,
 }
@@ -122,7 +123,7 @@ pub enum InputName {
         /// Its stream.
         stream: StreamId,
         /// Its version there.
-        version: u64,
+        version: Version,
     },
 }
 
@@ -198,6 +199,11 @@ pub enum ProcessFact {
     OrderLatePayment {
         /// Of which payment.
         payment_id: PaymentId,
+    },
+    /// A further parcel replaces one that is to be cancelled.
+    OrderParcelReplaced {
+        /// The one that is to be cancelled.
+        shipment_id: ShipmentId,
     },
     /// It is on hold.
     OrderHeld,

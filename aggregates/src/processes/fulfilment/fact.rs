@@ -1,7 +1,7 @@
 //! What the process learns from the events of other streams.
 //!
-//! Events that come in one append with another one that is learned from, and those
-//! that change nothing for the process, teach nothing: they are not taken in.
+//! Nothing is learned from events that change nothing for the process, nor from those that come in
+//! one append with another event that tells of the same change. They are not taken in.
 
 use jangbu_kernel::{AggregateKind, OrderId, PaymentId, ShipmentId, StreamId};
 
@@ -11,7 +11,7 @@ use crate::order::OrderEvent;
 use crate::payment::PaymentEvent;
 use crate::shipment::ShipmentEvent;
 
-/// The order whose process an event concerns; none when it concerns no process.
+/// The order whose process an event concerns; none if it concerns no process.
 #[must_use]
 pub fn order_of(stream: StreamId, event: &DomainEvent) -> Option<OrderId> {
     match event {
@@ -23,6 +23,7 @@ pub fn order_of(stream: StreamId, event: &DomainEvent) -> Option<OrderId> {
         | DomainEvent::Email(_)
         | DomainEvent::Session(_)
         | DomainEvent::Product(_)
+        | DomainEvent::Category(_)
         | DomainEvent::Stock(_)
         | DomainEvent::Points(_)
         | DomainEvent::Fulfilment(_)
@@ -30,7 +31,7 @@ pub fn order_of(stream: StreamId, event: &DomainEvent) -> Option<OrderId> {
     }
 }
 
-/// What the process learns from an event; none: the event need not be taken in.
+/// What the process learns from an event; none if the event need not be taken in.
 #[must_use]
 pub fn fact_of(stream: StreamId, event: &DomainEvent) -> Option<ProcessFact> {
     match event {
@@ -48,6 +49,7 @@ pub fn fact_of(stream: StreamId, event: &DomainEvent) -> Option<ProcessFact> {
         | DomainEvent::Email(_)
         | DomainEvent::Session(_)
         | DomainEvent::Product(_)
+        | DomainEvent::Category(_)
         | DomainEvent::Stock(_)
         | DomainEvent::Points(_)
         | DomainEvent::Fulfilment(_)
@@ -67,10 +69,19 @@ fn order_fact(event: &OrderEvent) -> Option<ProcessFact> {
         OrderEvent::Expired(_) => ProcessFact::OrderExpired,
         OrderEvent::Failed(_) => ProcessFact::OrderFailed,
         OrderEvent::LatePaymentDetected(late) => ProcessFact::OrderLatePayment { payment_id: late.payment_id },
+        // The payment tells of the refund; without a parcel there is nothing to cancel.
+        OrderEvent::LinesCancelled(cancelled) => {
+            ProcessFact::OrderParcelReplaced { shipment_id: cancelled.replaced_shipment_id? }
+        }
         OrderEvent::PutOnHold(_) => ProcessFact::OrderHeld,
         OrderEvent::HoldReleased(_) => ProcessFact::OrderReleased,
-        // Told by payment.requested, shipment.requested and shipment.dispatched of the same append.
-        OrderEvent::PaymentOpened(_) | OrderEvent::PreparationStarted(_) | OrderEvent::Shipped(_) => return None,
+        // payment.requested, shipment.requested and shipment.dispatched in the same append tell of
+        // the first three; packing and a note change nothing.
+        OrderEvent::PaymentOpened(_)
+        | OrderEvent::PreparationStarted(_)
+        | OrderEvent::Shipped(_)
+        | OrderEvent::Packed(_)
+        | OrderEvent::Noted(_) => return None,
     })
 }
 
@@ -94,11 +105,11 @@ fn payment_news(event: &PaymentEvent) -> Option<PaymentNews> {
         }
         PaymentEvent::RefundSettled(refund) => PaymentNews::RefundSettled { refund_id: refund.refund_id },
         PaymentEvent::RefundRefused(refund) => PaymentNews::RefundRefused { refund_id: refund.refund_id },
-        // The process asked for the capture itself; the rest changes nothing.
+        // The process requested the capture itself; the others change nothing.
         PaymentEvent::CaptureRequested(_)
         | PaymentEvent::ObservationIgnored(_)
         | PaymentEvent::LegRefunded(_)
-        // Told by payment.captured of the same append.
+        // payment.captured in the same append tells of it.
         | PaymentEvent::MismatchAccepted(_) => return None,
     })
 }

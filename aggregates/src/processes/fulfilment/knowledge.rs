@@ -1,10 +1,10 @@
 //! What the process knows of the order, its payments and its parcels.
 //!
-//! Inputs may arrive in any order. Where a later fact replaces an earlier one, both are of one
-//! stream, and their places there say which is later, not the moment they were taken in; so
-//! the same set of inputs gives the same knowledge in whatever order it came.
+//! Inputs may arrive in any order. Where a later fact replaces an earlier one, both are from one
+//! stream, and their places in that stream say which is later, not the time at which they were
+//! taken in. So the same set of inputs gives the same knowledge in any order.
 
-use jangbu_kernel::{Currency, Money, PaymentId, RefundId, ShipmentId, never};
+use jangbu_kernel::{Currency, Money, PaymentId, Position, RefundId, ShipmentId, Version, never};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,8 @@ pub(super) enum At {
     Never,
     /// Taken in by a version that named events by their positions. Whatever is named by its
     /// version was taken in after all of those.
-    Position(u64),
-    Version(u64),
+    Position(Position),
+    Version(Version),
 }
 
 impl From<InputName> for At {
@@ -211,29 +211,29 @@ impl KnownPayment {
         self.refunds.iter().find(|refund| refund.id == id)
     }
 
-    /// Whether anything was heard of its charge.
+    /// Whether anything is known of its charge.
     pub(super) const fn was_asked(&self) -> bool {
         !matches!(self.charge.at, At::Never)
     }
 
-    /// Whether money may still be taken. A payment of which only a later part is known,
-    /// such as that the order took note of its failure, is past that.
+    /// Whether money may still be taken. It may not if only a later part of the payment is known,
+    /// such as that the order has noted its failure.
     pub(super) const fn is_undecided(&self) -> bool {
         let begun = self.requested || self.was_asked();
         begun && !self.failure_noted && self.captured.is_none() && self.ended.is_none()
     }
 
-    /// The money came after the payment had ended.
+    /// Whether the money came after the payment had ended.
     pub(super) const fn is_late(&self) -> bool {
         self.captured.is_some() && self.ended.is_some()
     }
 
-    /// What is captured and neither back nor claimed by a refund.
+    /// What is captured, and neither refunded nor claimed by a refund.
     pub(super) fn unclaimed(&self) -> Money {
         self.captured_less(|refund| !refund.refused)
     }
 
-    /// What is captured and not back for certain.
+    /// What is captured and not certainly refunded.
     pub(super) fn outstanding(&self) -> Money {
         self.captured_less(|refund| refund.settled)
     }
@@ -249,7 +249,7 @@ impl KnownPayment {
             })
     }
 
-    /// Whether there is money here that is not back.
+    /// Whether it has money that was not refunded.
     pub(super) fn has_money(&self) -> bool {
         !self.written_off && self.captured.is_some() && self.outstanding().is_positive()
     }
@@ -271,6 +271,8 @@ pub(super) struct KnownShipment {
     pub taken_as_delivered: bool,
     /// A person took it as called off.
     pub taken_as_cancelled: bool,
+    /// Lines that it was to hold were cancelled, and another parcel replaces it.
+    pub replaced: bool,
 }
 
 impl KnownShipment {
@@ -284,6 +286,7 @@ impl KnownShipment {
             acknowledged: false,
             taken_as_delivered: false,
             taken_as_cancelled: false,
+            replaced: false,
         }
     }
 
@@ -316,7 +319,7 @@ impl KnownShipment {
         matches!(self.status.value, ShipmentNews::Lost | ShipmentNews::Returned)
     }
 
-    /// Whether nothing of it has to be called off any more.
+    /// Whether nothing of it has to be cancelled any more.
     pub(super) fn is_undone(&self) -> bool {
         self.taken_as_cancelled || self.is_gone_astray() || self.status.value == ShipmentNews::Cancelled
     }

@@ -1,4 +1,4 @@
-//! The fulfilment of an order: from the placed order to the door, or back.
+//! The fulfilment of an order: from the placed order to its delivery, or back.
 //!
 //! ```text
 //! not_started ──> awaiting_payment <──> capturing <──> awaiting_challenge
@@ -15,31 +15,31 @@
 //!        └── returning_late_payment <── ended            needs_operator <── any step
 //! ```
 //!
-//! The process is a decider like any other. Its stream is its inbox (what it took in),
-//! its memory (timers, steps) and its outbox (what is to be done). After each input it
-//! makes a plan from what it knows (`plan.rs`) and records what differs from what is
-//! recorded. As a plan asks only for what should have been done by now, inputs may come
-//! twice, late and in any order.
+//! The process is a decider like any other. Its stream is its inbox (the inputs that it took in),
+//! its memory (timers, steps) and its outbox (the commands that it issued). After each input it
+//! makes a plan from what it knows (`plan.rs`) and records the difference from what is recorded. A
+//! plan only asks for what should have been done by now, so inputs may come twice, late and in any
+//! order.
 //!
 //! # The protocol with the walk
 //!
 //! Every event of an order, its payments and its shipments that has a [`fact_of`] is taken in, in
 //! the append of that event ([`walk`](crate::processes::walk)), as [`FulfilmentInput::Event`];
-//! [`order_of`] names the process. What [`FulfilmentEvent::issued`] says is decided there too, as
-//! far as it can be: a command to aggregates, or the intent of a call. A refusal is
-//! [`FulfilmentInput::CommandRefused`] at once. A command is answered by the events it causes,
-//! which come back as inputs; when it causes none because its effect is there already, that event
-//! came as an input. Due timers are [`FulfilmentInput::Timer`].
+//! [`order_of`] names the process. What [`FulfilmentEvent::issued`] returns is decided in that
+//! append, too, as far as possible: a command to aggregates, or the intent of a call. A refusal
+//! becomes [`FulfilmentInput::CommandRefused`] at once. A command is answered by the events that it
+//! causes, which come back as inputs. If it causes none because its effect is already there, the
+//! event of that effect came as an input before. Due timers are [`FulfilmentInput::Timer`].
 //!
 //! # The protocol with the dispatcher
 //!
-//! The dispatcher follows the calls among what was issued, from a checkpoint of its own, and
-//! makes each **at least once**; those of one order one after the other in the order they were
-//! issued, those of different orders side by side. It moves its checkpoint on when a call is
-//! done, not before. An outside call without an answer is reported as the `Unknown` outcome and
-//! not repeated: the process repeats by timers. A command that follows a call leaves a receipt
-//! under the issued command's id and the position it was issued at, so that carrying it out again
-//! acts once; an observation takes a fresh id, because each one is a fact of its own.
+//! The dispatcher follows the calls among the issued commands, from a checkpoint of its own, and
+//! makes each **at least once**: the calls of one order one after the other in the order in which
+//! they were issued, those of different orders concurrently. It moves its checkpoint only when a
+//! call is done. An outside call without an answer is reported as the `Unknown` outcome and not
+//! repeated, because the process repeats it by timers. A command that follows a call leaves a
+//! receipt under the issued command's id and the position at which it was issued, so that executing
+//! it again acts only once. An observation gets a fresh id, because each one is a fact of its own.
 //!
 //! | process command | what is done |
 //! |---|---|
@@ -63,26 +63,26 @@
 //! | `CompleteOrder` | `CompleteOrder` |
 //! | `HoldOrder` | `HoldOrder` |
 //!
-//! The first command of a call is its intent, decided by the walk. Where what a call is made of
-//! was not told with it, the state that decides whether to call is read after that.
+//! The first command of a call is its intent, which the walk decides. If a call does not come with
+//! the data that it needs, the state that decides whether to call is read after the intent.
 //!
 //! Invariants:
 //! - I1 The same input changes nothing the second time.
 //! - I2 The same set of inputs gives the same knowledge in any order.
 //! - I3 The same decision issues the same command ids.
-//! - I4 While a payment is undecided nothing that is held for it is given back.
-//! - I5 Money that is captured either pays the order or goes back.
+//! - I4 While a payment is undecided, nothing that is held for it is released.
+//! - I5 Captured money either pays the order or is refunded.
 //! - I6 Forward or back, never both: once compensating, nothing goes forward again.
-//! - I7 Nothing waits for ever: a command that is refused, or a call without an answer,
-//!   is repeated on a ladder of waits, and then a person is asked.
-//! - I8 An end sets no timer and leaves none.
+//! - I7 Nothing waits for ever: a refused command, or a call without an answer, is repeated with
+//!   growing waits, and then a person is asked.
+//! - I8 The end of a process sets no timer and leaves none.
 //!
-//! A person's decisions are events of their own, but for one: that a smaller charge is taken as
-//! enough is a fact of the payment, and its capture lets a process go on that waited for that.
-//! A parcel that is lost or came back is replaced once a further one of the order is known.
+//! A person's decisions are events of their own, with one exception: that a smaller charge is
+//! accepted is a fact of the payment, and its capture lets a process go on that waited for it. A
+//! parcel that is lost or came back counts as replaced once a further parcel of the order is known.
 //!
-//! Not guarded here: what the aggregates guard. A command that is issued on old
-//! knowledge is refused by them and does no harm.
+//! Not guarded here: what the aggregates guard. They refuse a command that was issued on outdated
+//! knowledge, so it does no harm.
 //!
 //! [`needs_charge`]: crate::payment::Payment::needs_charge
 //! [`needs_confirm`]: crate::payment::Payment::needs_confirm

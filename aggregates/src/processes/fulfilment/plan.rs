@@ -1,8 +1,8 @@
-//! What is to be done next, from what is known: the heart of the process.
+//! What is to be done next, derived from what is known: the core of the process.
 //!
-//! A plan is a function of the state and the policy alone. It names every command
-//! that should have gone out by now; those that did are not sent again. That makes it
-//! indifferent to the order in which the inputs came.
+//! A plan is a function of the state and the policy alone. It names every command that should have
+//! been issued by now; those that were issued are not issued again. So it does not depend on the
+//! order in which the inputs came.
 
 use std::collections::BTreeMap;
 
@@ -15,23 +15,25 @@ use super::reason::ParkReason;
 use super::state::Fulfilment;
 use crate::policy::Policy;
 
-/// Net-cancels before a person is asked; at the ladder's last wait of 5 minutes about a day.
+/// Net-cancels before a person is asked: with the last wait of 5 minutes, about a day.
 pub(super) const MAX_NET_CANCELS: u32 = 300;
-/// Requests for a label without an answer before a person is asked.
+/// Requests for a label without an answer, before a person is asked.
 pub(super) const MAX_LABEL_ASKS: u32 = 100;
-/// The carrier will not take the parcel.
+/// The carrier refuses the parcel.
 const SHIPMENT_REFUSED: &str = "shipment_refused";
-/// All that was paid has gone back before the goods left.
+/// Everything that was paid was refunded before the goods left.
 const REFUNDED_WHOLE: &str = "refunded_whole";
-/// The parcel was called off while the order was to be sent.
+/// Lines that the parcel was to hold were cancelled.
+const LINES_CANCELLED: &str = "lines_cancelled";
+/// The parcel was cancelled although the order was to be sent.
 const SHIPMENT_CANCELLED: &str = "shipment_cancelled";
 
-/// When a timer is to ring.
+/// When a timer is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     /// At this moment.
     At(Timestamp),
-    /// So long after now; a timer that runs already is left alone.
+    /// This long after now; a timer that is already set is left alone.
     After(TimeDelta),
 }
 
@@ -39,12 +41,12 @@ pub(super) enum Wish {
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub step: Step,
-    /// What should have gone out, and how often by now.
+    /// The commands that should have been issued, and how often by now.
     pub commands: Vec<(ProcessCommand, u32)>,
     pub timers: BTreeMap<TimerName, Wish>,
-    /// Going forward has failed for good.
+    /// Why going forward has failed for good.
     pub compensate: Option<String>,
-    /// A person has to decide; and the order is to be held meanwhile.
+    /// Why a person has to decide, and whether the order is to be held meanwhile.
     pub park: Option<(ParkReason, bool)>,
 }
 
@@ -67,7 +69,8 @@ impl Planner<'_> {
             return;
         }
         if let Some(parked) = &self.state.parked {
-            // A refund that staff asked for is carried out also while something else waits.
+            // A refund that staff requested is settled even while the process is parked for
+            // something else.
             if !parked.reason.is_about_refunds() {
                 self.settle_refunds();
                 self.plan.park = None;
@@ -112,7 +115,7 @@ impl Planner<'_> {
         self.plan.park.get_or_insert((reason, hold));
     }
 
-    /// Sets a timer; of two wishes for the same one the earlier counts.
+    /// Sets a timer. Of two waits the shorter one counts; a fixed time is kept.
     fn after(&mut self, timer: TimerName, wait: TimeDelta) {
         let wish = match self.plan.timers.get(&timer) {
             Some(Wish::After(known)) => Wish::After(wait.min(*known)),
@@ -122,7 +125,7 @@ impl Planner<'_> {
         self.plan.timers.insert(timer, wish);
     }
 
-    /// How many attempts are left to a limit that every resumption renews.
+    /// The limit of attempts, which grows by itself with every resumption.
     const fn limit(&self, limit: u32) -> u32 {
         limit.saturating_mul(self.state.resumes.saturating_add(1))
     }
@@ -192,7 +195,8 @@ impl Planner<'_> {
             ChargePhase::Challenge if stopping => self.net_cancel(payment, "challenge_not_met"),
             ChargePhase::Challenge => Step::AwaitingChallenge,
             ChargePhase::Deposit if stopping => self.net_cancel(payment, "deposit_not_made"),
-            // The gateway tells when the money is there. That may be lost, so it is asked too.
+            // The gateway reports when the money is there. The report may be lost, so it is asked,
+            // too.
             ChargePhase::Deposit => {
                 self.inquire(payment);
                 Step::AwaitingDeposit
@@ -205,7 +209,7 @@ impl Planner<'_> {
                 self.inquire(payment);
                 Step::Inquiring
             }
-            // Nobody needs to choose when the order is called off anyway.
+            // Nobody has to decide if the order is cancelled anyway.
             ChargePhase::Mismatch if giving_up || state.order.phase.value == OrderPhase::Cancelling => {
                 self.net_cancel(payment, "mismatch")
             }
@@ -216,7 +220,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Asks what became of a charge whenever the timer rings.
+    /// Asks for the outcome of a charge whenever the timer is due.
     fn inquire(&mut self, payment: &KnownPayment) {
         if payment.rings > 0 {
             self.want(ProcessCommand::InquirePayment { payment_id: payment.id, attempt: payment.rings });
@@ -224,7 +228,7 @@ impl Planner<'_> {
         self.after(TimerName::Inquiry, rung(&self.policy.inquiry_ladder, payment.rings));
     }
 
-    /// Voids until the gateway acknowledges: the timer, not the answer, brings the next attempt.
+    /// Voids until the gateway acknowledges: the timer, not the answer, triggers the next attempt.
     fn net_cancel(&mut self, payment: &KnownPayment, reason: &str) -> Step {
         let earlier = self.state.issued.iter().map(|issued| &issued.command).find(
             |command| matches!(command, ProcessCommand::NetCancelPayment { payment_id, .. } if *payment_id == payment.id),
@@ -266,16 +270,22 @@ impl Planner<'_> {
             }
             return Step::Shipping;
         }
-        let mut step = Step::Delivering;
-        let mut arrived = true;
-        for shipment in state.shipments.iter().filter(|shipment| !state.is_replaced(shipment)) {
+        let clear = self.cancel_replaced();
+        let parcels = || state.shipments.iter().filter(|shipment| !state.is_replaced(shipment));
+        // A replacement is requested in the append that replaces the parcel, so one is always coming.
+        let mut step = if parcels().next().is_none() { Step::Shipping } else { Step::Delivering };
+        let mut arrived = step == Step::Delivering;
+        for shipment in parcels() {
             arrived &= shipment.taken_as_delivered || shipment.status.value == ShipmentNews::Delivered;
             if shipment.taken_as_delivered {
                 continue;
             }
             match shipment.status.value {
                 ShipmentNews::Requested | ShipmentNews::Refused { .. } => {
-                    self.book(shipment);
+                    // With two labels at a time the order could be sent twice.
+                    if clear {
+                        self.book(shipment);
+                    }
                     step = Step::Shipping;
                 }
                 ShipmentNews::Cancelled => self.plan.compensate = Some(SHIPMENT_CANCELLED.to_owned()),
@@ -294,8 +304,19 @@ impl Planner<'_> {
         step
     }
 
-    /// Asks for a label. The timer, not the answer, brings the next attempt: an answer
-    /// that is lost needs no event.
+    /// Cancels the parcels that another one replaces. True if all of them are cancelled.
+    fn cancel_replaced(&mut self) -> bool {
+        let state = self.state;
+        let mut clear = true;
+        for shipment in state.shipments.iter().filter(|shipment| shipment.replaced && !shipment.is_undone()) {
+            clear = false;
+            self.cancel_parcel(shipment, LINES_CANCELLED);
+        }
+        clear
+    }
+
+    /// Requests a label. The timer, not the answer, triggers the next attempt, so a lost answer
+    /// needs no event.
     fn book(&mut self, shipment: &KnownShipment) {
         if shipment.refusals >= count(self.policy.label_retries.len()).max(1) {
             self.plan.compensate = Some(SHIPMENT_REFUSED.to_owned());
@@ -343,8 +364,8 @@ impl Planner<'_> {
 
     // ---- undoing ----
 
-    /// Undoes in reverse order: parcels, then money, then the order with all that is
-    /// held for it. Each begins when the one before it is done.
+    /// Undoes in reverse order: parcels, then money, then the order with everything that is held
+    /// for it. Each begins when the one before it is done.
     fn undo(&mut self, last: &ProcessCommand) {
         let state = self.state;
         let mut clear = true;
@@ -367,37 +388,40 @@ impl Planner<'_> {
 
     fn undo_shipments(&mut self) -> bool {
         let state = self.state;
-        // One that is on its way into the log has to be waited for.
+        // A parcel whose request is still open has to be waited for.
         let mut clear =
             !state.open_commands().any(|(_, command)| matches!(command, ProcessCommand::RequestShipment { .. }));
         for shipment in state.shipments.iter().filter(|shipment| !shipment.is_undone()) {
             clear = false;
-            let earlier = state.issued.iter().find(|issued| {
-                matches!(issued.command, ProcessCommand::CancelShipment { shipment_id, .. } if shipment_id == shipment.id)
-            });
-            let too_late = earlier.is_some_and(|issued| {
-                issued.refused.as_deref() == Some(RefusalCode::OrderAlreadyDispatched.code()) && !issued.again
-            });
-            if shipment.left() || too_late {
-                self.park(ParkReason::AlreadyDispatched, true);
-                continue;
-            }
-            if shipment.cancel_rings > self.undo_limit() {
-                self.park(ParkReason::LabelCancelUnknown, true);
-                continue;
-            }
-            let reason = state.compensating.as_deref().unwrap_or("order_cancelled");
-            let command = earlier.map_or_else(
-                || ProcessCommand::CancelShipment { shipment_id: shipment.id, reason: reason.to_owned() },
-                |issued| issued.command.clone(),
-            );
-            self.want_times(command, shipment.cancel_rings.saturating_add(1));
-            self.after(TimerName::CancelRetry, rung(&self.policy.undo_retries, shipment.cancel_rings));
+            self.cancel_parcel(shipment, state.compensating.as_deref().unwrap_or("order_cancelled"));
         }
         clear
     }
 
-    /// Opens a refund of all that no refund claims yet; after a refusal a new one, later.
+    /// Cancels a parcel with its label until the carrier acknowledges it. An operator decides if the
+    /// carrier already has the parcel, or does not answer.
+    fn cancel_parcel(&mut self, shipment: &KnownShipment, reason: &str) {
+        let earlier = self.state.issued.iter().find(|issued| {
+            matches!(issued.command, ProcessCommand::CancelShipment { shipment_id, .. } if shipment_id == shipment.id)
+        });
+        let too_late = earlier.is_some_and(|issued| {
+            issued.refused.as_deref() == Some(RefusalCode::OrderAlreadyDispatched.code()) && !issued.again
+        });
+        if shipment.left() || too_late {
+            return self.park(ParkReason::AlreadyDispatched, true);
+        }
+        if shipment.cancel_rings > self.undo_limit() {
+            return self.park(ParkReason::LabelCancelUnknown, true);
+        }
+        let command = earlier.map_or_else(
+            || ProcessCommand::CancelShipment { shipment_id: shipment.id, reason: reason.to_owned() },
+            |issued| issued.command.clone(),
+        );
+        self.want_times(command, shipment.cancel_rings.saturating_add(1));
+        self.after(TimerName::CancelRetry, rung(&self.policy.undo_retries, shipment.cancel_rings));
+    }
+
+    /// Requests a refund of all that no refund claims yet; after a refusal a new one, later.
     fn return_money(&mut self, payment: &KnownPayment) {
         if !payment.unclaimed().is_positive() {
             return;
@@ -429,7 +453,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Carries out every refund there is, whoever asked for it.
+    /// Settles every open refund, including those that the process did not request.
     fn settle_refunds(&mut self) {
         for payment in self.state.payments.iter().filter(|payment| !payment.written_off) {
             for refund in payment.refunds.iter().filter(|refund| refund.is_open()) {
@@ -447,7 +471,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Returns money that can pay nothing: it came late, or another payment had paid.
+    /// Refunds money that can pay nothing: it came late, or another payment has paid.
     fn return_surplus(&mut self) {
         let state = self.state;
         let phase = state.order.phase.value;
@@ -480,8 +504,8 @@ impl Planner<'_> {
         if working { Step::ReturningLatePayment } else { Step::Ended }
     }
 
-    /// A refusal is final until something changes; should nothing, it is tried again
-    /// a few times, and then a person is asked: nothing waits for ever.
+    /// A refusal is final until something changes. If nothing does, the command is retried a few
+    /// times, and then a person is asked, so that nothing waits for ever.
     fn retry_refused(&mut self) {
         let stuck = self.plan.commands.iter().any(|(command, _)| {
             self.state.issued(command).is_some_and(|issued| issued.refused.is_some() && !issued.again)
@@ -494,7 +518,7 @@ impl Planner<'_> {
             refused.is_some_and(|issued| issued.refused.as_deref() == Some(RefusalCode::StreamUnreadable.code()))
         });
         if unreadable {
-            // No wait mends what is stored.
+            // Waiting does not repair what is stored.
             self.park(ParkReason::StreamUnreadable, false);
         } else if self.state.retry_rings >= count(self.policy.undo_retries.len()) {
             self.park(ParkReason::CommandRefused, false);
@@ -504,7 +528,7 @@ impl Planner<'_> {
     }
 }
 
-/// How an order's end is the process's end.
+/// The outcome of the process for an order that has ended; none for one that has not.
 pub(super) const fn outcome_of(phase: OrderPhase) -> Option<FulfilmentOutcome> {
     match phase {
         OrderPhase::Completed => Some(FulfilmentOutcome::Completed),
@@ -515,9 +539,9 @@ pub(super) const fn outcome_of(phase: OrderPhase) -> Option<FulfilmentOutcome> {
     }
 }
 
-/// Whether a refusal to confirm the order will not pass: a conflict of states means
-/// that a fact is on its way that changes the plan, and what cannot be read is a person's
-/// to mend, not a reason to give the money back.
+/// Whether a refusal to confirm the order is final. A state conflict is not: it means that a fact
+/// is on its way that changes the plan. Data that cannot be read is not either: a person has to
+/// repair it, and it is no reason to refund the money.
 fn is_for_good(code: &str) -> bool {
     let passing = [
         RefusalCode::OrderStateConflict,
@@ -528,7 +552,7 @@ fn is_for_good(code: &str) -> bool {
     !passing.iter().any(|passing| passing.code() == code)
 }
 
-/// A rung of a ladder of waits; the last one repeats.
+/// A wait from a list of waits; the last one repeats.
 fn rung(ladder: &[TimeDelta], index: u32) -> TimeDelta {
     let index = usize::try_from(index).unwrap_or(usize::MAX);
     ladder.get(index).or(ladder.last()).copied().unwrap_or(TimeDelta::seconds(1))

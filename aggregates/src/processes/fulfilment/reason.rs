@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum ParkReason {
-    /// The gateway speaks of another amount.
+    /// The gateway reports another amount.
     PaymentMismatch,
     /// The gateway does not acknowledge the void.
     OutcomeUnknown,
@@ -22,22 +22,23 @@ pub enum ParkReason {
     LabelUnknown,
     /// The carrier does not acknowledge that the label is void.
     LabelCancelUnknown,
-    /// What is to be undone is with the carrier.
+    /// The parcel that is to be cancelled is with the carrier.
     AlreadyDispatched,
-    /// The parcel is gone.
+    /// The parcel is lost.
     ShipmentLost,
     /// The parcel came back.
     ShipmentReturned,
     /// A command is refused again and again.
     CommandRefused,
-    /// What a command needs cannot be read.
+    /// Data that a command needs cannot be read.
     StreamUnreadable,
-    /// What this version does not know; a person can resume it, or have all undone.
+    /// A reason that this version does not know. A person can resume the process, or undo
+    /// everything.
     Other(String),
 }
 
 impl ParkReason {
-    /// All that this version parks a process for.
+    /// All reasons for which this version parks a process.
     pub const KNOWN: [Self; 11] = [
         Self::PaymentMismatch,
         Self::OutcomeUnknown,
@@ -52,7 +53,7 @@ impl ParkReason {
         Self::StreamUnreadable,
     ];
 
-    /// As it is stored and shown.
+    /// Its text, as it is stored and shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -71,19 +72,19 @@ impl ParkReason {
         }
     }
 
-    /// Whether a refund waits for a person.
+    /// Whether it is about a refund.
     #[must_use]
     pub const fn is_about_refunds(&self) -> bool {
         matches!(self, Self::RefundUnknown | Self::RefundRefused)
     }
 
-    /// Whether the process could not call a parcel off.
+    /// Whether the process could not cancel a parcel.
     #[must_use]
     pub const fn is_about_undoing_shipment(&self) -> bool {
         matches!(self, Self::AlreadyDispatched | Self::LabelCancelUnknown)
     }
 
-    /// Whether a person may take what waits as done.
+    /// Whether a person may take what the process waits for as done.
     #[must_use]
     pub const fn is_skippable(&self) -> bool {
         self.is_about_refunds()

@@ -1,4 +1,4 @@
-//! What the process promises: its invariants, and where every input leads from every step.
+//! What the process promises: its invariants, and the step after every input in every step.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests")]
@@ -6,7 +6,7 @@
 mod events;
 mod invariants;
 
-use jangbu_kernel::{Decider as _, Decision, Money, PaymentId, ShipmentId, Timestamp};
+use jangbu_kernel::{Decider as _, Decision, Money, PaymentId, Position, ShipmentId, Timestamp, Version};
 use proptest::prelude::*;
 
 use super::knowledge::{KnownPayment, KnownShipment};
@@ -23,7 +23,7 @@ struct Bench {
 
 const PAYMENT: u128 = 10;
 
-/// The parcel that the process itself opens.
+/// The parcel that the process itself requests.
 fn parcel() -> ShipmentId {
     ShipmentId::new(state::derive_id(id(1), "shipment/0"))
 }
@@ -71,8 +71,8 @@ impl Bench {
     fn input(&self, fact: &ProcessFact) -> FulfilmentCommand {
         let (stream, event) = events::of(fact);
         assert_eq!(fact_of(stream, &event).as_ref(), Some(fact), "the event tells the fact");
-        let (version, event_id) = (self.position, id(u128::from(self.position)));
-        let logged = Some(FirstInput { position: self.position, event_id });
+        let (version, event_id) = (Version::new(self.position), id(u128::from(self.position)));
+        let logged = Some(FirstInput { position: Position::new(self.position), event_id });
         FulfilmentCommand::Take(FulfilmentInput::Event { stream, version, logged, event: Box::new(event) })
     }
 
@@ -81,7 +81,7 @@ impl Bench {
         self.position += 1;
         match self.ask(&command) {
             Decision::Record(events) => events,
-            // A process that has begun has nothing to learn from it.
+            // A process that has begun learns nothing from it.
             Decision::AlreadyDone if *fact == ProcessFact::OrderPlaced => Vec::new(),
             other => panic!("{fact:?}: {other:?}"),
         }
@@ -194,6 +194,7 @@ fn every_fact() -> Vec<(&'static str, ProcessFact)> {
         ("expired", ProcessFact::OrderExpired),
         ("failed", ProcessFact::OrderFailed),
         ("late_payment", ProcessFact::OrderLatePayment { payment_id: id(PAYMENT) }),
+        ("replaced", ProcessFact::OrderParcelReplaced { shipment_id: parcel() }),
         ("held", ProcessFact::OrderHeld),
         ("released", ProcessFact::OrderReleased),
         ("requested", payment(PaymentNews::Requested)),
@@ -220,7 +221,7 @@ fn every_fact() -> Vec<(&'static str, ProcessFact)> {
     ]
 }
 
-/// One line a fact, one column a step in the order of `Step::ALL`: the step after it.
+/// One line for each fact, one column for each step in the order of `Step::ALL`: the step after it.
 const TABLE: &str = "
     placed          AP AP CA AC AD IN CO SH DE AW CX CM RL NO EN
     payment_failed  -- AP AP AP AP AP CO SH DE AW CX CM RL NO EN
@@ -232,6 +233,7 @@ const TABLE: &str = "
     expired         -- EN RL RL RL RL RL RL RL RL RL RL RL NO EN
     failed          -- EN RL RL RL RL RL RL RL RL RL RL RL NO EN
     late_payment    -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
+    replaced        -- AP CA AC AD IN CO SH SH AW CX CM RL NO EN
     held            -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
     released        -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
     requested       -- CA CA AC AD IN CO SH DE AW CX CM RL NO EN
@@ -343,7 +345,8 @@ fn i1_events_that_teach_nothing_are_not_taken_in() {
         amount: won(1),
     });
     let stream = jangbu_kernel::StreamId::payment(id::<PaymentId>(PAYMENT));
-    let input = FulfilmentInput::Event { stream, version: 99, logged: None, event: Box::new(event.into()) };
+    let input =
+        FulfilmentInput::Event { stream, version: Version::new(99), logged: None, event: Box::new(event.into()) };
     assert_eq!(bench.decide(&FulfilmentCommand::Take(input)), Decision::AlreadyDone);
 }
 
@@ -391,7 +394,7 @@ proptest! {
             let mut bench = Bench::new();
             for index in order {
                 let input = InputReceived {
-                    input: InputName::Event { stream: jangbu_kernel::StreamId::order(id(1)), version: *index as u64 + 1 },
+                    input: InputName::Event { stream: jangbu_kernel::StreamId::order(id(1)), version: Version::new(*index as u64 + 1) },
                     event_type: "a.b".into(),
                     fact: story[*index].clone(),
                     step: None,

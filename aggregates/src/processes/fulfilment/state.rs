@@ -1,4 +1,4 @@
-//! What the process keeps in mind: a fold of its own stream and of nothing else.
+//! The state of the process: a fold of its own stream and of nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,31 +65,31 @@ pub struct Fulfilment {
 }
 
 impl Fulfilment {
-    /// The order; none before it is known to stand.
+    /// The order; none before it is known to be placed.
     #[must_use]
     pub const fn order_id(&self) -> Option<OrderId> {
         self.order_id
     }
 
-    /// Where the process stands.
+    /// The current step.
     #[must_use]
     pub const fn step(&self) -> Step {
         self.step
     }
 
-    /// Whether it undoes, because something failed for good or a person said so.
+    /// Whether it is undoing, because something failed for good or a person decided so.
     #[must_use]
     pub const fn is_compensating(&self) -> bool {
         self.compensating.is_some()
     }
 
-    /// Why a person has to decide, when one has to.
+    /// Why a person has to decide; none if nobody has to.
     #[must_use]
     pub fn parked_reason(&self) -> Option<&str> {
         self.parked.as_ref().map(|parked| parked.reason.as_str())
     }
 
-    /// How it ended, when it did.
+    /// How it ended; none if it has not.
     #[must_use]
     pub const fn outcome(&self) -> Option<FulfilmentOutcome> {
         self.outcome
@@ -107,7 +107,7 @@ impl Fulfilment {
         &self.timers
     }
 
-    /// The commands that went out and whose effect, or refusal, was not seen yet.
+    /// The commands that were issued and whose effect, or refusal, was not seen yet.
     pub fn open_commands(&self) -> impl Iterator<Item = (CommandId, &ProcessCommand)> {
         self.issued
             .iter()
@@ -115,10 +115,9 @@ impl Fulfilment {
             .map(|issued| (issued.command_id, &issued.command))
     }
 
-    /// Whether nothing is under way: no command is unanswered, and the step waits for
-    /// a person, for the world, or for a deadline that is not part of working through.
-    /// What a parked process gave up asking for is not under way; a refund that is carried
-    /// out beside it is.
+    /// Whether nothing is under way: no command is unanswered, and the step waits for a person, for
+    /// something outside, or for a deadline that is not part of the processing. What a parked
+    /// process has given up is not under way; a refund that is settled meanwhile is.
     #[must_use]
     pub fn at_rest(&self) -> bool {
         if self.timers.contains_key(&TimerName::RefundRetry) {
@@ -173,7 +172,7 @@ impl Fulfilment {
                 decided(payment_id) || payment(payment_id).is_some_and(|payment| payment.charge.value != confirmed)
             }
             ProcessCommand::InquirePayment { payment_id, attempt } => {
-                // That the buyer has not paid yet is no news.
+                // An inquiry that finds that the buyer has not paid yet causes no event.
                 let waits = |payment: &KnownPayment| payment.charge.value == ChargePhase::Deposit;
                 decided(payment_id)
                     || payment(payment_id).is_some_and(|payment| payment.undecided >= *attempt || waits(payment))
@@ -208,13 +207,13 @@ impl Fulfilment {
         }
     }
 
-    /// What a person can end by giving the money back, by sending again or by taking it as it is.
+    /// The trouble that a person can end by refunding, by sending again or by accepting it.
     #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
         self.parked.as_ref().and_then(|parked| Trouble::of_reason(&parked.reason))
     }
 
-    /// Whether a person was asked about an amount that is captured by now.
+    /// Whether it waits for a decision about an amount that was captured meanwhile.
     pub(super) fn is_parked_for_nothing(&self) -> bool {
         let mismatched =
             |payment: &KnownPayment| payment.is_undecided() && payment.charge.value == ChargePhase::Mismatch;
@@ -223,13 +222,14 @@ impl Fulfilment {
             && self.payments.iter().any(|payment| payment.captured.is_some() && payment.ended.is_none())
     }
 
-    /// Whether a further parcel goes out in the place of this one, which is lost or came back.
+    /// Whether a further parcel replaces this one: it is lost or came back, or lines that it was to
+    /// hold were cancelled.
     pub(super) fn is_replaced(&self, shipment: &KnownShipment) -> bool {
-        let stands = |other: &KnownShipment| other.id != shipment.id && !other.is_gone_astray();
-        shipment.is_gone_astray() && shipment.acknowledged && self.shipments.iter().any(stands)
+        let stands = |other: &KnownShipment| other.id != shipment.id && !other.is_gone_astray() && !other.replaced;
+        shipment.replaced || (shipment.is_gone_astray() && shipment.acknowledged && self.shipments.iter().any(stands))
     }
 
-    /// Whether all that the order was paid with has gone back, so that nothing of it is to be sent.
+    /// Whether everything that the order was paid with was refunded, so that nothing is to be sent.
     pub(super) fn is_refunded_whole(&self) -> bool {
         let paid_by =
             self.order.paid_by.and_then(|payment_id| self.payments.iter().find(|known| known.id == payment_id));
@@ -238,7 +238,7 @@ impl Fulfilment {
         })
     }
 
-    /// An id that follows from the order and from what it is for, the same for ever.
+    /// An id that is derived from the order and from what it is for, and never changes.
     pub(super) fn derived_id(&self, what: &str) -> Uuid {
         let order_id = self.order_id.map_or(Uuid::nil(), OrderId::uuid);
         derive_id(OrderId::new(order_id), what)
@@ -253,7 +253,7 @@ impl Fulfilment {
     pub(super) fn own_refunds(&self, payment: &KnownPayment) -> (usize, u32) {
         let mut known = 0;
         let mut refused = 0_u32;
-        // Each number is taken only after the one before it is known.
+        // Each number is used only after the one before it is known.
         while let Some(refund) = payment.refund(self.own_refund_id(payment.id, known)) {
             known += 1;
             refused = refused.saturating_add(u32::from(refund.refused));
@@ -277,7 +277,7 @@ impl Fulfilment {
                     self.apply_issued(issued);
                 }
             }
-            // What was set aside is in its own stream; it is learned when it is taken in.
+            // The events that were set aside are in their own streams, and are learned from later.
             FulfilmentEvent::InputsSetAside(_) => {}
             FulfilmentEvent::StepEntered(entered) => self.step = entered.step,
             FulfilmentEvent::CommandIssued(issued) => self.apply_issued(issued),
@@ -334,7 +334,7 @@ impl Fulfilment {
         self.retry_rings = 0;
         self.try_refused_again();
         match &input.fact {
-            // Unpaid is where every order begins; `fulfilment.started` says the rest.
+            // Every order begins unpaid; `fulfilment.started` says the rest.
             ProcessFact::OrderPlaced => {}
             ProcessFact::OrderPaymentFailed { payment_id } => self.payment_mut(*payment_id).failure_noted = true,
             ProcessFact::OrderPaid { payment_id } => {
@@ -348,6 +348,7 @@ impl Fulfilment {
             ProcessFact::OrderExpired => self.order.phase.tell(OrderPhase::Expired, at),
             ProcessFact::OrderFailed => self.order.phase.tell(OrderPhase::Failed, at),
             ProcessFact::OrderLatePayment { payment_id } => self.payment_mut(*payment_id).lateness_noted = true,
+            ProcessFact::OrderParcelReplaced { shipment_id } => self.shipment_mut(*shipment_id).replaced = true,
             ProcessFact::OrderHeld => {
                 self.order.held.tell(true, at);
                 self.order.was_held = true;
@@ -403,7 +404,7 @@ impl Fulfilment {
         }
     }
 
-    /// Every resolution lets what waited for a retry be tried at once.
+    /// After every resolution, what waited for a retry is tried at once.
     fn apply_resolution(&mut self, resolved: &OperatorResolved) {
         let reason = self.parked.take().map(|parked| parked.reason);
         self.resumes = self.resumes.saturating_add(1);
@@ -425,11 +426,13 @@ impl Fulfilment {
             }
         }
         let undoes_shipment = reason.as_ref().is_some_and(ParkReason::is_about_undoing_shipment);
+        // While the order is still to be sent, only replaced parcels are being cancelled.
+        let going_on = self.order.phase.value == OrderPhase::Paid && self.compensating.is_none();
         for shipment in &mut self.shipments {
             if shipment.is_gone_astray() {
                 shipment.taken_as_delivered = true;
             } else {
-                shipment.taken_as_cancelled |= undoes_shipment;
+                shipment.taken_as_cancelled |= undoes_shipment && (shipment.replaced || !going_on);
             }
         }
     }

@@ -1,10 +1,12 @@
-//! The commands of the fulfilment as those that run it see them: what each asks for, what is
-//! decided at once and what leaves for the outside, each do with its undo beside it.
+//! The commands of the fulfilment as tasks: what each asks for, what is decided at once, what is a
+//! call to the outside, and how each is undone.
 
 use jangbu_kernel::{AggregateKind, CommandId, OrderId, Remark, StreamId, Timestamp};
 
 use super::command::FulfilmentInput;
-use super::event::{FulfilmentEvent, InputName, InputsSetAside, ProcessCommand, TimerName};
+use super::event::{
+    CommandIssued, FulfilmentEvent, InputName, InputReceived, InputsSetAside, ProcessCommand, TimerName,
+};
 use super::fact::{fact_of, order_of};
 use crate::command::AnyCommand;
 use crate::commands::{
@@ -15,7 +17,7 @@ use crate::commands::{
 use crate::event::DomainEvent;
 use crate::order::{CancelledBy, Order};
 use crate::payment::Payment;
-use crate::processes::process::{IssuedTask, Process, Task, Told, Undo, Way};
+use crate::processes::process::{IssuedTask, OutsideCall, Process, Task, Told, Undo, Way};
 use crate::state::States;
 
 /// The fulfilment of orders.
@@ -58,6 +60,10 @@ impl Process for FulfilmentProcess {
         looked_at(states, stream)
     }
 
+    fn issuing(&self) -> &'static [&'static str] {
+        &[InputReceived::TYPE, CommandIssued::TYPE, InputsSetAside::TYPE]
+    }
+
     fn issued(&self, stream: StreamId, event: &DomainEvent) -> Vec<IssuedTask> {
         let (DomainEvent::Fulfilment(event), AggregateKind::Fulfilment) = (event, stream.kind) else {
             return Vec::new();
@@ -65,7 +71,11 @@ impl Process for FulfilmentProcess {
         let order_id = OrderId::new(stream.id);
         let issued = event.issued().iter();
         issued
-            .map(|issued| IssuedTask { command_id: issued.command_id, task: task(order_id, &issued.command) })
+            .map(|CommandIssued { command_id, command }| IssuedTask {
+                command_id: *command_id,
+                order_id,
+                task: task(order_id, command),
+            })
             .collect()
     }
 }
@@ -74,70 +84,78 @@ fn advance(instance: StreamId, input: FulfilmentInput) -> AnyCommand {
     AdvanceFulfilment { order_id: OrderId::new(instance.id), input }.into()
 }
 
-/// What a command of an order's process asks for.
+/// The command undoes something.
+const UNDOES: Undo = Undo::Never("it is itself an undo");
+/// The command records what has happened.
+const FACT: Undo = Undo::Never("it is a fact");
+
+/// The task of a command of an order's process.
 #[must_use]
 pub fn task(order_id: OrderId, command: &ProcessCommand) -> Task {
     use Undo::{By, Never, Nothing};
     let plain = |name, command, undo| Task { name, way: Way::Plain(command), undo };
-    let outside = |name, intent, undo| Task { name, way: Way::Outside { intent }, undo };
+    let outside = |name, intent, call, undo| Task { name, way: Way::Outside { intent, call }, undo };
     match command.clone() {
         ProcessCommand::CapturePayment { payment_id } => outside(
             "capture_payment",
             Some(RequestCapture { payment_id }.into()),
+            OutsideCall::Charge(payment_id),
             By(&["request_refund", "net_cancel_payment"]),
         ),
-        ProcessCommand::ConfirmCharge { .. } => {
-            outside("confirm_charge", None, By(&["request_refund", "net_cancel_payment"]))
+        ProcessCommand::ConfirmCharge { payment_id } => outside(
+            "confirm_charge",
+            None,
+            OutsideCall::ConfirmCharge(payment_id),
+            By(&["request_refund", "net_cancel_payment"]),
+        ),
+        ProcessCommand::InquirePayment { payment_id, .. } => {
+            outside("inquire_payment", None, OutsideCall::Inquire(payment_id), Nothing)
         }
-        ProcessCommand::InquirePayment { .. } => outside("inquire_payment", None, Nothing),
         ProcessCommand::NetCancelPayment { payment_id, reason } => outside(
             "net_cancel_payment",
             Some(RequestNetCancel { payment_id, reason }.into()),
-            Never("it is itself an undo"),
+            OutsideCall::NetCancel(payment_id),
+            UNDOES,
         ),
         ProcessCommand::ConfirmOrder { payment_id } => plain(
             "confirm_order",
             ConfirmOrder { order_id, payment_id }.into(),
             By(&["finish_cancellation", "fail_order"]),
         ),
-        ProcessCommand::RecordPaymentFailure { payment_id, reason } => plain(
-            "record_payment_failure",
-            RecordPaymentFailure { order_id, payment_id, reason }.into(),
-            Never("it is itself an undo"),
-        ),
-        ProcessCommand::ExpireOrder => {
-            plain("expire_order", ExpireOrder { order_id }.into(), Never("it is itself an undo"))
+        ProcessCommand::RecordPaymentFailure { payment_id, reason } => {
+            plain("record_payment_failure", RecordPaymentFailure { order_id, payment_id, reason }.into(), UNDOES)
         }
+        ProcessCommand::ExpireOrder => plain("expire_order", ExpireOrder { order_id }.into(), UNDOES),
         ProcessCommand::RequestShipment { shipment_id } => {
             plain("request_shipment", RequestShipment { order_id, shipment_id }.into(), By(&["cancel_shipment"]))
         }
-        ProcessCommand::BookCarrier { .. } => outside("book_carrier", None, By(&["cancel_shipment"])),
-        ProcessCommand::CancelShipment { .. } => outside("cancel_shipment", None, Never("it is itself an undo")),
+        ProcessCommand::BookCarrier { shipment_id, attempt } => {
+            outside("book_carrier", None, OutsideCall::BookLabel(shipment_id, attempt), By(&["cancel_shipment"]))
+        }
+        ProcessCommand::CancelShipment { shipment_id, reason } => {
+            outside("cancel_shipment", None, OutsideCall::CallOff(shipment_id, reason), UNDOES)
+        }
         ProcessCommand::RequestRefund { payment_id, refund_id, reason } => plain(
             "request_refund",
             RequestFullRefund { payment_id, refund_id, reason: Remark::code(reason) }.into(),
-            Never("it is itself an undo"),
+            UNDOES,
         ),
-        ProcessCommand::SettleRefund { .. } => outside("settle_refund", None, Never("it is itself an undo")),
+        ProcessCommand::SettleRefund { payment_id, refund_id, .. } => {
+            outside("settle_refund", None, OutsideCall::Refund(payment_id, refund_id), UNDOES)
+        }
         ProcessCommand::CancelOrder { reason } => {
             let (by, reason) = (CancelledBy::Staff, Some(Remark::code(reason)));
             plain("cancel_order", CancelOrder { order_id, by, reason }.into(), Never("nothing is paid any more"))
         }
         ProcessCommand::FinishCancellation => {
-            plain("finish_cancellation", FinishCancellation { order_id }.into(), Never("it is itself an undo"))
+            plain("finish_cancellation", FinishCancellation { order_id }.into(), UNDOES)
         }
-        ProcessCommand::FailOrder { reason } => {
-            plain("fail_order", FailOrder { order_id, reason }.into(), Never("it is itself an undo"))
-        }
+        ProcessCommand::FailOrder { reason } => plain("fail_order", FailOrder { order_id, reason }.into(), UNDOES),
         ProcessCommand::RecordLatePayment { payment_id } => {
-            plain("record_late_payment", RecordLatePayment { order_id, payment_id }.into(), Never("it is a fact"))
+            plain("record_late_payment", RecordLatePayment { order_id, payment_id }.into(), FACT)
         }
-        ProcessCommand::MarkDelivered => {
-            plain("mark_delivered", MarkDelivered { order_id }.into(), Never("it is a fact"))
-        }
-        ProcessCommand::CompleteOrder => {
-            plain("complete_order", CompleteOrder { order_id }.into(), Never("it is a fact"))
-        }
+        ProcessCommand::MarkDelivered => plain("mark_delivered", MarkDelivered { order_id }.into(), FACT),
+        ProcessCommand::CompleteOrder => plain("complete_order", CompleteOrder { order_id }.into(), FACT),
         ProcessCommand::HoldOrder { reason } => plain(
             "hold_order",
             HoldOrder { order_id, reason: Remark::code(reason) }.into(),
@@ -146,8 +164,8 @@ pub fn task(order_id: OrderId, command: &ProcessCommand) -> Task {
     }
 }
 
-/// Streams that the process looks at when an event of this one is taken in, as far as can be
-/// told from what is loaded. Only a hint that saves rounds of loading.
+/// Streams that the process reads when an event of this one is taken in, as far as the loaded
+/// states tell. Only a hint, which saves rounds of loading.
 fn looked_at(states: &dyn States, stream: StreamId) -> Vec<StreamId> {
     let order_id = match stream.kind {
         AggregateKind::Order => {
@@ -161,6 +179,7 @@ fn looked_at(states: &dyn States, stream: StreamId) -> Vec<StreamId> {
         | AggregateKind::Email
         | AggregateKind::Session
         | AggregateKind::Product
+        | AggregateKind::Category
         | AggregateKind::Stock
         | AggregateKind::Shipment
         | AggregateKind::Points

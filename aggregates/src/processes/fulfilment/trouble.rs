@@ -1,13 +1,12 @@
-//! What a process waits for a person about that has verbs of its own beside resume, skip and
-//! compensate: give the money back, send again, take it as it is.
+//! The problems for which people have special commands beside resume, skip and compensate: refund
+//! the money, send again, accept it as it is.
 
 use super::reason::ParkReason;
 
-/// Something that went wrong with the goods or the money of an order, and that nobody but a
-/// person can end.
+/// A problem with the goods or the money of an order that only a person can end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// The gateway speaks of another amount than was asked for.
+    /// The gateway reports another amount than the one requested.
     PaymentMismatch,
     /// The parcel is lost.
     ParcelLost,
@@ -19,7 +18,7 @@ impl Trouble {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::PaymentMismatch, Self::ParcelLost, Self::ParcelReturned];
 
-    /// The reason by which a process is parked, and the order on hold.
+    /// The reason for which a process is parked and the order is put on hold.
     #[must_use]
     pub const fn reason(self) -> ParkReason {
         match self {

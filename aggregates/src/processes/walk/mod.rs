@@ -1,29 +1,29 @@
 //! The walk: what the processes learn from a decision, and what they then ask of aggregates, is
-//! decided with it and goes into the same append.
+//! decided together with it and goes into the same append.
 //!
-//! It begins with what a command has decided to write and goes over everything that was
-//! written, in the order of cause and effect. An event that a process learns from is taken in.
-//! For each command that a process issues, what can be decided here is decided at once: a plain
-//! command, or the intent of a call to the outside. What was recorded is gone over in its turn;
-//! a refusal is an input at once; what is done already leads to nothing. Only the calls leave.
+//! It starts with what a command has decided to write and handles everything that was written, in
+//! the order of cause and effect. An event that a process learns from is taken in. For each command
+//! that a process issues, what can be decided here is decided at once: a plain command, or the
+//! intent of a call to the outside. What that records is handled in turn; a refusal becomes an
+//! input at once; what is already done leads to nothing. Only the calls are left to the dispatcher.
 //!
 //! Invariants:
-//! - W1 Every event that a process learns from has its input in the same append. Where that
-//!   cannot be, the process says in the same append what it set aside, and is left alone until it
-//!   has caught up.
-//! - W2 The same decision on the same states walks the same way, ids and all, and what was told
-//!   is known: told again it records nothing.
-//! - W3 Nothing in here refuses what the command decided: not a refusal, nor a stream that
-//!   cannot be read, nor a plan that breaks off or never ends.
-//! - W4 Where something was not written because of what was looked at, the append holds to the
-//!   version that was looked at, as if it were written.
+//! - W1 Every event that a process learns from has its input in the same append. If that is not
+//!   possible, the process records in the same append what was set aside, and is left alone until
+//!   it has caught up.
+//! - W2 The same decision on the same states gives the same walk, including all ids. What a process
+//!   was told already is known to it, and records nothing the second time.
+//! - W3 Nothing in here refuses what the command decided: neither a refusal, nor a stream that
+//!   cannot be read, nor a plan that panics or never ends.
+//! - W4 If something was not written because of a stream that was read, the append expects that
+//!   stream at the version that was read, as if it were written.
 
 mod overlay;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use jangbu_kernel::{CommandId, RefusalCode, StreamId};
+use jangbu_kernel::{CommandId, RefusalCode, StreamId, Version};
 
 use super::fulfilment::InputName;
 use super::process::{
@@ -35,18 +35,17 @@ use crate::facts::{Facts, Scope};
 use crate::state::{Missing, States};
 use overlay::Overlay;
 
-/// Inputs and commands of one walk. The longest way there is, an order paid with points from
-/// the placing to the request for its label, has about a dozen; more would be a defect, and the
-/// bound keeps it finite.
+/// Inputs and commands of one walk. The longest walk has about a dozen: an order paid with points,
+/// from the placing to the request for its label. More would be a defect, and the limit stops it.
 pub const MAX_ROUNDS: u32 = 32;
 
-/// Events per stream, in the order in which they are to lie.
+/// Events per stream, in the order in which they are appended.
 pub type Writes = Vec<(StreamId, Vec<DomainEvent>)>;
 
-/// States that know the version of their streams.
+/// States that know the versions of their streams.
 pub trait Versioned: States {
-    /// The version of a stream, 0 where there is none.
-    fn version(&self, stream: StreamId) -> u64;
+    /// The version of a stream, 0 if it does not exist.
+    fn version(&self, stream: StreamId) -> Version;
 }
 
 /// What one command of a walk wrote.
@@ -54,51 +53,51 @@ pub trait Versioned: States {
 pub struct Step {
     /// Its id.
     pub command_id: CommandId,
-    /// What caused it: the place of an event among all of the append, from 0.
+    /// Its cause: the index of an event among all events of the append, from 0.
     pub cause: usize,
-    /// What it wrote. A stream without events was looked at and has to be at its version still.
+    /// What it wrote. A stream without events was only read, and has to be at its version still.
     pub writes: Writes,
 }
 
-/// A command of a process, and what came of it.
+/// A command of a process, and its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Carried {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// Whether it was refused.
     pub refused: bool,
 }
 
-/// What a walk came to.
+/// The result of a walk.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Walked {
-    /// What goes into the append behind the decision, in this order.
+    /// What is appended after the decision, in this order.
     pub steps: Vec<Step>,
-    /// Streams among them that come into being.
+    /// The streams among them that are new.
     pub begun: Vec<StreamId>,
-    /// The commands that were carried out.
+    /// The commands that were executed.
     pub carried: Vec<Carried>,
-    /// The processes that could not be taken along, and why: they are set aside.
+    /// Why the processes were set aside; none if they were not.
     pub set_aside: Option<&'static str>,
 }
 
-/// What the surroundings know of the streams.
+/// What the caller knows of the streams.
 #[derive(Clone, Copy, Debug)]
 pub struct Ground<'a> {
     /// Streams that cannot be read, with their versions.
-    pub unreadable: &'a BTreeMap<StreamId, u64>,
-    /// Whether streams that commands bring into being are taken as empty without looking.
+    pub unreadable: &'a BTreeMap<StreamId, Version>,
+    /// Whether streams that commands begin are taken as empty without being loaded.
     pub begins: bool,
 }
 
-/// These streams are not loaded; load them and walk again.
+/// These streams are not loaded. Load them and walk again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unloaded(pub BTreeSet<StreamId>);
 
-/// Why a walk does not go on.
+/// Why a walk stops.
 enum Halt {
     Unloaded(Unloaded),
-    /// The processes are to be set aside, for this reason.
+    /// The processes have to be set aside, for this reason.
     SetAside(&'static str),
 }
 
@@ -107,9 +106,9 @@ enum Halt {
 /// # Errors
 /// [`Unloaded`]: streams that have to be loaded first.
 pub fn walk<S: Versioned>(states: &S, facts: &Facts, first: &Writes, ground: Ground<'_>) -> Result<Walked, Unloaded> {
-    // The actor of what follows is the system, whoever sent the first command.
+    // The actor of what follows is the system, whatever actor sent the first command.
     let facts = Facts { scope: Scope::Any, ..facts.clone() };
-    // The states are only looked at, so they are whole afterwards.
+    // The states are only read, so they are intact after a panic.
     let walked = catch_unwind(AssertUnwindSafe(|| {
         let mut walker = Walker::new(states, &facts, ground);
         walker.write(first);
@@ -125,8 +124,8 @@ pub fn walk<S: Versioned>(states: &S, facts: &Facts, first: &Writes, ground: Gro
     Ok(set_aside(states, first, reason))
 }
 
-/// Streams that are looked at when something is written to one of these, as far as can be told
-/// from what is loaded. Only a hint that saves rounds of loading.
+/// Streams that are read when something is written to one of these, as far as the loaded states
+/// tell. Only a hint, which saves rounds of loading.
 #[must_use]
 pub fn looked_at(states: &dyn States, streams: &[StreamId]) -> Vec<StreamId> {
     let all = streams.iter().flat_map(|stream| PROCESSES.iter().flat_map(|process| process.looks_at(states, *stream)));
@@ -137,7 +136,7 @@ pub fn looked_at(states: &dyn States, streams: &[StreamId]) -> Vec<StreamId> {
 enum Todo {
     /// A process is told something, by this command.
     Tell { command_id: CommandId, command: AnyCommand, cause: usize },
-    /// A command of a process is carried out, as far as that is possible here.
+    /// A command of a process is executed, as far as that is possible here.
     Carry { process: &'static dyn Process, instance: StreamId, issued: IssuedTask, cause: usize },
 }
 
@@ -148,7 +147,7 @@ struct Walker<'a, S> {
     queue: VecDeque<Todo>,
     steps: Vec<Step>,
     carried: Vec<Carried>,
-    /// Events of the append so far.
+    /// The number of events of the append so far.
     events: usize,
 }
 
@@ -177,11 +176,11 @@ impl<'a, S: Versioned> Walker<'a, S> {
         Ok(())
     }
 
-    /// Puts writes on top of the states and has whatever follows from them done in turn.
+    /// Applies writes to the states and queues what follows from them.
     fn write(&mut self, writes: &Writes) {
         for (stream, events) in writes {
             let version = self.overlay.write(*stream, events);
-            for (version, event) in (version..).zip(events) {
+            for (version, event) in version.onwards().zip(events) {
                 let cause = self.events;
                 self.events += 1;
                 self.follow(Told { stream: *stream, version, logged: None, event }, cause);
@@ -213,7 +212,7 @@ impl<'a, S: Versioned> Walker<'a, S> {
                 self.step(command_id, cause, writes);
                 Ok(())
             }
-            // Known; a process refuses no input.
+            // The input is known already; a process refuses no input.
             Ok(Outcome::AlreadyDone | Outcome::Refused(_)) => Ok(()),
             Err(Missing(stream)) if self.ground.unreadable.contains_key(&stream) => {
                 Err(Halt::SetAside(RefusalCode::StreamUnreadable.code()))
@@ -265,7 +264,8 @@ impl<'a, S: Versioned> Walker<'a, S> {
         command.decide(&self.overlay, self.facts)
     }
 
-    /// W4: on a log with several writers a "no", or "it is there", may be of a moment ago.
+    /// W4: on a log with several writers, what led to a refusal or to "already done" may be
+    /// outdated.
     fn hold_to_what_was_looked_at(&mut self, command_id: CommandId, cause: usize) {
         let looked_at = self.overlay.take_looked_at().into_iter();
         let unwritten = looked_at.filter(|stream| !self.overlay.is_written(*stream));
@@ -276,7 +276,7 @@ impl<'a, S: Versioned> Walker<'a, S> {
         }
     }
 
-    /// What a decision needs, with whatever else it will look at.
+    /// Asks for the stream that a decision needs, and for the others that it will read.
     fn unloaded(&self, command: &AnyCommand, stream: StreamId) -> Halt {
         let named = command.streams(&self.overlay).into_iter();
         let named = named.filter(|stream| !self.ground.unreadable.contains_key(stream));
@@ -285,29 +285,30 @@ impl<'a, S: Versioned> Walker<'a, S> {
     }
 }
 
-/// What of a decision a process is not told.
+/// What a process is not told of a decision.
 struct Aside {
     process: &'static dyn Process,
-    /// The event that it is set aside with, the first of them.
+    /// The first event that it is set aside for.
     cause: usize,
     inputs: Vec<InputName>,
 }
 
-/// The processes that a decision concerns are set aside: it stands alone, and says so.
+/// Sets the processes that a decision concerns aside: the decision is appended alone, with a record
+/// of that.
 fn set_aside<S: Versioned>(states: &S, first: &Writes, reason: &'static str) -> Walked {
     let mut versions = Overlay::over(states);
     let mut aside: BTreeMap<StreamId, Aside> = BTreeMap::new();
     let mut cause = 0;
     for (stream, events) in first {
         let version = versions.write(*stream, events);
-        for (version, event) in (version..).zip(events) {
+        for (version, event) in version.onwards().zip(events) {
             for process in PROCESSES {
                 let new = || Aside { process: *process, cause, inputs: Vec::new() };
                 if let Some(instance) = process.learner(*stream, event) {
                     let input = InputName::Event { stream: *stream, version };
                     aside.entry(instance).or_insert_with(new).inputs.push(input);
                 }
-                // What an event of its own asks for is not carried out either.
+                // The commands that an event issues are not executed either.
                 if !process.issued(*stream, event).is_empty() {
                     aside.entry(*stream).or_insert_with(new);
                 }

@@ -1,9 +1,9 @@
-//! The states as they are after what an append has written so far.
+//! The states after what an append has written so far.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 
-use jangbu_kernel::StreamId;
+use jangbu_kernel::{StreamId, Version};
 
 use super::Versioned;
 use crate::event::DomainEvent;
@@ -12,21 +12,21 @@ use crate::state::{AnyState, States};
 /// What an append has written to a stream.
 #[derive(Default)]
 struct Layer {
-    /// Version of the stream before.
-    before: u64,
+    /// The version of the stream before the append.
+    before: Version,
     events: Vec<DomainEvent>,
-    /// The state with all of them folded in, once somebody has read it.
+    /// The state with all of the events folded in, once it has been read.
     state: OnceCell<AnyState>,
 }
 
-/// States with what an append has written on top. A state is copied only when it is read after
-/// it was written: a stock with a thousand reservations is mostly not.
+/// States with the writes of an append on top. A state is copied only when it is read after it was
+/// written; a stock with a thousand reservations mostly is not.
 pub(super) struct Overlay<'a, S> {
     below: &'a S,
     layers: BTreeMap<StreamId, Layer>,
-    /// Streams that come into being in this append: nothing is below.
+    /// Streams that are new in this append: nothing is below.
     begun: BTreeMap<StreamId, AnyState>,
-    /// What the decision under way has looked at.
+    /// The streams that the current decision has read.
     looked_at: RefCell<Vec<StreamId>>,
 }
 
@@ -35,14 +35,14 @@ impl<'a, S: Versioned> Overlay<'a, S> {
         Self { below, layers: BTreeMap::new(), begun: BTreeMap::new(), looked_at: RefCell::new(Vec::new()) }
     }
 
-    /// Takes a stream as empty, if nothing of it is loaded.
+    /// Takes a stream as empty, if it is not loaded.
     pub(super) fn begin(&mut self, stream: StreamId) {
         if !self.layers.contains_key(&stream) && self.below.any(stream).is_none() {
             self.begun.entry(stream).or_insert_with(|| AnyState::initial(stream.kind));
         }
     }
 
-    /// The streams that came into being.
+    /// The new streams that were written.
     pub(super) fn begun(&self) -> Vec<StreamId> {
         self.begun.keys().copied().filter(|stream| self.is_written(*stream)).collect()
     }
@@ -53,24 +53,24 @@ impl<'a, S: Versioned> Overlay<'a, S> {
     }
 
     /// The version of a stream with what this append has written to it so far.
-    pub(super) fn version_after(&self, stream: StreamId) -> u64 {
+    pub(super) fn version_after(&self, stream: StreamId) -> Version {
         let layer = self.layers.get(&stream);
-        layer.map_or_else(|| self.below.version(stream), |layer| layer.before + layer.events.len() as u64)
+        layer.map_or_else(|| self.below.version(stream), |layer| layer.before.plus(layer.events.len() as u64))
     }
 
-    /// Writes events on top; gives the version of the first of them.
-    pub(super) fn write(&mut self, stream: StreamId, events: &[DomainEvent]) -> u64 {
-        let before = if self.begun.contains_key(&stream) { 0 } else { self.below.version(stream) };
+    /// Writes events on top; returns the version of the first of them.
+    pub(super) fn write(&mut self, stream: StreamId, events: &[DomainEvent]) -> Version {
+        let before = if self.begun.contains_key(&stream) { Version::ZERO } else { self.below.version(stream) };
         let layer = self.layers.entry(stream).or_insert_with(|| Layer { before, ..Layer::default() });
         if let Some(state) = layer.state.get_mut() {
             events.iter().for_each(|event| state.evolve(event));
         }
-        let version = layer.before + layer.events.len() as u64 + 1;
+        let version = layer.before.plus(layer.events.len() as u64).next();
         layer.events.extend_from_slice(events);
         version
     }
 
-    /// What was looked at since it was asked last.
+    /// Returns what was read since the last call.
     pub(super) fn take_looked_at(&self) -> Vec<StreamId> {
         self.looked_at.take()
     }

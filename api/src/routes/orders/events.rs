@@ -12,7 +12,7 @@ use futures::stream;
 use jangbu_commands::identity::Identity;
 use jangbu_kernel::log::EventLog;
 use jangbu_kernel::log::watch::HeadWatch;
-use jangbu_kernel::{OrderId, RecordedEvent, SessionId, StreamId, UserId};
+use jangbu_kernel::{OrderId, RecordedEvent, SessionId, StreamId, UserId, Version};
 use jangbu_projections::OrderRow;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,12 +25,13 @@ use crate::routes::audit::RecordView;
 use crate::shares::{Exhausted, Share};
 use crate::state::App;
 
-/// A stream ends after this time, as an access token does; the browser comes back by
-/// itself and says where it was.
+/// A stream ends after this time, as an access token does; browsers reconnect by themselves and
+/// send the id of the last event.
 const LONGEST: Duration = Duration::from_secs(300);
-/// A comment goes out in silence, so that a connection that is gone is noticed.
+/// A comment is sent when there are no events, so that a broken connection is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// The log moves for many orders; a follower of one order reads no more often than this.
+/// Least time between two reads for one follower, because the log also grows by other orders'
+/// events.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Events read at once.
 const PAGE: usize = 100;
@@ -60,7 +61,7 @@ pub(super) async fn follow(State(app): State<App>, PathId(id): PathId, call: Cal
         head: log.watch_head(),
         log,
         stream: StreamId::order(OrderId::new(order.id.uuid())),
-        next_version: seen + 1,
+        next_version: seen.next(),
         ready: VecDeque::new(),
         ends_at: Instant::now() + LONGEST,
         looked_at: Instant::now(),
@@ -84,12 +85,12 @@ fn too_many(exhausted: Exhausted) -> Problem {
     problem.retry_after(SECONDS)
 }
 
-fn last_seen(call: &Call) -> Result<u64, Problem> {
+fn last_seen(call: &Call) -> Result<Version, Problem> {
     match call.headers.get("last-event-id") {
-        None => Ok(0),
+        None => Ok(Version::ZERO),
         Some(value) => {
-            let version: Option<u64> = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-            version.filter(|version| *version < u64::MAX).ok_or_else(|| {
+            let version: Option<Version> = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+            version.filter(|version| *version < Version::MAX).ok_or_else(|| {
                 Problem::invalid_at("/headers/Last-Event-ID", "malformed_header", "expected a version such as 3")
             })
         }
@@ -98,17 +99,17 @@ fn last_seen(call: &Call) -> Result<u64, Problem> {
 
 struct Follower {
     identity: Identity,
-    /// Who follows, by which login: the stream ends with it.
+    /// The user and the login; the stream ends with the login.
     login: (UserId, SessionId),
     log: Arc<dyn EventLog>,
     head: HeadWatch,
     stream: StreamId,
-    next_version: u64,
+    next_version: Version,
     ready: VecDeque<RecordedEvent>,
     ends_at: Instant,
     looked_at: Instant,
     draining: CancellationToken,
-    /// Counts the open streams; given back when the client leaves.
+    /// Counts the open streams; released when the client disconnects.
     _share: Share<UserId>,
 }
 
@@ -117,7 +118,7 @@ impl Follower {
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(recorded) = self.ready.pop_front() {
-                self.next_version = recorded.version + 1;
+                self.next_version = recorded.version.next();
                 return sse_event(&recorded);
             }
             self.looked_at = Instant::now();
@@ -125,8 +126,8 @@ impl Follower {
             if !self.identity.is_live(user_id, session_id).await.unwrap_or(false) {
                 return None;
             }
-            let page = self.log.read_stream(self.stream, self.next_version, u64::MAX, PAGE).await;
-            // The client comes back with the last id it saw: nothing is lost by ending here.
+            let page = self.log.read_stream(self.stream, self.next_version, Version::MAX, PAGE).await;
+            // The client reconnects with the last id it saw, so nothing is lost by ending here.
             self.ready.extend(page.inspect_err(|error| tracing::warn!(%error, "a stream of events ends early")).ok()?);
             if self.ready.is_empty() && !self.wait().await {
                 return None;
@@ -134,7 +135,7 @@ impl Follower {
         }
     }
 
-    /// Waits for news; false when the stream is over.
+    /// Waits for new events; false when the stream is over.
     async fn wait(&mut self) -> bool {
         let looked_at = self.looked_at;
         let head = &mut self.head;

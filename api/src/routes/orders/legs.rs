@@ -1,5 +1,5 @@
-//! The parts of a payment: how they are read, judged and sealed. What a part carries is said by
-//! its method, in the registry of methods.
+//! The parts of a payment: how they are read, checked and sealed. The registry of methods says
+//! which fields the part of a method has.
 
 use jangbu_commands::{Leg, Method, registered_methods, sealing};
 use jangbu_kernel::gateway::Details;
@@ -13,7 +13,7 @@ use crate::http::node::Node;
 use crate::http::problem::{Code, Problem};
 use crate::state::App;
 
-/// Legs as they come; the shop's own limit is lower.
+/// Legs as sent; the shop's own limit is lower.
 pub(crate) type Legs = List<LegBody, 1, 20>;
 
 /// A part of a payment as it came.
@@ -81,14 +81,14 @@ impl Read for LegBody {
         };
         let method = if let Some(Node::Text(name)) = named {
             let Some(method) = Method::named(name) else {
-                // Its own fields are unknown too, and the method is what has to be named.
+                // Its own fields are unknown too, and the error has to name the method.
                 return Some(Self { amount: None, method: LegMethod::Unknown(name.chars().take(40).collect()) });
             };
             Some(method)
         } else {
             None
         };
-        // Where no method is named, what any of them carries may be meant.
+        // If no method is named, the fields of any method are accepted.
         let possible = registered_methods().iter().filter(|known| method.is_none_or(|method| method == **known));
         let fields = possible.flat_map(|method| method.fields()).map(|field| field.name);
         let known: Vec<&str> = COMMON.into_iter().chain(fields).collect();
@@ -112,10 +112,10 @@ impl Read for LegBody {
     }
 }
 
-/// The legs of a payment, right as far as the body tells.
+/// The legs of a payment, valid as far as the body tells.
 pub(crate) struct CheckedLegs(Vec<(Money, Method, Details)>);
 
-/// Judges amounts and methods; what is given lacks those that are wrong.
+/// Checks amounts and methods; the result lacks the legs that are wrong.
 pub(crate) fn checked_legs(
     app: &App,
     bodies: Legs,
@@ -138,8 +138,8 @@ pub(crate) fn checked_legs(
     CheckedLegs(checked)
 }
 
-/// Whether the shop takes money by a method: one of a gateway's, only where the one that new
-/// charges go to does.
+/// Whether the shop accepts a method: one that needs a gateway only if the gateway of new charges
+/// supports it.
 pub(crate) fn is_usable(app: &App, method: Method) -> bool {
     method.own_books().is_some() || app.state.gateways.chosen().takes(method.name())
 }
@@ -149,15 +149,15 @@ fn refuse_method(name: &str, at: &At<'_>, errors: &mut Errors) {
     errors.push(&At::Name(at, "method"), Code::PaymentMethodInvalid.name(), detail);
 }
 
-/// Ends the request when something is wrong with it. Where that is nothing but methods this
-/// shop does not know, the request is refused for them.
+/// Rejects the request if there are errors. If all of them are methods that this shop does not
+/// know, it is rejected with the code for them.
 pub(crate) fn none_wrong(errors: Errors) -> Result<(), Problem> {
     errors.none().map_err(|problem| problem.named_for_its_errors(Code::PaymentMethodInvalid))
 }
 
 impl CheckedLegs {
-    /// As the command wants them: what the methods need to know is sealed under the buyer's key
-    /// for this payment.
+    /// The legs as the command expects them: the methods' own fields are sealed under the buyer's
+    /// key, for this payment.
     pub(crate) async fn sealed(self, app: &App, user_id: UserId, payment_id: PaymentId) -> Result<Vec<Leg>, Problem> {
         let mut legs = Vec::with_capacity(self.0.len());
         for (amount, method, details) in self.0 {

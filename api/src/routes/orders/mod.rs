@@ -1,7 +1,9 @@
-//! Orders: place, quote, read, call off, follow.
+//! Orders: place, quote, read, cancel, follow.
 
 mod events;
 mod legs;
+mod lines;
+mod notes;
 mod place;
 mod quote;
 mod read;
@@ -11,7 +13,8 @@ mod view;
 use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::commands::{
-    AcceptOrder, CancelOrder, ConfirmDelivery, HoldOrder, PlaceOrder, RefundOrder, ReleaseHold, SendOrderAgain,
+    AcceptOrder, CancelLines, CancelOrder, ConfirmDelivery, HoldOrder, NoteOrder, PackOrder, PlaceOrder, RefundOrder,
+    ReleaseHold, SendOrderAgain,
 };
 use jangbu_commands::{AnyCommand, CancelledBy, Command as _, Permission, Reach, Scope};
 use jangbu_kernel::{OrderId, StreamId};
@@ -28,7 +31,10 @@ use crate::http::reply::{self, Made};
 use crate::http::view::sealed_remark;
 use crate::state::App;
 #[cfg(test)]
-pub(crate) use {place::PlaceOrderBody, quote::QuoteBody, read::OrderListQuery};
+pub(crate) use {
+    lines::CancelLinesBody, notes::NoteBody, notes::NoteQuery, place::PlaceOrderBody, quote::QuoteBody,
+    quote::ShippingQuoteBody, read::OrderListQuery,
+};
 
 pub(crate) use legs::{LegBody, Legs, checked_legs, is_usable, none_wrong};
 pub(crate) use read::{AsOfQuery, listed_user, page_limit, page_request};
@@ -41,6 +47,7 @@ pub(super) fn entries() -> Vec<Entry> {
     vec![
         Entry::command(&[PlaceOrder::RULES], routes!(place::place)),
         Entry::new(Reach::Own(Permission::OrdersPlace), Kind::Query, quote::REFUSALS, routes!(quote::quote)),
+        Entry::new(Reach::Own(Permission::OrdersPlace), Kind::Query, quote::REFUSALS, routes!(quote::quote_shipping)),
         Entry::new(READ, Kind::Query, &[], routes!(read::list)),
         Entry::new(READ, Kind::One, &[], routes!(read::one)),
         Entry::new(READ, Kind::One, &[], routes!(read::by_number)),
@@ -49,9 +56,13 @@ pub(super) fn entries() -> Vec<Entry> {
         Entry::new(READ, Kind::Query, &[], routes!(read::shipments)),
         Entry::new(READ, Kind::Query, &[], routes!(events::follow)),
         Entry::command(&[CancelOrder::RULES], routes!(cancel_order)),
+        Entry::command(&[CancelLines::RULES], routes!(lines::cancel_lines)),
         Entry::command(&[ConfirmDelivery::RULES], routes!(confirm_delivery)),
         Entry::command(&[HoldOrder::RULES], routes!(hold_order)),
         Entry::command(&[ReleaseHold::RULES], routes!(release_order)),
+        Entry::command(&[PackOrder::RULES], routes!(pack_order)),
+        Entry::command(&[NoteOrder::RULES], routes!(notes::note_order)),
+        Entry::new(Reach::Any(Permission::OrdersReadAny), Kind::Query, &[], routes!(notes::notes)),
         Entry::command(&[RefundOrder::RULES], routes!(trouble::refund_order)),
         Entry::command(&[SendOrderAgain::RULES], routes!(trouble::send_order_again)),
         Entry::command(&[AcceptOrder::RULES], routes!(trouble::accept_order)),
@@ -160,7 +171,19 @@ async fn release_order(
     carry_out(&app, &call, command, &body.bytes).await
 }
 
-/// Has a command on an order carried out and answers with the order.
+/// The goods of an order are in their parcel, which waits to be handed over; for staff.
+///
+/// From the order desk's list `to_pack` it moves on to `to_send`. A parcel may leave without it.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/pack", operation_id = "packOrder", tag = "orders",
+    params(("id" = uuid::Uuid, Path, description = "the order")),
+    responses((status = 200, description = "the order", body = OrderView)),
+)]
+async fn pack_order(State(app): State<App>, PathId(id): PathId, call: Call, body: NoBody) -> Result<Response, Problem> {
+    carry_out(&app, &call, PackOrder { order_id: OrderId::new(id) }, &body.0).await
+}
+
+/// Executes a command on an order and answers with the order.
 async fn carry_out(app: &App, call: &Call, command: impl Into<AnyCommand>, body: &[u8]) -> Result<Response, Problem> {
     let answer = call.execute(app, command, body).await?;
     reply::command::<OrderRow>(app, call, answer, Made::Changed).await

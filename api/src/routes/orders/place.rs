@@ -1,4 +1,4 @@
-//! Placing an order, and the way somebody pays.
+//! Placing an order, and how it is paid.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -93,7 +93,7 @@ pub(super) async fn place(
     call: Call,
     body: JsonBody<PlaceOrderBody>,
 ) -> Result<Response, Problem> {
-    // Before anything is sealed: without a key there is nothing to be done.
+    // Before anything is sealed: without a key the request is rejected.
     call.check_key(PlaceOrder::RULES.key)?;
     let currency = currency_of_goods(&app, &body.value).await?;
     let checked = checked(&app, body.value, currency)?;
@@ -114,6 +114,7 @@ pub(super) async fn place(
         user_id,
         lines: checked.lines,
         shipping_address: sealed.clone(),
+        postal_code: Some(checked.address.postal_code.clone()),
         expected_total: checked.expected_total,
         pay_within: checked.pay_within,
         payment,
@@ -124,13 +125,13 @@ pub(super) async fn place(
     let view = if row.shipping_address == sealed {
         OrderView::of(row, Some(checked.address.into()), Opener::new(&app)).await?
     } else {
-        // An earlier answer to the same request, sealed then.
+        // The earlier answer to the same request, with its own sealed address.
         row.view(&app).await?
     };
     Ok(outcome.respond(&call, &view))
 }
 
-/// An order that is right as far as its body tells.
+/// An order that is valid as far as its body tells.
 struct CheckedOrder {
     lines: Vec<WantedLine>,
     address: PostalAddress,
@@ -139,7 +140,7 @@ struct CheckedOrder {
     legs: Option<CheckedLegs>,
 }
 
-/// Judges what can be judged of the values alone: everything that is wrong with them at once.
+/// Checks what the values alone tell, and reports all errors at once.
 fn checked(app: &App, wanted: PlaceOrderBody, currency: Currency) -> Result<CheckedOrder, Problem> {
     let mut errors = Errors::default();
     check_lines(app, &wanted.lines, &mut errors);
@@ -158,8 +159,8 @@ fn checked(app: &App, wanted: PlaceOrderBody, currency: Currency) -> Result<Chec
     })
 }
 
-/// The currency of the goods: amounts of the body that name none are in it. Looked up only
-/// when there are such amounts.
+/// The currency of the goods, which applies to amounts of the body without a currency. It is looked
+/// up only if there are such amounts.
 async fn currency_of_goods(app: &App, wanted: &PlaceOrderBody) -> Result<Currency, Problem> {
     let mut legs = wanted.payment.iter().flat_map(|payment| &payment.legs.0);
     let is_open = legs.any(LegBody::is_open) || matches!(wanted.expected_total, Some(Amount::Open(_)));
@@ -168,7 +169,7 @@ async fn currency_of_goods(app: &App, wanted: &PlaceOrderBody) -> Result<Currenc
         return Ok(known);
     }
     let currency = jangbu_commands::currency_of(&app.state.commands, line.product_id).await?;
-    // What is not there is refused by the decision.
+    // The decision refuses products that do not exist.
     let Some(currency) = currency else { return Ok(Currency::KRW) };
     app.currencies.insert(line.product_id, currency);
     Ok(currency)
@@ -196,8 +197,8 @@ pub(super) fn wanted_lines(lines: &Lines) -> Vec<WantedLine> {
         .collect()
 }
 
-/// The address, and whether the carrier can send something there: what a label needs is known
-/// before anything is paid.
+/// The address, and whether the carrier delivers there: what a label needs is known before anything
+/// is paid.
 pub(super) fn checked_address(app: &App, body: AddressBody, errors: &mut Errors) -> PostalAddress {
     let address = PostalAddress {
         recipient: body.recipient.0,

@@ -1,18 +1,18 @@
-//! Looking at orders.
+//! Reading orders.
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use jangbu_commands::Scope;
-use jangbu_kernel::{StreamId, Timestamp, UserId, text};
-use jangbu_projections::{OrderFilter, OrderRow, OrderStatus, PageRequest, PaymentRow, ShipmentRow};
+use jangbu_commands::{Permission, Scope};
+use jangbu_kernel::{ProductId, StreamId, Timestamp, UserId, text};
+use jangbu_projections::{Desk, OrderFilter, OrderRow, OrderStatus, Page, PageRequest, PaymentRow, ShipmentRow};
 
 use super::OrderView;
 use crate::http::call::Call;
 use crate::http::events;
 use crate::http::fields::{Line, Whole, read_words, request_body};
 use crate::http::params::{PathId, PathText, QueryFields};
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::reply;
 use crate::http::resource::{AsOf, await_min_position, is_visible, load};
 use crate::http::view::Listing;
@@ -22,14 +22,25 @@ use crate::routes::shipments::ShipmentView;
 use crate::state::App;
 
 read_words!(OrderStatus, "an order status such as paid");
+read_words!(Desk, "what is to be done: to_pack, to_send, on_hold or late");
 
 request_body! {
     /// Which orders.
     pub(crate) struct OrderListQuery {
+        /// Only those about which the order desk has this to do, the oldest first; staff only.
+        desk: Option<Desk>,
         /// Only those in this state.
         status: Option<OrderStatus>,
         /// Only this buyer's; staff only, all others see their own.
         user_id: Option<UserId>,
+        /// Only those of the buyer with this e-mail address; staff only.
+        email: Option<Line<1, 254>>,
+        /// Only the one with this number.
+        number: Option<Line<1, 40>>,
+        /// Only those with this product.
+        product_id: Option<ProductId>,
+        /// Only those with a product that has all these words in its present name or description.
+        q: Option<Line<1, 200>>,
         /// Placed at this moment or later.
         from: Option<Timestamp>,
         /// Placed before this moment.
@@ -59,10 +70,10 @@ request_body! {
     }
 }
 
-/// Items of a page that is asked for without a number.
+/// Items of a page if no limit is given.
 const DEFAULT_LIMIT: u8 = 50;
 
-/// A page as it is asked for.
+/// A page as requested.
 pub(crate) fn page_request(cursor: Option<Line<1, 1000>>, limit: Option<Whole<1, 200>>) -> PageRequest {
     let limit = limit.and_then(|limit| u32::try_from(limit.0).ok()).unwrap_or(DEFAULT_LIMIT.into());
     PageRequest { cursor: cursor.map(|cursor| cursor.0), limit }
@@ -73,7 +84,7 @@ pub(crate) fn page_limit(limit: Option<Whole<1, 200>>) -> usize {
     limit.and_then(|limit| usize::try_from(limit.0).ok()).unwrap_or(DEFAULT_LIMIT.into())
 }
 
-/// Whose things a list shows: one's own, or whoever's is asked for.
+/// The owner of the listed things: the caller, or the user that is asked for.
 pub(crate) fn listed_user(call: &Call, asked: Option<UserId>) -> Result<Option<UserId>, Problem> {
     Ok(match call.principal()?.scope {
         Scope::Any => asked,
@@ -82,6 +93,10 @@ pub(crate) fn listed_user(call: &Call, asked: Option<UserId>) -> Result<Option<U
 }
 
 /// Orders, newest first.
+///
+/// `desk` lists what is to be done: `to_pack` is paid and not packed, `to_send` is packed and not
+/// handed over, `on_hold` waits for somebody, `late` is paid and was not handed over by its
+/// `ship_by`.
 #[utoipa::path(
     get, path = "/v1/orders", operation_id = "listOrders", tag = "orders",
     params(OrderListQuery),
@@ -93,14 +108,58 @@ pub(super) async fn list(
     QueryFields(query): QueryFields<OrderListQuery>,
 ) -> Result<Json<Listing<OrderView>>, Problem> {
     await_min_position(&app, &call).await?;
+    for (field, given) in [("desk", query.desk.is_some()), ("email", query.email.is_some())] {
+        if given && call.principal()?.scope != Scope::Any {
+            let needed = Permission::OrdersReadAny.name();
+            return Err(Problem::new(Code::Forbidden, format!("`{field}` needs {needed}")));
+        }
+    }
+    let page = page_request(query.cursor, query.limit);
+    let Some(buyer) = buyer(&app, query.email).await? else { return reply::page(&app, nothing::<OrderRow>()).await };
+    let user_id = listed_user(&call, query.user_id)?;
+    let products = products(&app, query.product_id, query.q).await?;
+    if buyer.is_some() && user_id.is_some() && buyer != user_id {
+        return reply::page(&app, nothing::<OrderRow>()).await;
+    }
     let filter = OrderFilter {
-        user_id: listed_user(&call, query.user_id)?,
+        desk: query.desk,
+        now: Some(app.state.world.clock.now()),
+        number: query.number.map(|number| as_number(&number.0)),
+        products,
+        user_id: buyer.or(user_id),
         status: query.status,
         from: query.from,
         to: query.to,
     };
-    let page = app.state.queries.orders(&filter, &page_request(query.cursor, query.limit)).await?;
-    reply::page(&app, page).await
+    reply::page(&app, app.state.queries.orders(&filter, &page).await?).await
+}
+
+/// A list without items.
+const fn nothing<R>() -> Page<R> {
+    Page { items: Vec::new(), next_cursor: None }
+}
+
+/// The buyer with an address, where one is given; none where nobody has it.
+async fn buyer(app: &App, email: Option<Line<1, 254>>) -> Result<Option<Option<UserId>>, Problem> {
+    let Some(email) = email else { return Ok(Some(None)) };
+    Ok(app.state.identity.user_by_email(&email.0).await?.map(Some))
+}
+
+/// The products of which an order has to have one, where that matters.
+async fn products(
+    app: &App,
+    product_id: Option<ProductId>,
+    words: Option<Line<1, 200>>,
+) -> Result<Option<Vec<ProductId>>, Problem> {
+    let Some(words) = words else { return Ok(product_id.map(|id| vec![id])) };
+    let mut found = app.state.queries.products_with(&words.0).await?;
+    found.retain(|id| product_id.is_none_or(|wanted| wanted == *id));
+    Ok(Some(found))
+}
+
+/// Numbers are read out and typed in: letters are compared as capitals, whatever their width.
+fn as_number(typed: &str) -> String {
+    text::compatible(typed.trim()).to_uppercase()
 }
 
 /// One order.
@@ -130,9 +189,7 @@ pub(super) async fn by_number(
     call: Call,
 ) -> Result<Response, Problem> {
     await_min_position(&app, &call).await?;
-    // Numbers are read out and typed: their letters are capital ones, of no particular width.
-    let number = text::compatible(number.trim()).to_uppercase();
-    let row = app.state.queries.order_by_number(&number).await?;
+    let row = app.state.queries.order_by_number(&as_number(&number)).await?;
     let row = row.filter(|row| is_visible(Some(row.user_id), &call)).ok_or_else(|| Problem::not_found("order"))?;
     reply::show(&app, &call, row).await
 }

@@ -1,5 +1,5 @@
-//! How staff end what an order's process waits for: a parcel that is lost or came back, a charge
-//! of another amount.
+//! How staff resolve what an order's process waits for: a parcel that is lost or came back, a
+//! charge of another amount.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -1,7 +1,7 @@
 //! An order as clients see it.
 
 use jangbu_commands::sealing::order_remark;
-use jangbu_kernel::{OrderId, RecordedEvent, StreamId, UserId};
+use jangbu_kernel::{OrderId, RecordedEvent, StreamId, UserId, Version};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{OrderLineRow, OrderRow, Queries, QueryError};
 use serde::Serialize;
@@ -51,6 +51,8 @@ pub(crate) struct OrderView {
     /// Why nothing goes on before somebody has looked; null when it does.
     on_hold: Option<String>,
     lines: Vec<LineView>,
+    /// What of it was cancelled; the order costs what is in `lines`.
+    cancelled_lines: Vec<LineView>,
     subtotal: Amount,
     discount: Amount,
     shipping_fee: Amount,
@@ -69,6 +71,11 @@ pub(crate) struct OrderView {
     placed_at: Moment,
     /// When all of it was paid; null before.
     paid_at: Option<Moment>,
+    /// Not handed to the carrier by then, it is late: the end of the third business day after its
+    /// payment. Null before it is paid.
+    ship_by: Option<Moment>,
+    /// When its goods were put into the parcel that it has; null before.
+    packed_at: Option<Moment>,
     /// When its parcel was handed to the carrier; null before.
     shipped_at: Option<Moment>,
     /// When its parcel arrived; null before.
@@ -80,7 +87,8 @@ pub(crate) struct OrderView {
     /// Why it ended before its time.
     close_reason: Option<String>,
     /// Goes up with every change; the `ETag`.
-    version: u64,
+    #[schema(value_type = u64)]
+    version: Version,
     updated_at: Moment,
 }
 
@@ -97,7 +105,7 @@ impl Resource for OrderRow {
     async fn find(queries: &Queries, id: Uuid) -> Result<Option<Self>, QueryError> {
         queries.order(OrderId::new(id)).await
     }
-    fn version(&self) -> u64 {
+    fn version(&self) -> Version {
         self.version
     }
     fn owner(&self) -> Option<UserId> {
@@ -106,7 +114,8 @@ impl Resource for OrderRow {
     fn order_id(&self) -> Option<OrderId> {
         Some(self.id)
     }
-    /// A destroyed key takes the address with it, and one that does not open it hides it.
+    /// The view changes without a new version when the key is destroyed, and when it cannot decrypt
+    /// the address.
     fn beside(view: &OrderView) -> Option<String> {
         view.shipping_address.is_none().then(|| if view.unreadable { "unreadable" } else { "erased" }.to_owned())
     }
@@ -133,6 +142,7 @@ impl OrderView {
             user_id: row.user_id.uuid(),
             status: row.status.name(),
             lines: row.lines.into_iter().map(LineView::from).collect(),
+            cancelled_lines: row.cancelled_lines.into_iter().map(LineView::from).collect(),
             subtotal: row.subtotal.into(),
             discount: row.discount.into(),
             shipping_fee: row.shipping_fee.into(),
@@ -142,6 +152,8 @@ impl OrderView {
             payment_deadline: row.payment_deadline.into(),
             placed_at: row.placed_at.into(),
             paid_at: row.paid_at.map(Moment::from),
+            ship_by: row.ship_by.map(Moment::from),
+            packed_at: row.packed_at.map(Moment::from),
             shipped_at: row.shipped_at.map(Moment::from),
             delivered_at: row.delivered_at.map(Moment::from),
             completed_at: row.completed_at.map(Moment::from),

@@ -1,5 +1,5 @@
-//! One pass over the whole log: what the store verifies, and the shop's invariants over
-//! every event that holds. Read models and the gateway's books come beside it.
+//! One pass over the whole log: what the store verifies, and the shop's invariants over every
+//! intact event. The read models and the gateway's books are compared separately.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,34 +7,35 @@ use std::time::{Duration, Instant};
 use jangbu_aggregates::DomainEvent;
 use jangbu_audit::gateway_books::GatewayCharge;
 use jangbu_audit::{Auditor, End, Findings, Ground, Invariant, Seen, Violation};
+use jangbu_kernel::Position;
 use jangbu_kernel::log::LogError;
 use jangbu_projections::{Compared, ComparedView};
 use jangbu_store::row::StoredRow;
 use jangbu_store::{Flaw, Ledger, Pages, Verification, verify_each};
 use serde::Serialize;
 
-/// What an audit came to.
+/// The result of an audit.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// Whether everything that was checked holds.
     pub ok: bool,
-    /// Whether the log holds, by itself.
+    /// Whether the log itself is intact.
     pub log_holds: bool,
     /// Whether the read models are the fold of the log; null: not checked.
     pub read_models_agree: Option<bool>,
-    /// Whether the gateway's books tell of the same money; null: not checked.
+    /// Whether the gateway's books have the same charges; null: not checked.
     pub gateway_agrees: Option<bool>,
     /// Events that were checked.
     pub events: u64,
-    /// Streams they belong to.
+    /// Streams that they belong to.
     pub streams: u64,
     /// Sealed roots that were recomputed.
     pub roots: u64,
-    /// Receipts that were looked at.
+    /// Receipts that were checked.
     pub receipts: u64,
     /// The Merkle root over all events, hexadecimal.
     pub root: String,
-    /// Events behind the newest sealed root: their hashes hold, but no root vouches for them yet.
+    /// Events after the newest sealed root: their hashes are right, but no root covers them yet.
     pub unsealed: u64,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
@@ -42,15 +43,15 @@ pub struct Report {
     pub events_per_second: u64,
     /// How often each invariant was broken; null: it was not checked.
     pub invariants: BTreeMap<&'static str, Option<u64>>,
-    /// Why each of those was not.
+    /// Why each of the unchecked ones was not checked.
     pub not_checked: BTreeMap<&'static str, String>,
-    /// The first position at which the log does not hold.
-    pub first_bad_position: Option<u64>,
-    /// What was found, in order of position, at most the first thousand of each part.
+    /// The first position at which the log is not intact.
+    pub first_bad_position: Option<Position>,
+    /// Findings in order of position, at most the first thousand of each part.
     pub violations: Vec<Violation>,
 }
 
-/// A log that has been read to its end, or as far as it can be read.
+/// A log that has been read to its end, or as far as it is readable.
 pub struct Audit {
     log: Verification,
     auditor: Auditor,
@@ -59,10 +60,10 @@ pub struct Audit {
     books: Result<Findings, String>,
 }
 
-/// Reads and checks the log. `progress` is told how far it is.
+/// Reads and checks the log. `progress` is called with the position reached.
 ///
 /// # Errors
-/// When the store cannot be read. What does not hold is no error but the result.
+/// When the store cannot be read. A broken invariant is not an error but part of the result.
 pub async fn verify(log: &dyn Ledger, progress: impl FnMut(u64) + Send) -> Result<Audit, LogError> {
     let began = Instant::now();
     let mut auditor = Auditor::default();
@@ -109,16 +110,15 @@ const fn invariant_of(flaw: &Flaw) -> Invariant {
 }
 
 impl Audit {
-    /// Whether the rows of the log can be read to its end: else there is nothing to hold
-    /// the read models against.
+    /// Whether the log is readable to its end; if not, the read models cannot be compared with it.
     #[must_use]
     pub const fn rows_hold(&self) -> bool {
         self.log.handed_on
     }
 
-    /// Holds a gateway's own list, one of several, which was read when the log had `as_of` events or
-    /// more and before the log was, against the log.
-    pub fn compare_with_gateway(&mut self, gateway: &str, charges: &[GatewayCharge], as_of: u64) {
+    /// Compares the log with the list of one of the gateways. The list has to be read before the
+    /// log, when the log had at least `as_of` events.
+    pub fn compare_with_gateway(&mut self, gateway: &str, charges: &[GatewayCharge], as_of: Position) {
         let found = self.auditor.compare_with_gateway(gateway, charges, as_of);
         match &mut self.books {
             Ok(books) => books.add(found),
@@ -126,24 +126,24 @@ impl Audit {
         }
     }
 
-    /// Says why the gateway's list was not held against the log.
+    /// Notes why the gateway's list was not compared with the log.
     pub fn without_gateway(&mut self, why: impl Into<String>) {
         self.books = Err(why.into());
     }
 
-    /// Says why the read models were not compared.
+    /// Notes why the read models were not compared.
     pub fn without_read_models(&mut self, why: impl Into<String>) {
         self.read_models = Err(why.into());
     }
 
-    /// The read models are there and cannot be read.
+    /// Notes that the read models are present but unreadable.
     pub fn read_models_are_damaged(&mut self, why: &str) {
         let mut findings = Findings::default();
-        findings.report(Invariant::P1, self.log.events, None, format!("the read models cannot be read: {why}"));
+        findings.report(Invariant::P1, self.log.end(), None, format!("the read models cannot be read: {why}"));
         self.read_models = Ok(findings);
     }
 
-    /// Takes note of what a comparison of the read models found.
+    /// Adds the findings of a comparison with the read models.
     pub fn compare_with_read_models(&mut self, views: &[ComparedView]) {
         let mut findings = Findings::default();
         let mut left_out = Vec::new();
@@ -160,9 +160,9 @@ impl Audit {
                     findings.report(Invariant::P1, *position, None, detail);
                 }
                 Compared::Ahead => {
-                    let head = self.log.events;
+                    let head = self.log.end();
                     let detail = format!("the log ends at position {head}, but {name} shows it up to {position}");
-                    self.auditor.findings().report(Invariant::L1, head + 1, None, detail);
+                    self.auditor.findings().report(Invariant::L1, head.next(), None, detail);
                     self.log.handed_on = false;
                     left_out.push(*name);
                 }
@@ -176,11 +176,11 @@ impl Audit {
         };
     }
 
-    /// What it all came to.
+    /// The result.
     #[must_use]
     pub fn finish(self, end: End) -> Report {
         let Self { log, mut auditor, took, read_models, books } = self;
-        // Behind a damage nothing was read, so what is open there is not yet a finding.
+        // Events after the damage were not read, so a process that seems open need not be.
         let findings = if log.handed_on { auditor.finish(end) } else { std::mem::take(auditor.findings()) };
         let none = Findings::default();
         let (models, charges) = (read_models.as_ref().unwrap_or(&none), books.as_ref().unwrap_or(&none));
@@ -189,7 +189,8 @@ impl Audit {
         let mut not_checked = BTreeMap::new();
         for invariant in Invariant::ALL {
             let count = findings.count(*invariant) + models.count(*invariant) + charges.count(*invariant);
-            // What was found broken is, whatever else was not looked at.
+            // An invariant that was found broken is reported as broken, even if other checks were
+            // left out.
             let why = unchecked.why(*invariant).filter(|_| count == 0);
             invariants.insert(invariant.code(), why.is_none().then_some(count));
             not_checked.extend(why.map(|why| (invariant.code(), why)));
@@ -209,7 +210,7 @@ impl Audit {
             roots: log.roots,
             receipts: log.receipts,
             root: log.root.iter().map(|byte| format!("{byte:02x}")).collect(),
-            unsealed: log.events.saturating_sub(log.sealed),
+            unsealed: log.sealed.behind(log.end()),
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             events_per_second: crate::output::per_second(log.events, took),
             invariants,
@@ -220,7 +221,7 @@ impl Audit {
     }
 }
 
-/// What was not looked at, and why.
+/// The checks that were left out, and why.
 struct Unchecked<'a> {
     log: &'a Verification,
     read_models: Option<&'a String>,
@@ -230,7 +231,7 @@ struct Unchecked<'a> {
 impl Unchecked<'_> {
     fn why(&self, invariant: Invariant) -> Option<String> {
         let unread = (!self.log.handed_on).then(|| {
-            let first = self.log.flaw().map_or(self.log.events + 1, Flaw::position);
+            let first = self.log.flaw().map_or(self.log.end().next(), Flaw::position);
             format!("the log is damaged at position {first}: what follows says nothing about the shop")
         });
         match invariant.ground() {

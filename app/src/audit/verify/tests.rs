@@ -3,13 +3,13 @@ use jangbu_store::MemoryStore;
 
 use super::*;
 
-/// An audit of a log that came to this.
+/// An audit whose log was read with this result.
 fn audit(complete: bool, handed_on: bool) -> Audit {
     let log = Verification {
         events: 9,
         streams: 1,
         roots: 1,
-        sealed: 9,
+        sealed: Position::new(9),
         root: [0; 32],
         receipts: 0,
         handed_on,
@@ -27,20 +27,20 @@ fn audit(complete: bool, handed_on: bool) -> Audit {
 
 fn compared(mut audit: Audit) -> Audit {
     audit.compare_with_read_models(&[view(Compared::Rows { differences: 0, examples: Vec::new() })]);
-    audit.compare_with_gateway("sandbox", &[], 9);
+    audit.compare_with_gateway("sandbox", &[], Position::new(9));
     audit
 }
 
 const fn view(outcome: Compared) -> ComparedView {
-    ComparedView { name: "orders", position: 9, rows: 3, outcome }
+    ComparedView { name: "orders", position: Position::new(9), rows: 3, outcome }
 }
 
 fn finished(audit: Audit) -> Report {
     audit.finish(End { now: jangbu_kernel::Timestamp::UNIX_EPOCH, patience: chrono::TimeDelta::zero() })
 }
 
-/// Every line of the report, in every state an audit can end in: what it does not rest on
-/// says nothing, with a reason, and what it found says so whatever else it missed.
+/// Every line of the report, in every state an audit can end in: a check that was left out has no
+/// result but a reason, and a finding is reported whatever else was left out.
 #[test]
 fn what_is_not_checked_is_not_broken_0_times() {
     type State = (&'static str, fn() -> Audit, &'static [Ground]);
@@ -70,10 +70,10 @@ fn what_is_not_checked_is_not_broken_0_times() {
             assert!(report.ok && report.log_holds, "nothing was found");
 
             let mut broken = audit();
-            broken.auditor.findings().report(*invariant, 4, None, "broken");
+            broken.auditor.findings().report(*invariant, Position::new(4), None, "broken");
             let report = finished(broken);
             assert_eq!(report.invariants.get(code), Some(&Some(1)), "{code} is broken, checked: {name}");
-            assert!(!report.ok && !report.log_holds && report.first_bad_position == Some(4));
+            assert!(!report.ok && !report.log_holds && report.first_bad_position == Some(Position::new(4)));
         }
         let report = finished(audit());
         assert_eq!(report.invariants.len(), Invariant::ALL.len());
@@ -91,13 +91,13 @@ fn a_read_model_that_differs_is_no_damage_of_the_log() {
     assert_eq!((report.first_bad_position, report.invariants.get("P1")), (None, Some(&Some(1))));
 }
 
-/// What the read models show was in the log once.
+/// Read models that are ahead of the log prove that its end was lost.
 #[test]
 fn a_read_model_that_shows_more_than_the_log_proves_a_loss() {
     let mut audit = audit(true, true);
-    audit.compare_with_read_models(&[ComparedView { position: 12, ..view(Compared::Ahead) }]);
+    audit.compare_with_read_models(&[ComparedView { position: Position::new(12), ..view(Compared::Ahead) }]);
     let report = finished(audit);
-    assert_eq!((report.ok, report.log_holds, report.first_bad_position), (false, false, Some(10)));
+    assert_eq!((report.ok, report.log_holds, report.first_bad_position), (false, false, Some(Position::new(10))));
     assert_eq!((report.invariants.get("L1"), report.invariants.get("P1")), (Some(&Some(1)), Some(&None)));
     assert_eq!(report.invariants.get("G1"), Some(&None), "the end of the log is not its end");
 }

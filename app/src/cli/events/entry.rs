@@ -1,7 +1,7 @@
-//! What a list of events consists of, and how an entry is shown.
+//! The entries of a list of events, and how they are shown.
 
 use jangbu_kernel::log::{LogError, ReadFilter};
-use jangbu_kernel::{RecordedEvent, Timestamp, time};
+use jangbu_kernel::{Position, RecordedEvent, Timestamp, Version, time};
 use jangbu_store::Store;
 use jangbu_store::row::StoredRow;
 use serde::Serialize;
@@ -12,21 +12,21 @@ use super::Filter;
 
 /// An event of the log.
 pub(super) enum Entry {
-    /// Of a kind of stream that this program knows.
+    /// Its kind of stream is known to this program.
     Known(RecordedEvent),
-    /// Of one that it does not: a newer release has written it. It is shown as it is stored.
+    /// Its kind of stream is unknown: a newer release wrote it. It is shown as it is stored.
     Unknown(StoredRow),
 }
 
-/// Events behind a position, and how far the log was read, as
-/// [`jangbu_kernel::log::EventLog::read_all`] gives them; without a filter also those that are
-/// left out there. A filter names what is known, which they are not.
+/// Events after a position, and how far the log was read, as
+/// [`jangbu_kernel::log::EventLog::read_all`] gives them; without a filter also the unknown ones,
+/// which are left out there. A filter names known kinds, so it never selects them.
 pub(super) async fn page(
     log: &dyn Store,
-    after: u64,
+    after: Position,
     limit: usize,
     filter: &ReadFilter,
-) -> Result<(Vec<Entry>, u64), LogError> {
+) -> Result<(Vec<Entry>, Position), LogError> {
     let (events, read_to) = log.read_all(after, limit, filter).await?;
     if *filter != ReadFilter::default() {
         return Ok((events.into_iter().map(Entry::Known).collect(), read_to));
@@ -38,20 +38,20 @@ pub(super) async fn page(
         last = event.position;
         entries.push(Entry::Known(event));
     }
-    fill(log, last, read_to.saturating_add(1), limit, &mut entries).await?;
+    fill(log, last, read_to.next(), limit, &mut entries).await?;
     Ok((entries, read_to))
 }
 
-/// Adds what stands between two positions, as far as the page has room for it. Positions have
-/// no gaps, so that where nothing was left out nothing is asked for.
+/// Adds the unknown events between two positions, as far as the page has room. Positions have no
+/// gaps, so if none is missing the store is not asked.
 async fn fill(
     log: &dyn Store,
-    after: u64,
-    before: u64,
+    after: Position,
+    before: Position,
     limit: usize,
     entries: &mut Vec<Entry>,
 ) -> Result<(), LogError> {
-    let missing = usize::try_from(before.saturating_sub(after).saturating_sub(1)).unwrap_or(usize::MAX);
+    let missing = usize::try_from(after.next().behind(before)).unwrap_or(usize::MAX);
     let missing = missing.min(limit.saturating_sub(entries.len()));
     if missing > 0 {
         let rows = log.rows(after, missing).await?;
@@ -61,7 +61,7 @@ async fn fill(
 }
 
 impl Entry {
-    pub(super) const fn position(&self) -> u64 {
+    pub(super) const fn position(&self) -> Position {
         match self {
             Self::Known(event) => event.position,
             Self::Unknown(row) => row.position,
@@ -75,7 +75,7 @@ impl Entry {
         }
     }
 
-    /// Whether a filter lets it through by which the page was read.
+    /// Whether the filter of the page selects it.
     pub(super) fn is_wanted(&self, filter: &Filter) -> bool {
         match self {
             Self::Known(event) => filter.matches(event),
@@ -91,12 +91,12 @@ impl Entry {
     }
 }
 
-/// An event as programs read it.
+/// An event in machine-readable form.
 #[derive(Serialize)]
 pub(in crate::cli) struct EventLine<'a> {
-    pub(super) position: u64,
+    pub(super) position: Position,
     pub(super) stream: String,
-    pub(super) version: u64,
+    pub(super) version: Version,
     pub(super) id: Uuid,
     #[serde(rename = "type")]
     pub(super) event_type: &'a str,
@@ -144,7 +144,7 @@ impl<'a> EventLine<'a> {
         })
     }
 
-    /// Version, position, time, type and content: what differs within one stream.
+    /// Version, position, time, type and content: the columns that differ within one stream.
     pub(in crate::cli) fn of_a_stream(&self) -> Vec<String> {
         vec![
             self.version.to_string(),
@@ -156,8 +156,7 @@ impl<'a> EventLine<'a> {
     }
 }
 
-/// A payload as it is stored. What is no JSON was damaged: the line tells that the event
-/// stands there.
+/// A payload as it is stored. One that is not JSON is damaged and shown as null.
 fn data(payload: &str) -> serde_json::Result<&RawValue> {
     serde_json::from_str(payload).or_else(|_| serde_json::from_str("null"))
 }
@@ -172,7 +171,7 @@ mod tests {
     const COLUMNS: &str = "position, stream_kind, stream_id, version, event_id, event_type, schema_version, payload, \
          correlation_id, causation_id, command_id, actor, trace, recorded_at, hash";
 
-    /// A log of one event of each of these kinds of streams.
+    /// A log of one event for each of these kinds of streams.
     async fn log(kinds: &[&str]) -> (tempfile::TempDir, SqliteStore) {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(folder.path(), Options::default()).unwrap();
@@ -190,10 +189,10 @@ mod tests {
         (folder, store)
     }
 
-    /// Position and type of everything, read in pages of this size.
-    async fn listed(store: &SqliteStore, limit: usize, filter: &ReadFilter) -> Vec<(u64, String)> {
-        let (mut all, mut after) = (Vec::new(), 0);
-        while after < 7 {
+    /// Position and type of every event, read in pages of this size.
+    async fn listed(store: &SqliteStore, limit: usize, filter: &ReadFilter) -> Vec<(Position, String)> {
+        let (mut all, mut after) = (Vec::new(), Position::ZERO);
+        while after < Position::new(7) {
             let (entries, read_to) = page(store, after, limit, filter).await.unwrap();
             assert!(entries.len() <= limit && read_to > after, "{} {after} {read_to}", entries.len());
             all.extend(entries.iter().map(|entry| (entry.position(), entry.line().unwrap().event_type.to_owned())));
@@ -206,13 +205,16 @@ mod tests {
     async fn kinds_of_a_newer_release_are_listed_as_they_are_stored() {
         let kinds = ["parrot", "stock", "parrot", "parrot", "stock", "order", "parrot"];
         let (_folder, store) = log(&kinds).await;
-        let everything: Vec<_> = (1..).zip(kinds.map(|kind| format!("{kind}.spoke"))).collect();
+        let everything: Vec<_> = Position::FIRST.onwards().zip(kinds.map(|kind| format!("{kind}.spoke"))).collect();
         for limit in 1..=8 {
             assert_eq!(listed(&store, limit, &ReadFilter::default()).await, everything, "{limit} at once");
         }
         let stock = ReadFilter { event_types: vec!["stock.spoke".to_owned()], correlation_id: None };
-        assert_eq!(listed(&store, 3, &stock).await.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [2, 5]);
-        let (entries, _) = page(&store, 3, 1, &ReadFilter::default()).await.unwrap();
+        assert_eq!(
+            listed(&store, 3, &stock).await.iter().map(|(at, _)| *at).collect::<Vec<_>>(),
+            [2, 5].map(Position::new)
+        );
+        let (entries, _) = page(&store, Position::new(3), 1, &ReadFilter::default()).await.unwrap();
         let line = serde_json::to_value(entries[0].line().unwrap()).unwrap();
         assert!(line["stream"].as_str().unwrap().starts_with("parrot-"), "{line}");
         assert_eq!((&line["data"]["said"], &line["actor"]), (&4.into(), &"parrot:polly".into()));

@@ -1,4 +1,4 @@
-//! `jangbu events`: the log, read.
+//! `jangbu events`: reads the log.
 
 mod entry;
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use jangbu_kernel::log::{EventLog, ReadFilter};
-use jangbu_kernel::{CorrelationId, RecordedEvent, StreamId};
+use jangbu_kernel::{CorrelationId, Position, RecordedEvent, StreamId};
 use jangbu_store::Store;
 use serde::Serialize;
 
@@ -51,8 +51,8 @@ enum Action {
         #[command(flatten)]
         filter: FilterArguments,
         /// First position, from 1
-        #[arg(long, value_name = "POSITION", default_value_t = 1)]
-        from: u64,
+        #[arg(long, value_name = "POSITION", default_value_t = Position::FIRST)]
+        from: Position,
         /// At most so many events
         #[arg(long, value_name = "COUNT", default_value_t = 100)]
         limit: usize,
@@ -69,7 +69,7 @@ enum Action {
     Show {
         /// Its position in the log
         #[arg(value_name = "POSITION")]
-        position: u64,
+        position: Position,
     },
     /// New events as they come; ends with Ctrl-C
     Tail {
@@ -77,7 +77,7 @@ enum Action {
         filter: FilterArguments,
         /// Begin at this position instead of the end
         #[arg(long, value_name = "POSITION")]
-        from: Option<u64>,
+        from: Option<Position>,
     },
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
         Action::Show { position } => show(opened, position, output).await?,
         Action::Tail { filter, from } => {
             let after = match from {
-                Some(from) => from.saturating_sub(1),
+                Some(from) => from.previous(),
                 None => log.head().await?,
             };
             let filter = filter.resolve(log).await?;
@@ -152,7 +152,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings, output: &Outp
     Ok(Done::Yes)
 }
 
-async fn list(log: &dyn Store, filter: &Filter, from: u64, limit: usize, output: &Output) -> anyhow::Result<()> {
+async fn list(log: &dyn Store, filter: &Filter, from: Position, limit: usize, output: &Output) -> anyhow::Result<()> {
     let mut found = Vec::new();
     let mut next = None;
     match filter.stream {
@@ -163,10 +163,10 @@ async fn list(log: &dyn Store, filter: &Filter, from: u64, limit: usize, output:
             next = wanted.next().map(|event| event.position);
         }
         None => {
-            let mut after = from.saturating_sub(1);
+            let mut after = from.previous();
             let head = log.head().await?;
             while next.is_none() && after < head {
-                // One more than is shown, to see whether there is more.
+                // One more than is shown, to know whether there are more.
                 let room = limit.saturating_sub(found.len());
                 let (page, read_to) = page(log, after, PAGE.min(room.saturating_add(1)), &wanted(filter)).await?;
                 let mut page = page.into_iter();
@@ -186,8 +186,8 @@ async fn list(log: &dyn Store, filter: &Filter, from: u64, limit: usize, output:
     Ok(())
 }
 
-/// The newest events. Read forwards, as the log is: with a filter it is not known before
-/// how far back they lie.
+/// The newest events. The log is read forwards, because with a filter it is not known in advance
+/// how far back they are.
 async fn list_last(log: &dyn Store, filter: &Filter, last: usize, output: &Output) -> anyhow::Result<()> {
     let mut found = VecDeque::new();
     let mut keep = |entry: Entry| {
@@ -205,11 +205,11 @@ async fn list_last(log: &dyn Store, filter: &Filter, last: usize, output: &Outpu
         }
         None => {
             let head = log.head().await?;
-            let back = if filter.is_everything() { u64::try_from(last)? } else { head };
-            let mut after = head.saturating_sub(back);
+            let back = if filter.is_everything() { u64::try_from(last)? } else { head.get() };
+            let mut after = head.minus(back);
             while after < head {
                 let (page, read_to) = page(log, after, PAGE, &wanted(filter)).await?;
-                // What came meanwhile is not of these.
+                // Events that were appended meanwhile are left out.
                 page.into_iter().filter(|entry| entry.position() <= head).for_each(&mut keep);
                 after = read_to;
             }
@@ -234,7 +234,7 @@ fn print(found: &[Entry], output: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many events there are.
+/// The number of events.
 #[derive(Serialize)]
 struct Count {
     count: u64,
@@ -243,8 +243,7 @@ struct Count {
 async fn count(log: &dyn EventLog, filter: &Filter, output: &Output) -> anyhow::Result<()> {
     let head = log.head().await?;
     // Positions have no gaps, so the last one is the number of events.
-    let mut count = if filter.is_everything() { head } else { 0 };
-    let mut after = count;
+    let (mut count, mut after) = if filter.is_everything() { (head.get(), head) } else { (0, Position::ZERO) };
     while after < head {
         let (page, read_to) = log.read_all(after, COUNT_PAGE, &wanted(filter)).await?;
         count += u64::try_from(page.iter().filter(|event| filter.matches(event)).count())?;
@@ -262,8 +261,8 @@ fn wanted(filter: &Filter) -> ReadFilter {
     ReadFilter { event_types: filter.event_types.clone(), correlation_id: filter.correlation }
 }
 
-async fn show(log: &dyn Store, position: u64, output: &Output) -> anyhow::Result<()> {
-    let (page, _) = page(log, position.saturating_sub(1), 1, &ReadFilter::default()).await?;
+async fn show(log: &dyn Store, position: Position, output: &Output) -> anyhow::Result<()> {
+    let (page, _) = page(log, position.previous(), 1, &ReadFilter::default()).await?;
     let Some(entry) = page.first().filter(|entry| entry.position() == position) else {
         bail!("there is no event at position {position}; the log ends at {}", log.head().await?);
     };
@@ -293,7 +292,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn tail(log: &dyn Store, filter: &Filter, mut after: u64, output: &Output) -> anyhow::Result<()> {
+async fn tail(log: &dyn Store, filter: &Filter, mut after: Position, output: &Output) -> anyhow::Result<()> {
     loop {
         let (page, read_to) = page(log, after, PAGE, &wanted(filter)).await?;
         for entry in page.iter().filter(|entry| entry.is_wanted(filter)) {
@@ -304,7 +303,7 @@ async fn tail(log: &dyn Store, filter: &Filter, mut after: u64, output: &Output)
                 output.text(&as_it_comes(&line))?;
             }
         }
-        // Another process may be the writer, so there is nothing to be woken by.
+        // Another process may be the writer, and it cannot wake this one.
         if read_to == after {
             tokio::time::sleep(TAIL_EVERY).await;
         }
@@ -312,11 +311,11 @@ async fn tail(log: &dyn Store, filter: &Filter, mut after: u64, output: &Output)
     }
 }
 
-/// An event on a line of its own, as long as there is room for.
+/// An event on one line, with as many columns as there is room for.
 fn as_it_comes(line: &EventLine<'_>) -> String {
-    /// What a line with everything needs.
+    /// Width of a line with all columns.
     const WHOLE: u16 = 150;
-    /// What the longest stream needs beside the rest of a short line.
+    /// Width of a short line with the longest stream name.
     const WITH_IDS: u16 = 100;
     let EventLine { position, recorded_at, event_type, stream, version, actor, .. } = line;
     match room() {

@@ -1,8 +1,10 @@
-//! The files of a database, and the marker of a damage beside them.
+//! The files of a database, and the marker file of a damage.
 
 use std::path::{Path, PathBuf};
 
-/// Beside the file, while something in it is known to be unreadable.
+use jangbu_sqlite::beside;
+
+/// The marker file, which exists while the database is known to be damaged.
 pub(super) fn damage_marker(path: &Path) -> PathBuf {
     path.with_extension("damaged")
 }
@@ -12,14 +14,9 @@ pub(crate) fn is_unreadable(path: &Path) -> bool {
     damage_marker(path).exists() || (path.exists() && std::fs::File::open(path).is_err())
 }
 
-/// Removes a database file and what belongs to it.
+/// Removes a database file and the files that belong to it.
 pub(crate) fn forget_file(path: &Path) -> std::io::Result<()> {
-    let beside = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    for file in [path.to_owned(), beside("-wal"), beside("-shm"), damage_marker(path)] {
+    for file in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm"), damage_marker(path)] {
         match std::fs::remove_file(&file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}

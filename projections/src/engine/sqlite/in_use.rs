@@ -1,46 +1,47 @@
-//! The mark in a file of read models that says whether it can be trusted.
+//! The mark in a file of read models that says whether the file can be trusted.
 //!
-//! While its owner has it open, nothing of the file is synced: the log gives back whatever
-//! is lost. After a kill of the process the system still has every page. After a power cut
-//! any page may be an older one or torn, without SQLite finding it out, so such a file is
-//! thrown away. What tells the two apart is the name that the machine has since it was
-//! started: the mark holds it while the file is in use. It is synced before anything is written
-//! without, and says that the file is closed only when everything else has been synced.
+//! While its owner has it open, nothing of the file is synced, because the log restores whatever is
+//! lost. After a kill of the process the operating system still has every page. After a power cut
+//! any page may be old or torn without SQLite noticing it, so such a file is thrown away. The two
+//! cases are told apart by the boot id of the machine, which the mark contains while the file is in
+//! use. The mark is synced before anything is written without a sync, and it says that the file is
+//! closed only after everything else has been synced.
 
 use std::path::Path;
 use std::time::Duration;
 
+use jangbu_sqlite::open_to_read;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
-use super::connections::{SYNCED, reading_connection};
+use super::connections::SYNCED;
 use super::{BUSY_TIMEOUT, EngineError, unavailable};
 
-/// Since Linux was started, and another one every time.
+/// The boot id of Linux, which differs after every start.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// How long a start waits for somebody who reads an older moment of the file.
+/// How long a start waits for a process that reads an older snapshot of the file.
 const START_PATIENCE: Duration = Duration::from_secs(1);
 
-/// In use: pages may be missing when the machine has been started again.
+/// In use: pages may be missing after a restart of the machine.
 const IN_USE: i64 = 0;
-/// About to be closed, which is still in use.
+/// About to be closed, which still counts as in use.
 const CLOSING: i64 = 1;
-/// Everything was synced.
+/// Closed: everything was synced.
 const CLOSED: i64 = 2;
 
-/// What a machine is called since it was started, none where that is not known: a file that
-/// was in use then is never trusted.
+/// The boot id of a machine; none if it is not known. A file that was in use under an unknown boot
+/// id is never trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boot(Option<String>);
 
 impl Boot {
-    /// Of the machine that this process runs on.
+    /// That of the machine that this process runs on.
     #[must_use]
     pub fn current() -> Self {
         Self::named(&std::fs::read_to_string(BOOT_ID).unwrap_or_default())
     }
 
-    /// One with a name. An empty one is as good as none.
+    /// A boot id with this name. An empty name counts as unknown.
     #[must_use]
     pub fn named(name: &str) -> Self {
         let name = name.trim();
@@ -52,13 +53,13 @@ impl Boot {
     }
 }
 
-/// Whether a file is what was written to it. One without a mark was synced by whoever wrote
-/// it, or is empty.
+/// Whether a file contains what was written to it. A file without a mark was synced by its writer,
+/// or is empty.
 pub(crate) fn is_trustworthy(path: &Path, boot: &Boot) -> Result<bool, EngineError> {
     if !path.exists() {
         return Ok(true);
     }
-    let connection = reading_connection(path).map_err(unavailable)?;
+    let connection = open_to_read(path).map_err(unavailable)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
     let marked = "select count(*) from sqlite_schema where type = 'table' and name = 'in_use'";
     if connection.query_row(marked, [], |row| row.get::<_, i64>(0)).map_err(unavailable)? == 0 {
@@ -68,7 +69,7 @@ pub(crate) fn is_trustworthy(path: &Path, boot: &Boot) -> Result<bool, EngineErr
         .query_row("select boot, state from in_use where id = 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
         .map_err(|error| match error.sqlite_error_code() {
-            // Other columns, or something else in them.
+            // The table has other columns, or values of other types.
             None | Some(ErrorCode::Unknown) => {
                 EngineError::Corrupt(format!("the mark of its use cannot be read: {error}"))
             }
@@ -77,9 +78,9 @@ pub(crate) fn is_trustworthy(path: &Path, boot: &Boot) -> Result<bool, EngineErr
     Ok(mark.is_some_and(|(name, state)| state == CLOSED || boot.is(&name)))
 }
 
-/// Marks the file as in use, for good before anything else happens. False where somebody
-/// reads an older moment of it: the mark is then in the write-ahead log alone, and the file
-/// has to be synced as long as it is open.
+/// Marks the file as in use; the mark is durable before anything else is written. False if a
+/// process reads an older snapshot of the file: the mark is then only in the write-ahead log, and
+/// the file has to be synced as long as it is open.
 pub(super) fn begin(connection: &Connection, boot: &Boot) -> Result<bool, EngineError> {
     connection.execute_batch(SYNCED).map_err(unavailable)?;
     connection
@@ -103,11 +104,11 @@ pub(super) fn begin(connection: &Connection, boot: &Boot) -> Result<bool, Engine
     Ok(moved.is_ok())
 }
 
-/// Syncs everything and marks the file as closed. Where somebody else reads an older moment
-/// of it, it stays marked as in use.
+/// Syncs everything and marks the file as closed. If another process reads an older snapshot of it,
+/// it stays marked as in use.
 pub(super) fn end(connection: &Connection) -> Result<(), EngineError> {
     connection.execute_batch(SYNCED).map_err(unavailable)?;
-    // A checkpoint that finds nothing to move syncs nothing: this gives it something.
+    // A checkpoint with nothing to move syncs nothing, so this gives it something to move.
     set(connection, CLOSING)?;
     move_all(connection)?;
     set(connection, CLOSED)?;
@@ -118,11 +119,12 @@ fn set(connection: &Connection, state: i64) -> Result<(), EngineError> {
     connection.execute("update in_use set state = ?1 where id = 1", [state]).map(|_| ()).map_err(unavailable)
 }
 
-/// Moves the whole write-ahead log into the file and cuts it off.
+/// Moves the whole write-ahead log into the file and truncates it.
 pub(super) fn move_all(connection: &Connection) -> Result<(), EngineError> {
-    let blocked: i64 =
-        connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0)).map_err(unavailable)?;
-    if blocked == 0 { Ok(()) } else { Err(EngineError::Unavailable("somebody reads an older moment of it".to_owned())) }
+    if jangbu_sqlite::move_all(connection).map_err(unavailable)? {
+        return Ok(());
+    }
+    Err(EngineError::Unavailable("somebody reads an older moment of it".to_owned()))
 }
 
 #[cfg(test)]
@@ -148,7 +150,7 @@ mod tests {
         }
     }
 
-    /// The mark has to be in the file before that goes without syncs.
+    /// The mark has to be in the file before the file is written without syncs.
     #[test]
     fn who_reads_an_older_moment_keeps_the_file_synced() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! SQLite: one writer connection on a thread of its own, a pool of readers. In memory
-//! there is one connection and no thread: work is done where it is asked for.
+//! SQLite: one writer connection on a thread of its own, and a pool of readers. In memory there is
+//! one connection and no thread: work runs on the caller's thread.
 
 mod connections;
 mod files;
@@ -9,18 +9,18 @@ mod statements;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use jangbu_kernel::ports::Clock;
+use jangbu_sqlite::{Checkpointer, Queue, TrySendError, Writer, open_to_read};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params_from_iter};
 use tokio::sync::oneshot;
 
-use super::checkpoint::Checkpointer;
 use super::{EngineError, Rows, Statement, Step};
 use crate::health::Health;
 use crate::view::{Key, Kind, ViewSpec};
-use connections::{UNSYNCED, connection, reader, reading_connection};
+use connections::{UNSYNCED, connection, reader};
 use files::damage_marker;
 pub(crate) use files::{forget_file, is_unreadable};
 pub use in_use::Boot;
@@ -29,36 +29,28 @@ use readers::{Lent, Readers};
 use statements::{check_epoch, run, select_on, write_table};
 
 /// The writer's page cache: the hot part of the tables and indexes.
-const WRITER_CACHE_KIB: u32 = 20_480;
-const CHECKPOINT_CACHE_KIB: u32 = 1_024;
+const WRITER_CACHE_KIB: i32 = 20_480;
+const CHECKPOINT_CACHE_KIB: i32 = 1_024;
 const SCRATCH_CACHE_KIB: u32 = 65_536;
 /// How long a connection waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a question waits for a file that another process has locked, and before that
-/// for its turn.
+/// How long a query waits for a free reader, and then for a file that another process has locked.
 const READ_PATIENCE: Duration = Duration::from_secs(4);
 /// Prepared statements kept on each connection: two per table and the queries.
 const STATEMENTS: usize = 256;
-/// Jobs that wait for the writer thread, more than there are callers; beyond it they
-/// are turned away.
+/// Jobs that may wait for the writer thread, more than there are callers; further ones are
+/// rejected.
 const WRITE_QUEUE: usize = 4_096;
 
-/// Something to be done by the writer; true when there was no room on the disk for it.
+/// A job for the writer; it returns true if the disk was full.
 type Job = Box<dyn FnOnce(&mut Connection) -> bool + Send>;
-
-/// What the writer is told.
-enum Order {
-    Do(Job),
-    /// The last one: nothing is written any more.
-    Close(oneshot::Sender<Result<(), EngineError>>),
-}
 
 /// SQLite. Clones share one database.
 #[derive(Clone)]
 pub(crate) struct SqliteEngine {
     database: Database,
     health: Arc<Health>,
-    /// What all queries took so far, in steps of SQLite's own machine.
+    /// Steps of SQLite's virtual machine that all queries took so far.
     steps: Arc<AtomicU64>,
 }
 
@@ -68,20 +60,20 @@ enum Database {
     Memory { connection: Arc<Mutex<Connection>>, clock: Option<Arc<dyn Clock>> },
 }
 
-/// A database file, and what is open on it.
+/// A database file, and the connections that are open on it.
 struct File {
     path: PathBuf,
     readers: usize,
-    /// What the machine is called since it was started, where the file is this process's own.
+    /// The machine's boot id, if this process owns the file.
     owner: Option<Boot>,
     open: RwLock<Open>,
 }
 
-/// The connections to one file. When another file takes its place, they end with the
-/// last who uses them; SQLite leaves alone what is not theirs any more.
+/// The connections to one file. When the file is replaced, they close with their last user, and
+/// SQLite does not touch the new file.
 #[derive(Clone)]
 struct Open {
-    writer: mpsc::SyncSender<Order>,
+    writer: Writer<Job>,
     readers: Readers,
 }
 
@@ -103,20 +95,20 @@ impl Open {
             }
         }
         let idle = (0..readers.max(1)).map(|_| reader(path)).collect::<Result<Vec<_>, _>>()?;
-        let checkpointer = Checkpointer::spawn(beside).map_err(|error| EngineError::Unavailable(error.to_string()))?;
-        Ok(Self { writer: start_writer(writer, checkpointer, owner.is_some())?, readers: Readers::new(idle) })
+        let writer = start_writer(writer, beside, owner.is_some())
+            .map_err(|error| EngineError::Unavailable(error.to_string()))?;
+        Ok(Self { writer, readers: Readers::new(idle) })
     }
 }
 
 /// The machine's clock, milliseconds since 1970.
 const MACHINE_MS: &str = "cast(unixepoch('subsec') * 1000 as integer)";
-/// The clock that was given, as it stood when the work at hand began.
+/// The time of the given clock when the current job began.
 const GIVEN_MS: &str = "(select ms from temp.clock)";
 
 impl SqliteEngine {
-    /// Opens or makes the database file. Its owner names the machine's
-    /// current boot and has asked [`is_trustworthy`] before; nothing is synced until the owner
-    /// closes it.
+    /// Opens or creates the database file. An owner passes the machine's current boot id and has to
+    /// call [`is_trustworthy`] before. Nothing is synced until the owner closes the file.
     pub fn open(path: &Path, readers: usize, owner: Option<Boot>) -> Result<Self, EngineError> {
         let open = RwLock::new(Open::at(path, readers, owner.as_ref())?);
         let file = File { path: path.to_owned(), readers, owner, open };
@@ -131,8 +123,7 @@ impl SqliteEngine {
         &self.health
     }
 
-    /// Puts an empty file in the place of the one that is open, and needs nothing of it.
-    /// False where there is no file.
+    /// Replaces the open file by an empty one, without reading it. False if there is no file.
     pub async fn replace_file(&self) -> Result<bool, EngineError> {
         let Database::File(file) = &self.database else { return Ok(false) };
         let file = Arc::clone(file);
@@ -145,7 +136,7 @@ impl SqliteEngine {
         .await
     }
 
-    /// Leaves word of a damage for the next start.
+    /// Leaves a marker of the damage for the next start.
     pub fn remember_damage(&self) {
         if let Database::File(file) = &self.database
             && let Err(error) = std::fs::write(damage_marker(&file.path), "")
@@ -154,7 +145,8 @@ impl SqliteEngine {
         }
     }
 
-    /// A database that ends with its last handle. Without a clock it goes by the machine's.
+    /// A database in memory, which ends with its last handle. Without a clock it uses the
+    /// machine's.
     pub fn in_memory(clock: Option<Arc<dyn Clock>>) -> Result<Self, EngineError> {
         let connection = Connection::open_in_memory().map_err(unavailable)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -165,8 +157,8 @@ impl SqliteEngine {
         Ok(Self { database, health: Arc::default(), steps: Arc::default() })
     }
 
-    /// A database of this process's own, in memory as far as the page cache goes and in a
-    /// nameless file of the system's temporary folder beyond it.
+    /// A private temporary database: in memory as far as the page cache goes, and beyond it in an
+    /// unnamed file in the system's temporary folder.
     pub fn scratch() -> Result<Self, EngineError> {
         let connection = Connection::open("").map_err(unavailable)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -179,12 +171,12 @@ impl SqliteEngine {
         Ok(Self { database, health: Arc::default(), steps: Arc::default() })
     }
 
-    /// A file as it is at this moment, only to be read. None where there is no such file.
+    /// Opens a file only to read it. None if it does not exist.
     pub fn open_to_read(path: &Path) -> Result<Option<Self>, EngineError> {
         if !path.exists() {
             return Ok(None);
         }
-        let connection = reading_connection(path).map_err(unavailable)?;
+        let connection = open_to_read(path).map_err(unavailable)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let database = Database::Memory { connection: Arc::new(Mutex::new(connection)), clock: None };
@@ -199,22 +191,14 @@ impl SqliteEngine {
         }
     }
 
-    /// Closes the readers and ends the writer. What is in the write-ahead log goes into the
-    /// file; its owner syncs it, and marks it as closed.
+    /// Closes the readers and ends the writer. The write-ahead log is moved into the file; an owner
+    /// also syncs the file and marks it as closed.
     pub async fn close(&self) {
         let Database::File(file) = &self.database else { return };
         let Open { readers, writer } = file.open();
         readers.close();
-        let (answer, answered) = oneshot::channel();
-        let closed = match writer.try_send(Order::Close(answer)) {
-            Ok(()) => answered.await.unwrap_or(Ok(())),
-            Err(mpsc::TrySendError::Full(_)) => Err(EngineError::Unavailable("too many writes wait".to_owned())),
-            // It was closed before.
-            Err(mpsc::TrySendError::Disconnected(_)) => Ok(()),
-        };
-        if let Err(error) = closed {
-            // The next opening does it, or begins anew where the machine was started again.
-            tracing::warn!(%error, "the read models' file was not closed in good order: {error}");
+        if !writer.end().await {
+            tracing::warn!("the thread that writes the read models had broken off");
         }
     }
 
@@ -225,7 +209,7 @@ impl SqliteEngine {
         let writer = match &self.database {
             Database::File(file) => file.open().writer,
             Database::Memory { connection, clock } => {
-                // Nothing is held across work that broke off but an open transaction, which its guard rolled back.
+                // A panic leaves at most an open transaction, which its guard has rolled back.
                 let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(clock) = clock {
                     connection
@@ -240,17 +224,14 @@ impl SqliteEngine {
         let job: Job = Box::new(move |connection| {
             let outcome = work(connection);
             let full = matches!(outcome, Err(EngineError::Full(_)));
-            // A caller that left does not want to know; the work is done all the same.
+            // The caller may be gone; the work is done all the same.
             let _ = answer.send(outcome);
             full
         });
-        match writer.try_send(Order::Do(job)) {
-            Ok(()) => {}
-            Err(mpsc::TrySendError::Full(_)) => {
-                return Err(EngineError::Unavailable("too many writes wait".to_owned()));
-            }
-            Err(mpsc::TrySendError::Disconnected(_)) => return Err(closed()),
-        }
+        writer.try_send(job).map_err(|reason| match reason {
+            TrySendError::Full(_) => EngineError::Unavailable("too many writes wait".to_owned()),
+            TrySendError::Closed(_) => closed(),
+        })?;
         answered.await.map_err(|_| closed())?
     }
 
@@ -297,7 +278,7 @@ impl SqliteEngine {
         spec: &'static ViewSpec,
         keys: Vec<Key>,
     ) -> Result<Vec<Option<String>>, EngineError> {
-        // In process there is no round trip to save: one prepared statement, run for each key.
+        // In process there is no round trip to save, so one prepared statement runs for each key.
         self.read(move |connection| {
             let conditions: Vec<String> = spec.key.iter().map(|column| format!("{} = ?", column.name)).collect();
             let text = format!("select doc from {table} where {}", conditions.join(" and "));
@@ -306,7 +287,8 @@ impl SqliteEngine {
                 .map(|key| {
                     let mut rows = prepared.query(params_from_iter(key.values())).map_err(unavailable)?;
                     let row = rows.next().map_err(unavailable)?;
-                    // What is no text is no document either: whoever reads it finds that out.
+                    // What is not text becomes an empty text, which then fails to parse as a
+                    // document.
                     let doc = |row: &rusqlite::Row<'_>| Ok(row.get_ref(0)?.as_str().unwrap_or_default().to_owned());
                     row.map(doc).transpose().map_err(unavailable)
                 })
@@ -320,7 +302,7 @@ impl SqliteEngine {
             Database::File(file) => file.open().readers,
             Database::Memory { connection, .. } => {
                 let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-                // Another process may write to a file that is only read here. The moment lasts
+                // Another process may write to a file that is only read here. The snapshot lasts
                 // until the connection is closed.
                 if connection.is_readonly("main").map_err(unavailable)? && connection.is_autocommit() {
                     connection.execute_batch("begin; select count(*) from lease;").map_err(unavailable)?;
@@ -330,7 +312,7 @@ impl SqliteEngine {
         };
         let mut lent = readers.lend().await?;
         let lent = run_blocking(move || {
-            // The moment is fixed by the first read of the transaction.
+            // The first read of the transaction fixes the snapshot.
             lent.connection()?.execute_batch("begin; select count(*) from lease;").map_err(unavailable)?;
             Ok(lent)
         })
@@ -339,11 +321,12 @@ impl SqliteEngine {
     }
 }
 
-/// Queries on one moment.
+/// A snapshot that queries run on.
 pub(crate) enum Snapshot {
     /// A reader inside a read transaction.
     Frozen(Option<Lent>),
-    /// In memory there is one connection, so the moment is whenever a query runs.
+    /// The only connection. In memory its queries see the state at the time they run; on a file
+    /// that is only read it is inside a read transaction.
     Live(SqliteEngine),
 }
 
@@ -365,36 +348,32 @@ impl Snapshot {
     }
 }
 
-fn start_writer(
-    mut connection: Connection,
-    mut checkpointer: Checkpointer,
-    owned: bool,
-) -> Result<mpsc::SyncSender<Order>, EngineError> {
-    let (jobs, queue) = mpsc::sync_channel::<Order>(WRITE_QUEUE);
-    std::thread::Builder::new()
-        .name("views-writer".to_owned())
-        .spawn(move || {
-            for order in queue {
-                match order {
-                    Order::Do(job) => {
-                        if job(&mut connection) {
-                            checkpointer.make_room(&connection);
-                        }
-                        checkpointer.after(&connection);
-                    }
-                    Order::Close(answer) => {
-                        // Of two checkpoints at once the second does nothing.
-                        checkpointer.stop();
-                        let closed = if owned { in_use::end(&connection) } else { in_use::move_all(&connection) };
-                        // Whoever closes may have left; what waits behind it is answered as closed.
-                        let _ = answer.send(closed);
-                        return;
-                    }
-                }
+fn start_writer(mut connection: Connection, beside: Connection, owned: bool) -> std::io::Result<Writer<Job>> {
+    let on_error = |error: &rusqlite::Error| {
+        tracing::warn!(%error, "the read models' write-ahead log could not be moved for now: {error}");
+    };
+    let mut checkpointer = Checkpointer::spawn("views-checkpoint", beside, on_error)?;
+    Writer::spawn("views-writer", WRITE_QUEUE, move |mut jobs: Queue<Job>| {
+        let mut rows_before = 0;
+        for job in &mut jobs {
+            if job(&mut connection) {
+                checkpointer.make_room(&connection);
             }
-        })
-        .map_err(|error| EngineError::Unavailable(error.to_string()))?;
-    Ok(jobs)
+            let rows = connection.total_changes();
+            checkpointer.committed(rows.saturating_sub(rows_before), &connection);
+            rows_before = rows;
+        }
+        if jobs.was_told_to_end() {
+            if checkpointer.stop().is_err() {
+                tracing::warn!("the thread that moves the read models' write-ahead log had broken off");
+            }
+            let closed = if owned { in_use::end(&connection) } else { in_use::move_all(&connection) };
+            if let Err(error) = closed {
+                // The next opening does it, or starts over if the machine was restarted.
+                tracing::warn!(%error, "the read models' file was not closed in good order: {error}");
+            }
+        }
+    })
 }
 
 async fn run_blocking<T: Send + 'static>(
@@ -407,14 +386,14 @@ fn unavailable(error: rusqlite::Error) -> EngineError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => EngineError::Full(error.to_string()),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => EngineError::Corrupt(error.to_string()),
-        // The file ends where a page of it should be.
+        // The file ends where one of its pages should be.
         Some(ErrorCode::SystemIoFailure) if is_cut_off(&error) => EngineError::Corrupt(error.to_string()),
         None if is_unfit(&error) => EngineError::Corrupt(error.to_string()),
         _ => EngineError::Unavailable(error.to_string()),
     }
 }
 
-/// Whether a column holds what this program never wrote.
+/// Whether a column has a value that this program never writes.
 const fn is_unfit(error: &rusqlite::Error) -> bool {
     matches!(
         error,

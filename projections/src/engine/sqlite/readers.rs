@@ -1,4 +1,4 @@
-//! The pool of connections that read.
+//! The pool of connections for reading.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{EngineError, READ_PATIENCE, closed};
 
-/// Connections for questions: as many as there are permits.
+/// Connections for queries, as many as there are permits.
 #[derive(Clone)]
 pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -20,7 +20,7 @@ impl Readers {
         Self { idle: Arc::new(Mutex::new(idle)), permits }
     }
 
-    /// Closes the connections; nothing is lent from now on.
+    /// Closes the connections; none is lent from now on.
     pub fn close(&self) {
         self.permits.close();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -37,7 +37,7 @@ impl Readers {
     }
 }
 
-/// A reader's connection, given back when this is dropped.
+/// A reader's connection, which returns to the pool on drop.
 pub(crate) struct Lent {
     connection: Option<Connection>,
     idle: Arc<Mutex<Vec<Connection>>>,

@@ -1,4 +1,4 @@
-//! Statements and rows, as SQLite runs and keeps them.
+//! Statements and rows, as SQLite runs and stores them.
 
 use jangbu_kernel::Timestamp;
 use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
@@ -24,7 +24,7 @@ impl ToSql for Value {
     }
 }
 
-/// Runs a query: its rows, and how many steps of SQLite's machine it took.
+/// Runs a query; returns its rows, and how many steps of SQLite's virtual machine it took.
 pub(super) fn select_on(
     connection: &Connection,
     statement: &Statement,
@@ -63,7 +63,7 @@ pub(super) fn select_on(
     Ok((found, u64::from(steps.unsigned_abs())))
 }
 
-/// Fails when another projector has taken over.
+/// Fails if another projector has taken over.
 pub(super) fn check_epoch(transaction: &Transaction<'_>, epoch: i64) -> Result<(), EngineError> {
     let held: i64 = transaction
         .prepare_cached("select epoch from lease where id = 1")
@@ -82,8 +82,8 @@ pub(super) fn run(transaction: &Transaction<'_>, statement: &Statement) -> Resul
 
 pub(super) fn write_table(transaction: &Transaction<'_>, write: &TableWrite) -> Result<(), EngineError> {
     if !write.upserts.is_empty() {
-        // Row by row: an insert of many rows keeps a journal of its own in case it has to
-        // be undone half way, which costs more than the calls it saves.
+        // Row by row: an insert of many rows writes a journal in case it has to be undone half way,
+        // which costs more than the calls that it saves.
         let mut upsert = transaction.prepare_cached(&upsert_text(write)).map_err(unavailable)?;
         for row in &write.upserts {
             for (place, value) in row.values.iter().enumerate() {
@@ -121,13 +121,20 @@ fn upsert_text(write: &TableWrite) -> String {
     )
 }
 
-/// Fills the table of terms. A row's terms are fixed: they come with it and go with it.
+/// Keeps the terms table consistent with the rows. Terms in a fixed column are written and removed
+/// with their row.
 fn write_terms(transaction: &Transaction<'_>, write: &TableWrite) -> Result<(), EngineError> {
     let mut keep = transaction
         .prepare_cached(&format!("insert or ignore into {}_terms (term, id) values (?1, ?2)", write.table))
         .map_err(unavailable)?;
-    for row in write.upserts.iter().filter(|row| !row.stored) {
+    let mut forget =
+        transaction.prepare_cached(&format!("delete from {}_terms where id = ?1", write.table)).map_err(unavailable)?;
+    let fixed = write.spec.columns.iter().all(|column| column.kind != Kind::Terms || column.fixed);
+    for row in write.upserts.iter().filter(|row| !(fixed && row.stored)) {
         let Some(id) = row.values.first() else { continue };
+        if row.stored {
+            forget.execute([id]).map_err(unavailable)?;
+        }
         for value in &row.values {
             if let Value::Terms(terms) = value {
                 for term in terms.split(' ').filter(|term| !term.is_empty()) {
@@ -136,8 +143,6 @@ fn write_terms(transaction: &Transaction<'_>, write: &TableWrite) -> Result<(), 
             }
         }
     }
-    let mut forget =
-        transaction.prepare_cached(&format!("delete from {}_terms where id = ?1", write.table)).map_err(unavailable)?;
     for key in &write.deletes {
         forget.execute([Value::id(key.id)]).map_err(unavailable)?;
     }

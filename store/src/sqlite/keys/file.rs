@@ -1,5 +1,5 @@
-//! The file `keys.db`: its settings and their proof, its tables, and writing over what was
-//! deleted in it.
+//! The file `keys.db`: its settings and their check, its tables, and overwriting what was deleted
+//! in it.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -11,13 +11,13 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::error::StoreError;
 use crate::sqlite::setup;
 
-/// The keys' file beside the log's.
+/// The file of the keys, next to the log's.
 pub(crate) const KEYS_FILE: &str = "keys.db";
 const TABLES: &str = include_str!("../../../../migrations/keys/0001_keys.sql");
 /// The version of the tables that this program writes.
 const VERSION: u32 = 1;
-/// `PRAGMA synchronous` reads back as this when it is EXTRA: the folder is synced, too, so that
-/// a journal that was emptied does not come back and take a commit with it.
+/// `PRAGMA synchronous` reads back as this when it is EXTRA: the folder is synced, too, so that an
+/// emptied journal cannot reappear and undo a commit.
 const SYNCHRONOUS_EXTRA: i64 = 3;
 const CACHE_KIB: i64 = -1_024;
 
@@ -27,12 +27,12 @@ pub(super) fn path(folder: &Path) -> PathBuf {
     folder.join(KEYS_FILE)
 }
 
-/// Whether the file is there with something in it.
+/// Whether the file exists and is not empty.
 pub(super) fn is_there(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.len() > 0)
 }
 
-/// Makes the file with its tables, as far as they are not there.
+/// Makes the file and its tables, where they do not exist.
 pub(super) fn make(path: &Path, busy_timeout: Duration) -> Result<Connection, StoreError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -49,7 +49,7 @@ pub(super) fn make(path: &Path, busy_timeout: Duration) -> Result<Connection, St
     Ok(connection)
 }
 
-/// Opens the file, which is there, to write.
+/// Opens the existing file for writing.
 pub(super) fn open(path: &Path, busy_timeout: Duration) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(setup::open_error)?;
@@ -59,8 +59,8 @@ pub(super) fn open(path: &Path, busy_timeout: Duration) -> Result<Connection, St
     Ok(connection)
 }
 
-/// Opens the file only to read, also from where nothing can be written. What a process that
-/// ended in the middle of a write left is refused then: only one that may write takes it back.
+/// Opens the file for reading only, also where nothing can be written. This fails if a process
+/// ended in the middle of a write: only a process that may write can roll that back.
 pub(super) fn open_to_read(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -69,7 +69,7 @@ pub(super) fn open_to_read(path: &Path, busy_timeout: Duration) -> rusqlite::Res
     Ok(connection)
 }
 
-/// Makes the tables where there are none.
+/// Makes the tables if there are none.
 pub(crate) fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if setup::schema_version(&transaction)? == 0 {
@@ -81,10 +81,10 @@ pub(crate) fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {
 
 fn set_up(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
     connection.busy_timeout(busy_timeout)?;
-    // Else VACUUM would lay the keys of everybody into a file of the system's temporary folder.
+    // Otherwise VACUUM would write all keys into a file in the system's temporary folder.
     connection.pragma_update(None, "temp_store", "memory")?;
-    // A write-ahead log would keep copies of what was written until it is moved, and readers
-    // can keep it from being moved. This journal is empty after each commit.
+    // A write-ahead log would keep copies of what was written until it is moved, and readers can
+    // prevent that. This journal is empty after each commit.
     connection.query_row("pragma journal_mode = truncate", [], |_| Ok(()))?;
     setup::overwrite_deleted(connection, true)?;
     connection.pragma_update(None, "synchronous", "extra")?;
@@ -92,7 +92,7 @@ fn set_up(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<(
     connection.pragma_update(None, "cache_size", CACHE_KIB)
 }
 
-/// What the promise of destroyed keys rests on is asked for back.
+/// Reads back the settings that the guarantee of destroyed keys depends on.
 fn refuse_lax(connection: &Connection) -> Result<(), StoreError> {
     let mode: String = setup::pragma(connection, "journal_mode").map_err(setup::open_error)?;
     let overwrites: i64 = setup::pragma(connection, "secure_delete").map_err(setup::open_error)?;
@@ -111,16 +111,16 @@ fn refuse_newer(connection: &Connection) -> Result<(), StoreError> {
     if found > VERSION { Err(StoreError::Newer { found, known: VERSION }) } else { Ok(()) }
 }
 
-/// Notes that the file holds what was deleted; part of the transaction that deletes.
+/// Notes that deleted data may remain in the file; part of the transaction that deletes.
 pub(super) fn note_deleted(transaction: &Connection) -> rusqlite::Result<()> {
     transaction.execute(SET_SCRUB, [true]).map(|_| ())
 }
 
-/// Writes the file anew from the rows that are left, if something was deleted from it.
+/// Rewrites the file from the remaining rows, if something was deleted from it.
 ///
-/// `secure_delete` overwrites a row where it lies. When a page was split or joined, copies of
-/// its rows may lie in the unused parts of others; they go only with the pages. The whole file
-/// is written, about 130 bytes a person: some milliseconds for 10,000 of them.
+/// `secure_delete` overwrites a row in its place. But when a page was split or joined, copies of
+/// its rows may remain in unused parts of other pages, and these disappear only with the pages. So
+/// the whole file is rewritten, about 130 bytes per person: some milliseconds for 10,000 people.
 pub(super) fn scrub(connection: &Connection) -> rusqlite::Result<()> {
     if connection.query_row("select scrub_keys from upkeep", [], |row| row.get(0))? {
         connection.execute_batch("vacuum")?;

@@ -1,12 +1,12 @@
-//! Keys in a file of their own, `keys.db` beside `log.db`.
+//! Keys in a separate file, `keys.db` next to `log.db`.
 //!
-//! What is written into the log stays there for ever; what is here has to be able to go. So
-//! the file has its own rules: what is deleted is overwritten from the first write on, its
-//! journal is empty after each commit, and when a key was destroyed the file is written anew
-//! before that is said to be done (`file.rs`). It can be backed up and thrown away by itself.
+//! Data in the log stays there for ever, but keys must be erasable. So their file has its own
+//! rules: deleted data is overwritten from the first write on, the journal is empty after each
+//! commit, and when a key is destroyed the file is rewritten before the call returns (`file.rs`).
+//! The file can be backed up and discarded separately.
 //!
-//! Earlier versions kept the keys in the log; `moving.rs` takes them out of it. A log that has
-//! not been brought to this version is read as it is, its tables have the same form.
+//! Earlier versions stored the keys in the log; `moving.rs` moves them out of it. A log that has
+//! not been migrated to this version is read as it is, because its tables have the same form.
 
 mod file;
 mod moving;
@@ -31,27 +31,27 @@ use moving::LEFT_THE_LOG;
 const SELECT_KEY: &str = "select wrapped from user_keys where owner = ?1";
 const SELECT_SECRET: &str = "select wrapped from secrets where name = ?1";
 
-/// The keys of a store. Clones share one connection; what is asked of it takes its turn.
+/// The keys of a store. Clones share one connection, which they use one after the other.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     folder: Arc<Path>,
     busy_timeout: Duration,
-    /// Set when nothing may be written any more; the log's writer has the same.
+    /// Set when nothing may be written any more; shared with the writer of the log.
     failed: Arc<AtomicBool>,
     place: Arc<Mutex<Place>>,
 }
 
 #[derive(Debug)]
 enum Place {
-    /// To be opened at the first question, only to read.
+    /// Opened for reading at the first use.
     Unopened,
     Open(Connection),
     Closed,
 }
 
 impl Keys {
-    /// For a handle that only reads. The file is opened when it is asked for the first time:
-    /// most of what reads a log needs no keys.
+    /// For a handle that only reads. The file is opened at the first use, because most readers of a
+    /// log need no keys.
     pub(super) fn to_read(folder: &Path, options: &Options) -> Self {
         Self {
             folder: folder.into(),
@@ -61,7 +61,8 @@ impl Keys {
         }
     }
 
-    /// For the process that writes. Until the log is of this version its own tables are read.
+    /// For the process that writes. Until the log is migrated to this version, the log's own tables
+    /// are read.
     pub(super) fn to_write(
         folder: &Path,
         log: &Connection,
@@ -75,7 +76,7 @@ impl Keys {
                 return Err(StoreError::KeysMissing { path });
             }
             let connection = file::open(&path, keys.busy_timeout)?;
-            // The process that destroyed a key may have ended before the file was written anew.
+            // A process that destroyed a key may have ended before the file was rewritten.
             tell(file::scrub(&connection));
             *keys.place() = Place::Open(connection);
         }
@@ -87,11 +88,11 @@ impl Keys {
     }
 
     fn place(&self) -> std::sync::MutexGuard<'_, Place> {
-        // Whatever panicked left no transaction open: one that is dropped is rolled back.
+        // A panic leaves no transaction open: a dropped transaction is rolled back.
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings the log to this version, and takes the keys out of it on the way.
+    /// Migrates the log to this version, and moves the keys out of it on the way.
     pub(super) fn migrate(&self, log: &mut Connection) -> Result<(), StoreError> {
         let failed = |cause: rusqlite::Error| StoreError::Migrate(Box::new(cause));
         let before = setup::schema_version(log).map_err(failed)?;
@@ -110,7 +111,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Asks the file something, off the async threads.
+    /// Runs work on the file, outside the async threads.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -131,7 +132,7 @@ impl Keys {
         }
     }
 
-    /// The keys' own file, or the log where it still has them.
+    /// The file of the keys, or the log if it still has them.
     fn open_to_read(&self) -> rusqlite::Result<Connection> {
         let log = setup::connect_reader(&setup::database_path(&self.folder), self.busy_timeout)?;
         if setup::schema_version(&log)? < LEFT_THE_LOG {
@@ -170,7 +171,7 @@ impl Keys {
         }
     }
 
-    /// Some person's key that was not destroyed.
+    /// The key of any user whose key was not destroyed.
     pub(super) async fn any(&self) -> Result<Option<(UserId, Vec<u8>)>, LogError> {
         self.run(|connection| {
             let select = "select owner, wrapped from user_keys where wrapped is not null limit 1";
@@ -183,7 +184,7 @@ impl Keys {
         .await
     }
 
-    /// Lets go of the file, after what is being asked of it.
+    /// Closes the file after its current work.
     pub(super) async fn close(&self) {
         let keys = self.clone();
         if tokio::task::spawn_blocking(move || *keys.place() = Place::Closed).await.is_err() {
@@ -191,7 +192,7 @@ impl Keys {
         }
     }
 
-    /// A page of one of its tables, for a copy.
+    /// A page of one of the tables, for a copy.
     pub(super) async fn page(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<Vec<crate::portable::Row>> + Send + 'static,
@@ -200,7 +201,7 @@ impl Keys {
     }
 }
 
-/// What a start could not write over waits for the next one; nothing else depends on it.
+/// What could not be overwritten at this start is left to the next one; nothing else depends on it.
 fn tell(scrubbed: rusqlite::Result<()>) {
     if let Err(error) = scrubbed {
         tracing::warn!(%error, "what was deleted could not be written over; the next start tries again");

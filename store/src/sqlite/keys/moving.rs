@@ -1,10 +1,10 @@
-//! The move of the keys out of `log.db`, where earlier versions kept them.
+//! The move of the keys out of `log.db`, where earlier versions stored them.
 //!
-//! The rows are copied into `keys.db` in one transaction, read back from there and compared;
-//! only then the log's tables are dropped, in the transaction that raises its version. Until
-//! that commit the log counts, and a move that was broken off is done again: what is in both
-//! is the same, and what was destroyed in either stays destroyed. So whenever the process
-//! ends, no key is lost and none comes back.
+//! The rows are copied into `keys.db` in one transaction, read back from there and compared. Only
+//! then are the log's tables dropped, in the transaction that raises its version. Until that commit
+//! the tables of the log are valid, and an interrupted move is repeated: rows that are in both are
+//! the same, and a key that was destroyed in either stays destroyed. So no key is lost and none
+//! reappears, whenever the process ends.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use super::file;
 use crate::error::StoreError;
 use crate::sqlite::setup;
 
-/// The log's schema version in which its tables of keys are gone.
+/// The schema version of the log from which on it has no tables of keys.
 pub(super) const LEFT_THE_LOG: u32 = 6;
-/// A log of at most so many bytes is written anew after the move, in memory before it is on
-/// the disk; some seconds, once.
+/// The greatest size in bytes of a log that is rewritten after the move. It is rewritten in memory
+/// before it is on the disk, which takes some seconds, once.
 const SCRUBBED_BYTES: i64 = 256 * 1024 * 1024;
 
 const SELECT_KEYS: &str = "select owner, wrapped from user_keys";
 const SELECT_SECRETS: &str = "select name, wrapped from secrets";
 
-/// Copies the log's keys and secrets into the keys' file and compares them there. Where the
-/// log has a past, what it keeps of them is to be written over afterwards, which is noted.
+/// Copies the log's keys and secrets into the file of the keys and compares them there. If the log
+/// is not new, what remains of them in it has to be overwritten later, which is noted.
 pub(super) fn take_over(
     log: &Connection,
     keys: &mut Connection,
@@ -33,7 +33,7 @@ pub(super) fn take_over(
     has_a_past: bool,
 ) -> Result<(), StoreError> {
     let differs = match copy(log, keys, has_a_past).map_err(failed)? {
-        // Again, as it is on the disk and not as the connection remembers it.
+        // A second comparison, with what is on the disk and not in the connection's cache.
         None => {
             let written = file::open_to_read(path, Duration::from_secs(5)).map_err(failed)?;
             first_difference(log, &written).map_err(failed)?
@@ -50,7 +50,8 @@ pub(super) fn take_over(
     }
 }
 
-/// Copies, unless something in the file differs from the log; then that, and nothing is copied.
+/// Copies, unless something in the file differs from the log. Then it returns that, and nothing is
+/// copied.
 fn copy(log: &Connection, keys: &mut Connection, has_a_past: bool) -> rusqlite::Result<Option<String>> {
     let transaction = keys.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
@@ -75,7 +76,7 @@ fn copy(log: &Connection, keys: &mut Connection, has_a_past: bool) -> rusqlite::
     Ok(differs)
 }
 
-/// The first thing of the log that the keys' file has otherwise, or not at all.
+/// The first key or secret of the log that differs in the file of the keys, or is missing there.
 fn first_difference(log: &Connection, keys: &Connection) -> rusqlite::Result<Option<String>> {
     let mut found = None;
     let mut kept = keys.prepare("select wrapped from user_keys where owner = ?1")?;
@@ -101,7 +102,7 @@ fn first_difference(log: &Connection, keys: &Connection) -> rusqlite::Result<Opt
     Ok(found)
 }
 
-/// Goes through rows of two columns for as long as `each` wants more.
+/// Calls `each` with rows of two columns until it returns false.
 fn for_each<A: rusqlite::types::FromSql, B: rusqlite::types::FromSql>(
     connection: &Connection,
     select: &str,
@@ -117,12 +118,12 @@ fn for_each<A: rusqlite::types::FromSql, B: rusqlite::types::FromSql>(
     Ok(())
 }
 
-/// Writes over what the log still has of the keys that were taken out of it, if that is due.
+/// Overwrites what remains in the log of the keys that were moved out of it, if that is due.
 ///
-/// Dropping the tables overwrote their pages. What may be left lies in pages that they had
-/// given back before and in the write-ahead log: a log that is not too large is written anew,
-/// and the write-ahead log is moved and cut off. What does not succeed is tried again at the
-/// next start; nothing else depends on it.
+/// Dropping the tables overwrote their pages. Remains may be in pages that the tables had freed
+/// before, and in the write-ahead log. So a log that is not too large is rewritten, and the
+/// write-ahead log is moved and truncated. What fails is tried again at the next start; nothing
+/// else depends on it.
 pub(super) fn scrub_log(log: &Connection, keys: &Connection) -> rusqlite::Result<()> {
     if !keys.query_row("select scrub_log from upkeep", [], |row| row.get(0))? {
         return Ok(());
@@ -137,8 +138,7 @@ pub(super) fn scrub_log(log: &Connection, keys: &Connection) -> rusqlite::Result
              wrapped keys still. A backup that is restored has none of them"
         );
     }
-    let busy: bool = log.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0))?;
-    if !busy {
+    if jangbu_sqlite::move_all(log)? {
         keys.execute("update upkeep set scrub_log = 0", [])?;
     }
     Ok(())

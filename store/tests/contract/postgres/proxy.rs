@@ -1,4 +1,4 @@
-//! A wire between the store and the server that can be cut at a chosen moment.
+//! A connection between the store and the server that can be cut at a chosen moment.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,16 +10,16 @@ use tokio::sync::watch;
 
 use crate::fixture::server_url;
 
-/// Where the wire is cut, once the marked message came by.
+/// Where the connection is cut, once the marked message has come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// The server has done the work and answered; the answer is not passed on.
     AfterTheAnswerCame,
-    /// The same, and nothing is let through afterwards.
+    /// The same, and no connection is let through afterwards.
     ForGoodAfterTheAnswerCame,
     /// The server never gets the message.
     BeforeItIsSent,
-    /// The server has the message and may still be at it.
+    /// The server has the message and may still be working on it.
     AtOnceAfterSending,
 }
 
@@ -39,7 +39,7 @@ trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
 impl Proxy {
-    /// Stands before the server; `url` names the database.
+    /// Starts a proxy for the server; `url` names the database.
     pub async fn start(url: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -60,7 +60,7 @@ impl Proxy {
         Self { url: through(url, port), control }
     }
 
-    /// Cuts the wire at the next message that holds the marker.
+    /// Cuts the connection at the next message that contains the marker.
     pub fn cut_at(&self, marker: &str, cut: Cut) {
         self.control.has_cut.store(false, Ordering::Release);
         *self.control.armed.lock().unwrap() = Some((marker.as_bytes().to_vec(), cut));
@@ -70,7 +70,7 @@ impl Proxy {
         self.control.has_cut.load(Ordering::Acquire)
     }
 
-    /// Cuts every wire and takes no new one, until told otherwise.
+    /// Cuts all connections and refuses new ones, until called with false.
     pub fn refuse(&self, refusing: bool) {
         self.control.refusing.send_replace(refusing);
     }
@@ -98,7 +98,7 @@ async fn connect() -> Box<dyn Wire> {
     }
 }
 
-/// Passes bytes both ways until one side ends or the wire is cut.
+/// Passes bytes both ways until one side ends or the connection is cut.
 async fn pass(mut client: TcpStream, mut server: Box<dyn Wire>, control: &Control) {
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
@@ -112,8 +112,8 @@ async fn pass(mut client: TcpStream, mut server: Box<dyn Wire>, control: &Contro
                 }
                 match cut {
                     Some(Cut::AfterTheAnswerCame | Cut::ForGoodAfterTheAnswerCame) => {
-                        // The server is ready again ('Z', idle or in a transaction) only after it has
-                        // carried out what was asked.
+                        // The server is ready again ('Z', idle or in a transaction) only after it
+                        // has carried out the request.
                         let mut last = Vec::new();
                         while !(last.len() >= 6 && last[last.len() - 6] == b'Z') {
                             let Ok(count @ 1..) = server.read(&mut answered).await else { return };

@@ -1,4 +1,4 @@
-//! The events of other streams, made from what they teach: so that what is tested is the
+//! Makes the events of other streams from the facts that they tell, so that the tests cover the
 //! whole way from an event to a decision.
 
 use super::*;
@@ -36,7 +36,9 @@ fn order(fact: &ProcessFact) -> OrderEvent {
         ProcessFact::OrderPaymentFailed { payment_id } => {
             o::OrderPaymentFailed { payment_id: *payment_id, reason: text() }.into()
         }
-        ProcessFact::OrderPaid { payment_id } => o::OrderPaid { payment_id: *payment_id, paid_at: None }.into(),
+        ProcessFact::OrderPaid { payment_id } => {
+            o::OrderPaid { payment_id: *payment_id, paid_at: None, ship_by: None }.into()
+        }
         ProcessFact::OrderDelivered => o::OrderDelivered {}.into(),
         ProcessFact::OrderCompleted => o::OrderCompleted { by: o::CompletedBy::Timer }.into(),
         ProcessFact::OrderCancellationRequested => o::OrderCancellationRequested { by, reason: None }.into(),
@@ -46,6 +48,16 @@ fn order(fact: &ProcessFact) -> OrderEvent {
         ProcessFact::OrderLatePayment { payment_id } => {
             o::OrderLatePaymentDetected { payment_id: *payment_id, amount: won(1) }.into()
         }
+        ProcessFact::OrderParcelReplaced { shipment_id } => o::OrderLinesCancelled {
+            by,
+            reason: None,
+            lines: Vec::new(),
+            subtotal: won(4_000),
+            total: won(4_000),
+            refund_id: None,
+            replaced_shipment_id: Some(*shipment_id),
+        }
+        .into(),
         ProcessFact::OrderHeld => o::OrderPutOnHold { reason: "x".into() }.into(),
         ProcessFact::OrderReleased => o::OrderHoldReleased { reason: "x".into() }.into(),
         ProcessFact::Payment { .. } | ProcessFact::Shipment { .. } => unreachable!(),

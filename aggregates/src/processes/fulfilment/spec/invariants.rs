@@ -1,4 +1,4 @@
-//! I2 to I8, told as stories: one test for each way in which a rule could be broken.
+//! I2 to I8 as scenarios: one test for each way in which an invariant could be broken.
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn what_an_input_leads_to_stands_in_its_own_event_in_the_order_it_was_decided() 
     let events = bench.learn(&captured());
     let [FulfilmentEvent::InputReceived(input)] = &events[..] else { panic!("{events:?}") };
     assert_eq!((input.step, input.issued.len()), (Some(Step::Confirming), 1));
-    // Folding the one event gives what folding its parts gives.
+    // Folding the one event gives the same as folding its parts.
     let mut parts = in_step(Step::Capturing).state;
     parts.evolve(&InputReceived { step: None, issued: Vec::new(), ..input.clone() }.into());
     parts.evolve(&StepEntered { step: Step::Confirming }.into());
@@ -86,7 +86,7 @@ fn i4_what_the_gateway_never_heard_of_is_voided_before_it_is_given_up() {
     assert_eq!(commands(&bench.learn(&unheard)), []);
     let void = ProcessCommand::NetCancelPayment { payment_id: id(PAYMENT), reason: "not_found".into() };
     assert_eq!(commands(&bench.learn(&unheard)), std::slice::from_ref(&void));
-    // Until the gateway acknowledges, the timer brings the same again.
+    // Until the gateway acknowledges, the timer repeats the same command.
     assert_eq!(commands(&bench.ring(TimerName::Inquiry)), [void]);
     assert!(!bench.state.at_rest());
 }
@@ -190,7 +190,7 @@ fn i7_a_command_that_is_refused_again_and_again_ends_with_a_person() {
 #[test]
 fn i7_a_refund_that_is_refused_is_asked_for_anew_and_then_by_a_person() {
     let mut bench = in_step(Step::Cancelling);
-    // The parcel that was asked for before the order was called off is not opened.
+    // The parcel that was requested before the order was cancelled is not opened.
     bench.refuse("order_state_conflict");
     let mut tries = 0;
     while bench.state.step() == Step::Cancelling {
@@ -310,9 +310,59 @@ fn a_mismatch_that_a_person_took_as_enough_lets_the_process_go_on() {
     let events = bench.learn(&captured());
     assert_eq!(commands(&events), [ProcessCommand::ConfirmOrder { payment_id: id(PAYMENT) }]);
     assert_eq!((bench.state.step(), bench.state.parked_reason()), (Step::Confirming, None));
-    // What is parked for another reason stays so.
+    // A process that is parked for another reason stays parked.
     let mut bench = in_step(Step::Delivering);
     bench.learn(&shipment(ShipmentNews::Returned));
     bench.learn(&payment(PaymentNews::Captured { amount: won(1) }));
     assert_eq!(bench.state.trouble(), Some(Trouble::ParcelReturned));
+}
+
+#[test]
+fn a_replaced_parcel_is_cancelled_before_the_label_of_the_further_one_is_requested() {
+    let further = |news| ProcessFact::Shipment { shipment_id: id(77), news };
+    let replaced = ProcessFact::OrderParcelReplaced { shipment_id: parcel() };
+    let cancel = ProcessCommand::CancelShipment { shipment_id: parcel(), reason: "lines_cancelled".into() };
+    let book = ProcessCommand::BookCarrier { shipment_id: id(77), attempt: 1 };
+    let begun = |step| {
+        let mut bench = in_step(step);
+        if step == Step::Shipping {
+            bench.learn(&shipment(ShipmentNews::Requested));
+        }
+        assert_eq!(commands(&bench.learn(&replaced)), std::slice::from_ref(&cancel), "{step:?}");
+        assert_eq!(commands(&bench.learn(&further(ShipmentNews::Requested))), [], "{step:?}");
+        assert_eq!(bench.state.step(), Step::Shipping);
+        bench
+    };
+    for step in [Step::Shipping, Step::Delivering] {
+        let mut bench = begun(step);
+        // A label that comes after all changes nothing, and what is not acknowledged is asked again.
+        bench.learn(&shipment(ShipmentNews::Ready));
+        assert_eq!(commands(&bench.ring(TimerName::CancelRetry)), std::slice::from_ref(&cancel));
+        assert_eq!(commands(&bench.learn(&shipment(ShipmentNews::Cancelled))), std::slice::from_ref(&book));
+        assert!(!bench.state.is_compensating());
+        bench.learn(&further(ShipmentNews::Ready));
+        assert_eq!(bench.state.step(), Step::Delivering);
+        assert_eq!(commands(&bench.learn(&further(ShipmentNews::Delivered))), [ProcessCommand::MarkDelivered]);
+    }
+    // A replaced parcel takes the place of none: the further one is lost, and taken as arrived.
+    let mut bench = begun(Step::Delivering);
+    bench.learn(&shipment(ShipmentNews::Cancelled));
+    for news in [ShipmentNews::Ready, ShipmentNews::Dispatched, ShipmentNews::Lost] {
+        bench.learn(&further(news));
+    }
+    let skip =
+        |reason: &'static str| FulfilmentCommand::Resolve { action: OperatorAction::Skip, reason: reason.into() };
+    let Decision::Record(events) = bench.ask(&skip("it turned up")) else { panic!("skip is refused") };
+    assert_eq!(commands(&events), [ProcessCommand::MarkDelivered]);
+    // An operator decides about what the carrier already has; taken as cancelled, the further one is sent.
+    let mut bench = begun(Step::Delivering);
+    bench.refuse("order_already_dispatched");
+    assert_eq!(bench.state.parked_reason(), Some("already_dispatched"));
+    let Decision::Record(events) = bench.ask(&skip("it is here")) else { panic!("skip is refused") };
+    assert_eq!(commands(&events), [book]);
+    // If the whole order is cancelled, both parcels are.
+    let mut bench = begun(Step::Delivering);
+    let events = bench.learn(&ProcessFact::OrderCancellationRequested);
+    let other = ProcessCommand::CancelShipment { shipment_id: id(77), reason: "order_cancelled".into() };
+    assert_eq!(commands(&events), [other]);
 }

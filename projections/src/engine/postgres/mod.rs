@@ -1,4 +1,6 @@
-//! Postgres: arrays in, one statement for the rows of a table.
+//! Postgres: one statement writes many rows of a table, with one array for each column.
+
+mod copy;
 
 use jangbu_kernel::Timestamp;
 use sqlx::pool::PoolConnection;
@@ -17,22 +19,22 @@ use crate::view::{Column, Key, Kind, Value, ViewSpec};
 
 /// Rows of one statement: bounds a message to a few megabytes.
 const ROWS_PER_INSERT: usize = 4_000;
-/// How long a caller waits for a connection before it is told that there is none.
+/// How long a caller waits for a connection before it gets an error.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a question may wait for a table that somebody has locked, and how long it may
-/// take at all, in milliseconds. Shorter than the wait for a connection: those who ask
-/// something else find one.
+/// How long a query may wait for a locked table, and how long it may take in total, in
+/// milliseconds. Both are shorter than the wait for a connection, so that other queries still find
+/// one.
 const LOCK_TIMEOUT_MS: &str = "2000";
 const STATEMENT_TIMEOUT_MS: &str = "4000";
-/// What takes part in a transaction of the projector's takes as long as it takes.
+/// The projector's transactions have no time limits.
 const BEGIN: &str =
     "begin; set local synchronous_commit = off; set local lock_timeout = 0; set local statement_timeout = 0";
-/// What compares whole tables does, too, and may rest between two comparisons.
+/// Comparisons of whole tables have none either, and may be idle between two queries.
 const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read read only; \
     set local idle_in_transaction_session_timeout = 0; set local lock_timeout = 0; set local statement_timeout = 0";
 
-/// The schema of the read models: each log of a database has its own. One in `public` has
-/// had `views` from the beginning; the others are named for the schema of their log.
+/// The schema of the read models; each log in a database has its own. It is `views` for a log in
+/// `public`, and is otherwise named for the schema of the log.
 const SCHEMA: &str = "
 select quote_ident(case when log = 'public' then 'views'
                         when octet_length(log) > 57 then 'views_' || md5(log)
@@ -45,7 +47,7 @@ from (select coalesce((select n.nspname::text from pg_class c join pg_namespace 
 #[derive(Clone)]
 pub(crate) struct PostgresEngine {
     pool: PgPool,
-    /// As SQL names it.
+    /// Its name, quoted for SQL.
     schema: Arc<str>,
     health: Arc<Health>,
 }
@@ -53,11 +55,11 @@ pub(crate) struct PostgresEngine {
 impl PostgresEngine {
     /// Connects.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, EngineError> {
-        // A rollback of nothing is a warning of the server's that says nothing to anybody. A
-        // process that stands still in the middle of a transaction holds the lease's row:
-        // whoever is to take over after it must not wait for it to wake. What the role or the
-        // database has for others does not count here. All of this is sent when the connection
-        // stands: a pooler in between refuses what it does not know at the start.
+        // A rollback outside a transaction causes a warning that means nothing, so warnings are
+        // off. A process that hangs in the middle of a transaction locks the lease's row: the idle
+        // timeout ends the transaction, so that a successor does not wait for it. Timeouts that the
+        // role or the database sets for other programs are reset. All of this is sent when the
+        // connection is open, because a pooler refuses settings that it does not know at startup.
         let settings: Arc<str> = format!(
             "set client_min_messages = error; set idle_in_transaction_session_timeout = {LEASE_MS}; \
              set statement_timeout = {STATEMENT_TIMEOUT_MS}; set lock_timeout = {LOCK_TIMEOUT_MS}; \
@@ -77,7 +79,8 @@ impl PostgresEngine {
             })
             .after_release(|connection, _| {
                 Box::pin(async move {
-                    // A caller that left in the middle of a transaction must not leave it to the next.
+                    // If a caller was dropped in the middle of a transaction, the next one must not
+                    // get it.
                     connection.execute("rollback").await?;
                     Ok(true)
                 })
@@ -89,7 +92,7 @@ impl PostgresEngine {
         Ok(Self { pool, schema: schema.into(), health: Arc::default() })
     }
 
-    /// How SQL names a table of the read models.
+    /// The name of a table of the read models in SQL.
     pub fn table(&self, name: &str) -> String {
         format!("{}.{name}", self.schema)
     }
@@ -113,14 +116,16 @@ impl PostgresEngine {
 
     pub async fn transaction(&self, epoch: Option<i64>, steps: Vec<Step>) -> Result<(), EngineError> {
         let (pool, schema) = (self.pool.clone(), Arc::clone(&self.schema));
-        // A task of its own: a caller that leaves cannot stop it half way.
+        // A task of its own, so that a dropped caller cannot stop it half way.
         let task = tokio::spawn(async move {
             let mut connection = pool.acquire().await.map_err(unavailable)?;
-            // Rows and checkpoint may be lost together: the log gives them back. One round
-            // trip; what is not committed below is rolled back when the connection is released.
+            // Rows and checkpoint may be lost together, because the log restores them. The settings
+            // are one round trip. What is not committed below is rolled back when the connection is
+            // released.
             connection.execute(BEGIN).await.map_err(unavailable)?;
             if let Some(epoch) = epoch {
-                // Shared: a newer owner's update waits for this transaction, then fences the next.
+                // A shared lock: a newer owner's update waits for this transaction, then fences the
+                // next.
                 let held = format!("select epoch from {schema}.lease where id = 1 for share");
                 let held: i64 =
                     sqlx::query_scalar(AssertSqlSafe(held)).fetch_one(&mut *connection).await.map_err(unavailable)?;
@@ -136,7 +141,7 @@ impl PostgresEngine {
                     Step::Write(write) => write_table(&mut connection, &schema, write).await?,
                 }
             }
-            // Upper case: by this word the fault cases tell it from the log's own.
+            // In upper case: by it the fault tests tell this commit from the log's own.
             connection.execute("COMMIT").await.map(|_| ()).map_err(unavailable)
         });
         task.await.map_err(|error| EngineError::Unavailable(error.to_string()))?
@@ -182,16 +187,16 @@ impl PostgresEngine {
 
     pub async fn freeze(&self) -> Result<Snapshot, EngineError> {
         let mut connection = self.pool.acquire().await.map_err(unavailable)?;
-        // It holds no lock that anybody waits for.
+        // Its locks do not block reads and writes, only changes to the tables themselves.
         connection.execute(BEGIN_SNAPSHOT).await.map_err(unavailable)?;
-        // The moment is fixed by the first query of the transaction.
+        // The first query of the transaction fixes the snapshot.
         let first = format!("select count(*) from {}", self.table("lease"));
         connection.execute(AssertSqlSafe(first)).await.map_err(unavailable)?;
         Ok(Snapshot(connection))
     }
 }
 
-/// Queries on one moment; the transaction ends when the connection goes back to the pool.
+/// A snapshot: a read transaction that ends when the connection returns to the pool.
 pub(crate) struct Snapshot(PoolConnection<Postgres>);
 
 impl Snapshot {
@@ -305,7 +310,12 @@ fn bind_columns<'q, 'a>(
 
 async fn write_table(transaction: &mut PgConnection, schema: &str, write: TableWrite) -> Result<(), EngineError> {
     let (spec, table) = (write.spec, format!("{schema}.{}", write.table));
-    let mut upserts = write.upserts;
+    // New rows are copied only into a table under construction: it has one writer, which knows its
+    // rows.
+    let (mut upserts, new): (Vec<_>, Vec<_>) = write.upserts.into_iter().partition(|row| row.stored || write.indexed);
+    if !new.is_empty() {
+        copy::copy_in(transaction, spec, &table, &new).await?;
+    }
     while !upserts.is_empty() {
         let rest = upserts.split_off(upserts.len().min(ROWS_PER_INSERT));
         upsert(transaction, spec, &table, upserts).await?;
