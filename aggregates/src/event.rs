@@ -11,6 +11,7 @@ use crate::payment::PaymentEvent;
 use crate::points::PointsEvent;
 use crate::processes::FulfilmentEvent;
 use crate::product::ProductEvent;
+use crate::returns::ReturnEvent;
 use crate::session::SessionEvent;
 use crate::shipment::ShipmentEvent;
 use crate::stock::StockEvent;
@@ -85,6 +86,8 @@ domain_events! {
     Payment(PaymentEvent),
     /// Of a parcel.
     Shipment(ShipmentEvent),
+    /// Of a return.
+    Return(ReturnEvent),
     /// Of a points ledger.
     Points(PointsEvent),
     /// Of an order's fulfilment.

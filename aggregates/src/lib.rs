@@ -20,6 +20,7 @@ pub mod points;
 pub mod policy;
 pub mod processes;
 pub mod product;
+pub mod returns;
 pub mod schemas;
 pub mod session;
 pub mod shipment;

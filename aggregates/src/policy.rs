@@ -29,6 +29,15 @@ pub struct Policy {
     pub calendar: Calendar,
     /// Time after delivery in which the buyer may object; then the order completes.
     pub completion_delay: TimeDelta,
+    /// Time after delivery in which the buyer may return goods for no reason (the same Act, article
+    /// 17).
+    pub return_window: TimeDelta,
+    /// Time after delivery in which the buyer may return goods that are not as they should be.
+    pub defect_window: TimeDelta,
+    /// Time after a return is approved in which the goods have to be on their way back.
+    pub send_back_within: TimeDelta,
+    /// Business days after goods came back in which their money has to be refunded (article 18).
+    pub refund_within_business_days: u32,
     /// Waits before the inquiries after a lost answer; the last one repeats.
     pub inquiry_ladder: Vec<TimeDelta>,
     /// How many times in a row the gateway may answer that it does not know a charge; it is
@@ -81,6 +90,10 @@ impl Default for Policy {
             ship_within_business_days: 3,
             calendar: Calendar::default(),
             completion_delay: TimeDelta::days(7),
+            return_window: TimeDelta::days(7),
+            defect_window: TimeDelta::days(90),
+            send_back_within: TimeDelta::days(14),
+            refund_within_business_days: 3,
             inquiry_ladder: vec![seconds(1), seconds(4), seconds(16), seconds(64), TimeDelta::minutes(5)],
             not_found_before_net_cancel: 2,
             label_retries: vec![seconds(1), seconds(2), seconds(4)],
@@ -106,6 +119,12 @@ impl Policy {
     #[must_use]
     pub fn ship_by(&self, paid_at: Timestamp) -> Timestamp {
         self.calendar.end_of_business_day(paid_at, self.ship_within_business_days)
+    }
+
+    /// The first moment at which goods that came back then have not been refunded in time.
+    #[must_use]
+    pub fn refund_by(&self, received_at: Timestamp) -> Timestamp {
+        self.calendar.end_of_business_day(received_at, self.refund_within_business_days)
     }
 
     /// What shipping these goods costs.

@@ -12,6 +12,7 @@ use crate::payment::Payment;
 use crate::points::Points;
 use crate::processes::Fulfilment;
 use crate::product::Product;
+use crate::returns::Return;
 use crate::session::Session;
 use crate::shipment::Shipment;
 use crate::stock::Stock;
@@ -125,6 +126,8 @@ any_state! {
     Payment(Payment),
     /// Of a parcel.
     Shipment(Shipment),
+    /// Of a return.
+    Return(Return),
     /// Of a points ledger.
     Points(Points),
     /// Of an order's fulfilment.

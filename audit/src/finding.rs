@@ -64,6 +64,8 @@ invariants! {
     G2 = "G2", "a cancelled, expired or failed order holds nothing and has charged nothing";
     /// Nothing is sent unpaid.
     G3 = "G3", "no parcel leaves without captured money that was not given back";
+    /// What comes back is paid for once.
+    R1 = "R1", "no more comes back than was sold, and what came back is refunded or sent again once";
     /// A process knows what happened.
     W1 = "W1", "whatever a process learns from it is told in the same append";
     /// One live token.
@@ -105,6 +107,7 @@ impl Invariant {
             | Self::G1
             | Self::G2
             | Self::G3
+            | Self::R1
             | Self::W1
             | Self::T1 => Ground::Events,
             Self::M3 => Ground::EventsAndBooks,

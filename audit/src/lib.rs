@@ -17,6 +17,7 @@ pub mod gateway_books;
 mod money;
 mod points;
 mod process;
+mod returns;
 mod sessions;
 mod stock;
 mod stock_levels;
@@ -45,6 +46,7 @@ fn checks() -> Vec<Box<dyn Check>> {
         Box::<stock::Stock>::default(),
         Box::<stock_levels::StockLevels>::default(),
         Box::<process::Fulfilments>::default(),
+        Box::<returns::Returns>::default(),
         Box::<sessions::Sessions>::default(),
         Box::<walks::Walks>::default(),
     ]

@@ -1,5 +1,6 @@
 //! For each invariant: a log that keeps it, and logs that break it and are detected.
 
+mod returns;
 mod stock;
 
 use chrono::TimeDelta;

@@ -213,6 +213,7 @@ pub(crate) fn order_placed() -> OrderPlaced {
         total: won(10_500),
         shipping_address: sealed(),
         payment_deadline: DateTime::UNIX_EPOCH,
+        replaces: None,
     }
 }
 

@@ -47,6 +47,9 @@ pub use jangbu_aggregates::payment::{
 pub use jangbu_aggregates::points::GrantReference;
 pub use jangbu_aggregates::processes::{FulfilmentInput, OperatorAction, TimerName};
 pub use jangbu_aggregates::product::{ProductChange, TaxClass};
+pub use jangbu_aggregates::returns::{
+    InspectedLine, Remedy, Replacement, ReturnReason, ReturnStatus, WayBack, WithdrawnBy,
+};
 pub use jangbu_aggregates::session::SessionEndReason;
 pub use jangbu_aggregates::shipment::{STAFF, Scan, ScanStatus};
 pub use jangbu_aggregates::{Aggregate, AnyCommand, Command, DomainEvent, Policy, Scope};

@@ -4,6 +4,7 @@
 use jangbu_aggregates::order::Order;
 use jangbu_aggregates::payment::Payment;
 use jangbu_aggregates::points::GrantReference;
+use jangbu_aggregates::returns::Return;
 use jangbu_aggregates::shipment::Shipment;
 use jangbu_kernel::log::{EventLog, LogError};
 use jangbu_kernel::ports::{Vault, VaultError};
@@ -18,7 +19,7 @@ const NOT_KEPT: &str = "not_kept";
 const ABOUT_NOTHING: &str = "about_nothing";
 
 /// Seals a text about an order under its buyer's key. `about` is the order, its payment, its
-/// shipment or its process. The text is opened as the order's, wherever it is copied to.
+/// shipment, its return or its process. The text is opened as the order's, wherever it is copied to.
 ///
 /// # Errors
 /// When the log or the keys cannot be read.
@@ -71,6 +72,10 @@ async fn order_of(log: &dyn EventLog, stream: StreamId) -> Result<Option<(OrderI
         AggregateKind::Shipment => {
             let (shipment, _) = load_state::<Shipment>(log, stream.id).await?;
             (shipment.order_id(), shipment.user_id())
+        }
+        AggregateKind::Return => {
+            let (asked, _) = load_state::<Return>(log, stream.id).await?;
+            (asked.order_id(), asked.user_id())
         }
         AggregateKind::User
         | AggregateKind::Administrators

@@ -55,6 +55,8 @@ typed_ids! {
     RefundId;
     /// A parcel.
     ShipmentId;
+    /// A return of goods.
+    ReturnId;
     /// A stored event.
     EventId;
     /// A command; the same id never acts twice.

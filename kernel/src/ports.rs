@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::ids::{OrderId, UserId};
+use crate::ids::{OrderId, ReturnId, UserId};
 use crate::log::LogError;
 use crate::place::Position;
 use crate::sealed::{Sealed, SealedAt};
@@ -323,8 +323,17 @@ pub struct LapsedPoints {
     pub lapsed_at: Timestamp,
 }
 
-/// The indexed tables of due times: read models of the processes' timer events and of the points
-/// ledgers. They may be a moment behind the log.
+/// A return whose goods were not sent back in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LapsedReturn {
+    /// The return.
+    pub return_id: ReturnId,
+    /// By when the goods had to be on their way.
+    pub lapsed_at: Timestamp,
+}
+
+/// The indexed tables of due times: read models of the processes' timer events, of the points
+/// ledgers and of the returns. They may be a moment behind the log.
 #[async_trait]
 pub trait TimerQueue: Send + Sync + 'static {
     /// Timers due at or before `now`, earliest first.
@@ -343,6 +352,12 @@ pub trait TimerQueue: Send + Sync + 'static {
     /// # Errors
     /// When the table cannot be read.
     async fn lapsed_points(&self, now: Timestamp, limit: usize) -> Result<Vec<LapsedPoints>, LogError>;
+    /// Returns whose goods had to be on their way at or before `now` and are not, in the order of
+    /// that time.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    async fn lapsed_returns(&self, now: Timestamp, limit: usize) -> Result<Vec<LapsedReturn>, LogError>;
 }
 
 /// The ports that most of the program needs, together.

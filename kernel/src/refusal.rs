@@ -56,6 +56,12 @@ refusal_codes! {
     RefundExceedsCaptured = "refund_exceeds_captured",
     /// The shipment's state does not allow this.
     ShipmentStateConflict = "shipment_state_conflict",
+    /// The state of the return does not allow this.
+    ReturnStateConflict = "return_state_conflict",
+    /// The time in which this could be returned is over.
+    ReturnWindowOver = "return_window_over",
+    /// More would be returned than was delivered and not returned yet.
+    ReturnExceedsDelivered = "return_exceeds_delivered",
     /// The process's state does not allow this.
     SagaStateConflict = "saga_state_conflict",
     /// The log has something that is needed for this but cannot be read.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::ids::{CategoryId, OrderId, PaymentId, ProductId, SessionId, ShipmentId, UserId};
+use crate::ids::{CategoryId, OrderId, PaymentId, ProductId, ReturnId, SessionId, ShipmentId, UserId};
 
 /// The kinds of aggregate that own streams. The name is part of every stored stream id and the
 /// first part of every event type. It is storage format: add kinds, but never change one.
@@ -33,6 +33,8 @@ pub enum AggregateKind {
     Payment,
     /// A parcel of an order.
     Shipment,
+    /// A return of goods of an order.
+    Return,
     /// A user's points ledger, under the user's id.
     Points,
     /// The stream of the process manager for an order, under the order's id.
@@ -109,6 +111,11 @@ impl StreamId {
     #[must_use]
     pub const fn shipment(id: ShipmentId) -> Self {
         Self::new(AggregateKind::Shipment, id.uuid())
+    }
+    /// `return-<id>`.
+    #[must_use]
+    pub const fn of_return(id: ReturnId) -> Self {
+        Self::new(AggregateKind::Return, id.uuid())
     }
     /// `points-<user id>`.
     #[must_use]

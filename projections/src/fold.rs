@@ -11,7 +11,7 @@ use crate::view::{Fact, View};
 use crate::views::{
     CategoriesView, CategoryRow, FulfilmentRow, FulfilmentsView, OrderNoteRow, OrderNotesView, OrderRow, OrdersView,
     PaymentRow, PaymentsView, PointsEntriesView, PointsEntryRow, PointsRow, PointsView, ProductRow, ProductsView,
-    ShipmentRow, ShipmentsView, StockRow, StockView, UserRow, UsersView,
+    ReturnRow, ReturnsView, ShipmentRow, ShipmentsView, StockRow, StockView, UserRow, UsersView,
 };
 
 pub use crate::view::FoldError;
@@ -48,6 +48,8 @@ folds! {
     payment: PaymentsView -> PaymentRow;
     /// A parcel.
     shipment: ShipmentsView -> ShipmentRow;
+    /// A return.
+    goods_return: ReturnsView -> ReturnRow;
     /// A category.
     category: CategoriesView -> CategoryRow;
     /// A product.

@@ -35,7 +35,7 @@ pub use projector::{
 pub use queries::{
     CategoryPlace, FulfilmentFilter, FulfilmentState, NamedStock, OrderFilter, Page, PageRequest, ParkedStream,
     PaymentFilter, ProductFilter, ProductSort, ProductWithStock, ProjectionState, ProjectionStatus, Queries,
-    QueryError, ShipmentFilter, StockFilter, UserFilter,
+    QueryError, ReturnFilter, ShipmentFilter, StockFilter, UserFilter,
 };
 pub use registry::{names, shown_in};
 pub use views::*;

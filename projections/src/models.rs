@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jangbu_kernel::log::LogError;
-use jangbu_kernel::ports::{Clock, DueTimer, LapsedPoints, TimerQueue};
-use jangbu_kernel::{AggregateKind, Position, StreamId, Timestamp, UserId};
+use jangbu_kernel::ports::{Clock, DueTimer, LapsedPoints, LapsedReturn, TimerQueue};
+use jangbu_kernel::{AggregateKind, Position, ReturnId, StreamId, Timestamp, UserId};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::engine::{
     Boot, Engine, EngineError, PostgresEngine, SqliteEngine, forget_file, is_trustworthy, is_unreadable, sql,
@@ -233,19 +234,36 @@ impl TimerQueue for ReadModels {
     }
 
     async fn lapsed_points(&self, now: Timestamp, limit: usize) -> Result<Vec<LapsedPoints>, LogError> {
-        let table = self.engine.table("points");
+        let lapsed = self.lapsed("points", "user_id", now, limit).await?.into_iter();
+        Ok(lapsed.map(|(id, lapsed_at)| LapsedPoints { user_id: UserId::new(id), lapsed_at }).collect())
+    }
+
+    async fn lapsed_returns(&self, now: Timestamp, limit: usize) -> Result<Vec<LapsedReturn>, LogError> {
+        let lapsed = self.lapsed("returns", "id", now, limit).await?.into_iter();
+        Ok(lapsed.map(|(id, lapsed_at)| LapsedReturn { return_id: ReturnId::new(id), lapsed_at }).collect())
+    }
+}
+
+impl ReadModels {
+    /// The ids in a column of a view whose rows have lapsed by now, and when each did.
+    async fn lapsed(
+        &self,
+        view: &str,
+        id: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Uuid, Timestamp)>, LogError> {
+        let table = self.engine.table(view);
         let statement = sql(
             format!(
-                "select user_id, lapses_at from {table} where lapses_at is not null and lapses_at <= $1 order by lapses_at, user_id limit $2"
+                "select {id}, lapses_at from {table} where lapses_at is not null and lapses_at <= $1 order by lapses_at, {id} limit $2"
             ),
             vec![Value::time(now), Value::int(i64::try_from(limit).unwrap_or(i64::MAX))],
         );
         let rows = self.engine.select(statement, &[Kind::Uuid, Kind::Time]).await.map_err(log_error)?;
         let lapsed = rows.into_iter().map(|row| match row.as_slice() {
-            [Value::Uuid(Some(id)), Value::Time(Some(lapsed_at))] => {
-                Ok(LapsedPoints { user_id: UserId::new(*id), lapsed_at: *lapsed_at })
-            }
-            _ => Err(LogError::Damaged("a points ledger has no owner or no time".to_owned())),
+            [Value::Uuid(Some(id)), Value::Time(Some(lapsed_at))] => Ok((*id, *lapsed_at)),
+            _ => Err(LogError::Damaged(format!("a row of {view} has no id or no time"))),
         });
         lapsed.collect()
     }

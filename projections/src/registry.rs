@@ -6,7 +6,7 @@ use crate::runtime::{AnyView, ViewRuntime};
 use crate::view::{Shows, View, ViewSpec};
 use crate::views::{
     CategoriesView, FulfilmentsView, OrderNotesView, OrdersView, PaymentsView, PointsEntriesView, PointsView,
-    ProductsView, ShipmentsView, StockMarksView, StockMovementsView, StockView, TimersView, UsersView,
+    ProductsView, ReturnsView, ShipmentsView, StockMarksView, StockMovementsView, StockView, TimersView, UsersView,
 };
 
 /// A view in the registry.
@@ -22,11 +22,12 @@ const fn entry<V: View>() -> Entry {
 }
 
 /// Every view, in the order in which they are listed.
-pub(crate) static VIEWS: [Entry; 14] = [
+pub(crate) static VIEWS: [Entry; 15] = [
     entry::<OrdersView>(),
     entry::<OrderNotesView>(),
     entry::<PaymentsView>(),
     entry::<ShipmentsView>(),
+    entry::<ReturnsView>(),
     entry::<StockView>(),
     entry::<StockMarksView>(),
     entry::<StockMovementsView>(),

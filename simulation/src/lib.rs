@@ -32,6 +32,7 @@ mod outside;
 mod people;
 mod points;
 mod rest;
+mod returns;
 mod run;
 mod shop;
 mod sim;

@@ -152,6 +152,18 @@ named! {
         SentAgain = "order sent again",
         /// Returned goods were put back into stock.
         Restocked = "returned goods put back",
+        /// Goods came back after their delivery, and their money went back.
+        ReturnRefunded = "return refunded",
+        /// Goods came back after their delivery, and others were sent.
+        Exchanged = "return exchanged",
+        /// Nothing of a return came back.
+        NothingBack = "return closed with nothing",
+        /// The shop did not take goods back.
+        ReturnRejected = "return rejected",
+        /// A buyer gave a return up.
+        ReturnWithdrawn = "return withdrawn",
+        /// Goods were not sent back in time, and the shop's own timer ended the return.
+        ReturnLapsed = "return lapsed by itself",
         /// The parcel was lost or returned.
         ParcelGone = "parcel lost or returned",
         /// A repeat after a commit's lost answer was answered from its receipt.

@@ -19,7 +19,9 @@ use jangbu_commands::{
     Caller, CancelledBy, Command, OperatorAction, STAFF, Scan, ScanStatus, Scope, WantedLine, load_state,
 };
 use jangbu_kernel::ports::IdSource as _;
-use jangbu_kernel::{Actor, Money, OrderId, PaymentId, RefundId, RefusalCode, Remark, ShipmentId, StreamId, UserId};
+use jangbu_kernel::{
+    Actor, Money, OrderId, PaymentId, RefundId, RefusalCode, Remark, ReturnId, ShipmentId, StreamId, UserId,
+};
 
 use crate::client::{Answers, Errand, Told, send};
 use crate::dice::Dice;
@@ -83,7 +85,7 @@ impl People {
         send(&self.town, &self.answers, Errand { caller, key, make: &|| make().into() }).await
     }
 
-    fn fresh_key(&self, what: &str) -> String {
+    pub fn fresh_key(&self, what: &str) -> String {
         format!("{what}-{}", self.town.ids.new_id())
     }
 
@@ -101,6 +103,7 @@ impl People {
             DomainEvent::Order(event) => self.order(OrderId::new(stream.id), event),
             DomainEvent::Payment(event) => self.payment(PaymentId::new(stream.id), &event),
             DomainEvent::Shipment(event) => self.shipment(ShipmentId::new(stream.id), &event),
+            DomainEvent::Return(_) => self.goes_back(ReturnId::new(stream.id)),
             DomainEvent::Fulfilment(FulfilmentEvent::Parked(parked)) => {
                 self.parked(OrderId::new(stream.id), parked.reason.into());
             }
@@ -135,6 +138,9 @@ impl People {
                     31..=34 => self.fewer(order_id, CancelledBy::Staff, 90_000),
                     _ => {}
                 }
+            }
+            OrderEvent::Delivered(_) if self.throw(|dice| dice.permille(250)) => {
+                self.later(1_000, 200_000, Arc::clone(self).wants_to_return(order_id));
             }
             OrderEvent::Delivered(_) if self.throw(|dice| dice.permille(400)) => {
                 let people = Arc::clone(self);

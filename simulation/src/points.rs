@@ -7,6 +7,7 @@ use jangbu_aggregates::order::OrderEvent;
 use jangbu_aggregates::payment::{PaymentEvent, Source};
 use jangbu_aggregates::points::PointsEvent;
 use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction};
+use jangbu_aggregates::returns::{ReturnEvent, WithdrawnBy};
 use jangbu_aggregates::session::SessionEvent;
 use jangbu_aggregates::shipment::ShipmentEvent;
 use jangbu_aggregates::stock::StockEvent;
@@ -45,6 +46,11 @@ impl Memory {
                 sim.reach(Point::PointsExpired);
             }
             DomainEvent::Stock(StockEvent::Restocked(_)) => sim.reach(Point::Restocked),
+            DomainEvent::Return(event) => {
+                if let Some(point) = of_return(event) {
+                    sim.reach(point);
+                }
+            }
             DomainEvent::Session(SessionEvent::ReuseDetected(_)) => sim.reach(Point::TokenReused),
             DomainEvent::Fulfilment(FulfilmentEvent::Parked(_)) => sim.reach(Point::Parked),
             DomainEvent::Fulfilment(FulfilmentEvent::OperatorResolved(resolved)) => sim.reach(match resolved.action {
@@ -131,4 +137,16 @@ impl Memory {
             _ => {}
         }
     }
+}
+
+fn of_return(event: &ReturnEvent) -> Option<Point> {
+    Some(match event {
+        ReturnEvent::Rejected(_) => Point::ReturnRejected,
+        ReturnEvent::Withdrawn(withdrawn) if withdrawn.by == WithdrawnBy::Timer => Point::ReturnLapsed,
+        ReturnEvent::Withdrawn(_) => Point::ReturnWithdrawn,
+        ReturnEvent::Closed(closed) if closed.replacement_order_id.is_some() => Point::Exchanged,
+        ReturnEvent::Closed(closed) if closed.refund_id.is_some() => Point::ReturnRefunded,
+        ReturnEvent::Closed(_) => Point::NothingBack,
+        _ => return None,
+    })
 }

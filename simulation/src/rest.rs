@@ -33,6 +33,7 @@ pub(crate) async fn is_quiet(town: &Town) -> bool {
         && running.iter().filter_map(Open::progress).all(|progress| progress.under_way == 0)
         && running.iter().filter_map(Open::progress).any(|progress| progress.active && progress.dispatched >= head)
         && town.store.witness.lapsed_points(town.sim.now(), 1).is_empty()
+        && town.store.witness.lapsed_returns(town.sim.now(), 1).is_empty()
         && town.store.truth.pending(1, ANY_ATTEMPTS).await.is_ok_and(|pending| pending.is_empty())
 }
 

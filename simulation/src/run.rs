@@ -271,6 +271,10 @@ fn take_care(people: &Arc<People>, order_id: OrderId, step: Step) {
         people.later(0, 1_000, async move { helper.release(order_id).await });
         return;
     }
+    if step == Step::AwaitingCompletion {
+        people.later(0, 1_000, helper.look_after_returns(order_id));
+        return;
+    }
     let (Step::Delivering, Some(shipment_id)) = (step, known.shipment) else { return };
     people.later(0, 1_000, async move {
         if known.dispatched { helper.look_for(shipment_id).await } else { helper.dispatch(shipment_id).await }

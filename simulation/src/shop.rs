@@ -14,7 +14,7 @@ use jangbu_commands::workers::{self, WorkerDeps, Workers};
 use jangbu_commands::{Carriers, Commands, DeciderOptions, Gateways, LeaseHolder};
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::part::Parts;
-use jangbu_kernel::ports::{DueTimer, IdSource as _, LapsedPoints, TimerQueue, World};
+use jangbu_kernel::ports::{DueTimer, IdSource as _, LapsedPoints, LapsedReturn, TimerQueue, World};
 use jangbu_kernel::{Money, Timestamp};
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
 use uuid::Uuid;
@@ -77,6 +77,7 @@ fn policy() -> Policy {
         payment_deadline: TimeDelta::seconds(180),
         owner_cancel_window: TimeDelta::minutes(10),
         completion_delay: TimeDelta::minutes(5),
+        send_back_within: TimeDelta::minutes(4),
         shipping_fees: fee.into_iter().collect(),
         carrier: carrier::NAME.to_owned(),
         ..Policy::default()
@@ -286,5 +287,13 @@ impl TimerQueue for Timers {
             return Err(LogError::Unavailable("simulated".to_owned(), None));
         }
         Ok(self.store.witness.lapsed_points(now, limit))
+    }
+
+    async fn lapsed_returns(&self, now: Timestamp, limit: usize) -> Result<Vec<LapsedReturn>, LogError> {
+        self.life.moment().await;
+        if self.life.sim.strikes(Fault::TimersFail) {
+            return Err(LogError::Unavailable("simulated".to_owned(), None));
+        }
+        Ok(self.store.witness.lapsed_returns(now, limit))
     }
 }

@@ -8,9 +8,10 @@ use chrono::TimeDelta;
 use jangbu_aggregates::DomainEvent;
 use jangbu_aggregates::points::Points;
 use jangbu_aggregates::processes::{FulfilmentEvent, Step};
+use jangbu_aggregates::returns::ReturnEvent;
 use jangbu_audit::{Auditor, End, Findings, Seen};
-use jangbu_kernel::ports::{DueTimer, LapsedPoints};
-use jangbu_kernel::{Decider as _, OrderId, Position, RecordedEvent, StreamId, Timestamp, UserId};
+use jangbu_kernel::ports::{DueTimer, LapsedPoints, LapsedReturn};
+use jangbu_kernel::{Decider as _, OrderId, Position, RecordedEvent, ReturnId, StreamId, Timestamp, UserId};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -41,6 +42,8 @@ struct Eyes {
     timers: BTreeMap<(StreamId, &'static str), Timestamp>,
     /// The points ledgers, by user.
     ledgers: BTreeMap<UserId, Points>,
+    /// The returns whose goods may be sent back, and until when.
+    returns: BTreeMap<ReturnId, Timestamp>,
     commands: BTreeSet<Uuid>,
     /// Commands that were answered as having written nothing.
     refused: BTreeSet<Uuid>,
@@ -102,6 +105,14 @@ impl Witness {
         if let DomainEvent::Points(points) = &domain {
             eyes.ledgers.entry(UserId::new(event.stream.id)).or_default().evolve(points);
         }
+        if let DomainEvent::Return(returned) = &domain {
+            let return_id = ReturnId::new(event.stream.id);
+            if let ReturnEvent::Approved(approved) = returned {
+                eyes.returns.insert(return_id, approved.send_by);
+            } else {
+                eyes.returns.remove(&return_id);
+            }
+        }
         eyes.memory.watch(sim, event, &domain);
         drop(eyes);
         // After the end of the run there is no receiver.
@@ -157,6 +168,17 @@ impl Witness {
             .map(|(user_id, lapsed_at)| LapsedPoints { user_id, lapsed_at })
             .collect();
         lapsed.sort_by_key(|ledger| (ledger.lapsed_at, ledger.user_id));
+        lapsed.truncate(limit);
+        lapsed
+    }
+
+    /// The returns whose goods were not sent back in time.
+    pub fn lapsed_returns(&self, now: Timestamp, limit: usize) -> Vec<LapsedReturn> {
+        let eyes = lock(&self.eyes);
+        let lapsing = eyes.returns.iter().filter(|(_, send_by)| **send_by <= now);
+        let mut lapsed: Vec<LapsedReturn> =
+            lapsing.map(|(return_id, send_by)| LapsedReturn { return_id: *return_id, lapsed_at: *send_by }).collect();
+        lapsed.sort_by_key(|lapsed| (lapsed.lapsed_at, lapsed.return_id));
         lapsed.truncate(limit);
         lapsed
     }

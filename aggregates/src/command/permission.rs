@@ -76,6 +76,14 @@ permissions! {
     ShipmentsReadAny = "shipments:read:any": [Staff, Auditor, Admin],
     /// Dispatch parcels and record scans.
     ShipmentsWrite = "shipments:write": [Staff, Admin],
+    /// Return goods of one's own orders.
+    ReturnsRequestOwn = "returns:request:own": [Customer, Staff, Admin],
+    /// Look at the returns of one's own orders.
+    ReturnsReadOwn = "returns:read:own": [Customer, Staff, Auditor, Admin],
+    /// Look at anybody's returns.
+    ReturnsReadAny = "returns:read:any": [Staff, Auditor, Admin],
+    /// Decide about returns, receive and inspect goods that come back.
+    ReturnsWrite = "returns:write": [Staff, Admin],
     /// Look at one's own points.
     PointsReadOwn = "points:read:own": [Customer, Staff, Auditor, Admin],
     /// Look at anybody's points.

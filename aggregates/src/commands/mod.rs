@@ -10,6 +10,7 @@ pub mod orders;
 pub mod payments;
 pub mod points;
 pub mod products;
+pub mod returns;
 pub mod sessions;
 pub mod shipments;
 pub mod stock;
@@ -32,6 +33,10 @@ pub use payments::{
 pub use points::{ExpirePoints, GrantPoints};
 pub use products::{
     ActivateProduct, ChangeProduct, CreateProduct, DeactivateProduct, MakeSingle, MakeVariant, RemoveProduct,
+};
+pub use returns::{
+    ApproveReturn, CloseReturn, InspectReturn, LapseReturn, ReceiveReturn, RejectReturn, RequestReturn, SendReturn,
+    WithdrawReturn,
 };
 pub use sessions::{EndSession, RotateSession, StartSession};
 pub use shipments::{

@@ -1,9 +1,10 @@
 //! The commands of an order alone. Commands over several aggregates are in [`crate::commands`].
 
-use jangbu_kernel::{Money, PaymentId, Remark, ShipmentId, UserId};
+use jangbu_kernel::{Money, PaymentId, Remark, ReturnId, ShipmentId, UserId};
 
-use super::event::{CancelledBy, CompletedBy, OrderPlaced};
+use super::event::{CancelledBy, CompletedBy, OrderPlaced, ReturnedUnits};
 use super::lines::LinesToCancel;
+use super::returns::ReturnToOpen;
 
 /// A command of an order.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +86,15 @@ pub enum OrderCommand {
     ReleaseHold {
         /// Why the order may go on.
         reason: Remark,
+    },
+    /// Some of its goods are to come back.
+    OpenReturn(Box<ReturnToOpen>),
+    /// A return has ended.
+    EndReturn {
+        /// The return.
+        return_id: ReturnId,
+        /// What came back.
+        lines: Vec<ReturnedUnits>,
     },
     /// Keep what staff write about it.
     Note {

@@ -20,7 +20,8 @@ const LONGEST_NOTE: usize = 2_000;
 
 impl Decider for Order {
     const KIND: AggregateKind = AggregateKind::Order;
-    const STATE_VERSION: u16 = 4;
+    // 5: returns, and when it was delivered.
+    const STATE_VERSION: u16 = 5;
     type Event = OrderEvent;
     type Command = OrderCommand;
     type Facts = Facts;
@@ -46,6 +47,8 @@ impl Decider for Order {
                 | OrderCommand::RecordLatePayment { .. }
                 | OrderCommand::PutOnHold { .. }
                 | OrderCommand::ReleaseHold { .. }
+                | OrderCommand::OpenReturn(_)
+                | OrderCommand::EndReturn { .. }
                 | OrderCommand::Note { .. } => checks::not_found("order").into(),
             };
         };
@@ -59,7 +62,7 @@ impl Decider for Order {
             OrderCommand::SendAgain { shipment_id } => order.send_again(*shipment_id),
             OrderCommand::Pack => order.pack(),
             OrderCommand::MarkShipped => order.mark_shipped(),
-            OrderCommand::MarkDelivered => order.mark_delivered(),
+            OrderCommand::MarkDelivered => order.mark_delivered(facts),
             OrderCommand::Complete { by } => order.complete(*by),
             OrderCommand::Cancel { by, reason, payment_in_flight } => {
                 order.cancel(*by, reason.as_ref(), *payment_in_flight, facts)
@@ -90,6 +93,8 @@ impl Decider for Order {
                 Some(_) => Decision::one(OrderHoldReleased { reason: reason.clone() }),
                 None => Decision::AlreadyDone,
             },
+            OrderCommand::OpenReturn(asked) => order.open_return(asked, facts),
+            OrderCommand::EndReturn { return_id, lines } => order.end_return(*return_id, lines),
             OrderCommand::Note { note, by } => order.note(note, *by),
         }
     }
@@ -289,10 +294,10 @@ impl Standing {
         }
     }
 
-    fn mark_delivered(&self) -> Decision<OrderEvent> {
+    fn mark_delivered(&self, facts: &Facts) -> Decision<OrderEvent> {
         match self.status {
             OrderStatus::Delivered | OrderStatus::Completed => Decision::AlreadyDone,
-            OrderStatus::Shipped => Decision::one(OrderDelivered {}),
+            OrderStatus::Shipped => Decision::one(OrderDelivered { delivered_at: Some(to_millis(facts.now)) }),
             OrderStatus::Placed
             | OrderStatus::AwaitingPayment
             | OrderStatus::Paid
@@ -307,6 +312,7 @@ impl Standing {
     fn complete(&self, by: CompletedBy) -> Decision<OrderEvent> {
         match self.status {
             OrderStatus::Completed => Decision::AlreadyDone,
+            OrderStatus::Delivered if self.returns.are_open() => self.conflict("goods of it are to come back").into(),
             OrderStatus::Delivered => match self.not_on_hold() {
                 Ok(()) => Decision::one(OrderCompleted { by }),
                 Err(refusal) => refusal.into(),

@@ -1,6 +1,8 @@
 //! What happened to an order. Storage format.
 
-use jangbu_kernel::{Money, PaymentId, ProductId, RefundId, Remark, Sealed, ShipmentId, Timestamp, UserId, events};
+use jangbu_kernel::{
+    Money, OrderId, PaymentId, ProductId, RefundId, Remark, ReturnId, Sealed, ShipmentId, Timestamp, UserId, events,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,8 @@ events! {
         "order.put_on_hold" v 2 => PutOnHold(OrderPutOnHold) { 1 => in_the_clear },
         "order.hold_released" v 2 => HoldReleased(OrderHoldReleased) { 1 => in_the_clear },
         "order.noted" v 1 => Noted(OrderNoted),
+        "order.return_opened" v 1 => ReturnOpened(OrderReturnOpened),
+        "order.return_ended" v 1 => ReturnEnded(OrderReturnEnded),
     }
 }
 
@@ -68,6 +72,21 @@ pub struct OrderPlaced {
     #[serde(with = "jangbu_kernel::time::millis")]
     #[schemars(with = "Timestamp")]
     pub payment_deadline: Timestamp,
+    /// The exchange that it is sent for, if it is: its goods replace others and cost nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Replaces>,
+}
+
+/// The exchange that an order is sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Replaces {
+    /// The order whose goods came back.
+    pub order_id: OrderId,
+    /// The return by which they came back.
+    pub return_id: ReturnId,
+    /// The payment that paid for the goods, if anything was paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<PaymentId>,
 }
 
 /// A payment for the order is under way.
@@ -148,7 +167,39 @@ pub struct OrderShipped {}
 
 /// Every parcel arrived.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct OrderDelivered {}
+pub struct OrderDelivered {
+    /// When: the buyer's time to return goods runs from here.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "jangbu_kernel::time::millis::option")]
+    #[schemars(with = "Option<Timestamp>")]
+    pub delivered_at: Option<Timestamp>,
+}
+
+/// Units of a product that come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReturnedUnits {
+    /// The product.
+    pub product_id: ProductId,
+    /// How many, at least 1.
+    pub quantity: u32,
+}
+
+/// Some of its goods are to come back. Until that has ended, the order is not completed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderReturnOpened {
+    /// The return.
+    pub return_id: ReturnId,
+    /// What is to come back, one line per product.
+    pub lines: Vec<ReturnedUnits>,
+}
+
+/// A return of its goods has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderReturnEnded {
+    /// The return.
+    pub return_id: ReturnId,
+    /// What came back, one line per product; nothing if it was rejected or withdrawn.
+    pub lines: Vec<ReturnedUnits>,
+}
 
 /// It is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

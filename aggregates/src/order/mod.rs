@@ -29,6 +29,8 @@
 //! - I8 lines - discount + shipping fee = total, as it was placed and after lines were cancelled; at
 //!   least one line is left.
 //! - I9 notes change nothing, and there are at most a hundred.
+//! - I10 of each line no more comes back than was sold, over all returns, and while a return is open
+//!   the order is not completed.
 //!
 //! Not guarded here: whether a payment is in flight (the payment knows), stock and points (their
 //! own streams do), and whether the money of a cancelled order was refunded (the process takes care
@@ -38,6 +40,7 @@ mod command;
 mod decide;
 mod event;
 mod lines;
+mod returns;
 mod state;
 
 #[cfg(test)]
@@ -46,4 +49,5 @@ mod spec;
 pub use command::OrderCommand;
 pub use event::*;
 pub use lines::LinesToCancel;
+pub use returns::ReturnToOpen;
 pub use state::{Cancellation, Order, OrderStatus};

@@ -5,6 +5,7 @@
 use jangbu_kernel::{Decider as _, Decision, PaymentId, RefusalCode, Remark, ShipmentId, Timestamp};
 
 use super::*;
+use crate::returns::ReturnReason;
 use crate::testing::{at, check_table, facts, folded, given, id, sealed, won};
 
 /// Seconds: the deadline, the moment of payment, a moment before the deadline, one after it.
@@ -14,6 +15,9 @@ const EARLY: i64 = 100;
 const LATE: i64 = 1_000;
 /// The end of the owner's window, in seconds.
 const WINDOW_END: i64 = PAID_AT + 24 * 3_600;
+/// Seconds: the delivery, and the last moment in which the buyer may return goods for no reason.
+const DELIVERED_AT: i64 = 500;
+const RETURN_END: i64 = DELIVERED_AT + 7 * 24 * 3_600;
 
 fn payment() -> PaymentId {
     id(1)
@@ -44,6 +48,7 @@ fn placed_for(total: i64) -> OrderPlaced {
         total: won(total),
         shipping_address: sealed("address"),
         payment_deadline: at(DEADLINE),
+        replaces: None,
     }
 }
 
@@ -83,7 +88,7 @@ fn states() -> Vec<(&'static str, Vec<OrderEvent>)> {
     let then = |before: &[OrderEvent], more: &[OrderEvent]| [before, more].concat();
     let prepared = then(&ready, &[preparing()]);
     let shipped = then(&prepared, &[OrderShipped {}.into()]);
-    let delivered = then(&shipped, &[OrderDelivered {}.into()]);
+    let delivered = then(&shipped, &[OrderDelivered { delivered_at: Some(at(DELIVERED_AT)) }.into()]);
     vec![
         ("none", vec![]),
         ("placed", vec![placed()]),
@@ -159,11 +164,23 @@ fn commands() -> Vec<(&'static str, OrderCommand, Timestamp)> {
         ("late", C::RecordLatePayment { payment_id, amount: won(1_000) }, at(LATE)),
         ("hold", C::PutOnHold { reason: "looked_odd".into() }, at(LATE)),
         ("release", C::ReleaseHold { reason: "looked_into".into() }, at(LATE)),
+        ("return", returned(CancelledBy::Owner, ReturnReason::ChangedMind, 2), at(RETURN_END)),
+        ("return_late", returned(CancelledBy::Owner, ReturnReason::ChangedMind, 2), at(RETURN_END + 1)),
+        ("return_staff", returned(CancelledBy::Staff, ReturnReason::ChangedMind, 2), at(RETURN_END + 1)),
+        ("return_broken", returned(CancelledBy::Owner, ReturnReason::Defect, 2), at(RETURN_END + 1)),
+        ("return_more", returned(CancelledBy::Staff, ReturnReason::Defect, 4), at(LATE)),
+        ("return_ended", C::EndReturn { return_id: id(21), lines: Vec::new() }, at(LATE)),
         ("note", C::Note { note: "rang_twice".into(), by: id(8) }, at(LATE)),
     ]
 }
 
-// C conflict, N not found, P payment in progress, D dispatched, V invalid: see `spelled`.
+fn returned(by: CancelledBy, reason: ReturnReason, quantity: u32) -> OrderCommand {
+    let line = OrderLine { quantity, ..placed_for(1_000).lines[0].clone() };
+    OrderCommand::OpenReturn(Box::new(ReturnToOpen { return_id: id(20), by, reason, lines: vec![line] }))
+}
+
+// C conflict, N not found, P payment in progress, D dispatched, V invalid, W after its time, M more
+// than there is: see `spelled`.
 const ANSWERS: &str = "
     command        none placed open retry paid held preparing packed shipped delivered completed cancelling cancelled expired failed
     place          +    =      =    =     =    =    =         =      =       =         =         =          =         =       =
@@ -197,6 +214,12 @@ const ANSWERS: &str = "
     late           N    C      C    C     C    C    C         C      C       C         C         C          +         +       +
     hold           N    +      +    +     +    =    +         +      +       +         C         +          C         C       C
     release        N    =      =    =     =    +    =         =      =       =         =         =          =         =       =
+    return         N    C      C    C     C    C    C         C      C       +         +         C          C         C       C
+    return_late    N    C      C    C     C    C    C         C      C       W         W         C          C         C       C
+    return_staff   N    C      C    C     C    C    C         C      C       +         +         C          C         C       C
+    return_broken  N    C      C    C     C    C    C         C      C       +         +         C          C         C       C
+    return_more    N    C      C    C     C    C    C         C      C       M         M         C          C         C       C
+    return_ended   N    =      =    =     =    =    =         =      =       =         =         =          =         =       =
     note           N    +      +    +     +    +    +         +      +       +         +         +          +         +       +
 ";
 
@@ -207,6 +230,8 @@ fn spelled(table: &str) -> String {
         "P" => RefusalCode::PaymentInProgress.code().to_owned(),
         "D" => RefusalCode::OrderAlreadyDispatched.code().to_owned(),
         "V" => RefusalCode::ValidationFailed.code().to_owned(),
+        "W" => RefusalCode::ReturnWindowOver.code().to_owned(),
+        "M" => RefusalCode::ReturnExceedsDelivered.code().to_owned(),
         other => other.to_owned(),
     };
     table
@@ -321,7 +346,14 @@ fn i6_on_hold_nothing_new_is_begun() {
         (vec![placed(), opened(), paid(), preparing()], OrderCommand::Pack),
         (vec![placed(), opened(), paid(), preparing()], OrderCommand::MarkShipped),
         (
-            vec![placed(), opened(), paid(), preparing(), OrderShipped {}.into(), OrderDelivered {}.into()],
+            vec![
+                placed(),
+                opened(),
+                paid(),
+                preparing(),
+                OrderShipped {}.into(),
+                OrderDelivered { delivered_at: None }.into(),
+            ],
             OrderCommand::Complete { by: CompletedBy::Timer },
         ),
     ];
@@ -410,4 +442,55 @@ fn status_names_are_read_back() {
         assert_eq!(OrderStatus::from_name(status.name()), Some(status));
         assert_eq!(serde_json::to_value(status).unwrap(), status.name());
     }
+}
+
+fn delivered() -> Vec<OrderEvent> {
+    let (_, events) = states().into_iter().find(|(name, _)| *name == "delivered").unwrap();
+    events
+}
+
+fn opened_return(quantity: u32) -> OrderEvent {
+    let lines = vec![ReturnedUnits { product_id: id(9), quantity }];
+    OrderReturnOpened { return_id: id(21), lines }.into()
+}
+
+#[test]
+fn i10_an_order_is_not_completed_while_goods_of_it_come_back() {
+    let open = [delivered(), vec![opened_return(1)]].concat();
+    let complete = OrderCommand::Complete { by: CompletedBy::Timer };
+    given::<Order>(&open).when(&complete).refused(RefusalCode::OrderStateConflict);
+    let ended = OrderReturnEnded { return_id: id(21), lines: Vec::new() };
+    let order = given::<Order>(&[open, vec![ended.into()]].concat())
+        .when(&complete)
+        .records(&[OrderCompleted { by: CompletedBy::Timer }.into()]);
+    assert!(!order.has_open_returns());
+}
+
+#[test]
+fn i10_no_unit_comes_back_twice() {
+    let units = |quantity| vec![ReturnedUnits { product_id: id(9), quantity }];
+    // Two are about to come back: one is left of three.
+    let open = [delivered(), vec![opened_return(2)]].concat();
+    let more = returned(CancelledBy::Staff, ReturnReason::Defect, 2);
+    let refusal = given::<Order>(&open).when(&more).refused(RefusalCode::ReturnExceedsDelivered);
+    assert_eq!(refusal.pointer.as_deref(), Some("/lines/0/quantity"));
+    // One of them came back: two are left.
+    let back = OrderReturnEnded { return_id: id(21), lines: units(1) };
+    let one_back = [open, vec![back.into()]].concat();
+    let two = OrderReturnOpened { return_id: id(20), lines: units(2) };
+    given::<Order>(&one_back).when(&more).records(&[two.into()]);
+    given::<Order>(&one_back)
+        .when(&returned(CancelledBy::Staff, ReturnReason::Defect, 3))
+        .refused(RefusalCode::ReturnExceedsDelivered);
+}
+
+#[test]
+fn i10_what_a_carrier_brought_back_is_returned_by_staff() {
+    let by = |by| returned(by, ReturnReason::ReturnedToSender, 1);
+    let refusal = given::<Order>(&delivered()).when(&by(CancelledBy::Owner)).refused(RefusalCode::ValidationFailed);
+    assert_eq!(refusal.pointer.as_deref(), Some("/reason"));
+    assert!(matches!(
+        folded::<Order>(&delivered()).decide(&by(CancelledBy::Staff), &facts(at(LATE))),
+        Decision::Record(_)
+    ));
 }

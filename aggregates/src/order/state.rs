@@ -4,7 +4,8 @@ use jangbu_kernel::{Money, PaymentId, Remark, Sealed, ShipmentId, Timestamp, Use
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::event::{CancelledBy, OrderEvent, OrderLine, OrderPlaced};
+use super::event::{CancelledBy, OrderEvent, OrderLine, OrderPlaced, Replaces};
+use super::returns::Returns;
 
 /// How far an order has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -61,8 +62,9 @@ impl OrderStatus {
             Self::Placed | Self::AwaitingPayment => &["request_payment", "cancel_order", "cancel_lines"],
             Self::Paid => &["cancel_order", "cancel_lines"],
             Self::Preparing => &["cancel_order", "cancel_lines", "dispatch_shipment"],
-            Self::Delivered => &["confirm_delivery"],
-            Self::Shipped | Self::Completed | Self::Cancelling | Self::Cancelled | Self::Expired | Self::Failed => &[],
+            Self::Delivered => &["confirm_delivery", "request_return"],
+            Self::Completed => &["request_return"],
+            Self::Shipped | Self::Cancelling | Self::Cancelled | Self::Expired | Self::Failed => &[],
         }
     }
 }
@@ -100,6 +102,9 @@ pub(super) struct Standing {
     pub(super) late_payments: Vec<PaymentId>,
     pub(super) notes: u32,
     pub(super) packed: bool,
+    pub(super) delivered_at: Option<Timestamp>,
+    pub(super) returns: Returns,
+    pub(super) replaces: Option<Replaces>,
 }
 
 impl Standing {
@@ -120,6 +125,9 @@ impl Standing {
             late_payments: Vec::new(),
             notes: 0,
             packed: false,
+            delivered_at: None,
+            returns: Returns::default(),
+            replaces: placed.replaces,
         }
     }
 
@@ -151,7 +159,10 @@ impl Standing {
             OrderEvent::LinesCancelled(cancelled) => self.lose_lines(cancelled),
             OrderEvent::Packed(_) => self.packed = true,
             OrderEvent::Shipped(_) => self.status = OrderStatus::Shipped,
-            OrderEvent::Delivered(_) => self.status = OrderStatus::Delivered,
+            OrderEvent::Delivered(delivered) => {
+                self.status = OrderStatus::Delivered;
+                self.delivered_at = delivered.delivered_at;
+            }
             OrderEvent::Completed(_) => self.end(OrderStatus::Completed),
             OrderEvent::CancellationRequested(requested) => {
                 self.status = OrderStatus::Cancelling;
@@ -165,6 +176,8 @@ impl Standing {
             OrderEvent::LatePaymentDetected(late) => self.late_payments.push(late.payment_id),
             OrderEvent::PutOnHold(held) => self.hold = Some(held.reason.clone()),
             OrderEvent::HoldReleased(_) => self.hold = None,
+            OrderEvent::ReturnOpened(opened) => self.returns.open(opened),
+            OrderEvent::ReturnEnded(ended) => self.returns.end(ended),
             OrderEvent::Noted(_) => self.notes = self.notes.saturating_add(1),
         }
     }
@@ -218,6 +231,17 @@ impl Order {
     #[must_use]
     pub fn open_payment(&self) -> Option<PaymentId> {
         self.standing.as_ref().and_then(|standing| standing.open_payment)
+    }
+    /// The exchange that it is sent for, if it is.
+    #[must_use]
+    pub fn replaces(&self) -> Option<&Replaces> {
+        self.standing.as_ref().and_then(|standing| standing.replaces.as_ref())
+    }
+    /// The payment that what was paid for its goods is in: its own, or that of the order whose goods
+    /// it replaces.
+    #[must_use]
+    pub fn money_in(&self) -> Option<PaymentId> {
+        self.paid_by().or_else(|| self.replaces().and_then(|replaces| replaces.payment_id))
     }
     /// The payment that paid it.
     #[must_use]

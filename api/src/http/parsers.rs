@@ -113,6 +113,15 @@ proptest! {
         answers::<routes::refunds::RefundBody>(&node)?;
         answers::<routes::shipments::ShipmentStatusBody>(&node)?;
         answers::<routes::shipments::DispatchBody>(&node)?;
+        answers::<routes::returns::ReturnBody>(&node)?;
+        answers::<routes::returns::ApproveReturnBody>(&node)?;
+        answers::<routes::returns::RejectReturnBody>(&node)?;
+        answers::<routes::returns::WithdrawReturnBody>(&node)?;
+        answers::<routes::returns::SendReturnBody>(&node)?;
+        answers::<routes::returns::InspectReturnBody>(&node)?;
+        answers::<routes::returns::CloseReturnBody>(&node)?;
+        answers::<routes::returns::ReturnListQuery>(&node)?;
+        answers::<routes::returns::PageQuery>(&node)?;
         // A query is an object of its own kind, with the same fields.
         answers::<routes::orders::OrderListQuery>(&node)?;
         answers::<routes::orders::NoteQuery>(&node)?;

@@ -86,6 +86,12 @@ codes! {
     RefundExceedsCaptured = "refund_exceeds_captured", CONFLICT, "The refund exceeds what was captured";
     /// The shipment's state does not allow this.
     ShipmentStateConflict = "shipment_state_conflict", CONFLICT, "The shipment's state does not allow this";
+    /// See [`RefusalCode::ReturnStateConflict`].
+    ReturnStateConflict = "return_state_conflict", CONFLICT, "The state of the return does not allow this";
+    /// See [`RefusalCode::ReturnWindowOver`].
+    ReturnWindowOver = "return_window_over", CONFLICT, "The time to return this is over";
+    /// See [`RefusalCode::ReturnExceedsDelivered`].
+    ReturnExceedsDelivered = "return_exceeds_delivered", CONFLICT, "More than was delivered would be returned";
     /// The process's state does not allow this.
     SagaStateConflict = "saga_state_conflict", CONFLICT, "The process's state does not allow this";
     /// The product cannot be bought now.
@@ -158,6 +164,9 @@ impl From<RefusalCode> for Code {
             RefusalCode::PaymentStateConflict => Self::PaymentStateConflict,
             RefusalCode::RefundExceedsCaptured => Self::RefundExceedsCaptured,
             RefusalCode::ShipmentStateConflict => Self::ShipmentStateConflict,
+            RefusalCode::ReturnStateConflict => Self::ReturnStateConflict,
+            RefusalCode::ReturnWindowOver => Self::ReturnWindowOver,
+            RefusalCode::ReturnExceedsDelivered => Self::ReturnExceedsDelivered,
             RefusalCode::SagaStateConflict => Self::SagaStateConflict,
             RefusalCode::StreamUnreadable => Self::StreamUnreadable,
             RefusalCode::ProductNotActive => Self::ProductNotActive,

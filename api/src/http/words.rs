@@ -43,6 +43,14 @@ words! {
     RefundStatus = shown::RefundStatus::ALL.iter().map(|status| status.name());
     /// Where a parcel is.
     ShipmentStatus = shown::ShipmentStatus::ALL.iter().map(|status| status.name());
+    /// How far a return has come.
+    ReturnStatus = jangbu_commands::ReturnStatus::ALL.iter().map(|status| status.name());
+    /// Why goods come back.
+    ReturnReason = jangbu_commands::ReturnReason::ALL.iter().map(|reason| reason.name());
+    /// What the buyer gets for goods that come back.
+    Remedy = jangbu_commands::Remedy::ALL.iter().map(|remedy| remedy.name());
+    /// Who pays for the way back.
+    WayBack = jangbu_commands::WayBack::ALL.iter().map(|payer| payer.name());
     /// Whether an account can be used.
     UserStatus = shown::UserStatus::ALL.iter().map(|status| status.name());
     /// What somebody is in the shop, which settles what they may do.

@@ -15,6 +15,7 @@ pub(crate) mod points;
 pub(crate) mod probes;
 pub(crate) mod products;
 pub(crate) mod refunds;
+pub(crate) mod returns;
 pub(crate) mod sagas;
 pub(crate) mod shipments;
 pub(crate) mod stock;
@@ -35,6 +36,7 @@ pub(crate) fn all() -> Vec<Entry> {
         payment_methods::entries(),
         refunds::entries(),
         shipments::entries(),
+        returns::entries(),
         points::entries(),
         hooks::entries(),
         sagas::entries(),

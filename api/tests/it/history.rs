@@ -84,7 +84,13 @@ impl History<'_> {
     /// Adds further orders of the buyer: copies of the first one's whole history under other ids.
     /// `things` are the ids that are replaced.
     pub async fn orders(&self, things: &[String]) {
-        let kinds = [AggregateKind::Order, AggregateKind::Payment, AggregateKind::Shipment, AggregateKind::Fulfilment];
+        let kinds = [
+            AggregateKind::Order,
+            AggregateKind::Payment,
+            AggregateKind::Shipment,
+            AggregateKind::Return,
+            AggregateKind::Fulfilment,
+        ];
         let (events, _) = self.log.read_all(Position::ZERO, 1_000, &ReadFilter::default()).await.unwrap();
         let events: Vec<RecordedEvent> =
             events.into_iter().filter(|event| kinds.contains(&event.stream.kind)).collect();

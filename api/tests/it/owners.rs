@@ -62,6 +62,7 @@ impl Street {
         let refund = json!({"amount": "100", "reason": "broken"});
         let refunds = format!("/v1/payments/{payment_id}/refunds");
         house.post(&staff, &refunds, &[("idempotency-key", "the-owners-refund")], &refund).await.expect(201);
+        let return_id = returned(&house, &owner, &staff, &order_id, shipment_id).await;
         let other_product = house.product(&staff, &PRICE.to_string(), 5).await;
         let category = house.post(&staff, "/v1/categories", &[], &json!({"name": "과일"})).await.expect(201);
         let category = text(&category.body["id"]);
@@ -73,6 +74,7 @@ impl Street {
             ("/v1/payments/{id}", payment_id, Whose::Owners),
             ("/v1/shipments/{id}", shipment_id.to_string(), Whose::Owners),
             ("/v1/shipments/tracking/{tracking_number}", tracking_number.to_owned(), Whose::Owners),
+            ("/v1/returns/{id}", return_id, Whose::Owners),
             ("/v1/users/{id}", user, Whose::Owners),
             ("/v1/sagas/{order_id}", order_id.clone(), Whose::Owners),
             ("/v1/audit/streams/{stream}", format!("order-{order_id}"), Whose::Owners),
@@ -105,7 +107,7 @@ impl Street {
     /// The ids of the owner's order and of what belongs to it.
     pub fn names_of_the_order(&self) -> Vec<String> {
         let of_the_order = self.things.iter().filter(|(place, _, whose)| {
-            let kinds = ["/v1/orders/", "/v1/payments/", "/v1/shipments/"];
+            let kinds = ["/v1/orders/", "/v1/payments/", "/v1/shipments/", "/v1/returns/"];
             *whose == Whose::Owners && kinds.iter().any(|kind| place.starts_with(kind))
         });
         of_the_order.map(|(_, thing, _)| thing.clone()).collect()
@@ -149,6 +151,9 @@ impl Street {
         // Where the document has no example, a reason is all that is required.
         let mut example =
             if !body.is_null() && example.is_null() { json!({"reason": "a walk"}) } else { example.clone() };
+        if let Some(product) = example.pointer_mut("/lines/0/product_id") {
+            *product = json!(self.thing("/v1/products/{id}"));
+        }
         if let Some(of) = example.get_mut("of") {
             *of = json!(self.other_product);
         }
@@ -179,6 +184,19 @@ impl Street {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("a text: {value}")).to_owned()
+}
+
+/// A return of the order, after its parcel has arrived.
+async fn returned(house: &House, owner: &str, staff: &str, order_id: &str, shipment_id: ShipmentId) -> String {
+    for status in ["dispatched", "delivered"] {
+        let scan = json!({"status": status});
+        house.post(staff, &format!("/v1/shipments/{shipment_id}/status"), &[], &scan).await.expect(200);
+    }
+    let order = house.get(owner, &format!("/v1/orders/{order_id}")).await.expect(200);
+    let asked = json!({"reason": "defect", "lines": [{"product_id": order.body["lines"][0]["product_id"]}]});
+    let returns = format!("/v1/orders/{order_id}/returns");
+    let asked = house.post(owner, &returns, &[("idempotency-key", "the-owners-return")], &asked).await.expect(201);
+    text(&asked.body["id"])
 }
 
 async fn read(house: &House, token: &str, path: &str, position: &str) -> Value {

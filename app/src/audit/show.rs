@@ -1,5 +1,6 @@
 //! The history of one stream: who did what, when, why, and what it changed.
 
+use jangbu_aggregates::returns::ReturnStatus;
 use jangbu_aggregates::{AnyState, DomainEvent};
 use jangbu_kernel::{Position, RecordedEvent, Timestamp, Version, time};
 use serde::Serialize;
@@ -134,6 +135,7 @@ fn state_name(state: &AnyState, at: Timestamp) -> String {
         AnyState::Payment(payment) => payment.status_name().to_owned(),
         AnyState::Shipment(shipment) if !shipment.exists() => nothing(),
         AnyState::Shipment(shipment) => shipment.state().name().to_owned(),
+        AnyState::Return(asked) => asked.status().map_or("-", ReturnStatus::name).to_owned(),
         AnyState::Points(points) => format!("balance {}, held {}", points.balance(), points.held()),
         AnyState::Buyer(buyer) => format!("{} waiting", buyer.waiting(at)),
         AnyState::Fulfilment(fulfilment) => snake_case(&fulfilment.step()),
@@ -201,6 +203,7 @@ mod tests {
             total: won(500),
             shipping_address: Sealed::from_ciphertext("v1.sealed".into()),
             payment_deadline: DateTime::UNIX_EPOCH,
+            replaces: None,
         };
         let placed = DomainEvent::Order(OrderEvent::from(placed));
         let steps = story(&[recorded(Version::FIRST, AggregateKind::Order, &placed, DateTime::UNIX_EPOCH)]).unwrap();

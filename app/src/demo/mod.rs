@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod people;
+mod returns;
 mod stories;
 
 use anyhow::Context as _;

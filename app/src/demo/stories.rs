@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::catalogue::Catalogue;
 use super::people::{Buyer, People};
-use super::{DemoAccess, Steps};
+use super::{DemoAccess, Steps, returns};
 use crate::client::{Connection, Shopper, text};
 
 /// The scenario of an order.
@@ -18,6 +18,12 @@ enum Story {
     Completed,
     /// Arrived; not confirmed by the buyer yet.
     Delivered,
+    /// Arrived, and one line of it came back for its money.
+    Returned,
+    /// Arrived, and one line of it was exchanged.
+    Exchanged,
+    /// Arrived, and the buyer wants to return something.
+    WantsToReturn,
     /// Under way.
     Shipped,
     /// Paid, the parcel is being prepared.
@@ -44,18 +50,21 @@ enum Story {
     Expired,
 }
 
-const STORIES: [Story; 14] = [
+const STORIES: [Story; 17] = [
     Story::Completed,
     Story::Preparing,
     Story::Shipped,
     Story::CancelledPaid,
     Story::Delivered,
+    Story::Returned,
     Story::PaidWithPoints,
     Story::Fewer,
+    Story::Exchanged,
     Story::Unpaid,
     Story::CancelledUnpaid,
     Story::Declined,
     Story::LostAnswer,
+    Story::WantsToReturn,
     Story::Challenge,
     Story::Failed,
     Story::Expired,
@@ -73,6 +82,9 @@ impl Story {
             Self::Failed => Some("failed"),
             Self::Completed
             | Self::Delivered
+            | Self::Returned
+            | Self::Exchanged
+            | Self::WantsToReturn
             | Self::Shipped
             | Self::Preparing
             | Self::PaidWithPoints
@@ -216,8 +228,25 @@ impl<'a> Teller<'a> {
                     buyer.shopper.post(&format!("/v1/orders/{id}/confirm-delivery"), &json!({})).await?;
                 }
             }
+            Story::Returned | Story::Exchanged | Story::WantsToReturn => {
+                pay(buyer, &order, "tok_ok").await?;
+                self.send(&id, story).await?;
+                self.give_back(story, buyer, &order).await?;
+            }
         }
         Ok(order)
+    }
+
+    async fn give_back(&mut self, story: Story, buyer: &mut Buyer, order: &Value) -> anyhow::Result<()> {
+        if story == Story::Exchanged {
+            let path = returns::ask(buyer, order, "defect", "exchange", "포장이 찢어져 있었어요").await?;
+            return returns::comes_back(self.admin, buyer, &path, false).await;
+        }
+        let path = returns::ask(buyer, order, "changed_mind", "refund", "생각보다 커요").await?;
+        if story == Story::Returned {
+            returns::comes_back(self.admin, buyer, &path, true).await?;
+        }
+        Ok(())
     }
 
     async fn place(&self, story: Story, buyer: &mut Buyer, random: &mut fastrand::Rng) -> anyhow::Result<Value> {

@@ -121,6 +121,7 @@ const fn is_passing(stream: StreamId) -> bool {
         | AggregateKind::Product
         | AggregateKind::Category
         | AggregateKind::Stock
+        | AggregateKind::Return
         | AggregateKind::Points
         | AggregateKind::Buyer => false,
     }

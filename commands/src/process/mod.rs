@@ -8,7 +8,7 @@
 //!   them out; `outside.rs` calls the gateway and the carrier.
 //! - `places.rs` bounds the outside calls, in total and per buyer.
 //! - `timers.rs` hands over the timers that are due.
-//! - `lapses.rs` has lapsed points written off.
+//! - `lapses.rs` has lapsed points written off, and ends returns that were not sent back in time.
 //! - `catch_up.rs` hands over events from before decisions did so, and events that were set aside
 //!   since.
 //! - `parked.rs` parks an order with unreadable data, so that all others go on.

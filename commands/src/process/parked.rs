@@ -160,6 +160,7 @@ async fn concerned(shared: &Shared, recorded: &RecordedEvent) -> Option<OrderId>
         | AggregateKind::Product
         | AggregateKind::Category
         | AggregateKind::Stock
+        | AggregateKind::Return
         | AggregateKind::Points
         | AggregateKind::Administrators
         | AggregateKind::Buyer => None,

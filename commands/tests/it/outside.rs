@@ -12,7 +12,7 @@ use jangbu_kernel::gateway::{
     LabelRequest, Observation, PaymentGateway, RefundOutcome, RefundRequest, WebhookError,
 };
 use jangbu_kernel::log::{EventLog, LogError, ReadFilter};
-use jangbu_kernel::ports::{DueTimer, LapsedPoints, TimerQueue};
+use jangbu_kernel::ports::{DueTimer, LapsedPoints, LapsedReturn, TimerQueue};
 use jangbu_kernel::{AggregateKind, Decider as _, Money, Position, ShipmentId, StreamId, Timestamp, UserId};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -302,5 +302,10 @@ impl TimerQueue for LogTimers {
         lapsed.sort_by_key(|ledger| (ledger.lapsed_at, ledger.user_id));
         lapsed.truncate(limit);
         Ok(lapsed)
+    }
+
+    // Nothing is returned in these tests.
+    async fn lapsed_returns(&self, _: Timestamp, _: usize) -> Result<Vec<LapsedReturn>, LogError> {
+        Ok(Vec::new())
     }
 }

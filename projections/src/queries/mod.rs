@@ -5,6 +5,7 @@ mod categories;
 mod cursor;
 mod fulfilments;
 mod people;
+mod returns;
 mod sales;
 mod select;
 mod status;
@@ -23,6 +24,7 @@ pub use catalogue::{MOST_SEARCH_LETTERS, MOST_SEARCH_WORDS, ProductFilter, Produ
 pub use categories::{CategoryPlace, MOST_BELOW};
 pub use fulfilments::{FulfilmentFilter, FulfilmentState};
 pub use people::UserFilter;
+pub use returns::ReturnFilter;
 pub use sales::{OrderFilter, PaymentFilter, ShipmentFilter};
 pub(crate) use status::statuses;
 pub use status::{ParkedStream, ProjectionState, ProjectionStatus};

@@ -8,6 +8,7 @@ mod payments;
 mod points;
 mod points_entries;
 pub(crate) mod products;
+mod returns;
 mod shipments;
 mod stock;
 mod stock_marks;
@@ -25,6 +26,7 @@ pub use payments::{
 pub use points::{PointsRow, PointsView};
 pub use points_entries::{EntryKind, PointsEntriesView, PointsEntryRow};
 pub use products::{ProductRow, ProductsView, query_words, search_terms, search_text};
+pub use returns::{ReturnLineRow, ReturnRow, ReturnsView};
 pub use shipments::{ScanRow, ShipmentRow, ShipmentStatus, ShipmentsView};
 pub use stock::{StockRow, StockView};
 pub use stock_marks::StockMarksView;

@@ -150,6 +150,10 @@ pub struct OrderRow {
     pub cancelled_at: Option<Timestamp>,
     /// Why it ended or is being cancelled, if a reason was given.
     pub close_reason: Option<Remark>,
+    /// Returns of its goods that have not ended.
+    pub open_returns: u32,
+    /// The order whose goods it replaces, if it does.
+    pub replaces_order_id: Option<OrderId>,
     /// The version of its stream that is folded in.
     pub version: Version,
     /// When its last event was recorded.
@@ -166,8 +170,8 @@ impl View for OrdersView {
     type Row = OrderRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "orders",
-        // 3: what the order desk has to do. 4: lines are cancelled.
-        version: 4,
+        // 3: what the order desk has to do. 4: lines are cancelled. 5: goods come back.
+        version: 5,
         key: KEY,
         columns: &[
             fixed("number", Kind::Text),
@@ -281,6 +285,8 @@ fn placed_row(placed: &OrderPlaced, fact: &Fact) -> OrderRow {
         completed_at: None,
         cancelled_at: None,
         close_reason: None,
+        open_returns: 0,
+        replaces_order_id: placed.replaces.map(|replaces| replaces.order_id),
         version: fact.version,
         updated_at: fact.at,
     }
@@ -361,6 +367,8 @@ fn change(row: &mut OrderRow, event: &OrderEvent, at: Timestamp) {
         }
         OrderEvent::PutOnHold(hold) => row.on_hold = Some(hold.reason.clone()),
         OrderEvent::HoldReleased(_) => row.on_hold = None,
+        OrderEvent::ReturnOpened(_) => row.open_returns = row.open_returns.saturating_add(1),
+        OrderEvent::ReturnEnded(_) => row.open_returns = row.open_returns.saturating_sub(1),
         // These do not change the status; the creation and cancelled lines are folded before.
         OrderEvent::PaymentFailed(_)
         | OrderEvent::LinesCancelled(_)

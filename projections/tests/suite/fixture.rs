@@ -331,6 +331,7 @@ pub fn placed(number: u128, total: Money) -> OrderPlaced {
         total,
         shipping_address: sealed("address"),
         payment_deadline: at(900_000),
+        replaces: None,
     }
 }
 

@@ -92,7 +92,7 @@ async fn a_life(fixture: &Fixture) -> (OrderId, PaymentId, ShipmentId, UserId) {
         paid(Some(payment)).into(),
         OrderPreparationStarted { shipment_id: shipment }.into(),
         OrderShipped {}.into(),
-        OrderDelivered {}.into(),
+        OrderDelivered { delivered_at: None }.into(),
     ];
     fixture.append(StreamId::order(order), 6, order_events(order_life)).await;
     let process = vec![

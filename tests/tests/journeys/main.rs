@@ -37,6 +37,7 @@ mod reading;
 mod readme;
 mod rebuilding;
 mod remarks;
+mod returns;
 mod shown;
 mod stores;
 mod streams;
@@ -94,6 +95,9 @@ journeys! {
         staff_keep_notes_that_the_buyer_does_not_see,
         the_desk_lists_what_is_to_be_done_and_finds_what_is_asked_for,
         lines_are_cancelled_before_the_payment_and_after_it;
+    returns:
+        goods_come_back_for_their_money,
+        broken_goods_are_exchanged_and_then_refunded;
     goods:
         what_is_given_back_whole_is_called_off,
         a_scan_before_the_dispatch_is_the_hand_over,

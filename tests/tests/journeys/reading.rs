@@ -109,7 +109,7 @@ pub async fn the_past_can_be_asked_for(world: &mut World) {
 }
 
 /// Routes that the document has to describe.
-const DESCRIBED: [(&str, &str); 70] = [
+const DESCRIBED: [(&str, &str); 81] = [
     ("post", "/v1/auth/register"),
     ("post", "/v1/auth/login"),
     ("post", "/v1/auth/refresh"),
@@ -151,6 +151,17 @@ const DESCRIBED: [(&str, &str); 70] = [
     ("post", "/v1/orders/{id}/notes"),
     ("post", "/v1/orders/{id}/pack"),
     ("post", "/v1/orders/{id}/lines/cancel"),
+    ("get", "/v1/orders/{id}/returns"),
+    ("post", "/v1/orders/{id}/returns"),
+    ("get", "/v1/returns"),
+    ("get", "/v1/returns/{id}"),
+    ("post", "/v1/returns/{id}/approve"),
+    ("post", "/v1/returns/{id}/reject"),
+    ("post", "/v1/returns/{id}/withdraw"),
+    ("post", "/v1/returns/{id}/send"),
+    ("post", "/v1/returns/{id}/receive"),
+    ("post", "/v1/returns/{id}/inspect"),
+    ("post", "/v1/returns/{id}/close"),
     ("get", "/v1/orders/{id}/events"),
     ("get", "/v1/orders/{id}/payments"),
     ("get", "/v1/orders/{id}/shipments"),

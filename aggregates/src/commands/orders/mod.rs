@@ -46,4 +46,6 @@ pub use refund::RefundOrder;
 pub use release_hold::ReleaseHold;
 pub use send_again::SendOrderAgain;
 
+pub(super) use part::part_of;
+pub(super) use place::{begin, pay_nothing};
 pub(super) use waiting::note_changed;

@@ -9,7 +9,7 @@ use crate::order::{Order, OrderLine};
 ///
 /// # Errors
 /// `validation_failed`, with a pointer to the line that does not fit.
-pub(super) fn part_of(
+pub(in crate::commands) fn part_of(
     order: &Order,
     named: impl IntoIterator<Item = (ProductId, Option<u32>)>,
 ) -> Result<Vec<OrderLine>, Refusal> {

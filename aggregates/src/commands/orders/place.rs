@@ -108,17 +108,11 @@ impl Command for PlaceOrder {
         append.before::<User>(self.user_id)?.may_act()?;
         let quote = price(append, &self.lines, self.postal_code.as_deref())?;
         check_expectation(self, &quote)?;
-        let (total, products): (_, Vec<_>) =
-            (quote.total, quote.lines.iter().map(|line| (line.product_id, line.quantity)).collect());
+        let products: Vec<_> = quote.lines.iter().map(|line| (line.product_id, line.quantity)).collect();
         check_limits(append, self.user_id, &products)?;
-        let (order_id, payment_deadline) = (self.order_id, deadline(self, append.facts()));
-        let placed = placed(self, quote, payment_deadline);
-        append.ask::<Order>(order_id, &OrderCommand::Place(Box::new(placed)))?;
-        append.ask::<Fulfilment>(order_id, &FulfilmentCommand::Start { order_id, total, payment_deadline })?;
-        for (product_id, quantity) in &products {
-            let (quantity, expires_at) = (*quantity, payment_deadline);
-            append.ask::<Stock>(*product_id, &StockCommand::Reserve { order_id, quantity, expires_at })?;
-        }
+        let (order_id, total) = (self.order_id, quote.total);
+        let payment_deadline = deadline(self, append.facts());
+        begin(append, order_id, placed(self, quote, payment_deadline))?;
         if !total.is_zero() {
             note_placed(append, order_id, self.payment.is_some())?;
         }
@@ -126,15 +120,36 @@ impl Command for PlaceOrder {
             Some(payment) if total.is_zero() => Err(nothing_to_pay(payment).into()),
             Some(payment) => open_payment(append, order_id, self.user_id, total, payment).map_err(in_body),
             None if total.is_zero() => {
-                append.ask::<Order>(order_id, &OrderCommand::MarkPaid { payment_id: None })?;
-                for (product_id, _) in &products {
-                    append.ask::<Stock>(*product_id, &StockCommand::Allocate { order_id })?;
-                }
-                Ok(())
+                pay_nothing(append, order_id, products.iter().map(|(product_id, _)| *product_id))
             }
             None => Ok(()),
         }
     }
+}
+
+/// An order stands: it, its process and the reservations of its goods begin together.
+pub(in crate::commands) fn begin(append: &mut Append<'_>, order_id: OrderId, placed: OrderPlaced) -> Result<(), Stop> {
+    let (total, payment_deadline, lines) = (placed.total, placed.payment_deadline, placed.lines.clone());
+    append.ask::<Order>(order_id, &OrderCommand::Place(Box::new(placed)))?;
+    append.ask::<Fulfilment>(order_id, &FulfilmentCommand::Start { order_id, total, payment_deadline })?;
+    for line in lines {
+        let (quantity, expires_at) = (line.quantity, payment_deadline);
+        append.ask::<Stock>(line.product_id, &StockCommand::Reserve { order_id, quantity, expires_at })?;
+    }
+    Ok(())
+}
+
+/// An order that costs nothing is paid as soon as it stands, and its goods are its own.
+pub(in crate::commands) fn pay_nothing(
+    append: &mut Append<'_>,
+    order_id: OrderId,
+    products: impl IntoIterator<Item = ProductId>,
+) -> Result<(), Stop> {
+    append.ask::<Order>(order_id, &OrderCommand::MarkPaid { payment_id: None })?;
+    for product_id in products {
+        append.ask::<Stock>(product_id, &StockCommand::Allocate { order_id })?;
+    }
+    Ok(())
 }
 
 fn check_expectation(command: &PlaceOrder, quote: &Quote) -> Result<(), Refusal> {
@@ -159,6 +174,7 @@ fn placed(command: &PlaceOrder, quote: Quote, payment_deadline: Timestamp) -> Or
         total,
         shipping_address: command.shipping_address.clone(),
         payment_deadline,
+        replaces: None,
     }
 }
 

@@ -1,19 +1,24 @@
 //! Invariants that hold for any commands in any order.
 
-use jangbu_kernel::{AggregateKind, Money};
+use std::collections::BTreeMap;
+
+use jangbu_kernel::{AggregateKind, Money, StreamId};
 use proptest::prelude::*;
 
 use super::*;
 use crate::command::AnyCommand;
 use crate::commands::{
-    CancelLines, CancelOrder, CancelPayment, CompleteOrder, ConfirmOrder, DispatchShipment, ExpireOrder, FailOrder,
-    FinishCancellation, LineToCancel, MarkDelivered, ObservePayment, ObserveRefund, RecordLatePayment,
-    RecordPaymentFailure, RequestCapture, RequestFullRefund, RequestNetCancel, RequestPayment, RequestShipment,
+    ApproveReturn, CancelLines, CancelOrder, CancelPayment, ChangeProduct, CloseReturn, CompleteOrder, ConfirmOrder,
+    DispatchShipment, ExpireOrder, FailOrder, FinishCancellation, InspectReturn, LineToCancel, MarkDelivered,
+    ObservePayment, ObserveRefund, ReceiveReturn, ReceiveStock, RecordLatePayment, RecordPaymentFailure, RejectReturn,
+    RequestCapture, RequestFullRefund, RequestNetCancel, RequestPayment, RequestReturn, RequestShipment, SendReturn,
 };
 use crate::event::DomainEvent;
 use crate::order::{Order, OrderEvent, OrderStatus};
 use crate::payment::Payment;
 use crate::points::Points;
+use crate::product::ProductChange;
+use crate::returns::{InspectedLine, Remedy, Replacement, ReturnReason};
 use crate::shipment::Shipment;
 use crate::stock::Stock;
 
@@ -24,9 +29,18 @@ pub(super) type Step = (usize, u128, u128, i64);
 /// states are reached and everything else comes in between.
 pub(super) fn any_step() -> impl Strategy<Value = Step> {
     let onward = prop::sample::select(vec![1, 3, 5, 12, 21, 22, 23, 24]);
-    let kind = prop_oneof![3 => onward, 1 => 0_usize..28];
+    let back = prop::sample::select(vec![28, 29, 31, 33, 34, 35, 36]);
+    let kind = prop_oneof![6 => onward, 3 => back, 2 => 0_usize..KINDS];
     let wait = prop_oneof![30 => 0_i64..5, 1 => 800_i64..1_000, 1 => 80_000_i64..100_000];
-    (kind, mostly_first(2), mostly_first(3), wait)
+    (kind, mostly_first(3), mostly_first(3), wait)
+}
+
+/// The kinds of [`command`].
+const KINDS: usize = 39;
+
+/// Two orders that are placed, and the one that replaces goods of the first.
+pub(super) fn order_of(number: u128) -> OrderId {
+    id(if number < 2 { 20 + number } else { 90 })
 }
 
 fn mostly_first(count: u128) -> impl Strategy<Value = u128> {
@@ -34,7 +48,8 @@ fn mostly_first(count: u128) -> impl Strategy<Value = u128> {
 }
 
 pub(super) fn command((kind, order, payment, _): Step) -> AnyCommand {
-    let (order_id, payment_id): (OrderId, PaymentId) = (id(20 + order), id(30 + payment));
+    let (order_id, payment_id): (OrderId, PaymentId) = (order_of(order), id(30 + payment));
+    let return_id = id(200 + 10 * order + payment);
     let (shipment_id, refund_id): (ShipmentId, RefundId) = (id(50 + order), id(40 + payment));
     let reason = || "asked".to_owned();
     let observe = |observation| ObservePayment { payment_id, observation, source: Source::Inquiry };
@@ -81,8 +96,43 @@ pub(super) fn command((kind, order, payment, _): Step) -> AnyCommand {
             shipment_id: id(60 + order),
         }
         .into(),
-        _ => RecordLatePayment { order_id, payment_id }.into(),
+        27 => RecordLatePayment { order_id, payment_id }.into(),
+        28..=30 => wants_back(order, payment, kind),
+        31 => ApproveReturn { return_id, fee: (payment == 1).then(|| won(10)) }.into(),
+        32 => RejectReturn { return_id, reason: "worn".into() }.into(),
+        33 => SendReturn { return_id, carrier: "post".into(), tracking_number: "1".into() }.into(),
+        34 => ReceiveReturn { return_id }.into(),
+        35 => {
+            let (restocked, written_off) = if payment == 0 { (1, 0) } else { (0, 1) };
+            let lines = vec![InspectedLine { product_id: orange(), restocked, written_off }];
+            InspectReturn { return_id, lines, note: None }.into()
+        }
+        36 => CloseReturn { return_id, refund_id: id(300 + 10 * order + payment), remedy: None }.into(),
+        37 => ReceiveStock { product_id: orange(), quantity: 2 }.into(),
+        _ => repriced(won(if payment == 0 { 100 } else { 110 })),
     }
+}
+
+/// A return of one orange or of all, for money or for others.
+fn wants_back(order: u128, payment: u128, kind: usize) -> AnyCommand {
+    let exchange = kind == 29;
+    let replacement = Replacement { order_id: id(90 + order), number: "2".into(), shipping_address: sealed("address") };
+    RequestReturn {
+        return_id: id(200 + 10 * order + payment),
+        order_id: order_of(order),
+        by: CancelledBy::Owner,
+        reason: if payment == 0 { ReturnReason::Defect } else { ReturnReason::ChangedMind },
+        remedy: if exchange { Remedy::Exchange } else { Remedy::Refund },
+        lines: vec![(orange(), (kind != 30).then_some(1))],
+        note: None,
+        replacement: exchange.then_some(replacement),
+    }
+    .into()
+}
+
+fn repriced(price: Money) -> AnyCommand {
+    let change = ProductChange { price: Some(price), ..ProductChange::default() };
+    ChangeProduct { product_id: orange(), change }.into()
 }
 
 pub(super) fn check(world: &World) {
@@ -134,6 +184,11 @@ fn check_order(world: &World, order_id: OrderId, order: &Order) {
     }
     assert!(paying <= 1, "M3 two payments of one order are captured");
     match status {
+        OrderStatus::Paid | OrderStatus::Preparing | OrderStatus::Shipped | OrderStatus::Delivered
+            if order.replaces().is_some() =>
+        {
+            assert_eq!((order.total(), order.paid_by()), (Some(won(0)), None), "an exchange costs nothing");
+        }
         OrderStatus::Paid | OrderStatus::Preparing | OrderStatus::Shipped | OrderStatus::Delivered => {
             let payment = world.get_or_new::<Payment>(order.paid_by().expect("these orders have a price"));
             let kept = payment.captured().checked_sub(&cancelled_lines(world, order_id)).unwrap();
@@ -158,6 +213,34 @@ fn cancelled_lines(world: &World, order_id: OrderId) -> Money {
     Money::sum(lines.map(|line| &line.line_total), won(0).currency()).unwrap()
 }
 
+/// Of each line no more came back than was sold, and no more is in stock than came in or back.
+fn check_returns(world: &World) {
+    let mut units: BTreeMap<(StreamId, ProductId), (u32, u32)> = BTreeMap::new();
+    for (stream, event) in &world.log {
+        match event {
+            DomainEvent::Order(OrderEvent::Placed(placed)) => {
+                for line in &placed.lines {
+                    units.entry((*stream, line.product_id)).or_default().0 += line.quantity;
+                }
+            }
+            DomainEvent::Order(OrderEvent::LinesCancelled(cancelled)) => {
+                for line in &cancelled.lines {
+                    units.entry((*stream, line.product_id)).or_default().0 -= line.quantity;
+                }
+            }
+            DomainEvent::Order(OrderEvent::ReturnEnded(ended)) => {
+                for line in &ended.lines {
+                    units.entry((*stream, line.product_id)).or_default().1 += line.quantity;
+                }
+            }
+            _ => {}
+        }
+    }
+    for ((order, product), (sold, back)) in units {
+        assert!(back <= sold, "R1 {back} of {sold} {product} of {order} came back");
+    }
+}
+
 fn check_totals(world: &World) {
     for (_, event) in &world.log {
         if let DomainEvent::Order(OrderEvent::Placed(placed)) = event {
@@ -172,7 +255,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn s1_s2_m2_m3_m5_m6_g2_g3_hold_after_every_command(steps in prop::collection::vec(any_step(), 1..120)) {
+    fn s1_s2_m2_m3_m5_m6_g2_g3_r1_hold_after_every_command(steps in prop::collection::vec(any_step(), 1..120)) {
         let mut world = shop();
         let mut now = 0;
         for step in steps {
@@ -181,6 +264,7 @@ proptest! {
             check(&world);
         }
         check_totals(&world);
+        check_returns(&world);
         world.check_folds();
     }
 }

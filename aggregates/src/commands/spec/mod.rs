@@ -15,6 +15,7 @@ mod invariants;
 mod journeys;
 mod lines;
 mod placing;
+mod returns;
 mod roles;
 mod scans;
 mod walks;

@@ -8,7 +8,7 @@ use jangbu_kernel::gateway::LabelOutcome;
 use jangbu_kernel::{RefusalCode, StreamId, Version};
 use proptest::prelude::*;
 
-use super::invariants::{Step, any_step, check, command};
+use super::invariants::{Step, any_step, check, command, order_of};
 use super::*;
 use crate::command::{AnyCommand, ErasedCommand, Outcome};
 use crate::commands::{AdjustStock, AdvanceFulfilment, DispatchShipment, ObserveLabel};
@@ -213,7 +213,7 @@ fn check_w2(world: &World) {
 
 /// The command of a step, or one for a timer or a label, which no command of [`any_step`] has.
 fn asked(world: &World, step: Step) -> AnyCommand {
-    let order_id: OrderId = id(20 + step.1);
+    let order_id = order_of(step.1);
     let process = world.get_or_new::<Fulfilment>(order_id);
     let due = process.timers().iter().next().map(|(timer, due_at)| (*timer, *due_at));
     match (step.0, due, world.get_or_new::<Order>(order_id).shipment_id()) {

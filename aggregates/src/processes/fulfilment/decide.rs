@@ -33,7 +33,8 @@ impl Decider for Fulfilment {
     const KIND: AggregateKind = AggregateKind::Fulfilment;
     // 2: an order whose payment is fully refunded is cancelled. 3: inputs are named by stream and
     // version. 4: a payment can wait for a deposit. 5: a parcel can be replaced.
-    const STATE_VERSION: u16 = 5;
+    // 6: returns.
+    const STATE_VERSION: u16 = 6;
     type Event = FulfilmentEvent;
     type Command = FulfilmentCommand;
     type Facts = Facts;

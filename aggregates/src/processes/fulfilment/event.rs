@@ -4,8 +4,8 @@
 //! event before it is done, and what it has seen is an event once it is handled.
 
 use jangbu_kernel::{
-    CommandId, EventId, Money, OrderId, PaymentId, Position, RefundId, Remark, ShipmentId, StreamId, Timestamp,
-    Version, events,
+    CommandId, EventId, Money, OrderId, PaymentId, Position, RefundId, Remark, ReturnId, ShipmentId, StreamId,
+    Timestamp, Version, events,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -209,6 +209,16 @@ pub enum ProcessFact {
     OrderHeld,
     /// It is not on hold any more.
     OrderReleased,
+    /// Goods of it are to come back.
+    OrderReturnOpened {
+        /// By which return.
+        return_id: ReturnId,
+    },
+    /// A return of its goods has ended.
+    OrderReturnEnded {
+        /// The return.
+        return_id: ReturnId,
+    },
     /// Of a payment.
     Payment {
         /// Which.

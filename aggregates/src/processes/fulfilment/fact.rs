@@ -25,6 +25,7 @@ pub fn order_of(stream: StreamId, event: &DomainEvent) -> Option<OrderId> {
         | DomainEvent::Product(_)
         | DomainEvent::Category(_)
         | DomainEvent::Stock(_)
+        | DomainEvent::Return(_)
         | DomainEvent::Points(_)
         | DomainEvent::Fulfilment(_)
         | DomainEvent::Buyer(_) => None,
@@ -51,6 +52,7 @@ pub fn fact_of(stream: StreamId, event: &DomainEvent) -> Option<ProcessFact> {
         | DomainEvent::Product(_)
         | DomainEvent::Category(_)
         | DomainEvent::Stock(_)
+        | DomainEvent::Return(_)
         | DomainEvent::Points(_)
         | DomainEvent::Fulfilment(_)
         | DomainEvent::Buyer(_) => None,
@@ -75,6 +77,8 @@ fn order_fact(event: &OrderEvent) -> Option<ProcessFact> {
         }
         OrderEvent::PutOnHold(_) => ProcessFact::OrderHeld,
         OrderEvent::HoldReleased(_) => ProcessFact::OrderReleased,
+        OrderEvent::ReturnOpened(opened) => ProcessFact::OrderReturnOpened { return_id: opened.return_id },
+        OrderEvent::ReturnEnded(ended) => ProcessFact::OrderReturnEnded { return_id: ended.return_id },
         // payment.requested, shipment.requested and shipment.dispatched in the same append tell of
         // the first three; packing and a note change nothing.
         OrderEvent::PaymentOpened(_)

@@ -4,7 +4,9 @@
 //! stream, and their places in that stream say which is later, not the time at which they were
 //! taken in. So the same set of inputs gives the same knowledge in any order.
 
-use jangbu_kernel::{Currency, Money, PaymentId, Position, RefundId, ShipmentId, Version, never};
+use std::collections::BTreeMap;
+
+use jangbu_kernel::{Currency, Money, PaymentId, Position, RefundId, ReturnId, ShipmentId, Version, never};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +83,15 @@ pub(super) struct KnownOrder {
     pub held: Latest<bool>,
     pub was_held: bool,
     pub paid_by: Option<PaymentId>,
+    /// The returns of its goods, and whether each is open.
+    pub returns: BTreeMap<ReturnId, Latest<bool>>,
+}
+
+impl KnownOrder {
+    /// Whether goods of it are to come back.
+    pub(super) fn has_open_returns(&self) -> bool {
+        self.returns.values().any(|open| open.value)
+    }
 }
 
 /// How far the charge of a payment has come while it is not decided.

@@ -350,6 +350,10 @@ impl Planner<'_> {
         if state.shipments.iter().any(|shipment| back(&shipment)) {
             self.park(ParkReason::ShipmentReturned, true);
         }
+        if state.order.has_open_returns() {
+            // The order is completed when it is known what comes back.
+            return Step::AwaitingCompletion;
+        }
         if state.completion_reached {
             if !state.order.held.value {
                 self.want(ProcessCommand::CompleteOrder);

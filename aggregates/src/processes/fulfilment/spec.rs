@@ -197,6 +197,8 @@ fn every_fact() -> Vec<(&'static str, ProcessFact)> {
         ("replaced", ProcessFact::OrderParcelReplaced { shipment_id: parcel() }),
         ("held", ProcessFact::OrderHeld),
         ("released", ProcessFact::OrderReleased),
+        ("return", ProcessFact::OrderReturnOpened { return_id: id(21) }),
+        ("return_ended", ProcessFact::OrderReturnEnded { return_id: id(21) }),
         ("requested", payment(PaymentNews::Requested)),
         ("challenge", payment(PaymentNews::ChallengeRequired)),
         ("confirmed", payment(PaymentNews::ChallengeConfirmed)),
@@ -236,6 +238,8 @@ const TABLE: &str = "
     replaced        -- AP CA AC AD IN CO SH SH AW CX CM RL NO EN
     held            -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
     released        -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
+    return          -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
+    return_ended    -- AP CA AC AD IN CO SH DE AW CX CM RL NO EN
     requested       -- CA CA AC AD IN CO SH DE AW CX CM RL NO EN
     challenge       -- AC AC AC AC AC CO SH DE AW CX CM RL NO EN
     confirmed       -- CA CA CA CA CA CO SH DE AW CX CM RL NO EN
@@ -373,6 +377,8 @@ fn long_story() -> Vec<ProcessFact> {
         ProcessFact::OrderHeld,
         of_late(PaymentNews::Captured { amount: won(5_000) }),
         ProcessFact::OrderReleased,
+        ProcessFact::OrderReturnOpened { return_id: id(21) },
+        ProcessFact::OrderReturnEnded { return_id: id(21) },
         shipment(ShipmentNews::Requested),
         shipment(ShipmentNews::Refused { attempt: 1 }),
         shipment(ShipmentNews::Ready),

@@ -354,6 +354,12 @@ impl Fulfilment {
                 self.order.was_held = true;
             }
             ProcessFact::OrderReleased => self.order.held.tell(false, at),
+            ProcessFact::OrderReturnOpened { return_id } => {
+                self.order.returns.entry(*return_id).or_default().tell(true, at);
+            }
+            ProcessFact::OrderReturnEnded { return_id } => {
+                self.order.returns.entry(*return_id).or_default().tell(false, at);
+            }
             ProcessFact::Payment { payment_id, news } => self.payment_mut(*payment_id).learn(news, at),
             ProcessFact::Shipment { shipment_id, news } => self.shipment_mut(*shipment_id).learn(*news, at),
         }

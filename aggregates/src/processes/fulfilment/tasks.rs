@@ -182,6 +182,7 @@ fn looked_at(states: &dyn States, stream: StreamId) -> Vec<StreamId> {
         | AggregateKind::Category
         | AggregateKind::Stock
         | AggregateKind::Shipment
+        | AggregateKind::Return
         | AggregateKind::Points
         | AggregateKind::Buyer => None,
     };

@@ -37,6 +37,7 @@ pub(crate) use {
 };
 
 pub(crate) use legs::{LegBody, Legs, checked_legs, is_usable, none_wrong};
+pub(crate) use place::{AddressBody, checked_address};
 pub(crate) use read::{AsOfQuery, listed_user, page_limit, page_request};
 pub(crate) use view::{LineView, OrderView};
 

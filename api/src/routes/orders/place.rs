@@ -199,7 +199,7 @@ pub(super) fn wanted_lines(lines: &Lines) -> Vec<WantedLine> {
 
 /// The address, and whether the carrier delivers there: what a label needs is known before anything
 /// is paid.
-pub(super) fn checked_address(app: &App, body: AddressBody, errors: &mut Errors) -> PostalAddress {
+pub(crate) fn checked_address(app: &App, body: AddressBody, errors: &mut Errors) -> PostalAddress {
     let address = PostalAddress {
         recipient: body.recipient.0,
         phone: body.phone.0,

@@ -86,6 +86,10 @@ pub(crate) struct OrderView {
     cancelled_at: Option<Moment>,
     /// Why it ended before its time.
     close_reason: Option<String>,
+    /// Returns of its goods that have not ended; meanwhile it is not completed.
+    open_returns: u32,
+    /// The order whose goods it replaces after an exchange; null else.
+    replaces_order_id: Option<Uuid>,
     /// Goes up with every change; the `ETag`.
     #[schema(value_type = u64)]
     version: Version,
@@ -158,6 +162,8 @@ impl OrderView {
             delivered_at: row.delivered_at.map(Moment::from),
             completed_at: row.completed_at.map(Moment::from),
             cancelled_at: row.cancelled_at.map(Moment::from),
+            open_returns: row.open_returns,
+            replaces_order_id: row.replaces_order_id.map(|id| id.uuid()),
             version: row.version,
             updated_at: row.updated_at.into(),
         })

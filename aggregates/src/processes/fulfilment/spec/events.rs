@@ -31,6 +31,7 @@ fn order(fact: &ProcessFact) -> OrderEvent {
             total: won(5_000),
             shipping_address: sealed("a"),
             payment_deadline: at(900),
+            replaces: None,
         }
         .into(),
         ProcessFact::OrderPaymentFailed { payment_id } => {
@@ -39,7 +40,7 @@ fn order(fact: &ProcessFact) -> OrderEvent {
         ProcessFact::OrderPaid { payment_id } => {
             o::OrderPaid { payment_id: *payment_id, paid_at: None, ship_by: None }.into()
         }
-        ProcessFact::OrderDelivered => o::OrderDelivered {}.into(),
+        ProcessFact::OrderDelivered => o::OrderDelivered { delivered_at: None }.into(),
         ProcessFact::OrderCompleted => o::OrderCompleted { by: o::CompletedBy::Timer }.into(),
         ProcessFact::OrderCancellationRequested => o::OrderCancellationRequested { by, reason: None }.into(),
         ProcessFact::OrderCancelled => o::OrderCancelled { by, reason: None }.into(),
@@ -60,6 +61,12 @@ fn order(fact: &ProcessFact) -> OrderEvent {
         .into(),
         ProcessFact::OrderHeld => o::OrderPutOnHold { reason: "x".into() }.into(),
         ProcessFact::OrderReleased => o::OrderHoldReleased { reason: "x".into() }.into(),
+        ProcessFact::OrderReturnOpened { return_id } => {
+            o::OrderReturnOpened { return_id: *return_id, lines: Vec::new() }.into()
+        }
+        ProcessFact::OrderReturnEnded { return_id } => {
+            o::OrderReturnEnded { return_id: *return_id, lines: Vec::new() }.into()
+        }
         ProcessFact::Payment { .. } | ProcessFact::Shipment { .. } => unreachable!(),
     }
 }
