@@ -94,6 +94,7 @@ const TABLE: &[(&str, Seen)] = &[
     ("order.put_on_hold", By(&["fulfilments"])),
     ("order.hold_released", By(&["fulfilments"])),
     ("order.noted", By(&["fulfilments"])),
+    ("order.address_changed", By(&["totals", "fulfilments"])),
     ("order.return_opened", By(&["fulfilments", "returns"])),
     ("order.return_ended", By(&["fulfilments", "returns"])),
     ("payment.requested", By(&["payments", "totals", "fulfilments"])),

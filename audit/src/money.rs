@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jangbu_aggregates::DomainEvent;
-use jangbu_aggregates::order::{OrderEvent, OrderLatePaymentDetected, OrderLine, OrderLinesCancelled, OrderPlaced};
+use jangbu_aggregates::order::{
+    OrderAddressChanged, OrderEvent, OrderLatePaymentDetected, OrderLine, OrderLinesCancelled, OrderPlaced,
+};
 use jangbu_aggregates::payment::{POINTS, PaymentEvent, PaymentRequested, RefundRequested};
 use jangbu_aggregates::points::{PointsCaptured, PointsEvent, PointsHeld, PointsReleased, PointsRestored};
 use jangbu_aggregates::processes::{FulfilmentEvent, OperatorAction, OperatorResolved};
@@ -25,6 +27,7 @@ pub(crate) struct Totals {
 #[derive(Clone, Copy)]
 struct Amounts {
     subtotal: Money,
+    shipping_fee: Money,
     total: Money,
 }
 
@@ -37,7 +40,13 @@ impl Check for Totals {
     fn looks(&self) -> Looks {
         Looks {
             kinds: &[],
-            types: &[OrderPlaced::TYPE, OrderLinesCancelled::TYPE, PaymentRequested::TYPE, RefundRequested::TYPE],
+            types: &[
+                OrderPlaced::TYPE,
+                OrderLinesCancelled::TYPE,
+                OrderAddressChanged::TYPE,
+                PaymentRequested::TYPE,
+                RefundRequested::TYPE,
+            ],
         }
     }
 
@@ -47,12 +56,14 @@ impl Check for Totals {
                 if placed_total(placed) != Ok(placed.total) {
                     seen.report(findings, Invariant::M5, "the order's parts do not sum to its total");
                 }
-                let amounts = Amounts { subtotal: placed.subtotal, total: placed.total };
+                let (subtotal, shipping_fee, total) = (placed.subtotal, placed.shipping_fee, placed.total);
+                let amounts = Amounts { subtotal, shipping_fee, total };
                 self.orders.insert(OrderId::new(seen.event.stream.id), amounts);
             }
             DomainEvent::Order(OrderEvent::LinesCancelled(cancelled)) => {
                 self.lines_cancelled(seen, cancelled, findings)
             }
+            DomainEvent::Order(OrderEvent::AddressChanged(changed)) => self.address_changed(seen, changed, findings),
             DomainEvent::Payment(PaymentEvent::RefundRequested(refund)) => {
                 let cancelled_lines = self.cancelled_lines.remove(&refund.refund_id);
                 if cancelled_lines.is_some_and(|(amount, ..)| amount != refund.amount) {
@@ -81,15 +92,32 @@ impl Check for Totals {
 impl Totals {
     fn lines_cancelled(&mut self, seen: Seen<'_>, cancelled: &OrderLinesCancelled, findings: &mut Findings) {
         let stream = seen.event.stream;
-        let known = self.orders.get(&OrderId::new(stream.id));
+        let known = self.orders.get(&OrderId::new(stream.id)).copied();
         let left = known.map(|known| known.less(cancelled));
         if left != Some(Ok((cancelled.subtotal, cancelled.total))) {
             seen.report(findings, Invariant::M5, "the remaining lines of the order do not sum to its total");
         }
-        let amounts = Amounts { subtotal: cancelled.subtotal, total: cancelled.total };
+        let shipping_fee = known.map_or(Money::zero(cancelled.total.currency()), |known| known.shipping_fee);
+        let amounts = Amounts { subtotal: cancelled.subtotal, shipping_fee, total: cancelled.total };
         self.orders.insert(OrderId::new(stream.id), amounts);
         if let (Some(refund_id), Ok(amount)) = (cancelled.refund_id, lines_total(&cancelled.lines, cancelled.total)) {
             self.cancelled_lines.insert(refund_id, (amount, seen.event.position, stream));
+        }
+    }
+}
+
+impl Totals {
+    fn address_changed(&mut self, seen: Seen<'_>, changed: &OrderAddressChanged, findings: &mut Findings) {
+        let known = self.orders.get_mut(&OrderId::new(seen.event.stream.id));
+        let beside_shipping = |total: Money, fee: Money| total.checked_sub(&fee);
+        let agrees = known.as_ref().is_some_and(|known| {
+            beside_shipping(known.total, known.shipping_fee) == beside_shipping(changed.total, changed.shipping_fee)
+        });
+        if !agrees {
+            seen.report(findings, Invariant::M5, "with another address the order costs more or less than its shipping");
+        }
+        if let Some(known) = known {
+            (known.shipping_fee, known.total) = (changed.shipping_fee, changed.total);
         }
     }
 }

@@ -500,3 +500,17 @@ fn g3_a_parcel_with_cancelled_lines_does_not_leave() {
     story.shipment(ShipmentDispatched { order_id: order_id(), carrier: "sandbox".into(), tracking_number: "1".into() });
     assert!(breaks(&story).contains(&G3));
 }
+
+#[test]
+fn m5_another_address_changes_what_shipping_costs_and_nothing_else() {
+    let elsewhere = |fee: i64, total: i64| {
+        let mut story = Story::default();
+        story.placed();
+        let (by, shipping_address, replaced_shipment_id) = (CancelledBy::Owner, order_placed().shipping_address, None);
+        let (shipping_fee, total) = (won(fee), won(total));
+        story.order(OrderAddressChanged { by, shipping_address, shipping_fee, total, replaced_shipment_id });
+        breaks(&story)
+    };
+    assert!(!elsewhere(3_000, 13_000).contains(&M5));
+    assert!(elsewhere(3_000, 10_500).contains(&M5));
+}

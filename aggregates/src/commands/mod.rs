@@ -22,9 +22,10 @@ mod spec;
 pub use categories::{ChangeCategory, CreateCategory, MOST_CATEGORIES, RemoveCategory};
 pub use fulfilments::{AdvanceFulfilment, ResolveFulfilment};
 pub use orders::{
-    AcceptOrder, CancelLines, CancelOrder, CompleteOrder, ConfirmDelivery, ConfirmOrder, ExpireOrder, FailOrder,
-    FinishCancellation, HoldOrder, LineToCancel, MarkDelivered, NoteOrder, PackOrder, PlaceOrder, Quote,
-    RecordLatePayment, RecordPaymentFailure, RefundOrder, ReleaseHold, SendOrderAgain, WantedLine, quote_order,
+    AcceptOrder, CancelLines, CancelOrder, ChangeShippingAddress, CompleteOrder, ConfirmDelivery, ConfirmOrder,
+    ExpireOrder, FailOrder, FinishCancellation, HoldOrder, LineToCancel, MarkDelivered, NoteOrder, PackOrder,
+    PlaceOrder, Quote, RecordLatePayment, RecordPaymentFailure, RefundOrder, ReleaseHold, SendOrderAgain, WantedLine,
+    quote_order,
 };
 pub use payments::{
     CancelPayment, ConfirmPayment, ObservePayment, ObserveRefund, RefundPayment, RequestCapture, RequestFullRefund,

@@ -2,6 +2,7 @@
 
 use jangbu_kernel::{Money, PaymentId, Remark, ReturnId, ShipmentId, UserId};
 
+use super::address::AddressToChange;
 use super::event::{CancelledBy, CompletedBy, OrderPlaced, ReturnedUnits};
 use super::lines::LinesToCancel;
 use super::returns::ReturnToOpen;
@@ -87,6 +88,8 @@ pub enum OrderCommand {
         /// Why the order may go on.
         reason: Remark,
     },
+    /// It goes elsewhere.
+    ChangeAddress(Box<AddressToChange>),
     /// Some of its goods are to come back.
     OpenReturn(Box<ReturnToOpen>),
     /// A return has ended.

@@ -1,7 +1,9 @@
 //! What an order decides.
 
 use jangbu_kernel::time::to_millis;
-use jangbu_kernel::{AggregateKind, Decider, Decision, PaymentId, Refusal, RefusalCode, Remark, ShipmentId, UserId};
+use jangbu_kernel::{
+    AggregateKind, Decider, Decision, Money, PaymentId, Refusal, RefusalCode, Remark, ShipmentId, UserId,
+};
 
 use super::command::OrderCommand;
 use super::event::{
@@ -47,6 +49,7 @@ impl Decider for Order {
                 | OrderCommand::RecordLatePayment { .. }
                 | OrderCommand::PutOnHold { .. }
                 | OrderCommand::ReleaseHold { .. }
+                | OrderCommand::ChangeAddress(_)
                 | OrderCommand::OpenReturn(_)
                 | OrderCommand::EndReturn { .. }
                 | OrderCommand::Note { .. } => checks::not_found("order").into(),
@@ -70,29 +73,13 @@ impl Decider for Order {
             OrderCommand::CancelLines(asked) => order.cancel_lines(asked, facts),
             OrderCommand::FinishCancellation => order.finish_cancellation(),
             OrderCommand::Fail { reason } => order.fail(reason),
-            OrderCommand::RecordLatePayment { payment_id, amount } => {
-                if order.late_payments.contains(payment_id) {
-                    return Decision::AlreadyDone;
-                }
-                match order.status {
-                    OrderStatus::Cancelled | OrderStatus::Expired | OrderStatus::Failed => {
-                        Decision::one(OrderLatePaymentDetected { payment_id: *payment_id, amount: *amount })
-                    }
-                    OrderStatus::Placed
-                    | OrderStatus::AwaitingPayment
-                    | OrderStatus::Paid
-                    | OrderStatus::Preparing
-                    | OrderStatus::Shipped
-                    | OrderStatus::Delivered
-                    | OrderStatus::Completed
-                    | OrderStatus::Cancelling => order.conflict("the order has not ended without payment").into(),
-                }
-            }
+            OrderCommand::RecordLatePayment { payment_id, amount } => order.record_late_payment(*payment_id, *amount),
             OrderCommand::PutOnHold { reason } => order.put_on_hold(reason),
             OrderCommand::ReleaseHold { reason } => match &order.hold {
                 Some(_) => Decision::one(OrderHoldReleased { reason: reason.clone() }),
                 None => Decision::AlreadyDone,
             },
+            OrderCommand::ChangeAddress(asked) => order.change_address(asked, facts),
             OrderCommand::OpenReturn(asked) => order.open_return(asked, facts),
             OrderCommand::EndReturn { return_id, lines } => order.end_return(*return_id, lines),
             OrderCommand::Note { note, by } => order.note(note, *by),
@@ -392,6 +379,25 @@ impl Standing {
             | OrderStatus::Cancelling
             | OrderStatus::Cancelled
             | OrderStatus::Expired => self.conflict("the order cannot fail in this state").into(),
+        }
+    }
+
+    fn record_late_payment(&self, payment_id: PaymentId, amount: Money) -> Decision<OrderEvent> {
+        if self.late_payments.contains(&payment_id) {
+            return Decision::AlreadyDone;
+        }
+        match self.status {
+            OrderStatus::Cancelled | OrderStatus::Expired | OrderStatus::Failed => {
+                Decision::one(OrderLatePaymentDetected { payment_id, amount })
+            }
+            OrderStatus::Placed
+            | OrderStatus::AwaitingPayment
+            | OrderStatus::Paid
+            | OrderStatus::Preparing
+            | OrderStatus::Shipped
+            | OrderStatus::Delivered
+            | OrderStatus::Completed
+            | OrderStatus::Cancelling => self.conflict("the order has not ended without payment").into(),
         }
     }
 

@@ -29,6 +29,7 @@ events! {
         "order.put_on_hold" v 2 => PutOnHold(OrderPutOnHold) { 1 => in_the_clear },
         "order.hold_released" v 2 => HoldReleased(OrderHoldReleased) { 1 => in_the_clear },
         "order.noted" v 1 => Noted(OrderNoted),
+        "order.address_changed" v 1 => AddressChanged(OrderAddressChanged),
         "order.return_opened" v 1 => ReturnOpened(OrderReturnOpened),
         "order.return_ended" v 1 => ReturnEnded(OrderReturnEnded),
     }
@@ -154,6 +155,23 @@ pub struct OrderLinesCancelled {
     pub replaced_shipment_id: Option<ShipmentId>,
 }
 
+/// It goes elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderAddressChanged {
+    /// Who changed it.
+    pub by: CancelledBy,
+    /// Where it goes: a postal address as JSON, sealed.
+    pub shipping_address: Sealed,
+    /// What shipping costs.
+    pub shipping_fee: Money,
+    /// What it costs with that.
+    pub total: Money,
+    /// The parcel that was to go to the former address. It is to be cancelled, and another one is
+    /// begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_shipment_id: Option<ShipmentId>,
+}
+
 /// Its goods are in the parcel, which waits to be handed over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPacked {
@@ -218,7 +236,7 @@ pub enum CompletedBy {
     Timer,
 }
 
-/// Who called an order off.
+/// Who called an order off, or changed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelledBy {

@@ -26,7 +26,7 @@ impl Order {
     /// Whether lines can be cancelled in the order's state, whichever they are.
     pub(crate) fn may_lose_lines(&self) -> Result<(), Refusal> {
         let order = self.standing.as_ref().ok_or_else(|| checks::not_found("order"))?;
-        order.may_lose_lines().map(|_| ())
+        order.may_change().map(|_| ())
     }
 }
 
@@ -48,7 +48,7 @@ impl Standing {
 
     /// Subtotal and total of the remaining lines, or why these lines cannot be cancelled.
     fn check_lines(&self, asked: &LinesToCancel, facts: &Facts) -> Result<(Money, Money), Refusal> {
-        let is_paid = self.may_lose_lines()?;
+        let is_paid = self.may_change()?;
         Self::check_reason(asked.by, asked.reason.as_ref())?;
         if is_paid && asked.by == CancelledBy::Owner && !self.in_owner_window(facts) {
             return Err(self.conflict("the time in which the owner may cancel is over"));
@@ -67,8 +67,8 @@ impl Standing {
         Ok((subtotal, total))
     }
 
-    /// Whether the order is paid, or why no line can be cancelled in its state.
-    fn may_lose_lines(&self) -> Result<bool, Refusal> {
+    /// Whether the order is paid, or why nothing of it can be changed in its state.
+    pub(super) fn may_change(&self) -> Result<bool, Refusal> {
         match self.status {
             OrderStatus::Placed | OrderStatus::AwaitingPayment if self.open_payment.is_some() => {
                 Err(self.refusal(RefusalCode::PaymentInProgress, "a payment of the order is under way"))

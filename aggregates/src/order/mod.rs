@@ -23,7 +23,7 @@
 //! - I2 at most one payment is open, and at most one payment ever pays the order.
 //! - I3 no payment is opened at or after the deadline, and no order expires before it.
 //! - I4 the owner cancels a paid order only within the window after payment; staff give a reason.
-//! - I5 nothing is cancelled once it is dispatched.
+//! - I5 nothing is cancelled or sent elsewhere once it is dispatched.
 //! - I6 on hold, no payment is opened, no parcel is begun or sent, and nothing completes.
 //! - I7 money that comes after the end is noted once per payment.
 //! - I8 lines - discount + shipping fee = total, as it was placed and after lines were cancelled; at
@@ -36,6 +36,7 @@
 //! own streams do), and whether the money of a cancelled order was refunded (the process takes care
 //! of that, and an operator may overrule it).
 
+mod address;
 mod command;
 mod decide;
 mod event;
@@ -46,6 +47,7 @@ mod state;
 #[cfg(test)]
 mod spec;
 
+pub use address::AddressToChange;
 pub use command::OrderCommand;
 pub use event::*;
 pub use lines::LinesToCancel;

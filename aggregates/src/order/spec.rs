@@ -164,6 +164,10 @@ fn commands() -> Vec<(&'static str, OrderCommand, Timestamp)> {
         ("late", C::RecordLatePayment { payment_id, amount: won(1_000) }, at(LATE)),
         ("hold", C::PutOnHold { reason: "looked_odd".into() }, at(LATE)),
         ("release", C::ReleaseHold { reason: "looked_into".into() }, at(LATE)),
+        ("address", elsewhere(CancelledBy::Owner, 0), at(WINDOW_END)),
+        ("address_late", elsewhere(CancelledBy::Owner, 0), at(WINDOW_END + 1)),
+        ("address_far", elsewhere(CancelledBy::Owner, 100), at(WINDOW_END)),
+        ("address_staff", elsewhere(CancelledBy::Staff, 100), at(WINDOW_END + 1)),
         ("return", returned(CancelledBy::Owner, ReturnReason::ChangedMind, 2), at(RETURN_END)),
         ("return_late", returned(CancelledBy::Owner, ReturnReason::ChangedMind, 2), at(RETURN_END + 1)),
         ("return_staff", returned(CancelledBy::Staff, ReturnReason::ChangedMind, 2), at(RETURN_END + 1)),
@@ -172,6 +176,11 @@ fn commands() -> Vec<(&'static str, OrderCommand, Timestamp)> {
         ("return_ended", C::EndReturn { return_id: id(21), lines: Vec::new() }, at(LATE)),
         ("note", C::Note { note: "rang_twice".into(), by: id(8) }, at(LATE)),
     ]
+}
+
+fn elsewhere(by: CancelledBy, fee: i64) -> OrderCommand {
+    let (shipping_address, shipping_fee, shipment_id) = (sealed("elsewhere"), won(fee), id(6));
+    OrderCommand::ChangeAddress(Box::new(AddressToChange { by, shipping_address, shipping_fee, shipment_id }))
 }
 
 fn returned(by: CancelledBy, reason: ReturnReason, quantity: u32) -> OrderCommand {
@@ -214,6 +223,10 @@ const ANSWERS: &str = "
     late           N    C      C    C     C    C    C         C      C       C         C         C          +         +       +
     hold           N    +      +    +     +    =    +         +      +       +         C         +          C         C       C
     release        N    =      =    =     =    +    =         =      =       =         =         =          =         =       =
+    address        N    +      P    +     +    +    +         +      D       D         D         C          C         C       C
+    address_late   N    +      P    +     C    C    C         C      D       D         D         C          C         C       C
+    address_far    N    +      P    +     C    C    C         C      D       D         D         C          C         C       C
+    address_staff  N    +      P    +     +    +    +         +      D       D         D         C          C         C       C
     return         N    C      C    C     C    C    C         C      C       +         +         C          C         C       C
     return_late    N    C      C    C     C    C    C         C      C       W         W         C          C         C       C
     return_staff   N    C      C    C     C    C    C         C      C       +         +         C          C         C       C
@@ -296,7 +309,8 @@ fn a_refusal_names_the_state_and_what_can_be_asked_in_it() {
     assert_eq!((refusal.current_state, refusal.allowed_commands.len()), (Some("shipped"), 0));
     let refusal = given::<Order>(&[placed()]).when(&OrderCommand::MarkShipped).refused(RefusalCode::OrderStateConflict);
     assert_eq!(refusal.current_state, Some("placed"));
-    assert_eq!(refusal.allowed_commands, ["request_payment", "cancel_order", "cancel_lines"]);
+    let allowed = ["request_payment", "cancel_order", "cancel_lines", "change_shipping_address"];
+    assert_eq!(refusal.allowed_commands, allowed);
 }
 
 #[test]
@@ -493,4 +507,34 @@ fn i10_what_a_carrier_brought_back_is_returned_by_staff() {
         folded::<Order>(&delivered()).decide(&by(CancelledBy::Staff), &facts(at(LATE))),
         Decision::Record(_)
     ));
+}
+
+#[test]
+fn i8_an_unpaid_order_costs_what_shipping_to_its_new_address_costs_and_a_paid_one_what_was_paid() {
+    let changed = |total: i64, fee: i64| OrderAddressChanged {
+        by: CancelledBy::Staff,
+        shipping_address: sealed("elsewhere"),
+        shipping_fee: won(fee),
+        total: won(total),
+        replaced_shipment_id: None,
+    };
+    let staff = elsewhere(CancelledBy::Staff, 100);
+    let order = given::<Order>(&[placed()]).when(&staff).records(&[changed(1_100, 100).into()]);
+    assert_eq!((order.total(), order.shipping_address()), (Some(won(1_100)), Some(&sealed("elsewhere"))));
+    given::<Order>(&[placed(), opened(), paid()]).when(&staff).records(&[changed(1_000, 0).into()]);
+}
+
+#[test]
+fn i5_a_parcel_that_is_being_prepared_is_replaced_with_the_address() {
+    let replaced = OrderAddressChanged {
+        by: CancelledBy::Staff,
+        shipping_address: sealed("elsewhere"),
+        shipping_fee: won(0),
+        total: won(1_000),
+        replaced_shipment_id: Some(shipment()),
+    };
+    let further = OrderPreparationStarted { shipment_id: id(6) };
+    given::<Order>(&[placed(), opened(), paid(), preparing()])
+        .when(&elsewhere(CancelledBy::Staff, 0))
+        .records(&[replaced.into(), further.into()]);
 }

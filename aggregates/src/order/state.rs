@@ -59,9 +59,11 @@ impl OrderStatus {
     #[must_use]
     pub const fn allowed_commands(self) -> &'static [&'static str] {
         match self {
-            Self::Placed | Self::AwaitingPayment => &["request_payment", "cancel_order", "cancel_lines"],
-            Self::Paid => &["cancel_order", "cancel_lines"],
-            Self::Preparing => &["cancel_order", "cancel_lines", "dispatch_shipment"],
+            Self::Placed | Self::AwaitingPayment => {
+                &["request_payment", "cancel_order", "cancel_lines", "change_shipping_address"]
+            }
+            Self::Paid => &["cancel_order", "cancel_lines", "change_shipping_address"],
+            Self::Preparing => &["cancel_order", "cancel_lines", "change_shipping_address", "dispatch_shipment"],
             Self::Delivered => &["confirm_delivery", "request_return"],
             Self::Completed => &["request_return"],
             Self::Shipped | Self::Cancelling | Self::Cancelled | Self::Expired | Self::Failed => &[],
@@ -91,6 +93,7 @@ pub(super) struct Standing {
     pub(super) user_id: UserId,
     pub(super) lines: Vec<OrderLine>,
     pub(super) total: Money,
+    pub(super) shipping_fee: Money,
     pub(super) shipping_address: Sealed,
     pub(super) payment_deadline: Timestamp,
     pub(super) open_payment: Option<PaymentId>,
@@ -114,6 +117,7 @@ impl Standing {
             user_id: placed.user_id,
             lines: placed.lines.clone(),
             total: placed.total,
+            shipping_fee: placed.shipping_fee,
             shipping_address: placed.shipping_address.clone(),
             payment_deadline: placed.payment_deadline,
             open_payment: None,
@@ -176,6 +180,7 @@ impl Standing {
             OrderEvent::LatePaymentDetected(late) => self.late_payments.push(late.payment_id),
             OrderEvent::PutOnHold(held) => self.hold = Some(held.reason.clone()),
             OrderEvent::HoldReleased(_) => self.hold = None,
+            OrderEvent::AddressChanged(changed) => self.go_elsewhere(changed),
             OrderEvent::ReturnOpened(opened) => self.returns.open(opened),
             OrderEvent::ReturnEnded(ended) => self.returns.end(ended),
             OrderEvent::Noted(_) => self.notes = self.notes.saturating_add(1),

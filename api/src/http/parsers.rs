@@ -108,6 +108,7 @@ proptest! {
         answers::<routes::orders::ShippingQuoteBody>(&node)?;
         answers::<routes::orders::CancelOrderBody>(&node)?;
         answers::<routes::orders::CancelLinesBody>(&node)?;
+        answers::<routes::orders::AddressBody>(&node)?;
         answers::<routes::orders::NoteBody>(&node)?;
         answers::<routes::payments::RequestPaymentBody>(&node)?;
         answers::<routes::refunds::RefundBody>(&node)?;

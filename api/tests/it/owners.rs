@@ -193,7 +193,7 @@ async fn returned(house: &House, owner: &str, staff: &str, order_id: &str, shipm
         house.post(staff, &format!("/v1/shipments/{shipment_id}/status"), &[], &scan).await.expect(200);
     }
     let order = house.get(owner, &format!("/v1/orders/{order_id}")).await.expect(200);
-    let asked = json!({"reason": "defect", "lines": [{"product_id": order.body["lines"][0]["product_id"]}]});
+    let asked = json!({"reason": "changed_mind", "lines": [{"product_id": order.body["lines"][0]["product_id"]}]});
     let returns = format!("/v1/orders/{order_id}/returns");
     let asked = house.post(owner, &returns, &[("idempotency-key", "the-owners-return")], &asked).await.expect(201);
     text(&asked.body["id"])

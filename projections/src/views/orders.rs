@@ -170,8 +170,8 @@ impl View for OrdersView {
     type Row = OrderRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "orders",
-        // 3: what the order desk has to do. 4: lines are cancelled. 5: goods come back.
-        version: 5,
+        // 3: what the order desk has to do. 4: lines are cancelled. 5: goods come back. 6: the address changes.
+        version: 6,
         key: KEY,
         columns: &[
             fixed("number", Kind::Text),
@@ -367,6 +367,10 @@ fn change(row: &mut OrderRow, event: &OrderEvent, at: Timestamp) {
         }
         OrderEvent::PutOnHold(hold) => row.on_hold = Some(hold.reason.clone()),
         OrderEvent::HoldReleased(_) => row.on_hold = None,
+        OrderEvent::AddressChanged(changed) => {
+            row.shipping_address = changed.shipping_address.clone();
+            (row.shipping_fee, row.total) = (changed.shipping_fee, changed.total);
+        }
         OrderEvent::ReturnOpened(_) => row.open_returns = row.open_returns.saturating_add(1),
         OrderEvent::ReturnEnded(_) => row.open_returns = row.open_returns.saturating_sub(1),
         // These do not change the status; the creation and cancelled lines are folded before.

@@ -94,6 +94,7 @@ const TABLE: &[(&str, Shown)] = &[
     ("order.put_on_hold", In(&["orders"])),
     ("order.hold_released", In(&["orders"])),
     ("order.noted", In(&["orders", "order_notes"])),
+    ("order.address_changed", In(&["orders"])),
     ("order.return_opened", In(&["orders"])),
     ("order.return_ended", In(&["orders"])),
     ("payment.requested", In(&["payments"])),

@@ -1,5 +1,6 @@
 //! The order desk: what staff write about orders, how they find them, and what they change.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, World, by_card, eventually, krw};
@@ -167,6 +168,45 @@ pub async fn lines_are_cancelled_before_the_payment_and_after_it(world: &mut Wor
     admin.stock_becomes(&tea, 8, 0, 0).await;
     world.run_well(&["replay", "--verify-only"]).await;
     world.run_well(&["audit", "verify"]).await;
+}
+
+pub async fn an_order_goes_elsewhere(world: &mut World) {
+    let admin = world.admin().await;
+    let buyer = world.buyer("minji").await.client;
+    let other = world.buyer("other").await.client;
+    let tea = world.product(&admin, "보이차 100g", 12_000, 10).await;
+    let order = buyer.place(&[(&tea, 1)]).await;
+    let path = format!("{}/shipping-address", order_path(&order));
+    let address =
+        |line1: &str| json!({"recipient": "김민지", "phone": "010-1234-5678", "postal_code": "63001", "line1": line1});
+    let change = |client: &Client, line1: &str| client.call(Method::PUT, &path).json(&address(line1));
+    let moved = change(&buyer, "제주시 연북로 1").send().await.expect(200);
+    assert_eq!((&moved["shipping_address"]["line1"], &moved["total"]), (&json!("제주시 연북로 1"), &krw(12_000)));
+    change(&other, "남의 집").send().await.expect_problem(404, "not_found");
+    let blank = client_call(&buyer, &path, &json!({"recipient": "김민지"})).send().await;
+    blank.expect_problem(400, "validation_failed");
+
+    // Paid and with a label: the parcel is cancelled and replaced.
+    buyer.pay(&order, "tok_ok").send().await.expect(201);
+    let parcel = admin.parcel_of(&order, "ready").await;
+    change(&buyer, "제주시 연북로 2").settled().send().await.expect(200);
+    let parcels = admin.list_of(2, &format!("{}/shipments", order_path(&order))).await;
+    let states: Vec<_> = parcels.iter().map(|parcel| parcel["status"].as_str().unwrap()).collect();
+    assert_eq!((states, &parcels[0]["id"]), (vec!["cancelled", "ready"], &parcel["id"]), "{parcels:?}");
+    assert_eq!(parcels[1]["shipping_address"]["line1"], "제주시 연북로 2");
+    let dispatch = |parcel: &Value| format!("/v1/shipments/{}/dispatch", parcel["id"].as_str().unwrap());
+    let old = admin.post(&dispatch(&parcels[0]), &json!({})).send().await;
+    old.expect_problem(409, "shipment_state_conflict");
+    admin.post(&dispatch(&parcels[1]), &json!({})).send().await.expect(200);
+    change(&admin, "제주시 연북로 3").send().await.expect_problem(409, "order_already_dispatched");
+    let history = buyer.read(&format!("{}/history", order_path(&order))).await;
+    assert!(!history.to_string().contains("연북로"), "an address is sealed: {history}");
+    world.run_well(&["replay", "--verify-only"]).await;
+    world.run_well(&["audit", "verify"]).await;
+}
+
+fn client_call(client: &Client, path: &str, body: &Value) -> crate::harness::Call {
+    client.call(Method::PUT, path).json(body)
 }
 
 async fn it_is_sent_without_it(admin: &Client, buyer: &Client, parcels: &[Value], path: &str, one_tea: &Value) {

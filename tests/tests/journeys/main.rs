@@ -94,7 +94,8 @@ journeys! {
     desk:
         staff_keep_notes_that_the_buyer_does_not_see,
         the_desk_lists_what_is_to_be_done_and_finds_what_is_asked_for,
-        lines_are_cancelled_before_the_payment_and_after_it;
+        lines_are_cancelled_before_the_payment_and_after_it,
+        an_order_goes_elsewhere;
     returns:
         goods_come_back_for_their_money,
         broken_goods_are_exchanged_and_then_refunded;

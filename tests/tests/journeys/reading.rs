@@ -109,7 +109,7 @@ pub async fn the_past_can_be_asked_for(world: &mut World) {
 }
 
 /// Routes that the document has to describe.
-const DESCRIBED: [(&str, &str); 81] = [
+const DESCRIBED: [(&str, &str); 82] = [
     ("post", "/v1/auth/register"),
     ("post", "/v1/auth/login"),
     ("post", "/v1/auth/refresh"),
@@ -151,6 +151,7 @@ const DESCRIBED: [(&str, &str); 81] = [
     ("post", "/v1/orders/{id}/notes"),
     ("post", "/v1/orders/{id}/pack"),
     ("post", "/v1/orders/{id}/lines/cancel"),
+    ("put", "/v1/orders/{id}/shipping-address"),
     ("get", "/v1/orders/{id}/returns"),
     ("post", "/v1/orders/{id}/returns"),
     ("get", "/v1/returns"),

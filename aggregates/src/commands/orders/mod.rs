@@ -3,6 +3,7 @@
 mod accept;
 mod cancel;
 mod cancel_lines;
+mod change_address;
 mod complete;
 mod confirm;
 mod confirm_delivery;
@@ -28,6 +29,7 @@ mod waiting;
 pub use accept::AcceptOrder;
 pub use cancel::CancelOrder;
 pub use cancel_lines::{CancelLines, LineToCancel};
+pub use change_address::ChangeShippingAddress;
 pub use complete::CompleteOrder;
 pub use confirm::ConfirmOrder;
 pub use confirm_delivery::ConfirmDelivery;

@@ -95,7 +95,7 @@ fn goods_whose_money_has_all_gone_back_do_not_leave() {
     // It is enough that refunds claim all of it; the gateway may take its time.
     let refusal = world.refuses(&dispatch(), at(6), RefusalCode::OrderStateConflict);
     assert_eq!(refusal.current_state, Some("preparing"));
-    assert_eq!(refusal.allowed_commands, ["cancel_order", "cancel_lines"]);
+    assert_eq!(refusal.allowed_commands, ["cancel_order", "cancel_lines", "change_shipping_address"]);
     let scan = DispatchShipment { shipment_id: shipment(), carrier: None, tracking_number: None };
     world.refuses(&scan, at(6), RefusalCode::ShipmentStateConflict);
     assert_eq!(stock(&world), (10, 0, 2));

@@ -75,6 +75,9 @@ fn order_fact(event: &OrderEvent) -> Option<ProcessFact> {
         OrderEvent::LinesCancelled(cancelled) => {
             ProcessFact::OrderParcelReplaced { shipment_id: cancelled.replaced_shipment_id? }
         }
+        OrderEvent::AddressChanged(changed) => {
+            ProcessFact::OrderParcelReplaced { shipment_id: changed.replaced_shipment_id? }
+        }
         OrderEvent::PutOnHold(_) => ProcessFact::OrderHeld,
         OrderEvent::HoldReleased(_) => ProcessFact::OrderReleased,
         OrderEvent::ReturnOpened(opened) => ProcessFact::OrderReturnOpened { return_id: opened.return_id },

@@ -1,5 +1,6 @@
 //! Orders: place, quote, read, cancel, follow.
 
+mod address;
 mod events;
 mod legs;
 mod lines;
@@ -13,8 +14,8 @@ mod view;
 use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::commands::{
-    AcceptOrder, CancelLines, CancelOrder, ConfirmDelivery, HoldOrder, NoteOrder, PackOrder, PlaceOrder, RefundOrder,
-    ReleaseHold, SendOrderAgain,
+    AcceptOrder, CancelLines, CancelOrder, ChangeShippingAddress, ConfirmDelivery, HoldOrder, NoteOrder, PackOrder,
+    PlaceOrder, RefundOrder, ReleaseHold, SendOrderAgain,
 };
 use jangbu_commands::{AnyCommand, CancelledBy, Command as _, Permission, Reach, Scope};
 use jangbu_kernel::{OrderId, StreamId};
@@ -58,6 +59,7 @@ pub(super) fn entries() -> Vec<Entry> {
         Entry::new(READ, Kind::Query, &[], routes!(events::follow)),
         Entry::command(&[CancelOrder::RULES], routes!(cancel_order)),
         Entry::command(&[CancelLines::RULES], routes!(lines::cancel_lines)),
+        Entry::command(&[ChangeShippingAddress::RULES], routes!(address::change_address)),
         Entry::command(&[ConfirmDelivery::RULES], routes!(confirm_delivery)),
         Entry::command(&[HoldOrder::RULES], routes!(hold_order)),
         Entry::command(&[ReleaseHold::RULES], routes!(release_order)),

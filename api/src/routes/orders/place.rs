@@ -214,7 +214,7 @@ pub(crate) fn checked_address(app: &App, body: AddressBody, errors: &mut Errors)
     address
 }
 
-async fn seal_address(
+pub(super) async fn seal_address(
     app: &App,
     user_id: UserId,
     order_id: OrderId,

@@ -333,7 +333,7 @@ async fn inspect(
 #[utoipa::path(
     post, path = "/v1/returns/{id}/close", operation_id = "closeReturn", tag = "returns",
     params(("id" = Uuid, Path, description = "the return")),
-    request_body = Option<CloseReturnBody>,
+    request_body(content = Option<CloseReturnBody>, example = json!({"remedy": "refund"})),
     responses((status = 200, description = "the return", body = ReturnView)),
 )]
 async fn close(
