@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::buyer::BuyerEvent;
 use crate::category::CategoryEvent;
+use crate::import::ImportEvent;
 use crate::order::OrderEvent;
 use crate::payment::PaymentEvent;
 use crate::points::PointsEvent;
@@ -94,6 +95,8 @@ domain_events! {
     Fulfilment(FulfilmentEvent),
     /// Of a buyer's waiting orders.
     Buyer(BuyerEvent),
+    /// Of an import.
+    Import(ImportEvent),
 }
 
 impl TryFrom<&RecordedEvent> for DomainEvent {

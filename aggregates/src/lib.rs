@@ -14,6 +14,7 @@ pub mod command;
 pub mod commands;
 pub mod event;
 pub mod facts;
+pub mod import;
 pub mod order;
 pub mod payment;
 pub mod points;

@@ -7,6 +7,7 @@ use crate::buyer::Buyer;
 use crate::category::Category;
 use crate::event::DomainEvent;
 use crate::facts::Facts;
+use crate::import::Import;
 use crate::order::Order;
 use crate::payment::Payment;
 use crate::points::Points;
@@ -134,4 +135,6 @@ any_state! {
     Fulfilment(Fulfilment),
     /// Of a buyer's waiting orders.
     Buyer(Buyer),
+    /// Of an import.
+    Import(Import),
 }

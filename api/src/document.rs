@@ -79,6 +79,7 @@ const TAGS: &[(&str, &str)] = &[
     ("payments", "Paying and giving back"),
     ("shipments", "Sending"),
     ("points", "The points ledger"),
+    ("imports", "Files in and out"),
     ("hooks", "What gateways and carriers tell"),
     ("operations", "Processes and read models"),
     ("audit", "The log itself"),
@@ -206,7 +207,7 @@ fn codes(method: &Method, path: &str, access: Access, kind: Kind, refusals: &[Co
         Kind::Query | Kind::One if *method == Method::GET => {
             codes.extend([Code::ReadModelBehind, Code::PositionUnknown]);
         }
-        Kind::Query | Kind::One | Kind::Action | Kind::Page => {}
+        Kind::Query | Kind::One | Kind::Action | Kind::Import | Kind::Page => {}
     }
     codes
 }
@@ -242,6 +243,10 @@ fn headers(operation: &mut Operation, kind: Kind) {
     let mut taken = Vec::new();
     match kind {
         Kind::Page | Kind::Action => {}
+        Kind::Import => {
+            taken.push(KEY_OF_A_FILE);
+            give(operation, &["200"], &[ROWS, IMPORTED]);
+        }
         Kind::Query => taken.extend([MIN_POSITION, PREFER]),
         Kind::One => {
             taken.extend([MIN_POSITION, PREFER, IF_NONE_MATCH]);
@@ -292,6 +297,14 @@ const KEY: HeaderDoc =
         .like("^[!-~]{8,255}$")
         .such_as("9f2c1f5e-order-1");
 const KEY_REQUIRED: HeaderDoc = HeaderDoc { required: true, ..KEY };
+const KEY_OF_A_FILE: HeaderDoc = HeaderDoc {
+    text: "8 to 255 visible characters of your choice that name this import: sent again under the same ones, the file \
+           goes on where it was left",
+    example: Some("catalogue-2026-11-29"),
+    ..KEY
+};
+const ROWS: HeaderDoc = header("Jangbu-Rows", "how many rows the file has");
+const IMPORTED: HeaderDoc = header("Location", "where the import is found; not for a dry run");
 const IF_MATCH: HeaderDoc =
     header("If-Match", "the version it must have, as in the `ETag`; else 412").like(TAGS_PATTERN).such_as("\"3\"");
 const IF_NONE_MATCH: HeaderDoc =

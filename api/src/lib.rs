@@ -28,6 +28,7 @@
 mod connections;
 mod document;
 mod http;
+pub mod imports;
 mod leftover;
 mod readiness;
 mod router;

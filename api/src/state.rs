@@ -1,6 +1,7 @@
 //! What the HTTP floor works with. The program builds an [`ApiState`] once and passes it to
 //! [`crate::serve`] (or [`crate::router`]).
 
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
@@ -71,6 +72,8 @@ pub struct ApiState {
     /// Checks that are reported beside them: external systems, and what an operator should look at.
     /// The shop takes orders even if they fail.
     pub outside: Vec<(&'static str, DependencyCheck)>,
+    /// Folder for files that are being taken in; they have no names there.
+    pub spool: PathBuf,
     /// What `/metrics` answers.
     pub render_metrics: RenderMetrics,
     /// What `POST /v1/projections/{name}/rebuild` starts.
@@ -81,6 +84,11 @@ pub struct ApiState {
 const MOST_STREAMS: usize = 1_000;
 /// Of one user.
 const STREAMS_OF_ONE: usize = 10;
+
+/// Imports that may run at once.
+const MOST_IMPORTS: usize = 4;
+/// Of one user.
+const IMPORTS_OF_ONE: usize = 2;
 
 /// Products whose currency is cached.
 const MOST_CURRENCIES: u64 = 20_000;
@@ -95,6 +103,7 @@ pub(crate) struct Shared {
     pub(crate) limiter: Option<Limiter>,
     pub(crate) auth_limiter: Option<Limiter>,
     pub(crate) streams: Arc<Shares<UserId>>,
+    pub(crate) imports: Arc<Shares<UserId>>,
     /// How long requests took.
     pub(crate) durations: Durations,
     /// The last check of the dependencies.
@@ -121,6 +130,7 @@ impl App {
             limiter,
             auth_limiter,
             streams: Shares::new(MOST_STREAMS, STREAMS_OF_ONE),
+            imports: Shares::new(MOST_IMPORTS, IMPORTS_OF_ONE),
             durations: Durations::default(),
             looked: LastLook::default(),
             currencies: moka::sync::Cache::new(MOST_CURRENCIES),

@@ -18,6 +18,7 @@ const PEOPLE: Seen = Nowhere("accounts carry no sums; what they may do is decide
 const CATALOGUE: Seen = Nowhere("an order keeps its own copy of names and prices, which is what is summed");
 const JOURNEY: Seen = Nowhere("where a parcel is says nothing about money or goods once it has left");
 const STOCK: Seen = By(&["stock", "stock_levels"]);
+const IMPORT: Seen = Nowhere("it only counts what became of the rows of a file, each a command of its own");
 const WAITING: Seen = Nowhere("it only limits what is placed next; the orders themselves are looked at");
 
 const TABLE: &[(&str, Seen)] = &[
@@ -159,6 +160,10 @@ const TABLE: &[(&str, Seen)] = &[
     ("fulfilment.ended", By(&["fulfilments"])),
     ("buyer.order_opened", WAITING),
     ("buyer.order_closed", WAITING),
+    ("import.started", IMPORT),
+    ("import.progressed", IMPORT),
+    ("import.finished", IMPORT),
+    ("import.interrupted", IMPORT),
 ];
 
 #[test]

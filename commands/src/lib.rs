@@ -14,6 +14,7 @@
 
 mod adapters;
 pub mod decider;
+mod foresight;
 pub mod identity;
 pub mod inbox;
 mod lease;
@@ -30,6 +31,7 @@ pub mod workers;
 
 pub use adapters::{Carriers, Gateways, Registry};
 pub use decider::{Commands, DeciderOptions};
+pub use foresight::Foresight;
 pub use lease::LeaseHolder;
 pub use number::order_number;
 pub use quote::{currency_of, quote};
@@ -40,16 +42,19 @@ pub use worker::Worker;
 
 pub use jangbu_aggregates::command::{Key, Permission, Reach, Rules, allows};
 pub use jangbu_aggregates::commands::{self, Quote, WantedLine, WantedPayment};
+pub use jangbu_aggregates::import::{
+    ImportCounts, ImportEnd, ImportEvent, ImportInterruption, ImportKind, ImportState,
+};
 pub use jangbu_aggregates::order::CancelledBy;
 pub use jangbu_aggregates::payment::{
     CARD, Field, Instrument, Leg, Method, POINTS, PaymentMethod, Source, registered_methods,
 };
 pub use jangbu_aggregates::points::GrantReference;
 pub use jangbu_aggregates::processes::{FulfilmentInput, OperatorAction, TimerName};
-pub use jangbu_aggregates::product::{ProductChange, TaxClass};
+pub use jangbu_aggregates::product::{Options, ProductChange, TaxClass};
 pub use jangbu_aggregates::returns::{
     InspectedLine, Remedy, Replacement, ReturnReason, ReturnStatus, WayBack, WithdrawnBy,
 };
 pub use jangbu_aggregates::session::SessionEndReason;
 pub use jangbu_aggregates::shipment::{STAFF, Scan, ScanStatus};
-pub use jangbu_aggregates::{Aggregate, AnyCommand, Command, DomainEvent, Policy, Scope};
+pub use jangbu_aggregates::{Aggregate, AnyCommand, Command, DomainEvent, Outcome, Policy, Scope};

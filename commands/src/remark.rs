@@ -85,7 +85,8 @@ async fn order_of(log: &dyn EventLog, stream: StreamId) -> Result<Option<(OrderI
         | AggregateKind::Category
         | AggregateKind::Stock
         | AggregateKind::Points
-        | AggregateKind::Buyer => (None, None),
+        | AggregateKind::Buyer
+        | AggregateKind::Import => (None, None),
     };
     Ok(order_id.zip(buyer))
 }

@@ -57,6 +57,8 @@ typed_ids! {
     ShipmentId;
     /// A return of goods.
     ReturnId;
+    /// An import of a file.
+    ImportId;
     /// A stored event.
     EventId;
     /// A command; the same id never acts twice.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::ids::{CategoryId, OrderId, PaymentId, ProductId, ReturnId, SessionId, ShipmentId, UserId};
+use crate::ids::{CategoryId, ImportId, OrderId, PaymentId, ProductId, ReturnId, SessionId, ShipmentId, UserId};
 
 /// The kinds of aggregate that own streams. The name is part of every stored stream id and the
 /// first part of every event type. It is storage format: add kinds, but never change one.
@@ -43,6 +43,8 @@ pub enum AggregateKind {
     Buyer,
     /// The list of administrators: one stream for the whole shop.
     Administrators,
+    /// An import of a file.
+    Import,
 }
 
 crate::named!(AggregateKind);
@@ -126,6 +128,11 @@ impl StreamId {
     #[must_use]
     pub const fn fulfilment(id: OrderId) -> Self {
         Self::new(AggregateKind::Fulfilment, id.uuid())
+    }
+    /// `import-<id>`.
+    #[must_use]
+    pub const fn import(id: ImportId) -> Self {
+        Self::new(AggregateKind::Import, id.uuid())
     }
     /// `administrators-<nil>`.
     #[must_use]

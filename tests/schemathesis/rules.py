@@ -24,7 +24,8 @@ REFRESH_SECONDS = 120
 # Rules of a request that the document says in words, so that a request which is valid by
 # its schema may still break them: a cursor is good only where it was given out, how many
 # decimals an amount has is its currency's affair, some limits are the shop's to set, and
-# what an address or a telephone number looks like is more than a pattern.
+# what an address or a telephone number looks like is more than a pattern, and so are the
+# columns of a file.
 BEYOND_A_SCHEMA = {
     "bad_cursor",
     "invalid_amount",
@@ -32,8 +33,13 @@ BEYOND_A_SCHEMA = {
     "invalid_email",
     "invalid_name",
     "invalid_phone",
+    "malformed_csv",
+    "missing_head",
+    "not_utf8",
     "nothing_to_change",
     "out_of_range",
+    "repeated",
+    "unknown_column",
     "validation_failed",
 }
 
@@ -55,6 +61,12 @@ class Administrator:
 
     def set(self, case, data, context):
         case.headers["Authorization"] = f"Bearer {data}"
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines_of_json(context, value):
+    """A file with one row."""
+    return value if isinstance(value, bytes) else json.dumps(value).encode() + b"\n"
 
 
 @schemathesis.check

@@ -6,6 +6,7 @@
 
 pub mod categories;
 pub mod fulfilments;
+pub mod imports;
 pub mod orders;
 pub mod payments;
 pub mod points;
@@ -21,6 +22,7 @@ mod spec;
 
 pub use categories::{ChangeCategory, CreateCategory, MOST_CATEGORIES, RemoveCategory};
 pub use fulfilments::{AdvanceFulfilment, ResolveFulfilment};
+pub use imports::{EndImport, RecordImportProgress, StartImport};
 pub use orders::{
     AcceptOrder, CancelLines, CancelOrder, ChangeShippingAddress, CompleteOrder, ConfirmDelivery, ConfirmOrder,
     ExpireOrder, FailOrder, FinishCancellation, HoldOrder, LineToCancel, MarkDelivered, NoteOrder, PackOrder,
@@ -33,7 +35,8 @@ pub use payments::{
 };
 pub use points::{ExpirePoints, GrantPoints};
 pub use products::{
-    ActivateProduct, ChangeProduct, CreateProduct, DeactivateProduct, MakeSingle, MakeVariant, RemoveProduct,
+    ActivateProduct, ChangeProduct, CreateProduct, DeactivateProduct, ImportProduct, MakeSingle, MakeVariant,
+    RemoveProduct,
 };
 pub use returns::{
     ApproveReturn, CloseReturn, InspectReturn, LapseReturn, ReceiveReturn, RejectReturn, RequestReturn, SendReturn,

@@ -8,8 +8,9 @@ use utoipa::openapi::{OpenApi, Ref, RefOr};
 
 /// Fields of answers that are left out when they have no value. Every other field is always
 /// present, with null where it has none.
-const LEFT_OUT: [(&str, &[&str]); 3] = [
+const LEFT_OUT: [(&str, &[&str]); 4] = [
     ("Problem", &["errors", "current_state", "allowed_commands"]),
+    ("RowOutcome", &["product_id", "code", "pointer", "detail", "errors"]),
     ("DependencyCheck", &["detail"]),
     ("Stock", &["on_hand", "reserved", "allocated", "buyer_limit", "back_order", "low", "level", "level_since"]),
 ];

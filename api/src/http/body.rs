@@ -51,7 +51,7 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
 
 /// Whether a body is compressed or otherwise coded. None is decompressed: 64 KiB can expand to a
 /// thousand times as much.
-fn is_coded(headers: &HeaderMap) -> bool {
+pub(crate) fn is_coded(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(CONTENT_ENCODING).iter();
     codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(|coding| {
         let coding = coding.trim_ascii();

@@ -55,6 +55,11 @@ impl FromRequestParts<App> for Call {
 }
 
 impl Call {
+    /// The key that the client has chosen.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
     /// The logged-in user.
     pub(crate) fn principal(&self) -> Result<&Principal, Problem> {
         self.principal.as_ref().ok_or_else(|| Problem::new(Code::Unauthenticated, "send an access token"))

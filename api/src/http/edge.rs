@@ -21,6 +21,11 @@ use crate::state::App;
 /// Limit for any request: the longest wait that a client can ask for, and some more.
 const REQUEST_TIMEOUT: Duration = LONGEST_WAIT.saturating_add(Duration::from_secs(10));
 
+/// Limit for a request that brings a file.
+const FILE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// The routes that take files.
+const FILES: &str = "/v1/imports/";
+
 /// Why a request cannot be routed although it is valid HTTP. The server finds it, because it sees
 /// the connection; it is answered here, where every rejection gets its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +84,9 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     };
     // A panic is a defect of the program; the client gets an answer nevertheless.
     let answered = AssertUnwindSafe(answer).catch_unwind();
-    let response = match tokio::time::timeout(REQUEST_TIMEOUT, answered).await {
+    let limit =
+        if route.as_deref().is_some_and(|route| route.starts_with(FILES)) { FILE_TIMEOUT } else { REQUEST_TIMEOUT };
+    let response = match tokio::time::timeout(limit, answered).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::internal("a handler panicked").into_response(),
         Err(_) => Problem::unavailable("a request took too long").into_response(),

@@ -15,6 +15,7 @@ use super::params::{decode, parse_query, parse_uuid};
 use super::prefer::{LONGEST_WAIT, Wait};
 use super::problem::FieldProblem;
 use super::resource::AsOf;
+use crate::imports::{ProductRow, StockRow};
 use crate::routes;
 
 /// A header value of any bytes that are allowed in one.
@@ -102,6 +103,11 @@ proptest! {
         answers::<routes::stock::StockThresholdBody>(&node)?;
         answers::<routes::stock::BackOrderBody>(&node)?;
         answers::<routes::stock::BuyerLimitBody>(&node)?;
+        answers::<routes::imports::ImportProductsQuery>(&node)?;
+        answers::<routes::imports::ImportStockQuery>(&node)?;
+        answers::<routes::imports::ExportQuery>(&node)?;
+        answers::<ProductRow>(&node)?;
+        answers::<StockRow>(&node)?;
         answers::<routes::points::GrantPointsBody>(&node)?;
         answers::<routes::orders::PlaceOrderBody>(&node)?;
         answers::<routes::orders::QuoteBody>(&node)?;

@@ -337,6 +337,18 @@ impl Problem {
         self.0.code
     }
 
+    /// What happened, in a sentence.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// Everything that is wrong with the request, when it is not valid.
+    #[must_use]
+    pub fn errors(&self) -> &[FieldProblem] {
+        &self.0.errors
+    }
+
     /// The cause, for the log.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()

@@ -3,12 +3,14 @@
 
 use std::borrow::Cow;
 
+use jangbu_commands as commands;
 use jangbu_projections as shown;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::Code;
+use crate::imports::Outcome;
 
 macro_rules! words {
     ($($(#[doc = $doc:literal])+ $name:ident = $words:expr;)+) => {$(
@@ -65,6 +67,15 @@ words! {
     StockLevel = shown::StockLevel::ALL.iter().map(|level| level.name());
     /// What moved the goods of a product.
     MovementKind = shown::MovementKind::ALL.iter().map(|kind| kind.name());
+    /// What the rows of a file are.
+    ImportKind = commands::ImportKind::ALL.iter().map(|kind| kind.name());
+    /// Where an import stands.
+    ImportState = commands::ImportState::ALL.iter().map(|state| state.name());
+    /// Why an import was interrupted.
+    ImportInterruption = commands::ImportInterruption::ALL.iter().map(|reason| reason.name());
+    /// What became of a row: `replayed` was carried out by an earlier run, `refused` is for the shop to
+    /// change, `invalid` for the file.
+    RowOutcomeWord = Outcome::ALL.iter().map(|outcome| outcome.name());
     /// Who moves the money: the gateway outside, or the shop in its own books.
     Placement = ["gateway", "internal"];
     /// Whether a dependency answers.

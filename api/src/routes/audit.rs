@@ -104,7 +104,7 @@ pub(crate) fn records(events: &[RecordedEvent]) -> Vec<RecordView> {
 #[utoipa::path(
     get, path = "/v1/audit/streams/{stream}", operation_id = "getAuditStream", tag = "audit",
     params(
-        ("stream" = String, Path, description = "`<aggregate>-<uuid>`", pattern = "^(user|email|session|product|stock|order|payment|shipment|points|fulfilment|buyer)-[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"),
+        ("stream" = String, Path, description = "`<aggregate>-<uuid>`", pattern = "^(user|email|session|product|category|stock|order|payment|shipment|points|fulfilment|buyer|import)-[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"),
         EventsQuery,
     ),
     responses((status = 200, description = "a page of its events, oldest first", body = Listing<RecordView>)),

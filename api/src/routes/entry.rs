@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Command(Key),
     /// Does something that has no resource to show.
     Action,
+    /// Takes a file, whose rows are commands.
+    Import,
 }
 
 /// A path with its methods and properties.
@@ -42,6 +44,11 @@ impl Entry {
         routes: UtoipaMethodRouter<App>,
     ) -> Self {
         Self { access: access.into(), kind, refusals: refusals.to_vec(), commands: Vec::new(), routes }
+    }
+
+    /// A route that takes a file whose rows are these commands. What they refuse is told row by row.
+    pub(super) fn import(commands: &[Rules], routes: UtoipaMethodRouter<App>) -> Self {
+        Self { kind: Kind::Import, refusals: Vec::new(), ..Self::command(commands, routes) }
     }
 
     /// A route that executes one of these commands, whose rules say who may use it, whether it

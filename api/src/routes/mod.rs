@@ -7,6 +7,7 @@ pub(crate) mod auth;
 pub(crate) mod categories;
 mod entry;
 pub(crate) mod hooks;
+pub(crate) mod imports;
 pub(crate) mod operations;
 pub(crate) mod orders;
 pub(crate) mod payment_methods;
@@ -38,6 +39,7 @@ pub(crate) fn all() -> Vec<Entry> {
         shipments::entries(),
         returns::entries(),
         points::entries(),
+        imports::entries(),
         hooks::entries(),
         sagas::entries(),
         operations::entries(),

@@ -52,7 +52,7 @@ read_words!(ProductSort, "an order of products");
 read_words!(TaxClass, "a tax class");
 
 /// References of other systems.
-type Metadata = Pairs<20, 40, 500>;
+pub(crate) type Metadata = Pairs<20, 40, 500>;
 
 request_body! {
     /// Which products.
@@ -332,17 +332,17 @@ fn creation(app: &App, body: CreateProductBody) -> Result<CreateProduct, Problem
     Ok(CreateProduct { product_id, name: name.0, description, price, seller_id, other })
 }
 
-fn texts<const MOST: usize>(lines: List<Line<1, 2000>, 0, MOST>) -> Vec<String> {
+pub(crate) fn texts<const MOST: usize>(lines: List<Line<1, 2000>, 0, MOST>) -> Vec<String> {
     lines.0.into_iter().map(|line| line.0).collect()
 }
 
-fn grams(grams: Whole<0, 1_000_000>) -> u32 {
+pub(crate) fn grams(grams: Whole<0, 1_000_000>) -> u32 {
     // Bounded by its type.
     u32::try_from(grams.0).unwrap_or(u32::MAX)
 }
 
 /// What a part is to be: nothing asked, nothing there, or this.
-fn wanted<T>(change: Change<T>) -> Option<Option<T>> {
+pub(crate) fn wanted<T>(change: Change<T>) -> Option<Option<T>> {
     match change {
         Change::Keep => None,
         Change::Clear => Some(None),

@@ -288,6 +288,7 @@ impl House {
                 ("read models", Arc::new(|| Box::pin(async { Err("they are on holiday".to_owned()) }))),
             ],
             outside: Vec::new(),
+            spool: std::env::temp_dir(),
             render_metrics: Arc::new(|| "# nothing\n".to_owned()),
             rebuild: Arc::new(|_| Box::pin(async { Ok(()) })),
         };

@@ -18,6 +18,7 @@ mod history;
 mod hostile;
 mod house;
 mod identity;
+mod imports;
 mod limits;
 mod orders;
 mod owners;

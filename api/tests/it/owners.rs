@@ -66,6 +66,9 @@ impl Street {
         let other_product = house.product(&staff, &PRICE.to_string(), 5).await;
         let category = house.post(&staff, "/v1/categories", &[], &json!({"name": "과일"})).await.expect(201);
         let category = text(&category.body["id"]);
+        let file = request("POST", "/v1/imports/products", &staff, &[("content-type", "text/csv")]);
+        let import = house.send(file.body(Body::from("name\n")).unwrap()).await;
+        let import = import.header("location").rsplit('/').next().unwrap().to_owned();
         let user = text(&house.get(&owner, "/v1/auth/profile").await.expect(200).body["id"]);
         let position = house.state.commands.log().head().await.unwrap().to_string();
         let things = vec![
@@ -81,6 +84,7 @@ impl Street {
             ("/v1/products/{id}", product.clone(), Whose::Shops),
             ("/v1/categories/{id}", category, Whose::Shops),
             ("/v1/stock/{product_id}", product, Whose::Shops),
+            ("/v1/imports/{id}", import, Whose::Shops),
             ("/v1/projections/{name}", "orders".to_owned(), Whose::Shops),
         ];
         let document = serde_json::to_value(openapi()).unwrap();
@@ -218,7 +222,7 @@ async fn carry_on(house: &House, order: &str, payment: &str, tracking_number: &s
     shipment_id
 }
 
-async fn carry_out(house: &House, command: impl Into<AnyCommand>) {
+pub async fn carry_out(house: &House, command: impl Into<AnyCommand>) {
     let command = command.into();
     let name = command.name();
     let caller = Caller { actor: Actor::System("system"), scope: Scope::Any };

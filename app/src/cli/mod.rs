@@ -8,6 +8,7 @@ mod backup;
 mod demo;
 mod events;
 mod health;
+mod import;
 mod migrate;
 mod named;
 mod projections;
@@ -82,6 +83,10 @@ enum Command {
     Sagas(sagas::Arguments),
     /// Make users and give or take roles
     Users(users::Arguments),
+    /// Carry out a file of products or stock, row by row
+    Import(import::ImportArguments),
+    /// Write products, stock or orders into a file
+    Export(import::ExportArguments),
     /// Copy everything durable into a folder while the server serves, and verify the copy
     Backup(backup::BackupArguments),
     /// Fill an empty store, on either engine, from a backup
@@ -159,6 +164,8 @@ async fn dispatch(command: Command, flags: Flags, output: &Output) -> anyhow::Re
         Command::Sagas(arguments) => sagas::run(arguments, &settings()?, output).await,
         Command::Users(arguments) => users::run(arguments, &settings()?, output).await,
         Command::Health(arguments) => health::run(arguments, &settings()?, output).await,
+        Command::Import(arguments) => import::import(arguments, &settings()?, output).await,
+        Command::Export(arguments) => import::export(arguments, &settings()?, output).await,
         Command::Backup(arguments) => backup::back_up(arguments, &settings()?, output).await,
         Command::Restore(arguments) => backup::restore(arguments, &settings()?, output).await,
         Command::Schemas(arguments) => schemas::run(arguments, output),

@@ -87,6 +87,7 @@ pub(super) async fn spawn(
             parked_streams(deps.models),
             parked(deps.side),
         ],
+        spool: deps.settings.data_dir.clone(),
         render_metrics,
         rebuild: rebuild(deps.projector.cloned()),
     };

@@ -1,10 +1,12 @@
 //! What deciding commands needs: the part that a server and a command without a server have in
 //! common.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use jangbu_api::imports::Importer;
 use jangbu_commands::identity::{Identity, PasswordSettings};
-use jangbu_commands::{Commands, DeciderOptions};
+use jangbu_commands::{Commands, DeciderOptions, Policy};
 use jangbu_integrations::vault::KeyCachePolicy;
 use jangbu_integrations::{SealingVault, SecretBox, SystemClock, UuidV7Source};
 use jangbu_kernel::part::Parts;
@@ -28,6 +30,10 @@ pub struct WriteSide {
     pub commands: Commands,
     /// Sign-up and login.
     pub identity: Identity,
+    /// The shop's policy.
+    policy: Arc<Policy>,
+    /// Folder for files that are being taken in.
+    spool: PathBuf,
     /// The running parts: the decider. A node moves it into its own list.
     pub(super) parts: Parts,
 }
@@ -67,8 +73,10 @@ impl WriteSide {
         let mut parts = Parts::default();
         let commands = parts.keep(Commands::spawn(Arc::clone(&store) as _, &world, Arc::clone(&policy), options));
         let passwords = PasswordSettings::default();
-        let identity = Identity::new(commands.clone(), Arc::clone(&store) as _, world.clone(), policy, passwords);
-        Ok(Self { store, world, secrets, commands, identity, parts })
+        let identity =
+            Identity::new(commands.clone(), Arc::clone(&store) as _, world.clone(), Arc::clone(&policy), passwords);
+        let spool = settings.data_dir.clone();
+        Ok(Self { store, world, secrets, commands, identity, policy, spool, parts })
     }
 
     /// The operator's interface to it, without a projector.
@@ -80,6 +88,13 @@ impl WriteSide {
             projector: None,
             ids: Arc::clone(&self.world.ids),
             vault: Arc::clone(&self.world.vault),
+            importer: Importer {
+                commands: self.commands.clone(),
+                clock: Arc::clone(&self.world.clock),
+                ids: Arc::clone(&self.world.ids),
+                policy: Arc::clone(&self.policy),
+            },
+            spool: self.spool.clone(),
         }
     }
 

@@ -7,8 +7,10 @@ use anyhow::{Context as _, anyhow, bail};
 use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::file::ServerFile;
+use super::imports::WantedImport;
 use super::rebuild::{RebuildEvent, RebuildRequest};
 use super::routes::{Created, NewUser, PREFIX, Resolution, Resolved, RoleChange, Unlock};
 
@@ -113,6 +115,33 @@ impl RunningServer {
             }
         }
         Ok(())
+    }
+
+    /// Imports a file; the answer tells what becomes of its rows while it is carried out.
+    ///
+    /// # Errors
+    /// The server's error, or that it does not answer.
+    pub async fn import(&self, wanted: &WantedImport, file: std::fs::File) -> anyhow::Result<reqwest::Response> {
+        let pairs = serde_json::to_value(wanted)?;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in pairs.as_object().into_iter().flatten() {
+            match value {
+                Value::Null => {}
+                Value::String(text) => {
+                    query.append_pair(name, text);
+                }
+                other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                    query.append_pair(name, &other.to_string());
+                }
+            }
+        }
+        let path = format!("imports?{}", query.finish());
+        let sent = self.request(reqwest::Method::POST, &path).body(tokio::fs::File::from_std(file)).send().await;
+        let response = sent.context("the server does not answer")?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        bail!("{}", response.text().await.unwrap_or_default())
     }
 
     fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {

@@ -8,11 +8,13 @@
 
 mod client;
 mod file;
+mod imports;
 mod rebuild;
 mod routes;
 
 pub use client::RunningServer;
 pub(crate) use file::{Published, reachable};
 pub use file::{ServerFile, Token};
+pub use imports::{WantedImport, import_anywhere};
 pub use rebuild::{RebuildEvent, RebuildRequest, RebuiltLine, rebuild_anywhere};
 pub use routes::{Created, NewUser, Operator, OperatorError, Resolution, Resolved, RoleChange, Unlock, Verb, router};

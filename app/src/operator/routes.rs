@@ -1,5 +1,6 @@
 //! What an operator can ask of the process that writes the store, in process or over HTTP.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -10,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jangbu_aggregates::processes::Fulfilment;
+use jangbu_api::imports::Importer;
 use jangbu_commands::commands::{
     AcceptOrder, RefundOrder, ResolveFulfilment, RoleChange as Change, SendOrderAgain, SetRoles, UnlockUser,
 };
@@ -46,6 +48,10 @@ pub struct Operator {
     pub ids: Arc<dyn IdSource>,
     /// Seals the reasons that an operator gives.
     pub vault: Arc<dyn Vault>,
+    /// Imports files.
+    pub importer: Importer,
+    /// Folder for files that are being taken in.
+    pub spool: PathBuf,
 }
 
 /// A new user.
@@ -305,6 +311,7 @@ pub fn router(operator: Operator, token: Token) -> Router {
         .route("/sagas", post(resolve))
         .route("/unlock", post(unlock))
         .route("/rebuild", post(rebuild))
+        .route("/imports", post(super::imports::import))
         .with_state(operator)
         .layer(middleware::from_fn_with_state(token, guard));
     Router::new().nest(PREFIX, routes)

@@ -107,14 +107,15 @@ impl Cache {
     }
 }
 
-/// Whether a stream belongs to one order, or to one login.
+/// Whether a stream belongs to one order, to one login, or to one file.
 const fn is_passing(stream: StreamId) -> bool {
     match stream.kind {
         AggregateKind::Order
         | AggregateKind::Fulfilment
         | AggregateKind::Payment
         | AggregateKind::Shipment
-        | AggregateKind::Session => true,
+        | AggregateKind::Session
+        | AggregateKind::Import => true,
         AggregateKind::User
         | AggregateKind::Administrators
         | AggregateKind::Email

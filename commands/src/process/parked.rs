@@ -163,7 +163,8 @@ async fn concerned(shared: &Shared, recorded: &RecordedEvent) -> Option<OrderId>
         | AggregateKind::Return
         | AggregateKind::Points
         | AggregateKind::Administrators
-        | AggregateKind::Buyer => None,
+        | AggregateKind::Buyer
+        | AggregateKind::Import => None,
     }
 }
 

@@ -21,6 +21,10 @@ pub const MOST_SEARCH_LETTERS: usize = 400;
 /// Products up to which those of a category are sorted all together.
 const FEW: i64 = 2_000;
 
+/// Products by their age, those that are no variants and those that are.
+const BY_ID: Order = Order { name: "products-by-id", columns: &[("id", Like::Uuid)], descending: false };
+const VARIANTS_BY_ID: Order = Order { name: "variants-by-id", columns: &[("id", Like::Uuid)], descending: false };
+
 /// A product with the quantity that can be bought.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProductWithStock {
@@ -187,6 +191,17 @@ impl Queries {
         }
         let sort = filter.sort;
         self.page_of(SHOWN, CHOSEN, select, &sort.order(), page, with_stock, move |item| sort.keys(&item.product)).await
+    }
+
+    /// Products that are variants, or those that are none, on sale or not, the oldest first.
+    ///
+    /// # Errors
+    /// A bad cursor, or when the read models cannot be read.
+    pub async fn products_by_id(&self, variants: bool, page: &PageRequest) -> Result<Page<ProductRow>, QueryError> {
+        let select = Select::from(self.models.engine.table("products"));
+        let select = select.when(if variants { "variant_of is not null" } else { "variant_of is null" });
+        let order = if variants { &VARIANTS_BY_ID } else { &BY_ID };
+        self.page(select, order, page, |row: &ProductRow| vec![Value::id(row.id)]).await
     }
 
     /// The products that have all these words in their name or description, on sale or not.

@@ -55,6 +55,7 @@ pub struct ShipmentFilter {
 
 const PLACED: Order =
     Order { name: "orders", columns: &[("placed_at", Like::Time), ("id", Like::Uuid)], descending: true };
+const BY_ID: Order = Order { name: "orders-by-id", columns: &[("id", Like::Uuid)], descending: false };
 /// What the order desk has to do: what has waited longest comes first.
 const DESK: Order =
     Order { name: "orders-desk", columns: &[("placed_at", Like::Time), ("id", Like::Uuid)], descending: false };
@@ -136,6 +137,14 @@ impl Queries {
                 self.page(select, &LATE, page, keys).await
             }
         }
+    }
+
+    /// All orders, the oldest first.
+    ///
+    /// # Errors
+    /// A bad cursor, or when the read models cannot be read.
+    pub async fn orders_by_id(&self, page: &PageRequest) -> Result<Page<OrderRow>, QueryError> {
+        self.page(self.table("orders"), &BY_ID, page, |row: &OrderRow| vec![Value::id(row.id)]).await
     }
 
     /// Orders with one of the products.

@@ -18,6 +18,7 @@ const TIMER: Shown = In(&["fulfilments", "timers"]);
 const SESSION: Shown = Nowhere("sessions are read by folding their stream when a token is refreshed");
 const ADMINISTRATORS: Shown = Nowhere("it guards the last of them; who is one shows in the roles of \"users\"");
 
+const IMPORT: Shown = Nowhere("an import is read by folding its stream, which is short");
 const WAITING: Shown = Nowhere("they only limit what is placed next; the orders themselves show what waits");
 
 const TABLE: &[(&str, Shown)] = &[
@@ -159,6 +160,10 @@ const TABLE: &[(&str, Shown)] = &[
     ("fulfilment.ended", In(&["fulfilments"])),
     ("buyer.order_opened", WAITING),
     ("buyer.order_closed", WAITING),
+    ("import.started", IMPORT),
+    ("import.progressed", IMPORT),
+    ("import.finished", IMPORT),
+    ("import.interrupted", IMPORT),
 ];
 
 #[test]

@@ -71,10 +71,18 @@ async fn a_typescript_client_buys(world: &mut World) {
     assert!(said.contains("bought "), "{said}");
 }
 
+/// A file is bytes to the generator, however it is written.
+const SETTINGS: &str = "\
+package_name_override: shop_client
+content_type_overrides:
+  text/csv: application/octet-stream
+  application/x-ndjson: application/octet-stream
+";
+
 async fn a_python_client_buys(world: &mut World) {
     let tools = tools("python").join("bin");
     let folder = shop(world, &[("buy.py", client("python").join("buy.py"))]).await;
-    std::fs::write(folder.join("settings.yaml"), "package_name_override: shop_client\n").unwrap();
+    std::fs::write(folder.join("settings.yaml"), SETTINGS).unwrap();
     let generate = [
         "generate",
         "--path",

@@ -319,11 +319,35 @@ fn wrong_bodies() -> Vec<Hostile> {
     for encoding in ["gzip", "br", "identity, gzip"] {
         all.push(orders(good.as_bytes()).with("content-encoding", encoding));
     }
+    all.extend(files());
     let huge = format!("{{\"lines\": \"{}\"}}", "x".repeat(70_000));
     all.push(orders(huge.as_bytes()));
     all.push(orders(&[b' '; 65_536]));
     all.push(Hostile::post(format!("/v1/products/{NO_ID}/activate"), "{\"x\": 1}"));
     all.push(Hostile::post(format!("/v1/products/{NO_ID}/activate"), "[".repeat(60_000)));
+    all
+}
+
+/// Files that are none, and files with rows of every kind.
+fn files() -> Vec<Hostile> {
+    let mut all = Vec::new();
+    for kind in ["products", "stock"] {
+        let csv = |body: Vec<u8>| Hostile::post(format!("/v1/imports/{kind}"), body).with("content-type", "text/csv");
+        let lines = |body: String| {
+            Hostile::post(format!("/v1/imports/{kind}"), body).with("content-type", "application/x-ndjson")
+        };
+        for body in
+            [&b""[..], b"\0", b"id,\xff\n", b"name\n\"", b"name;price\n", b"product_id,quantity\n,,,\n", b"\xff\xfen\0"]
+        {
+            all.push(csv(body.to_vec()));
+        }
+        for value in values() {
+            all.push(lines(format!("{{\"id\":{value},\"product_id\":{value},\"name\":{value},\"quantity\":{value}}}")));
+            all.push(csv(format!("name,price,metadata\n{value},{value},{value}\n").into_bytes()));
+            all.push(csv(format!("product_id,quantity,mode\n{value},{value},count\n").into_bytes()));
+        }
+        all.push(csv(b"name\n".to_vec()).with("content-encoding", "gzip"));
+    }
     all
 }
 

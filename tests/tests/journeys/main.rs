@@ -27,6 +27,7 @@ mod folder;
 mod gateways;
 mod goods;
 mod identity;
+mod imports;
 mod keys;
 mod manners;
 mod master_key;
@@ -133,6 +134,12 @@ journeys! {
         wrong_passwords_lock_nobody_out,
         roles_are_one_decision_and_an_administrator_stays,
         strangers_who_sign_up_do_not_share_keys;
+    imports:
+        a_catalogue_comes_in_with_an_outcome_for_each_row,
+        goods_come_in_once_and_are_counted,
+        a_file_that_was_interrupted_goes_on_where_it_was_left,
+        what_is_exported_is_imported_elsewhere_and_exported_again_the_same,
+        an_import_by_command_works_with_and_without_the_server;
     manners:
         a_malformed_request_is_a_problem_of_the_caller,
         versions_and_positions_are_kept,

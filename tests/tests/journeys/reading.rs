@@ -109,7 +109,7 @@ pub async fn the_past_can_be_asked_for(world: &mut World) {
 }
 
 /// Routes that the document has to describe.
-const DESCRIBED: [(&str, &str); 82] = [
+const DESCRIBED: [(&str, &str); 88] = [
     ("post", "/v1/auth/register"),
     ("post", "/v1/auth/login"),
     ("post", "/v1/auth/refresh"),
@@ -137,6 +137,12 @@ const DESCRIBED: [(&str, &str); 82] = [
     ("put", "/v1/stock/{product_id}/threshold"),
     ("put", "/v1/stock/{product_id}/back-order"),
     ("put", "/v1/stock/{product_id}/buyer-limit"),
+    ("post", "/v1/imports/products"),
+    ("post", "/v1/imports/stock"),
+    ("get", "/v1/imports/{id}"),
+    ("get", "/v1/exports/products"),
+    ("get", "/v1/exports/stock"),
+    ("get", "/v1/exports/orders"),
     ("post", "/v1/orders"),
     ("post", "/v1/orders/quote"),
     ("post", "/v1/shipping/quote"),

@@ -11,6 +11,7 @@
 )]
 
 mod categories;
+mod imports;
 mod invariants;
 mod journeys;
 mod lines;

@@ -28,7 +28,8 @@ pub fn order_of(stream: StreamId, event: &DomainEvent) -> Option<OrderId> {
         | DomainEvent::Return(_)
         | DomainEvent::Points(_)
         | DomainEvent::Fulfilment(_)
-        | DomainEvent::Buyer(_) => None,
+        | DomainEvent::Buyer(_)
+        | DomainEvent::Import(_) => None,
     }
 }
 
@@ -55,7 +56,8 @@ pub fn fact_of(stream: StreamId, event: &DomainEvent) -> Option<ProcessFact> {
         | DomainEvent::Return(_)
         | DomainEvent::Points(_)
         | DomainEvent::Fulfilment(_)
-        | DomainEvent::Buyer(_) => None,
+        | DomainEvent::Buyer(_)
+        | DomainEvent::Import(_) => None,
     }
 }
 

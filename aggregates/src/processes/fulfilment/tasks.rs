@@ -184,7 +184,8 @@ fn looked_at(states: &dyn States, stream: StreamId) -> Vec<StreamId> {
         | AggregateKind::Shipment
         | AggregateKind::Return
         | AggregateKind::Points
-        | AggregateKind::Buyer => None,
+        | AggregateKind::Buyer
+        | AggregateKind::Import => None,
     };
     let streams = order_id.map(|order_id| [StreamId::order(order_id), StreamId::fulfilment(order_id)]);
     streams.into_iter().flatten().filter(|looked_at| *looked_at != stream).collect()
