@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::buyer::BuyerEvent;
 use crate::category::CategoryEvent;
 use crate::import::ImportEvent;
+use crate::locations::LocationsEvent;
 use crate::order::OrderEvent;
 use crate::payment::PaymentEvent;
 use crate::points::PointsEvent;
@@ -15,6 +16,7 @@ use crate::product::ProductEvent;
 use crate::returns::ReturnEvent;
 use crate::session::SessionEvent;
 use crate::shipment::ShipmentEvent;
+use crate::slug::SlugEvent;
 use crate::stock::StockEvent;
 use crate::user::{AdministratorsEvent, EmailEvent, UserEvent};
 
@@ -79,8 +81,12 @@ domain_events! {
     Product(ProductEvent),
     /// Of a category.
     Category(CategoryEvent),
+    /// Of a claim on a slug.
+    Slug(SlugEvent),
     /// Of a product's stock.
     Stock(StockEvent),
+    /// Of the locations of the shop.
+    Locations(LocationsEvent),
     /// Of an order.
     Order(OrderEvent),
     /// Of a payment.

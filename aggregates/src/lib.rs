@@ -15,6 +15,7 @@ pub mod commands;
 pub mod event;
 pub mod facts;
 pub mod import;
+pub mod locations;
 pub mod order;
 pub mod payment;
 pub mod points;
@@ -26,6 +27,7 @@ pub mod schemas;
 pub mod session;
 pub mod shipment;
 pub mod shipping;
+pub mod slug;
 pub mod state;
 pub mod stock;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::category::Category;
 use crate::event::DomainEvent;
 use crate::facts::Facts;
 use crate::import::Import;
+use crate::locations::Locations;
 use crate::order::Order;
 use crate::payment::Payment;
 use crate::points::Points;
@@ -16,6 +17,7 @@ use crate::product::Product;
 use crate::returns::Return;
 use crate::session::Session;
 use crate::shipment::Shipment;
+use crate::slug::SlugClaim;
 use crate::stock::Stock;
 use crate::user::{Administrators, EmailClaim, User};
 
@@ -119,8 +121,12 @@ any_state! {
     Product(Product),
     /// Of a category.
     Category(Category),
+    /// Of a claim on a slug.
+    Slug(SlugClaim),
     /// Of a product's stock.
     Stock(Stock),
+    /// The locations of the shop.
+    Locations(Locations),
     /// Of an order.
     Order(Order),
     /// Of a payment.

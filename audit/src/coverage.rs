@@ -16,6 +16,8 @@ use Seen::{By, Nowhere};
 
 const PEOPLE: Seen = Nowhere("accounts carry no sums; what they may do is decided when they ask");
 const CATALOGUE: Seen = Nowhere("an order keeps its own copy of names and prices, which is what is summed");
+const SLUG: Seen = Nowhere("a slug carries no sums; whose it is is decided by its own stream");
+const LOCATIONS: Seen = Nowhere("what is at a location is judged by the facts of stock, which name it");
 const JOURNEY: Seen = Nowhere("where a parcel is says nothing about money or goods once it has left");
 const STOCK: Seen = By(&["stock", "stock_levels"]);
 const IMPORT: Seen = Nowhere("it only counts what became of the rows of a file, each a command of its own");
@@ -55,6 +57,9 @@ const TABLE: &[(&str, Seen)] = &[
     ("product.made_single", CATALOGUE),
     ("product.variant_added", CATALOGUE),
     ("product.variant_removed", CATALOGUE),
+    ("product.slug_set", CATALOGUE),
+    ("slug.claimed", SLUG),
+    ("slug.freed", SLUG),
     ("category.created", CATALOGUE),
     ("category.renamed", CATALOGUE),
     ("category.moved", CATALOGUE),
@@ -71,6 +76,9 @@ const TABLE: &[(&str, Seen)] = &[
     ("stock.deallocated", STOCK),
     ("stock.shipped", STOCK),
     ("stock.restocked", STOCK),
+    ("stock.transfer_sent", STOCK),
+    ("stock.transfer_received", STOCK),
+    ("stock.transfer_lost", STOCK),
     ("stock.threshold_set", STOCK),
     ("stock.back_order_set", STOCK),
     ("stock.buyer_limit_set", STOCK),
@@ -78,6 +86,10 @@ const TABLE: &[(&str, Seen)] = &[
     ("stock.depleted", STOCK),
     ("stock.replenished", STOCK),
     ("order.placed", By(&["totals", "fulfilments", "returns"])),
+    ("locations.opened", LOCATIONS),
+    ("locations.renamed", LOCATIONS),
+    ("locations.closed", LOCATIONS),
+    ("locations.reopened", LOCATIONS),
     ("order.payment_opened", By(&["fulfilments"])),
     ("order.payment_failed", By(&["fulfilments"])),
     ("order.paid", By(&["fulfilments"])),

@@ -58,6 +58,8 @@ invariants! {
     S3 = "S3", "no more is promised than is available and may be promised ahead";
     /// Levels are told.
     S4 = "S4", "that stock ran low, was depleted or came back is told once, by what made it so";
+    /// Goods are somewhere.
+    S5 = "S5", "at no location are there fewer than none, and no more of a transfer arrives than was sent";
     /// Every process ends.
     G1 = "G1", "every fulfilment ends";
     /// What was undone is undone.
@@ -104,6 +106,7 @@ impl Invariant {
             | Self::S2
             | Self::S3
             | Self::S4
+            | Self::S5
             | Self::G1
             | Self::G2
             | Self::G3

@@ -13,7 +13,7 @@ use jangbu_aggregates::shipment::*;
 use jangbu_aggregates::stock::*;
 use jangbu_kernel::{AggregateKind, UserId};
 
-use super::Invariant::{self, G1, G2, G3, M1, M2, M3, M5, M6, S1, S2, S3, S4, T1};
+use super::Invariant::{self, G1, G2, G3, M1, M2, M3, M5, M6, S1, S2, S3, S4, S5, T1};
 use super::gateway_books::GatewayCharge;
 use super::story::*;
 
@@ -55,7 +55,7 @@ fn delivered_story() -> Story {
     story.shipment(shipment_requested());
     story.shipment(ShipmentDispatched { order_id: order_id(), carrier: "sandbox".into(), tracking_number: "1".into() });
     story.same_command();
-    story.stock(StockShipped { order_id: order_id(), quantity: 2 });
+    story.stock(StockShipped { order_id: order_id(), quantity: 2, from: Vec::new() });
     story.order(OrderCompleted { by: CompletedBy::Buyer });
     ended(&mut story, FulfilmentOutcome::Completed);
     story

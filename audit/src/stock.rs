@@ -1,11 +1,12 @@
-//! S1, S2 and S3: stock counts are never negative, and nothing is sold twice.
+//! S1, S2, S3 and S5: stock counts are never negative, nothing is sold twice, and goods are somewhere.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::locations::LocationCode;
 use jangbu_aggregates::order::{OrderCancelled, OrderCompleted, OrderEvent, OrderExpired, OrderFailed};
-use jangbu_aggregates::stock::StockEvent;
-use jangbu_kernel::{AggregateKind, OrderId, Position, StreamId};
+use jangbu_aggregates::stock::{StockChange, StockEvent};
+use jangbu_kernel::{AggregateKind, OrderId, Position, StreamId, TransferId};
 use uuid::Uuid;
 
 use super::finding::{Check, End, Findings, Invariant, Looks, Seen};
@@ -19,17 +20,82 @@ pub(crate) struct Stock {
     left_over: usize,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Level {
     on_hand: i64,
+    in_transit: i64,
+    /// Units at each location that has some.
+    places: BTreeMap<LocationCode, i64>,
+    /// What has not arrived yet.
+    transfers: BTreeMap<TransferId, i64>,
     reserved: i64,
     allocated: i64,
     back_order: i64,
 }
 
 impl Level {
-    fn available(self) -> i64 {
-        self.on_hand.saturating_sub(self.reserved).saturating_sub(self.allocated)
+    fn available(&self) -> i64 {
+        self.on_hand.saturating_sub(self.in_transit).saturating_sub(self.reserved).saturating_sub(self.allocated)
+    }
+}
+
+impl Level {
+    /// Units at a location by the log.
+    fn at(&self, location: Option<&LocationCode>) -> i64 {
+        let main = LocationCode::main();
+        self.places.get(location.unwrap_or(&main)).copied().unwrap_or(0)
+    }
+
+    /// S5: goods are at a location or on their way, and nowhere are there fewer than none.
+    fn place(&mut self, seen: Seen<'_>, event: &StockEvent, surprise: i64, findings: &mut Findings) {
+        for (code, units) in event.moves() {
+            let units = units.saturating_add(surprise);
+            let held = self.places.get(&code).copied().unwrap_or(0).saturating_add(units);
+            if held < 0 {
+                seen.report(findings, Invariant::S5, format!("{held} at {code}: there are never fewer than none"));
+            }
+            self.places.insert(code, held);
+        }
+        self.places.retain(|_, units| *units != 0);
+        if let Some(transfer_id) = event.transfer_id() {
+            let rest = self.transfers.get(&transfer_id).copied().unwrap_or(0).saturating_add(event.change().in_transit);
+            if rest < 0 {
+                let detail = format!("of transfer {transfer_id} {} more arrived or were lost than were sent", -rest);
+                seen.report(findings, Invariant::S5, detail);
+            }
+            self.transfers.insert(transfer_id, rest);
+            self.transfers.retain(|_, units| *units != 0);
+        }
+        let everywhere = self.places.values().fold(self.in_transit, |sum, units| sum.saturating_add(*units));
+        if everywhere != self.on_hand {
+            let detail = format!("{everywhere} at the locations and on their way, {} on hand", self.on_hand);
+            seen.report(findings, Invariant::S5, detail);
+        }
+    }
+}
+
+/// The order that holds what an event changes.
+fn order_of(event: &StockEvent) -> Option<OrderId> {
+    match event {
+        StockEvent::Reserved(reserved) => Some(reserved.order_id),
+        StockEvent::Released(released) => Some(released.order_id),
+        StockEvent::Allocated(allocated) => Some(allocated.order_id),
+        StockEvent::Deallocated(freed) => Some(freed.order_id),
+        StockEvent::Shipped(shipped) => Some(shipped.order_id),
+        StockEvent::Received(_)
+        | StockEvent::Adjusted(_)
+        | StockEvent::Counted(_)
+        | StockEvent::WrittenOff(_)
+        | StockEvent::Restocked(_)
+        | StockEvent::TransferSent(_)
+        | StockEvent::TransferReceived(_)
+        | StockEvent::TransferLost(_)
+        | StockEvent::ThresholdSet(_)
+        | StockEvent::BackOrderSet(_)
+        | StockEvent::BuyerLimitSet(_)
+        | StockEvent::RanLow(_)
+        | StockEvent::Depleted(_)
+        | StockEvent::Replenished(_) => None,
     }
 }
 
@@ -102,44 +168,27 @@ impl Hold {
 impl Stock {
     fn stock(&mut self, seen: Seen<'_>, event: &StockEvent, findings: &mut Findings) {
         let level = self.products.entry(seen.event.stream.id).or_default();
-        if let StockEvent::Counted(count) = event
-            && count.expected != level.on_hand
-        {
-            let detail =
-                format!("a count expected {} on hand, by the log there were {}", count.expected, level.on_hand);
-            seen.report(findings, Invariant::S1, detail);
+        // By what is there, not by what a count expected.
+        let mut surprise = 0;
+        if let StockEvent::Counted(count) = event {
+            let there = level.at(count.location.as_ref());
+            surprise = count.expected.saturating_sub(there);
+            if surprise != 0 {
+                let detail = format!("a count expected {}, by the log there were {there}", count.expected);
+                seen.report(findings, Invariant::S1, detail);
+            }
         }
-        let (order_id, on_hand, reserved, allocated) = match event {
-            StockEvent::Received(received) => (None, i64::from(received.quantity), 0, 0),
-            StockEvent::Adjusted(adjusted) => (None, adjusted.delta, 0, 0),
-            StockEvent::Counted(count) => (None, i64::from(count.counted).saturating_sub(level.on_hand), 0, 0),
-            StockEvent::WrittenOff(gone) => (None, -i64::from(gone.quantity), 0, 0),
-            StockEvent::Reserved(reserved) => (Some(reserved.order_id), 0, i64::from(reserved.quantity), 0),
-            StockEvent::Released(released) => (Some(released.order_id), 0, -i64::from(released.quantity), 0),
-            StockEvent::Allocated(allocated) => {
-                let units = i64::from(allocated.quantity);
-                (Some(allocated.order_id), 0, -units, units)
-            }
-            StockEvent::Deallocated(freed) => (Some(freed.order_id), 0, 0, -i64::from(freed.quantity)),
-            StockEvent::Shipped(shipped) => {
-                let units = i64::from(shipped.quantity);
-                (Some(shipped.order_id), -units, 0, -units)
-            }
-            StockEvent::Restocked(restocked) => (None, i64::from(restocked.quantity), 0, 0),
-            StockEvent::BackOrderSet(set) => {
-                level.back_order = i64::from(set.limit);
-                (None, 0, 0, 0)
-            }
-            StockEvent::ThresholdSet(_)
-            | StockEvent::BuyerLimitSet(_)
-            | StockEvent::RanLow(_)
-            | StockEvent::Depleted(_)
-            | StockEvent::Replenished(_) => (None, 0, 0, 0),
-        };
+        let order_id = order_of(event);
+        if let StockEvent::BackOrderSet(set) = event {
+            level.back_order = i64::from(set.limit);
+        }
+        let StockChange { on_hand, in_transit, reserved, allocated } = event.change();
         let before = level.available();
-        level.on_hand = level.on_hand.saturating_add(on_hand);
+        level.on_hand = level.on_hand.saturating_add(on_hand).saturating_add(surprise);
+        level.in_transit = level.in_transit.saturating_add(in_transit);
         level.reserved += reserved;
         level.allocated += allocated;
+        level.place(seen, event, surprise, findings);
         if level.on_hand < 0 || level.reserved < 0 || level.allocated < 0 {
             let detail = format!(
                 "on hand {}, reserved {}, allocated {}: none may be negative",

@@ -96,7 +96,10 @@ impl Product {
             | StockEvent::Allocated(_)
             | StockEvent::Deallocated(_)
             | StockEvent::Shipped(_)
-            | StockEvent::Restocked(_) => {
+            | StockEvent::Restocked(_)
+            | StockEvent::TransferSent(_)
+            | StockEvent::TransferReceived(_)
+            | StockEvent::TransferLost(_) => {
                 self.available = self.available.saturating_add(event.change().available());
                 return;
             }

@@ -115,7 +115,7 @@ impl Story {
         self.tell(AggregateKind::Fulfilment, ORDER, event.into())
     }
     pub(crate) fn stock_received(&mut self, product: Uuid, quantity: u32) -> &mut Self {
-        self.tell(AggregateKind::Stock, product.as_u128(), StockEvent::from(StockReceived { quantity }))
+        self.tell(AggregateKind::Stock, product.as_u128(), StockEvent::from(StockReceived { quantity, location: None }))
     }
 
     /// Two pieces at 5,000 won and 500 for shipping; 5 in stock.

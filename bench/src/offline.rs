@@ -59,7 +59,7 @@ impl Offline {
         for number in 0..products {
             let product_id = ProductId::new(side.world.ids.new_id());
             side.commands.execute(making(&side.world, product_id, number)?).await?;
-            let receive = ReceiveStock { product_id, quantity: PLENTY };
+            let receive = ReceiveStock { product_id, quantity: PLENTY, location: None };
             side.commands.execute(request(&side.world, system(), receive)).await?;
             shop.products.push(product_id);
         }
@@ -122,7 +122,7 @@ impl Offline {
     pub async fn goods_received(&self, until: Until) -> anyhow::Result<u64> {
         self.many(until, |world, shop, random| {
             let product_id = *random.choice(&shop.products).context("a shop without products")?;
-            Ok(vec![Errand::Other(request(world, system(), ReceiveStock { product_id, quantity: 1 }))])
+            Ok(vec![Errand::Other(request(world, system(), ReceiveStock { product_id, quantity: 1, location: None }))])
         })
         .await
     }

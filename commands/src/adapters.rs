@@ -34,6 +34,13 @@ impl<T: ?Sized> Registry<T> {
         &self.chosen
     }
 
+    /// All of them, by name.
+    pub(crate) fn all(&self) -> Vec<&Arc<T>> {
+        let mut all: Vec<_> = self.by_name.iter().collect();
+        all.sort_by_key(|(name, _)| name.as_str());
+        all.into_iter().map(|(_, adapter)| adapter).collect()
+    }
+
     /// The adapter with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<T>> {
@@ -124,6 +131,11 @@ impl Gateways {
 }
 
 impl Carriers {
+    /// Those that follow parcels of other carriers.
+    pub(crate) fn trackers(&self) -> Vec<Arc<dyn Carrier>> {
+        self.all().into_iter().filter(|carrier| carrier.tracks()).cloned().collect()
+    }
+
     /// The carrier with this name; if there is none, a stand-in whose outcomes are unknown.
     pub(crate) fn holding(&self, name: &str) -> Arc<dyn Carrier> {
         self.get(name).cloned().unwrap_or_else(|| Arc::new(NotConnected(name.to_owned())))

@@ -26,6 +26,7 @@ mod reader;
 mod remark;
 mod request;
 pub mod sealing;
+mod tracking;
 mod worker;
 pub mod workers;
 
@@ -45,6 +46,7 @@ pub use jangbu_aggregates::commands::{self, Quote, WantedLine, WantedPayment};
 pub use jangbu_aggregates::import::{
     ImportCounts, ImportEnd, ImportEvent, ImportInterruption, ImportKind, ImportState,
 };
+pub use jangbu_aggregates::locations::{Location, LocationCode, Locations};
 pub use jangbu_aggregates::order::CancelledBy;
 pub use jangbu_aggregates::payment::{
     CARD, Field, Instrument, Leg, Method, POINTS, PaymentMethod, Source, registered_methods,
@@ -57,4 +59,5 @@ pub use jangbu_aggregates::returns::{
 };
 pub use jangbu_aggregates::session::SessionEndReason;
 pub use jangbu_aggregates::shipment::{STAFF, Scan, ScanStatus};
+pub use jangbu_aggregates::slug::{SlugClaim, slug_stream};
 pub use jangbu_aggregates::{Aggregate, AnyCommand, Command, DomainEvent, Outcome, Policy, Scope};

@@ -83,7 +83,9 @@ async fn order_of(log: &dyn EventLog, stream: StreamId) -> Result<Option<(OrderI
         | AggregateKind::Session
         | AggregateKind::Product
         | AggregateKind::Category
+        | AggregateKind::Slug
         | AggregateKind::Stock
+        | AggregateKind::Locations
         | AggregateKind::Points
         | AggregateKind::Buyer
         | AggregateKind::Import => (None, None),

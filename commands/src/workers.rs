@@ -55,5 +55,8 @@ pub fn start(deps: &WorkerDeps) -> Workers {
     let mut parts = Parts::default();
     let hooks = parts.keep(Hooks::spawn(deps.into()));
     let processes = ProcessDeps::of(deps).map(|deps| parts.keep(ProcessManager::spawn(deps)));
+    if let Some(worker) = crate::tracking::spawn(deps) {
+        parts.add(worker);
+    }
     Workers { hooks, processes, parts }
 }

@@ -272,6 +272,45 @@ pub struct CarrierNotice {
     pub at: crate::Timestamp,
 }
 
+/// A parcel that is under way, by what it was dispatched with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParcelUnderWay {
+    /// The parcel.
+    pub shipment_id: ShipmentId,
+    /// Its carrier, as somebody wrote it.
+    pub carrier: String,
+    /// Its number there. Carriers use numbers again after months.
+    pub tracking_number: String,
+}
+
+/// Whether somebody outside reports on a parcel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Following {
+    /// It does not: it knows no such carrier, or does not take the number.
+    NotHere,
+    /// It does until this moment; ask again before.
+    Until(crate::Timestamp),
+    /// No answer. Ask again.
+    Unknown {
+        /// What went wrong, for the log.
+        detail: String,
+    },
+}
+
+/// What a message of a carrier says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CarrierNews {
+    /// A scan.
+    Told(CarrierNotice),
+    /// That there is something to read about a parcel ([`Carrier::scans`]).
+    Ask {
+        /// The message's own id.
+        message_id: String,
+        /// The shipment that it is about.
+        shipment_id: ShipmentId,
+    },
+}
+
 /// A carrier. Implementations bound every call in time and never panic.
 #[async_trait]
 pub trait Carrier: Send + Sync + 'static {
@@ -290,6 +329,32 @@ pub trait Carrier: Send + Sync + 'static {
     /// # Errors
     /// Why the message cannot be trusted or read.
     fn read_webhook(&self, headers: &[(String, String)], body: &[u8]) -> Result<CarrierNotice, WebhookError>;
+    /// Reads any message of it: by default a webhook. The query is that of the address it was sent to.
+    ///
+    /// # Errors
+    /// Why the message cannot be trusted or read.
+    fn read_news(&self, headers: &[(String, String)], _: &str, body: &[u8]) -> Result<CarrierNews, WebhookError> {
+        self.read_webhook(headers, body).map(CarrierNews::Told)
+    }
+    /// Whether it reports on parcels of other carriers at all.
+    fn tracks(&self) -> bool {
+        false
+    }
+    /// Whether it reports on parcels of this carrier, as somebody wrote it, when it is asked to.
+    fn follows(&self, _: &str) -> bool {
+        false
+    }
+    /// Asks it to report on a parcel until a moment. Asking again moves the moment.
+    async fn follow(&self, _: &ParcelUnderWay, _: crate::Timestamp) -> Following {
+        Following::NotHere
+    }
+    /// What it knows of a parcel now, the oldest scan first. The message ids are empty.
+    ///
+    /// # Errors
+    /// What went wrong, for the log: nothing is known.
+    async fn scans(&self, _: &ParcelUnderWay) -> Result<Vec<CarrierNotice>, String> {
+        Ok(Vec::new())
+    }
 }
 
 /// The result of cancelling a label.

@@ -59,6 +59,8 @@ typed_ids! {
     ReturnId;
     /// An import of a file.
     ImportId;
+    /// Goods on their way from one location of the shop to another.
+    TransferId;
     /// A stored event.
     EventId;
     /// A command; the same id never acts twice.

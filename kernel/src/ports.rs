@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::gateway::ParcelUnderWay;
 use crate::ids::{OrderId, ReturnId, UserId};
 use crate::log::LogError;
 use crate::place::Position;
@@ -358,6 +359,14 @@ pub trait TimerQueue: Send + Sync + 'static {
     /// # Errors
     /// When the table cannot be read.
     async fn lapsed_returns(&self, now: Timestamp, limit: usize) -> Result<Vec<LapsedReturn>, LogError>;
+    /// Parcels that were dispatched and have not come to an end, the oldest of each status first, so many of each
+    /// at most. None where nothing is known of parcels.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    async fn parcels_under_way(&self, _: usize) -> Result<Vec<ParcelUnderWay>, LogError> {
+        Ok(Vec::new())
+    }
 }
 
 /// The ports that most of the program needs, together.

@@ -78,6 +78,10 @@ refusal_codes! {
     CategoryNotEmpty = "category_not_empty",
     /// A product is a variant or has variants, and cannot be both or go.
     VariantConflict = "variant_conflict",
+    /// Another product has the slug.
+    SlugTaken = "slug_taken",
+    /// The locations of the shop do not allow this.
+    LocationConflict = "location_conflict",
     /// The reference was already used for another entry.
     ReferenceReused = "reference_reused",
     /// The legs do not add up to the order's total.

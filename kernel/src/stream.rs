@@ -25,8 +25,12 @@ pub enum AggregateKind {
     Product,
     /// A category of the catalogue.
     Category,
+    /// A claim on the slug of a product, under an id that is made of the slug.
+    Slug,
     /// The stock of one product, under the product's id.
     Stock,
+    /// The locations where goods are: one stream for the whole shop.
+    Locations,
     /// An order.
     Order,
     /// A payment of an order.
@@ -93,6 +97,11 @@ impl StreamId {
     #[must_use]
     pub const fn stock(id: ProductId) -> Self {
         Self::new(AggregateKind::Stock, id.uuid())
+    }
+    /// `locations-<nil>`.
+    #[must_use]
+    pub const fn locations() -> Self {
+        Self::new(AggregateKind::Locations, Uuid::nil())
     }
     /// `order-<id>`.
     #[must_use]

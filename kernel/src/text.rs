@@ -7,6 +7,7 @@
 //! | reason, note, description | [`prose`] | equal |
 //! | telephone number | [`compatible`], then [`line()`] | equal |
 //! | words of a search | not kept | [`folded`] |
+//! | slug | [`slug`] | equal |
 //! | e-mail address | lower case, NFC | local part [`folded`], domain in its ASCII form (IDNA) |
 //! | password | never | NFC ([`composed`]); its length is in [`clusters`] |
 //!
@@ -125,6 +126,22 @@ fn trimmed(text: &str) -> Result<&str, Unfit> {
     let modifiers = ends.take_while(|(_, c)| is_in(*c, MODIFIERS)).last();
     let length = modifiers.map_or(letter.len_utf8(), |(place, c)| place + c.len_utf8());
     text.get(start..last + length).ok_or(Unfit::Blank)
+}
+
+/// Characters of a slug.
+pub const LONGEST_SLUG: usize = 80;
+
+/// What a slug looks like in its stored form, beside its length: words of lower-case letters, digits and
+/// Hangul syllables with a hyphen between them.
+pub const SLUG_PATTERN: &str = "^[a-z0-9\\uac00-\\ud7a3]+(?:-[a-z0-9\\uac00-\\ud7a3]+)*$";
+
+/// The stored form of a slug, the readable part of an address: NFC. None when it is none.
+#[must_use]
+pub fn slug(text: &str) -> Option<String> {
+    let kept = composed(text);
+    let is_letter = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '가'..='힣');
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(is_letter);
+    (kept.chars().count() <= LONGEST_SLUG && kept.split('-').all(is_word)).then_some(kept)
 }
 
 /// Whether a text has no visible character.
@@ -295,6 +312,19 @@ mod tests {
         assert_ne!(folded("ı"), folded("i"));
         assert_eq!(key("6012-3456 7890"), key("６０１２３４５６７８９０"));
         assert_eq!(clusters("각\u{1100}\u{1161}\u{11a8}👨\u{200d}👩\u{200d}👧"), 3);
+    }
+
+    #[test]
+    fn a_slug_is_words_with_hyphens() {
+        for fits in ["a", "7", "감귤", "jeju-감귤-5kg", &"가".repeat(LONGEST_SLUG)] {
+            assert_eq!(slug(fits).as_deref(), Some(fits));
+        }
+        assert_eq!(slug(&decomposed("감귤-5kg")).as_deref(), Some("감귤-5kg"));
+        for wrong in
+            ["", "-", "a-", "-a", "a--b", "A", "a b", "a_b", "ㄱ", "é", "a/b", "귤.", &"a".repeat(LONGEST_SLUG + 1)]
+        {
+            assert_eq!(slug(wrong), None, "{wrong:?}");
+        }
     }
 
     proptest! {

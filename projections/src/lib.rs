@@ -33,9 +33,9 @@ pub use projector::{
     RebuildReport, RebuildStage, RebuiltView, Redriven,
 };
 pub use queries::{
-    CategoryPlace, FulfilmentFilter, FulfilmentState, NamedStock, OrderFilter, Page, PageRequest, ParkedStream,
-    PaymentFilter, ProductFilter, ProductSort, ProductWithStock, ProjectionState, ProjectionStatus, Queries,
-    QueryError, ReturnFilter, ShipmentFilter, StockFilter, UserFilter,
+    CategoryPlace, FulfilmentFilter, FulfilmentState, MOST_LOOKED_AT, NamedStock, OrderFilter, Page, PageRequest,
+    ParkedStream, PaymentFilter, PriceBand, ProductFacets, ProductFilter, ProductSort, ProductWithStock,
+    ProjectionState, ProjectionStatus, Queries, QueryError, ReturnFilter, ShipmentFilter, StockFilter, UserFilter,
 };
 pub use registry::{names, shown_in};
 pub use views::*;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jangbu_kernel::gateway::ParcelUnderWay;
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{Clock, DueTimer, LapsedPoints, LapsedReturn, TimerQueue};
 use jangbu_kernel::{AggregateKind, Position, ReturnId, StreamId, Timestamp, UserId};
@@ -15,6 +16,7 @@ use crate::engine::{
 };
 use crate::queries::{Queries, QueryError};
 use crate::view::{Kind, Value};
+use crate::views::{ShipmentRow, ShipmentStatus};
 
 /// The file of the embedded read models, in the data folder. It can be deleted, because the log
 /// restores it.
@@ -242,6 +244,28 @@ impl TimerQueue for ReadModels {
         let lapsed = self.lapsed("returns", "id", now, limit).await?.into_iter();
         Ok(lapsed.map(|(id, lapsed_at)| LapsedReturn { return_id: ReturnId::new(id), lapsed_at }).collect())
     }
+
+    async fn parcels_under_way(&self, limit: usize) -> Result<Vec<ParcelUnderWay>, LogError> {
+        let (table, limit) = (self.engine.table("shipments"), i64::try_from(limit).unwrap_or(i64::MAX));
+        let mut parcels = Vec::new();
+        // Status by status: the index has them in their order, however many parcels have arrived.
+        for status in UNDER_WAY {
+            let statement = sql(
+                format!("select doc from {table} where status = $1 order by created_at, id limit $2"),
+                vec![Value::name(status.name()), Value::int(limit)],
+            );
+            let rows = self.engine.select(statement, &[Kind::Text]).await.map_err(log_error)?;
+            for row in rows {
+                let doc = if let Some(Value::Text(Some(doc))) = row.first() { doc.as_str() } else { "" };
+                let row: ShipmentRow =
+                    serde_json::from_str(doc).map_err(|error| LogError::Damaged(error.to_string()))?;
+                if let (Some(carrier), Some(tracking_number)) = (row.carrier, row.tracking_number) {
+                    parcels.push(ParcelUnderWay { shipment_id: row.id, carrier, tracking_number });
+                }
+            }
+        }
+        Ok(parcels)
+    }
 }
 
 impl ReadModels {
@@ -268,3 +292,12 @@ impl ReadModels {
         lapsed.collect()
     }
 }
+
+/// The statuses of a parcel between its hand-over and its end.
+const UNDER_WAY: [ShipmentStatus; 5] = [
+    ShipmentStatus::Dispatched,
+    ShipmentStatus::InTransit,
+    ShipmentStatus::OutForDelivery,
+    ShipmentStatus::AttemptFailed,
+    ShipmentStatus::Exception,
+];

@@ -48,7 +48,7 @@ async fn hand_in(town: &Town, letter: &Letter) {
             let taken = async {
                 match letter.from_gateway {
                     Some(name) => node.hooks.receive_payment(name, headers, body).await,
-                    None => node.hooks.receive_carrier(NAME, headers, body).await,
+                    None => node.hooks.receive_carrier(NAME, headers, "", body).await,
                 }
             };
             match tokio::time::timeout(PATIENCE, taken).await {

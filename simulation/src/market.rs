@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use jangbu_commands::commands::{
-    ActivateProduct, AdjustStock, ChangeProduct, CountStock, CreateProduct, DeactivateProduct, GrantPoints, PlaceOrder,
-    ReceiveStock, RegisterUser, RequestPayment, RotateSession, SetBackOrder, SetStockThreshold, StartSession,
-    WriteOffStock,
+    ActivateProduct, AdjustStock, ChangeProduct, CountStock, CreateProduct, DeactivateProduct, GrantPoints,
+    LoseTransfer, OpenLocation, PlaceOrder, ReceiveStock, ReceiveTransfer, RegisterUser, RequestPayment, RotateSession,
+    SendTransfer, SetBackOrder, SetStockThreshold, StartSession, WriteOffStock,
 };
 use jangbu_commands::{
-    CARD, Caller, Leg, POINTS, ProductChange, Scope, WantedLine, WantedPayment, order_number, sealing,
+    CARD, Caller, Leg, LocationCode, POINTS, ProductChange, Scope, WantedLine, WantedPayment, order_number, sealing,
 };
 use jangbu_kernel::gateway::Details;
 use jangbu_kernel::ports::IdSource as _;
-use jangbu_kernel::{Actor, OrderId, PaymentId, ProductId, RefusalCode, Role, SessionId, UserId};
+use jangbu_kernel::{Actor, OrderId, PaymentId, ProductId, RefusalCode, Role, SessionId, TransferId, UserId};
 
 use crate::client::{Errand, Told, send};
 use crate::gateway::{CARD_TOKEN, CARDS};
@@ -26,6 +26,8 @@ use crate::world::sealed;
 const SHELF: [(i64, u32); 6] = [(1_500, 300), (7_000, 60), (12_000, 40), (30_000, 25), (52_000, 12), (400, 200)];
 /// The product of the shelf that can be ordered before it is here.
 const AHEAD: usize = 4;
+/// The location beside the main one.
+const STORE: &str = "store";
 /// The buyers of a run, with the points that each is given.
 const WALLETS: [i64; 6] = [0, 3_000, 20_000, 0, 100_000, 500];
 
@@ -46,13 +48,16 @@ pub(crate) struct Market {
 pub(crate) async fn open(people: &People) -> Market {
     let ids = &people.town.ids;
     register(people, people.staff, Role::Staff).await;
+    if let Some(code) = LocationCode::parse(STORE) {
+        people.staff("store".to_owned(), &|| OpenLocation { code: code.clone(), name: "store".to_owned() }).await;
+    }
     let mut market = Market { products: Vec::new(), buyers: Vec::new() };
     for (number, (price, quantity)) in SHELF.into_iter().enumerate() {
         let product_id = ProductId::new(ids.new_id());
         let create = || CreateProduct::plain(product_id, format!("product {number}"), won(price));
         people.staff(format!("create-{number}"), &create).await;
         people.staff(format!("activate-{number}"), &|| ActivateProduct { product_id }).await;
-        people.staff(format!("stock-{number}"), &|| ReceiveStock { product_id, quantity }).await;
+        people.staff(format!("stock-{number}"), &|| ReceiveStock { product_id, quantity, location: None }).await;
         if number % 2 == 0 {
             let low = quantity / 3;
             people.staff(format!("low-{number}"), &|| SetStockThreshold { product_id, low }).await;
@@ -212,29 +217,45 @@ impl People {
         }
     }
 
-    /// Staff fill the shelf up, make things dearer, and take them off sale, each for a while.
+    /// Staff send some of a product to the store; most of it arrives.
+    async fn moves_goods(&self, product_id: ProductId, round: u32) {
+        let Some(store) = LocationCode::parse(STORE) else { return };
+        let transfer_id = TransferId::new(self.town.ids.new_id());
+        let (from, to) = (LocationCode::main(), store);
+        let send = || SendTransfer { product_id, transfer_id, from: from.clone(), to: to.clone(), quantity: 4 };
+        self.staff(format!("send-{round}"), &send).await;
+        tokio::time::sleep(self.throw(|dice| dice.millis(1_000, 10_000))).await;
+        let receive = || ReceiveTransfer { product_id, transfer_id, quantity: 3 };
+        self.staff(format!("arrive-{round}"), &receive).await;
+        if self.throw(|dice| dice.permille(500)) {
+            let lose = || LoseTransfer { product_id, transfer_id, reason: "fell off".to_owned() };
+            self.staff(format!("lose-{round}"), &lose).await;
+        }
+    }
+
+    /// Staff fill the shelf up, move things to the store, make them dearer, and take them off sale, each for a while.
     pub async fn keeps_shop(self: Arc<Self>, market: Arc<Market>) {
         for round in 0..6_u32 {
             tokio::time::sleep(self.throw(|dice| dice.millis(5_000, 30_000))).await;
             let Some(product) = self.throw(|dice| dice.pick(&market.products)) else { return };
             let product_id = product.id;
-            match self.throw(|dice| dice.below(6)) {
+            match self.throw(|dice| dice.below(7)) {
                 0 => {
-                    let make = || ReceiveStock { product_id, quantity: 3 };
+                    let make = || ReceiveStock { product_id, quantity: 3, location: None };
                     self.staff(format!("receive-{round}"), &make).await;
                 }
                 1 => {
-                    let make = || AdjustStock { product_id, delta: -1, reason: "broken".to_owned() };
+                    let make = || AdjustStock { product_id, delta: -1, reason: "broken".to_owned(), location: None };
                     self.staff(format!("adjust-{round}"), &make).await;
                 }
                 2 => {
                     // Refused when more are promised to orders than were counted.
                     let counted = self.throw(|dice| dice.pick(&[5, 20, 50])).unwrap_or(50);
-                    let make = || CountStock { product_id, counted, reason: None };
+                    let make = || CountStock { product_id, counted, reason: None, location: None };
                     self.staff(format!("count-{round}"), &make).await;
                 }
                 3 => {
-                    let make = || WriteOffStock { product_id, quantity: 2, reason: "mould".to_owned() };
+                    let make = || WriteOffStock { product_id, quantity: 2, reason: "mould".to_owned(), location: None };
                     self.staff(format!("write-off-{round}"), &make).await;
                 }
                 4 => {
@@ -246,6 +267,7 @@ impl People {
                     tokio::time::sleep(Duration::from_secs(3)).await;
                     self.staff(format!("again-{round}"), &|| priced(product.price)).await;
                 }
+                5 => self.moves_goods(product_id, round).await,
                 _ => {
                     self.staff(format!("off-{round}"), &|| DeactivateProduct { product_id }).await;
                     tokio::time::sleep(Duration::from_secs(3)).await;

@@ -331,7 +331,7 @@ impl People {
         let read = load_state::<Shipment>(&self.town.store.truth, shipment_id).await;
         let lines = read.map(|(shipment, _)| shipment.lines().to_vec()).unwrap_or_default();
         for line in lines {
-            let make = || ReceiveStock { product_id: line.product_id, quantity: line.quantity };
+            let make = || ReceiveStock { product_id: line.product_id, quantity: line.quantity, location: None };
             self.staff(self.fresh_key("goods"), &make).await;
         }
     }

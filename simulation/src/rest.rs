@@ -58,7 +58,7 @@ pub(crate) async fn check(people: &People, market: &Market) {
 /// Every node still takes orders.
 async fn alive(people: &People, market: &Market) {
     for (number, product) in market.products.iter().take(2 * people.town.nodes).enumerate() {
-        let make = || ReceiveStock { product_id: product.id, quantity: 1 };
+        let make = || ReceiveStock { product_id: product.id, quantity: 1, location: None };
         if !matches!(people.staff(format!("alive-{number}"), &make).await, Told::Done(_)) {
             people.town.sim.fail("alive", "a command is not carried out although nothing is wrong any more".to_owned());
         }

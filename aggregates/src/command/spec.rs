@@ -34,7 +34,7 @@ fn shop() -> World {
     world.must(&registration(2), at(0));
     let (product_id, name) = (id(5), "한라봉".to_owned());
     world.must(&CreateProduct::plain(product_id, name, won(10)), at(0));
-    world.must(&ReceiveStock { product_id, quantity: 10 }, at(0));
+    world.must(&ReceiveStock { product_id, quantity: 10, location: None }, at(0));
     world.must(&place(10, 1), at(0));
     world
 }
@@ -68,7 +68,7 @@ fn what_belongs_to_somebody_else_does_not_exist() {
         place(11, 1).into(),
         place(10, 2).into(),
         ChangeContactDetails { user_id: id(1), name: None, phone: None, clear_phone: false }.into(),
-        ReceiveStock { product_id: id(5), quantity: 1 }.into(),
+        ReceiveStock { product_id: id(5), quantity: 1, location: None }.into(),
         RequestPayment { order_id: id(10), payment: WantedPayment { payment_id: id(20), legs: vec![] } }.into(),
     ];
     for command in commands {

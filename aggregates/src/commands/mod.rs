@@ -7,6 +7,7 @@
 pub mod categories;
 pub mod fulfilments;
 pub mod imports;
+pub mod locations;
 pub mod orders;
 pub mod payments;
 pub mod points;
@@ -23,6 +24,7 @@ mod spec;
 pub use categories::{ChangeCategory, CreateCategory, MOST_CATEGORIES, RemoveCategory};
 pub use fulfilments::{AdvanceFulfilment, ResolveFulfilment};
 pub use imports::{EndImport, RecordImportProgress, StartImport};
+pub use locations::{ChangeLocation, OpenLocation};
 pub use orders::{
     AcceptOrder, CancelLines, CancelOrder, ChangeShippingAddress, CompleteOrder, ConfirmDelivery, ConfirmOrder,
     ExpireOrder, FailOrder, FinishCancellation, HoldOrder, LineToCancel, MarkDelivered, NoteOrder, PackOrder,
@@ -46,7 +48,10 @@ pub use sessions::{EndSession, RotateSession, StartSession};
 pub use shipments::{
     CancelShipment, CorrectTrackingNumber, DispatchShipment, ObserveLabel, RecordScan, RequestShipment,
 };
-pub use stock::{AdjustStock, CountStock, ReceiveStock, SetBackOrder, SetBuyerLimit, SetStockThreshold, WriteOffStock};
+pub use stock::{
+    AdjustStock, CountStock, LoseTransfer, ReceiveStock, ReceiveTransfer, SendTransfer, SetBackOrder, SetBuyerLimit,
+    SetStockThreshold, WriteOffStock,
+};
 pub use users::{
     ChangeContactDetails, ListAdministrators, RecordLoginFailure, RegisterUser, RoleChange, SetRoles, UnlockUser,
 };

@@ -56,7 +56,8 @@ fn i1_every_start_is_a_run_of_its_own() {
 #[test]
 fn i2_a_run_ends_once() {
     let finished: ImportEvent = ImportFinished { run: 1, counts: counts() }.into();
-    let import = given::<Import>(&[started(1)]).when(&end(1, ImportEnd::Finished)).records(&[finished.clone()]);
+    let import =
+        given::<Import>(&[started(1)]).when(&end(1, ImportEnd::Finished)).records(std::slice::from_ref(&finished));
     assert_eq!(import.state(), Some(ImportState::Done));
     let late = end(1, ImportEnd::Interrupted(ImportInterruption::ClientGone));
     given::<Import>(&[started(1), finished.clone()]).when(&late).done_already();

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use jangbu_kernel::{Money, Refusal, RefusalCode};
+use jangbu_kernel::{Money, Refusal, RefusalCode, text};
 
 use super::command::ProductChange;
 use super::event::{
     ProductCategorised, ProductCreated, ProductDescribed, ProductEvent, ProductImagesSet, ProductMetadataSet,
-    ProductRenamed, ProductRepriced, ProductSellerChanged, ProductTaxClassSet, ProductWeighed,
+    ProductRenamed, ProductRepriced, ProductSellerChanged, ProductSlugSet, ProductTaxClassSet, ProductWeighed,
 };
 use super::state::Offer;
 
@@ -38,6 +38,7 @@ pub(super) fn changed(offer: &Offer, change: &ProductChange) -> Result<Vec<Produ
         tax_class,
         image_urls,
         weight_grams,
+        slug,
         metadata,
     } = change;
     let name = differs(name, &offer.name).map(|name| ProductRenamed { name }.into());
@@ -50,8 +51,9 @@ pub(super) fn changed(offer: &Offer, change: &ProductChange) -> Result<Vec<Produ
     let tax_class = differs(tax_class, &offer.tax_class).map(|tax_class| ProductTaxClassSet { tax_class }.into());
     let images = differs(image_urls, &offer.image_urls).map(|image_urls| ProductImagesSet { image_urls }.into());
     let weight = differs(weight_grams, &offer.weight_grams).map(|grams| ProductWeighed { grams }.into());
+    let slug = differs(slug, &offer.slug).map(|slug| ProductSlugSet { slug }.into());
     let metadata = differs(metadata, &offer.metadata).map(|metadata| ProductMetadataSet { metadata }.into());
-    Ok([name, description, price, categories, seller, tax_class, images, weight, metadata]
+    Ok([name, description, price, categories, seller, tax_class, images, weight, slug, metadata]
         .into_iter()
         .flatten()
         .collect())
@@ -76,6 +78,9 @@ fn check_change(offer: &Offer, change: &ProductChange) -> Result<(), Refusal> {
     }
     if let Some(image_urls) = &change.image_urls {
         check_images(image_urls)?;
+    }
+    if let Some(Some(slug)) = &change.slug {
+        check_slug(slug)?;
     }
     change.metadata.as_ref().map_or(Ok(()), check_metadata)
 }
@@ -124,6 +129,17 @@ fn is_web_address(url: &str) -> bool {
     let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
     let is_safe = |letter: char| !letter.is_whitespace() && !letter.is_control() && !"\"<>\\^`{|}".contains(letter);
     host.is_some_and(|host| !host.is_empty()) && url.chars().all(is_safe)
+}
+
+fn check_slug(slug: &str) -> Result<(), Refusal> {
+    if text::slug(slug).as_deref() == Some(slug) {
+        return Ok(());
+    }
+    let detail = format!(
+        "a slug has 1 to {} characters: words of lower-case letters, digits and Hangul with a hyphen between them",
+        text::LONGEST_SLUG
+    );
+    Err(invalid(detail, "/slug"))
 }
 
 fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), Refusal> {

@@ -49,6 +49,8 @@ pub struct ProductChange {
     pub image_urls: Option<Vec<String>>,
     /// Grams of one, as it is shipped.
     pub weight_grams: Option<u32>,
+    /// The readable part of its address, 1-80 characters; nothing takes it away.
+    pub slug: Option<Option<String>>,
     /// References of other systems: at most 20 of 1-40 characters, each value at most 500.
     pub metadata: Option<BTreeMap<String, String>>,
 }

@@ -11,7 +11,7 @@ use crate::facts::Facts;
 
 impl Decider for Product {
     const KIND: AggregateKind = AggregateKind::Product;
-    const STATE_VERSION: u16 = 4;
+    const STATE_VERSION: u16 = 5;
     type Event = ProductEvent;
     type Command = ProductCommand;
     type Facts = Facts;

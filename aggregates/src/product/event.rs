@@ -22,6 +22,7 @@ events! {
         "product.images_set" v 1 => ImagesSet(ProductImagesSet),
         "product.metadata_set" v 1 => MetadataSet(ProductMetadataSet),
         "product.weighed" v 1 => Weighed(ProductWeighed),
+        "product.slug_set" v 1 => SlugSet(ProductSlugSet),
         "product.made_variant" v 1 => MadeVariant(ProductMadeVariant),
         "product.made_single" v 1 => MadeSingle(ProductMadeSingle),
         "product.variant_added" v 1 => VariantAdded(ProductVariantAdded),
@@ -130,6 +131,14 @@ pub struct ProductImagesSet {
 pub struct ProductMetadataSet {
     /// All of them, by name.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// It is found under this slug from now on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProductSlugSet {
+    /// The slug; none when it was taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
 }
 
 /// It is a variant of another product from now on. It keeps its own price and stock.

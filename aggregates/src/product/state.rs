@@ -29,6 +29,7 @@ pub(super) struct Offer {
     pub(super) tax_class: TaxClass,
     pub(super) image_urls: Vec<String>,
     pub(super) weight_grams: u32,
+    pub(super) slug: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
     /// The product that it is a variant of, and its options.
     pub(super) variant_of: Option<(ProductId, Options)>,
@@ -49,6 +50,7 @@ impl Product {
                 tax_class: TaxClass::default(),
                 image_urls: Vec::new(),
                 weight_grams: 0,
+                slug: None,
                 metadata: BTreeMap::new(),
                 variant_of: None,
                 variants: BTreeMap::new(),
@@ -70,6 +72,7 @@ impl Product {
             ProductEvent::TaxClassSet(set) => offer.tax_class = set.tax_class,
             ProductEvent::ImagesSet(set) => offer.image_urls.clone_from(&set.image_urls),
             ProductEvent::Weighed(weighed) => offer.weight_grams = weighed.grams,
+            ProductEvent::SlugSet(set) => offer.slug.clone_from(&set.slug),
             ProductEvent::MetadataSet(set) => offer.metadata.clone_from(&set.metadata),
             ProductEvent::MadeVariant(made) => offer.variant_of = Some((made.of, made.options.clone())),
             ProductEvent::MadeSingle(_) => offer.variant_of = None,
@@ -112,6 +115,11 @@ impl Product {
     #[must_use]
     pub fn weight_grams(&self) -> u32 {
         self.offer.as_ref().map_or(0, |offer| offer.weight_grams)
+    }
+    /// The readable part of its address.
+    #[must_use]
+    pub fn slug(&self) -> Option<&str> {
+        self.offer.as_ref().and_then(|offer| offer.slug.as_deref())
     }
     /// The product that it is a variant of.
     #[must_use]

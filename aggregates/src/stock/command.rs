@@ -1,6 +1,8 @@
 //! What can be asked of the stock of a product.
 
-use jangbu_kernel::{OrderId, Timestamp};
+use jangbu_kernel::{OrderId, Timestamp, TransferId};
+
+use crate::locations::LocationCode;
 
 /// What can be asked of the stock of a product. Quantities of releases, allocations
 /// and shipments are what the order holds, all of it; only giving back names how many.
@@ -10,6 +12,8 @@ pub enum StockCommand {
     Receive {
         /// How many, at least 1.
         quantity: u32,
+        /// Where; none is `main`, here and below.
+        location: Option<LocationCode>,
     },
     /// Correct the count.
     Adjust {
@@ -17,19 +21,50 @@ pub enum StockCommand {
         delta: i64,
         /// The reason, such as `count` or `damage`, for the audit trail.
         reason: String,
+        /// Where.
+        location: Option<LocationCode>,
     },
-    /// Record a count of the warehouse.
+    /// Record a count of a location.
     Count {
         /// How many there are.
         counted: u32,
         /// Why there was a count, or what explains the difference.
         reason: Option<String>,
+        /// Where.
+        location: Option<LocationCode>,
     },
     /// Units can never be sold: broken, spoilt, lost.
     WriteOff {
         /// How many, at least 1.
         quantity: u32,
         /// What became of them.
+        reason: String,
+        /// Where they were.
+        location: Option<LocationCode>,
+    },
+    /// Send units from one location to another.
+    Send {
+        /// The id that the transfer gets.
+        transfer_id: TransferId,
+        /// Where they are.
+        from: LocationCode,
+        /// Where they go.
+        to: LocationCode,
+        /// How many, at least 1.
+        quantity: u32,
+    },
+    /// Units of a transfer arrived.
+    Arrive {
+        /// Which transfer.
+        transfer_id: TransferId,
+        /// How many, at least 1.
+        quantity: u32,
+    },
+    /// What has not arrived of a transfer never will.
+    Lose {
+        /// Which transfer.
+        transfer_id: TransferId,
+        /// What became of it.
         reason: String,
     },
     /// Set the number of available units at which the stock counts as low.

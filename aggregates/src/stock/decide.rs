@@ -11,10 +11,11 @@ use super::event::{
 use super::state::Stock;
 use crate::checks;
 use crate::facts::Facts;
+use crate::locations::LocationCode;
 
 impl Decider for Stock {
     const KIND: AggregateKind = AggregateKind::Stock;
-    const STATE_VERSION: u16 = 4;
+    const STATE_VERSION: u16 = 5;
     type Event = StockEvent;
     type Command = StockCommand;
     type Facts = Facts;
@@ -48,10 +49,17 @@ impl Stock {
 
     fn change(&self, command: &StockCommand) -> Decision<StockEvent> {
         match command {
-            StockCommand::Receive { quantity } => self.receive(*quantity),
-            StockCommand::Adjust { delta, reason } => self.adjust(*delta, reason),
-            StockCommand::Count { counted, reason } => self.count(*counted, reason.as_deref()),
-            StockCommand::WriteOff { quantity, reason } => self.write_off(*quantity, reason),
+            StockCommand::Receive { quantity, location } => self.receive(*quantity, location.clone()),
+            StockCommand::Adjust { delta, reason, location } => self.adjust(*delta, reason, location.clone()),
+            StockCommand::Count { counted, reason, location } => {
+                self.count(*counted, reason.as_deref(), location.clone())
+            }
+            StockCommand::WriteOff { quantity, reason, location } => {
+                self.write_off(*quantity, reason, location.clone())
+            }
+            StockCommand::Send { transfer_id, from, to, quantity } => self.send(*transfer_id, from, to, *quantity),
+            StockCommand::Arrive { transfer_id, quantity } => self.arrive(*transfer_id, *quantity),
+            StockCommand::Lose { transfer_id, reason } => self.lose(*transfer_id, reason),
             StockCommand::SetThreshold { low } if *low == self.low() => Decision::AlreadyDone,
             StockCommand::SetThreshold { low } => Decision::one(StockThresholdSet { low: *low }),
             StockCommand::SetBackOrder { limit } if *limit == self.back_order() => Decision::AlreadyDone,
@@ -79,21 +87,24 @@ impl Stock {
             // that never had anything; the order knows that it was shipped.
             StockCommand::Ship { order_id } => match self.allocated_for(*order_id) {
                 0 => Refusal::new(RefusalCode::InsufficientStock, "nothing is allocated for the order").into(),
-                quantity if i64::from(quantity) > self.on_hand() => self.not_here_yet(quantity).into(),
-                quantity => Decision::one(StockShipped { order_id: *order_id, quantity }),
+                quantity if i64::from(quantity) > self.here() => self.not_here_yet(quantity).into(),
+                quantity => {
+                    let from = self.places.taken(quantity, self.here());
+                    Decision::one(StockShipped { order_id: *order_id, quantity, from })
+                }
             },
             StockCommand::Restock { order_id, quantity, reason } => self.restock(*order_id, *quantity, reason),
         }
     }
 
-    fn receive(&self, quantity: u32) -> Decision<StockEvent> {
+    fn receive(&self, quantity: u32, location: Option<LocationCode>) -> Decision<StockEvent> {
         if quantity == 0 {
             return invalid("a quantity is at least 1", "/quantity").into();
         }
         if self.on_hand().checked_add(i64::from(quantity)).is_none() {
             return invalid("the stock would be too large to count", "/quantity").into();
         }
-        Decision::one(StockReceived { quantity })
+        Decision::one(StockReceived { quantity, location })
     }
 
     fn give_back(&self, order_id: OrderId, quantity: u32, reason: &str) -> Decision<StockEvent> {
@@ -120,7 +131,7 @@ impl Stock {
         Decision::one(StockRestocked { order_id, quantity, reason: reason.to_owned() })
     }
 
-    fn adjust(&self, delta: i64, reason: &str) -> Decision<StockEvent> {
+    fn adjust(&self, delta: i64, reason: &str, location: Option<LocationCode>) -> Decision<StockEvent> {
         if delta == 0 {
             return invalid("a correction by nothing is none", "/delta").into();
         }
@@ -133,15 +144,19 @@ impl Stock {
         if delta < 0 && self.on_hand().saturating_sub(on_hand) > self.removable() {
             return self.only_some_can_be_taken("/delta").into();
         }
-        Decision::one(StockAdjusted { delta, reason: reason.to_owned() })
+        if delta.saturating_neg() > self.at(location.as_ref()) {
+            return self.only_some_are_at(location.as_ref(), "/delta").into();
+        }
+        Decision::one(StockAdjusted { delta, reason: reason.to_owned(), location })
     }
 
     /// A count that finds what was expected is recorded too: that somebody counted is a fact.
-    fn count(&self, counted: u32, reason: Option<&str>) -> Decision<StockEvent> {
+    fn count(&self, counted: u32, reason: Option<&str>, location: Option<LocationCode>) -> Decision<StockEvent> {
         if let Some(Err(refusal)) = reason.map(checks::reason) {
             return refusal.into();
         }
-        let missing = self.on_hand().saturating_sub(i64::from(counted));
+        let expected = self.at(location.as_ref());
+        let missing = expected.saturating_sub(i64::from(counted));
         if missing > 0 && missing > self.removable() {
             let detail = format!(
                 "{counted} were counted, but {} are promised to orders: cancel orders of this product first",
@@ -149,10 +164,13 @@ impl Stock {
             );
             return Refusal::new(RefusalCode::InsufficientStock, detail).at("/counted").into();
         }
-        Decision::one(StockCounted { counted, expected: self.on_hand(), reason: reason.map(str::to_owned) })
+        if self.on_hand().checked_add(missing.saturating_neg()).is_none() {
+            return invalid("the stock would be too large to count", "/counted").into();
+        }
+        Decision::one(StockCounted { counted, expected, reason: reason.map(str::to_owned), location })
     }
 
-    fn write_off(&self, quantity: u32, reason: &str) -> Decision<StockEvent> {
+    fn write_off(&self, quantity: u32, reason: &str, location: Option<LocationCode>) -> Decision<StockEvent> {
         if quantity == 0 {
             return invalid("a quantity is at least 1", "/quantity").into();
         }
@@ -162,17 +180,26 @@ impl Stock {
         if i64::from(quantity) > self.removable() {
             return self.only_some_can_be_taken("/quantity").into();
         }
-        Decision::one(StockWrittenOff { quantity, reason: reason.to_owned() })
+        if i64::from(quantity) > self.at(location.as_ref()) {
+            return self.only_some_are_at(location.as_ref(), "/quantity").into();
+        }
+        Decision::one(StockWrittenOff { quantity, reason: reason.to_owned(), location })
     }
 
-    fn only_some_can_be_taken(&self, pointer: &str) -> Refusal {
+    pub(super) fn only_some_are_at(&self, location: Option<&LocationCode>, pointer: &str) -> Refusal {
+        let code = location.map_or(LocationCode::MAIN, LocationCode::as_str);
+        let detail = format!("only {} are at {code}", self.at(location));
+        Refusal::new(RefusalCode::InsufficientStock, detail).at(pointer)
+    }
+
+    pub(super) fn only_some_can_be_taken(&self, pointer: &str) -> Refusal {
         let detail = format!("only {} can be taken, the rest is promised to orders", self.removable());
         Refusal::new(RefusalCode::InsufficientStock, detail).at(pointer)
     }
 
     /// Units that were promised before they were here leave when they are here.
     fn not_here_yet(&self, quantity: u32) -> Refusal {
-        let detail = format!("{quantity} are to leave, {} are on hand: receive the others first", self.on_hand());
+        let detail = format!("{quantity} are to leave, {} are on hand: receive the others first", self.here());
         Refusal::new(RefusalCode::InsufficientStock, detail)
     }
 
@@ -191,6 +218,6 @@ impl Stock {
     }
 }
 
-fn invalid(detail: &str, pointer: &str) -> Refusal {
+pub(super) fn invalid(detail: &str, pointer: &str) -> Refusal {
     Refusal::new(RefusalCode::ValidationFailed, detail).at(pointer)
 }

@@ -1,10 +1,12 @@
 //! What happened to the stock of a product. Storage format.
 //!
-//! available = on hand - reserved - allocated.
+//! available = on hand - in transit - reserved - allocated. A fact without a location is about `main`.
 
-use jangbu_kernel::{OrderId, Timestamp, events};
+use jangbu_kernel::{OrderId, Timestamp, TransferId, events};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::locations::LocationCode;
 
 events! {
     /// What happened to the stock of a product.
@@ -19,6 +21,9 @@ events! {
         "stock.deallocated" v 1 => Deallocated(StockDeallocated),
         "stock.shipped" v 1 => Shipped(StockShipped),
         "stock.restocked" v 1 => Restocked(StockRestocked),
+        "stock.transfer_sent" v 1 => TransferSent(StockTransferSent),
+        "stock.transfer_received" v 1 => TransferReceived(StockTransferReceived),
+        "stock.transfer_lost" v 1 => TransferLost(StockTransferLost),
         "stock.threshold_set" v 1 => ThresholdSet(StockThresholdSet),
         "stock.back_order_set" v 1 => BackOrderSet(StockBackOrderSet),
         "stock.buyer_limit_set" v 1 => BuyerLimitSet(StockBuyerLimitSet),
@@ -31,8 +36,10 @@ events! {
 /// What an event adds to the numbers of a stock, negative where it takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StockChange {
-    /// To the units in the warehouse.
+    /// To the units that are the shop's: at its locations, and between them.
     pub on_hand: i64,
+    /// To the units on their way between two locations.
+    pub in_transit: i64,
     /// To the units reserved for unpaid orders.
     pub reserved: i64,
     /// To the units allocated to paid orders.
@@ -41,12 +48,15 @@ pub struct StockChange {
 
 impl StockChange {
     const fn new(on_hand: i64, reserved: i64, allocated: i64) -> Self {
-        Self { on_hand, reserved, allocated }
+        Self { on_hand, in_transit: 0, reserved, allocated }
+    }
+    const fn moving(on_hand: i64, in_transit: i64) -> Self {
+        Self { on_hand, in_transit, reserved: 0, allocated: 0 }
     }
     /// To the units that can be sold.
     #[must_use]
     pub const fn available(self) -> i64 {
-        self.on_hand.saturating_sub(self.reserved).saturating_sub(self.allocated)
+        self.on_hand.saturating_sub(self.in_transit).saturating_sub(self.reserved).saturating_sub(self.allocated)
     }
 }
 
@@ -65,6 +75,9 @@ impl StockEvent {
             Self::Deallocated(freed) => StockChange::new(0, 0, -i64::from(freed.quantity)),
             Self::Shipped(gone) => StockChange::new(-i64::from(gone.quantity), 0, -i64::from(gone.quantity)),
             Self::Restocked(back) => StockChange::new(back.quantity.into(), 0, 0),
+            Self::TransferSent(sent) => StockChange::moving(0, sent.quantity.into()),
+            Self::TransferReceived(received) => StockChange::moving(0, -i64::from(received.quantity)),
+            Self::TransferLost(lost) => StockChange::moving(-i64::from(lost.quantity), -i64::from(lost.quantity)),
             Self::ThresholdSet(_)
             | Self::BackOrderSet(_)
             | Self::BuyerLimitSet(_)
@@ -75,11 +88,60 @@ impl StockEvent {
     }
 }
 
+impl StockEvent {
+    /// The transfer that it is about.
+    #[must_use]
+    pub fn transfer_id(&self) -> Option<TransferId> {
+        if let Self::TransferSent(sent) = self {
+            return Some(sent.transfer_id);
+        }
+        if let Self::TransferReceived(received) = self {
+            return Some(received.transfer_id);
+        }
+        if let Self::TransferLost(lost) = self { Some(lost.transfer_id) } else { None }
+    }
+
+    /// What it adds to the units at each location that it is about, negative where it takes.
+    #[must_use]
+    pub fn moves(&self) -> Vec<(LocationCode, i64)> {
+        let at = |location: &Option<LocationCode>, units: i64| {
+            vec![(location.clone().unwrap_or_else(LocationCode::main), units)]
+        };
+        match self {
+            Self::Received(received) => at(&received.location, received.quantity.into()),
+            Self::Adjusted(adjusted) => at(&adjusted.location, adjusted.delta),
+            Self::Counted(count) => at(&count.location, count.difference()),
+            Self::WrittenOff(gone) => at(&gone.location, -i64::from(gone.quantity)),
+            Self::Restocked(back) => at(&None, back.quantity.into()),
+            Self::Shipped(gone) if gone.from.is_empty() => at(&None, -i64::from(gone.quantity)),
+            Self::Shipped(gone) => {
+                gone.from.iter().map(|part| (part.location.clone(), -i64::from(part.quantity))).collect()
+            }
+            Self::TransferSent(sent) => vec![(sent.from.clone(), -i64::from(sent.quantity))],
+            Self::TransferReceived(received) => vec![(received.to.clone(), received.quantity.into())],
+            Self::TransferLost(_)
+            | Self::Reserved(_)
+            | Self::Released(_)
+            | Self::Allocated(_)
+            | Self::Deallocated(_)
+            | Self::ThresholdSet(_)
+            | Self::BackOrderSet(_)
+            | Self::BuyerLimitSet(_)
+            | Self::RanLow(_)
+            | Self::Depleted(_)
+            | Self::Replenished(_) => Vec::new(),
+        }
+    }
+}
+
 /// Goods came in: on hand rises.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StockReceived {
     /// How many, at least 1.
     pub quantity: u32,
+    /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<LocationCode>,
 }
 
 /// Somebody counted, or something broke: on hand rises or falls.
@@ -89,15 +151,21 @@ pub struct StockAdjusted {
     pub delta: i64,
     /// Why.
     pub reason: String,
+    /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<LocationCode>,
 }
 
-/// The units in the warehouse were counted: on hand becomes the number that was counted.
+/// The units at a location were counted: what is there becomes the number that was counted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StockCounted {
     /// How many there are.
     pub counted: u32,
-    /// How many there should have been: what was on hand by the log.
+    /// How many there should have been: what was there by the log.
     pub expected: i64,
+    /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<LocationCode>,
     /// Why there was a count, or what explains the difference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -118,6 +186,9 @@ pub struct StockWrittenOff {
     pub quantity: u32,
     /// What became of them.
     pub reason: String,
+    /// Where they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<LocationCode>,
 }
 
 /// Units are kept for an order that is not paid yet: reserved rises.
@@ -171,6 +242,53 @@ pub struct StockShipped {
     pub order_id: OrderId,
     /// How many.
     pub quantity: u32,
+    /// From where; all of them from `main` where it is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<StockTaken>,
+}
+
+/// Units that were taken from a location.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StockTaken {
+    /// From which.
+    pub location: LocationCode,
+    /// How many.
+    pub quantity: u32,
+}
+
+/// Units left one location for another: they are on hand, and cannot be sold before they arrive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StockTransferSent {
+    /// The transfer.
+    pub transfer_id: TransferId,
+    /// Where they were.
+    pub from: LocationCode,
+    /// Where they go.
+    pub to: LocationCode,
+    /// How many, at least 1.
+    pub quantity: u32,
+}
+
+/// Units of a transfer arrived, all of them or a part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StockTransferReceived {
+    /// The transfer.
+    pub transfer_id: TransferId,
+    /// Where.
+    pub to: LocationCode,
+    /// How many, at least 1.
+    pub quantity: u32,
+}
+
+/// Units of a transfer never arrive: on hand falls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StockTransferLost {
+    /// The transfer.
+    pub transfer_id: TransferId,
+    /// How many: all that had not arrived.
+    pub quantity: u32,
+    /// What became of them.
+    pub reason: String,
 }
 
 /// Returned goods can be sold again: on hand rises.

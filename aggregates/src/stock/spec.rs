@@ -12,7 +12,7 @@ fn order() -> OrderId {
     id(1)
 }
 fn received(quantity: u32) -> StockEvent {
-    StockReceived { quantity }.into()
+    StockReceived { quantity, location: None }.into()
 }
 fn reserved(order_id: OrderId, quantity: u32) -> StockEvent {
     StockReserved { order_id, quantity, expires_at: at(900) }.into()
@@ -24,13 +24,13 @@ fn reserve(order_id: OrderId, quantity: u32) -> StockCommand {
     StockCommand::Reserve { order_id, quantity, expires_at: at(900) }
 }
 fn adjust(delta: i64) -> StockCommand {
-    StockCommand::Adjust { delta, reason: "counted".into() }
+    StockCommand::Adjust { delta, reason: "counted".into(), location: None }
 }
 fn count(counted: u32) -> StockCommand {
-    StockCommand::Count { counted, reason: None }
+    StockCommand::Count { counted, reason: None, location: None }
 }
 fn write_off(quantity: u32) -> StockCommand {
-    StockCommand::WriteOff { quantity, reason: "mould".into() }
+    StockCommand::WriteOff { quantity, reason: "mould".into(), location: None }
 }
 
 /// What each state answers: V is `validation_failed`, S `insufficient_stock`.
@@ -78,12 +78,12 @@ fn every_state_answers_every_command_as_the_table_says() {
         ("some", vec![received(5)]),
         ("reserved", kept.clone()),
         ("allocated", sold.clone()),
-        ("shipped", [&sold[..], &[StockShipped { order_id, quantity: 3 }.into()]].concat()),
+        ("shipped", [&sold[..], &[StockShipped { order_id, quantity: 3, from: Vec::new() }.into()]].concat()),
         ("released", [&kept[..], &[StockReleased { order_id, quantity: 3, reason: reason() }.into()]].concat()),
     ];
     let commands = [
-        ("receive", StockCommand::Receive { quantity: 1 }, at(0)),
-        ("receive_0", StockCommand::Receive { quantity: 0 }, at(0)),
+        ("receive", StockCommand::Receive { quantity: 1, location: None }, at(0)),
+        ("receive_0", StockCommand::Receive { quantity: 0, location: None }, at(0)),
         ("take_2", adjust(-2), at(0)),
         ("take_3", adjust(-3), at(0)),
         ("adjust_0", adjust(0), at(0)),
@@ -132,7 +132,7 @@ fn i4_a_reservation_becomes_an_allocation_and_leaves() {
     assert_eq!((stock.on_hand(), stock.reserved(), stock.allocated(), stock.available()), (5, 0, 3, 2));
     let stock = given::<Stock>(&[received(5), reserved(order(), 3), allocated()])
         .when(&StockCommand::Ship { order_id: order() })
-        .records(&[StockShipped { order_id: order(), quantity: 3 }.into()]);
+        .records(&[StockShipped { order_id: order(), quantity: 3, from: Vec::new() }.into()]);
     assert_eq!((stock.on_hand(), stock.reserved(), stock.allocated(), stock.available()), (2, 0, 0, 2));
 }
 
@@ -155,7 +155,7 @@ fn i4_a_part_of_what_is_kept_is_given_back() {
 
 #[test]
 fn i5_a_correction_needs_a_reason() {
-    let mute = StockCommand::Adjust { delta: 1, reason: " ".into() };
+    let mute = StockCommand::Adjust { delta: 1, reason: " ".into(), location: None };
     given::<Stock>(&[received(5)]).when(&mute).refused(RefusalCode::ValidationFailed);
 }
 
@@ -168,12 +168,12 @@ fn i5_counting_and_writing_off_leave_what_is_promised() {
     let refusal = given::<Stock>(&kept).when(&write_off(3)).refused(RefusalCode::InsufficientStock);
     assert_eq!(refusal.detail, "only 2 can be taken, the rest is promised to orders");
     assert_eq!(refusal.pointer.as_deref(), Some("/quantity"));
-    let gone = StockWrittenOff { quantity: 2, reason: "mould".into() };
+    let gone = StockWrittenOff { quantity: 2, reason: "mould".into(), location: None };
     let stock = given::<Stock>(&kept).when(&write_off(2)).records(&[gone.into(), StockDepleted {}.into()]);
     assert_eq!((stock.on_hand(), stock.reserved(), stock.available()), (3, 3, 0));
     for mute in [
-        StockCommand::WriteOff { quantity: 1, reason: " ".into() },
-        StockCommand::Count { counted: 5, reason: Some(String::new()) },
+        StockCommand::WriteOff { quantity: 1, reason: " ".into(), location: None },
+        StockCommand::Count { counted: 5, reason: Some(String::new()), location: None },
     ] {
         given::<Stock>(&kept).when(&mute).refused(RefusalCode::ValidationFailed);
     }
@@ -183,19 +183,22 @@ fn i5_counting_and_writing_off_leave_what_is_promised() {
 fn i7_a_count_says_what_is_there_and_what_was_expected() {
     for (counted, difference) in [(3, -2), (5, 0), (9, 4)] {
         let reason = Some("yearly count".to_owned());
-        let fact = StockCounted { counted, expected: 5, reason: reason.clone() };
+        let fact = StockCounted { counted, expected: 5, reason: reason.clone(), location: None };
         assert_eq!(fact.difference(), difference);
-        let stock =
-            given::<Stock>(&[received(5)]).when(&StockCommand::Count { counted, reason }).records(&[fact.into()]);
+        let stock = given::<Stock>(&[received(5)])
+            .when(&StockCommand::Count { counted, reason, location: None })
+            .records(&[fact.into()]);
         assert_eq!(stock.on_hand(), i64::from(counted));
     }
 }
 
 #[test]
 fn i6_a_stock_too_large_to_count_is_refused() {
-    let full: StockEvent = StockAdjusted { delta: i64::MAX, reason: "counted".into() }.into();
+    let full: StockEvent = StockAdjusted { delta: i64::MAX, reason: "counted".into(), location: None }.into();
     given::<Stock>(std::slice::from_ref(&full)).when(&adjust(1)).refused(RefusalCode::ValidationFailed);
-    given::<Stock>(&[full]).when(&StockCommand::Receive { quantity: 1 }).refused(RefusalCode::ValidationFailed);
+    given::<Stock>(&[full])
+        .when(&StockCommand::Receive { quantity: 1, location: None })
+        .refused(RefusalCode::ValidationFailed);
 }
 
 /// What is told after each of these commands, as the events' types beside the first of each.
@@ -252,7 +255,7 @@ fn i5_what_is_promised_ahead_is_within_the_limit_after_a_count_too() {
     // A count that finds no fewer is a fact whatever is promised.
     given::<Stock>(&[received(2), ahead(1), reserved(order(), 3), ahead(0), StockDepleted {}.into()])
         .when(&count(2))
-        .records(&[StockCounted { counted: 2, expected: 2, reason: None }.into()]);
+        .records(&[StockCounted { counted: 2, expected: 2, reason: None, location: None }.into()]);
 }
 
 #[test]
@@ -262,27 +265,30 @@ fn i9_what_was_promised_ahead_leaves_when_it_is_here() {
     let refusal = given::<Stock>(&sold).when(&ship).refused(RefusalCode::InsufficientStock);
     assert_eq!(refusal.detail, "3 are to leave, 1 are on hand: receive the others first");
     let here = [&sold[..], &[received(2)]].concat();
-    let stock = given::<Stock>(&here).when(&ship).records(&[StockShipped { order_id: order(), quantity: 3 }.into()]);
+    let stock =
+        given::<Stock>(&here)
+            .when(&ship)
+            .records(&[StockShipped { order_id: order(), quantity: 3, from: Vec::new() }.into()]);
     assert_eq!((stock.on_hand(), stock.available()), (0, 0));
 }
 
 #[test]
 fn i8_without_a_threshold_only_the_last_unit_and_its_return_are_told() {
     let release = || StockCommand::Release { order_id: order(), reason: "order_expired".into() };
-    let (receive, keep) = (StockCommand::Receive { quantity: 3 }, reserve(order(), 3));
+    let (receive, keep) = (StockCommand::Receive { quantity: 3, location: None }, reserve(order(), 3));
     let allocate = || StockCommand::Allocate { order_id: order() };
     assert_eq!(told(&[receive.clone(), reserve(order(), 2), reserve(id(2), 1)]), ["stock.depleted"]);
     assert_eq!(told(&[receive.clone(), keep.clone(), release()]), ["stock.depleted", "stock.replenished"]);
     let sold = [receive.clone(), keep, allocate(), StockCommand::Ship { order_id: order() }];
     assert_eq!(told(&sold), ["stock.depleted"], "it is told when the last one is kept, and not again");
     assert_eq!(told(&[&sold[..], &[receive]].concat()), ["stock.depleted", "stock.replenished"]);
-    assert_eq!(told(&[StockCommand::Receive { quantity: 1 }, write_off(1), count(1)]).len(), 2);
+    assert_eq!(told(&[StockCommand::Receive { quantity: 1, location: None }, write_off(1), count(1)]).len(), 2);
 }
 
 #[test]
 fn i8_each_line_is_told_once_by_what_crosses_it() {
     let low = |low| StockCommand::SetThreshold { low };
-    let receive = |quantity| StockCommand::Receive { quantity };
+    let receive = |quantity| StockCommand::Receive { quantity, location: None };
     let (ran_low, depleted, replenished) = ("stock.ran_low", "stock.depleted", "stock.replenished");
     // While it is low it stays told.
     let down = [receive(5), low(3), reserve(id(1), 1), reserve(id(2), 1), adjust(-1), write_off(1), count(4)];
@@ -304,7 +310,7 @@ fn i8_what_was_sold_out_before_levels_were_told_is_told_at_its_next_change() {
     let old = [received(3), reserved(order(), 3)];
     let allocate = StockCommand::Allocate { order_id: order() };
     given::<Stock>(&old).when(&allocate).records(&[allocated(), StockDepleted {}.into()]);
-    let more = StockCommand::Receive { quantity: 1 };
+    let more = StockCommand::Receive { quantity: 1, location: None };
     given::<Stock>(&old).when(&more).records(&[received(1)]);
 }
 
@@ -312,7 +318,7 @@ fn any_command() -> impl Strategy<Value = StockCommand> {
     let order_id = (0_u128..4).prop_map(id::<OrderId>);
     let reason = || "order_cancelled".to_owned();
     (0..14, order_id, 0_u32..6, -6_i64..6).prop_map(move |(kind, order_id, quantity, delta)| match kind {
-        0 => StockCommand::Receive { quantity },
+        0 => StockCommand::Receive { quantity, location: None },
         1 => adjust(delta),
         2 => reserve(order_id, quantity),
         3 => StockCommand::Release { order_id, reason: reason() },
@@ -371,12 +377,14 @@ proptest! {
                 | StockCommand::GiveBack { .. }
                 | StockCommand::Count { .. }
                 | StockCommand::WriteOff { .. }
+                | StockCommand::Arrive { .. }
                 | StockCommand::Restock { .. } => {}
                 // Only the order knows that it left.
-                StockCommand::Ship { .. } => prop_assert!(matches!(again, Decision::Refused(_))),
+                StockCommand::Ship { .. } | StockCommand::Lose { .. } => prop_assert!(matches!(again, Decision::Refused(_))),
                 StockCommand::Reserve { .. }
                 | StockCommand::Release { .. }
                 | StockCommand::Allocate { .. }
+                | StockCommand::Send { .. }
                 | StockCommand::SetThreshold { .. }
                 | StockCommand::SetBackOrder { .. }
                 | StockCommand::SetBuyerLimit { .. }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::event::StockEvent;
 use super::level::StockLevel;
+use super::places::Places;
+use crate::locations::LocationCode;
 
 /// The stock of a product; a product nobody received anything of has none.
 ///
@@ -28,14 +30,17 @@ pub struct Stock {
     back_order: u32,
     /// Units that one buyer may have in open orders; 0: no limit of the product's own.
     buyer_limit: u32,
+    /// Where the units are.
+    pub(super) places: Places,
 }
 
 impl Stock {
     pub(super) fn fold(&mut self, event: &StockEvent) {
+        self.places.fold(event);
         match event {
             StockEvent::Received(received) => self.add_on_hand(i64::from(received.quantity)),
             StockEvent::Adjusted(adjusted) => self.add_on_hand(adjusted.delta),
-            StockEvent::Counted(count) => self.on_hand = i64::from(count.counted),
+            StockEvent::Counted(count) => self.add_on_hand(count.difference()),
             StockEvent::WrittenOff(gone) => self.add_on_hand(-i64::from(gone.quantity)),
             StockEvent::Restocked(restocked) => self.add_on_hand(i64::from(restocked.quantity)),
             StockEvent::Reserved(reserved) => {
@@ -56,6 +61,8 @@ impl Stock {
                 take(&mut self.allocations, &mut self.allocated, shipped.order_id, shipped.quantity);
                 self.add_on_hand(-i64::from(shipped.quantity));
             }
+            StockEvent::TransferLost(lost) => self.add_on_hand(-i64::from(lost.quantity)),
+            StockEvent::TransferSent(_) | StockEvent::TransferReceived(_) => {}
             StockEvent::ThresholdSet(set) => self.low = set.low,
             StockEvent::BackOrderSet(set) => self.back_order = set.limit,
             StockEvent::BuyerLimitSet(set) => self.buyer_limit = set.limit,
@@ -69,10 +76,20 @@ impl Stock {
         self.on_hand = self.on_hand.saturating_add(delta);
     }
 
-    /// Units in the house.
+    /// Units that are the shop's: at its locations, and on their way between them.
     #[must_use]
     pub fn on_hand(&self) -> i64 {
         self.on_hand
+    }
+    /// Units at the shop's locations: on hand, less what is on its way between them.
+    #[must_use]
+    pub fn here(&self) -> i64 {
+        self.on_hand.saturating_sub(self.places.in_transit())
+    }
+    /// Units at a location; none is `main`.
+    #[must_use]
+    pub fn at(&self, location: Option<&LocationCode>) -> i64 {
+        self.places.at(location, self.here())
     }
     /// Units kept for unpaid orders.
     #[must_use]
@@ -104,15 +121,15 @@ impl Stock {
     pub fn orderable(&self) -> i64 {
         self.available().saturating_add(i64::from(self.back_order)).max(0)
     }
-    /// Units that can be taken out of the house without breaking a promise.
+    /// Units that can be taken away without breaking a promise.
     pub(super) fn removable(&self) -> i64 {
-        self.orderable().min(self.on_hand)
+        self.orderable().min(self.here())
     }
     /// Units that are here and can be sold, less what is promised and not here yet: negative while
     /// more is promised than is here.
     #[must_use]
     pub fn available(&self) -> i64 {
-        self.on_hand.saturating_sub(self.reserved).saturating_sub(self.allocated)
+        self.here().saturating_sub(self.reserved).saturating_sub(self.allocated)
     }
     /// At so many available units or fewer the stock counts as low; 0: never.
     #[must_use]

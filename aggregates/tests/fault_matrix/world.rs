@@ -420,7 +420,7 @@ impl World {
             .into(),
             CreateProduct::plain(product_id, "mug", won(PRICE)).into(),
             ActivateProduct { product_id }.into(),
-            ReceiveStock { product_id, quantity: STOCK }.into(),
+            ReceiveStock { product_id, quantity: STOCK, location: None }.into(),
             GrantPoints { user_id, amount: won(POINTS), reference: "welcome".into(), expires_at: None }.into(),
         ];
         for command in commands {

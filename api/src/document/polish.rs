@@ -8,11 +8,28 @@ use utoipa::openapi::{OpenApi, Ref, RefOr};
 
 /// Fields of answers that are left out when they have no value. Every other field is always
 /// present, with null where it has none.
-const LEFT_OUT: [(&str, &[&str]); 4] = [
+const LEFT_OUT: [(&str, &[&str]); 6] = [
     ("Problem", &["errors", "current_state", "allowed_commands"]),
     ("RowOutcome", &["product_id", "code", "pointer", "detail", "errors"]),
     ("DependencyCheck", &["detail"]),
-    ("Stock", &["on_hand", "reserved", "allocated", "buyer_limit", "back_order", "low", "level", "level_since"]),
+    ("ProductPage", &["facets"]),
+    ("ProductFacets", &["category", "seller", "price", "in_stock"]),
+    (
+        "Stock",
+        &[
+            "on_hand",
+            "locations",
+            "in_transit",
+            "transfers",
+            "reserved",
+            "allocated",
+            "buyer_limit",
+            "back_order",
+            "low",
+            "level",
+            "level_since",
+        ],
+    ),
 ];
 
 /// The meaning of fields that occur in many places, where a place has no description of its own.

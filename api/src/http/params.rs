@@ -30,6 +30,26 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     }
 }
 
+/// The two ids in the path: of a thing, and of a part of it.
+pub(crate) struct PathIds(pub(crate) Uuid, pub(crate) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathIds {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let wrong = || Problem::invalid_at("/path", "malformed_path", "the path cannot be read");
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| wrong())?;
+        let ids: Vec<(&str, Option<Uuid>)> = params.iter().map(|(name, text)| (name, parse_uuid(text))).collect();
+        match ids.as_slice() {
+            [(_, Some(thing)), (_, Some(part))] => Ok(Self(*thing, *part)),
+            [(name, None), _] | [_, (name, None)] => {
+                let pointer = format!("/path/{name}");
+                Err(Problem::invalid_at(pointer, "invalid_id", "an id in the path is not a UUID"))
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
 /// The one text in the path, such as an order's number: 200 characters at most, none
 /// of them a control character ([`PATH_TEXT`] is its pattern in the document).
 pub(crate) struct PathText(pub(crate) String);

@@ -108,6 +108,11 @@ proptest! {
         answers::<routes::imports::ExportQuery>(&node)?;
         answers::<ProductRow>(&node)?;
         answers::<StockRow>(&node)?;
+        answers::<routes::stock::SendTransferBody>(&node)?;
+        answers::<routes::stock::ReceiveTransferBody>(&node)?;
+        answers::<routes::stock::LoseTransferBody>(&node)?;
+        answers::<routes::locations::OpenLocationBody>(&node)?;
+        answers::<routes::locations::ChangeLocationBody>(&node)?;
         answers::<routes::points::GrantPointsBody>(&node)?;
         answers::<routes::orders::PlaceOrderBody>(&node)?;
         answers::<routes::orders::QuoteBody>(&node)?;

@@ -106,6 +106,10 @@ codes! {
     CategoryNotEmpty = "category_not_empty", CONFLICT, "Categories are below it";
     /// See [`RefusalCode::VariantConflict`].
     VariantConflict = "variant_conflict", CONFLICT, "The variants do not allow this";
+    /// See [`RefusalCode::SlugTaken`].
+    SlugTaken = "slug_taken", CONFLICT, "Another product has the slug";
+    /// See [`RefusalCode::LocationConflict`].
+    LocationConflict = "location_conflict", CONFLICT, "The locations do not allow this";
     /// The reference was used for another entry.
     ReferenceReused = "reference_reused", CONFLICT, "The reference was used before";
     /// The log never assigned this position: it is another log, or an older state of this one.
@@ -175,6 +179,8 @@ impl From<RefusalCode> for Code {
             RefusalCode::CategoryCycle => Self::CategoryCycle,
             RefusalCode::CategoryNotEmpty => Self::CategoryNotEmpty,
             RefusalCode::VariantConflict => Self::VariantConflict,
+            RefusalCode::SlugTaken => Self::SlugTaken,
+            RefusalCode::LocationConflict => Self::LocationConflict,
             RefusalCode::ReferenceReused => Self::ReferenceReused,
             RefusalCode::PaymentTotalMismatch => Self::PaymentTotalMismatch,
             RefusalCode::PaymentMethodInvalid => Self::PaymentMethodInvalid,

@@ -177,6 +177,8 @@ fn product(row: ProductRow, new_id: ProductId) -> Result<Planned, Vec<FieldProbl
         image_urls: row.image_urls.map(texts),
         weight_grams: row.weight_grams.map(grams),
         metadata: row.metadata.map(|pairs| pairs.0),
+        // A slug is claimed by a change of one product.
+        slug: None,
     };
     let command = ImportProduct { product_id, change, variant, active: row.active }.into();
     Ok(Planned { product_id, touches: std::iter::once(product_id.uuid()).chain(of).collect(), command })
@@ -190,8 +192,8 @@ fn stock(row: StockRow, for_all: Option<StockMode>) -> Result<Planned, Vec<Field
     let quantity = u32::try_from(quantity.0).unwrap_or(u32::MAX);
     let reason = reason.map(|reason| reason.0);
     let command = match mode.or(for_all) {
-        Some(StockMode::Receive) => ReceiveStock { product_id, quantity }.into(),
-        Some(StockMode::Count) => CountStock { product_id, counted: quantity, reason }.into(),
+        Some(StockMode::Receive) => ReceiveStock { product_id, quantity, location: None }.into(),
+        Some(StockMode::Count) => CountStock { product_id, counted: quantity, reason, location: None }.into(),
         None => {
             let mut errors = Errors::default();
             let detail = "say receive or count, here or for the whole import";

@@ -2,7 +2,7 @@
 //! acknowledged; it is handled after that.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use http::HeaderMap;
 use jangbu_commands::inbox::{Accepted, HookError};
 use serde::Serialize;
@@ -86,9 +86,11 @@ async fn payment(
 async fn carrier(
     State(app): State<App>,
     PathText(carrier): PathText,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Json<AcknowledgementView>, Problem> {
-    let accepted = app.state.hooks.receive_carrier(&carrier, pairs(&headers), body.to_vec()).await?;
+    let query = query.unwrap_or_default();
+    let accepted = app.state.hooks.receive_carrier(&carrier, pairs(&headers), &query, body.to_vec()).await?;
     Ok(Json(accepted.into()))
 }

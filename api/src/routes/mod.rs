@@ -6,8 +6,10 @@ pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod categories;
 mod entry;
+mod facets;
 pub(crate) mod hooks;
 pub(crate) mod imports;
+pub(crate) mod locations;
 pub(crate) mod operations;
 pub(crate) mod orders;
 pub(crate) mod payment_methods;
@@ -32,6 +34,7 @@ pub(crate) fn all() -> Vec<Entry> {
         products::entries(),
         categories::entries(),
         stock::entries(),
+        locations::entries(),
         orders::entries(),
         payments::entries(),
         payment_methods::entries(),

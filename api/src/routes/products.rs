@@ -10,28 +10,30 @@ use jangbu_commands::commands::{
     RemoveProduct,
 };
 use jangbu_commands::identity::Change;
-use jangbu_commands::{Command as _, Permission, ProductChange, TaxClass};
-use jangbu_kernel::{CategoryId, OrderId, ProductId, RecordedEvent, StreamId, UserId, Version};
+use jangbu_commands::{Command as _, Permission, ProductChange, SlugClaim, TaxClass, load_state, slug_stream};
+use jangbu_kernel::{CategoryId, OrderId, ProductId, RecordedEvent, StreamId, UserId, Version, text};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Page, ProductFilter, ProductRow, ProductSort, ProductWithStock, Queries, QueryError};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::ObjectBuilder;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::entry::{Entry, Kind};
+use super::facets::{Facets, FacetsView};
 use super::orders::page_request;
 use crate::http::body::{JsonBody, NoBody};
 use crate::http::call::Call;
-use crate::http::fields::{At, Errors, Line, List, Text, Whole, read_words, request_body};
+use crate::http::fields::{At, Errors, Line, List, ReadText, Text, Whole, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::money;
 use crate::http::pairs::Pairs;
-use crate::http::params::{PathId, QueryFields};
+use crate::http::params::{PathId, PathText, QueryFields};
 use crate::http::problem::Problem;
 use crate::http::reply::{self, Made};
 use crate::http::resource::{Resource, await_min_position, load};
-use crate::http::view::{Amount, Listing, Moment};
+use crate::http::view::{Amount, Moment};
 use crate::state::App;
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -39,6 +41,7 @@ pub(super) fn entries() -> Vec<Entry> {
         Entry::new(Access::Public, Kind::Query, &[], routes!(list)),
         Entry::command(&[CreateProduct::RULES], routes!(create)),
         Entry::new(Access::Public, Kind::One, &[], routes!(one)),
+        Entry::new(Access::Public, Kind::One, &[], routes!(by_slug)),
         Entry::command(&[ChangeProduct::RULES], routes!(change)),
         Entry::command(&[RemoveProduct::RULES], routes!(remove)),
         Entry::command(&[MakeVariant::RULES], routes!(make_variant)),
@@ -50,6 +53,25 @@ pub(super) fn entries() -> Vec<Entry> {
 
 read_words!(ProductSort, "an order of products");
 read_words!(TaxClass, "a tax class");
+
+/// The readable part of a product's address, in its stored form.
+pub(crate) struct Slug(String);
+
+impl ReadText for Slug {
+    const WANTED: &'static str =
+        "1 to 80 characters: words of lower-case letters, digits and Hangul with a hyphen between them";
+    const CODE: &'static str = "invalid_slug";
+    fn parse_text(given: &str) -> Option<Self> {
+        text::slug(given).map(Self)
+    }
+    fn text_schema() -> ObjectBuilder {
+        ObjectBuilder::new()
+            .pattern(Some(text::SLUG_PATTERN))
+            .min_length(Some(1))
+            .max_length(Some(text::LONGEST_SLUG))
+            .examples(["jeju-감귤-5kg"])
+    }
+}
 
 /// References of other systems.
 pub(crate) type Metadata = Pairs<20, 40, 500>;
@@ -73,6 +95,9 @@ request_body! {
         in_stock: Option<bool>,
         /// In which order; the newest first when it is left out.
         sort: Option<ProductSort>,
+        /// What to count beside the list, among the products that the other fields choose: `category`, `seller`,
+        /// `price` and `in_stock`, or some of them, with commas between.
+        facets: Option<Facets>,
         /// `next_cursor` of the page before.
         cursor: Option<Line<1, 1000>>,
         /// Items of a page, 50 when it is left out.
@@ -101,6 +126,8 @@ request_body! {
         image_urls: Option<List<Line<1, 2000>, 0, 20>>,
         /// Grams of one, as it is shipped.
         weight_grams: Option<Whole<0, 1_000_000>>,
+        /// The readable part of its address, which no other product has.
+        slug: Option<Slug>,
         /// References of other systems, by name.
         metadata: Option<Metadata>,
     }
@@ -125,6 +152,8 @@ request_body! {
         image_urls: Option<List<Line<1, 2000>, 0, 20>>,
         /// Grams of one, as it is shipped.
         weight_grams: Option<Whole<0, 1_000_000>>,
+        /// The readable part of its address, which no other product has; null: none.
+        slug: Change<Slug>,
         /// All references of other systems, by name.
         metadata: Option<Metadata>,
     }
@@ -169,6 +198,8 @@ pub(crate) struct ProductView {
     image_urls: Vec<String>,
     /// Grams of one, as it is shipped; 0 when nobody has weighed it.
     weight_grams: u32,
+    /// The readable part of its address.
+    slug: Option<String>,
     /// References of other systems, by name.
     metadata: BTreeMap<String, String>,
     /// The product that it is a variant of.
@@ -200,6 +231,7 @@ impl ProductView {
             tax_class: product.tax_class,
             image_urls: product.image_urls,
             weight_grams: product.weight_grams,
+            slug: product.slug,
             metadata: product.metadata,
             variant_of: product.variant_of.map(|id| id.uuid()),
             options: product.options,
@@ -210,6 +242,19 @@ impl ProductView {
             version: product.version,
         }
     }
+}
+
+/// A page of products.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProductPage)]
+pub(crate) struct ProductListing {
+    items: Vec<ProductView>,
+    /// Where the next page begins; null on the last one.
+    #[schema(required)]
+    next_cursor: Option<String>,
+    /// The counts that were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facets: Option<FacetsView>,
 }
 
 impl Resource for ProductRow {
@@ -253,13 +298,13 @@ pub(super) async fn load_row(app: &App, call: &Call, id: Uuid) -> Result<Product
 #[utoipa::path(
     get, path = "/v1/products", operation_id = "listProducts", tag = "products",
     params(ProductListQuery),
-    responses((status = 200, description = "a page of products", body = Listing<ProductView>)),
+    responses((status = 200, description = "a page of products", body = ProductListing)),
 )]
 async fn list(
     State(app): State<App>,
     call: Call,
     QueryFields(query): QueryFields<ProductListQuery>,
-) -> Result<Json<Listing<ProductView>>, Problem> {
+) -> Result<Json<ProductListing>, Problem> {
     await_min_position(&app, &call).await?;
     let mut errors = Errors::default();
     let mut price = |amount: Option<money::Amount>, name: &str| {
@@ -283,7 +328,12 @@ async fn list(
         app.state.queries.products(&filter, &page_request(query.cursor, query.limit)).await?;
     let items =
         items.into_iter().map(|ProductWithStock { product, available, .. }| ProductView::of(product, available));
-    Ok(Json(Listing { items: items.collect(), next_cursor }))
+    let items = items.collect();
+    let facets = match &query.facets {
+        Some(wanted) => Some(FacetsView::of(wanted, app.state.queries.product_facets(&filter).await?)),
+        None => None,
+    };
+    Ok(Json(ProductListing { items, next_cursor, facets }))
 }
 
 /// Puts a product into the catalogue, on sale.
@@ -311,6 +361,7 @@ fn creation(app: &App, body: CreateProductBody) -> Result<CreateProduct, Problem
         tax_class,
         image_urls,
         weight_grams,
+        slug,
         metadata,
     } = body;
     let mut errors = Errors::default();
@@ -324,6 +375,7 @@ fn creation(app: &App, body: CreateProductBody) -> Result<CreateProduct, Problem
         tax_class,
         image_urls: image_urls.map(texts),
         weight_grams: weight_grams.map(grams),
+        slug: slug.map(|slug| Some(slug.0)),
         metadata: metadata.map(|pairs| pairs.0),
         ..ProductChange::default()
     };
@@ -360,6 +412,24 @@ async fn one(State(app): State<App>, PathId(id): PathId, call: Call) -> Result<R
     reply::read::<ProductRow>(&app, &call, id, None).await
 }
 
+/// One product, on sale or off, by the readable part of its address.
+#[utoipa::path(
+    get, path = "/v1/products/by-slug/{slug}", operation_id = "getProductBySlug", tag = "products",
+    params(("slug" = String, Path, description = "the product's slug")),
+    responses((status = 200, description = "the product", body = ProductView)),
+)]
+async fn by_slug(State(app): State<App>, PathText(given): PathText, call: Call) -> Result<Response, Problem> {
+    await_min_position(&app, &call).await?;
+    let slug = text::slug(&given).ok_or_else(|| Problem::not_found(ProductRow::WHAT))?;
+    let id = match app.state.queries.product_with_slug(&slug).await? {
+        Some(id) => Some(id),
+        // The read model may not have it yet.
+        None => load_state::<SlugClaim>(app.state.commands.log().as_ref(), slug_stream(&slug).id).await?.0.product_id(),
+    };
+    let id = id.ok_or_else(|| Problem::not_found(ProductRow::WHAT))?;
+    reply::read::<ProductRow>(&app, &call, id.uuid(), None).await
+}
+
 /// Changes parts of a product.
 #[utoipa::path(
     put, path = "/v1/products/{id}", operation_id = "changeProduct", tag = "products",
@@ -382,6 +452,7 @@ async fn change(
         tax_class,
         image_urls,
         weight_grams,
+        slug,
         metadata,
     } = body.value;
     let mut errors = Errors::default();
@@ -396,6 +467,7 @@ async fn change(
         tax_class,
         image_urls: image_urls.map(texts),
         weight_grams: weight_grams.map(grams),
+        slug: wanted(slug).map(|slug| slug.map(|slug| slug.0)),
         metadata: metadata.map(|pairs| pairs.0),
     };
     let answer = call.execute(&app, ChangeProduct { product_id: ProductId::new(id), change }, &body.bytes).await?;

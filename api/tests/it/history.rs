@@ -34,8 +34,10 @@ impl History<'_> {
     /// Adds a long history to a product's stock, a user's points and the user.
     pub async fn changes(&self, product: ProductId, user: UserId) {
         let one = Money::krw(1).unwrap();
-        self.long(StreamId::stock(product), CHANGES, |_| DomainEvent::Stock(StockReceived { quantity: 1 }.into()))
-            .await;
+        self.long(StreamId::stock(product), CHANGES, |_| {
+            DomainEvent::Stock(StockReceived { quantity: 1, location: None }.into())
+        })
+        .await;
         self.long(StreamId::points(user), CHANGES, |number| {
             let reference = format!("long-{number}");
             DomainEvent::Points(

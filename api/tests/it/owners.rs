@@ -64,6 +64,9 @@ impl Street {
         house.post(&staff, &refunds, &[("idempotency-key", "the-owners-refund")], &refund).await.expect(201);
         let return_id = returned(&house, &owner, &staff, &order_id, shipment_id).await;
         let other_product = house.product(&staff, &PRICE.to_string(), 5).await;
+        let transfer = transfer(&house, &staff, &product).await;
+        let slug = json!({"slug": "jeju-감귤"}).to_string();
+        house.send_json("PUT", &staff, &format!("/v1/products/{product}"), &[], &slug).await.expect(200);
         let category = house.post(&staff, "/v1/categories", &[], &json!({"name": "과일"})).await.expect(201);
         let category = text(&category.body["id"]);
         let file = request("POST", "/v1/imports/products", &staff, &[("content-type", "text/csv")]);
@@ -82,9 +85,12 @@ impl Street {
             ("/v1/sagas/{order_id}", order_id.clone(), Whose::Owners),
             ("/v1/audit/streams/{stream}", format!("order-{order_id}"), Whose::Owners),
             ("/v1/products/{id}", product.clone(), Whose::Shops),
+            ("/v1/products/by-slug/{slug}", "jeju-감귤".to_owned(), Whose::Shops),
             ("/v1/categories/{id}", category, Whose::Shops),
             ("/v1/stock/{product_id}", product, Whose::Shops),
             ("/v1/imports/{id}", import, Whose::Shops),
+            ("/v1/stock/{product_id}/transfers/{id}", transfer, Whose::Shops),
+            ("/v1/locations/{code}", "pangyo".to_owned(), Whose::Shops),
             ("/v1/projections/{name}", "orders".to_owned(), Whose::Shops),
         ];
         let document = serde_json::to_value(openapi()).unwrap();
@@ -184,6 +190,15 @@ impl Street {
         let problem: Value = serde_json::from_slice(&body).unwrap();
         (status, text(&problem["code"]))
     }
+}
+
+/// A transfer of two units that are on their way, under its product.
+async fn transfer(house: &House, staff: &str, product: &str) -> String {
+    let location = json!({"code": "pangyo", "name": "판교 매장"});
+    house.post(staff, "/v1/locations", &[], &location).await.expect(201);
+    let (path, body) = (format!("/v1/stock/{product}/transfers"), json!({"to": "pangyo", "quantity": 2}));
+    let sent = house.post(staff, &path, &[("idempotency-key", "the-shops-transfer")], &body).await.expect(200);
+    format!("{product}/transfers/{}", text(&sent.body["transfers"][0]["id"]))
 }
 
 fn text(value: &Value) -> String {

@@ -119,6 +119,7 @@ fn state_name(state: &AnyState, at: Timestamp) -> String {
         AnyState::Product(product) if !product.exists() => nothing(),
         AnyState::Product(product) => if product.is_active() { "active" } else { "inactive" }.to_owned(),
         AnyState::Category(category) => if category.exists() { "there" } else { "-" }.to_owned(),
+        AnyState::Slug(claim) => claim.product_id().map_or_else(nothing, |_| "claimed".to_owned()),
         AnyState::Stock(stock) => format!(
             "on hand {}, reserved {}, allocated {}, available {}",
             stock.on_hand(),
@@ -126,6 +127,7 @@ fn state_name(state: &AnyState, at: Timestamp) -> String {
             stock.allocated(),
             stock.available()
         ),
+        AnyState::Locations(locations) => format!("{} locations", locations.all().count()),
         AnyState::Order(order) => match (order.status(), order.hold()) {
             (Some(status), None) => status.name().to_owned(),
             (Some(status), Some(_)) => format!("{} (on hold)", status.name()),
@@ -187,7 +189,7 @@ mod tests {
     }
 
     fn received(version: Version, at: Timestamp) -> RecordedEvent {
-        let event = DomainEvent::Stock(StockEvent::from(StockReceived { quantity: 5 }));
+        let event = DomainEvent::Stock(StockEvent::from(StockReceived { quantity: 5, location: None }));
         recorded(version, AggregateKind::Stock, &event, at)
     }
 

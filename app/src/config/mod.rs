@@ -146,6 +146,17 @@ impl std::fmt::Debug for PostgresUrl {
     }
 }
 
+/// The service that follows parcels.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    /// Where it answers.
+    pub url: String,
+    /// The client id and the client secret, with a colon between them.
+    pub api_key: SecretString,
+    /// Where it reaches this shop.
+    pub callback_url: String,
+}
+
 /// The simulated external systems.
 #[derive(Clone, Debug)]
 pub struct SandboxSettings {
@@ -189,6 +200,8 @@ pub struct Settings {
     pub gateway_timeout: Duration,
     /// The sandbox; none: it is off.
     pub sandbox: Option<SandboxSettings>,
+    /// The service that follows parcels, if there is one.
+    pub tracker: Option<Tracker>,
     /// How many requests a caller may make; none: no limit.
     pub rate_limit: Option<RateLimit>,
     /// Trusted proxies, which name the client.
@@ -227,6 +240,7 @@ const DEFAULT_RATE_LIMIT: &str = "1000/min";
 const DEFAULT_AUTH_RATE_LIMIT: &str = "30/min";
 /// Parcels stay where they are until the sandbox is asked to move them: the shop ignores scans of a
 /// parcel that it has not handed over yet.
+const DEFAULT_TRACKER_URL: &str = "https://apis.tracker.delivery/graphql";
 const DEFAULT_CARRIER_STEP_MS: u64 = 0;
 
 impl Settings {
@@ -273,6 +287,7 @@ impl Settings {
             admin_password: raw.admin_password.clone().map(SecretString::from),
             gateway_timeout: Duration::from_millis(gateway_timeout_ms),
             sandbox: sandbox(&raw)?,
+            tracker: tracker(&raw)?,
             trusted_proxies: trusted_proxies(raw.trusted_proxies.as_deref())?,
             rate_limit,
             auth_rate_limit,
@@ -358,6 +373,29 @@ fn sandbox(raw: &Raw) -> Result<Option<SandboxSettings>, ConfigError> {
         api_key: raw.sandbox_api_key.clone().map(SecretString::from),
         webhook_secret: raw.sandbox_webhook_secret.clone().map(SecretString::from),
         carrier_step: (step_ms > 0).then(|| Duration::from_millis(step_ms)),
+    }))
+}
+
+/// Parcels are followed when there is a key.
+fn tracker(raw: &Raw) -> Result<Option<Tracker>, ConfigError> {
+    let Some(api_key) = &raw.tracker_api_key else { return Ok(None) };
+    if !api_key.contains(':') || !api_key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // The value is not repeated: it holds a secret.
+        let problem = "not a key, expected CLIENT_ID:CLIENT_SECRET";
+        return Err(ConfigError::value("JANGBU_TRACKER_API_KEY", problem));
+    }
+    let address = |setting, url: Option<&String>| match url {
+        Some(url) if url.starts_with("http://") || url.starts_with("https://") => Ok(url.clone()),
+        Some(url) => {
+            Err(ConfigError::value(setting, format!("{url:?} is not an address, expected for example https://HOST")))
+        }
+        None => Err(ConfigError::value(setting, "it is needed with JANGBU_TRACKER_API_KEY")),
+    };
+    let url = raw.tracker_url.clone().unwrap_or_else(|| DEFAULT_TRACKER_URL.to_owned());
+    Ok(Some(Tracker {
+        url: address("JANGBU_TRACKER_URL", Some(&url))?,
+        api_key: SecretString::from(api_key.clone()),
+        callback_url: address("JANGBU_TRACKER_CALLBACK_URL", raw.tracker_callback_url.as_ref())?,
     }))
 }
 

@@ -57,6 +57,9 @@ pub(super) struct Raw {
     pub(super) admin_password: Option<String>,
     pub(super) gateway: Option<String>,
     pub(super) carrier: Option<String>,
+    pub(super) tracker_url: Option<String>,
+    pub(super) tracker_api_key: Option<String>,
+    pub(super) tracker_callback_url: Option<String>,
     pub(super) gateway_timeout_ms: Option<u64>,
     pub(super) sandbox: Option<String>,
     pub(super) sandbox_listen: Option<String>,
@@ -80,7 +83,7 @@ pub(super) struct Raw {
 }
 
 /// Every plain setting, in the order of the documentation.
-const SETTINGS: [&str; 27] = [
+const SETTINGS: [&str; 30] = [
     "listen",
     "data_dir",
     "database_url",
@@ -90,6 +93,9 @@ const SETTINGS: [&str; 27] = [
     "admin_password",
     "gateway",
     "carrier",
+    "tracker_url",
+    "tracker_api_key",
+    "tracker_callback_url",
     "gateway_timeout_ms",
     "sandbox",
     "sandbox_listen",
@@ -112,8 +118,8 @@ const SETTINGS: [&str; 27] = [
 
 /// Settings that may come from a file whose name is in `JANGBU_..._FILE`, as container platforms
 /// pass secrets.
-const SECRETS: [&str; 5] =
-    ["database_url", "master_key", "admin_password", "sandbox_api_key", "sandbox_webhook_secret"];
+const SECRETS: [&str; 6] =
+    ["database_url", "master_key", "admin_password", "tracker_api_key", "sandbox_api_key", "sandbox_webhook_secret"];
 
 /// Variables with the prefix that are not settings of the server.
 const NO_SETTINGS: [&str; 3] = ["JANGBU_CONFIG", "JANGBU_PASSWORD", "JANGBU_URL"];

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jangbu_commands::{Carriers, Gateways};
+use jangbu_integrations::carriers::delivery_tracker::TrackerSettings;
 use jangbu_integrations::{OutboundPolicy, ServiceSettings, carriers, gateways};
 use jangbu_kernel::part::Part;
 use jangbu_sandbox::{RunningSandbox, Sandbox, SandboxConfig, Url};
@@ -164,6 +165,16 @@ impl Outside {
         let mut carriers = Carriers::new(carriers::connect(&settings.policy.carrier, &service)?);
         for (name, connect) in carriers::CARRIERS.iter().filter(|(name, _)| *name != settings.policy.carrier) {
             carriers = carriers.with(connect(&service).with_context(|| format!("cannot connect to {name}"))?);
+        }
+        if let Some(tracker) = &settings.tracker {
+            let tracker = TrackerSettings {
+                url: tracker.url.clone(),
+                api_key: tracker.api_key.clone(),
+                shop_url: tracker.callback_url.clone(),
+                policy: service.policy.clone(),
+            };
+            let connected = carriers::delivery_tracker::connect(&tracker);
+            carriers = carriers.with(connected.context("cannot connect to the tracker of parcels")?);
         }
         Ok(Self { sandbox, sandbox_url, gateways: Arc::new(gateways), carriers: Arc::new(carriers), calls_at_once })
     }

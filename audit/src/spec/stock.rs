@@ -1,4 +1,7 @@
-//! What the checks of the stock find: S1 to S4.
+//! What the checks of the stock find: S1 to S5.
+
+use jangbu_aggregates::locations::LocationCode;
+use jangbu_kernel::TransferId;
 
 use super::*;
 
@@ -6,7 +9,7 @@ use super::*;
 fn s1_negative_stock_is_found() {
     let mut story = Story::default();
     story.stock_received(id(PRODUCT), 1);
-    story.stock(StockAdjusted { delta: -2, reason: "miscount".into() });
+    story.stock(StockAdjusted { delta: -2, reason: "miscount".into(), location: None });
     assert!(story.broken().contains(&(S1, 2)));
 
     let mut story = Story::default();
@@ -20,9 +23,9 @@ fn s1_a_count_that_expected_something_else_is_found() {
     let counted = |expected| {
         let mut story = Story::default();
         story.stock_received(id(PRODUCT), 5);
-        story.stock(StockWrittenOff { quantity: 1, reason: "broken".into() });
-        story.stock(StockCounted { counted: 3, expected, reason: None });
-        story.stock(StockCounted { counted: 3, expected: 3, reason: None });
+        story.stock(StockWrittenOff { quantity: 1, reason: "broken".into(), location: None });
+        story.stock(StockCounted { counted: 3, expected, reason: None, location: None });
+        story.stock(StockCounted { counted: 3, expected: 3, reason: None, location: None });
         story.broken()
     };
     assert_eq!(counted(4), []);
@@ -49,12 +52,12 @@ fn s3_promising_ahead_beyond_the_limit_is_found() {
 fn s3_counting_or_writing_off_what_is_promised_is_found() {
     let mut story = Story::default();
     story.placed();
-    story.stock(StockCounted { counted: 1, expected: 5, reason: None });
+    story.stock(StockCounted { counted: 1, expected: 5, reason: None, location: None });
     assert!(story.broken().contains(&(S3, 4)));
 
     let mut story = Story::default();
     story.placed();
-    story.stock(StockWrittenOff { quantity: 4, reason: "mould".into() });
+    story.stock(StockWrittenOff { quantity: 4, reason: "mould".into(), location: None });
     assert!(story.broken().contains(&(S3, 4)));
 }
 
@@ -94,22 +97,22 @@ fn leveled(events: impl IntoIterator<Item = StockEvent>) -> Vec<(Invariant, u64)
 
 #[test]
 fn s4_levels_that_are_told_once_hold() {
-    let gone = |quantity| StockWrittenOff { quantity, reason: "mould".into() }.into();
+    let gone = |quantity| StockWrittenOff { quantity, reason: "mould".into(), location: None }.into();
     assert_eq!(leveled([gone(2)]), []);
     assert_eq!(leveled([gone(3), StockRanLow { available: 2, low: 2 }.into()]), []);
     let back = StockReplenished { available: 1, low: 2 };
-    let back = [gone(5), StockDepleted {}.into(), StockReceived { quantity: 1 }.into(), back.into()];
+    let back = [gone(5), StockDepleted {}.into(), StockReceived { quantity: 1, location: None }.into(), back.into()];
     assert_eq!(leveled(back), []);
     // A log from before levels were told.
     let mut story = Story::default();
     story.stock_received(id(PRODUCT), 5);
-    story.stock(StockWrittenOff { quantity: 5, reason: "mould".into() });
+    story.stock(StockWrittenOff { quantity: 5, reason: "mould".into(), location: None });
     assert_eq!(story.broken(), []);
 }
 
 #[test]
 fn s4_a_level_that_is_told_wrongly_late_or_never_is_found() {
-    let gone = |quantity| StockWrittenOff { quantity, reason: "mould".into() }.into();
+    let gone = |quantity| StockWrittenOff { quantity, reason: "mould".into(), location: None }.into();
     let low = |available, low| StockRanLow { available, low }.into();
     assert_eq!(leveled([gone(3)]), [(S4, 3)], "never");
     assert_eq!(leveled([gone(2), low(3, 2)]), [(S4, 4), (S4, 4)], "too early");
@@ -118,7 +121,29 @@ fn s4_a_level_that_is_told_wrongly_late_or_never_is_found() {
     let mut story = Story::default();
     story.stock_received(id(PRODUCT), 5);
     story.stock(StockThresholdSet { low: 0 });
-    story.stock(StockWrittenOff { quantity: 5, reason: "mould".into() });
+    story.stock(StockWrittenOff { quantity: 5, reason: "mould".into(), location: None });
     story.stock(StockDepleted {});
     assert_eq!(story.broken(), [(S4, 3)], "in an append of its own");
+}
+
+#[test]
+fn s5_goods_that_are_nowhere_are_found() {
+    let code = |text: &str| LocationCode::parse(text).unwrap();
+    let transfer_id = TransferId::new(id(70));
+    let sent = |quantity| StockTransferSent { transfer_id, from: code("main"), to: code("pangyo"), quantity };
+    let came = |quantity| StockTransferReceived { transfer_id, to: code("pangyo"), quantity };
+    let story = |quantities: [u32; 3]| {
+        let mut story = Story::default();
+        story.stock_received(id(PRODUCT), 5);
+        story.stock(sent(quantities[0]));
+        story.stock(came(quantities[1]));
+        let gone = StockWrittenOff { quantity: quantities[2], reason: "mould".into(), location: Some(code("pangyo")) };
+        story.stock(gone);
+        story.broken()
+    };
+    assert_eq!(story([3, 3, 3]), []);
+    assert_eq!(story([3, 2, 2]), []);
+    assert_eq!(story([3, 3, 4]), [(S5, 4)], "more leave than are there");
+    assert!(story([3, 4, 1]).contains(&(S5, 3)), "more arrive than were sent");
+    assert!(story([6, 3, 1]).contains(&(S5, 2)), "more are sent than are there");
 }

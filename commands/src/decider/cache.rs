@@ -121,8 +121,10 @@ const fn is_passing(stream: StreamId) -> bool {
         | AggregateKind::Email
         | AggregateKind::Product
         | AggregateKind::Category
+        | AggregateKind::Slug
         | AggregateKind::Stock
         | AggregateKind::Return
+        | AggregateKind::Locations
         | AggregateKind::Points
         | AggregateKind::Buyer => false,
     }

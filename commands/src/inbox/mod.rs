@@ -11,11 +11,13 @@
 mod notice;
 mod worker;
 
+pub(crate) use worker::Failure;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jangbu_kernel::gateway::{Observation, WebhookError};
+use jangbu_kernel::gateway::{CarrierNews, Observation, WebhookError};
 use jangbu_kernel::ports::{Inbox, InboxMessage, World};
 use tokio::sync::Notify;
 
@@ -119,11 +121,11 @@ impl From<WebhookError> for HookError {
     }
 }
 
-impl From<worker::Failure> for HookError {
-    fn from(failure: worker::Failure) -> Self {
+impl From<Failure> for HookError {
+    fn from(failure: Failure) -> Self {
         match failure {
-            worker::Failure::Transient(_) => Self::Unavailable,
-            worker::Failure::Message(reason) => Self::Unreadable(reason),
+            Failure::Transient(_) => Self::Unavailable,
+            Failure::Message(reason) => Self::Unreadable(reason),
         }
     }
 }
@@ -171,7 +173,7 @@ impl Hooks {
         Ok(accepted)
     }
 
-    /// Accepts a webhook of a carrier: its headers and the exact bytes of the body.
+    /// Accepts a webhook of a carrier: its headers, the query of its address and the exact bytes of the body.
     ///
     /// # Errors
     /// [`HookError`]: nothing was stored, do not acknowledge.
@@ -179,10 +181,18 @@ impl Hooks {
         &self,
         carrier: &str,
         headers: Vec<(String, String)>,
+        query: &str,
         body: Vec<u8>,
     ) -> Result<Accepted, HookError> {
         let adapter = self.deps.carriers.get(carrier).ok_or(HookError::UnknownSource)?;
-        let notice = Notice::of_carrier(adapter.read_webhook(&headers, &body)?)?;
+        let notice = match adapter.read_news(&headers, query, &body)? {
+            CarrierNews::Told(notice) => Notice::of_carrier(notice)?,
+            CarrierNews::Ask { message_id, shipment_id } => {
+                // It is stored only if there is a parcel to ask about.
+                worker::parcel(&self.deps, shipment_id).await.map_err(HookError::from)?;
+                Notice::Look { message_id, shipment_id }
+            }
+        };
         self.keep(format!("carriers/{carrier}"), notice, headers, body).await
     }
 

@@ -22,6 +22,8 @@ pub(super) enum Notice {
     Charge { message_id: String, payment_id: PaymentId, idempotency_key: Uuid, outcome: StoredOutcome },
     /// A gateway reports that something happened to a charge, and has to be asked what.
     Ask { message_id: String, payment_id: PaymentId },
+    /// A carrier reports that something happened to a parcel, and has to be asked what.
+    Look { message_id: String, shipment_id: ShipmentId },
     /// A carrier reports on a parcel.
     Scan {
         message_id: String,
@@ -77,9 +79,10 @@ impl Notice {
 
     pub fn message_id(&self) -> &str {
         match self {
-            Self::Charge { message_id, .. } | Self::Ask { message_id, .. } | Self::Scan { message_id, .. } => {
-                message_id
-            }
+            Self::Charge { message_id, .. }
+            | Self::Ask { message_id, .. }
+            | Self::Look { message_id, .. }
+            | Self::Scan { message_id, .. } => message_id,
         }
     }
 
@@ -87,7 +90,7 @@ impl Notice {
     pub const fn subject(&self) -> Uuid {
         match self {
             Self::Charge { payment_id, .. } | Self::Ask { payment_id, .. } => payment_id.uuid(),
-            Self::Scan { shipment_id, .. } => shipment_id.uuid(),
+            Self::Look { shipment_id, .. } | Self::Scan { shipment_id, .. } => shipment_id.uuid(),
         }
     }
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use jangbu_aggregates::payment::Source;
-use jangbu_aggregates::shipment::Scan;
+use jangbu_aggregates::shipment::{Scan, Shipment};
 use jangbu_aggregates::{AnyCommand, Scope};
-use jangbu_kernel::gateway::ChargeOutcome;
+use jangbu_kernel::gateway::{ChargeOutcome, ParcelUnderWay};
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::InboxMessage;
-use jangbu_kernel::{Actor, CommandId, CorrelationId, PaymentId, RecordedEvent, StreamId};
+use jangbu_kernel::{Actor, CommandId, CorrelationId, PaymentId, RecordedEvent, ShipmentId, StreamId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,13 +22,15 @@ use super::InboxDeps;
 use super::notice::Notice;
 use crate::lease::{Ended, Lease};
 use crate::process::PaymentHistory;
+use crate::reader::load_state;
 use crate::request::{Caller, CommandError, Idempotency, Request};
+use crate::tracking;
 
 /// Namespace for the ids of commands that messages cause.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8f0a_6a5e_2d3c_4f41_9b0e_6c1d_7a52_e310);
 
 /// Why a message was not handled this time.
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// An infrastructure failure: try again, without counting an attempt.
     Transient(String),
     /// The message itself is the cause: count a failed attempt.
@@ -195,6 +197,10 @@ async fn handle(deps: &InboxDeps, message: &InboxMessage, notice: Notice) -> Res
             let command = ObservePayment { payment_id, observation, source: Source::Inquiry };
             submit(deps, message, Actor::Gateway(name.to_owned()), command, &events).await
         }
+        Notice::Look { shipment_id, .. } => {
+            let parcel = parcel(deps, shipment_id).await?;
+            tracking::read(&deps.commands, deps.carriers.holding(name).as_ref(), &parcel).await
+        }
         Notice::Scan { shipment_id, tracking_number, status, code, place, at, .. } => {
             let events = deps.commands.history(StreamId::shipment(shipment_id), None).await?;
             let scan = Scan { carrier: name.to_owned(), tracking_number, status, code, place, at, note: None };
@@ -219,6 +225,18 @@ pub(super) async fn charge_at(
         return Err(Failure::Message("the charge is another gateway's".to_owned()));
     }
     Ok((events, key))
+}
+
+/// A parcel that was dispatched, by what it was dispatched with.
+pub(super) async fn parcel(deps: &InboxDeps, shipment_id: ShipmentId) -> Result<ParcelUnderWay, Failure> {
+    let (shipment, _) = load_state::<Shipment>(deps.commands.log().as_ref(), shipment_id).await?;
+    match (shipment.state().is_dispatched(), shipment.carrier(), shipment.tracking_number()) {
+        (true, Some(carrier), Some(number)) => {
+            let (carrier, tracking_number) = (carrier.to_owned(), number.to_owned());
+            Ok(ParcelUnderWay { shipment_id, carrier, tracking_number })
+        }
+        _ => Err(Failure::Message("there is no such parcel under way".to_owned())),
+    }
 }
 
 async fn submit(

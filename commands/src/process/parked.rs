@@ -159,8 +159,10 @@ async fn concerned(shared: &Shared, recorded: &RecordedEvent) -> Option<OrderId>
         | AggregateKind::Session
         | AggregateKind::Product
         | AggregateKind::Category
+        | AggregateKind::Slug
         | AggregateKind::Stock
         | AggregateKind::Return
+        | AggregateKind::Locations
         | AggregateKind::Points
         | AggregateKind::Administrators
         | AggregateKind::Buyer

@@ -165,7 +165,7 @@ async fn if_match_names_the_version_of_the_primary_stream() {
     let shop = Shop::new();
     let (commands, task) = shop.decider(Arc::new(MemoryStore::new()));
     let product_id = shop.product(&commands, 1_000, 5).await;
-    let mut request = shop.request(ReceiveStock { product_id, quantity: 5 });
+    let mut request = shop.request(ReceiveStock { product_id, quantity: 5, location: None });
     request.if_match = Some(vec![Version::new(7)]);
     assert!(matches!(
         commands.execute(request.clone()).await,
@@ -183,14 +183,14 @@ async fn a_caller_who_leaves_changes_nothing() {
     let (commands, task) = shop.decider(log.clone());
     let product_id = shop.product(&commands, 1_000, 5).await;
     log.hold();
-    let leaving = commands.execute(shop.request(ReceiveStock { product_id, quantity: 3 }));
+    let leaving = commands.execute(shop.request(ReceiveStock { product_id, quantity: 3, location: None }));
     let reached = log.reached.load(Ordering::SeqCst);
     tokio::select! {
         _ = leaving => panic!("answered before the commit"),
         () = eventually("the append is under way", || async { log.reached.load(Ordering::SeqCst) > reached }) => {}
     }
     log.let_go();
-    let answer = shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+    let answer = shop.run(&commands, ReceiveStock { product_id, quantity: 1, location: None }).await.unwrap();
     assert_eq!(answer.version, Version::new(3), "what the caller left behind was carried out");
     task.stop().await;
 }
@@ -259,7 +259,7 @@ async fn a_lost_answer_is_told_as_unknown_and_the_key_finds_out() {
         let (commands, task) = shop.decider(log.clone());
         let product_id = shop.product(&commands, 1_000, 5).await;
         log.will(fault);
-        let request = shop.keyed(ReceiveStock { product_id, quantity: 3 }, "key", 1);
+        let request = shop.keyed(ReceiveStock { product_id, quantity: 3, location: None }, "key", 1);
         assert!(matches!(commands.execute(request.clone()).await, Err(CommandError::OutcomeUnknown(_))));
         let answer = commands.execute(request).await.unwrap();
         assert_eq!((answer.replayed, answer.version), (acted, Version::new(2)));
@@ -281,9 +281,11 @@ async fn a_full_queue_is_told_at_once_and_a_stopped_decider_finishes_what_waits(
         assert!(before < 2_000, "the queue takes no end of requests");
         let (shop, commands) = (shop.clone(), commands.clone());
         if commands.queued() == 4 {
-            break shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await;
+            break shop.run(&commands, ReceiveStock { product_id, quantity: 1, location: None }).await;
         }
-        waiting.push(tokio::spawn(async move { shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await }));
+        waiting.push(tokio::spawn(async move {
+            shop.run(&commands, ReceiveStock { product_id, quantity: 1, location: None }).await
+        }));
         tokio::task::yield_now().await;
     };
     assert!(matches!(busy, Err(CommandError::Busy { .. })), "{busy:?}");
@@ -292,7 +294,7 @@ async fn a_full_queue_is_told_at_once_and_a_stopped_decider_finishes_what_waits(
         let (shop, commands) = (shop.clone(), commands.clone());
         async move {
             matches!(
-                shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await,
+                shop.run(&commands, ReceiveStock { product_id, quantity: 1, location: None }).await,
                 Err(CommandError::ShuttingDown)
             )
         }
@@ -313,7 +315,7 @@ async fn long_streams_are_loaded_from_a_snapshot() {
     let (commands, task) = shop.decider_with(log.clone(), options);
     let product_id = shop.product(&commands, 1_000, 5).await;
     for _ in 0..24 {
-        shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+        shop.run(&commands, ReceiveStock { product_id, quantity: 1, location: None }).await.unwrap();
     }
     let stream = StreamId::stock(product_id);
     let version = jangbu_aggregates::AnyState::state_version(stream.kind);
@@ -327,7 +329,7 @@ async fn long_streams_are_loaded_from_a_snapshot() {
     task.stop().await;
     log.loads.lock().unwrap().clear();
     let (commands, task) = shop.decider(log.clone());
-    let answer = shop.run(&commands, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+    let answer = shop.run(&commands, ReceiveStock { product_id, quantity: 1, location: None }).await.unwrap();
     assert_eq!(answer.version, Version::new(26));
     let loads = log.loads.lock().unwrap().clone();
     let (_, from_snapshot, events) = loads.iter().find(|(loaded, ..)| *loaded == stream).unwrap();

@@ -103,7 +103,7 @@ async fn what_is_not_signed_or_not_known_is_not_stored() {
     assert_eq!(receive("sandbox", Vec::new()).await, Err(HookError::BadSignature));
     assert!(matches!(receive("sandbox", signed()).await, Err(HookError::Unreadable(_))));
     let body = format!("m {} T dancing 0", Uuid::nil()).into_bytes();
-    assert!(matches!(hooks.receive_carrier("sandbox", signed(), body).await, Err(HookError::Unreadable(_))));
+    assert!(matches!(hooks.receive_carrier("sandbox", signed(), "", body).await, Err(HookError::Unreadable(_))));
     assert!(store.pending(10, u32::MAX).await.unwrap().is_empty());
     worker.stop().await;
     decider.stop().await;

@@ -255,13 +255,17 @@ impl Run {
     async fn step(&mut self, step: &Step) {
         match step {
             Step::Receive { product, quantity } => {
-                self.send(ReceiveStock { product_id: self.products[*product], quantity: *quantity }, true).await;
+                self.send(
+                    ReceiveStock { product_id: self.products[*product], quantity: *quantity, location: None },
+                    true,
+                )
+                .await;
                 self.model.stock[*product].on_hand += i64::from(*quantity);
             }
             Step::Adjust { product, delta } => {
                 let is_taken = *delta != 0 && self.model.stock[*product].available() + delta >= 0;
                 let (product_id, reason) = (self.products[*product], "counted".to_owned());
-                self.send(AdjustStock { product_id, delta: *delta, reason }, is_taken).await;
+                self.send(AdjustStock { product_id, delta: *delta, reason, location: None }, is_taken).await;
                 self.model.stock[*product].on_hand += if is_taken { *delta } else { 0 };
             }
             Step::Grant { buyer, units } => {

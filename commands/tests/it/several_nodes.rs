@@ -168,7 +168,7 @@ async fn a_conflict_is_decided_anew_on_what_the_other_node_wrote() {
     let product_id = shop.product(&one, 1_000, 1).await;
     for version in 2..20 {
         let commands = if version % 2 == 0 { &two } else { &one };
-        let answer = shop.run(commands, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+        let answer = shop.run(commands, ReceiveStock { product_id, quantity: 1, location: None }).await.unwrap();
         assert_eq!(answer.version, Version::new(version));
     }
     task_one.stop().await;
@@ -190,7 +190,7 @@ async fn what_another_node_wrote_is_known_without_loading_it_again() {
     let product_id = shop.product(&one, 1_000, 1).await;
     log.loads.lock().unwrap().clear();
     for units in 2..20_u32 {
-        shop.run(&two, ReceiveStock { product_id, quantity: units }).await.unwrap();
+        shop.run(&two, ReceiveStock { product_id, quantity: units, location: None }).await.unwrap();
         everybody_goes_on().await;
         let order = shop.order(user, &[(product_id, units)]);
         shop.run(&one, order).await.unwrap();
@@ -210,11 +210,11 @@ async fn what_was_decided_on_an_older_state_is_decided_anew_before_it_is_sent() 
     log.batches.lock().unwrap().clear();
     log.hold();
     // While the first batch is being committed the second is decided, and another node is faster.
-    let first = shop.run(&one, ReceiveStock { product_id: other, quantity: 1 });
-    let second = shop.run(&one, ReceiveStock { product_id, quantity: 1 });
+    let first = shop.run(&one, ReceiveStock { product_id: other, quantity: 1, location: None });
+    let second = shop.run(&one, ReceiveStock { product_id, quantity: 1, location: None });
     let faster = async {
         everybody_goes_on().await;
-        shop.run(&two, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
+        shop.run(&two, ReceiveStock { product_id, quantity: 1, location: None }).await.unwrap();
         everybody_goes_on().await;
         log.let_go();
     };
@@ -239,7 +239,7 @@ async fn what_does_not_rest_on_a_refused_append_stands() {
     let (contested, calm) = (shop.product(&one, 1_000, 1).await, shop.product(&one, 1_000, 1).await);
     log.loads.lock().unwrap().clear();
     log.hold();
-    let receive = |product_id, quantity| shop.run(&one, ReceiveStock { product_id, quantity });
+    let receive = |product_id, quantity| shop.run(&one, ReceiveStock { product_id, quantity, location: None });
     let work = async {
         let refused = receive(contested, 10);
         let above = async {
@@ -252,7 +252,7 @@ async fn what_does_not_rest_on_a_refused_append_stands() {
         for _ in 0..3 {
             everybody_goes_on().await;
         }
-        shop.run(&two, ReceiveStock { product_id: contested, quantity: 1_000 }).await.unwrap();
+        shop.run(&two, ReceiveStock { product_id: contested, quantity: 1_000, location: None }).await.unwrap();
         log.let_go();
     };
     let ((refused, (contested_again, stood)), ()) = tokio::join!(work, faster);
@@ -275,7 +275,7 @@ async fn nothing_rests_on_an_append_whose_key_turns_out_to_be_used() {
     let user = shop.user(&commands).await;
     let product_id = shop.product(&commands, 1_000, 5).await;
     shop.run(&commands, DeactivateProduct { product_id }).await.unwrap();
-    let receive = ReceiveStock { product_id, quantity: 1 };
+    let receive = ReceiveStock { product_id, quantity: 1, location: None };
     commands.execute(shop.keyed(receive, "key", 1)).await.unwrap();
     task.stop().await;
     // A decider that does not remember the key finds out by its append. A request that arrives at
@@ -299,7 +299,7 @@ async fn a_refusal_is_never_given_on_an_old_state() {
         // The first node knows the stock and would refuse; the other node adds units.
         let order = shop.order(user, &[(product_id, round)]);
         assert!(matches!(shop.run(&one, order).await, Err(CommandError::Refused(_))));
-        shop.run(&two, ReceiveStock { product_id, quantity: round }).await.unwrap();
+        shop.run(&two, ReceiveStock { product_id, quantity: round, location: None }).await.unwrap();
         let order = shop.order(user, &[(product_id, round)]);
         shop.run(&one, order).await.unwrap();
     }
@@ -313,8 +313,8 @@ async fn if_match_is_judged_on_the_log_and_not_on_an_old_state() {
     let shop = Shop::new();
     let (_, _, (one, task_one), (two, task_two)) = two_nodes(&shop);
     let product_id = shop.product(&one, 1_000, 1).await;
-    shop.run(&two, ReceiveStock { product_id, quantity: 1 }).await.unwrap();
-    let mut request = shop.request(ReceiveStock { product_id, quantity: 1 });
+    shop.run(&two, ReceiveStock { product_id, quantity: 1, location: None }).await.unwrap();
+    let mut request = shop.request(ReceiveStock { product_id, quantity: 1, location: None });
     request.if_match = Some(vec![Version::new(2)]);
     assert_eq!(one.execute(request.clone()).await.unwrap().version, Version::new(3));
     assert!(
@@ -407,7 +407,7 @@ async fn under_failing_commits_and_lost_answers_every_key_acts_exactly_once() {
     let work = (0..240_u32).map(|n| {
         // The third node believes that it is alone, so it has to recover from a conflict as well.
         let commands = nodes[usize::try_from(n).unwrap() % nodes.len()].0.clone();
-        let request = shop.keyed(ReceiveStock { product_id, quantity: n + 1 }, &format!("key-{n}"), 1);
+        let request = shop.keyed(ReceiveStock { product_id, quantity: n + 1, location: None }, &format!("key-{n}"), 1);
         async move {
             for _ in 0..1_000 {
                 match commands.execute(request.clone()).await {

@@ -164,7 +164,7 @@ impl Shop {
         let product_id = ProductId::new(self.id());
         let command = CreateProduct::plain(product_id, "thing", Money::krw(price).unwrap());
         self.run(commands, command).await.unwrap();
-        self.run(commands, ReceiveStock { product_id, quantity: units }).await.unwrap();
+        self.run(commands, ReceiveStock { product_id, quantity: units, location: None }).await.unwrap();
         product_id
     }
 

@@ -229,11 +229,11 @@ async fn a_part_of_what_was_lost_is_sent_again() {
 async fn nothing_is_sent_again_without_goods_or_while_a_parcel_is_under_way() {
     let house = House::open();
     let (order_id, _, product_id) = house.astray(ScanStatus::Lost).await;
-    house.decide(AdjustStock { product_id, delta: -9, reason: "miscount".to_owned() }).await.unwrap();
+    house.decide(AdjustStock { product_id, delta: -9, reason: "miscount".to_owned(), location: None }).await.unwrap();
     assert_eq!(house.refused(house.send_again(order_id, false)).await, RefusalCode::InsufficientStock);
     assert_eq!(house.refused(house.send_again(order_id, true)).await, RefusalCode::ValidationFailed, "it is lost");
     assert_eq!(house.refused(house.refund(order_id, true)).await, RefusalCode::ValidationFailed);
-    house.decide(AdjustStock { product_id, delta: 1, reason: "miscount".to_owned() }).await.unwrap();
+    house.decide(AdjustStock { product_id, delta: 1, reason: "miscount".to_owned(), location: None }).await.unwrap();
     house.decide(house.send_again(order_id, false)).await.unwrap();
     house.rests(order_id).await;
     assert_eq!(house.refused(house.send_again(order_id, false)).await, RefusalCode::SagaStateConflict);

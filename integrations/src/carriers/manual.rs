@@ -27,7 +27,7 @@ pub fn connect(_: &ServiceSettings) -> Result<Arc<dyn Carrier>, SetupError> {
 }
 
 /// The mark of a parcel: the same for the same parcel, and different for any two.
-fn mark(shipment_id: ShipmentId) -> String {
+pub(super) fn mark(shipment_id: ShipmentId) -> String {
     format!("M{:X}", shipment_id.uuid().simple())
 }
 

@@ -1,5 +1,7 @@
-//! Carriers. A new one is a file here and a line in [`CARRIERS`].
+//! Carriers. A new one is a file here and a line in [`CARRIERS`]. [`delivery_tracker`] is beside them: it makes
+//! no labels, and follows parcels of carriers that this program does not speak to itself.
 
+pub mod delivery_tracker;
 pub mod manual;
 pub mod sandbox;
 

@@ -12,6 +12,7 @@
 mod carrier;
 mod gateway;
 mod odd_answers;
+mod tracker;
 mod vault;
 
 use std::future::Future;

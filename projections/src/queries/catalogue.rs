@@ -113,10 +113,26 @@ pub struct ProductFilter {
     pub sort: ProductSort,
 }
 
+/// The words of a search.
+pub(super) enum Words {
+    /// All of these; none where nothing is searched.
+    All(Vec<String>),
+    /// A search of nothing but punctuation, which no product contains.
+    Nothing,
+}
+
+impl ProductFilter {
+    pub(super) fn words(&self) -> Result<Words, QueryError> {
+        let Some(q) = &self.q else { return Ok(Words::All(Vec::new())) };
+        let words = words_of(q)?;
+        Ok(if words.is_empty() && !q.trim().is_empty() { Words::Nothing } else { Words::All(words) })
+    }
+}
+
 impl Queries {
     /// The catalogue joined with the stock. They are separate tables because stock changes with
     /// every sale and a product hardly ever.
-    fn catalogue(&self) -> Select {
+    pub(super) fn catalogue(&self) -> Select {
         let engine = &self.models.engine;
         Select::from(format!(
             "{} p left join {} s on s.product_id = p.id",
@@ -138,6 +154,18 @@ impl Queries {
         );
         let rows = engine.select(sql(text, vec![Value::id(id)]), CHOSEN).await?;
         rows.first().map(|found| with_stock(found)).transpose()
+    }
+
+    /// The product that has a slug.
+    ///
+    /// # Errors
+    /// When the read models cannot be read.
+    pub async fn product_with_slug(&self, slug: &str) -> Result<Option<ProductId>, QueryError> {
+        let engine = &self.models.engine;
+        let text = format!("select id from {} where slug = $1 limit 1", engine.table("products"));
+        let rows = engine.select(sql(text, vec![Value::text(slug)]), &[Kind::Uuid]).await?;
+        let id = rows.first().and_then(|row| row.first());
+        Ok(if let Some(Value::Uuid(Some(id))) = id { Some(ProductId::new(*id)) } else { None })
     }
 
     /// Products.
@@ -179,14 +207,12 @@ impl Queries {
         if filter.active_only {
             select = select.when("p.active");
         }
-        if let Some(q) = &filter.q {
-            let words = words_of(q)?;
-            if words.is_empty() && !q.trim().is_empty() {
-                // No product contains a search of nothing but punctuation.
-                return Ok(Page { items: Vec::new(), next_cursor: None });
-            }
-            for word in words {
-                select = self.with_word(select, &word);
+        match filter.words()? {
+            Words::Nothing => return Ok(Page { items: Vec::new(), next_cursor: None }),
+            Words::All(words) => {
+                for word in words {
+                    select = self.with_word(select, &word);
+                }
             }
         }
         let sort = filter.sort;
@@ -256,10 +282,27 @@ impl Queries {
     }
 
     /// Products with a word, or with what is left of it without a particle.
-    fn with_word(&self, mut select: Select, word: &str) -> Select {
+    pub(super) fn with_word(&self, mut select: Select, word: &str) -> Select {
         let forms = [Some(word), without_particle(word)].into_iter().flatten();
         let conditions: Vec<String> = forms.map(|form| self.has_word(&mut select, form)).collect();
         select.when(format!("({})", conditions.join(" or ")))
+    }
+
+    /// Whether a product has a word, or what is left of it without a particle: the same condition for
+    /// rows that were found by something else.
+    pub(super) fn contains(&self, select: &mut Select, word: &str) -> String {
+        let place = match &self.models.engine {
+            Engine::Postgres(_) => "strpos",
+            Engine::Sqlite(_) => "instr",
+        };
+        let forms = [Some(word), without_particle(word)].into_iter().flatten();
+        let conditions: Vec<String> = forms
+            .map(|form| {
+                let form = select.param(Value::text(form));
+                format!("{place}(p.search_text, {form}) > 0")
+            })
+            .collect();
+        format!("({})", conditions.join(" or "))
     }
 
     /// The index finds the rows that have all of a word's terms; of those only the ones that

@@ -3,6 +3,7 @@
 mod catalogue;
 mod categories;
 mod cursor;
+mod facets;
 mod fulfilments;
 mod people;
 mod returns;
@@ -22,6 +23,7 @@ use crate::models::ReadModels;
 
 pub use catalogue::{MOST_SEARCH_LETTERS, MOST_SEARCH_WORDS, ProductFilter, ProductSort, ProductWithStock};
 pub use categories::{CategoryPlace, MOST_BELOW};
+pub use facets::{MOST_LOOKED_AT, PriceBand, ProductFacets};
 pub use fulfilments::{FulfilmentFilter, FulfilmentState};
 pub use people::UserFilter;
 pub use returns::ReturnFilter;

@@ -82,6 +82,11 @@ impl Select {
         self
     }
 
+    /// What follows `from`, and the parameters.
+    pub fn into_parts(self) -> (String, Vec<Value>) {
+        (format!("{}{}", self.from, self.filter()), self.params)
+    }
+
     fn filter(&self) -> String {
         if self.conditions.is_empty() { String::new() } else { format!(" where {}", self.conditions.join(" and ")) }
     }

@@ -28,7 +28,7 @@ pub use points_entries::{EntryKind, PointsEntriesView, PointsEntryRow};
 pub use products::{ProductRow, ProductsView, query_words, search_terms, search_text};
 pub use returns::{ReturnLineRow, ReturnRow, ReturnsView};
 pub use shipments::{ScanRow, ShipmentRow, ShipmentStatus, ShipmentsView};
-pub use stock::{StockRow, StockView};
+pub use stock::{StockRow, StockView, TransferRow};
 pub use stock_marks::StockMarksView;
 pub use stock_movements::{MovementKind, MovementRow, StockMovementsView};
 pub use timers::{TimerRow, TimersView};

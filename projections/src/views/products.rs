@@ -30,6 +30,8 @@ pub struct ProductRow {
     pub image_urls: Vec<String>,
     /// Grams of one; 0 when nobody has weighed it.
     pub weight_grams: u32,
+    /// The readable part of its address.
+    pub slug: Option<String>,
     /// References of other systems.
     pub metadata: BTreeMap<String, String>,
     /// The product that it is a variant of.
@@ -54,13 +56,15 @@ impl View for ProductsView {
     type Row = ProductRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "products",
-        // 5: categories, the other parts, first consonants.
-        version: 5,
+        // 6: slugs, the categories as a column.
+        version: 6,
         key: &[column("id", Kind::Uuid)],
         columns: &[
             column("name", Kind::Text),
             column("seller_id", Kind::Uuid),
             column("variant_of", Kind::Uuid),
+            column("slug", Kind::Text),
+            column("categories", Kind::Text),
             fixed("currency", Kind::Text),
             column("price_minor", Kind::Int),
             column("active", Kind::Bool),
@@ -73,6 +77,7 @@ impl View for ProductsView {
             index("created", "created_at, id"),
             index("price", "price_minor, id"),
             index("name", "name, id"),
+            index("slug", "slug"),
             index("variant_created", "variant_of, created_at, id"),
             index("seller_created", "seller_id, created_at, id"),
         ],
@@ -93,6 +98,7 @@ impl View for ProductsView {
                 tax_class: TaxClass::default(),
                 image_urls: Vec::new(),
                 weight_grams: 0,
+                slug: None,
                 metadata: BTreeMap::new(),
                 variant_of: None,
                 options: Options::new(),
@@ -116,6 +122,7 @@ impl View for ProductsView {
             ProductEvent::TaxClassSet(set) => known.tax_class = set.tax_class,
             ProductEvent::ImagesSet(set) => known.image_urls.clone_from(&set.image_urls),
             ProductEvent::Weighed(weighed) => known.weight_grams = weighed.grams,
+            ProductEvent::SlugSet(set) => known.slug.clone_from(&set.slug),
             ProductEvent::MetadataSet(set) => known.metadata.clone_from(&set.metadata),
             ProductEvent::MadeVariant(made) => {
                 (known.variant_of, known.options) = (Some(made.of), made.options.clone());
@@ -142,6 +149,8 @@ impl View for ProductsView {
             Value::text(&row.name),
             Value::Uuid(row.seller_id.map(Into::into)),
             Value::Uuid(row.variant_of.map(Into::into)),
+            Value::Text(row.slug.clone()),
+            Value::text(row.category_ids.iter().map(|id| id.uuid().simple().to_string()).collect::<Vec<_>>().join(" ")),
             Value::name(row.price.currency().code()),
             Value::int(row.price.minor_units()),
             Value::bool(row.active),

@@ -1,24 +1,47 @@
 //! The stock of every product.
 
+use std::collections::BTreeMap;
+
 use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::locations::LocationCode;
 use jangbu_aggregates::stock::{StockEvent, StockLevel};
-use jangbu_kernel::{AggregateKind, ProductId, Timestamp, Version};
+use jangbu_kernel::{AggregateKind, ProductId, Timestamp, TransferId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Fact, FoldError, Index, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, first, next};
+
+/// Units on their way from one location to another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TransferRow {
+    /// Where they were.
+    pub from: LocationCode,
+    /// Where they go.
+    pub to: LocationCode,
+    /// How many have not arrived yet.
+    pub quantity: u32,
+    /// When they were sent.
+    #[serde(with = "jangbu_kernel::time::millis")]
+    pub sent_at: Timestamp,
+}
 
 /// The stock of a product.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StockRow {
     /// The product.
     pub product_id: ProductId,
-    /// Units in the warehouse.
+    /// Units that are the shop's: at its locations, and on their way between them.
     pub on_hand: i64,
+    /// Units on their way.
+    pub in_transit: i64,
+    /// Units at the locations other than `main` that have some.
+    pub elsewhere: BTreeMap<LocationCode, i64>,
+    /// What has not arrived yet.
+    pub transfers: BTreeMap<TransferId, TransferRow>,
     /// Reserved for orders that are not paid yet.
     pub reserved: i64,
     /// Allocated to paid orders.
     pub allocated: i64,
-    /// `on_hand - reserved - allocated`: negative while more is promised than is here.
+    /// `on_hand - in_transit - reserved - allocated`: negative while more is promised than is here.
     pub available: i64,
     /// At so many available units or fewer it is low; 0: never.
     pub low: u32,
@@ -55,12 +78,53 @@ impl StockRow {
         self.available.saturating_add(i64::from(self.back_order)).max(0)
     }
 
+    /// Units at `main`: what is at no other location and not on its way.
+    #[must_use]
+    pub fn at_main(&self) -> i64 {
+        let here = self.on_hand.saturating_sub(self.in_transit);
+        self.elsewhere.values().fold(here, |rest, units| rest.saturating_sub(*units))
+    }
+
+    /// Where the units are.
+    fn take_places(&mut self, event: &StockEvent, at: Timestamp) {
+        for (code, units) in event.moves().into_iter().filter(|(code, _)| !code.is_main()) {
+            let held = self.elsewhere.get(&code).copied().unwrap_or(0).saturating_add(units);
+            if held == 0 {
+                self.elsewhere.remove(&code);
+            } else {
+                self.elsewhere.insert(code, held);
+            }
+        }
+        let arrived = if let StockEvent::TransferReceived(received) = event {
+            Some((received.transfer_id, received.quantity))
+        } else if let StockEvent::TransferLost(lost) = event {
+            Some((lost.transfer_id, lost.quantity))
+        } else {
+            None
+        };
+        if let StockEvent::TransferSent(sent) = event {
+            let (from, to, quantity) = (sent.from.clone(), sent.to.clone(), sent.quantity);
+            self.transfers.insert(sent.transfer_id, TransferRow { from, to, quantity, sent_at: at });
+        }
+        if let Some((transfer_id, quantity)) = arrived
+            && let Some(transfer) = self.transfers.get_mut(&transfer_id)
+        {
+            transfer.quantity = transfer.quantity.saturating_sub(quantity);
+            if transfer.quantity == 0 {
+                self.transfers.remove(&transfer_id);
+            }
+        }
+    }
+
     /// A product without stock.
     #[must_use]
     pub const fn empty(product_id: ProductId) -> Self {
         Self {
             product_id,
             on_hand: 0,
+            in_transit: 0,
+            elsewhere: BTreeMap::new(),
+            transfers: BTreeMap::new(),
             reserved: 0,
             allocated: 0,
             available: 0,
@@ -81,7 +145,8 @@ impl View for StockView {
     type Row = StockRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "stock",
-        version: 5,
+        // 6: locations.
+        version: 6,
         key: &[column("product_id", Kind::Uuid)],
         columns: &[
             column("on_hand", Kind::Int),
@@ -109,7 +174,10 @@ impl View for StockView {
         row.on_hand = row.on_hand.saturating_add(change.on_hand);
         row.reserved = row.reserved.saturating_add(change.reserved);
         row.allocated = row.allocated.saturating_add(change.allocated);
-        row.available = row.on_hand.saturating_sub(row.reserved).saturating_sub(row.allocated);
+        row.in_transit = row.in_transit.saturating_add(change.in_transit);
+        row.take_places(event, fact.at);
+        row.available =
+            row.on_hand.saturating_sub(row.in_transit).saturating_sub(row.reserved).saturating_sub(row.allocated);
         row.take_terms(event);
         // By the numbers, not by what was told: a log from before levels were told has them too.
         let level = StockLevel::of(row.available, row.low);

@@ -28,7 +28,7 @@ impl View for StockMarksView {
     type Row = StockRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "stock_marks",
-        version: 4,
+        version: 5,
         key: &[column("product_id", Kind::Uuid), column("number", Kind::Int)],
         columns: &[column("version", Kind::Int)],
         indexes: &[],

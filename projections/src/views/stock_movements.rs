@@ -2,10 +2,12 @@
 //! movements.
 
 use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::locations::LocationCode;
 use jangbu_aggregates::stock::{
-    StockAdjusted, StockCounted, StockEvent, StockReceived, StockRestocked, StockShipped, StockWrittenOff,
+    StockAdjusted, StockCounted, StockEvent, StockReceived, StockRestocked, StockShipped, StockTransferLost,
+    StockTransferReceived, StockTransferSent, StockWrittenOff,
 };
-use jangbu_kernel::{AggregateKind, OrderId, ProductId, Timestamp, Version};
+use jangbu_kernel::{AggregateKind, OrderId, ProductId, Timestamp, TransferId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::view::{Fact, FoldError, Key, Kind, NOT_SHOWN, Shows, Value, View, ViewSpec, column, fixed};
@@ -28,6 +30,12 @@ pub enum MovementKind {
     Shipped,
     /// Goods came back and can be sold again.
     Restocked,
+    /// Goods left one location for another.
+    TransferSent,
+    /// Goods arrived from another location.
+    TransferReceived,
+    /// Goods never arrived from another location.
+    TransferLost,
 }
 
 jangbu_kernel::named!(MovementKind);
@@ -43,6 +51,10 @@ pub struct MovementRow {
     pub kind: MovementKind,
     /// What it adds to the units on hand, negative if it takes.
     pub delta: i64,
+    /// What it adds to the units at each location that it is about.
+    pub places: Vec<(LocationCode, i64)>,
+    /// The transfer, if it belongs to one.
+    pub transfer_id: Option<TransferId>,
     /// Why, if somebody gave a reason.
     pub reason: Option<String>,
     /// The order, if it belongs to one.
@@ -59,7 +71,8 @@ impl View for StockMovementsView {
     type Row = MovementRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "stock_movements",
-        version: 1,
+        // 2: locations.
+        version: 2,
         key: &[column("product_id", Kind::Uuid), column("number", Kind::Int)],
         columns: &[fixed("kind", Kind::Text), fixed("delta", Kind::Int), fixed("at", Kind::Time)],
         indexes: &[],
@@ -73,6 +86,9 @@ impl View for StockMovementsView {
             StockWrittenOff::TYPE,
             StockShipped::TYPE,
             StockRestocked::TYPE,
+            StockTransferSent::TYPE,
+            StockTransferReceived::TYPE,
+            StockTransferLost::TYPE,
         ],
     );
 
@@ -86,39 +102,48 @@ impl View for StockMovementsView {
 
     fn fold(row: &mut Option<MovementRow>, fact: &Fact) -> Result<(), FoldError> {
         let DomainEvent::Stock(event) = &fact.event else { return Err(NOT_SHOWN) };
-        let (kind, delta, reason, order_id) = match event {
-            StockEvent::Received(received) => (MovementKind::Received, i64::from(received.quantity), None, None),
-            StockEvent::Adjusted(adjusted) => {
-                (MovementKind::Adjusted, adjusted.delta, Some(adjusted.reason.clone()), None)
-            }
-            StockEvent::Counted(count) => (MovementKind::Counted, count.difference(), count.reason.clone(), None),
-            StockEvent::WrittenOff(gone) => {
-                (MovementKind::WrittenOff, -i64::from(gone.quantity), Some(gone.reason.clone()), None)
-            }
-            StockEvent::Shipped(gone) => (MovementKind::Shipped, -i64::from(gone.quantity), None, Some(gone.order_id)),
-            StockEvent::Restocked(back) => {
-                let reason = Some(back.reason.clone());
-                (MovementKind::Restocked, i64::from(back.quantity), reason, Some(back.order_id))
-            }
-            StockEvent::Reserved(_)
-            | StockEvent::Released(_)
-            | StockEvent::Allocated(_)
-            | StockEvent::Deallocated(_)
-            | StockEvent::ThresholdSet(_)
-            | StockEvent::BackOrderSet(_)
-            | StockEvent::BuyerLimitSet(_)
-            | StockEvent::RanLow(_)
-            | StockEvent::Depleted(_)
-            | StockEvent::Replenished(_) => {
-                return Err(NOT_SHOWN);
-            }
-        };
-        let product_id = ProductId::new(fact.stream.id);
-        *row = Some(MovementRow { product_id, number: fact.version, kind, delta, reason, order_id, at: fact.at });
+        let (kind, reason, order_id) = movement(event).ok_or(NOT_SHOWN)?;
+        *row = Some(MovementRow {
+            product_id: ProductId::new(fact.stream.id),
+            number: fact.version,
+            kind,
+            delta: event.change().on_hand,
+            places: event.moves(),
+            transfer_id: event.transfer_id(),
+            reason,
+            order_id,
+            at: fact.at,
+        });
         Ok(())
     }
 
     fn columns(row: &MovementRow) -> Vec<Value> {
         vec![Value::name(row.kind.name()), Value::int(row.delta), Value::time(row.at)]
+    }
+}
+
+/// The kind of a movement, with its reason and order; none for what moves nothing.
+fn movement(event: &StockEvent) -> Option<(MovementKind, Option<String>, Option<OrderId>)> {
+    let of = |kind, reason: Option<&String>, order_id| Some((kind, reason.cloned(), order_id));
+    match event {
+        StockEvent::Received(_) => of(MovementKind::Received, None, None),
+        StockEvent::Adjusted(adjusted) => of(MovementKind::Adjusted, Some(&adjusted.reason), None),
+        StockEvent::Counted(count) => of(MovementKind::Counted, count.reason.as_ref(), None),
+        StockEvent::WrittenOff(gone) => of(MovementKind::WrittenOff, Some(&gone.reason), None),
+        StockEvent::Shipped(gone) => of(MovementKind::Shipped, None, Some(gone.order_id)),
+        StockEvent::Restocked(back) => of(MovementKind::Restocked, Some(&back.reason), Some(back.order_id)),
+        StockEvent::TransferSent(_) => of(MovementKind::TransferSent, None, None),
+        StockEvent::TransferReceived(_) => of(MovementKind::TransferReceived, None, None),
+        StockEvent::TransferLost(lost) => of(MovementKind::TransferLost, Some(&lost.reason), None),
+        StockEvent::Reserved(_)
+        | StockEvent::Released(_)
+        | StockEvent::Allocated(_)
+        | StockEvent::Deallocated(_)
+        | StockEvent::ThresholdSet(_)
+        | StockEvent::BackOrderSet(_)
+        | StockEvent::BuyerLimitSet(_)
+        | StockEvent::RanLow(_)
+        | StockEvent::Depleted(_)
+        | StockEvent::Replenished(_) => None,
     }
 }

@@ -16,6 +16,8 @@ const STOCK: Shown = In(&["stock", "stock_marks"]);
 const MOVEMENT: Shown = In(&["stock", "stock_marks", "stock_movements"]);
 const TIMER: Shown = In(&["fulfilments", "timers"]);
 const SESSION: Shown = Nowhere("sessions are read by folding their stream when a token is refreshed");
+const SLUG: Shown = Nowhere("a claim is looked up by its own stream; the slug shows with its product");
+const LOCATIONS: Shown = Nowhere("they are read by folding their one stream, of a hundred locations at most");
 const ADMINISTRATORS: Shown = Nowhere("it guards the last of them; who is one shows in the roles of \"users\"");
 
 const IMPORT: Shown = Nowhere("an import is read by folding its stream, which is short");
@@ -55,6 +57,9 @@ const TABLE: &[(&str, Shown)] = &[
     ("product.made_single", In(&["products"])),
     ("product.variant_added", In(&["products"])),
     ("product.variant_removed", In(&["products"])),
+    ("product.slug_set", In(&["products"])),
+    ("slug.claimed", SLUG),
+    ("slug.freed", SLUG),
     ("category.created", In(&["categories"])),
     ("category.renamed", In(&["categories"])),
     ("category.moved", In(&["categories"])),
@@ -71,12 +76,19 @@ const TABLE: &[(&str, Shown)] = &[
     ("stock.deallocated", STOCK),
     ("stock.shipped", MOVEMENT),
     ("stock.restocked", MOVEMENT),
+    ("stock.transfer_sent", MOVEMENT),
+    ("stock.transfer_received", MOVEMENT),
+    ("stock.transfer_lost", MOVEMENT),
     ("stock.threshold_set", STOCK),
     ("stock.back_order_set", STOCK),
     ("stock.buyer_limit_set", STOCK),
     ("stock.ran_low", STOCK),
     ("stock.depleted", STOCK),
     ("stock.replenished", STOCK),
+    ("locations.opened", LOCATIONS),
+    ("locations.renamed", LOCATIONS),
+    ("locations.closed", LOCATIONS),
+    ("locations.reopened", LOCATIONS),
     ("order.placed", In(&["orders"])),
     ("order.payment_opened", In(&["orders"])),
     ("order.payment_failed", In(&["orders"])),

@@ -118,10 +118,10 @@ async fn stock_people_and_points(fixture: &Fixture, order: OrderId, payment: Pay
     let user = buyer();
     let product = fixture.product(1, "머그컵", 10_000).await;
     let stock = vec![
-        StockEvent::from(StockReceived { quantity: 10 }),
+        StockEvent::from(StockReceived { quantity: 10, location: None }),
         StockReserved { order_id: order, quantity: 2, expires_at: at(900) }.into(),
         StockAllocated { order_id: order, quantity: 2 }.into(),
-        StockShipped { order_id: order, quantity: 1 }.into(),
+        StockShipped { order_id: order, quantity: 1, from: Vec::new() }.into(),
     ];
     fixture.append(StreamId::stock(product), 1, stock.into_iter().map(DomainEvent::Stock).collect()).await;
     let registered = UserRegistered {
@@ -291,7 +291,8 @@ async fn a_mark_of_a_stock_is_the_stock_as_it_was(fixture: &Fixture) {
     let product = ProductId::new(id(1));
     let stream = StreamId::stock(product);
     for (round, changes) in [100, 155, 1, 1, 1, 254, 1, 300].into_iter().enumerate() {
-        let received = (0..changes).map(|_| DomainEvent::Stock(StockReceived { quantity: 2 }.into())).collect();
+        let received =
+            (0..changes).map(|_| DomainEvent::Stock(StockReceived { quantity: 2, location: None }.into())).collect();
         fixture.append(stream, i64::try_from(round).unwrap(), received).await;
         let projector = fixture.projector();
         fixture.caught_up(&projector).await;

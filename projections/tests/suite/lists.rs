@@ -415,7 +415,11 @@ async fn filters_and_orders_choose_products(fixture: &Fixture) {
         fixture.append(StreamId::product(product), i64::try_from(number).unwrap(), events).await;
         if number != 2 {
             fixture
-                .append(StreamId::stock(product), 9, vec![DomainEvent::Stock(StockReceived { quantity: 3 }.into())])
+                .append(
+                    StreamId::stock(product),
+                    9,
+                    vec![DomainEvent::Stock(StockReceived { quantity: 3, location: None }.into())],
+                )
                 .await;
         }
     }

@@ -9,6 +9,7 @@
 )]
 
 mod coverage;
+mod facets;
 mod fitting;
 mod fixture;
 mod following;

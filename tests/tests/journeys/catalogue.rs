@@ -104,6 +104,54 @@ pub async fn sizes_and_colours_are_products_of_a_group(world: &mut World) {
     world.run_well(&["replay", "--verify-only"]).await;
 }
 
+pub async fn a_product_is_found_by_its_slug_and_counted(world: &mut World) {
+    let admin = world.admin().await;
+    let visitor = world.visitor();
+    let body = |slug: &str, price: u64| json!({"name": "감귤", "price": krw(price), "slug": slug});
+    let made = admin.post("/v1/products", &body("jeju-감귤-5kg", 25_000)).send().await.expect(201);
+    assert_eq!(made["slug"], "jeju-감귤-5kg");
+    // Found at once, before any read model shows it.
+    let path = |slug: &str| format!("/v1/products/by-slug/{slug}");
+    assert_eq!(visitor.read(&path("jeju-감귤-5kg")).await["id"], made["id"]);
+    let taken = admin.post("/v1/products", &body("jeju-감귤-5kg", 1)).send().await.expect_problem(409, "slug_taken");
+    assert!(taken.to_string().contains("\"/slug\""), "{taken}");
+    for wrong in ["Jeju", "a b", "-a", ""] {
+        admin.post("/v1/products", &body(wrong, 1)).send().await.expect_problem(400, "validation_failed");
+    }
+    let other = admin.post("/v1/products", &body("other", 9_000)).send().await.expect(201);
+    let change = |id: &Value, slug: Value| {
+        let path = format!("/v1/products/{}", id.as_str().unwrap());
+        admin.call(Method::PUT, &path).json(&json!({"slug": slug})).send()
+    };
+    change(&other["id"], json!("jeju-감귤-5kg")).await.expect_problem(409, "slug_taken");
+    change(&made["id"], json!("감귤")).await.expect(200);
+    assert_eq!(change(&other["id"], json!("jeju-감귤-5kg")).await.expect(200)["slug"], "jeju-감귤-5kg");
+    eventually("each is found by its own", async || {
+        let (one, two) = (visitor.read(&path("감귤")).await, visitor.read(&path("jeju-감귤-5kg")).await);
+        (one["id"] == made["id"] && two["id"] == other["id"]).then_some(())
+    })
+    .await;
+    assert_eq!(change(&other["id"], Value::Null).await.expect(200)["slug"], Value::Null);
+    eventually("it is free", async || (visitor.get(&path("jeju-감귤-5kg")).send().await.status == 404).then_some(()))
+        .await;
+
+    let counted = eventually("both are counted", async || {
+        let page = visitor.read("/v1/products?facets=price,in_stock&limit=1").await;
+        (page["facets"]["count"] == 2).then_some(page)
+    })
+    .await;
+    let band = |min: u64, max: u64| json!({"min_price": krw(min), "max_price": krw(max), "count": 1});
+    assert_eq!(counted["facets"]["price"], json!([band(0, 9_999), band(10_000, 29_999)]));
+    assert_eq!(counted["facets"]["in_stock"], json!({"available": 0, "sold_out": 2}));
+    assert_eq!((&counted["facets"]["category"], &counted["facets"]["more"]), (&Value::Null, &json!(false)));
+    assert_eq!(visitor.read("/v1/products").await["facets"], Value::Null);
+    visitor.get("/v1/products?facets=colour").send().await.expect_problem(400, "validation_failed");
+    let gone = admin.call(Method::DELETE, &format!("/v1/products/{}", made["id"].as_str().unwrap())).send().await;
+    assert_eq!(gone.status, 204);
+    change(&other["id"], json!("감귤")).await.expect(200);
+    world.run_well(&["replay", "--verify-only"]).await;
+}
+
 pub async fn every_movement_of_goods_is_listed(world: &mut World) {
     let admin = world.admin().await;
     let buyer = world.buyer("minji").await.client;

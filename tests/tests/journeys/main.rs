@@ -29,6 +29,7 @@ mod goods;
 mod identity;
 mod imports;
 mod keys;
+mod locations;
 mod manners;
 mod master_key;
 mod money;
@@ -43,6 +44,7 @@ mod shown;
 mod stores;
 mod streams;
 mod survival;
+mod tracking;
 mod transfers;
 
 /// Runs each scenario on each engine.
@@ -85,6 +87,7 @@ journeys! {
     catalogue:
         a_product_changes_and_orders_keep_what_they_were_placed_with,
         sizes_and_colours_are_products_of_a_group,
+        a_product_is_found_by_its_slug_and_counted,
         every_movement_of_goods_is_listed,
         what_runs_low_is_told_once_and_listed,
         what_is_promised_ahead_leaves_when_it_is_here,
@@ -92,6 +95,8 @@ journeys! {
     categories:
         products_are_found_by_category_on_every_level,
         the_tree_is_kept_in_order;
+    locations:
+        goods_move_between_locations_and_leave_from_them;
     desk:
         staff_keep_notes_that_the_buyer_does_not_see,
         the_desk_lists_what_is_to_be_done_and_finds_what_is_asked_for,
@@ -108,6 +113,8 @@ journeys! {
         points_lapse_by_themselves,
         lost_and_returned_parcels_are_brought_to_an_end,
         a_buyer_keeps_only_so_many_orders_waiting;
+    tracking:
+        a_korean_carriers_parcel_is_followed_to_the_door;
     remarks:
         what_somebody_typed_is_kept_sealed;
     keys:

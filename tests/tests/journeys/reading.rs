@@ -109,7 +109,7 @@ pub async fn the_past_can_be_asked_for(world: &mut World) {
 }
 
 /// Routes that the document has to describe.
-const DESCRIBED: [(&str, &str); 88] = [
+const DESCRIBED: [(&str, &str); 96] = [
     ("post", "/v1/auth/register"),
     ("post", "/v1/auth/login"),
     ("post", "/v1/auth/refresh"),
@@ -118,6 +118,7 @@ const DESCRIBED: [(&str, &str); 88] = [
     ("get", "/v1/products"),
     ("post", "/v1/products"),
     ("get", "/v1/products/{id}"),
+    ("get", "/v1/products/by-slug/{slug}"),
     ("put", "/v1/products/{id}"),
     ("delete", "/v1/products/{id}"),
     ("put", "/v1/products/{id}/variant"),
@@ -134,6 +135,13 @@ const DESCRIBED: [(&str, &str); 88] = [
     ("post", "/v1/stock/{product_id}/count"),
     ("post", "/v1/stock/{product_id}/write-off"),
     ("post", "/v1/stock/{product_id}/adjust"),
+    ("post", "/v1/stock/{product_id}/transfers"),
+    ("post", "/v1/stock/{product_id}/transfers/{id}/receive"),
+    ("post", "/v1/stock/{product_id}/transfers/{id}/write-off"),
+    ("get", "/v1/locations"),
+    ("post", "/v1/locations"),
+    ("get", "/v1/locations/{code}"),
+    ("put", "/v1/locations/{code}"),
     ("put", "/v1/stock/{product_id}/threshold"),
     ("put", "/v1/stock/{product_id}/back-order"),
     ("put", "/v1/stock/{product_id}/buyer-limit"),

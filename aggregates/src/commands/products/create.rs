@@ -1,10 +1,12 @@
-//! Puts a product into the catalogue, on sale. Writes `product`, reads its categories.
+//! Puts a product into the catalogue, on sale. Writes `product` and `slug`, reads its categories.
 
 use jangbu_kernel::{Money, ProductId, RefusalCode, StreamId, UserId};
 
+use super::give_slug;
 use crate::command::{Added, Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
 use crate::commands::categories;
 use crate::product::{Product, ProductChange, ProductCommand, ProductCreated};
+use crate::slug::slug_stream;
 use crate::state::{Missing, States};
 
 /// Puts a product into the catalogue.
@@ -34,8 +36,12 @@ impl CreateProduct {
 }
 
 impl Command for CreateProduct {
-    const RULES: Rules =
-        Rules::new("create_product", Reach::Any(Permission::ProductsWrite), Key::Optional, &[RefusalCode::NotFound]);
+    const RULES: Rules = Rules::new(
+        "create_product",
+        Reach::Any(Permission::ProductsWrite),
+        Key::Optional,
+        &[RefusalCode::NotFound, RefusalCode::SlugTaken],
+    );
 
     fn subject(&self) -> StreamId {
         StreamId::product(self.product_id)
@@ -43,6 +49,11 @@ impl Command for CreateProduct {
 
     fn owner(&self, _: &dyn States) -> Result<Owner, Missing> {
         Ok(Owner::Shop)
+    }
+
+    fn looks_at(&self, _: &dyn States, streams: &mut Vec<StreamId>) {
+        let slug = self.other.slug.as_ref().and_then(|slug| slug.as_deref());
+        streams.extend(slug.map(slug_stream));
     }
 
     fn decide(&self, append: &mut Append<'_>) -> Result<(), Stop> {
@@ -59,6 +70,7 @@ impl Command for CreateProduct {
         }
         categories::there(append, category_ids)?;
         let other = ProductChange { name: None, description: None, price: None, seller_id: None, ..self.other.clone() };
-        append.only::<Product>(self.product_id, &ProductCommand::Change(other))
+        append.ask::<Product>(self.product_id, &ProductCommand::Change(other))?;
+        give_slug(append, self.product_id, None, self.other.slug.as_ref().and_then(|slug| slug.as_deref()))
     }
 }

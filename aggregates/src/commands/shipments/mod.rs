@@ -33,10 +33,11 @@ pub(super) fn may_leave(append: &Append<'_>, shipment_id: ShipmentId, order: &Or
     Ok(may_be_sent && is_here(append, shipment_id)?)
 }
 
-/// Whether the units of a parcel are on hand: they may have been promised before they were here.
+/// Whether the units of a parcel are at the shop's locations: they may have been promised before they were
+/// here.
 fn is_here(append: &Append<'_>, shipment_id: ShipmentId) -> Result<bool, Stop> {
     for line in append.before::<Shipment>(shipment_id)?.lines() {
-        if append.before::<Stock>(line.product_id)?.on_hand() < i64::from(line.quantity) {
+        if append.before::<Stock>(line.product_id)?.here() < i64::from(line.quantity) {
             return Ok(false);
         }
     }

@@ -108,7 +108,7 @@ pub(super) fn command((kind, order, payment, _): Step) -> AnyCommand {
             InspectReturn { return_id, lines, note: None }.into()
         }
         36 => CloseReturn { return_id, refund_id: id(300 + 10 * order + payment), remedy: None }.into(),
-        37 => ReceiveStock { product_id: orange(), quantity: 2 }.into(),
+        37 => ReceiveStock { product_id: orange(), quantity: 2, location: None }.into(),
         _ => repriced(won(if payment == 0 { 100 } else { 110 })),
     }
 }

@@ -267,14 +267,18 @@ fn money_after_the_end_is_noted_with_its_amount() {
 #[test]
 fn stock_and_points_are_for_what_and_whom_there_is() {
     let mut world = shop();
-    world.refuses(&ReceiveStock { product_id: id(99), quantity: 1 }, at(0), RefusalCode::NotFound);
-    world.refuses(&CountStock { product_id: id(99), counted: 1, reason: None }, at(0), RefusalCode::NotFound);
-    let write_off = WriteOffStock { product_id: id(99), quantity: 1, reason: "mould".into() };
+    world.refuses(&ReceiveStock { product_id: id(99), quantity: 1, location: None }, at(0), RefusalCode::NotFound);
+    world.refuses(
+        &CountStock { product_id: id(99), counted: 1, reason: None, location: None },
+        at(0),
+        RefusalCode::NotFound,
+    );
+    let write_off = WriteOffStock { product_id: id(99), quantity: 1, reason: "mould".into(), location: None };
     world.refuses(&write_off, at(0), RefusalCode::NotFound);
     world.refuses(&SetStockThreshold { product_id: id(99), low: 1 }, at(0), RefusalCode::NotFound);
     world.refuses(&SetBackOrder { product_id: id(99), limit: 1 }, at(0), RefusalCode::NotFound);
     world.refuses(&SetBuyerLimit { product_id: id(99), limit: 1 }, at(0), RefusalCode::NotFound);
-    let adjust = AdjustStock { product_id: id(99), delta: 1, reason: "counted".into() };
+    let adjust = AdjustStock { product_id: id(99), delta: 1, reason: "counted".into(), location: None };
     world.refuses(&adjust, at(0), RefusalCode::NotFound);
     let nobody = GrantPoints { user_id: id(99), amount: won(1), reference: "x".into(), expires_at: None };
     world.refuses(&nobody, at(0), RefusalCode::NotFound);

@@ -15,10 +15,12 @@ mod imports;
 mod invariants;
 mod journeys;
 mod lines;
+mod locations;
 mod placing;
 mod returns;
 mod roles;
 mod scans;
+mod slugs;
 mod walks;
 
 use jangbu_kernel::gateway::{ChargeOutcome, RefundOutcome};
@@ -71,7 +73,7 @@ pub(super) fn shop() -> World {
         let (name, price) = ("한라봉".to_owned(), won(price));
         let create = CreateProduct::plain(product_id, name, price);
         world.must(&create, at(0));
-        world.must(&ReceiveStock { product_id, quantity }, at(0));
+        world.must(&ReceiveStock { product_id, quantity, location: None }, at(0));
     }
     world.must(&grant(1_000, "welcome"), at(0));
     world

@@ -182,7 +182,7 @@ fn an_order_whose_payment_failed_waits_again() {
 #[test]
 fn a_buyer_keeps_no_more_units_of_a_product_waiting_than_the_policy_allows() {
     let mut world = shop();
-    world.must(&ReceiveStock { product_id: orange(), quantity: 5_000 }, at(0));
+    world.must(&ReceiveStock { product_id: orange(), quantity: 5_000, location: None }, at(0));
     world.must(&waiting(100, 600), at(0));
     world.refuses(&waiting(101, 400), at(0), RefusalCode::TooManyOpenOrders);
     world.must(&waiting(101, 399), at(0));
@@ -205,7 +205,7 @@ fn a_limit_of_a_product_holds_for_each_buyer_however_they_pay_and_without_limits
     let mut world = shop();
     let limit = |product_id, limit| SetBuyerLimit { product_id, limit };
     world.must(&limit(orange(), 3), at(0));
-    world.must(&ReceiveStock { product_id: gift(), quantity: 9 }, at(0));
+    world.must(&ReceiveStock { product_id: gift(), quantity: 9, location: None }, at(0));
     world.must(&limit(gift(), 1), at(0));
     let mut facts = facts(at(0));
     let policy = std::sync::Arc::make_mut(&mut facts.policy);
@@ -238,7 +238,7 @@ fn lines_of_two_currencies_are_refused() {
     let (product_id, name) = (id(13), "coffee".to_owned());
     let create = CreateProduct::plain(product_id, name, price);
     world.must(&create, at(0));
-    world.must(&ReceiveStock { product_id, quantity: 1 }, at(0));
+    world.must(&ReceiveStock { product_id, quantity: 1, location: None }, at(0));
     let command = place(order(), &[(orange(), 1), (product_id, 1)]);
     let refusal = world.refuses(&command, at(0), RefusalCode::ValidationFailed);
     assert_eq!(refusal.pointer.as_deref(), Some("/lines/1"));

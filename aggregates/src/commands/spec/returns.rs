@@ -99,7 +99,7 @@ fn never_more_is_refunded_than_is_left_and_nothing_for_nothing() {
 fn an_exchange_is_a_further_order_that_costs_nothing_or_a_refund_where_there_is_nothing_to_send() {
     let mut world = arrived();
     back(&mut world, &wants(ReturnReason::Defect, Remedy::Exchange, &[(orange(), Some(1))]), None, &[(orange(), 0, 1)]);
-    let none_left = WriteOffStock { product_id: orange(), quantity: 8, reason: "frost".into() };
+    let none_left = WriteOffStock { product_id: orange(), quantity: 8, reason: "frost".into(), location: None };
     world.must(&none_left, at(LATER));
     world.refuses(&close(None), at(LATER), RefusalCode::InsufficientStock);
     assert!(world.get_or_new::<Order>(order()).has_open_returns());
@@ -107,7 +107,7 @@ fn an_exchange_is_a_further_order_that_costs_nothing_or_a_refund_where_there_is_
     refund_instead.must(&close(Some(Remedy::Refund)), at(LATER));
     assert_eq!(refunded(&refund_instead), Some(won(100)));
 
-    world.must(&ReceiveStock { product_id: orange(), quantity: 1 }, at(LATER));
+    world.must(&ReceiveStock { product_id: orange(), quantity: 1, location: None }, at(LATER));
     world.must(&close(None), at(LATER));
     let further = world.get_or_new::<Order>(OrderId::new(id(90)));
     assert_eq!((further.status(), further.total()), (Some(OrderStatus::Paid), Some(won(0))));

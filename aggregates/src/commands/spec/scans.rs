@@ -101,13 +101,13 @@ fn what_is_being_called_off_is_not_handed_over() {
 fn what_was_promised_ahead_and_is_not_here_is_not_handed_over() {
     let mut world = labelled();
     world.must(&SetBackOrder { product_id: orange(), limit: 5 }, at(5));
-    world.must(&WriteOffStock { product_id: orange(), quantity: 9, reason: "mould".into() }, at(5));
+    world.must(&WriteOffStock { product_id: orange(), quantity: 9, reason: "mould".into(), location: None }, at(5));
     world.must(&scan(ScanStatus::InTransit, "sandbox", "SB1"), at(6));
     assert_eq!(status(&world), (Some(OrderStatus::Preparing), ShipmentState::Ready));
     let dispatch = DispatchShipment { shipment_id: shipment(), carrier: None, tracking_number: None };
     let refusal = world.refuses(&dispatch, at(7), RefusalCode::InsufficientStock);
     assert_eq!(refusal.detail, "2 are to leave, 1 are on hand: receive the others first");
-    world.must(&ReceiveStock { product_id: orange(), quantity: 1 }, at(8));
+    world.must(&ReceiveStock { product_id: orange(), quantity: 1, location: None }, at(8));
     world.must(&dispatch, at(9));
     assert_eq!(status(&world), (Some(OrderStatus::Shipped), ShipmentState::InTransit), "the scan was kept");
     world.check_folds();

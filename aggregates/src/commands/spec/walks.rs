@@ -89,7 +89,7 @@ fn a_refusal_inside_is_an_input_at_once_and_holds_to_what_it_saw() {
     appended(&mut world, &place_paid(&[card(200), points(50)]), 0);
     // The oranges are gone: both the reserved ones and the rest.
     world.lose_reservation(orange(), order());
-    world.must(&AdjustStock { product_id: orange(), delta: -9, reason: "mould".into() }, at(1));
+    world.must(&AdjustStock { product_id: orange(), delta: -9, reason: "mould".into(), location: None }, at(1));
     let paid = appended(&mut world, &observe(captured(200)), 2);
     let seen = ["payment.captured", INPUT, "fulfilment.command_refused", "fulfilment.compensation_started"];
     assert_eq!(types(&paid)[..4], seen);

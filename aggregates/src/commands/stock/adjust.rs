@@ -1,9 +1,10 @@
-//! Somebody counted. Writes `stock`, reads `product`.
+//! Somebody counted. Writes `stock`, reads `product` and `locations`.
 
 use jangbu_kernel::{ProductId, RefusalCode, StreamId};
 
-use super::change;
+use super::{change, checked};
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
+use crate::locations::LocationCode;
 use crate::state::{Missing, States};
 use crate::stock::StockCommand;
 
@@ -16,6 +17,8 @@ pub struct AdjustStock {
     pub delta: i64,
     /// The reason, such as `count` or `damage`, for the audit trail.
     pub reason: String,
+    /// Where; none is `main`.
+    pub location: Option<LocationCode>,
 }
 
 impl Command for AdjustStock {
@@ -23,7 +26,7 @@ impl Command for AdjustStock {
         "adjust_stock",
         Reach::Any(Permission::StockWrite),
         Key::Required,
-        &[RefusalCode::InsufficientStock],
+        &[RefusalCode::InsufficientStock, RefusalCode::LocationConflict],
     );
 
     fn subject(&self) -> StreamId {
@@ -36,9 +39,12 @@ impl Command for AdjustStock {
 
     fn looks_at(&self, _: &dyn States, streams: &mut Vec<StreamId>) {
         streams.push(StreamId::product(self.product_id));
+        streams.extend(self.location.as_ref().map(|_| StreamId::locations()));
     }
 
     fn decide(&self, append: &mut Append<'_>) -> Result<(), Stop> {
-        change(append, self.product_id, &StockCommand::Adjust { delta: self.delta, reason: self.reason.clone() })
+        let location = checked(append, self.location.as_ref(), self.delta > 0, "/location")?;
+        let (delta, reason) = (self.delta, self.reason.clone());
+        change(append, self.product_id, &StockCommand::Adjust { delta, reason, location })
     }
 }

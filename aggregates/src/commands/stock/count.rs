@@ -1,13 +1,14 @@
-//! Records a count of the warehouse. Writes `stock`, reads `product`.
+//! Records a count of a location. Writes `stock`, reads `product` and `locations`.
 
 use jangbu_kernel::{ProductId, RefusalCode, StreamId};
 
-use super::change;
+use super::{change, checked};
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
+use crate::locations::LocationCode;
 use crate::state::{Missing, States};
 use crate::stock::StockCommand;
 
-/// Records a count: on hand becomes the number that was counted.
+/// Records a count: what is at the location becomes the number that was counted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CountStock {
     /// Of which product.
@@ -16,6 +17,8 @@ pub struct CountStock {
     pub counted: u32,
     /// Why there was a count, or what explains the difference.
     pub reason: Option<String>,
+    /// Where; none is `main`.
+    pub location: Option<LocationCode>,
 }
 
 impl Command for CountStock {
@@ -32,10 +35,12 @@ impl Command for CountStock {
 
     fn looks_at(&self, _: &dyn States, streams: &mut Vec<StreamId>) {
         streams.push(StreamId::product(self.product_id));
+        streams.extend(self.location.as_ref().map(|_| StreamId::locations()));
     }
 
     fn decide(&self, append: &mut Append<'_>) -> Result<(), Stop> {
         let (counted, reason) = (self.counted, self.reason.clone());
-        change(append, self.product_id, &StockCommand::Count { counted, reason })
+        let location = checked(append, self.location.as_ref(), false, "/location")?;
+        change(append, self.product_id, &StockCommand::Count { counted, reason, location })
     }
 }

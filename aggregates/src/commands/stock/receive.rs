@@ -1,9 +1,10 @@
-//! Goods came in. Writes `stock`, reads `product`.
+//! Goods came in. Writes `stock`, reads `product` and `locations`.
 
-use jangbu_kernel::{ProductId, StreamId};
+use jangbu_kernel::{ProductId, RefusalCode, StreamId};
 
-use super::change;
+use super::{change, checked};
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
+use crate::locations::LocationCode;
 use crate::state::{Missing, States};
 use crate::stock::StockCommand;
 
@@ -14,10 +15,17 @@ pub struct ReceiveStock {
     pub product_id: ProductId,
     /// How many, at least 1.
     pub quantity: u32,
+    /// Where; none is `main`.
+    pub location: Option<LocationCode>,
 }
 
 impl Command for ReceiveStock {
-    const RULES: Rules = Rules::new("receive_stock", Reach::Any(Permission::StockWrite), Key::Required, &[]);
+    const RULES: Rules = Rules::new(
+        "receive_stock",
+        Reach::Any(Permission::StockWrite),
+        Key::Required,
+        &[RefusalCode::LocationConflict],
+    );
 
     fn subject(&self) -> StreamId {
         StreamId::stock(self.product_id)
@@ -29,9 +37,11 @@ impl Command for ReceiveStock {
 
     fn looks_at(&self, _: &dyn States, streams: &mut Vec<StreamId>) {
         streams.push(StreamId::product(self.product_id));
+        streams.extend(self.location.as_ref().map(|_| StreamId::locations()));
     }
 
     fn decide(&self, append: &mut Append<'_>) -> Result<(), Stop> {
-        change(append, self.product_id, &StockCommand::Receive { quantity: self.quantity })
+        let location = checked(append, self.location.as_ref(), true, "/location")?;
+        change(append, self.product_id, &StockCommand::Receive { quantity: self.quantity, location })
     }
 }

@@ -1,9 +1,10 @@
-//! Writes units off. Writes `stock`, reads `product`.
+//! Writes units off. Writes `stock`, reads `product` and `locations`.
 
 use jangbu_kernel::{ProductId, RefusalCode, StreamId};
 
-use super::change;
+use super::{change, checked};
 use crate::command::{Append, Command, Key, Owner, Permission, Reach, Rules, Stop};
+use crate::locations::LocationCode;
 use crate::state::{Missing, States};
 use crate::stock::StockCommand;
 
@@ -16,6 +17,8 @@ pub struct WriteOffStock {
     pub quantity: u32,
     /// What became of them.
     pub reason: String,
+    /// Where; none is `main`.
+    pub location: Option<LocationCode>,
 }
 
 impl Command for WriteOffStock {
@@ -36,10 +39,12 @@ impl Command for WriteOffStock {
 
     fn looks_at(&self, _: &dyn States, streams: &mut Vec<StreamId>) {
         streams.push(StreamId::product(self.product_id));
+        streams.extend(self.location.as_ref().map(|_| StreamId::locations()));
     }
 
     fn decide(&self, append: &mut Append<'_>) -> Result<(), Stop> {
         let (quantity, reason) = (self.quantity, self.reason.clone());
-        change(append, self.product_id, &StockCommand::WriteOff { quantity, reason })
+        let location = checked(append, self.location.as_ref(), false, "/location")?;
+        change(append, self.product_id, &StockCommand::WriteOff { quantity, reason, location })
     }
 }

@@ -180,7 +180,9 @@ fn looked_at(states: &dyn States, stream: StreamId) -> Vec<StreamId> {
         | AggregateKind::Session
         | AggregateKind::Product
         | AggregateKind::Category
+        | AggregateKind::Slug
         | AggregateKind::Stock
+        | AggregateKind::Locations
         | AggregateKind::Shipment
         | AggregateKind::Return
         | AggregateKind::Points

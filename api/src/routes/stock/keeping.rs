@@ -2,10 +2,10 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use jangbu_commands::AnyCommand;
 use jangbu_commands::commands::{
     AdjustStock, CountStock, ReceiveStock, SetBackOrder, SetBuyerLimit, SetStockThreshold, WriteOffStock,
 };
+use jangbu_commands::{AnyCommand, LocationCode};
 use jangbu_kernel::ProductId;
 use jangbu_projections::StockRow;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use crate::http::problem::Problem;
 use crate::state::App;
 
 /// A larger number is taken for a typing error.
-const MOST_AT_ONCE: i64 = 1_000_000_000;
+pub(super) const MOST_AT_ONCE: i64 = 1_000_000_000;
 const LEAST_AT_ONCE: i64 = -MOST_AT_ONCE;
 
 request_body! {
@@ -28,14 +28,18 @@ request_body! {
     pub(crate) struct ReceiveStockBody {
         /// Number of units that came in.
         quantity: Whole<1, MOST_AT_ONCE>,
+        /// The code of the location; `main` when it is left out, here and below.
+        location: Option<LocationCode>,
     }
 }
 
 request_body! {
     /// Records a count.
     pub(crate) struct CountStockBody {
-        /// Number of units in the warehouse, including those that are kept for orders.
+        /// Number of units at the location, including those that are kept for orders.
         counted: Whole<0, MOST_AT_ONCE>,
+        /// The code of the location that was counted.
+        location: Option<LocationCode>,
         /// Why there was a count, or what explains a difference; it is recorded.
         reason: Option<Text<1, 500>>,
     }
@@ -46,6 +50,8 @@ request_body! {
     pub(crate) struct WriteOffStockBody {
         /// Number of units that can never be sold.
         quantity: Whole<1, MOST_AT_ONCE>,
+        /// The code of the location where they are.
+        location: Option<LocationCode>,
         /// What became of them; it is recorded.
         reason: Text<1, 500>,
     }
@@ -56,6 +62,8 @@ request_body! {
     pub(crate) struct AdjustStockBody {
         /// By how many; not 0.
         delta: Whole<LEAST_AT_ONCE, MOST_AT_ONCE>,
+        /// The code of the location.
+        location: Option<LocationCode>,
         /// The reason, such as a count or damage; it is recorded.
         reason: Text<1, 500>,
     }
@@ -86,7 +94,7 @@ request_body! {
 }
 
 /// Sends the command and answers with the stock as it left it.
-async fn answered(
+pub(super) async fn answered(
     app: &App,
     call: &Call,
     id: Uuid,
@@ -99,7 +107,7 @@ async fn answered(
 }
 
 /// A number of units whose type keeps it within these bounds.
-fn units<const MIN: i64>(number: &Whole<MIN, MOST_AT_ONCE>) -> u32 {
+pub(super) fn units<const MIN: i64>(number: &Whole<MIN, MOST_AT_ONCE>) -> u32 {
     u32::try_from(number.0).unwrap_or(u32::MAX)
 }
 
@@ -116,12 +124,13 @@ pub(super) async fn receive(
     call: Call,
     body: JsonBody<ReceiveStockBody>,
 ) -> Result<Response, Problem> {
-    let command = ReceiveStock { product_id: ProductId::new(id), quantity: units(&body.value.quantity) };
+    let ReceiveStockBody { quantity, location } = body.value;
+    let command = ReceiveStock { product_id: ProductId::new(id), quantity: units(&quantity), location };
     answered(&app, &call, id, command, &body.bytes).await
 }
 
-/// Records a count: on hand becomes the number that was counted. Refused if fewer were counted than
-/// are kept for orders.
+/// Records a count: what is at the location becomes the number that was counted. Refused if fewer were counted
+/// than are kept for orders.
 #[utoipa::path(
     post, path = "/v1/stock/{product_id}/count", operation_id = "countStock", tag = "stock",
     params(("product_id" = Uuid, Path, description = "the product")),
@@ -134,9 +143,10 @@ pub(super) async fn count(
     call: Call,
     body: JsonBody<CountStockBody>,
 ) -> Result<Response, Problem> {
-    let CountStockBody { counted, reason } = body.value;
+    let CountStockBody { counted, location, reason } = body.value;
     let (counted, reason) = (units(&counted), reason.map(|reason| reason.0));
-    answered(&app, &call, id, CountStock { product_id: ProductId::new(id), counted, reason }, &body.bytes).await
+    let command = CountStock { product_id: ProductId::new(id), counted, reason, location };
+    answered(&app, &call, id, command, &body.bytes).await
 }
 
 /// Writes units off that can never be sold; what is kept for orders cannot be written off.
@@ -152,8 +162,9 @@ pub(super) async fn write_off(
     call: Call,
     body: JsonBody<WriteOffStockBody>,
 ) -> Result<Response, Problem> {
-    let WriteOffStockBody { quantity, reason } = body.value;
-    let command = WriteOffStock { product_id: ProductId::new(id), quantity: units(&quantity), reason: reason.0 };
+    let WriteOffStockBody { quantity, location, reason } = body.value;
+    let (product_id, quantity, reason) = (ProductId::new(id), units(&quantity), reason.0);
+    let command = WriteOffStock { product_id, quantity, reason, location };
     answered(&app, &call, id, command, &body.bytes).await
 }
 
@@ -170,8 +181,8 @@ pub(super) async fn adjust(
     call: Call,
     body: JsonBody<AdjustStockBody>,
 ) -> Result<Response, Problem> {
-    let AdjustStockBody { delta, reason } = body.value;
-    let command = AdjustStock { product_id: ProductId::new(id), delta: delta.0, reason: reason.0 };
+    let AdjustStockBody { delta, location, reason } = body.value;
+    let command = AdjustStock { product_id: ProductId::new(id), delta: delta.0, reason: reason.0, location };
     answered(&app, &call, id, command, &body.bytes).await
 }
 

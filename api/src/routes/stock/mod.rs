@@ -1,18 +1,20 @@
-//! Stock: read, what moved it, and what changes it ([`keeping`]).
+//! Stock: read, what moved it, what changes it ([`keeping`]), and what brings it elsewhere ([`transfers`]).
 
 mod keeping;
 mod list;
+mod transfers;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::commands::{
-    AdjustStock, CountStock, ReceiveStock, SetBackOrder, SetBuyerLimit, SetStockThreshold, WriteOffStock,
+    AdjustStock, CountStock, LoseTransfer, ReceiveStock, ReceiveTransfer, SendTransfer, SetBackOrder, SetBuyerLimit,
+    SetStockThreshold, WriteOffStock,
 };
-use jangbu_commands::{Command as _, Permission, Reach};
+use jangbu_commands::{Command as _, LocationCode, Permission, Reach};
 use jangbu_kernel::{OrderId, ProductId, RecordedEvent, StreamId, UserId, Version};
 use jangbu_projections::fold::{self, FoldError};
-use jangbu_projections::{MovementRow, Page, ProductRow, Queries, QueryError, StockRow};
+use jangbu_projections::{MovementRow, Page, ProductRow, Queries, QueryError, StockRow, TransferRow};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -38,6 +40,8 @@ pub(crate) use keeping::{
 };
 #[cfg(test)]
 pub(crate) use list::StockListQuery;
+#[cfg(test)]
+pub(crate) use transfers::{LoseTransferBody, ReceiveTransferBody, SendTransferBody};
 
 pub(super) fn entries() -> Vec<Entry> {
     vec![
@@ -48,6 +52,9 @@ pub(super) fn entries() -> Vec<Entry> {
         Entry::command(&[CountStock::RULES], routes!(keeping::count)),
         Entry::command(&[WriteOffStock::RULES], routes!(keeping::write_off)),
         Entry::command(&[AdjustStock::RULES], routes!(keeping::adjust)),
+        Entry::command(&[SendTransfer::RULES], routes!(transfers::send)),
+        Entry::command(&[ReceiveTransfer::RULES], routes!(transfers::receive)),
+        Entry::command(&[LoseTransfer::RULES], routes!(transfers::write_off)),
         Entry::command(&[SetStockThreshold::RULES], routes!(keeping::set_threshold)),
         Entry::command(&[SetBackOrder::RULES], routes!(keeping::set_back_order)),
         Entry::command(&[SetBuyerLimit::RULES], routes!(keeping::set_buyer_limit)),
@@ -74,13 +81,52 @@ pub(crate) struct MovementView {
     /// What moved the goods.
     #[schema(value_type = words::MovementKind)]
     kind: &'static str,
-    /// What it adds to what is on hand, negative when it takes.
+    /// What it adds to what is on hand, negative when it takes; 0 where goods go from one location to another.
     delta: i64,
+    /// What it adds to the units at each location that it is about.
+    locations: Vec<MovedView>,
+    /// The transfer, for what goes from one location to another.
+    transfer_id: Option<Uuid>,
     /// Why, where somebody gave a reason.
     reason: Option<String>,
     /// With which order, for what was shipped or came back.
     order_id: Option<Uuid>,
     at: Moment,
+}
+
+/// What a movement adds at a location.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StockMoved)]
+pub(crate) struct MovedView {
+    /// The code of the location.
+    location: String,
+    /// What it adds to the units there, negative when it takes.
+    delta: i64,
+}
+
+/// Units at a location.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StockAtLocation)]
+pub(crate) struct AtLocationView {
+    /// The code of the location.
+    location: String,
+    /// Units there.
+    on_hand: i64,
+}
+
+/// Units on their way from one location to another.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StockTransfer)]
+pub(crate) struct TransferView {
+    id: Uuid,
+    /// The code of the location where they were.
+    from: String,
+    /// The code of the location where they go.
+    to: String,
+    /// How many have not arrived yet.
+    quantity: u32,
+    /// When they were sent.
+    sent_at: Moment,
 }
 
 impl From<MovementRow> for MovementView {
@@ -89,6 +135,12 @@ impl From<MovementRow> for MovementView {
             number: row.number,
             kind: row.kind.name(),
             delta: row.delta,
+            locations: row
+                .places
+                .into_iter()
+                .map(|(code, delta)| MovedView { location: code.to_string(), delta })
+                .collect(),
+            transfer_id: row.transfer_id.map(|id| id.uuid()),
             reason: row.reason,
             order_id: row.order_id.map(|id| id.uuid()),
             at: row.at.into(),
@@ -101,16 +153,26 @@ impl From<MovementRow> for MovementView {
 #[schema(as = Stock)]
 pub(crate) struct StockView {
     product_id: Uuid,
-    /// Units in the warehouse. Shown to the shop's staff only, like the next two.
+    /// Units that are the shop's: at its locations, and on their way between them. Shown to the shop's staff
+    /// only, like the next five.
     #[serde(skip_serializing_if = "Option::is_none")]
     on_hand: Option<i64>,
+    /// Units at each location: at `main`, and at every other one that has some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locations: Option<Vec<AtLocationView>>,
+    /// Units on their way from one location to another: they cannot be sold before they arrive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_transit: Option<i64>,
+    /// What is on its way, the newest last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transfers: Option<Vec<TransferView>>,
     /// Kept for orders that are not paid yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     reserved: Option<i64>,
     /// Kept for paid orders.
     #[serde(skip_serializing_if = "Option::is_none")]
     allocated: Option<i64>,
-    /// `on_hand - reserved - allocated`: units that are in stock and can be bought. Negative while
+    /// `on_hand - in_transit - reserved - allocated`: units that are in stock and can be bought. Negative while
     /// orders are promised more than there is; buyers see 0 then.
     available: i64,
     /// Units that can be ordered: those that are available, and those that may be back-ordered.
@@ -136,11 +198,28 @@ pub(crate) struct StockView {
     version: Version,
 }
 
+impl TransferView {
+    fn of(id: Uuid, transfer: &TransferRow) -> Self {
+        let TransferRow { from, to, quantity, sent_at } = transfer;
+        Self { id, from: from.to_string(), to: to.to_string(), quantity: *quantity, sent_at: (*sent_at).into() }
+    }
+}
+
+fn at_locations(row: &StockRow) -> Vec<AtLocationView> {
+    let main = AtLocationView { location: LocationCode::MAIN.to_owned(), on_hand: row.at_main() };
+    let others = row.elsewhere.iter();
+    let others = others.map(|(code, units)| AtLocationView { location: code.to_string(), on_hand: *units });
+    std::iter::once(main).chain(others).collect()
+}
+
 impl StockView {
     fn whole(row: &StockRow) -> Self {
         Self {
             product_id: row.product_id.uuid(),
             on_hand: Some(row.on_hand),
+            locations: Some(at_locations(row)),
+            in_transit: Some(row.in_transit),
+            transfers: Some(row.transfers.iter().map(|(id, transfer)| TransferView::of(id.uuid(), transfer)).collect()),
             reserved: Some(row.reserved),
             allocated: Some(row.allocated),
             available: row.available,
@@ -158,6 +237,9 @@ impl StockView {
     fn outside(row: &StockRow) -> Self {
         Self {
             on_hand: None,
+            locations: None,
+            in_transit: None,
+            transfers: None,
             reserved: None,
             allocated: None,
             available: row.available.max(0),
