@@ -8,6 +8,7 @@ use crate::buyer::BuyerEvent;
 use crate::category::CategoryEvent;
 use crate::import::ImportEvent;
 use crate::locations::LocationsEvent;
+use crate::notice::NoticeEvent;
 use crate::order::OrderEvent;
 use crate::payment::PaymentEvent;
 use crate::points::PointsEvent;
@@ -103,6 +104,8 @@ domain_events! {
     Buyer(BuyerEvent),
     /// Of an import.
     Import(ImportEvent),
+    /// Of a notice.
+    Notice(NoticeEvent),
 }
 
 impl TryFrom<&RecordedEvent> for DomainEvent {

@@ -16,6 +16,7 @@ pub mod event;
 pub mod facts;
 pub mod import;
 pub mod locations;
+pub mod notice;
 pub mod order;
 pub mod payment;
 pub mod points;

@@ -9,6 +9,7 @@ use crate::event::DomainEvent;
 use crate::facts::Facts;
 use crate::import::Import;
 use crate::locations::Locations;
+use crate::notice::Notice;
 use crate::order::Order;
 use crate::payment::Payment;
 use crate::points::Points;
@@ -143,4 +144,6 @@ any_state! {
     Buyer(Buyer),
     /// Of an import.
     Import(Import),
+    /// Of a notice.
+    Notice(Notice),
 }

@@ -11,7 +11,7 @@ enum Kind {
     Histogram,
 }
 
-const FIGURES: [(&str, Kind, &str); 22] = [
+const FIGURES: [(&str, Kind, &str); 23] = [
     (
         "http_request_duration_seconds",
         Kind::Histogram,
@@ -38,6 +38,11 @@ const FIGURES: [(&str, Kind, &str); 22] = [
     ),
     ("jangbu_decider_cached_states", Kind::Gauge, "Aggregates whose state the decider holds in memory."),
     ("jangbu_inbox_messages_total", Kind::Counter, "Messages of gateways and carriers, by what came of them."),
+    (
+        "jangbu_notices_total",
+        Kind::Counter,
+        "Attempts to tell somebody of something, by channel and by what came of them.",
+    ),
     ("jangbu_never_total", Kind::Counter, "Times that something happened that cannot be, by the place in the code."),
     ("jangbu_log_lines_lost_total", Kind::Counter, "Lines of the log that could not be written and are lost."),
     (

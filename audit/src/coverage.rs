@@ -21,6 +21,7 @@ const LOCATIONS: Seen = Nowhere("what is at a location is judged by the facts of
 const JOURNEY: Seen = Nowhere("where a parcel is says nothing about money or goods once it has left");
 const STOCK: Seen = By(&["stock", "stock_levels"]);
 const IMPORT: Seen = Nowhere("it only counts what became of the rows of a file, each a command of its own");
+const TOLD: Seen = Nowhere("whether somebody was told of a fact changes neither money nor goods");
 const WAITING: Seen = Nowhere("it only limits what is placed next; the orders themselves are looked at");
 
 const TABLE: &[(&str, Seen)] = &[
@@ -32,6 +33,7 @@ const TABLE: &[(&str, Seen)] = &[
     ("user.login_succeeded", PEOPLE),
     ("user.locked", PEOPLE),
     ("user.unlocked", PEOPLE),
+    ("user.notices_chosen", PEOPLE),
     ("email.claimed", PEOPLE),
     ("administrators.listed", PEOPLE),
     ("administrators.added", PEOPLE),
@@ -176,6 +178,10 @@ const TABLE: &[(&str, Seen)] = &[
     ("import.progressed", IMPORT),
     ("import.finished", IMPORT),
     ("import.interrupted", IMPORT),
+    ("notice.sent", TOLD),
+    ("notice.failed", TOLD),
+    ("notice.given_up", TOLD),
+    ("notice.send_requested", TOLD),
 ];
 
 #[test]

@@ -1,7 +1,8 @@
 //! Floor 3, the write side: runs what the domain decides. Requests go to the decider task
 //! ([`Commands`]), which loads, decides and commits them in batches. The process manager
 //! ([`process`]) drives orders from payment to delivery. The inbox ([`inbox`]) accepts the messages
-//! that gateways and carriers send of their own accord. Everything that runs in addition to the
+//! that gateways and carriers send of their own accord. The notices ([`notices`]) tell buyers and the
+//! shop of what happened. Everything that runs in addition to the
 //! decider is in one list ([`workers`]).
 //!
 //! What never may live here: a rule of the shop (floor 2), SQL, HTTP, and anything
@@ -19,6 +20,7 @@ pub mod identity;
 pub mod inbox;
 mod lease;
 mod measure;
+pub mod notices;
 mod number;
 pub mod process;
 mod quote;
@@ -47,6 +49,7 @@ pub use jangbu_aggregates::import::{
     ImportCounts, ImportEnd, ImportEvent, ImportInterruption, ImportKind, ImportState,
 };
 pub use jangbu_aggregates::locations::{Location, LocationCode, Locations};
+pub use jangbu_aggregates::notice::{Locale, NoticeAbout, NoticeOutcome, NoticeState, NoticeTopic, Recipient};
 pub use jangbu_aggregates::order::CancelledBy;
 pub use jangbu_aggregates::payment::{
     CARD, Field, Instrument, Leg, Method, POINTS, PaymentMethod, Source, registered_methods,

@@ -88,7 +88,8 @@ async fn order_of(log: &dyn EventLog, stream: StreamId) -> Result<Option<(OrderI
         | AggregateKind::Locations
         | AggregateKind::Points
         | AggregateKind::Buyer
-        | AggregateKind::Import => (None, None),
+        | AggregateKind::Import
+        | AggregateKind::Notice => (None, None),
     };
     Ok(order_id.zip(buyer))
 }

@@ -24,6 +24,12 @@ impl Caller {
     pub const fn process_manager() -> Self {
         Self { actor: Actor::System("process-manager"), scope: Scope::Any }
     }
+
+    /// The worker that tells people of what happened.
+    #[must_use]
+    pub const fn notices() -> Self {
+        Self { actor: Actor::System("notices"), scope: Scope::Any }
+    }
 }
 
 /// A key that makes a repeated request return the first answer instead of acting again. Its scope

@@ -11,6 +11,7 @@ use crate::adapters::{Carriers, Gateways};
 use crate::decider::Commands;
 use crate::inbox::{Hooks, InboxOptions};
 use crate::lease::LeaseHolder;
+use crate::notices::{self, NoticeOptions};
 use crate::process::{ProcessDeps, ProcessManager, ProcessManagerHandle, ProcessOptions};
 
 /// The dependencies of the workers; each uses what it needs.
@@ -37,6 +38,8 @@ pub struct WorkerDeps {
     pub receiving: InboxOptions,
     /// The limits of the process manager; none on a node that does not process orders.
     pub processing: Option<ProcessOptions>,
+    /// Whom to tell of what happened, and how; none on a node that tells nobody.
+    pub notices: Option<NoticeOptions>,
 }
 
 /// The running workers and the handles to them.
@@ -58,5 +61,6 @@ pub fn start(deps: &WorkerDeps) -> Workers {
     if let Some(worker) = crate::tracking::spawn(deps) {
         parts.add(worker);
     }
+    parts.extend(notices::spawn(deps));
     Workers { hooks, processes, parts }
 }

@@ -1,4 +1,4 @@
-//! Floor 2, the external systems: payment gateways, carriers, the vault, the clock and the source
+//! Floor 2, the external systems: payment gateways, carriers, mail and messages, the vault, the clock and the source
 //! of ids, each behind a port of `kernel`.
 //!
 //! Neither a rule of the shop nor anything of the log lives here: an adapter translates a port's
@@ -8,6 +8,7 @@
 //! and one line in the registry beside it.
 
 pub mod carriers;
+pub mod channels;
 pub mod clock;
 pub mod gateways;
 pub mod ids;
@@ -54,6 +55,12 @@ pub enum SetupError {
     /// No HTTP client could be created, for example because the machine has no trust anchors.
     #[error("cannot make an HTTP client")]
     Client(#[source] reqwest::Error),
+    /// The address of the mail server is not valid. It is not repeated, since it may hold a password.
+    #[error("the mail server's address is not understood, expected smtp://USER:PASSWORD@HOST:PORT or smtps://...")]
+    MailServer,
+    /// The sender of mails is not an address.
+    #[error("{0:?} is not a sender, expected ADDRESS or NAME <ADDRESS>")]
+    MailFrom(String),
     /// The breaker's settings are not valid.
     #[error("the circuit breaker's settings make no sense: {0}")]
     Breaker(String),

@@ -33,7 +33,7 @@ pub enum Actor {
 }
 
 impl Actor {
-    const SYSTEM_PARTS: [&'static str; 3] = ["process-manager", "timer", "system"];
+    const SYSTEM_PARTS: [&'static str; 4] = ["process-manager", "timer", "notices", "system"];
 
     /// The person, when it is one.
     #[must_use]

@@ -61,6 +61,8 @@ typed_ids! {
     ImportId;
     /// Goods on their way from one location of the shop to another.
     TransferId;
+    /// A notice: one fact told to one recipient by one channel.
+    NoticeId;
     /// A stored event.
     EventId;
     /// A command; the same id never acts twice.

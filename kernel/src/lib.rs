@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 
 pub mod access;
+pub mod channel;
 pub mod decider;
 pub mod event;
 pub mod gateway;

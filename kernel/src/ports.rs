@@ -10,7 +10,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::gateway::ParcelUnderWay;
-use crate::ids::{OrderId, ReturnId, UserId};
+use crate::ids::{NoticeId, OrderId, ReturnId, UserId};
 use crate::log::LogError;
 use crate::place::Position;
 use crate::sealed::{Sealed, SealedAt};
@@ -334,7 +334,7 @@ pub struct LapsedReturn {
 }
 
 /// The indexed tables of due times: read models of the processes' timer events, of the points
-/// ledgers and of the returns. They may be a moment behind the log.
+/// ledgers, of the returns and of the notices. They may be a moment behind the log.
 #[async_trait]
 pub trait TimerQueue: Send + Sync + 'static {
     /// Timers due at or before `now`, earliest first.
@@ -367,6 +367,12 @@ pub trait TimerQueue: Send + Sync + 'static {
     async fn parcels_under_way(&self, _: usize) -> Result<Vec<ParcelUnderWay>, LogError> {
         Ok(Vec::new())
     }
+    /// Notices that were not delivered and are to be tried again at or before `now`, in the order of
+    /// that time.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    async fn due_notices(&self, now: Timestamp, limit: usize) -> Result<Vec<NoticeId>, LogError>;
 }
 
 /// The ports that most of the program needs, together.

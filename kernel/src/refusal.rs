@@ -44,6 +44,8 @@ refusal_codes! {
     /// The buyer has the greatest number of open orders without a payment in flight that the shop
     /// allows.
     TooManyOpenOrders = "too_many_open_orders",
+    /// The notice was sent, and is not sent twice.
+    NoticeAlreadySent = "notice_already_sent",
     /// The order has as many notes as an order can have.
     TooManyNotes = "too_many_notes",
     /// A part of the order is already on its way.

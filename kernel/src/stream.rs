@@ -7,7 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::ids::{CategoryId, ImportId, OrderId, PaymentId, ProductId, ReturnId, SessionId, ShipmentId, UserId};
+use crate::ids::{
+    CategoryId, ImportId, NoticeId, OrderId, PaymentId, ProductId, ReturnId, SessionId, ShipmentId, UserId,
+};
 
 /// The kinds of aggregate that own streams. The name is part of every stored stream id and the
 /// first part of every event type. It is storage format: add kinds, but never change one.
@@ -49,6 +51,8 @@ pub enum AggregateKind {
     Administrators,
     /// An import of a file.
     Import,
+    /// A notice: one fact told to one recipient by one channel.
+    Notice,
 }
 
 crate::named!(AggregateKind);
@@ -142,6 +146,11 @@ impl StreamId {
     #[must_use]
     pub const fn import(id: ImportId) -> Self {
         Self::new(AggregateKind::Import, id.uuid())
+    }
+    /// `notice-<id>`.
+    #[must_use]
+    pub const fn notice(id: NoticeId) -> Self {
+        Self::new(AggregateKind::Notice, id.uuid())
     }
     /// `administrators-<nil>`.
     #[must_use]

@@ -9,9 +9,10 @@ use jangbu_kernel::{OrderId, RecordedEvent, Timestamp, Version};
 use crate::runtime::fold_stream;
 use crate::view::{Fact, View};
 use crate::views::{
-    CategoriesView, CategoryRow, FulfilmentRow, FulfilmentsView, OrderNoteRow, OrderNotesView, OrderRow, OrdersView,
-    PaymentRow, PaymentsView, PointsEntriesView, PointsEntryRow, PointsRow, PointsView, ProductRow, ProductsView,
-    ReturnRow, ReturnsView, ShipmentRow, ShipmentsView, StockRow, StockView, UserRow, UsersView,
+    CategoriesView, CategoryRow, FulfilmentRow, FulfilmentsView, NoticeRow, NoticesView, OrderNoteRow, OrderNotesView,
+    OrderRow, OrdersView, PaymentRow, PaymentsView, PointsEntriesView, PointsEntryRow, PointsRow, PointsView,
+    ProductRow, ProductsView, ReturnRow, ReturnsView, ShipmentRow, ShipmentsView, StockRow, StockView, UserRow,
+    UsersView,
 };
 
 pub use crate::view::FoldError;
@@ -62,6 +63,8 @@ folds! {
     points: PointsView -> PointsRow;
     /// The fulfilment of an order.
     fulfilment: FulfilmentsView -> FulfilmentRow;
+    /// A notice.
+    notice: NoticesView -> NoticeRow;
 }
 
 fn onto<V: View>(row: V::Row, events: &[RecordedEvent]) -> Result<V::Row, FoldError> {

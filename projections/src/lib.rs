@@ -33,8 +33,8 @@ pub use projector::{
     RebuildReport, RebuildStage, RebuiltView, Redriven,
 };
 pub use queries::{
-    CategoryPlace, FulfilmentFilter, FulfilmentState, MOST_LOOKED_AT, NamedStock, OrderFilter, Page, PageRequest,
-    ParkedStream, PaymentFilter, PriceBand, ProductFacets, ProductFilter, ProductSort, ProductWithStock,
+    CategoryPlace, FulfilmentFilter, FulfilmentState, MOST_LOOKED_AT, NamedStock, NoticeFilter, OrderFilter, Page,
+    PageRequest, ParkedStream, PaymentFilter, PriceBand, ProductFacets, ProductFilter, ProductSort, ProductWithStock,
     ProjectionState, ProjectionStatus, Queries, QueryError, ReturnFilter, ShipmentFilter, StockFilter, UserFilter,
 };
 pub use registry::{names, shown_in};

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jangbu_kernel::gateway::ParcelUnderWay;
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::ports::{Clock, DueTimer, LapsedPoints, LapsedReturn, TimerQueue};
-use jangbu_kernel::{AggregateKind, Position, ReturnId, StreamId, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, NoticeId, Position, ReturnId, StreamId, Timestamp, UserId};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -265,6 +265,22 @@ impl TimerQueue for ReadModels {
             }
         }
         Ok(parcels)
+    }
+
+    async fn due_notices(&self, now: Timestamp, limit: usize) -> Result<Vec<NoticeId>, LogError> {
+        let table = self.engine.table("notices");
+        let statement = sql(
+            format!(
+                "select notice_id from {table} where retry_at is not null and retry_at <= $1 order by retry_at, notice_id limit $2"
+            ),
+            vec![Value::time(now), Value::int(i64::try_from(limit).unwrap_or(i64::MAX))],
+        );
+        let rows = self.engine.select(statement, &[Kind::Uuid]).await.map_err(log_error)?;
+        let due = rows.into_iter().map(|row| match row.as_slice() {
+            [Value::Uuid(Some(id))] => Ok(NoticeId::new(*id)),
+            _ => Err(LogError::Damaged("a notice has no id".to_owned())),
+        });
+        due.collect()
     }
 }
 

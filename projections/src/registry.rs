@@ -5,8 +5,9 @@ use jangbu_kernel::AggregateKind;
 use crate::runtime::{AnyView, ViewRuntime};
 use crate::view::{Shows, View, ViewSpec};
 use crate::views::{
-    CategoriesView, FulfilmentsView, OrderNotesView, OrdersView, PaymentsView, PointsEntriesView, PointsView,
-    ProductsView, ReturnsView, ShipmentsView, StockMarksView, StockMovementsView, StockView, TimersView, UsersView,
+    CategoriesView, FulfilmentsView, NoticesView, OrderNotesView, OrdersView, PaymentsView, PointsEntriesView,
+    PointsView, ProductsView, ReturnsView, ShipmentsView, StockMarksView, StockMovementsView, StockView, TimersView,
+    UsersView,
 };
 
 /// A view in the registry.
@@ -22,7 +23,7 @@ const fn entry<V: View>() -> Entry {
 }
 
 /// Every view, in the order in which they are listed.
-pub(crate) static VIEWS: [Entry; 15] = [
+pub(crate) static VIEWS: [Entry; 16] = [
     entry::<OrdersView>(),
     entry::<OrderNotesView>(),
     entry::<PaymentsView>(),
@@ -38,6 +39,7 @@ pub(crate) static VIEWS: [Entry; 15] = [
     entry::<UsersView>(),
     entry::<FulfilmentsView>(),
     entry::<TimersView>(),
+    entry::<NoticesView>(),
 ];
 
 /// The names of all views.

@@ -20,6 +20,9 @@
 //! | `POST /carrier/v1/labels` | a label: `{shipment_id, order_id, address}` |
 //! | `DELETE /carrier/v1/labels/{shipment id}` | cancels it |
 //!
+//! Beside the HTTP server a mail server (`smtp.rs`) catches every mail on a port of its own;
+//! `GET /sandbox/mails?to=` shows them.
+//!
 //! Webhooks follow every change of a charge and every scan, to
 //! `{target}/v1/hooks/payments/sandbox` and `{target}/v1/hooks/carriers/sandbox`. `dialect.rs`
 //! lists the gateways that it plays.
@@ -29,6 +32,7 @@ mod courier;
 mod dialect;
 mod http;
 mod script;
+mod smtp;
 mod store;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -60,6 +64,8 @@ const PATIENCE_AT_STOP: Duration = Duration::from_secs(5);
 pub struct SandboxConfig {
     /// Where it listens; port 0 picks one.
     pub listen: SocketAddr,
+    /// Where its mail server listens; port 0 picks one.
+    pub smtp_listen: SocketAddr,
     /// Its file; none keeps everything in memory.
     pub data_file: Option<PathBuf>,
     /// Base address of the shop, for webhooks. They stay queued until it is set.
@@ -89,6 +95,7 @@ impl SandboxConfig {
     pub fn new(api_key: SecretString, webhook_secret: SecretString) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            smtp_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data_file: None,
             webhook_target: None,
             webhook_secret,
@@ -135,9 +142,8 @@ impl Sandbox {
             return Err(SandboxError::ApiKey);
         }
         let client = webhook_client(config.webhook_target.as_ref()).map_err(SandboxError::Client)?;
-        let listener =
-            TcpListener::bind(config.listen).await.map_err(|error| SandboxError::Listen(config.listen, error))?;
-        let addr = listener.local_addr().map_err(|error| SandboxError::Listen(config.listen, error))?;
+        let (listener, addr) = bind(config.listen).await?;
+        let (mail_listener, smtp_addr) = bind(config.smtp_listen).await?;
         let store = Store::open(config.data_file.as_deref())?;
         let seed = config.seed;
         store
@@ -154,6 +160,15 @@ impl Sandbox {
         if let Some(step) = config.carrier_step {
             tasks.spawn(clock(store.clone(), courier.clone(), step, stopping.clone()));
         }
+        tasks.spawn(smtp::serve(
+            mail_listener,
+            smtp::Post {
+                store: store.clone(),
+                silence: config.silence,
+                tasks: tasks.clone(),
+                stopping: stopping.clone(),
+            },
+        ));
         let router = http::router(http::Shared {
             store: store.clone(),
             courier: courier.clone(),
@@ -166,8 +181,15 @@ impl Sandbox {
             stopping: stopping.clone(),
         });
         let server = tokio::spawn(serve(listener, router, stopping.clone()));
-        Ok(RunningSandbox { addr, courier, store, tasks, server, stopping: stopping.drop_guard() })
+        Ok(RunningSandbox { addr, smtp_addr, courier, store, tasks, server, stopping: stopping.drop_guard() })
     }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), SandboxError> {
+    let failed = |error| SandboxError::Listen(address, error);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 /// The client for webhooks. Unless the target uses TLS it needs no trust anchors, which a minimal
@@ -221,6 +243,7 @@ fn base_url(addr: SocketAddr) -> String {
 /// A running sandbox. Dropping it stops it without waiting.
 pub struct RunningSandbox {
     addr: SocketAddr,
+    smtp_addr: SocketAddr,
     courier: Courier,
     store: Store,
     tasks: TaskTracker,
@@ -241,6 +264,12 @@ impl RunningSandbox {
         base_url(self.addr)
     }
 
+    /// The address of its mail server, as `smtp://HOST:PORT`.
+    #[must_use]
+    pub fn smtp_url(&self) -> String {
+        base_url(self.smtp_addr).replace("http://", "smtp://")
+    }
+
     /// Sets where webhooks go from now on. `http` only, unless the sandbox was started with an
     /// `https` target.
     pub fn set_webhook_target(&self, target: Url) {
@@ -249,7 +278,7 @@ impl RunningSandbox {
 
     /// Finishes what is under way, writes everything and closes the file.
     pub async fn stop(self) {
-        let Self { addr: _, courier: _, store, tasks, mut server, stopping } = self;
+        let Self { addr: _, smtp_addr: _, courier: _, store, tasks, mut server, stopping } = self;
         stopping.disarm().cancel();
         if tokio::time::timeout(PATIENCE_AT_STOP, &mut server).await.is_err() {
             server.abort();

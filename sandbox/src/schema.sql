@@ -104,3 +104,18 @@ CREATE TABLE IF NOT EXISTS faults (
     thrown          INTEGER NOT NULL,
     refuse_labels   INTEGER NOT NULL
 ) STRICT;
+
+-- Mails that were caught, one row a recipient, as they came.
+CREATE TABLE IF NOT EXISTS mails (
+    seq             INTEGER PRIMARY KEY,
+    recipient       TEXT NOT NULL,
+    raw             BLOB NOT NULL,
+    received_at     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS mails_by_recipient ON mails (recipient, seq);
+
+-- One row: what the mail server does wrong.
+CREATE TABLE IF NOT EXISTS mail_fault (
+    one             INTEGER PRIMARY KEY CHECK (one = 1),
+    fault           TEXT NOT NULL
+) STRICT;

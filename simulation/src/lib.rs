@@ -26,6 +26,7 @@ mod engine;
 mod fleet;
 mod gateway;
 mod life;
+mod mailbox;
 mod market;
 mod names;
 mod outside;

@@ -194,6 +194,8 @@ named! {
         SnapshotUsed = "state loaded from a snapshot",
         /// A login's token was used twice.
         TokenReused = "refresh token reused, family ended",
+        /// A notice that could not be sent was sent later.
+        NoticeSentAtLast = "notice sent after a failure",
         /// Everything came to rest.
         Rested = "everything came to rest",
     }

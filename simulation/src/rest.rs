@@ -87,8 +87,17 @@ async fn log(town: &Town) {
     }
 }
 
-/// The books of the gateway and the carrier.
+/// The books of the gateway and the carrier, and the mail server's.
 async fn books(town: &Town) {
+    let mut told = BTreeSet::new();
+    for notice in town.store.witness.sent_notices() {
+        if !told.insert(notice) {
+            town.sim.fail("N1", format!("notice {notice} counts as sent twice"));
+        }
+        if !town.mailbox.has(notice) {
+            town.sim.fail("N1", format!("notice {notice} counts as sent, the mail server never got it"));
+        }
+    }
     let mut paid = BTreeSet::new();
     let all = town.gateways.iter().flat_map(|gateway| gateway.captured_payments());
     for payment_id in all.filter(|payment_id| !paid.insert(*payment_id)) {

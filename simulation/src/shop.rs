@@ -9,13 +9,14 @@ use chrono::TimeDelta;
 use jangbu_aggregates::Policy;
 use jangbu_aggregates::shipping::ShippingFee;
 use jangbu_commands::inbox::{Hooks, InboxOptions};
+use jangbu_commands::notices::NoticeOptions;
 use jangbu_commands::process::{ProcessManagerHandle, ProcessOptions, Progress};
 use jangbu_commands::workers::{self, WorkerDeps, Workers};
 use jangbu_commands::{Carriers, Commands, DeciderOptions, Gateways, LeaseHolder};
 use jangbu_kernel::log::LogError;
 use jangbu_kernel::part::Parts;
 use jangbu_kernel::ports::{DueTimer, IdSource as _, LapsedPoints, LapsedReturn, TimerQueue, World};
-use jangbu_kernel::{Money, Timestamp};
+use jangbu_kernel::{Money, NoticeId, Timestamp};
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
 use uuid::Uuid;
 
@@ -23,6 +24,7 @@ use crate::carrier::{self, Hauler, NodeCarrier};
 use crate::dice::Dice;
 use crate::gateway::{Gateway, NAMES, NodeGateway};
 use crate::life::Life;
+use crate::mailbox::{Mailbox, NodeMail};
 use crate::names::Fault;
 use crate::outside::Post;
 use crate::sim::{Sim, lock};
@@ -31,6 +33,8 @@ use crate::world::{Ids, NodeClock, PlainVault};
 
 /// The lease of the work that one node does for all.
 const LEASE: Duration = Duration::from_secs(10);
+/// One run of so many has people told of what happens.
+const TELLING: u64 = 4;
 /// How often the parts of a node are checked.
 const WATCH_EVERY: Duration = Duration::from_secs(10);
 
@@ -43,6 +47,7 @@ pub(crate) struct Town {
     /// The gateways; the configuration of each node says which one gets its new charges.
     pub gateways: [Arc<Gateway>; NAMES.len()],
     pub hauler: Arc<Hauler>,
+    pub mailbox: Arc<Mailbox>,
     /// The read models, in runs that have them.
     pub models: Option<ReadModels>,
     pub nodes: usize,
@@ -99,6 +104,7 @@ impl Town {
             policy: Arc::new(policy()),
             gateways: NAMES.map(|name| Gateway::new(name, sim, post.clone())),
             hauler: Hauler::new(sim, post.clone()),
+            mailbox: Mailbox::new(sim),
             models,
             nodes,
             open: Mutex::new(vec![None; nodes]),
@@ -177,6 +183,20 @@ impl Town {
         Gateways::new(way(chosen, true)).with(way(former, false))
     }
 
+    /// Whom a node tells of what happens: nobody in most runs, because it is as much work as the
+    /// orders themselves.
+    fn notices(&self, life: &Arc<Life>, dice: &mut Dice) -> Option<NoticeOptions> {
+        if !self.sim.seed.is_multiple_of(TELLING) {
+            return None;
+        }
+        let mail = NodeMail { mailbox: Arc::clone(&self.mailbox), life: Arc::clone(life) };
+        let mut options = NoticeOptions::new(vec![Arc::new(mail)], "shop".to_owned());
+        options.shop_email = Some("shop@example.com".to_owned());
+        options.at_once = dice.pick(&[2, 3, 16]).unwrap_or(2);
+        options.poll = Duration::from_secs(5);
+        Some(options)
+    }
+
     fn start(&self, node: usize, clock: &Arc<NodeClock>, dice: &mut Dice) -> (Open, Parts) {
         self.sim.tell("started", node as u64, || format!("node {node} starts"));
         let life = Arc::new(Life::new(&self.store, node, self.nodes == 1));
@@ -215,6 +235,7 @@ impl Town {
             carriers,
             receiving: inbox_options(dice),
             processing: Some(process_options(dice)),
+            notices: self.notices(&life, dice),
         });
         parts.add(decider);
         let projector =
@@ -295,5 +316,10 @@ impl TimerQueue for Timers {
             return Err(LogError::Unavailable("simulated".to_owned(), None));
         }
         Ok(self.store.witness.lapsed_returns(now, limit))
+    }
+
+    async fn due_notices(&self, now: Timestamp, limit: usize) -> Result<Vec<NoticeId>, LogError> {
+        self.life.moment().await;
+        Ok(self.store.witness.due_notices(now, limit))
     }
 }

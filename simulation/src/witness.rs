@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
 use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::notice::NoticeEvent;
 use jangbu_aggregates::points::Points;
 use jangbu_aggregates::processes::{FulfilmentEvent, Step};
 use jangbu_aggregates::returns::ReturnEvent;
 use jangbu_audit::{Auditor, End, Findings, Seen};
 use jangbu_kernel::ports::{DueTimer, LapsedPoints, LapsedReturn};
-use jangbu_kernel::{Decider as _, OrderId, Position, RecordedEvent, ReturnId, StreamId, Timestamp, UserId};
+use jangbu_kernel::{Decider as _, NoticeId, OrderId, Position, RecordedEvent, ReturnId, StreamId, Timestamp, UserId};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -40,6 +41,10 @@ struct Eyes {
     /// The step of each order's process.
     processes: BTreeMap<OrderId, Step>,
     timers: BTreeMap<(StreamId, &'static str), Timestamp>,
+    /// The notices that are to be tried again.
+    notices: BTreeMap<NoticeId, Timestamp>,
+    /// The notices that count as sent, each as often as that was recorded.
+    sent: Vec<NoticeId>,
     /// The points ledgers, by user.
     ledgers: BTreeMap<UserId, Points>,
     /// The returns whose goods may be sent back, and until when.
@@ -113,6 +118,9 @@ impl Witness {
                 eyes.returns.remove(&return_id);
             }
         }
+        if let DomainEvent::Notice(notice) = &domain {
+            eyes.follow_notice(sim, NoticeId::new(event.stream.id), notice);
+        }
         eyes.memory.watch(sim, event, &domain);
         drop(eyes);
         // After the end of the run there is no receiver.
@@ -183,6 +191,17 @@ impl Witness {
         lapsed
     }
 
+    /// The notices that are to be tried again by then.
+    pub fn due_notices(&self, now: Timestamp, limit: usize) -> Vec<NoticeId> {
+        let eyes = lock(&self.eyes);
+        eyes.notices.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).take(limit).collect()
+    }
+
+    /// The notices that count as sent, each as often as that was recorded.
+    pub fn sent_notices(&self) -> Vec<NoticeId> {
+        lock(&self.eyes).sent.clone()
+    }
+
     /// The findings, once everything is at rest.
     pub fn findings(&self, now: Timestamp, gateways: &[Arc<Gateway>]) -> Findings {
         let auditor = std::mem::take(&mut lock(&self.eyes).auditor);
@@ -198,6 +217,27 @@ impl Witness {
 }
 
 impl Eyes {
+    fn follow_notice(&mut self, sim: &Sim, id: NoticeId, event: &NoticeEvent) {
+        match event {
+            NoticeEvent::Sent(sent) => {
+                if sent.attempt > 1 {
+                    sim.reach(Point::NoticeSentAtLast);
+                }
+                self.notices.remove(&id);
+                self.sent.push(id);
+            }
+            NoticeEvent::Failed(failed) => {
+                self.notices.insert(id, failed.retry_at);
+            }
+            NoticeEvent::GivenUp(_) => {
+                self.notices.remove(&id);
+            }
+            NoticeEvent::SendRequested(requested) => {
+                self.notices.insert(id, requested.at);
+            }
+        }
+    }
+
     fn follow_process(&mut self, stream: StreamId, event: &DomainEvent) {
         let order_id = OrderId::new(stream.id);
         if let DomainEvent::Fulfilment(event) = event

@@ -90,6 +90,8 @@ permissions! {
     PointsReadAny = "points:read:any": [Staff, Auditor, Admin],
     /// Grant points.
     PointsGrant = "points:grant": [Staff, Admin],
+    /// Have notices sent again that were not delivered.
+    NoticesSend = "notices:send": [Staff, Admin],
     /// Read the audit trail and verify it.
     AuditRead = "audit:read": [Auditor, Admin],
     /// Look at processes, projections and the health of the parts.

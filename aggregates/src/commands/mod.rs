@@ -8,6 +8,7 @@ pub mod categories;
 pub mod fulfilments;
 pub mod imports;
 pub mod locations;
+pub mod notices;
 pub mod orders;
 pub mod payments;
 pub mod points;
@@ -25,6 +26,7 @@ pub use categories::{ChangeCategory, CreateCategory, MOST_CATEGORIES, RemoveCate
 pub use fulfilments::{AdvanceFulfilment, ResolveFulfilment};
 pub use imports::{EndImport, RecordImportProgress, StartImport};
 pub use locations::{ChangeLocation, OpenLocation};
+pub use notices::{RecordNotice, SendNotice};
 pub use orders::{
     AcceptOrder, CancelLines, CancelOrder, ChangeShippingAddress, CompleteOrder, ConfirmDelivery, ConfirmOrder,
     ExpireOrder, FailOrder, FinishCancellation, HoldOrder, LineToCancel, MarkDelivered, NoteOrder, PackOrder,
@@ -53,5 +55,6 @@ pub use stock::{
     SetStockThreshold, WriteOffStock,
 };
 pub use users::{
-    ChangeContactDetails, ListAdministrators, RecordLoginFailure, RegisterUser, RoleChange, SetRoles, UnlockUser,
+    ChangeContactDetails, ChooseNotices, ListAdministrators, RecordLoginFailure, RegisterUser, RoleChange, SetRoles,
+    UnlockUser,
 };

@@ -1,8 +1,11 @@
 //! The commands of a user and of a claim on an address.
 
+use std::collections::BTreeSet;
+
 use jangbu_kernel::{Role, Sealed, UserId};
 
 use super::event::UserRegistered;
+use crate::notice::{Locale, NoticeTopic};
 
 /// A command of a user.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +31,13 @@ pub enum UserCommand {
     RecordLoginSuccess,
     /// Removes the delays after wrong passwords.
     Unlock,
+    /// Chooses in which language the user is told of things, and of which not; what is absent stays.
+    ChooseNotices {
+        /// The language.
+        locale: Option<Locale>,
+        /// All topics that the user is not to be told of.
+        muted: Option<BTreeSet<NoticeTopic>>,
+    },
 }
 
 /// A command of a claim on an address.

@@ -5,8 +5,8 @@ use jangbu_kernel::{AggregateKind, Decider, Decision, Refusal, RefusalCode};
 
 use super::command::{EmailCommand, UserCommand};
 use super::event::{
-    ContactDetailsChanged, EmailClaimed, EmailEvent, LoginFailed, LoginSucceeded, RoleGranted, RoleRevoked, UserEvent,
-    UserUnlocked,
+    ContactDetailsChanged, EmailClaimed, EmailEvent, LoginFailed, LoginSucceeded, NoticesChosen, RoleGranted,
+    RoleRevoked, UserEvent, UserUnlocked,
 };
 use super::state::{EmailClaim, User, UserStatus};
 use crate::checks;
@@ -14,7 +14,7 @@ use crate::facts::Facts;
 
 impl Decider for User {
     const KIND: AggregateKind = AggregateKind::User;
-    const STATE_VERSION: u16 = 2;
+    const STATE_VERSION: u16 = 3;
     type Event = UserEvent;
     type Command = UserCommand;
     type Facts = Facts;
@@ -28,7 +28,8 @@ impl Decider for User {
                 | UserCommand::RevokeRole(_)
                 | UserCommand::RecordLoginFailure
                 | UserCommand::RecordLoginSuccess
-                | UserCommand::Unlock => checks::not_found("user").into(),
+                | UserCommand::Unlock
+                | UserCommand::ChooseNotices { .. } => checks::not_found("user").into(),
             };
         };
         match command {
@@ -47,6 +48,15 @@ impl Decider for User {
             UserCommand::RecordLoginSuccess if account.login_failed => Decision::one(LoginSucceeded {}),
             UserCommand::RecordLoginSuccess => Decision::AlreadyDone,
             UserCommand::Unlock => Decision::one(UserUnlocked { at: to_millis(facts.now) }),
+            UserCommand::ChooseNotices { locale, muted } => {
+                let locale = locale.filter(|locale| account.locale != Some(*locale));
+                let muted = muted.as_ref().filter(|muted| account.muted != **muted);
+                if locale.is_none() && muted.is_none() {
+                    return Decision::AlreadyDone;
+                }
+                let muted = muted.map(|muted| muted.iter().copied().collect());
+                Decision::one(NoticesChosen { locale, muted })
+            }
         }
     }
 

@@ -4,6 +4,8 @@ use jangbu_kernel::{Role, Sealed, Timestamp, UserId, events};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::notice::{Locale, NoticeTopic};
+
 events! {
     /// What happened to a user.
     pub enum UserEvent {
@@ -15,6 +17,7 @@ events! {
         "user.login_succeeded" v 1 => LoginSucceeded(LoginSucceeded),
         "user.locked" v 1 => Locked(UserLocked),
         "user.unlocked" v 1 => Unlocked(UserUnlocked),
+        "user.notices_chosen" v 1 => NoticesChosen(NoticesChosen),
     }
 }
 
@@ -124,6 +127,17 @@ pub struct UserUnlocked {
     #[serde(with = "jangbu_kernel::time::millis")]
     #[schemars(with = "Timestamp")]
     pub at: Timestamp,
+}
+
+/// In which language the user is told of things, and of which not; what is absent stayed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NoticesChosen {
+    /// The language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Locale>,
+    /// All topics that the user is not told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted: Option<Vec<NoticeTopic>>,
 }
 
 /// An address belongs to a user now.

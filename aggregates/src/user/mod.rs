@@ -12,6 +12,8 @@
 //! - I4 a role is held once; granting or revoking it again changes nothing.
 //! - I5 an address belongs to the first user who claimed it.
 //! - I6 the last administrator keeps the role (see [`Administrators`]).
+//! - I7 the language and the topics of notices are chosen together or one by one; what stays as it
+//!   was is no fact.
 //!
 //! Not guarded here: whether a password is right (hashing is slow and not pure).
 

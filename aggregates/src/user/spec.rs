@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+use std::collections::BTreeSet;
+
 use jangbu_kernel::{RefusalCode, Role, Timestamp};
 
 use super::*;
+use crate::notice::{Locale, NoticeTopic};
 use crate::testing::{at, check_table, folded, given, id, sealed};
 
 /// Seconds of a lock.
@@ -50,6 +53,8 @@ fn every_state_answers_every_command_as_the_table_says() {
         ("wrong_password", UserCommand::RecordLoginFailure, at(0)),
         ("right_password", UserCommand::RecordLoginSuccess, at(0)),
         ("unlock", UserCommand::Unlock, at(0)),
+        ("choose", UserCommand::ChooseNotices { locale: Some(Locale::En), muted: None }, at(0)),
+        ("choose_same", UserCommand::ChooseNotices { locale: None, muted: Some(BTreeSet::new()) }, at(0)),
     ];
     let answers = "
         command        none active failed_once locked unlocked
@@ -63,6 +68,8 @@ fn every_state_answers_every_command_as_the_table_says() {
         wrong_password N    +      +           +      +
         right_password N    =      +           =      =
         unlock         N    +      +           +      +
+        choose         N    +      +           +      +
+        choose_same    N    =      =           =      =
     ";
     let answers = answers.replace(" N", " not_found");
     check_table::<User>(&answers, &states, &commands);
@@ -140,6 +147,23 @@ fn i4_roles_are_a_set() {
     assert_eq!(user.roles().collect::<Vec<_>>(), [Role::Staff, Role::Admin]);
     let snapshot = serde_json::to_string(&user).unwrap();
     assert_eq!(serde_json::from_str::<User>(&snapshot).unwrap(), user);
+}
+
+#[test]
+fn i7_what_is_chosen_again_is_no_fact() {
+    let choose = |locale, muted: Option<&[NoticeTopic]>| UserCommand::ChooseNotices {
+        locale,
+        muted: muted.map(|muted| muted.iter().copied().collect()),
+    };
+    let both = choose(Some(Locale::En), Some(&[NoticeTopic::Delivery]));
+    let chosen: UserEvent = NoticesChosen { locale: Some(Locale::En), muted: Some(vec![NoticeTopic::Delivery]) }.into();
+    let user = given::<User>(&[registered()]).when(&both).records(std::slice::from_ref(&chosen));
+    assert_eq!((user.locale(), user.muted().collect::<Vec<_>>()), (Some(Locale::En), vec![NoticeTopic::Delivery]));
+    let events = [registered(), chosen];
+    given::<User>(&events).when(&both).done_already();
+    let unmuted: UserEvent = NoticesChosen { locale: None, muted: Some(Vec::new()) }.into();
+    let user = given::<User>(&events).when(&choose(Some(Locale::En), Some(&[]))).records(&[unmuted]);
+    assert_eq!((user.locale(), user.muted().count()), (Some(Locale::En), 0));
 }
 
 #[test]

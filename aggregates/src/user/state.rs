@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{EmailEvent, UserEvent, UserRegistered};
+use crate::notice::{Locale, NoticeTopic};
 
 /// How an account stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +36,8 @@ pub(super) struct Account {
     /// Whether a wrong password was given since the last right one.
     pub(super) login_failed: bool,
     unlocked_at: Option<Timestamp>,
+    pub(super) locale: Option<Locale>,
+    pub(super) muted: BTreeSet<NoticeTopic>,
 }
 
 /// Who somebody is to the shop. No decision reads it; it is here so that a profile is
@@ -61,6 +64,8 @@ impl Account {
             roles: registered.roles.iter().copied().collect(),
             login_failed: false,
             unlocked_at: None,
+            locale: None,
+            muted: BTreeSet::new(),
         }
     }
 
@@ -88,6 +93,12 @@ impl Account {
             UserEvent::Unlocked(unlocked) => {
                 self.login_failed = false;
                 self.unlocked_at = Some(unlocked.at);
+            }
+            UserEvent::NoticesChosen(chosen) => {
+                self.locale = chosen.locale.or(self.locale);
+                if let Some(muted) = &chosen.muted {
+                    self.muted = muted.iter().copied().collect();
+                }
             }
         }
     }
@@ -117,6 +128,15 @@ impl User {
     #[must_use]
     pub fn contact_details(&self) -> Option<&ContactDetails> {
         self.account.as_ref().map(|account| &account.contact)
+    }
+    /// The language in which the user wants to be told of things, if one was chosen.
+    #[must_use]
+    pub fn locale(&self) -> Option<Locale> {
+        self.account.as_ref().and_then(|account| account.locale)
+    }
+    /// The topics that the user does not want to be told of, in a fixed order.
+    pub fn muted(&self) -> impl Iterator<Item = NoticeTopic> {
+        self.account.iter().flat_map(|account| account.muted.iter().copied())
     }
     /// The roles, in a fixed order; none before registration.
     pub fn roles(&self) -> impl Iterator<Item = Role> {

@@ -142,6 +142,8 @@ proptest! {
         answers::<routes::stock::StockListQuery>(&node)?;
         answers::<routes::users::UserListQuery>(&node)?;
         answers::<routes::sagas::SagaListQuery>(&node)?;
+        answers::<routes::notices::NoticeListQuery>(&node)?;
+        answers::<routes::auth::NoticesBody>(&node)?;
         answers::<Text<1, 10>>(&node)?;
         answers::<Line<1, 10>>(&node)?;
         answers::<Change<Line<1, 10>>>(&node)?;

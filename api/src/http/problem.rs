@@ -74,6 +74,8 @@ codes! {
     OrderStateConflict = "order_state_conflict", CONFLICT, "The order's state does not allow this";
     /// The buyer has as many orders open without a payment in flight as the shop allows.
     TooManyOpenOrders = "too_many_open_orders", CONFLICT, "Too many orders wait for their payment";
+    /// The notice was sent, and is not sent twice.
+    NoticeAlreadySent = "notice_already_sent", CONFLICT, "The notice was sent";
     /// The order has as many notes as are kept of one.
     TooManyNotes = "too_many_notes", CONFLICT, "Too many notes";
     /// A part of the order has been sent.
@@ -162,6 +164,7 @@ impl From<RefusalCode> for Code {
             RefusalCode::InsufficientPoints => Self::InsufficientPoints,
             RefusalCode::OrderStateConflict => Self::OrderStateConflict,
             RefusalCode::TooManyOpenOrders => Self::TooManyOpenOrders,
+            RefusalCode::NoticeAlreadySent => Self::NoticeAlreadySent,
             RefusalCode::TooManyNotes => Self::TooManyNotes,
             RefusalCode::OrderAlreadyDispatched => Self::OrderAlreadyDispatched,
             RefusalCode::PaymentInProgress => Self::PaymentInProgress,

@@ -78,6 +78,14 @@ words! {
     RowOutcomeWord = Outcome::ALL.iter().map(|outcome| outcome.name());
     /// Who moves the money: the gateway outside, or the shop in its own books.
     Placement = ["gateway", "internal"];
+    /// How far a notice has come: `waiting` is tried again, `given_up` only when staff ask for it.
+    NoticeState = jangbu_commands::NoticeState::ALL.iter().map(|state| state.name());
+    /// Who is told: the user that the fact concerns, or the shop.
+    Recipient = jangbu_commands::Recipient::ALL.iter().map(|recipient| recipient.name());
+    /// A language in which people are told of things.
+    Locale = jangbu_commands::Locale::ALL.iter().map(|locale| locale.name());
+    /// What a buyer need not be told of.
+    NoticeTopic = jangbu_commands::NoticeTopic::ALL.iter().map(|topic| topic.name());
     /// Whether a dependency answers.
     CheckState = ["up", "down"];
     /// Whether requests can be served.

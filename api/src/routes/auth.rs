@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use jangbu_commands::commands::{ChangeContactDetails, RegisterUser};
+use jangbu_commands::commands::{ChangeContactDetails, ChooseNotices, RegisterUser};
 use jangbu_commands::identity::{
     Change, FieldError, LoggedIn, Profile, Registration, check_email, check_password, check_phone,
 };
-use jangbu_commands::{Answer, Command as _, Reach};
+use jangbu_commands::{Answer, Command as _, Locale, NoticeTopic, Reach};
 use jangbu_kernel::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,7 +22,7 @@ use super::users::UserView;
 use crate::http::body::JsonBody;
 use crate::http::call::Call;
 use crate::http::conditional::Tag;
-use crate::http::fields::{At, Errors, Line, Read, Secret, request_body};
+use crate::http::fields::{At, Errors, Line, List, Read, Secret, read_words, request_body};
 use crate::http::gate::Access;
 use crate::http::node::Node;
 use crate::http::prefer::POSITION;
@@ -41,6 +41,7 @@ pub(super) fn entries() -> Vec<Entry> {
         Entry::new(Access::Auth, Kind::Action, &[], routes!(logout)),
         Entry::new(Reach::LoggedIn, Kind::One, &[], routes!(profile)),
         Entry::command(&[ChangeContactDetails::RULES], routes!(change_profile)),
+        Entry::command(&[ChooseNotices::RULES], routes!(choose_notices)),
         Entry::new(Access::Open, Kind::Page, &[], routes!(key_set)),
     ]
 }
@@ -140,6 +141,20 @@ request_body! {
         name: Option<Line<1, 100>>,
         /// A telephone number; null takes it out.
         phone: Change<Phone>,
+    }
+}
+
+read_words!(Locale, "a language: ko or en");
+read_words!(NoticeTopic, "a topic: payment or delivery");
+
+request_body! {
+    /// Replaces what is there; what is left out stays.
+    pub(crate) struct NoticesBody {
+        /// The language in which to be told of things.
+        locale: Option<Locale>,
+        /// Everything that one does not want to be told of. What the law asks for and what guards
+        /// the account is always told.
+        muted: Option<List<NoticeTopic, 0, 8>>,
     }
 }
 
@@ -262,6 +277,21 @@ async fn change_profile(State(app): State<App>, call: Call, body: JsonBody<Profi
         Change::Set(phone) => Change::Set(phone.0),
     };
     let answer = app.state.identity.change_profile(user_id, name, phone, if_match, context).await?;
+    answer_with_profile(&app, &call, answer, Made::Changed).await
+}
+
+/// Chooses in which language one is told of one's orders, and of what not.
+#[utoipa::path(
+    put, path = "/v1/auth/notices", operation_id = "chooseNotices", tag = "auth",
+    request_body(content = NoticesBody, example = json!({"locale": "en", "muted": ["delivery"]})),
+    responses((status = 200, description = "the user", body = UserView)),
+)]
+async fn choose_notices(State(app): State<App>, call: Call, body: JsonBody<NoticesBody>) -> Result<Response, Problem> {
+    let user_id = call.principal()?.user_id;
+    let context = call.context(&body.bytes)?;
+    let if_match = call.expected_versions();
+    let muted = body.value.muted.map(|muted| muted.0.into_iter().collect());
+    let answer = app.state.identity.choose_notices(user_id, body.value.locale, muted, if_match, context).await?;
     answer_with_profile(&app, &call, answer, Made::Changed).await
 }
 

@@ -10,6 +10,7 @@ mod facets;
 pub(crate) mod hooks;
 pub(crate) mod imports;
 pub(crate) mod locations;
+pub(crate) mod notices;
 pub(crate) mod operations;
 pub(crate) mod orders;
 pub(crate) mod payment_methods;
@@ -45,6 +46,7 @@ pub(crate) fn all() -> Vec<Entry> {
         imports::entries(),
         hooks::entries(),
         sagas::entries(),
+        notices::entries(),
         operations::entries(),
         audit::entries(),
         probes::entries(),

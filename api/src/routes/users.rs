@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use jangbu_commands::commands::{RoleChange, SetRoles, UnlockUser};
 use jangbu_commands::identity::Profile;
-use jangbu_commands::{Command as _, Permission, Reach, sealing};
+use jangbu_commands::{Command as _, Locale, NoticeTopic, Permission, Reach, sealing};
 use jangbu_kernel::{OrderId, RecordedEvent, Role, StreamId, UserId, Version};
 use jangbu_projections::fold::{self, FoldError};
 use jangbu_projections::{Queries, QueryError, UserFilter, UserRow, UserStatus};
@@ -82,6 +82,12 @@ pub(crate) struct UserView {
     roles: Vec<Role>,
     #[schema(value_type = words::UserStatus)]
     status: &'static str,
+    /// The language in which they want to be told of things; null: the shop's.
+    #[schema(value_type = Option<words::Locale>)]
+    locale: Option<&'static str>,
+    /// What they do not want to be told of.
+    #[schema(value_type = Vec<words::NoticeTopic>)]
+    muted_notices: Vec<&'static str>,
     registered_at: Moment,
     #[schema(value_type = u64)]
     version: Version,
@@ -98,6 +104,8 @@ impl From<Profile> for UserView {
             roles: profile.roles,
             // Only a user who is logged in, and therefore active, sees this.
             status: UserStatus::Active.name(),
+            locale: profile.locale.map(Locale::name),
+            muted_notices: profile.muted.into_iter().map(NoticeTopic::name).collect(),
             registered_at: profile.registered_at.into(),
             version: profile.version,
         }
@@ -146,6 +154,8 @@ impl Resource for UserRow {
             unreadable: opener.met_unreadable(),
             roles: self.roles,
             status: self.status.name(),
+            locale: self.locale.map(Locale::name),
+            muted_notices: self.muted.into_iter().map(NoticeTopic::name).collect(),
             registered_at: self.registered_at.into(),
             version: self.version,
         })

@@ -6,11 +6,15 @@ use axum::body::Body;
 use http_body_util::BodyExt as _;
 use jangbu_aggregates::order::Order;
 use jangbu_api::{Access, Route, openapi, route_table};
-use jangbu_commands::commands::{ObserveLabel, ObservePayment};
-use jangbu_commands::{AnyCommand, Caller, Reach, Request, Scope, Source, allows, load_state};
+use jangbu_commands::commands::{ObserveLabel, ObservePayment, RecordNotice};
+use jangbu_commands::{
+    AnyCommand, Caller, NoticeAbout, NoticeOutcome, Reach, Recipient, Request, Scope, Source, allows, load_state,
+};
 use jangbu_kernel::gateway::{ChargeOutcome, LabelOutcome};
 use jangbu_kernel::ports::IdSource as _;
-use jangbu_kernel::{Actor, CommandId, CorrelationId, Money, OrderId, PaymentId, Role, ShipmentId};
+use jangbu_kernel::{
+    Actor, CommandId, CorrelationId, Money, NoticeId, OrderId, PaymentId, Role, ShipmentId, StreamId, Version,
+};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -73,8 +77,10 @@ impl Street {
         let import = house.send(file.body(Body::from("name\n")).unwrap()).await;
         let import = import.header("location").rsplit('/').next().unwrap().to_owned();
         let user = text(&house.get(&owner, "/v1/auth/profile").await.expect(200).body["id"]);
+        let notice_id = told(&house, &order_id, &user).await;
         let position = house.state.commands.log().head().await.unwrap().to_string();
         let things = vec![
+            ("/v1/notices/{id}", notice_id.to_string(), Whose::Shops),
             ("/v1/orders/{id}", order_id.clone(), Whose::Owners),
             ("/v1/orders/by-number/{number}", text(&order.body["number"]), Whose::Owners),
             ("/v1/payments/{id}", payment_id, Whose::Owners),
@@ -235,6 +241,23 @@ async fn carry_on(house: &House, order: &str, payment: &str, tracking_number: &s
     let label = LabelOutcome::Ready { tracking_number: tracking_number.to_owned() };
     carry_out(house, ObserveLabel { shipment_id, carrier: "sandbox".to_owned(), observation: label }).await;
     shipment_id
+}
+
+/// The owner is told of the order, in vain so far.
+async fn told(house: &House, order: &str, user: &str) -> NoticeId {
+    let notice_id = NoticeId::new(house.world.new_id());
+    let about = NoticeAbout {
+        name: "order_placed".to_owned(),
+        to: Recipient::Buyer,
+        channel: "mail".to_owned(),
+        stream: StreamId::order(OrderId::new(order.parse().unwrap())),
+        version: Version::FIRST,
+        user_id: user.parse().ok(),
+        order_id: order.parse().ok(),
+    };
+    let outcome = NoticeOutcome::Failed { reason: "timed_out".to_owned(), for_good: false };
+    carry_out(house, RecordNotice { notice_id, about, attempt: 1, outcome }).await;
+    notice_id
 }
 
 pub async fn carry_out(house: &House, command: impl Into<AnyCommand>) {

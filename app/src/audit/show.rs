@@ -141,6 +141,7 @@ fn state_name(state: &AnyState, at: Timestamp) -> String {
         AnyState::Points(points) => format!("balance {}, held {}", points.balance(), points.held()),
         AnyState::Buyer(buyer) => format!("{} waiting", buyer.waiting(at)),
         AnyState::Import(import) => import.state().map_or_else(nothing, |state| state.name().to_owned()),
+        AnyState::Notice(notice) => notice.state().map_or_else(nothing, |state| state.name().to_owned()),
         AnyState::Fulfilment(fulfilment) => snake_case(&fulfilment.step()),
     }
 }

@@ -6,6 +6,7 @@
 //! `Debug`.
 
 mod log;
+mod notices;
 mod policy;
 mod raw;
 
@@ -23,6 +24,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 
+pub use notices::{MailTo, MessageSettings, NoticeSettings};
 use raw::Raw;
 pub use raw::{Flags, Sources};
 
@@ -162,6 +164,8 @@ pub struct Tracker {
 pub struct SandboxSettings {
     /// Where it listens if this process runs it.
     pub listen: SocketAddr,
+    /// Where its mail server listens then.
+    pub smtp_listen: SocketAddr,
     /// A sandbox that runs elsewhere, instead of one in this process.
     pub url: Option<String>,
     /// The shop's API key for it; generated at the first start if absent.
@@ -214,6 +218,8 @@ pub struct Settings {
     pub expire_points_every: Duration,
     /// Origins of web pages that may call; empty: only the server's own pages.
     pub cors_origins: Vec<String>,
+    /// How buyers and the shop are told of what happens.
+    pub notices: NoticeSettings,
     /// The log filter, as in `info,jangbu_commands=debug`.
     pub log: String,
     /// How logs are written.
@@ -278,6 +284,7 @@ impl Settings {
             ));
         }
         let (rate_limit, auth_rate_limit) = rate_limits(&raw)?;
+        let sandbox = sandbox(&raw)?;
         Ok(Self {
             listen,
             data_dir: raw.data_dir.clone().unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
@@ -286,7 +293,8 @@ impl Settings {
             admin_email: admin_email(raw.admin_email.as_deref())?,
             admin_password: raw.admin_password.clone().map(SecretString::from),
             gateway_timeout: Duration::from_millis(gateway_timeout_ms),
-            sandbox: sandbox(&raw)?,
+            notices: notices::notices(&raw, sandbox.as_ref())?,
+            sandbox,
             tracker: tracker(&raw)?,
             trusted_proxies: trusted_proxies(raw.trusted_proxies.as_deref())?,
             rate_limit,
@@ -369,6 +377,10 @@ fn sandbox(raw: &Raw) -> Result<Option<SandboxSettings>, ConfigError> {
     let step_ms = raw.sandbox_carrier_step_ms.unwrap_or(DEFAULT_CARRIER_STEP_MS);
     Ok(Some(SandboxSettings {
         listen: address("JANGBU_SANDBOX_LISTEN", raw.sandbox_listen.as_deref().unwrap_or(DEFAULT_SANDBOX_LISTEN))?,
+        smtp_listen: address(
+            "JANGBU_SANDBOX_SMTP_LISTEN",
+            raw.sandbox_smtp_listen.as_deref().unwrap_or(DEFAULT_SANDBOX_LISTEN),
+        )?,
         url: raw.sandbox_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
         api_key: raw.sandbox_api_key.clone().map(SecretString::from),
         webhook_secret: raw.sandbox_webhook_secret.clone().map(SecretString::from),

@@ -32,6 +32,9 @@ pub struct Flags {
     /// Address of the sandbox.
     #[arg(skip)]
     pub sandbox_listen: Option<String>,
+    /// Address of the sandbox's mail server.
+    #[arg(skip)]
+    pub sandbox_smtp_listen: Option<String>,
 }
 
 /// The sources of the configuration.
@@ -63,10 +66,18 @@ pub(super) struct Raw {
     pub(super) gateway_timeout_ms: Option<u64>,
     pub(super) sandbox: Option<String>,
     pub(super) sandbox_listen: Option<String>,
+    pub(super) sandbox_smtp_listen: Option<String>,
     pub(super) sandbox_url: Option<String>,
     pub(super) sandbox_api_key: Option<String>,
     pub(super) sandbox_webhook_secret: Option<String>,
     pub(super) sandbox_carrier_step_ms: Option<u64>,
+    pub(super) smtp_url: Option<String>,
+    pub(super) mail_from: Option<String>,
+    pub(super) shop_name: Option<String>,
+    pub(super) shop_email: Option<String>,
+    pub(super) locale: Option<String>,
+    pub(super) message_url: Option<String>,
+    pub(super) message_secret: Option<String>,
     pub(super) rate_limit: Option<String>,
     pub(super) trusted_proxies: Option<String>,
     pub(super) auth_rate_limit: Option<String>,
@@ -83,7 +94,7 @@ pub(super) struct Raw {
 }
 
 /// Every plain setting, in the order of the documentation.
-const SETTINGS: [&str; 30] = [
+const SETTINGS: [&str; 38] = [
     "listen",
     "data_dir",
     "database_url",
@@ -99,10 +110,18 @@ const SETTINGS: [&str; 30] = [
     "gateway_timeout_ms",
     "sandbox",
     "sandbox_listen",
+    "sandbox_smtp_listen",
     "sandbox_url",
     "sandbox_api_key",
     "sandbox_webhook_secret",
     "sandbox_carrier_step_ms",
+    "smtp_url",
+    "mail_from",
+    "shop_name",
+    "shop_email",
+    "locale",
+    "message_url",
+    "message_secret",
     "rate_limit",
     "trusted_proxies",
     "auth_rate_limit",
@@ -118,8 +137,16 @@ const SETTINGS: [&str; 30] = [
 
 /// Settings that may come from a file whose name is in `JANGBU_..._FILE`, as container platforms
 /// pass secrets.
-const SECRETS: [&str; 6] =
-    ["database_url", "master_key", "admin_password", "tracker_api_key", "sandbox_api_key", "sandbox_webhook_secret"];
+const SECRETS: [&str; 8] = [
+    "database_url",
+    "master_key",
+    "admin_password",
+    "tracker_api_key",
+    "sandbox_api_key",
+    "sandbox_webhook_secret",
+    "smtp_url",
+    "message_secret",
+];
 
 /// Variables with the prefix that are not settings of the server.
 const NO_SETTINGS: [&str; 3] = ["JANGBU_CONFIG", "JANGBU_PASSWORD", "JANGBU_URL"];
@@ -136,10 +163,15 @@ pub(super) fn merge(sources: &Sources) -> Result<(Raw, Vec<String>), ConfigError
             builder = builder.set_override(name, value).map_err(form)?;
         }
     }
-    let Flags { config: _, data_dir, log, listen, sandbox_listen } = sources.flags.clone();
+    let Flags { config: _, data_dir, log, listen, sandbox_listen, sandbox_smtp_listen } = sources.flags.clone();
     let data_dir = data_dir.map(|path| path.to_string_lossy().into_owned());
-    for (name, value) in [("data_dir", data_dir), ("log", log), ("listen", listen), ("sandbox_listen", sandbox_listen)]
-    {
+    for (name, value) in [
+        ("data_dir", data_dir),
+        ("log", log),
+        ("listen", listen),
+        ("sandbox_listen", sandbox_listen),
+        ("sandbox_smtp_listen", sandbox_smtp_listen),
+    ] {
         builder = builder.set_override_option(name, value).map_err(form)?;
     }
     let raw: Raw = builder.build().and_then(Config::try_deserialize).map_err(form)?;

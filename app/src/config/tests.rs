@@ -121,6 +121,32 @@ fn errors_name_the_setting_and_what_would_be_right() {
 }
 
 #[test]
+fn mails_go_to_the_sandbox_until_a_server_is_named() {
+    let notices = |environment: &[(&str, &str)]| Settings::resolve(&sources(environment)).unwrap().notices;
+    assert!(matches!(notices(&[]).mail, MailTo::Sandbox));
+    for environment in [("JANGBU_SANDBOX", "off"), ("JANGBU_SANDBOX_URL", "http://x:1"), ("JANGBU_SMTP_URL", "off")] {
+        assert!(matches!(notices(&[environment]).mail, MailTo::Nowhere), "{environment:?}");
+    }
+    let server = ("JANGBU_SMTP_URL", "smtps://kim:secret@mail.example.com");
+    let told = notices(&[server, ("JANGBU_MAIL_FROM", "Shop <a@example.com>"), ("JANGBU_LOCALE", "en")]);
+    assert!(matches!(told.mail, MailTo::Server(_)));
+    assert_eq!((told.from.as_str(), told.locale.name(), told.shop_email), ("Shop <a@example.com>", "en", None));
+    assert!(!format!("{:?}", told.mail).contains("secret"));
+    for (wrong, named) in [
+        (vec![server], "JANGBU_MAIL_FROM"),
+        (vec![("JANGBU_SMTP_URL", "http://x")], "JANGBU_SMTP_URL"),
+        (vec![("JANGBU_LOCALE", "fr")], "JANGBU_LOCALE"),
+        (vec![("JANGBU_SHOP_EMAIL", "desk")], "JANGBU_SHOP_EMAIL"),
+        (vec![("JANGBU_SHOP_NAME", " ")], "JANGBU_SHOP_NAME"),
+        (vec![("JANGBU_MESSAGE_URL", "ftp://x"), ("JANGBU_MESSAGE_SECRET", "s")], "JANGBU_MESSAGE_URL"),
+        (vec![("JANGBU_MESSAGE_URL", "http://x")], "JANGBU_MESSAGE_SECRET"),
+    ] {
+        let told = problem(&sources(&wrong));
+        assert!(told.contains(named), "{wrong:?}: {told}");
+    }
+}
+
+#[test]
 fn a_misspelt_setting_in_the_file_is_refused_and_in_the_environment_noted() {
     let (_folder, path) = file("lisen = '127.0.0.1:1'");
     let text = problem(&with_file(&path, &[]));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::admin::FirstAdmin;
-use crate::config::{Engine, Settings};
+use crate::config::{Engine, MailTo, Settings};
 
 /// The contents of the text.
 pub struct Greeting<'a> {
@@ -18,6 +18,8 @@ pub struct Greeting<'a> {
     pub sandbox_url: Option<&'a str>,
     /// Whether the sandbox runs in this process.
     pub own_sandbox: bool,
+    /// The address of the sandbox's mail server, if the sandbox runs in this process.
+    pub mailbox: Option<&'a str>,
     /// The admin that this start created.
     pub admin: Option<&'a FirstAdmin>,
 }
@@ -40,10 +42,21 @@ impl Greeting<'_> {
         if let Some(url) = self.sandbox_url {
             let _ = writeln!(text, "  sandbox  {url} ({sandbox})");
         }
+        if let (Some(mailbox), Some(url)) = (self.mailbox, self.sandbox_url) {
+            let _ = writeln!(text, "  mails    {url}/sandbox/mails ({})", self.mails(mailbox));
+        }
         let _ = writeln!(text, "  log in   {}", self.login());
         let _ = writeln!(text, "\nTo copy:\n{}", self.commands());
         let _ = writeln!(text, "listening on http://{}", self.bound);
         text
+    }
+
+    fn mails(&self, mailbox: &str) -> String {
+        match self.settings.notices.mail {
+            MailTo::Sandbox => format!("all of them are caught at {mailbox}"),
+            MailTo::Server(_) => format!("only what is sent to {mailbox}: mails go to JANGBU_SMTP_URL"),
+            MailTo::Nowhere => format!("only what is sent to {mailbox}: JANGBU_SMTP_URL is off"),
+        }
     }
 
     fn login(&self) -> String {

@@ -2,13 +2,14 @@
 //!
 //! [`Node::start`] is the only place where everything is wired. What runs is in one list,
 //! [`Parts`], in the order in which it is stopped: HTTP, operators' port, inbox, process manager,
-//! sandbox, decider, projector, sealer; the store is closed after them.
+//! notices, sandbox, decider, projector, sealer; the store is closed after them.
 
 mod admin;
 mod banner;
 mod files;
 mod identity;
 pub mod keys;
+mod notices;
 pub mod outside;
 mod server;
 mod serving;
@@ -28,6 +29,7 @@ use jangbu_commands::process::ProcessOptions;
 use jangbu_commands::workers::{self, WorkerDeps, Workers};
 use jangbu_kernel::part::Parts;
 use jangbu_projections::{Projector, ProjectorHandle, ReadModels};
+use jangbu_sandbox::RunningSandbox;
 use jangbu_store::Sealer;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -93,6 +95,7 @@ pub struct Node {
     admin: Option<FirstAdmin>,
     sandbox_url: Option<String>,
     own_sandbox: bool,
+    mailbox: Option<String>,
     side: WriteSide,
     models: ReadModels,
     /// What runs, in the order in which it is stopped.
@@ -126,8 +129,7 @@ impl Node {
         let projector = roles
             .projector
             .then(|| Projector::spawn(Arc::clone(&side.store) as _, models.clone(), Arc::clone(&side.world.clock)));
-        let workers =
-            outside.as_ref().map(|outside| start_workers(roles, &settings, identity.id, &side, &models, outside));
+        let workers = start_workers(roles, &settings, identity.id, &side, &models, outside.as_ref())?;
         let admin = admin::ensure(&*side.store, &side.identity, &side.world, &settings).await?;
 
         let shutdown = CancellationToken::new();
@@ -154,6 +156,7 @@ impl Node {
         let (sandbox, sandbox_url) = outside.map(|outside| (outside.sandbox, outside.sandbox_url)).unzip();
         let sandbox = sandbox.flatten();
         let own_sandbox = sandbox.is_some();
+        let mailbox = sandbox.as_ref().map(RunningSandbox::smtp_url);
         if let Some(sandbox) = &sandbox {
             sandbox.set_webhook_target(outside::parse_url(&format!("http://{}", reachable(bound)))?);
         }
@@ -169,6 +172,7 @@ impl Node {
             admin,
             sandbox_url,
             own_sandbox,
+            mailbox,
             side,
             models,
             parts,
@@ -208,6 +212,7 @@ impl Node {
             settings: &self.settings,
             sandbox_url: self.sandbox_url.as_deref(),
             own_sandbox: self.own_sandbox,
+            mailbox: self.mailbox.as_deref(),
             admin: self.admin.as_ref(),
         };
         let mut output = std::io::stdout().lock();
@@ -280,16 +285,20 @@ fn prepare(roles: Roles, settings: &Settings, roles_apart: bool) -> anyhow::Resu
     Ok(())
 }
 
-/// Starts the process manager and the inbox, as the roles say.
+/// Starts the process manager, the inbox and the notices, as the roles say; none on a node without the
+/// external systems.
 fn start_workers(
     roles: Roles,
     settings: &Settings,
     node: Uuid,
     side: &WriteSide,
     models: &ReadModels,
-    outside: &Outside,
-) -> Workers {
-    workers::start(&WorkerDeps {
+    outside: Option<&Outside>,
+) -> anyhow::Result<Option<Workers>> {
+    let Some(outside) = outside else { return Ok(None) };
+    let mailbox = outside.sandbox.as_ref().map(RunningSandbox::smtp_url);
+    let notices = notices::options(settings, mailbox.as_deref())?;
+    Ok(Some(workers::start(&WorkerDeps {
         commands: side.commands.clone(),
         inbox: Arc::clone(&side.store) as _,
         checkpoints: Arc::clone(&side.store) as _,
@@ -305,7 +314,8 @@ fn start_workers(
             expire_points_every: settings.expire_points_every,
             ..ProcessOptions::default()
         }),
-    })
+        notices: Some(notices),
+    })))
 }
 
 /// Opens the operators' port: on this machine only, and with a token of this start.

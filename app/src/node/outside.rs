@@ -99,6 +99,7 @@ pub async fn run_sandbox(settings: &Settings, shop: Option<&str>) -> anyhow::Res
     let secrets = SharedSecrets::load(settings, sandbox)?;
     let mut config = SandboxConfig::new(secrets.api_key, secrets.webhook_secret);
     config.listen = sandbox.listen;
+    config.smtp_listen = sandbox.smtp_listen;
     config.data_file = Some(settings.data_file(BOOKS));
     config.carrier_step = sandbox.carrier_step;
     config.webhook_target = shop.map(parse_url).transpose()?;

@@ -107,7 +107,7 @@ impl Cache {
     }
 }
 
-/// Whether a stream belongs to one order, to one login, or to one file.
+/// Whether a stream belongs to one order, one login, one file or one notice.
 const fn is_passing(stream: StreamId) -> bool {
     match stream.kind {
         AggregateKind::Order
@@ -115,7 +115,8 @@ const fn is_passing(stream: StreamId) -> bool {
         | AggregateKind::Payment
         | AggregateKind::Shipment
         | AggregateKind::Session
-        | AggregateKind::Import => true,
+        | AggregateKind::Import
+        | AggregateKind::Notice => true,
         AggregateKind::User
         | AggregateKind::Administrators
         | AggregateKind::Email

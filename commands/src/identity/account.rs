@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::notice::{Locale, NoticeTopic};
 use jangbu_aggregates::user::{EmailEvent, RoleGranted, RoleRevoked, User, UserEvent, UserRegistered};
 use jangbu_kernel::log::{EventLog, LogError, ReadFilter};
 use jangbu_kernel::ports::{Vault, VaultError};
@@ -27,6 +28,10 @@ pub struct Profile {
     pub unreadable: bool,
     /// The user's roles.
     pub roles: Vec<Role>,
+    /// The language in which the user wants to be told of things, if one was chosen.
+    pub locale: Option<Locale>,
+    /// The topics that the user does not want to be told of, sorted.
+    pub muted: Vec<NoticeTopic>,
     /// When the user registered.
     pub registered_at: Timestamp,
     /// Version of the stream.
@@ -67,6 +72,8 @@ pub(super) async fn open(
         phone,
         unreadable,
         roles: user.roles().collect(),
+        locale: user.locale(),
+        muted: user.muted().collect(),
         registered_at: first.meta.recorded_at,
         version: known.version,
     }))
@@ -121,7 +128,8 @@ pub(super) async fn administrators(log: &dyn EventLog) -> Result<Vec<UserId>, Lo
                 | UserEvent::LoginFailed(_)
                 | UserEvent::LoginSucceeded(_)
                 | UserEvent::Locked(_)
-                | UserEvent::Unlocked(_) => {}
+                | UserEvent::Unlocked(_)
+                | UserEvent::NoticesChosen(_) => {}
             }
         }
         if read_to == after {

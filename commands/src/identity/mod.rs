@@ -15,7 +15,9 @@ mod password;
 mod refresh_token;
 mod validation;
 
-use jangbu_aggregates::commands::{ChangeContactDetails, ListAdministrators, RegisterUser};
+use jangbu_aggregates::commands::{ChangeContactDetails, ChooseNotices, ListAdministrators, RegisterUser};
+use jangbu_aggregates::notice::{Locale, NoticeTopic};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -369,6 +371,22 @@ impl Identity {
         let command = ChangeContactDetails { user_id, name, phone, clear_phone };
         let scope = Scope::Own(user_id);
         Ok(self.execute(command, Actor::User(user_id), scope, if_match, context).await?)
+    }
+
+    /// Chooses in which language a user is told of things, and of which not; what is absent stays.
+    ///
+    /// # Errors
+    /// As [`Identity::change_profile`].
+    pub async fn choose_notices(
+        &self,
+        user_id: UserId,
+        locale: Option<Locale>,
+        muted: Option<BTreeSet<NoticeTopic>>,
+        if_match: Option<Vec<Version>>,
+        context: RequestContext,
+    ) -> Result<Answer, IdentityError> {
+        let command = ChooseNotices { user_id, locale, muted };
+        Ok(self.execute(command, Actor::User(user_id), Scope::Own(user_id), if_match, context).await?)
     }
 
     /// What an authenticator has to know, at most a second old.

@@ -66,7 +66,9 @@ pub(super) async fn run(shared: &Shared) -> Option<Position> {
     if mark > Position::ZERO || head == Position::ZERO {
         return Some(mark);
     }
-    let mut reader = Reader::resume(&shared.deps, &shared.stop, READER, event_types()).await?;
+    let deps = &shared.deps;
+    let (log, stop, types) = (deps.commands.log(), &shared.stop, event_types());
+    let mut reader = Reader::resume(log, &deps.checkpoints, &deps.options, stop, READER, types).await?;
     while reader.done() < head {
         let Next::Page(events, read_to) = reader.next(shared.deps.options.page).await else { return None };
         if !handle(shared, events).await {

@@ -197,9 +197,9 @@ pub(super) fn issued_by(process: &'static dyn Process, recorded: &RecordedEvent,
 pub(super) async fn run(shared: Arc<Shared>) {
     let issuing = PROCESSES.iter().flat_map(|process| process.issuing());
     let types = issuing.chain(&TELLING).map(|name| (*name).to_owned()).collect();
-    let Some(mut reader) = Reader::resume(&shared.deps, &shared.stop, READER, types).await else {
-        return;
-    };
+    let deps = &shared.deps;
+    let resumed = Reader::resume(deps.commands.log(), &deps.checkpoints, &deps.options, &shared.stop, READER, types);
+    let Some(mut reader) = resumed.await else { return };
     let mut window = Window {
         shared: Arc::clone(&shared),
         open: BTreeSet::new(),

@@ -166,7 +166,8 @@ async fn concerned(shared: &Shared, recorded: &RecordedEvent) -> Option<OrderId>
         | AggregateKind::Points
         | AggregateKind::Administrators
         | AggregateKind::Buyer
-        | AggregateKind::Import => None,
+        | AggregateKind::Import
+        | AggregateKind::Notice => None,
     }
 }
 

@@ -10,8 +10,8 @@ use jangbu_kernel::{Position, RecordedEvent};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ProcessOptions;
 use super::submit::Backoff;
-use super::{ProcessDeps, ProcessOptions};
 
 /// How many more events than asked for may come with a page: more than a decision about one order
 /// records of the event types that are read here.
@@ -22,7 +22,7 @@ const REST: usize = 64;
 /// The checkpoint is written at most once in [`ProcessOptions::checkpoint_every`] while there is
 /// work, and soon after the last of it. It may be behind the work, which then is repeated without
 /// effect, but is never ahead of it.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     log: Arc<dyn EventLog>,
     checkpoints: Arc<dyn Checkpoints>,
     name: &'static str,
@@ -40,7 +40,7 @@ pub(super) struct Reader {
 }
 
 /// The result of waiting for work.
-pub(super) enum Next {
+pub(crate) enum Next {
     /// The events, and the position up to which they were read.
     Page(Vec<Arc<RecordedEvent>>, Position),
     /// The program is stopping, or the log has closed.
@@ -50,16 +50,18 @@ pub(super) enum Next {
 impl Reader {
     /// A reader that resumes from its checkpoint; none when the program is stopping.
     pub async fn resume(
-        deps: &ProcessDeps,
+        log: &Arc<dyn EventLog>,
+        checkpoints: &Arc<dyn Checkpoints>,
+        options: &ProcessOptions,
         stop: &CancellationToken,
         name: &'static str,
         event_types: Vec<String>,
     ) -> Option<Self> {
-        let log = Arc::clone(deps.commands.log());
+        let log = Arc::clone(log);
         let watch = log.watch_head();
-        let mut backoff = Backoff::new(&deps.options);
+        let mut backoff = Backoff::new(options);
         let after = loop {
-            match deps.checkpoints.checkpoint(name).await {
+            match checkpoints.checkpoint(name).await {
                 Ok(after) => break after,
                 Err(error) => tracing::warn!(%error, reader = name, "the checkpoint cannot be read for now"),
             }
@@ -69,10 +71,10 @@ impl Reader {
         };
         Some(Self {
             log,
-            checkpoints: Arc::clone(&deps.checkpoints),
+            checkpoints: Arc::clone(checkpoints),
             name,
             filter: ReadFilter { event_types, correlation_id: None },
-            options: deps.options.clone(),
+            options: options.clone(),
             watch,
             stop: stop.clone(),
             after,

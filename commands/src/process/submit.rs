@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{ProcessOptions, Shared};
+use crate::decider::Commands;
 use crate::request::{Caller, CommandError, Idempotency, Request};
 
 /// The cause of a command, which its events name.
 #[derive(Clone, Debug)]
-pub(super) struct Cause {
+pub(crate) struct Cause {
     pub event_id: Uuid,
     pub correlation_id: CorrelationId,
     pub trace: Option<String>,
@@ -20,7 +21,7 @@ pub(super) struct Cause {
 
 /// The result of a command.
 #[derive(Debug)]
-pub(super) enum Submitted {
+pub(crate) enum Submitted {
     /// Carried out, now or before.
     Done,
     /// The shop refuses it, for good.
@@ -33,7 +34,7 @@ pub(super) enum Submitted {
 
 /// A stream that cannot be read.
 #[derive(Clone, Debug)]
-pub(super) struct Unreadable {
+pub(crate) struct Unreadable {
     pub stream: StreamId,
     /// What is wrong with it: types and positions, never a payload.
     pub reason: String,
@@ -41,7 +42,7 @@ pub(super) struct Unreadable {
 
 /// Pauses that double, up to a limit.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
     longest: Duration,
 }
@@ -81,10 +82,20 @@ pub(super) fn unkeyed(command: impl Into<AnyCommand>, command_id: CommandId, cau
 
 /// Submits a command, and tries again as long as that may help.
 pub(super) async fn submit(shared: &Shared, request: Request) -> Submitted {
-    let mut backoff = Backoff::new(&shared.deps.options);
+    submit_to(&shared.deps.commands, &shared.deps.options, &shared.stop, request).await
+}
+
+/// The same for a worker of its own.
+pub(crate) async fn submit_to(
+    commands: &Commands,
+    options: &ProcessOptions,
+    stop: &CancellationToken,
+    request: Request,
+) -> Submitted {
+    let mut backoff = Backoff::new(options);
     let mut warned = false;
     loop {
-        let error = match shared.deps.commands.execute(request.clone()).await {
+        let error = match commands.execute(request.clone()).await {
             Ok(_) => return Submitted::Done,
             Err(CommandError::Refused(refusal)) => return Submitted::Refused(refusal),
             Err(CommandError::ShuttingDown) => return Submitted::Stopped,
@@ -94,16 +105,16 @@ pub(super) async fn submit(shared: &Shared, request: Request) -> Submitted {
             Err(error @ (CommandError::VersionConflict { .. } | CommandError::KeyReused)) => {
                 // This cannot happen: no version is named, and the key belongs to this command
                 // alone.
-                tracing::error!(command = request.command.name(), %error, "a command of the process manager is malformed");
+                tracing::error!(command = request.command.name(), %error, "a command of the program itself is malformed");
                 return Submitted::Refused(Refusal::new(RefusalCode::SagaStateConflict, error.to_string()));
             }
             Err(error) => error,
         };
         if !warned && !matches!(error, CommandError::Busy { .. }) {
             warned = true;
-            tracing::warn!(command = request.command.name(), %error, "a command of the process manager is tried again");
+            tracing::warn!(command = request.command.name(), %error, "a command of the program itself is tried again");
         }
-        if !backoff.wait(&shared.stop).await {
+        if !backoff.wait(stop).await {
             return Submitted::Stopped;
         }
     }

@@ -90,4 +90,10 @@ macro_rules! on_each_engine {
 on_each_engine! {
     walk:
         a_paid_order_is_four_appends_and_three_commits_to_its_ready_parcel;
+    notices:
+        a_fact_is_told_once_whatever_the_checkpoint_says,
+        what_fails_is_tried_again_and_what_is_rejected_waits_for_staff,
+        nobody_is_told_what_they_do_not_want_or_what_is_old,
+        an_existing_log_begins_at_its_head_and_a_day_is_the_oldest,
+        the_shop_is_told_what_runs_low;
 }

@@ -22,6 +22,7 @@ mod inbox;
 mod instruments;
 mod lapses;
 mod model;
+mod notices;
 mod outside;
 mod parked;
 mod process;

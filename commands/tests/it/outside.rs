@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::notice::Notice;
 use jangbu_aggregates::points::Points;
 use jangbu_aggregates::processes::FulfilmentEvent;
 use jangbu_kernel::gateway::{
@@ -13,7 +14,7 @@ use jangbu_kernel::gateway::{
 };
 use jangbu_kernel::log::{EventLog, LogError, ReadFilter};
 use jangbu_kernel::ports::{DueTimer, LapsedPoints, LapsedReturn, TimerQueue};
-use jangbu_kernel::{AggregateKind, Decider as _, Money, Position, ShipmentId, StreamId, Timestamp, UserId};
+use jangbu_kernel::{AggregateKind, Decider as _, Money, NoticeId, Position, ShipmentId, StreamId, Timestamp, UserId};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -307,5 +308,24 @@ impl TimerQueue for LogTimers {
     // Nothing is returned in these tests.
     async fn lapsed_returns(&self, _: Timestamp, _: usize) -> Result<Vec<LapsedReturn>, LogError> {
         Ok(Vec::new())
+    }
+
+    async fn due_notices(&self, now: Timestamp, limit: usize) -> Result<Vec<NoticeId>, LogError> {
+        let mut notices: BTreeMap<NoticeId, Notice> = BTreeMap::new();
+        let (mut after, filter) = (Position::ZERO, ReadFilter::default());
+        loop {
+            let (events, read_to) = self.0.read_all(after, 1_000, &filter).await?;
+            if read_to == after {
+                break;
+            }
+            after = read_to;
+            for recorded in &events {
+                if let Ok(DomainEvent::Notice(event)) = DomainEvent::try_from(recorded) {
+                    notices.entry(NoticeId::new(recorded.stream.id)).or_default().evolve(&event);
+                }
+            }
+        }
+        let due = notices.into_iter().filter(|(_, notice)| notice.retry_at().is_some_and(|at| at <= now));
+        Ok(due.map(|(id, _)| id).take(limit).collect())
     }
 }

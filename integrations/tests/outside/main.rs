@@ -10,6 +10,7 @@
 )]
 
 mod carrier;
+mod channels;
 mod gateway;
 mod odd_answers;
 mod tracker;

@@ -5,6 +5,7 @@ mod categories;
 mod cursor;
 mod facets;
 mod fulfilments;
+mod notices;
 mod people;
 mod returns;
 mod sales;
@@ -25,6 +26,7 @@ pub use catalogue::{MOST_SEARCH_LETTERS, MOST_SEARCH_WORDS, ProductFilter, Produ
 pub use categories::{CategoryPlace, MOST_BELOW};
 pub use facets::{MOST_LOOKED_AT, PriceBand, ProductFacets};
 pub use fulfilments::{FulfilmentFilter, FulfilmentState};
+pub use notices::NoticeFilter;
 pub use people::UserFilter;
 pub use returns::ReturnFilter;
 pub use sales::{OrderFilter, PaymentFilter, ShipmentFilter};

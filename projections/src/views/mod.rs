@@ -2,6 +2,7 @@
 
 mod categories;
 mod fulfilments;
+mod notices;
 mod order_notes;
 pub(crate) mod orders;
 mod payments;
@@ -18,6 +19,7 @@ mod users;
 
 pub use categories::{CategoriesView, CategoryRow};
 pub use fulfilments::{FulfilmentRow, FulfilmentsView, OpenCommand, ProcessState, TimerEntry};
+pub use notices::{NoticeRow, NoticesView};
 pub use order_notes::{OrderNoteRow, OrderNotesView};
 pub use orders::{Desk, OrderLineRow, OrderRow, OrderStatus, OrdersView};
 pub use payments::{

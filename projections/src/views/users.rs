@@ -1,6 +1,7 @@
 //! People with an account. Personal fields stay sealed.
 
 use jangbu_aggregates::DomainEvent;
+use jangbu_aggregates::notice::{Locale, NoticeTopic};
 use jangbu_aggregates::user::UserEvent;
 use jangbu_kernel::{AggregateKind, Role, Sealed, Timestamp, UserId, Version};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,10 @@ pub struct UserRow {
     pub roles: Vec<Role>,
     /// The status of the account.
     pub status: UserStatus,
+    /// The language in which they want to be told of things, if they have chosen one.
+    pub locale: Option<Locale>,
+    /// The topics that they do not want to be told of, sorted.
+    pub muted: Vec<NoticeTopic>,
     /// When they signed up.
     #[serde(with = "jangbu_kernel::time::millis")]
     pub registered_at: Timestamp,
@@ -48,7 +53,7 @@ impl View for UsersView {
     type Row = UserRow;
     const SPEC: ViewSpec = ViewSpec {
         name: "users",
-        version: 3,
+        version: 4,
         key: &[column("id", Kind::Uuid)],
         columns: &[
             column("status", Kind::Text),
@@ -78,6 +83,8 @@ impl View for UsersView {
                 phone: registered.phone.clone(),
                 roles,
                 status: UserStatus::Active,
+                locale: None,
+                muted: Vec::new(),
                 registered_at: fact.at,
                 version: fact.version,
             });
@@ -115,6 +122,12 @@ fn change(row: &mut UserRow, event: &UserEvent) {
             }
         }
         UserEvent::RoleRevoked(revoked) => row.roles.retain(|role| *role != revoked.role),
+        UserEvent::NoticesChosen(chosen) => {
+            row.locale = chosen.locale.or(row.locale);
+            if let Some(muted) = &chosen.muted {
+                row.muted.clone_from(muted);
+            }
+        }
         // The creation is folded before; logins and locks do not change what is shown of an
         // account.
         UserEvent::Registered(_)

@@ -32,6 +32,7 @@ const TABLE: &[(&str, Shown)] = &[
     ("user.login_succeeded", In(&["users"])),
     ("user.locked", In(&["users"])),
     ("user.unlocked", In(&["users"])),
+    ("user.notices_chosen", In(&["users"])),
     ("administrators.listed", ADMINISTRATORS),
     ("administrators.added", ADMINISTRATORS),
     ("administrators.removed", ADMINISTRATORS),
@@ -176,6 +177,10 @@ const TABLE: &[(&str, Shown)] = &[
     ("import.progressed", IMPORT),
     ("import.finished", IMPORT),
     ("import.interrupted", IMPORT),
+    ("notice.sent", In(&["notices"])),
+    ("notice.failed", In(&["notices"])),
+    ("notice.given_up", In(&["notices"])),
+    ("notice.send_requested", In(&["notices"])),
 ];
 
 #[test]

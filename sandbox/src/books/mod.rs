@@ -4,6 +4,7 @@
 pub mod charges;
 pub mod faults;
 pub mod labels;
+pub mod mails;
 pub mod outbox;
 pub mod refunds;
 

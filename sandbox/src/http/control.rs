@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Body, Refused, Shared};
 use crate::books::faults::{self, Faults};
 use crate::books::labels::{self, Scanned};
+use crate::books::mails::{self, MailFault};
 use crate::books::{Page, Window, charges, refunds};
 use crate::script::{ONE, Rates};
 
@@ -103,7 +104,7 @@ pub async fn labels(
     Ok(page_view(page, |label| json!(label.view())))
 }
 
-/// Rates from 0 to 1; a rate that is left out is 0.
+/// Rates from 0 to 1; a rate that is left out is 0, and mail that is left out is off.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FaultsBody {
@@ -111,6 +112,7 @@ pub struct FaultsBody {
     timeout: Option<Number>,
     duplicate_webhook: Option<Number>,
     seed: Option<u64>,
+    mail: Option<String>,
 }
 
 /// A rate in millionths. It is read as a decimal, so that 0.3 is exactly 0.3.
@@ -131,8 +133,15 @@ fn rate(millionths: u32) -> Value {
     serde_json::from_str(&rate.to_string()).unwrap_or(Value::Null)
 }
 
-fn faults_view(faults: Faults) -> Json<Value> {
+fn mail_fault(name: Option<&str>) -> Result<MailFault, Refused> {
+    let Some(name) = name else { return Ok(MailFault::default()) };
+    let known = || MailFault::ALL.iter().map(|fault| fault.name()).collect::<Vec<_>>().join(", ");
+    MailFault::from_name(name).ok_or_else(|| Refused::invalid(format!("mail: one of {}", known())))
+}
+
+fn faults_view((faults, mail): (Faults, MailFault)) -> Json<Value> {
     Json(json!({
+        "mail": mail.name(),
         "decline": rate(faults.rates.decline),
         "timeout": rate(faults.rates.timeout),
         "duplicate_webhook": rate(faults.rates.duplicate),
@@ -142,7 +151,7 @@ fn faults_view(faults: Faults) -> Json<Value> {
 
 /// `GET /sandbox/faults`.
 pub async fn faults(State(shared): State<Shared>) -> Result<Json<Value>, Refused> {
-    Ok(faults_view(shared.store.call(faults::get).await?))
+    Ok(faults_view(shared.store.call(|db| Ok((faults::get(db)?, mails::fault(db)?))).await?))
 }
 
 /// `POST /sandbox/faults`.
@@ -152,6 +161,7 @@ pub async fn set_faults(State(shared): State<Shared>, Body(body): Body<FaultsBod
         timeout: millionths("timeout", body.timeout.as_ref())?,
         duplicate: millionths("duplicate_webhook", body.duplicate_webhook.as_ref())?,
     };
+    let mail = mail_fault(body.mail.as_deref())?;
     let set = shared
         .store
         .call(move |db| {
@@ -161,10 +171,32 @@ pub async fn set_faults(State(shared): State<Shared>, Body(body): Body<FaultsBod
             };
             let faults = Faults { rates, seed };
             faults::set(db, faults)?;
-            Ok(faults)
+            mails::set_fault(db, mail)?;
+            Ok((faults, mail))
         })
         .await?;
     Ok(faults_view(set))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailQuery {
+    to: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /sandbox/mails`: the newest first.
+pub async fn mails(
+    State(shared): State<Shared>,
+    query: Result<Query<MailQuery>, QueryRejection>,
+) -> Result<Json<PageView>, Refused> {
+    let Query(MailQuery { to, limit }) = query.map_err(|error| Refused::invalid(error.body_text()))?;
+    let limit = limit.unwrap_or(USUAL_PAGE);
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        return Err(Refused::invalid("limit: from 1 to 200"));
+    }
+    let mails = shared.store.call(move |db| mails::newest(db, to.as_deref(), limit)).await?;
+    Ok(Json(PageView { items: mails.iter().map(mails::Caught::view).collect(), next_cursor: None }))
 }
 
 #[derive(Deserialize)]

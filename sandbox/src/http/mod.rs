@@ -66,6 +66,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/bank/{id}/cancel", post(bank::cancel))
         .route("/sandbox/charges", get(control::charges))
         .route("/sandbox/refunds", get(control::refunds))
+        .route("/sandbox/mails", get(control::mails))
         .route("/sandbox/faults", get(control::faults).post(control::set_faults))
         .route("/sandbox/carrier/labels", get(control::labels))
         .route("/sandbox/carrier/advance", post(control::advance))

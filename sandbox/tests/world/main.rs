@@ -4,6 +4,7 @@
 
 mod carrier;
 mod gateway;
+mod mail;
 mod webhooks;
 
 use std::future::Future;

@@ -47,6 +47,7 @@ pub struct World {
     database: Option<Database>,
     shop_port: u16,
     sandbox_port: u16,
+    smtp_port: u16,
     shop: Option<Program>,
     sandbox: Option<Program>,
     /// The prefix of the shop's command, as in `strace ... jangbu serve`.
@@ -81,6 +82,7 @@ impl World {
             database,
             shop_port: free_port(),
             sandbox_port: free_port(),
+            smtp_port: free_port(),
             shop: None,
             sandbox: None,
             before_the_shop: Vec::new(),
@@ -137,6 +139,7 @@ impl World {
             .env("JANGBU_DATA_DIR", self.data_dir())
             .env("JANGBU_LISTEN", format!("127.0.0.1:{}", self.shop_port))
             .env("JANGBU_SANDBOX_LISTEN", format!("127.0.0.1:{}", self.sandbox_port))
+            .env("JANGBU_SANDBOX_SMTP_LISTEN", format!("127.0.0.1:{}", self.smtp_port))
             .env("JANGBU_SANDBOX_URL", self.sandbox_url())
             .env("JANGBU_SANDBOX_CARRIER_STEP_MS", "0")
             .env("JANGBU_ADMIN_EMAIL", ADMIN_EMAIL)
@@ -272,6 +275,11 @@ impl World {
 
     pub fn sandbox_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.sandbox_port)
+    }
+
+    /// The mail server of the sandbox. The shop sends mails only where it is told to.
+    pub fn mailbox_url(&self) -> String {
+        format!("smtp://127.0.0.1:{}", self.smtp_port)
     }
 
     /// A client without a token.

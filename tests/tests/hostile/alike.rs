@@ -250,6 +250,7 @@ fn bodies() -> Vec<(Method, String, Value)> {
         post("/v1/auth/refresh", json!({"refresh_token": "x"})),
         post("/v1/auth/logout", json!({"refresh_token": "x"})),
         (Method::PUT, "/v1/auth/profile".to_owned(), json!({"name": "x", "phone": "010-1"})),
+        (Method::PUT, "/v1/auth/notices".to_owned(), json!({"locale": "en", "muted": ["delivery"]})),
     ]
 }
 
@@ -432,6 +433,8 @@ fn wrong_addresses() -> Vec<Hostile> {
             "/v1/products?sort=@",
             "/v1/users?cursor=@",
             "/v1/sagas?stuck_seconds=@",
+            "/v1/notices?state=@",
+            "/v1/notices?order_id=@",
             "/v1/orders/01890a5d-ac96-774b-bcce-b302099a8057?as_of=@",
         ] {
             all.push(Hostile::get(path.replace('@', text)));

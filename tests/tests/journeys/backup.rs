@@ -114,6 +114,7 @@ async fn serve(world: &World, place: &Place, name: &str) -> Program {
     let mut command = place.command(world, &["serve", "--listen", "127.0.0.1:0"]);
     // The backed-up shop still uses the other sandbox.
     command.env_remove("JANGBU_SANDBOX_URL").env("JANGBU_SANDBOX_LISTEN", "127.0.0.1:0");
+    command.env("JANGBU_SANDBOX_SMTP_LISTEN", "127.0.0.1:0");
     world.serve(command, name).await
 }
 

@@ -33,6 +33,7 @@ mod locations;
 mod manners;
 mod master_key;
 mod money;
+mod notices;
 mod operations;
 mod orders;
 mod reading;
@@ -127,6 +128,10 @@ journeys! {
         a_challenge_waits_for_the_buyer,
         errors_slowness_and_repeats_charge_once,
         refunds_never_exceed_what_was_captured;
+    notices:
+        buyers_and_the_shop_are_told_once,
+        a_mail_server_that_hangs_slows_no_order,
+        what_is_sent_twice_by_a_crash_is_one_message;
     gateways:
         a_charge_ends_where_it_was_asked_for_and_new_ones_go_elsewhere;
     transfers:

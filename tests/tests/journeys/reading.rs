@@ -109,7 +109,7 @@ pub async fn the_past_can_be_asked_for(world: &mut World) {
 }
 
 /// Routes that the document has to describe.
-const DESCRIBED: [(&str, &str); 96] = [
+const DESCRIBED: [(&str, &str); 99] = [
     ("post", "/v1/auth/register"),
     ("post", "/v1/auth/login"),
     ("post", "/v1/auth/refresh"),
@@ -201,6 +201,9 @@ const DESCRIBED: [(&str, &str); 96] = [
     ("post", "/v1/hooks/carriers/{carrier}"),
     ("get", "/v1/sagas"),
     ("get", "/v1/sagas/{order_id}"),
+    ("get", "/v1/notices"),
+    ("post", "/v1/notices/{id}/send"),
+    ("put", "/v1/auth/notices"),
     ("get", "/v1/projections"),
     ("get", "/livez"),
     ("get", "/readyz"),

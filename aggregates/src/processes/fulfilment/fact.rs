@@ -31,7 +31,8 @@ pub fn order_of(stream: StreamId, event: &DomainEvent) -> Option<OrderId> {
         | DomainEvent::Points(_)
         | DomainEvent::Fulfilment(_)
         | DomainEvent::Buyer(_)
-        | DomainEvent::Import(_) => None,
+        | DomainEvent::Import(_)
+        | DomainEvent::Notice(_) => None,
     }
 }
 
@@ -61,7 +62,8 @@ pub fn fact_of(stream: StreamId, event: &DomainEvent) -> Option<ProcessFact> {
         | DomainEvent::Points(_)
         | DomainEvent::Fulfilment(_)
         | DomainEvent::Buyer(_)
-        | DomainEvent::Import(_) => None,
+        | DomainEvent::Import(_)
+        | DomainEvent::Notice(_) => None,
     }
 }
 

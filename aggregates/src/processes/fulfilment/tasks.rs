@@ -187,7 +187,8 @@ fn looked_at(states: &dyn States, stream: StreamId) -> Vec<StreamId> {
         | AggregateKind::Return
         | AggregateKind::Points
         | AggregateKind::Buyer
-        | AggregateKind::Import => None,
+        | AggregateKind::Import
+        | AggregateKind::Notice => None,
     };
     let streams = order_id.map(|order_id| [StreamId::order(order_id), StreamId::fulfilment(order_id)]);
     streams.into_iter().flatten().filter(|looked_at| *looked_at != stream).collect()

@@ -1,0 +1,7 @@
+//! Commands on notices.
+
+mod record;
+mod send;
+
+pub use record::RecordNotice;
+pub use send::SendNotice;
