@@ -1,12 +1,13 @@
 //! What all ends of an order have in common: none happens while its payment may still take money,
 //! and an order that has ended holds nothing from that moment on.
 
-use jangbu_kernel::{OrderId, Refusal, RefusalCode};
+use jangbu_kernel::{Money, OrderId, RefundId, Refusal, RefusalCode, Remark};
+use uuid::Uuid;
 
 use crate::command::{Append, Stop};
 use crate::commands::payments::release_holds;
 use crate::order::Order;
-use crate::payment::Payment;
+use crate::payment::{Payment, PaymentCommand};
 use crate::stock::{Stock, StockCommand};
 
 /// Refuses while the order's open payment may still take money.
@@ -40,5 +41,22 @@ pub(super) fn free_everything(append: &mut Append<'_>, order_id: OrderId, reason
     for payment_id in order.open_payment().into_iter().chain(order.paid_by()) {
         release_holds(append, payment_id, reason)?;
     }
-    Ok(())
+    give_back_replaced(append, order_id, reason)
+}
+
+/// An order that was sent for goods that came back costs nothing. If it ends, the money of those goods
+/// goes back instead, as far as it is left of the payment that they were paid with.
+fn give_back_replaced(append: &mut Append<'_>, order_id: OrderId, reason: &str) -> Result<(), Stop> {
+    let order = append.before::<Order>(order_id)?;
+    let Some(payment_id) = order.replaces().and_then(|replaces| replaces.payment_id) else { return Ok(()) };
+    let payment = append.before::<Payment>(payment_id)?;
+    let refund_id = RefundId::new(Uuid::new_v5(&order_id.uuid(), b"replaced_goods"));
+    let left = payment.refundable();
+    let goods = Money::sum(order.lines().iter().map(|line| &line.line_total), left.currency());
+    let amount = goods.map_or(left, |goods| if goods.amount() > left.amount() { left } else { goods });
+    if payment.refund(refund_id).is_some() || !amount.is_positive() {
+        return Ok(());
+    }
+    let reason = Remark::code(reason);
+    append.only::<Payment>(payment_id, &PaymentCommand::RequestRefund { refund_id, amount, reason })
 }

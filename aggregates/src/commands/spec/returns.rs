@@ -3,10 +3,10 @@
 use jangbu_kernel::{Money, RefusalCode, ReturnId};
 
 use super::*;
-use crate::command::Outcome;
+use crate::command::{ErasedCommand, Outcome};
 use crate::commands::{
-    ApproveReturn, CloseReturn, DispatchShipment, InspectReturn, LapseReturn, MarkDelivered, ReceiveReturn,
-    RefundPayment, RequestReturn, RequestShipment, WriteOffStock,
+    ApproveReturn, CloseReturn, DispatchShipment, FailOrder, FinishCancellation, InspectReturn, LapseReturn,
+    MarkDelivered, ReceiveReturn, RefundPayment, RequestReturn, RequestShipment, WriteOffStock,
 };
 use crate::order::{Order, OrderStatus};
 use crate::payment::Payment;
@@ -144,4 +144,32 @@ fn a_return_of_an_order_that_is_not_there_is_refused() {
     world.refuses(&wants(ReturnReason::Defect, Remedy::Refund, &[(orange(), None)]), at(1), RefusalCode::NotFound);
     world.refuses(&close(None), at(1), RefusalCode::NotFound);
     world.refuses(&LapseReturn { return_id: goods_return() }, at(1), RefusalCode::NotFound);
+}
+
+#[test]
+fn an_exchange_that_is_called_off_or_fails_gives_the_money_of_its_goods_back() {
+    let further = OrderId::new(id(90));
+    let money = |world: &World| world.get_or_new::<Payment>(payment()).refundable();
+    let ends: [&[&dyn ErasedCommand]; 2] = [
+        &[
+            &CancelOrder { order_id: further, by: CancelledBy::Owner, reason: None },
+            &FinishCancellation { order_id: further },
+        ],
+        &[&FailOrder { order_id: further, reason: "shipment_refused".into() }],
+    ];
+    for end in ends {
+        let mut world = arrived();
+        let asked = wants(ReturnReason::Defect, Remedy::Exchange, &[(orange(), Some(1))]);
+        back(&mut world, &asked, None, &[(orange(), 0, 1)]);
+        world.must(&close(None), at(LATER));
+        assert_eq!(money(&world), won(250));
+        for command in end {
+            world.must(*command, at(LATER + 1));
+        }
+        assert_eq!(money(&world), won(150));
+        assert_eq!(world.get_or_new::<Stock>(orange()).allocated_for(further), 0);
+        // A repeat gives nothing more back.
+        world.ask(*end.last().unwrap(), at(LATER + 2));
+        assert_eq!(money(&world), won(150));
+    }
 }

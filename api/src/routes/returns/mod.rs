@@ -328,8 +328,8 @@ async fn inspect(
 ///
 /// The refund is the price of the goods that came back, with the shipping fee if all of the order came
 /// back and the shop is at fault, less the fee for the way back, and never more than is left of the
-/// payment. An exchange places a further order of the same goods, which costs nothing; if they are not
-/// in stock, close it with `"remedy": "refund"`, or later.
+/// payment. An exchange places a further order of the same goods, which costs nothing; if that is called off or
+/// fails, their money goes back. If they are not in stock, close it with `"remedy": "refund"`, or later.
 #[utoipa::path(
     post, path = "/v1/returns/{id}/close", operation_id = "closeReturn", tag = "returns",
     params(("id" = Uuid, Path, description = "the return")),
