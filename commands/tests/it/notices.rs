@@ -133,8 +133,11 @@ impl House {
         self.shop.clock.advance(time);
         let checkpoints: Arc<dyn Checkpoints> = Arc::new(MemoryStore::new());
         checkpoints.advance("notices", at).await.unwrap();
-        let letters = self.letters;
-        Self::on(self.shop, self.store, checkpoints, letters)
+        let house = Self::on(self.shop, self.store, Arc::clone(&checkpoints), self.letters);
+        // What happens before it has begun would be told by nobody.
+        let has_begun = || async { checkpoints.checkpoint("notices").await.unwrap() > Position::ZERO };
+        eventually("it has begun", has_begun).await;
+        house
     }
 
     async fn close(self) {
