@@ -9,7 +9,7 @@ use jangbu_commands::commands::ReceiveStock;
 use jangbu_commands::load_state;
 use jangbu_kernel::log::EventLog as _;
 use jangbu_kernel::ports::Inbox as _;
-use jangbu_kernel::{Position, StreamId};
+use jangbu_kernel::{Position, StreamId, Timestamp};
 use jangbu_projections::{ProjectorError, ProjectorHandle, RebuildOptions};
 use uuid::Uuid;
 
@@ -33,7 +33,7 @@ pub(crate) async fn is_quiet(town: &Town) -> bool {
         && running.iter().filter_map(Open::progress).all(|progress| progress.under_way == 0)
         && running.iter().filter_map(Open::progress).any(|progress| progress.active && progress.dispatched >= head)
         && town.store.witness.lapsed_points(town.sim.now(), 1).is_empty()
-        && town.store.witness.lapsed_returns(town.sim.now(), 1).is_empty()
+        && town.store.witness.lapsed_returns(Timestamp::MAX_UTC, 1).is_empty()
         && town.store.truth.pending(1, ANY_ATTEMPTS).await.is_ok_and(|pending| pending.is_empty())
 }
 
