@@ -165,11 +165,11 @@ fn the_process_cancels_the_parcel_and_requests_the_label_of_the_further_one_then
     };
     appended(&label(parcel), 2);
     let (issued, order, _) = appended(&less(CancelledBy::Owner, &[(coffee(), None)]), 3);
-    let cancel = ProcessCommand::CancelShipment { shipment_id: parcel, reason: "lines_cancelled".into() };
+    let cancel = ProcessCommand::CancelShipment { shipment_id: parcel, reason: "parcel_replaced".into() };
     let settle = ProcessCommand::SettleRefund { payment_id: payment(), refund_id: refund(), attempt: 1 };
     assert_eq!(issued, [cancel, settle]);
     assert_eq!((order.status(), order.shipment_id()), (Some(OrderStatus::Preparing), Some(further())));
-    let (issued, ..) = appended(&CancelShipment { shipment_id: parcel, reason: "lines_cancelled".into() }, 4);
+    let (issued, ..) = appended(&CancelShipment { shipment_id: parcel, reason: "parcel_replaced".into() }, 4);
     assert_eq!(issued, [ProcessCommand::BookCarrier { shipment_id: further(), attempt: 1 }]);
     let (issued, ..) = appended(&refund_settled(), 5);
     assert_eq!(issued, []);

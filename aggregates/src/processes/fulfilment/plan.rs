@@ -23,8 +23,8 @@ pub(super) const MAX_LABEL_ASKS: u32 = 100;
 const SHIPMENT_REFUSED: &str = "shipment_refused";
 /// Everything that was paid was refunded before the goods left.
 const REFUNDED_WHOLE: &str = "refunded_whole";
-/// Lines that the parcel was to hold were cancelled.
-const LINES_CANCELLED: &str = "lines_cancelled";
+/// Another parcel replaces it: lines of it were cancelled, or the order goes elsewhere.
+const PARCEL_REPLACED: &str = "parcel_replaced";
 /// The parcel was cancelled although the order was to be sent.
 const SHIPMENT_CANCELLED: &str = "shipment_cancelled";
 
@@ -310,7 +310,7 @@ impl Planner<'_> {
         let mut clear = true;
         for shipment in state.shipments.iter().filter(|shipment| shipment.replaced && !shipment.is_undone()) {
             clear = false;
-            self.cancel_parcel(shipment, LINES_CANCELLED);
+            self.cancel_parcel(shipment, PARCEL_REPLACED);
         }
         clear
     }

@@ -222,8 +222,8 @@ impl Fulfilment {
             && self.payments.iter().any(|payment| payment.captured.is_some() && payment.ended.is_none())
     }
 
-    /// Whether a further parcel replaces this one: it is lost or came back, or lines that it was to
-    /// hold were cancelled.
+    /// Whether a further parcel replaces this one: it is lost or came back, lines that it was to hold
+    /// were cancelled, or the order goes elsewhere.
     pub(super) fn is_replaced(&self, shipment: &KnownShipment) -> bool {
         let stands = |other: &KnownShipment| other.id != shipment.id && !other.is_gone_astray() && !other.replaced;
         shipment.replaced || (shipment.is_gone_astray() && shipment.acknowledged && self.shipments.iter().any(stands))

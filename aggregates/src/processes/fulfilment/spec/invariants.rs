@@ -321,7 +321,7 @@ fn a_mismatch_that_a_person_took_as_enough_lets_the_process_go_on() {
 fn a_replaced_parcel_is_cancelled_before_the_label_of_the_further_one_is_requested() {
     let further = |news| ProcessFact::Shipment { shipment_id: id(77), news };
     let replaced = ProcessFact::OrderParcelReplaced { shipment_id: parcel() };
-    let cancel = ProcessCommand::CancelShipment { shipment_id: parcel(), reason: "lines_cancelled".into() };
+    let cancel = ProcessCommand::CancelShipment { shipment_id: parcel(), reason: "parcel_replaced".into() };
     let book = ProcessCommand::BookCarrier { shipment_id: id(77), attempt: 1 };
     let begun = |step| {
         let mut bench = in_step(step);
